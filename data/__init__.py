@@ -1,0 +1,1 @@
+"""Collections: reading, writing, checking and making them. Needs neither torch nor onnx."""

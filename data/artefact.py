@@ -1,0 +1,208 @@
+"""Folders with a manifest: written beside, synced, renamed into place last; read only after hashing.
+
+Every hand-over between the stages (collection, run, bundle, index, encoder) is such a folder, so
+that a kill at any moment leaves either the whole artefact under its name or nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from zscr.errors import ArtefactError
+
+MANIFEST = "manifest.json"
+SCHEMA = 1
+_MANIFEST_LIMIT = 64 << 20  # bytes; a manifest lists names and hashes, never data
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What `manifest.json` says: the artefact's kind, its files, and the kind's own fields.
+
+    Attributes:
+        kind: `collection`, `encoder`, `run`, `bundle`, `index` or `engines`.
+        files: relative posix path -> `{"sha256": hex, "bytes": size}`.
+        body: the remaining fields, which belong to the kind.
+        sha256: hash of the manifest file; since it holds every file's hash, it names the contents.
+    """
+
+    kind: str
+    files: Mapping[str, Mapping[str, Any]]
+    body: Mapping[str, Any]
+    sha256: str
+
+
+@dataclass
+class Stage:
+    """An artefact in the making: put files into `folder`, the kind's fields into `body`."""
+
+    folder: Path
+    body: dict[str, Any] = field(default_factory=dict)
+
+
+@contextmanager
+def staged(path: Path, kind: str) -> Iterator[Stage]:
+    """Yield a temporary sibling of `path`; publish it under `path` if the block succeeds.
+
+    Raises:
+        ArtefactError: `path` exists already, or the disk is full. Nothing is left behind.
+    """
+    if path.exists():
+        raise ArtefactError(f"{path} exists already; name another place or remove it first")
+    with no_space_as_error(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_stale(path)
+        folder = path.parent / f".{path.name}.{os.getpid()}.partial"
+        folder.mkdir()
+        try:
+            stage = Stage(folder)
+            yield stage
+            _seal(stage, kind)
+            os.rename(folder, path)
+            fsync(path.parent)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+
+def _remove_stale(path: Path) -> None:
+    """Delete the partial folders of writers of `path` that were killed."""
+    for partial in path.parent.glob(f".{path.name}.*.partial"):
+        pid = partial.name.rsplit(".", 2)[1]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(partial)
+
+
+def _seal(stage: Stage, kind: str) -> None:
+    names = sorted(p for p in stage.folder.rglob("*") if p.is_file())
+    files = {p.relative_to(stage.folder).as_posix(): file_entry(p) for p in names}
+    for file in names:
+        fsync(file)
+    write_manifest(stage.folder, kind, files, stage.body)
+
+
+def write_manifest(
+    folder: Path, kind: str, files: Mapping[str, Mapping[str, Any]], body: Mapping[str, Any]
+) -> None:
+    """Write `folder/manifest.json` atomically; replacing it is what commits a new generation."""
+    content = {"kind": kind, "schema": SCHEMA, "files": dict(files), **body}
+    write_atomically(folder / MANIFEST, dump_json(content))
+
+
+def read_manifest(folder: Path, kind: str) -> Manifest:
+    """Read and check `folder/manifest.json` without touching the files it names.
+
+    Raises:
+        ArtefactError: no folder, no manifest, not JSON, another kind or a newer schema.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise ArtefactError(f"{folder} is not a {kind}: it has no {MANIFEST}")
+    if path.stat().st_size > _MANIFEST_LIMIT:
+        raise ArtefactError(f"{path} is {path.stat().st_size} bytes, over {_MANIFEST_LIMIT}")
+    raw = path.read_bytes()
+    try:
+        content = json.loads(raw)
+        found, schema, files = content.pop("kind"), content.pop("schema"), content.pop("files")
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise ArtefactError(f"{path} is damaged ({error!r}); make the {kind} again") from error
+    if found != kind:
+        raise ArtefactError(f"{folder} is a {found}, not a {kind}")
+    if schema != SCHEMA:
+        raise ArtefactError(f"{folder} has schema {schema}, this zscr reads {SCHEMA}; upgrade zscr")
+    return Manifest(found, files, content, hashlib.sha256(raw).hexdigest())
+
+
+def verify(folder: Path, manifest: Manifest, names: list[str] | None = None) -> None:
+    """Compare the size and sha256 of `names` (default: every file) with the manifest.
+
+    Raises:
+        ArtefactError: a file is missing, or one byte of it differs. Names the file.
+    """
+    for name in manifest.files if names is None else names:
+        if name not in manifest.files:
+            raise ArtefactError(f"{folder / MANIFEST} does not list {name}; make it again")
+        path, entry = folder / name, manifest.files[name]
+        if not path.is_file():
+            raise ArtefactError(f"{folder} lacks {name}; copy the folder again or make it anew")
+        if path.stat().st_size != entry["bytes"] or hash_file(path) != entry["sha256"]:
+            raise ArtefactError(
+                f"{path} is damaged: its sha256 is not the one in {MANIFEST}; "
+                f"copy the folder again or make the {manifest.kind} anew"
+            )
+
+
+def file_entry(path: Path) -> dict[str, Any]:
+    """Return the manifest's entry for one file."""
+    return {"sha256": hash_file(path), "bytes": path.stat().st_size}
+
+
+def hash_file(path: Path) -> str:
+    """Return the sha256 of a file's bytes as hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_bytes(content: bytes) -> str:
+    """Return the sha256 of `content` as hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def dump_json(content: Any) -> bytes:
+    """Serialise as readable JSON; NaN is refused because other readers refuse it."""
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    return (text + "\n").encode()
+
+
+def dump_jsonl(rows: Any) -> bytes:
+    """Serialise one compact JSON object a line."""
+    lines = (json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows)
+    return "".join(line + "\n" for line in lines).encode()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace `path` by `content` so that a reader sees the old bytes or the new, never a mix."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with no_space_as_error(path):
+        try:
+            with partial.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+        fsync(path.parent)
+
+
+def fsync(path: Path) -> None:
+    """Flush a file, or a directory's entries, to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def no_space_as_error(path: Path) -> Iterator[None]:
+    """Turn a full disk into one sentence about `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ArtefactError(
+            f"the disk is full, so {path} was not written and nothing else was touched; "
+            f"free some space on that disk and run the same command again"
+        ) from error

@@ -1,0 +1,280 @@
+"""The collection format: items, classes, splits and queries of one retrieval problem.
+
+A folder with `items.jsonl`, `classes.json`, optional `queries.jsonl`, the pictures, optional
+`vectors/*.npy` (published features) and a manifest. Seen, validation and unseen classes are
+disjoint: that is checked at every load, because every zero-shot figure rests on it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zscr.data.artefact import (
+    Manifest,
+    Stage,
+    dump_json,
+    dump_jsonl,
+    read_manifest,
+    staged,
+    verify,
+)
+from zscr.errors import CollectionError
+
+SPLITS = ("seen", "val", "unseen")
+Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One gallery item. Paths are relative to the collection's folder, texts are its captions."""
+
+    id: str
+    class_id: str
+    split: str
+    image: str | None = None
+    sketch: str | None = None
+    texts: tuple[str, ...] = ()
+    domain: str | None = None
+
+
+@dataclass(frozen=True)
+class ClassInfo:
+    """One class. `text_rows` are its rows [start, stop) of `vectors/text.npy`, if there is one."""
+
+    id: str
+    name: str
+    descriptions: tuple[str, ...] = ()
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    text_rows: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Query:
+    """A query that is not simply an item's own text: its inputs and what is relevant to it."""
+
+    id: str
+    relevant: Mapping[str, float]
+    text: str | None = None
+    image: str | None = None
+    sketch: str | None = None
+    exclude: tuple[str, ...] = ()
+    kind: str | None = None
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A collection on disk, checked. `protocol` names the published protocol it follows."""
+
+    folder: Path
+    items: tuple[Item, ...]
+    classes: Mapping[str, ClassInfo]
+    splits: Mapping[str, tuple[str, ...]]
+    queries: tuple[Query, ...]
+    manifest: Manifest
+
+    @property
+    def name(self) -> str:
+        """The collection's own name, such as `aviary`."""
+        return str(self.manifest.body["name"])
+
+    @property
+    def protocol(self) -> str:
+        """The evaluation protocol it follows."""
+        return str(self.manifest.body["protocol"])
+
+    def split(self, name: str) -> list[Item]:
+        """Return the items of one split, in the collection's order."""
+        return [item for item in self.items if item.split == name]
+
+    def vectors(self, field_name: str) -> Vectors | None:
+        """Return the published vectors of `image` (a row an item) or `text`, if it has them."""
+        name = f"vectors/{field_name}.npy"
+        if name not in self.manifest.files:
+            return None
+        verify(self.folder, self.manifest, [name])
+        array: Vectors = np.load(self.folder / name, allow_pickle=False)
+        return array
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """Number of items per class id."""
+        return Counter(item.class_id for item in self.items)
+
+
+def read_collection(folder: Path) -> Collection:
+    """Read and check a collection; pictures are hashed only by `zscr data check`.
+
+    Raises:
+        ArtefactError: the folder is not a sound collection.
+        CollectionError: its contents contradict each other.
+    """
+    manifest = read_manifest(folder, "collection")
+    tables = [n for n in ("items.jsonl", "classes.json", "queries.jsonl") if n in manifest.files]
+    verify(folder, manifest, tables)
+    content = json.loads((folder / "classes.json").read_text("utf-8"))
+    classes = [_class_from(row) for row in content["classes"]]
+    items = tuple(_item_from(row) for row in _rows(folder / "items.jsonl"))
+    queries = tuple(_query_from(row) for row in _rows(folder / "queries.jsonl"))
+    splits = {name: tuple(content[name]) for name in SPLITS}
+    check(items, classes, splits, queries)
+    return Collection(folder, items, {c.id: c for c in classes}, splits, queries, manifest)
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    if path.exists():
+        with path.open(encoding="utf-8") as lines:
+            yield from map(json.loads, lines)
+
+
+def check(
+    items: Iterable[Item],
+    classes: Iterable[ClassInfo],
+    splits: Mapping[str, Iterable[str]],
+    queries: Iterable[Query],
+) -> None:
+    """Prove that splits are disjoint, ids unique and every reference resolves.
+
+    Raises:
+        CollectionError: names the first offenders and their number.
+    """
+    split_of: dict[str, str] = {}
+    for name in SPLITS:
+        twice = sorted(set(splits[name]) & set(split_of))
+        _refuse(twice, f"classes are in split '{name}' and in an earlier one; keep each in one")
+        split_of |= dict.fromkeys(splits[name], name)
+    _refuse(_repeated(c.id for c in classes), "class ids occur twice; make them unique")
+    unlisted = sorted({c.id for c in classes} ^ set(split_of))
+    _refuse(unlisted, "classes are in classes or in a split list, but not in both")
+    ids = [item.id for item in items]
+    _refuse(_repeated(ids), "item ids occur twice; make them unique")
+    wrong = [item.id for item in items if split_of.get(item.class_id) != item.split]
+    _refuse(wrong, "items name a class that is unknown or of another split")
+    known = set(ids)
+    lost = [q.id for q in queries if not known.issuperset([*q.relevant, *q.exclude])]
+    _refuse(lost, "queries name items that do not exist")
+
+
+def _repeated(ids: Iterable[str]) -> list[str]:
+    return sorted(key for key, count in Counter(ids).items() if count > 1)
+
+
+def _refuse(offenders: list[str], why: str) -> None:
+    if offenders:
+        shown = ", ".join(offenders[:3]) + (", …" if len(offenders) > 3 else "")
+        raise CollectionError(f"{len(offenders)} {why}: {shown}")
+
+
+@dataclass
+class Draft:
+    """A collection in the making: save pictures under `folder`, then add what refers to them."""
+
+    stage: Stage
+    classes: list[ClassInfo] = field(default_factory=list)
+    splits: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in SPLITS})
+    items: list[Item] = field(default_factory=list)
+    queries: list[Query] = field(default_factory=list)
+    skipped: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def folder(self) -> Path:
+        """Where pictures and vectors go."""
+        return self.stage.folder
+
+    def add_class(self, info: ClassInfo, split: str) -> None:
+        """Add a class to one split."""
+        self.classes.append(info)
+        self.splits[split].append(info.id)
+
+    def add_item(self, item: Item) -> None:
+        """Add an item whose files are saved already."""
+        self.items.append(item)
+
+    def add_query(self, query: Query) -> None:
+        """Add a query with its relevant items."""
+        self.queries.append(query)
+
+    def skip(self, source: str, reason: str) -> None:
+        """Record a source file that could not be used; it ends up in `errors.jsonl`."""
+        self.skipped.append({"source": source, "reason": reason})
+
+
+@contextmanager
+def new_collection(
+    path: Path, *, name: str, protocol: str, provenance: Mapping[str, Any]
+) -> Iterator[Draft]:
+    """Yield a draft; check it and publish it as the collection `path` when the block succeeds.
+
+    Args:
+        path: the folder to make; must not exist.
+        name: short name, used in the names of runs and bundles.
+        protocol: the published evaluation protocol that it follows, quirks included.
+        provenance: how it was made: source, seed, versions.
+    """
+    with staged(path, "collection") as stage:
+        draft = Draft(stage)
+        yield draft
+        check(draft.items, draft.classes, draft.splits, draft.queries)
+        stage.body |= {"name": name, "protocol": protocol, "provenance": dict(provenance)}
+        _write_tables(draft)
+
+
+def _write_tables(draft: Draft) -> None:
+    classes = {"classes": [_class_row(c) for c in draft.classes], **draft.splits}
+    (draft.folder / "classes.json").write_bytes(dump_json(classes))
+    (draft.folder / "items.jsonl").write_bytes(dump_jsonl(map(_item_row, draft.items)))
+    if draft.queries:
+        (draft.folder / "queries.jsonl").write_bytes(dump_jsonl(map(_query_row, draft.queries)))
+    if draft.skipped:
+        (draft.folder / "errors.jsonl").write_bytes(dump_jsonl(draft.skipped))
+
+
+def _filled(row: dict[str, Any]) -> dict[str, Any]:
+    """Drop the fields that say nothing."""
+    return {key: value for key, value in row.items() if value not in (None, (), [], {})}
+
+
+def _item_row(item: Item) -> dict[str, Any]:
+    row = {"id": item.id, "class": item.class_id, "split": item.split, "image": item.image}
+    return _filled(row | {"sketch": item.sketch, "domain": item.domain, "text": item.texts})
+
+
+def _item_from(row: Mapping[str, Any]) -> Item:
+    optional = {key: row.get(key) for key in ("image", "sketch", "domain")}
+    return Item(row["id"], row["class"], row["split"], texts=tuple(row.get("text", ())), **optional)
+
+
+def _class_row(info: ClassInfo) -> dict[str, Any]:
+    row = {"id": info.id, "name": info.name, "descriptions": info.descriptions}
+    return _filled(row | {"attributes": dict(info.attributes), "text_rows": info.text_rows})
+
+
+def _class_from(row: Mapping[str, Any]) -> ClassInfo:
+    rows = row.get("text_rows")
+    return ClassInfo(
+        row["id"],
+        row["name"],
+        tuple(row.get("descriptions", ())),
+        row.get("attributes", {}),
+        (rows[0], rows[1]) if rows else None,
+    )
+
+
+def _query_row(query: Query) -> dict[str, Any]:
+    row = {"id": query.id, "kind": query.kind, "text": query.text, "image": query.image}
+    row |= {"sketch": query.sketch, "relevant": dict(query.relevant), "exclude": query.exclude}
+    return _filled(row)
+
+
+def _query_from(row: Mapping[str, Any]) -> Query:
+    optional = {key: row.get(key) for key in ("text", "image", "sketch", "kind")}
+    return Query(row["id"], row["relevant"], exclude=tuple(row.get("exclude", ())), **optional)

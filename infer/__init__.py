@@ -1,0 +1,1 @@
+"""The runtime: encoders, bundles, index, search, metrics. Never imports torch."""

@@ -1,0 +1,1 @@
+"""Training: methods, the loop, checkpoints and encoders. Needs the extra `train`."""

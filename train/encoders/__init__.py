@@ -1,0 +1,1 @@
+"""Making frozen encoders: converting published ones to ONNX and training small ones."""

@@ -1,0 +1,1 @@
+"""One module a method; see `registry` for the contract."""

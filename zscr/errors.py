@@ -1,0 +1,48 @@
+"""Every error that zscr raises on purpose; the command line turns only these into one sentence.
+
+ZscrError
+├── ArtefactError      a collection, run, bundle or index folder is missing, damaged or of another kind
+│   └── MismatchError  two sound artefacts do not belong together (an index of another bundle)
+├── CollectionError    a collection's contents contradict its format or each other
+├── InputError         something the user handed in cannot be used (picture, caption file, text, pickle)
+├── ConfigError        an option, recipe or configuration value cannot be used
+├── ParityError        an exported graph does not compute what the trained model computes
+└── MissingExtraError  an optional dependency is not installed; the message holds the pip line
+"""
+
+from __future__ import annotations
+
+
+class ZscrError(Exception):
+    """Base of all known errors. The message is one sentence with the values and the fix."""
+
+
+class ArtefactError(ZscrError):
+    """A folder with a manifest is missing, damaged, of another kind, or could not be written."""
+
+
+class MismatchError(ArtefactError):
+    """Two artefacts are sound but were not made for each other."""
+
+
+class CollectionError(ZscrError):
+    """A collection's items, classes or queries contradict the format or each other."""
+
+
+class InputError(ZscrError):
+    """A picture, text, caption file or other input cannot be used."""
+
+
+class ConfigError(ZscrError):
+    """An option, a recipe or a configuration value is unknown or out of range."""
+
+
+class ParityError(ZscrError):
+    """An exported graph differs from the trained model by more than the tolerance."""
+
+
+class MissingExtraError(ZscrError):
+    """An optional dependency is missing."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs the extra '{extra}': pip install 'zscr[{extra}]'")
