@@ -1,4 +1,4 @@
-"""Folders with a manifest: written beside, synced, renamed into place last; read only after hashing.
+"""Folders with a manifest: written beside, synced, renamed into place last; hashed before use.
 
 Every hand-over between the stages (collection, run, bundle, index, encoder) is such a folder, so
 that a kill at any moment leaves either the whole artefact under its name or nothing.
@@ -113,6 +113,8 @@ def read_manifest(folder: Path, kind: str) -> Manifest:
     try:
         content = json.loads(raw)
         found, schema, files = content.pop("kind"), content.pop("schema"), content.pop("files")
+        if not all({"sha256", "bytes"} <= entry.keys() for entry in files.values()):
+            raise ValueError("a file without sha256 or bytes")
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise ArtefactError(f"{path} is damaged ({error!r}); make the {kind} again") from error
     if found != kind:

@@ -96,11 +96,21 @@ class Collection:
         """Return the items of one split, in the collection's order."""
         return [item for item in self.items if item.split == name]
 
-    def vectors(self, field_name: str) -> Vectors | None:
-        """Return the published vectors of `image` (a row an item) or `text`, if it has them."""
+    def texts(self, classes: Iterable[str]) -> dict[str, list[str]]:
+        """Return each class's texts: its descriptions first, then its items' captions."""
+        texts = {name: list(self.classes[name].descriptions) for name in classes}
+        for item in self.items:
+            if item.class_id in texts:
+                texts[item.class_id] += item.texts
+        return texts
+
+    def has_vectors(self, field_name: str) -> bool:
+        """Say whether it holds published vectors of `image` or `text`."""
+        return f"vectors/{field_name}.npy" in self.manifest.files
+
+    def vectors(self, field_name: str) -> Vectors:
+        """Return the published vectors of `image` (a row an item) or `text` (see `text_rows`)."""
         name = f"vectors/{field_name}.npy"
-        if name not in self.manifest.files:
-            return None
         verify(self.folder, self.manifest, [name])
         array: Vectors = np.load(self.folder / name, allow_pickle=False)
         return array
@@ -270,11 +280,13 @@ def _class_from(row: Mapping[str, Any]) -> ClassInfo:
 
 
 def _query_row(query: Query) -> dict[str, Any]:
-    row = {"id": query.id, "kind": query.kind, "text": query.text, "image": query.image}
+    row: dict[str, Any] = {"id": query.id, "kind": query.kind}
+    row |= {"text": query.text, "image": query.image}
     row |= {"sketch": query.sketch, "relevant": dict(query.relevant), "exclude": query.exclude}
     return _filled(row)
 
 
 def _query_from(row: Mapping[str, Any]) -> Query:
     optional = {key: row.get(key) for key in ("text", "image", "sketch", "kind")}
-    return Query(row["id"], row["relevant"], exclude=tuple(row.get("exclude", ())), **optional)
+    relevant = row.get("relevant", {})
+    return Query(row["id"], relevant, exclude=tuple(row.get("exclude", ())), **optional)

@@ -1,10 +1,10 @@
 """Every error that zscr raises on purpose; the command line turns only these into one sentence.
 
 ZscrError
-├── ArtefactError      a collection, run, bundle or index folder is missing, damaged or of another kind
+├── ArtefactError      a folder with a manifest is missing, damaged or of another kind
 │   └── MismatchError  two sound artefacts do not belong together (an index of another bundle)
 ├── CollectionError    a collection's contents contradict its format or each other
-├── InputError         something the user handed in cannot be used (picture, caption file, text, pickle)
+├── InputError         a picture, text, caption file or pickle cannot be used
 ├── ConfigError        an option, recipe or configuration value cannot be used
 ├── ParityError        an exported graph does not compute what the trained model computes
 └── MissingExtraError  an optional dependency is not installed; the message holds the pip line

@@ -77,3 +77,8 @@ def progress(title: str, total: int) -> Iterator[Progress]:
     bar = _Bar(title, total)
     with bar.bar:
         yield bar
+
+
+def say(sentence: str) -> None:
+    """Tell the user something on stderr; stdout is for data."""
+    sys.stderr.write(sentence + "\n")

@@ -1,0 +1,71 @@
+"""Counts what a collection holds, by split and by class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zscr.data.collection import SPLITS, Collection
+
+
+@dataclass(frozen=True)
+class SplitCounts:
+    """Numbers of one split; `texts` are captions of items and descriptions of classes."""
+
+    split: str
+    classes: int
+    items: int
+    images: int
+    sketches: int
+    texts: int
+
+
+@dataclass(frozen=True)
+class ClassCounts:
+    """Number of items of one class."""
+
+    class_id: str
+    name: str
+    split: str
+    items: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A collection in numbers."""
+
+    name: str
+    protocol: str
+    sha256: str
+    queries: int
+    splits: tuple[SplitCounts, ...]
+    classes: tuple[ClassCounts, ...]
+
+
+def summarise(collection: Collection) -> Summary:
+    """Count a collection's classes, items, pictures and texts."""
+    classes = tuple(
+        ClassCounts(class_id, collection.classes[class_id].name, split, collection.counts[class_id])
+        for split in SPLITS
+        for class_id in collection.splits[split]
+    )
+    return Summary(
+        name=collection.name,
+        protocol=collection.protocol,
+        sha256=collection.manifest.sha256,
+        queries=len(collection.queries),
+        splits=tuple(_count(collection, split) for split in SPLITS),
+        classes=classes,
+    )
+
+
+def _count(collection: Collection, split: str) -> SplitCounts:
+    items, classes = collection.split(split), collection.splits[split]
+    described = sum(len(collection.classes[class_id].descriptions) for class_id in classes)
+    return SplitCounts(
+        split=split,
+        classes=len(classes),
+        items=len(items),
+        images=sum(item.image is not None for item in items),
+        sketches=sum(item.sketch is not None for item in items),
+        texts=described + sum(len(item.texts) for item in items),
+    )

@@ -1,0 +1,69 @@
+"""`zscr export` as one job: bundle, index of the gallery, example captions, engines if asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from zscr.data.collection import Collection
+from zscr.errors import ConfigError
+from zscr.export.bundle import export_run
+from zscr.infer.bundle import Bundle
+from zscr.infer.gallery import Added, add_collection
+from zscr.progress import say
+from zscr.train.fit import load_sources
+from zscr.train.run import new_run_folder, open_run, point_latest
+
+GALLERIES = ("unseen", "all")
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What an export left behind; `index` is None where the collection has no pictures."""
+
+    bundle: Bundle
+    index: Added | None
+    captions: Path | None
+
+
+def deploy(
+    run_folder: Path,
+    out: Path | None = None,
+    *,
+    gallery: str = "unseen",
+    noise_samples: int = 0,
+) -> Deployment:
+    """Export a run, index its collection's gallery and point `latest` at the bundle.
+
+    Args:
+        run_folder: a run.
+        out: the bundle's folder; None takes the next free one in `bundles/`.
+        gallery: the pictures to index: of the `unseen` classes (the zero-shot protocol) or `all`.
+        noise_samples: see `export_run`.
+    """
+    if gallery not in GALLERIES:
+        raise ConfigError(f"gallery '{gallery}' is unknown; use one of {', '.join(GALLERIES)}")
+    run = open_run(run_folder.resolve())
+    collection, _ = load_sources(run)
+    name = f"{run.method}-{collection.name}"
+    bundle = export_run(
+        run, out or new_run_folder(Path("bundles"), name), noise_samples=noise_samples
+    )
+    index = None
+    if bundle.manifest.body["inputs"]["gallery"][0]["kind"] == "image":
+        items = collection.items if gallery == "all" else collection.split("unseen")
+        index = add_collection(bundle, bundle.index_folder, collection, items)
+    point_latest(bundle.folder)
+    return Deployment(bundle, index, write_captions(bundle, collection, Path("captions.txt")))
+
+
+def write_captions(bundle: Bundle, collection: Collection, path: Path) -> Path | None:
+    """Write one example caption an unseen class to `path`, unless there is a file already."""
+    if not bundle.examples or path.exists():
+        return None
+    first = {name: text for text, name in reversed(bundle.examples.items())}
+    lines: Sequence[str] = [first[name] for name in collection.splits["unseen"] if name in first]
+    path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    say(f"wrote {path}: {len(lines)} captions about classes that the model never saw")
+    return path

@@ -1,0 +1,159 @@
+"""`zscr query` and `zscr index`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from zscr.infer.captions import CaptionFile
+    from zscr.infer.searcher import Searcher
+    from zscr.infer.session import Runtime
+
+FOLDER = click.Path(path_type=Path)
+
+
+def runtime_options(command: Any) -> Any:
+    """Add how graphs are run: provider, threads, fallback."""
+    for option in (
+        click.option("--allow-fallback", is_flag=True, help="Let CUDA fall back to the CPU."),
+        click.option("--threads", type=int, help="[every core that may be used]"),
+        click.option("--provider", default="cpu", show_default=True, help="cpu or cuda."),
+    ):
+        command = option(command)
+    return command
+
+
+def make_runtime(provider: str, threads: int | None, allow_fallback: bool) -> Runtime:
+    """Build the runtime that the options describe."""
+    from zscr.infer.session import Runtime
+
+    return Runtime(provider, threads, allow_fallback)
+
+
+@click.command()
+@click.option("--file", "file", help="Captions, one a line; '-' reads stdin.")
+@click.option("--text", help="One caption.")
+@click.option("-k", default=10, show_default=True, help="Pictures a caption.")
+@click.option("--bundle", type=FOLDER, default="bundles/latest", show_default=True)
+@click.option("--index", type=FOLDER, help="[the one beside the bundle]")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["table", "jsonl", "csv", "html"]),
+    help="[a table on a terminal, JSON lines elsewhere]",
+)
+@click.option("--out", type=FOLDER, help="Write here instead of stdout.")
+@runtime_options
+def query(
+    file: str | None,
+    text: str | None,
+    k: int,
+    bundle: Path,
+    index: Path | None,
+    style: str | None,
+    out: Path | None,
+    **runtime: Any,
+) -> None:
+    """Find the pictures that captions describe.
+
+    \b
+    Example:
+      zscr query --file captions.txt
+      zscr query --file captions.txt --format html --out found.html
+      zscr query --text "a small bird with a red crown" -k 5
+    """
+    from zscr.infer.results import write_answers
+    from zscr.infer.searcher import Searcher
+
+    if (file is None) == (text is None):
+        raise click.UsageError("give captions by either --file or --text")
+    captions = _captions(file, text)
+    searcher = Searcher.open(bundle, index, make_runtime(**runtime))
+    answers = searcher.answers(captions, k)
+    style = style or ("table" if out is None and sys.stdout.isatty() else "jsonl")
+    with click.open_file(str(out or "-"), "w", encoding="utf-8", atomic=out is not None) as stream:
+        write_answers(answers, style, stream, about=_about(searcher, k))
+    if k > searcher.index.count:
+        click.echo(f"-k {k}: the index holds only {searcher.index.count} pictures", err=True)
+    if captions.skipped:
+        click.echo(f"skipped {captions.skipped} empty lines of {file}", err=True)
+    if out:
+        click.echo(f"wrote {out}", err=True)
+
+
+def _captions(file: str | None, text: str | None) -> CaptionFile:
+    import io
+
+    from zscr.infer.captions import read_captions
+
+    if text is not None:
+        text = " ".join(text.split())  # one caption, even if it was typed on two lines
+        return read_captions(io.BytesIO(text.encode()))
+    return read_captions(click.get_binary_stream("stdin") if file == "-" else Path(str(file)))
+
+
+def _about(searcher: Searcher, k: int) -> dict[str, object]:
+    """Return what ran, for the head of a contact sheet."""
+    bundle, index = searcher.bundle, searcher.index
+    return {
+        "bundle": bundle.name,
+        "index": index.folder.name,
+        "pictures": index.count,
+        "search": index.how,
+        "provider": f"{bundle.runtime.provider}, {bundle.runtime.thread_count} threads",
+        "k": k,
+    }
+
+
+@click.group()
+def index() -> None:
+    """Make, extend and check an index of pictures."""
+
+
+@index.command()
+@click.argument("pictures", nargs=-1, required=True, type=FOLDER)
+@click.option("--index", "folder", type=FOLDER, help="[the one beside the bundle]")
+@click.option("--bundle", type=FOLDER, default="bundles/latest", show_default=True)
+@runtime_options
+def add(pictures: tuple[Path, ...], folder: Path | None, bundle: Path, **runtime: Any) -> None:
+    """Add PICTURES, files or folders, to an index; it is made if it is absent."""
+    from zscr.infer.bundle import Bundle
+    from zscr.infer.gallery import add_pictures
+
+    opened = Bundle.open(bundle, make_runtime(**runtime))
+    added = add_pictures(opened, folder or opened.index_folder, pictures)
+    report = added.report
+    click.echo(
+        f"{report.added} added, {report.replaced} replaced, {report.unchanged} unchanged, "
+        f"{len(added.skipped)} skipped; {added.index.folder} holds {added.index.count} pictures",
+        err=True,
+    )
+    for row in added.skipped[:5]:
+        click.echo(f"skipped {row['image']}: {row['reason']}", err=True)
+    if added.skipped:
+        click.echo("all of them are in the index's errors file", err=True)
+
+
+@index.command()
+@click.argument("folder", type=FOLDER)
+def verify(folder: Path) -> None:
+    """Check every file of the index FOLDER and that its pictures find themselves."""
+    from zscr.infer.verification import verify_index
+
+    click.echo(verify_index(folder))
+
+
+@index.command()
+@click.argument("folder", type=FOLDER)
+def info(folder: Path) -> None:
+    """Say what the index FOLDER holds."""
+    from zscr.infer.index import Index
+
+    opened = Index.open(folder)
+    click.echo(f"{opened.count} pictures of {opened.dim} dimensions, {opened.how}")
+    click.echo(f"generation {opened.generation}, bundle {opened.bundle_sha256[:12]}")
+    click.echo(f"{len(opened.errors)} pictures were skipped")

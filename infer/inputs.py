@@ -1,0 +1,118 @@
+"""From texts, pictures and vectors to the arrays that a graph takes, as its manifest says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from tokenizers import Tokenizer
+
+from zscr.data.pictures import open_picture
+from zscr.errors import ConfigError, InputError
+
+Feeds = dict[str, npt.NDArray[Any]]
+DECODERS = 4
+RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A batch ready for a graph; `truncated` are the rows whose text was longer than the limit."""
+
+    feeds: Feeds
+    truncated: tuple[int, ...] = ()
+
+
+class TextInput:
+    """Token ids and attention mask, padded to the longest text of the batch."""
+
+    def __init__(self, spec: Mapping[str, Any], folder: Path) -> None:
+        self.ids, self.mask = str(spec["name"]), str(spec["mask"])
+        self.max_length = int(spec["max_length"])
+        self.tokenizer = Tokenizer.from_file(str(folder / spec["tokenizer"]))
+        self.tokenizer.enable_truncation(self.max_length)
+        pad = self.tokenizer.padding or {"pad_id": 0, "pad_token": "[PAD]"}
+        self.tokenizer.enable_padding(pad_id=pad["pad_id"], pad_token=pad["pad_token"])
+
+    def prepare(self, values: Sequence[str]) -> Prepared:
+        """Tokenise B texts to int64 (B, L), L at most `max_length`."""
+        encodings = self.tokenizer.encode_batch(list(values))
+        ids = np.array([e.ids for e in encodings], np.int64)
+        mask = np.array([e.attention_mask for e in encodings], np.int64)
+        cut = tuple(row for row, e in enumerate(encodings) if e.overflowing)
+        return Prepared({self.ids: ids, self.mask: mask}, cut)
+
+
+class ImageInput:
+    """Pixels (B, 3, S, S): resize the shorter side, crop the centre, scale, normalise."""
+
+    def __init__(self, spec: Mapping[str, Any], folder: Path) -> None:
+        self.name, how = str(spec["name"]), spec["preprocess"]
+        self.shorter, self.size = int(how["resize_shorter_side"]), int(how["image_size"])
+        self.resample = RESAMPLING[how["resample"]]
+        self.scale = np.float32(how["rescale"])
+        self.mean = np.array(how["mean"], np.float32)
+        self.std = np.array(how["std"], np.float32)
+
+    def prepare(self, values: Sequence[Path | Image.Image]) -> Prepared:
+        """Decode and normalise B pictures to float32 (B, 3, S, S).
+
+        Raises:
+            InputError: a picture cannot be decoded.
+        """
+        with ThreadPoolExecutor(DECODERS) as pool:  # Pillow decodes outside the GIL
+            return Prepared({self.name: np.stack(list(pool.map(self._pixels, values)))})
+
+    def _pixels(self, value: Path | Image.Image) -> npt.NDArray[np.float32]:
+        picture = value if isinstance(value, Image.Image) else open_picture(value)
+        array = np.asarray(self._crop(picture), np.float32) * self.scale
+        return np.ascontiguousarray(((array - self.mean) / self.std).transpose(2, 0, 1))
+
+    def _crop(self, picture: Image.Image) -> Image.Image:
+        ratio = self.shorter / min(picture.size)
+        width, height = (max(self.shorter, round(side * ratio)) for side in picture.size)
+        left, top = (width - self.size) // 2, (height - self.size) // 2
+        resized = picture.resize((width, height), self.resample)
+        return resized.crop((left, top, left + self.size, top + self.size))
+
+
+class VectorInput:
+    """Vectors that somebody else computed, passed on as they are."""
+
+    def __init__(self, spec: Mapping[str, Any], folder: Path) -> None:
+        self.name, self.dim = str(spec["name"]), int(spec["shape"][1])
+
+    def prepare(self, values: npt.NDArray[np.float32]) -> Prepared:
+        """Check (B, D) vectors.
+
+        Raises:
+            InputError: the values are no (B, D) array of numbers.
+        """
+        array = np.ascontiguousarray(values)
+        if array.dtype.kind != "f" or array.ndim != 2 or array.shape[1] != self.dim:
+            raise InputError(
+                f"input '{self.name}' takes float vectors of shape (B, {self.dim}), "
+                f"not {array.dtype} {array.shape}; give vectors of the model's own kind"
+            )
+        return Prepared({self.name: array.astype(np.float32, copy=False)})
+
+
+Input = TextInput | ImageInput | VectorInput
+_KINDS: dict[str, type[Input]] = {
+    "text": TextInput,
+    "image": ImageInput,
+    "vector": VectorInput,
+}
+
+
+def make_input(spec: Mapping[str, Any], folder: Path) -> Input:
+    """Build the preparation that a manifest's input entry describes."""
+    if spec["kind"] not in _KINDS:
+        raise ConfigError(f"input kind '{spec['kind']}' is unknown; upgrade zscr")
+    return _KINDS[spec["kind"]](spec, folder)

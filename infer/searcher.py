@@ -1,0 +1,76 @@
+"""A bundle and an index together: captions in, pictures out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+from zscr.infer.bundle import Bundle
+from zscr.infer.captions import Caption
+from zscr.infer.index import Index, Match
+from zscr.infer.results import Answer, Hit
+from zscr.infer.session import Runtime
+
+BATCH = 32
+
+
+class Searcher:
+    """Answers text queries over one index.
+
+    Raises:
+        MismatchError: the index was made with another bundle.
+    """
+
+    def __init__(self, bundle: Bundle, index: Index) -> None:
+        self.bundle, self.index = bundle, index
+
+    @classmethod
+    def open(
+        cls, bundle: Path, index: Path | None = None, runtime: Runtime | None = None
+    ) -> Searcher:
+        """Open a bundle and an index (default: the one that stands beside the bundle)."""
+        opened = Bundle.open(bundle, runtime)
+        folder = index or opened.index_folder
+        return cls(opened, Index.open(folder, bundle_sha256=opened.sha256))
+
+    def search(self, texts: Sequence[str], k: int = 10) -> list[Answer]:
+        """Answer B texts with their k nearest pictures each, best first."""
+        captions = [Caption(number, text) for number, text in enumerate(texts, 1)]
+        return list(self.answers(captions, k))
+
+    def answers(self, captions: Iterable[Caption], k: int = 10) -> Iterator[Answer]:
+        """Answer captions one batch at a time, so that any number of them fits in memory.
+
+        Raises:
+            InputError: the bundle's queries are not texts, or k is less than 1.
+        """
+        self.bundle.query.require("text")
+        remaining = iter(captions)
+        while batch := list(islice(remaining, BATCH)):
+            yield from self._answer(batch, k)
+
+    def _answer(self, batch: list[Caption], k: int) -> Iterator[Answer]:
+        encoder = self.bundle.query
+        prepared = encoder.prepare([caption.text for caption in batch])
+        found = self.index.search(encoder.run(prepared.feeds), k)
+        for row, (caption, matches) in enumerate(zip(batch, found, strict=True)):
+            cut = row in prepared.truncated
+            note = f"truncated to {encoder.spec['max_length']} tokens" if cut else None
+            hits = self._hits(caption.text, matches)
+            yield Answer(caption.line, caption.text, hits, note)
+
+    def _hits(self, text: str, matches: Sequence[Match]) -> tuple[Hit, ...]:
+        """Rank the matches, marked right or wrong where the text's class is known."""
+        right = self.bundle.examples.get(text)
+        return tuple(
+            Hit(
+                rank,
+                match.entry.id,
+                match.score,
+                class_id=match.entry.class_id,
+                image=match.entry.image,
+                correct=match.entry.class_id == right if right else None,
+            )
+            for rank, match in enumerate(matches, 1)
+        )

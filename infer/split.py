@@ -1,0 +1,166 @@
+"""What a method trains on and is judged by: one split's texts and pictures, class after class."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from zscr.data.artefact import dump_jsonl, write_atomically
+from zscr.data.collection import Collection
+from zscr.errors import CollectionError, InputError
+from zscr.infer.encoder import Encoder
+from zscr.infer.features import Features, Source, compute_features
+from zscr.progress import say
+
+Vectors = npt.NDArray[np.float32]
+Starts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SplitFeatures:
+    """The image and text features of one split, class after class in the split's order.
+
+    Attributes:
+        classes: C class ids.
+        images: (N, I) float32; image_ids: their N item ids.
+        texts: (M, T) float32, each class's descriptions first, then its items' captions.
+        image_starts, text_starts: (C+1,) rows of class c are [starts[c], starts[c+1]).
+    """
+
+    classes: tuple[str, ...]
+    images: Vectors
+    image_ids: tuple[str, ...]
+    image_starts: Starts
+    texts: Vectors
+    text_starts: Starts
+
+    @property
+    def image_classes(self) -> list[str]:
+        """The class id of each image row."""
+        return _spread(self.classes, self.image_starts)
+
+    @property
+    def text_classes(self) -> list[str]:
+        """The class id of each text row."""
+        return _spread(self.classes, self.text_starts)
+
+
+def _spread(classes: tuple[str, ...], starts: Starts) -> list[str]:
+    return [c for c, n in zip(classes, np.diff(starts), strict=True) for _ in range(n)]
+
+
+def load_split(
+    collection: Collection,
+    split: str,
+    image: Encoder | None,
+    text: Encoder | None,
+    store: Path | None = None,
+) -> SplitFeatures:
+    """Read one split's features, encoding what is not cached yet.
+
+    Args:
+        collection: with pictures and texts, or with published vectors of both.
+        split: `seen`, `val` or `unseen`.
+        image: the frozen image encoder; None where the collection has image vectors.
+        text: the frozen text encoder; None where it has text vectors.
+        store: where to cache; None is the collection's own `features`.
+
+    Raises:
+        CollectionError: the split is empty.
+        InputError: features are not finite.
+    """
+    classes = collection.splits[split]
+    store = store or collection.folder / "features"
+    images, ids, image_starts = _image_rows(collection, split, image, store)
+    texts, text_starts = _text_rows(collection, classes, text, store)
+    if not len(images) or not len(texts):
+        raise CollectionError(
+            f"split '{split}' of {collection.folder} has {len(images)} usable pictures and "
+            f"{len(texts)} texts; it needs some of both"
+        )
+    for name, rows in (("image", images), ("text", texts)):
+        _check_finite(name, rows, split)
+    return SplitFeatures(classes, images, ids, image_starts, texts, text_starts)
+
+
+def _image_rows(
+    collection: Collection, split: str, encoder: Encoder | None, store: Path
+) -> tuple[Vectors, tuple[str, ...], Starts]:
+    """Return the split's image rows, their item ids and where each class starts."""
+    classes = collection.splits[split]
+    by_class: dict[str, list[int]] = defaultdict(list)
+    published = None if encoder else collection.vectors("image")
+    for row, item in enumerate(collection.items):
+        if item.split == split and (item.image or published is not None):
+            by_class[item.class_id].append(row)
+    rows = [row for name in classes for row in by_class[name]]
+    if encoder:
+        kept, vectors = _encoded(collection, rows, encoder, store)
+    else:
+        assert published is not None
+        kept, vectors = rows, published[rows]
+    counts = [len(set(by_class[name]) & set(kept)) for name in classes]
+    return vectors, tuple(collection.items[row].id for row in kept), _starts(counts)
+
+
+def _encoded(
+    collection: Collection, rows: list[int], encoder: Encoder, store: Path
+) -> tuple[list[int], Vectors]:
+    """Encode items' pictures; those that cannot be are left out, listed and counted."""
+    keys = {row: _picture_key(collection, row) for row in rows}
+    paths = {row: collection.folder / str(collection.items[row].image) for row in rows}
+    sources = [Source(keys[row], paths[row]) for row in rows]
+    features = compute_features(store, encoder, sources)
+    kept = [row for row in rows if keys[row] not in features.failed]
+    _report_failures(store, {keys[row]: collection.items[row].id for row in rows}, features)
+    return kept, features.take(keys[row] for row in kept)
+
+
+def _picture_key(collection: Collection, row: int) -> str:
+    """Return the sha256 that the manifest holds of an item's picture."""
+    return str(collection.manifest.files[str(collection.items[row].image)]["sha256"])
+
+
+def _report_failures(store: Path, ids: dict[str, str], features: Features) -> None:
+    """Write the pictures that were skipped to the store's `errors.jsonl` and say how many."""
+    if features.failed:
+        path = store / "errors.jsonl"
+        rows = [{"id": ids[key], "reason": why} for key, why in features.failed.items()]
+        write_atomically(path, dump_jsonl(rows))
+        say(f"{len(rows)} pictures could not be used and are left out; {path} lists them")
+
+
+def _text_rows(
+    collection: Collection, classes: tuple[str, ...], encoder: Encoder | None, store: Path
+) -> tuple[Vectors, Starts]:
+    if encoder is None:
+        return _published_texts(collection, classes)
+    texts = collection.texts(classes)
+    sources = [[Source.text(text) for text in texts[name]] for name in classes]
+    flat = [source for group in sources for source in group]
+    features = compute_features(store, encoder, flat)
+    return features.take(s.key for s in flat), _starts([len(group) for group in sources])
+
+
+def _published_texts(collection: Collection, classes: tuple[str, ...]) -> tuple[Vectors, Starts]:
+    vectors = collection.vectors("text")
+    spans = [collection.classes[name].text_rows or (0, 0) for name in classes]
+    rows = [row for start, stop in spans for row in range(start, stop)]
+    return vectors[rows], _starts([stop - start for start, stop in spans])
+
+
+def _starts(counts: list[int]) -> Starts:
+    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+
+def _check_finite(name: str, rows: Vectors, split: str) -> None:
+    bad = int((~np.isfinite(rows)).any(1).sum())
+    if bad:
+        raise InputError(
+            f"{bad} of {len(rows)} {name} features of split '{split}' are not finite numbers; "
+            f"leave these rows out or compute them again"
+        )

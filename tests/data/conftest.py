@@ -1,0 +1,58 @@
+"""Fixtures of the data tests: small pictures, a small collection, a small disk."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zscr.data.collection import ClassInfo, Item, new_collection
+
+
+@pytest.fixture
+def picture_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that makes a folder with `classes` folders of `count` 8x8 pictures."""
+
+    def make(classes: int = 5, count: int = 3, name: str = "pets") -> Path:
+        rng = np.random.default_rng(classes)
+        for number in range(classes):
+            folder = tmp_path / name / f"class_{number}"
+            folder.mkdir(parents=True)
+            for index in range(count):
+                pixels = rng.integers(0, 255, (8, 8, 3), np.uint8)
+                Image.fromarray(pixels).save(folder / f"{index}.png")
+        return tmp_path / name
+
+    return make
+
+
+@pytest.fixture
+def small_collection(tmp_path: Path) -> Path:
+    """Make a collection of three classes with one picture each."""
+    path = tmp_path / "small"
+    with new_collection(path, name="small", protocol="test", provenance={}) as draft:
+        for split in ("seen", "val", "unseen"):
+            Image.new("RGB", (8, 8), "red").save(draft.folder / f"{split}.png")
+            draft.add_class(ClassInfo(split, split), split)
+            draft.add_item(Item(f"{split}/0", split, split, image=f"{split}.png"))
+    return path
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a disk of 1 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    try:
+        result = subprocess.run(mount, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no mount command to make a small disk with")
+    if result.returncode:
+        pytest.skip(f"a small disk cannot be mounted: {result.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)

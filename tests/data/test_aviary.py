@@ -1,0 +1,296 @@
+"""The embedded collection: deterministic, zero-shot, and true in every sentence and query."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFilter
+
+from zscr.data.artefact import verify
+from zscr.data.aviary import make_aviary
+from zscr.data.aviary.geometry import Bird, build_bird
+from zscr.data.aviary.paint import paint
+from zscr.data.aviary.scene import Scene, sample_scene
+from zscr.data.aviary.sketch import draw_sketch
+from zscr.data.aviary.species import VALUES, Species, Traits, make_species
+from zscr.data.aviary.visibility import visible_traits
+from zscr.data.aviary.words import write_sentences
+from zscr.data.collection import Collection, read_collection
+from zscr.data.pictures import open_picture
+from zscr.errors import ConfigError
+
+PICTURES = 3
+SEEDS = (0, 7, 8, 1234)
+
+# What a reader understands, kept apart from the vocabulary of the writer.
+COLOURS = {
+    "red": "red scarlet crimson",
+    "yellow": "yellow golden lemon",
+    "green": "green emerald leaf-green",
+    "blue": "blue azure cobalt",
+    "purple": "purple violet plum",
+    "brown": "brown chestnut russet",
+    "black": "black jet-black sooty",
+    "white": "white snowy snow-white",
+}
+CANONICAL = {word: colour for colour, words in COLOURS.items() for word in words.split()}
+COLOUR = rf"(?<![\w-])(?:{'|'.join(sorted(CANONICAL, key=len, reverse=True))})"
+REGIONS = {
+    "crown": rf"({COLOUR})(?: crown| cap\b|-capped| feathers on top)"
+    rf"|(?:crown|cap|top of the head) is ({COLOUR})",
+    "back": rf"({COLOUR})(?: back|-backed| feathers along)|back is (?:coloured )?({COLOUR})",
+    "belly": rf"({COLOUR})(?: belly|-bellied| underparts| breast and belly)"
+    rf"|(?:belly|underside) is ({COLOUR})",
+    "wing": rf"({COLOUR})(?: wing|-winged)|(?:wings|wing feathers) are ({COLOUR})",
+}
+SHAPES = {
+    ("pattern", "plain"): r"plain|unmarked|(?:no|neither) stripes",
+    ("pattern", "striped breast"): r"striped breast|barred breast|breast is striped"
+    r"|stripes (?:run )?across (?:its|the) breast",
+    ("pattern", "spotted breast"): r"spotted breast|speckled breast|breast is spotted"
+    r"|spots (?:on|cover) (?:its|the) breast",
+    ("pattern", "striped wing"): r"striped wing|barred wing|wings are striped"
+    r"|stripes (?:run )?across the wing",
+    ("pattern", "spotted wing"): r"spotted wing|speckled wing|wings are spotted"
+    r"|spots (?:on|cover) the wing",
+    ("bill", "short conical"): r"conical|cone|short thick beak",
+    ("bill", "long straight"): r"straight|dagger",
+    ("bill", "hooked"): r"hook",
+    ("bill", "curved"): r"curved|sickle",
+    ("tail", "short"): r"short tail|stubby tail|stub\b|tail is short",
+    ("tail", "long"): r"long tail|slender tail|lengthy|tail is long|trails",
+    ("tail", "forked"): r"fork|in two",
+    ("tail", "fan-shaped"): r"\bfan",
+    ("size", "small"): r"\bsmall|\blittle",
+    ("size", "medium"): r"medium-sized",
+    ("size", "large"): r"\blarge|\bbig",
+}
+
+
+def claims(sentence: str) -> dict[str, str]:
+    """Return the traits that a sentence ascribes to its bird."""
+    text = sentence.lower()
+    found = {
+        trait: CANONICAL[match[1] or match[2]]
+        for trait, pattern in REGIONS.items()
+        for match in re.finditer(pattern, text)
+    }
+    return found | {trait: value for (trait, value), p in SHAPES.items() if re.search(p, text)}
+
+
+@pytest.fixture(scope="module")
+def aviary(tmp_path_factory: pytest.TempPathFactory) -> Collection:
+    folder = tmp_path_factory.mktemp("data") / "aviary"
+    make_aviary(folder, pictures=PICTURES)
+    return read_collection(folder)
+
+
+def examples(count: int) -> list[tuple[Traits, Scene, Bird]]:
+    """Return birds of different species in different scenes."""
+    chosen = [species.traits for species in make_species(7)[:: 50 // count]]
+    scenes = [sample_scene(np.random.default_rng(i), each.size) for i, each in enumerate(chosen)]
+    return [(t, s, build_bird(t, s)) for t, s in zip(chosen, scenes, strict=True)]
+
+
+def silhouette(bird: Bird, margin: int) -> np.ndarray:
+    """Return (128, 128) booleans: what lies within `margin` pixels of the bird."""
+    mask = Image.new("L", (128, 128))
+    for part in bird.parts:
+        points = list(map(tuple, (part.points * 128).tolist()))
+        ImageDraw.Draw(mask).polygon(points, 255, outline=255)
+    return np.asarray(mask.filter(ImageFilter.MaxFilter(2 * margin + 1))) > 0
+
+
+def test_same_seed_gives_same_bytes_in_another_process(aviary: Collection, tmp_path: Path) -> None:
+    """No file depends on the process, its hash seed or the place of the folder."""
+    code = (
+        "from pathlib import Path; from zscr.data.aviary import make_aviary; "
+        f"make_aviary(Path('again'), pictures={PICTURES})"
+    )
+    env = os.environ | {"PYTHONHASHSEED": "31"}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, check=True)
+    again = read_collection(tmp_path / "again")
+    assert again.manifest.files == aviary.manifest.files
+    assert again.manifest.sha256 == aviary.manifest.sha256
+
+
+def test_another_seed_gives_other_birds() -> None:
+    """The seed reaches the species."""
+    assert {s.traits for s in make_species(1)} != {s.traits for s in make_species(2)}
+
+
+def test_collection_is_complete(aviary: Collection) -> None:
+    """All 50 classes have their items, texts and readable files, hashed in the manifest."""
+    assert [len(ids) for ids in aviary.splits.values()] == [30, 10, 10]
+    assert set(aviary.counts.values()) == {PICTURES}
+    verify(aviary.folder, aviary.manifest)
+    for item in aviary.items:
+        assert len(set(item.texts)) == 5
+        assert open_picture(aviary.folder / str(item.image)).size == (128, 128)
+        with Image.open(aviary.folder / str(item.sketch)) as sketch:
+            assert (sketch.mode, sketch.size) == ("L", (128, 128))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_held_out_species_are_new_combinations_of_seen_values(seed: int) -> None:
+    """Zero-shot is possible: values are seen twice at least, combinations never."""
+    species = make_species(seed)
+    seen = [s for s in species if s.split == "seen"]
+    held_out = [s for s in species if s.split != "seen"]
+    assert len({s.traits for s in species}) == len({s.id for s in species}) == 50
+    shown = Counter(pair for s in seen for pair in s.attributes.items())
+    assert all(shown[pair] >= 2 for s in held_out for pair in s.attributes.items())
+    assert min(a.traits.distance(b.traits) for a in seen for b in held_out) >= 3
+    assert all(value in VALUES[trait] for s in species for trait, value in s.attributes.items())
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_colours_alone_do_not_name_a_held_out_species(seed: int) -> None:
+    """In each held-out split some species have all their colours in common."""
+    for split in ("val", "unseen"):
+        traits = [s.traits for s in make_species(seed) if s.split == split]
+        palettes = [frozenset((t.crown, t.back, t.belly, t.wing)) for t in traits]
+        assert max(Counter(palettes).values()) >= 2
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_split_has_twins(seed: int) -> None:
+    """Twins differ in one trait, the other species of the collection in three or more."""
+    species = make_species(seed)
+    pairs = [(a, b) for i, a in enumerate(species) for b in species[:i]]
+    twins = [(a, b) for a, b in pairs if a.traits.distance(b.traits) == 1]
+    assert Counter(a.split for a, _ in twins) == {"seen": 10, "val": 4, "unseen": 4}
+    assert all(a.split == b.split for a, b in twins)
+    assert all(a.traits.distance(b.traits) >= 3 for a, b in pairs if (a, b) not in twins)
+
+
+def test_sentences_are_true(aviary: Collection) -> None:
+    """A sentence claims 2 to 4 traits, all right, uses no other colour word and no name."""
+    names = re.compile("|".join(w for c in aviary.classes.values() for w in c.name.split()), re.I)
+    for item in aviary.items:
+        attributes = aviary.classes[item.class_id].attributes
+        for sentence in item.texts:
+            claimed = claims(sentence)
+            assert claimed.items() <= attributes.items(), sentence
+            assert 2 <= len(claimed) <= 4, sentence
+            colours = re.findall(rf"{COLOUR}\b", sentence.lower())
+            assert len(colours) == len(claimed.keys() & REGIONS.keys()), sentence
+            assert not names.search(sentence), sentence
+
+
+def test_sentences_claim_only_what_is_visible() -> None:
+    """Traits that the picture hides are not mentioned."""
+    visible = frozenset({"crown", "belly", "bill", "pattern", "tail"})
+    for traits, scene, _ in examples(25):
+        for sentence in write_sentences(traits, scene, visible):
+            assert claims(sentence).keys() <= visible, sentence
+
+
+def test_descriptions_name_all_traits(aviary: Collection) -> None:
+    """A class's description says its name and exactly its attributes."""
+    for info in aviary.classes.values():
+        text = info.descriptions[0]
+        assert info.name in text
+        assert claims(text) == info.attributes, text
+
+
+def test_visibility_follows_frame_pose_and_cover() -> None:
+    """A whole bird shows all; a tail outside the frame, a size in flight, nothing behind a wall."""
+    species = next(s for s in make_species(7) if s.traits.tail == "long")
+    traits = replace(species.traits, pattern="striped wing")
+    scene = replace(
+        sample_scene(np.random.default_rng(0), traits.size),
+        **{"pose": "standing", "facing": 1, "wings": "folded", "looks_back": False},
+        **{"zoom": 0.9, "shift": (0.0, 0.0), "pitch": 10.0, "cover": "none"},
+    )
+
+    def visible(**changes: object) -> frozenset[str]:
+        changed = replace(scene, **changes)
+        return visible_traits(build_bird(traits, changed), changed, traits.pattern)
+
+    assert visible() == set(species.attributes)
+    assert visible(shift=(-0.35, 0.0)) == set(species.attributes) - {"tail"}
+    assert visible(pose="flying") == set(species.attributes) - {"size"}
+    assert visible(shift=(2.0, 0.0)) == {"size"}
+
+
+def test_sketch_follows_the_bird() -> None:
+    """Strokes lie on the bird and reach all along it; on the mirrored bird they do not fit."""
+    worse = 0
+    for traits, scene, bird in examples(25):
+        dark = np.asarray(draw_sketch(bird, scene)) < 160
+        on_bird = silhouette(bird, 7)
+        assert dark.mean() > 0.01
+        assert (dark & on_bird).sum() >= 0.99 * dark.sum()
+        strokes = Image.fromarray(dark).convert("L").filter(ImageFilter.MaxFilter(25))
+        inside = silhouette(bird, 0)
+        assert (inside & (np.asarray(strokes) > 0)).sum() >= 0.95 * inside.sum()
+        mirrored = silhouette(build_bird(traits, replace(scene, facing=-scene.facing)), 7)
+        worse += (dark & mirrored).sum() < 0.95 * dark.sum()
+    assert worse >= 20
+
+
+def test_a_colour_changes_the_picture_only_inside_the_bird() -> None:
+    """The picture shows the same geometry: repainting the back moves no other pixel."""
+    for traits, scene, bird in examples(10):
+        scene = replace(scene, blur=0.0)
+        other = "red" if traits.back in ("blue", "green") else "blue"
+        one, two = (
+            np.asarray(paint(t, scene, bird), dtype=int)
+            for t in (traits, replace(traits, back=other))
+        )
+        changed = np.abs(one - two).max(2) > 24
+        assert changed.sum() > 100
+        assert not (changed & ~silhouette(bird, 3)).any()
+
+
+def test_attribute_queries_ask_for_the_twin(aviary: Collection) -> None:
+    """Relevant are all pictures of the species with exactly the asked trait changed."""
+    items = {item.id: item for item in aviary.items}
+    asked = [query for query in aviary.queries if query.kind == "attribute"]
+    assert {items[q.exclude[0]].split for q in asked} == {"seen", "val", "unseen"}
+    for query in asked:
+        (reference,) = (items[name] for name in query.exclude)
+        (target,) = {items[name].class_id for name in query.relevant}
+        assert query.image == reference.image
+        assert len(query.relevant) == aviary.counts[target]
+        assert {items[name].split for name in query.relevant} == {reference.split}
+        before = aviary.classes[reference.class_id].attributes
+        change = claims(str(query.text))
+        assert len(change) == 1
+        assert before.items().isdisjoint(change.items())
+        assert {**before, **change} == aviary.classes[target].attributes
+
+
+def test_style_queries_prefer_the_items_own_sketch(aviary: Collection) -> None:
+    """The reference's own sketch is worth 2, its species' others 1, and every species is asked."""
+    items = {item.id: item for item in aviary.items}
+    asked = [query for query in aviary.queries if query.kind == "style"]
+    assert {items[next(iter(q.relevant))].class_id for q in asked} == set(aviary.classes)
+    for query in asked:
+        (best,) = (items[name] for name, grade in query.relevant.items() if grade == 2.0)
+        same = {item.id for item in aviary.items if item.class_id == best.class_id}
+        assert query.image == best.image
+        assert query.relevant.keys() == same
+        assert not query.exclude
+
+
+def test_impossible_arguments_are_refused(tmp_path: Path) -> None:
+    """The message names the values; nothing is written."""
+    with pytest.raises(ConfigError, match="pictures is 0 and seed 7"):
+        make_aviary(tmp_path / "aviary", pictures=0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_species_ids_are_file_names() -> None:
+    """Ids serve as folder names on any system."""
+    species: tuple[Species, ...] = make_species(7)
+    assert all(re.fullmatch(r"[a-z]+-[a-z]+", each.id) for each in species)

@@ -1,0 +1,143 @@
+"""`zscr train` and `zscr evaluate`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+# The reference code's own flags: they set the fields of the same name in the method's Config.
+REFERENCE_FLAGS = {
+    "batch_size": int,
+    "gf_dim": int,
+    "df_dim": int,
+    "embed_dim": int,
+    "z_dim": int,
+    "csem_lr": float,
+    "generator_lr": float,
+    "discriminator_lr": float,
+    "kl_div_coefficient": float,
+    "mm_reg_coeff": float,
+    "clip_val": float,
+}
+
+
+def _reference_flags(command: Any) -> Any:
+    for name, kind in reversed(REFERENCE_FLAGS.items()):
+        flag = "--" + name.replace("_", "-")
+        command = click.option(flag, name, type=kind, help=f"Set {name}.")(command)
+    return command
+
+
+@click.command()
+@click.argument("method", default="zscrgan")
+@click.option(
+    "--collection",
+    "--dataset",
+    default="aviary",
+    show_default=True,
+    help="A collection's folder, a folder of class folders with pictures, or a known name.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="The run's folder [runs/…-001].")
+@click.option("--rounds", "--epochs", type=int, help="E+M rounds to train.")
+@click.option("--seed", type=int, help="Seed of weights, batches and noise.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other setting.")
+@click.option("--image-encoder", help="Frozen image encoder: a path or name.")
+@click.option("--text-encoder", help="Frozen text encoder: a path or name.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), help="[CUDA where there is one]")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out, or the latest.")
+@click.option(
+    "--retrieved-res",
+    type=click.Path(path_type=Path),
+    help="Also write the validation result in the reference's form, acc<Prec@50>.pkl, here.",
+)
+@_reference_flags
+def train(
+    method: str,
+    collection: str,
+    out: Path | None,
+    settings: tuple[str, ...],
+    image_encoder: str | None,
+    text_encoder: str | None,
+    device: str | None,
+    resume: bool,
+    retrieved_res: Path | None,
+    **flags: Any,
+) -> None:
+    """Train METHOD (default zscrgan) on a collection; the best validation weights are kept.
+
+    \b
+    Example:
+      zscr train
+      zscr train --collection photos/ --image-encoder mobilenet_v2/ --rounds 100
+      zscr train --resume
+    """
+    from zscr.data.sources import find_collection
+    from zscr.train.fit import Request, fit
+    from zscr.train.fit import resume as resume_run
+    from zscr.train.judge import evaluate_model
+    from zscr.train.loop import Interrupted
+
+    given = {name: value for name, value in flags.items() if value is not None}
+    try:
+        if resume:
+            run = resume_run(out or Path("runs/latest"), device)
+        else:
+            given |= _pairs(settings)
+            folder = find_collection(collection)
+            run = fit(Request(method, folder, out, given, image_encoder, text_encoder, device))
+    except Interrupted:
+        click.echo("interrupted; the run is checkpointed: zscr train --resume", err=True)
+        raise click.exceptions.Exit(130) from None
+    if retrieved_res:
+        report = evaluate_model(run.folder, split="val", retrieved_res=retrieved_res)
+        click.echo(f"wrote {report['retrieved_res']}", err=True)
+    click.echo(f"trained {run.folder}; next: zscr export", err=True)
+
+
+def _pairs(settings: tuple[str, ...]) -> dict[str, str]:
+    pairs = dict(setting.partition("=")[::2] for setting in settings)
+    if "" in pairs or any("=" not in setting for setting in settings):
+        raise click.UsageError(f"--set takes KEY=VALUE, not {' '.join(settings)!r}")
+    return pairs
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path), default="bundles/latest")
+@click.option("--collection", type=click.Path(path_type=Path), help="[the one it was trained on]")
+@click.option("--split", type=click.Choice(["unseen", "val"]), default="unseen", show_default=True)
+@click.option("--noise-samples", type=int, default=0, help="Average K fixed draws of noise (runs).")
+@click.option("--controls", is_flag=True, help="Add chance, colour histogram and ridge (runs).")
+@click.option(
+    "--retrieved-res", type=click.Path(path_type=Path), help="Write acc<Prec@50>.pkl here."
+)
+@click.option("--json", "as_json", is_flag=True, help="Everything as JSON.")
+def evaluate(
+    model: Path,
+    collection: Path | None,
+    split: str,
+    noise_samples: int,
+    controls: bool,
+    retrieved_res: Path | None,
+    as_json: bool,
+) -> None:
+    """Retrieve the unseen classes' pictures by their texts with MODEL, a run or a bundle.
+
+    \b
+    Example:
+      zscr evaluate runs/latest --controls
+      zscr evaluate bundles/latest --json
+    """
+    from zscr.train.judge import evaluate_model, table
+
+    report = evaluate_model(
+        model,
+        collection,
+        split,
+        noise_samples=noise_samples,
+        controls=controls,
+        retrieved_res=retrieved_res,
+    )
+    click.echo(json.dumps(report, indent=1) if as_json else table(report))

@@ -1,0 +1,95 @@
+"""Image encoders: from a published ONNX graph and its preprocessing to pixels -> (B, D) rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnx.utils
+
+from zscr.data.artefact import staged
+from zscr.errors import InputError
+from zscr.train.trace import load_graph
+
+# What published image encoders call their pooled feature, the most specific name first.
+_FEATURES = ("features", "image_embeds", "pooler_output", "embedding")
+_RESAMPLE = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers, as transformers writes them
+
+
+def convert_image_encoder(source: Path, out: Path, name: str) -> None:
+    """Write the frozen encoder `out` from a folder with one ONNX graph.
+
+    Args:
+        source: holds `*.onnx` and `preprocessor_config.json` (transformers' form, or sizes named
+            `resize_shorter_side` and `image_size`).
+        out: the encoder's folder; must not exist.
+        name: short name for files and messages.
+
+    Raises:
+        InputError: not one graph, no preprocessing, or no pooled feature among the outputs.
+    """
+    graphs = sorted(source.glob("*.onnx")) or sorted(source.glob("onnx/model.onnx"))
+    if len(graphs) != 1:
+        raise InputError(f"{source} holds {len(graphs)} ONNX graphs; an image encoder has one")
+    config = source / "preprocessor_config.json"
+    if not config.is_file():
+        raise InputError(f"{source} lacks preprocessor_config.json; how to scale pixels is unknown")
+    model = load_graph(graphs[0])
+    pixels, features = model.graph.input[0].name, _pooled_output(model, source)
+    model = onnx.utils.Extractor(model).extract_model([pixels], [features])
+    _rename(model, {pixels: "pixels", features: "features"})
+    preprocess = _preprocess(json.loads(config.read_text("utf-8")))
+    with staged(out, "encoder") as stage:
+        onnx.save(model, stage.folder / "model.onnx")
+        stage.body |= {"name": name, "modality": "image", "input": pixel_spec(preprocess)}
+        stage.body |= {"source": graphs[0].name}
+
+
+def pixel_spec(preprocess: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the manifest's input entry for a graph that takes pixels."""
+    side = preprocess["image_size"]
+    shape = ["batch", 3, side, side]
+    spec = {"name": "pixels", "kind": "image", "dtype": "float32", "shape": shape}
+    return spec | {"preprocess": dict(preprocess)}
+
+
+def _pooled_output(model: onnx.ModelProto, source: Path) -> str:
+    flat = [o.name for o in model.graph.output if len(o.type.tensor_type.shape.dim) == 2]
+    for name in (*_FEATURES, *(flat if len(flat) == 1 else ())):
+        if name in flat:
+            return name
+    raise InputError(
+        f"{source}: none of the outputs {flat} is known as a feature; name it one of {_FEATURES}"
+    )
+
+
+def _rename(model: onnx.ModelProto, names: Mapping[str, str]) -> None:
+    for value in (*model.graph.input, *model.graph.output):
+        value.name = names.get(value.name, value.name)
+    for node in model.graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+
+
+def _preprocess(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring both written forms of preprocessing to one; what is missing is never guessed."""
+    if "resize_shorter_side" in config:
+        keys = ("image_size", "resize_shorter_side", "resample", "rescale", "mean", "std")
+        return {key: config[key] for key in keys}
+    shorter = _side(config["size"])
+    crop = _side(config["crop_size"]) if config.get("do_center_crop") else shorter
+    return {
+        "image_size": crop,
+        "resize_shorter_side": shorter,
+        "resample": _RESAMPLE[config["resample"]],
+        "rescale": config["rescale_factor"],
+        "mean": config["image_mean"],
+        "std": config["image_std"],
+    }
+
+
+def _side(size: int | Mapping[str, int]) -> int:
+    return size if isinstance(size, int) else next(iter(size.values()))

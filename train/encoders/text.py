@@ -1,0 +1,167 @@
+"""Sentence encoders: from a published folder to one ONNX graph from token ids to (B, D) rows.
+
+A published folder holds either an ONNX graph or a transformers checkpoint; both end in token
+states, to which the folder's own pooling (Reimers and Gurevych 2019) is attached as ONNX nodes.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnx.parser
+import torch
+from torch import nn
+
+from zscr.data.artefact import staged
+from zscr.errors import InputError, MissingExtraError, ParityError
+from zscr.train.trace import IR_VERSION, load_graph, max_difference, run_bytes, trace
+
+TOLERANCE = 1e-4  # token states of a six-layer BERT agree to about 1e-6
+_STATES = ("last_hidden_state", "token_embeddings")
+_POOLING = {
+    "mean": """
+        weight = Cast <to = 1> (attention_mask)
+        column = Unsqueeze (weight, last_axis)
+        masked = Mul ({states}, column)
+        total = ReduceSum <keepdims = 0> (masked, length_axis)
+        count = ReduceSum <keepdims = 1> (weight, length_axis)
+        pooled = Div (total, count)""",
+    "cls": "pooled = Gather <axis = 1> ({states}, first)",
+}
+_NORMALISE = """
+        squares = Mul (pooled, pooled)
+        sum_squares = ReduceSum <keepdims = 1> (squares, length_axis)
+        floored = Max (sum_squares, tiny)
+        norm = Sqrt (floored)
+        features = Div (pooled, norm)"""
+
+
+def convert_text_encoder(source: Path, out: Path, name: str) -> None:
+    """Write the frozen encoder `out` from a published sentence encoder's folder.
+
+    Raises:
+        InputError: the folder has no tokenizer, or neither a graph nor a checkpoint.
+        ParityError: onnxruntime's token states differ from torch's.
+    """
+    if not (source / "tokenizer.json").is_file():
+        raise InputError(f"{source} has no tokenizer.json, so it is no sentence encoder")
+    graphs = [p for p in (source / "model.onnx", source / "onnx/model.onnx") if p.is_file()]
+    if graphs:
+        model, parity = load_graph(graphs[0]), None
+    elif (source / "model.safetensors").is_file():
+        model, parity = _trace_checkpoint(source)
+    else:
+        raise InputError(f"{source} has neither model.onnx nor model.safetensors")
+    model = _with_pooling(model, source)
+    with staged(out, "encoder") as stage:
+        onnx.save(model, stage.folder / "model.onnx")
+        (stage.folder / "tokenizer.json").write_bytes((source / "tokenizer.json").read_bytes())
+        stage.body |= {"name": name, "modality": "text", "input": _input_spec(source)}
+        stage.body |= {"source": source.name, "max_abs_difference_to_torch": parity}
+
+
+def _input_spec(source: Path) -> dict[str, Any]:
+    limit = _read_json(source / "sentence_bert_config.json").get("max_seq_length")
+    limit = limit or _read_json(source / "config.json").get("max_position_embeddings", 512)
+    spec = {"name": "input_ids", "mask": "attention_mask", "kind": "text", "dtype": "int64"}
+    return spec | {
+        "shape": ["batch", "length"],
+        "tokenizer": "tokenizer.json",
+        "max_length": int(limit),
+    }
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
+
+
+class _TokenStates(nn.Module):
+    """A transformers model reduced to ids and mask -> token states (B, L, D)."""
+
+    def __init__(self, source: Path) -> None:
+        super().__init__()
+        try:
+            from transformers import AutoModel
+            from transformers.utils import logging
+        except ImportError as error:
+            raise MissingExtraError("converting a text encoder", "text") from error
+        logging.disable_progress_bar()
+        # "eager" attention is plain matrix products, which every ONNX runtime has.
+        self.model = AutoModel.from_pretrained(source, attn_implementation="eager")
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        states: torch.Tensor = self.model(
+            input_ids=input_ids, attention_mask=attention_mask
+        ).last_hidden_state
+        return states
+
+
+def _trace_checkpoint(source: Path) -> tuple[onnx.ModelProto, float]:
+    module = _TokenStates(source).eval()
+    ids = torch.arange(1, 25).reshape(2, 12) * 37
+    mask = torch.ones_like(ids)
+    mask[1, 7:] = 0
+    axes = {0: "batch", 1: "length"}
+    model = trace(
+        module,
+        {"input_ids": ids, "attention_mask": mask},
+        _STATES[0],
+        dynamic={"input_ids": axes, "attention_mask": axes},
+    )
+    feeds = {"input_ids": ids[:, :9].numpy(), "attention_mask": mask[:, :9].numpy()}
+    with torch.no_grad():
+        expected = module(ids[:, :9], mask[:, :9]).numpy()
+    kept = feeds["attention_mask"] > 0
+    difference = max_difference([run_bytes(model, feeds)[kept]], [expected[kept]])
+    if difference > TOLERANCE:
+        raise ParityError(
+            f"{source}: onnxruntime differs from torch by {difference:.2g}, over {TOLERANCE}"
+        )
+    return model, difference
+
+
+def _with_pooling(model: onnx.ModelProto, source: Path) -> onnx.ModelProto:
+    """Reduce the inputs to ids and mask, the outputs to one (B, D) called `features`."""
+    _drop_token_types(model)
+    outputs = {output.name for output in model.graph.output}
+    states = [name for name in _STATES if name in outputs]
+    if not states:
+        raise InputError(f"{source}: the graph gives {sorted(outputs)}, none of {list(_STATES)}")
+    pooling = _read_json(source / "1_Pooling" / "config.json")
+    kind = "cls" if pooling.get("pooling_mode_cls_token") else "mean"
+    modules = json.loads((source / "modules.json").read_text()) if pooling else []
+    unit = not modules or any(module["type"].endswith("Normalize") for module in modules)
+    tail = _POOLING[kind].format(states=states[0])
+    tail += _NORMALISE if unit else "\n        features = Identity (pooled)"
+    width = _read_json(source / "config.json")["hidden_size"]
+    _append(model, tail, width)
+    return model
+
+
+def _append(model: onnx.ModelProto, tail: str, width: int) -> None:
+    """Append nodes written in ONNX's text form and make `features` the only output."""
+    version = max(entry.version for entry in model.opset_import if entry.domain == "")
+    text = f"""<ir_version: {IR_VERSION}, opset_import: ["": {version}]>
+    tail (int64[batch, length] attention_mask) => (float[batch, {width}] features)
+    <int64[1] last_axis = {{-1}}, int64[1] length_axis = {{1}}, int64 first = {{0}},
+     float[1] tiny = {{1e-24}}> {{ {tail} }}"""
+    graph = onnx.parser.parse_model(text).graph
+    used = {name for node in graph.node for name in node.input}
+    model.graph.node.extend(graph.node)
+    model.graph.initializer.extend(i for i in graph.initializer if i.name in used)
+    del model.graph.output[:]
+    model.graph.output.extend(graph.output)
+    onnx.checker.check_model(model)
+
+
+def _drop_token_types(model: onnx.ModelProto) -> None:
+    """Feed zeros for `token_type_ids`: a single text has only one segment."""
+    kept = [value for value in model.graph.input if value.name != "token_type_ids"]
+    if len(kept) < len(model.graph.input):
+        zeros = onnx.helper.make_node("Sub", ["input_ids", "input_ids"], ["token_type_ids"])
+        model.graph.node.insert(0, zeros)
+        del model.graph.input[:]
+        model.graph.input.extend(kept)

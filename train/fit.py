@@ -1,0 +1,174 @@
+"""From a collection's name to a trained run: encoders, features, recipe, loop."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zscr.data.collection import Collection, read_collection
+from zscr.errors import ConfigError, MismatchError
+from zscr.infer.encoder import Encoder, load_encoder
+from zscr.infer.lock import writer_lock
+from zscr.infer.split import SplitFeatures, load_split
+from zscr.progress import say
+from zscr.train.encoders.resolve import DEFAULT_IMAGE, DEFAULT_TEXT, image_encoder, text_encoder
+from zscr.train.loop import train
+from zscr.train.methods import make_config
+from zscr.train.run import Run, create_run, new_run_folder, open_run, point_latest
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks to be trained; what is left out comes from the recipe, then the method.
+
+    Attributes:
+        method: its name.
+        collection: the collection's folder.
+        out: the run's folder; None takes the next free one in `runs/`.
+        settings: of the method's Config, over the recipe's.
+        image_encoder, text_encoder: a path or name.
+        device: `cpu` or `cuda`; None takes CUDA where there is one.
+    """
+
+    method: str
+    collection: Path
+    out: Path | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    image_encoder: str | None = None
+    text_encoder: str | None = None
+    device: str | None = None
+
+
+@dataclass(frozen=True)
+class Encoders:
+    """The frozen encoders of a run; None where the collection has published vectors."""
+
+    image: Encoder | None
+    text: Encoder | None
+
+
+def fit(request: Request) -> Run:
+    """Train what the request asks for, from nothing, and point `latest` at the run."""
+    collection = read_collection(request.collection)
+    recipe = load_recipe(request.method, collection.name)
+    config = make_config(request.method, recipe.get("method", {}) | dict(request.settings))
+    encoders = _choose_encoders(request, collection, recipe.get("encoders", {}))
+    seen, val = load_training(collection, encoders)
+    dims = {"text": seen.texts.shape[1], "image": seen.images.shape[1]}
+    base = request.out or new_run_folder(Path("runs"), f"{request.method}-{collection.name}")
+    run = create_run(base, request.method, config, dims, _sources(collection, encoders))
+    point_latest(run.folder)
+    _train(run, seen, val, request.device)
+    return run
+
+
+def resume(folder: Path, device: str | None = None) -> Run:
+    """Go on with a run from its last checkpoint, to the same bytes as if it had never stopped.
+
+    Raises:
+        MismatchError: the collection or an encoder has changed since.
+    """
+    run = open_run(folder.resolve())
+    if run.done:
+        say(f"{run.folder} is finished already; nothing to resume")
+        return run
+    collection, encoders = load_sources(run)
+    seen, val = load_training(collection, encoders)
+    _train(run, seen, val, device)
+    return run
+
+
+def _train(run: Run, seen: SplitFeatures, val: SplitFeatures, device: str | None) -> None:
+    with writer_lock(run.folder):
+        run.remove_leftovers()
+        train(run, seen, val, choose_device(device))
+
+
+def load_training(
+    collection: Collection, encoders: Encoders
+) -> tuple[SplitFeatures, SplitFeatures]:
+    """Load the seen and validation splits; the unseen one stays closed."""
+    seen = load_split(collection, "seen", encoders.image, encoders.text)
+    return seen, load_split(collection, "val", encoders.image, encoders.text)
+
+
+def choose_device(name: str | None) -> torch.device:
+    """Return the device asked for; without a wish, CUDA where there is one.
+
+    Raises:
+        ConfigError: CUDA was asked for and cannot be had.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("--device cuda: torch finds no CUDA device here; use --device cpu")
+    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def load_recipe(method: str, collection: str) -> dict[str, Any]:
+    """Read `recipes/<method>-<collection>.toml`; a collection without one gets the defaults."""
+    path = files("zscr.train") / "recipes" / f"{method}-{collection}.toml"
+    return tomllib.loads(path.read_text("utf-8")) if path.is_file() else {}
+
+
+def _choose_encoders(
+    request: Request, collection: Collection, recipe: Mapping[str, str]
+) -> Encoders:
+    image = request.image_encoder or recipe.get("image", DEFAULT_IMAGE)
+    text = request.text_encoder or recipe.get("text", DEFAULT_TEXT)
+    published = {name: collection.has_vectors(name) for name in ("image", "text")}
+    for name, wish in (("image", request.image_encoder), ("text", request.text_encoder)):
+        if wish and published[name]:
+            raise ConfigError(f"--{name}-encoder: {collection.folder} has published {name} vectors")
+    return Encoders(
+        None if published["image"] else load_encoder(image_encoder(image, collection)),
+        None if published["text"] else load_encoder(text_encoder(text)),
+    )
+
+
+def _sources(collection: Collection, encoders: Encoders) -> dict[str, Any]:
+    folder = str(collection.folder.resolve())
+    sources: dict[str, Any] = {
+        "collection": {
+            "path": folder,
+            "name": collection.name,
+            "sha256": collection.manifest.sha256,
+        }
+    }
+    for name, encoder in (("image", encoders.image), ("text", encoders.text)):
+        sources[name] = encoder and {
+            "path": str(encoder.graph.parent.resolve()),
+            "name": encoder.name,
+            "sha256": encoder.sha256,
+        }
+    return sources
+
+
+def load_sources(run: Run, collection: Path | None = None) -> tuple[Collection, Encoders]:
+    """Load the collection and the encoders that a run was trained with.
+
+    Raises:
+        MismatchError: one of them has changed since; names both hashes.
+    """
+    entry = run.sources["collection"]
+    found = read_collection(collection or Path(entry["path"]))
+    _require_same("collection", entry, found.manifest.sha256, run)
+    encoders = {}
+    for name in ("image", "text"):
+        entry = run.sources[name]
+        encoders[name] = load_encoder(Path(entry["path"])) if entry else None
+        if encoder := encoders[name]:
+            _require_same(f"{name} encoder", entry, encoder.sha256, run)
+    return found, Encoders(encoders["image"], encoders["text"])
+
+
+def _require_same(what: str, entry: Mapping[str, str], sha256: str, run: Run) -> None:
+    if entry["sha256"] != sha256:
+        raise MismatchError(
+            f"{run.folder} was trained with {what} {entry['sha256'][:12]} of {entry['path']}, "
+            f"which is now {sha256[:12]}; restore it or train anew"
+        )

@@ -1,0 +1,59 @@
+"""The losses of ZSCRGAN as its released code computes them (fact numbers: docs of each).
+
+Notation: x real image feature, x_w that of the wrong class, t text, f = G(c(t), z) generated,
+f_w = G(c(t_w), z'), h = CSEM, c latent of the right text.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+
+def critic_loss(real: torch.Tensor, fake: torch.Tensor, wrong: torch.Tensor) -> torch.Tensor:
+    """Wasserstein critic with two negatives: (D(f,t) + D(x_w,t)) / 2 - D(x,t), batch means.
+
+    >>> float(critic_loss(torch.tensor([3.0]), torch.tensor([1.0]), torch.tensor([2.0])))
+    -1.5
+    """
+    return 0.5 * (fake.mean() + wrong.mean()) - real.mean()
+
+
+def latent_divergence(mu: torch.Tensor, log_sigma: torch.Tensor) -> torch.Tensor:
+    """Pull mu and s = log-sigma towards 0: J = mean[-(mu+s)/2 + (e^(mu+s) - 1)/2 + (mu²+s²)/4].
+
+    The released code imitates a Jensen-Shannon average of two "KL" calls, K(mu, m) and K(s, m)
+    with m = (mu+s)/2; this is its closed form. It is neither KL nor JS, but convex with its
+    only minimum 0 at mu = s = 0.
+
+    >>> float(latent_divergence(torch.zeros(1), torch.zeros(1)))
+    0.0
+    """
+    total = mu + log_sigma
+    squares = mu.square() + log_sigma.square()
+    return (-0.5 * total + 0.5 * (total.exp() - 1) + 0.25 * squares).mean()
+
+
+def regulariser(fake: torch.Tensor, real: torch.Tensor, wrong: torch.Tensor) -> torch.Tensor:
+    """Max-margin regulariser without its hinge: |f - x|_1 - |f - x_w|_1 + 2, summed over dims.
+
+    The constant has no gradient; `mm_reg_coeff` multiplies the whole term.
+
+    >>> float(regulariser(torch.tensor([[1.0]]), torch.tensor([[0.0]]), torch.tensor([[4.0]])))
+    0.0
+    """
+    near = (fake - real).abs().sum(1).mean()
+    far = (fake - wrong).abs().sum(1).mean()
+    return near - far + 2.0
+
+
+def csem_loss(latent: torch.Tensor, right: torch.Tensor, wrong: torch.Tensor) -> torch.Tensor:
+    """Softplus of batch means: log(1 + exp(mean cos(h(f_w), c) - mean cos(h(f), c))).
+
+    >>> one, other = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+    >>> round(float(csem_loss(one, one, other)), 4)
+    0.3133
+    """
+    negative = functional.cosine_similarity(wrong, latent).mean()
+    positive = functional.cosine_similarity(right, latent).mean()
+    return functional.softplus(negative - positive)

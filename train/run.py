@@ -1,0 +1,227 @@
+"""A run: the folder of one training, from which it can be resumed exactly, judged and exported.
+
+`checkpoint.<step>.safetensors` holds the weights, `state.<step>.*` what else decides the next
+step, `best.<step>.safetensors` the weights with the best validation figure. Replacing the
+manifest commits a checkpoint; the files of the one before are deleted only then.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+from safetensors.torch import load_file, save_file
+
+import zscr
+from zscr.data.artefact import (
+    Manifest,
+    dump_json,
+    file_entry,
+    fsync,
+    no_space_as_error,
+    read_manifest,
+    staged,
+    verify,
+    write_atomically,
+    write_manifest,
+)
+from zscr.errors import ArtefactError
+from zscr.train.methods import Config, load_method, make_config
+
+
+@dataclass
+class Run:
+    """A run's folder and what its manifest says.
+
+    Attributes:
+        method: the method's name; config: its settings.
+        dims: `text` and `image` feature dimensions.
+        sources: collection and encoders: path, name and sha256 of each.
+        step: updates made so far; done: whether training has finished.
+        best: `step`, `value` and all validation `figures` of the best weights, or None.
+    """
+
+    folder: Path
+    method: str
+    config: Config
+    dims: Mapping[str, int]
+    sources: Mapping[str, Any]
+    step: int = 0
+    done: bool = False
+    best: dict[str, Any] | None = None
+    files: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def log(self) -> Path:
+        """One JSON object a round: losses, seconds, validation figures."""
+        return self.folder / "metrics.jsonl"
+
+    def new_method(self, device: torch.device | str) -> Any:
+        """Build the method with fresh weights."""
+        dims = {"text_dim": self.dims["text"], "image_dim": self.dims["image"]}
+        return load_method(self.method).Method(self.config, **dims, device=device)
+
+    def load_best(self, device: torch.device | str = "cpu") -> Any:
+        """Build the method with the best weights on the validation classes.
+
+        Raises:
+            ArtefactError: no checkpoint has been validated yet.
+        """
+        if self.best is None:
+            raise ArtefactError(f"{self.folder} has no validated weights yet; train it further")
+        method = self.new_method(device)
+        method.load_state_dict(load_file(self.folder / self._only("best."), device=str(device)))
+        return method.eval()
+
+    def load_checkpoint(self, method: Any) -> dict[str, Any]:
+        """Restore weights and optimizers in place; return the rest of the state."""
+        device = str(method.noise.device)
+        weights = self.folder / self._only("checkpoint.")
+        method.load_state_dict(load_file(weights, device=device))
+        tensors = load_file(self.folder / self._only("state.", ".safetensors"), device=device)
+        _restore(method, tensors)
+        state = json.loads((self.folder / self._only("state.", ".json")).read_text("utf-8"))
+        return dict(state)
+
+    def _only(self, start: str, end: str = "") -> str:
+        names = [n for n in self.files if n.startswith(start) and n.endswith(end)]
+        if len(names) != 1:
+            raise ArtefactError(f"{self.folder} has no {start}*{end}; it was never checkpointed")
+        return names[0]
+
+    def commit(self, method: Any, state: Mapping[str, Any], *, is_best: bool) -> None:
+        """Write a checkpoint (and the best weights, if these are) and make it the current one."""
+        tail, old = f"{self.step:08d}", set(self.files)
+        kept = {n: e for n, e in self.files.items() if n == "config.json"}
+        if not is_best:
+            kept |= {n: e for n, e in self.files.items() if n.startswith("best.")}
+        made = [f"checkpoint.{tail}.safetensors", f"state.{tail}.safetensors"]
+        with no_space_as_error(self.folder):
+            try:
+                save_file(_weights(method), self.folder / made[0])
+                save_file(_state_tensors(method), self.folder / made[1])
+                if is_best:
+                    made.append(f"best.{tail}.safetensors")
+                    save_file(_weights(method), self.folder / made[2])
+            except BaseException:
+                for name in made:
+                    (self.folder / name).unlink(missing_ok=True)
+                raise
+        made.append(f"state.{tail}.json")
+        write_atomically(self.folder / made[-1], dump_json(state))
+        for name in made:
+            fsync(self.folder / name)
+        self.files = kept | {name: file_entry(self.folder / name) for name in made}
+        write_manifest(self.folder, "run", self.files, self._body())
+        for name in old - set(self.files):
+            (self.folder / name).unlink(missing_ok=True)
+
+    def remove_leftovers(self) -> None:
+        """Delete the checkpoint files of a writer that was killed before its commit."""
+        for start in ("checkpoint.", "state.", "best.", ".metrics", ".state", ".manifest"):
+            for path in self.folder.glob(f"{start}*"):
+                if path.name not in self.files:
+                    path.unlink()
+
+    def _body(self) -> dict[str, Any]:
+        body = {"method": self.method, "config": asdict(self.config)}  # type: ignore[call-overload]
+        body |= {"dims": dict(self.dims), "sources": dict(self.sources), "step": self.step}
+        return body | {"done": self.done, "best": self.best, "versions": versions()}
+
+
+def versions() -> dict[str, Any]:
+    """Return what else decides a run's bytes: versions and the number of threads."""
+    return {
+        "zscr": zscr.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def create_run(
+    folder: Path,
+    method: str,
+    config: Config,
+    dims: Mapping[str, int],
+    sources: Mapping[str, Any],
+) -> Run:
+    """Make a run's folder with its configuration and no checkpoint."""
+    run = Run(folder, method, config, dims, sources)
+    with staged(folder, "run") as stage:
+        settings = {"method": method, **asdict(config)}  # type: ignore[call-overload]
+        (stage.folder / "config.json").write_bytes(dump_json(settings))
+        stage.body |= run._body()
+    run.files = dict(read_manifest(folder, "run").files)
+    return run
+
+
+def open_run(folder: Path) -> Run:
+    """Read a run; every file is checked against its hash.
+
+    Raises:
+        ArtefactError: no run, or a damaged one.
+        ConfigError: its settings are of another version of the method.
+    """
+    manifest = read_manifest(folder, "run")
+    verify(folder, manifest)
+    return _from_manifest(folder, manifest)
+
+
+def _from_manifest(folder: Path, manifest: Manifest) -> Run:
+    body = manifest.body
+    config = make_config(body["method"], body["config"])
+    run = Run(folder, body["method"], config, body["dims"], body["sources"])
+    run.step, run.done, run.best = body["step"], body["done"], body["best"]
+    run.files = dict(manifest.files)
+    return run
+
+
+def new_run_folder(base: Path, name: str) -> Path:
+    """Return the first free `base/<name>-<number>`."""
+    taken = {p.name for p in base.glob(f"{name}-*")}
+    number = next(n for n in range(1, len(taken) + 2) if f"{name}-{n:03d}" not in taken)
+    return base / f"{name}-{number:03d}"
+
+
+def point_latest(folder: Path) -> None:
+    """Let the link `latest` beside `folder` point at it."""
+    link = folder.parent / "latest"
+    partial = folder.parent / f".latest.{os.getpid()}.partial"
+    partial.unlink(missing_ok=True)
+    partial.symlink_to(folder.name)
+    os.replace(partial, link)
+
+
+def _weights(method: Any) -> dict[str, torch.Tensor]:
+    return {name: tensor.contiguous() for name, tensor in method.state_dict().items()}
+
+
+def _state_tensors(method: Any) -> dict[str, torch.Tensor]:
+    """Return the optimizers' and the noise generator's state under flat names."""
+    tensors = {"noise": method.noise.get_state()}
+    for name, optimizer in method.optimizers.items():
+        for number, entries in optimizer.state_dict()["state"].items():
+            for key, value in entries.items():
+                tensors[f"{name}/{number}/{key}"] = torch.as_tensor(value).clone()
+    return tensors
+
+
+def _restore(method: Any, tensors: Mapping[str, torch.Tensor]) -> None:
+    method.noise.set_state(tensors["noise"].cpu())
+    for name, optimizer in method.optimizers.items():
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for path, tensor in tensors.items():
+            if path.startswith(f"{name}/"):
+                _, number, key = path.split("/")
+                state.setdefault(int(number), {})[key] = tensor
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
