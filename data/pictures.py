@@ -31,7 +31,7 @@ def open_picture(path: Path) -> Image.Image:
             return _upright_rgb(picture)
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist") from error
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError(f"{path} is far too large to decode ({error}); shrink it") from error
     except UnidentifiedImageError as error:
         raise InputError(f"{path} is not a JPEG, PNG or WebP picture") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,8 +61,10 @@ def write_captions(bundle: Bundle, collection: Collection, path: Path) -> Path |
     """Write one example caption an unseen class to `path`, unless there is a file already."""
     if not bundle.examples or path.exists():
         return None
-    first = {name: text for text, name in reversed(bundle.examples.items())}
-    lines: Sequence[str] = [first[name] for name in collection.splits["unseen"] if name in first]
+    first: dict[str, str] = {}
+    for text, name in bundle.examples.items():
+        first.setdefault(name, text)
+    lines = [first[name] for name in collection.splits["unseen"] if name in first]
     path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
     say(f"wrote {path}: {len(lines)} captions about classes that the model never saw")
     return path

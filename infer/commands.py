@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import click
 
 if TYPE_CHECKING:
     from zscr.infer.captions import CaptionFile
+    from zscr.infer.results import Format
     from zscr.infer.searcher import Searcher
     from zscr.infer.session import Runtime
 
@@ -73,10 +74,10 @@ def query(
         raise click.UsageError("give captions by either --file or --text")
     captions = _captions(file, text)
     searcher = Searcher.open(bundle, index, make_runtime(**runtime))
-    answers = searcher.answers(captions, k)
+    answers, about = searcher.answers(captions, k), _about(searcher, k)
     style = style or ("table" if out is None and sys.stdout.isatty() else "jsonl")
     with click.open_file(str(out or "-"), "w", encoding="utf-8", atomic=out is not None) as stream:
-        write_answers(answers, style, stream, about=_about(searcher, k))
+        write_answers(answers, cast("Format", style), cast(TextIO, stream), about=about)
     if k > searcher.index.count:
         click.echo(f"-k {k}: the index holds only {searcher.index.count} pictures", err=True)
     if captions.skipped:
@@ -93,7 +94,9 @@ def _captions(file: str | None, text: str | None) -> CaptionFile:
     if text is not None:
         text = " ".join(text.split())  # one caption, even if it was typed on two lines
         return read_captions(io.BytesIO(text.encode()))
-    return read_captions(click.get_binary_stream("stdin") if file == "-" else Path(str(file)))
+    if file == "-":
+        return read_captions(click.get_binary_stream("stdin"))
+    return read_captions(Path(str(file)))
 
 
 def _about(searcher: Searcher, k: int) -> dict[str, object]:
@@ -153,7 +156,7 @@ def info(folder: Path) -> None:
     """Say what the index FOLDER holds."""
     from zscr.infer.index import Index
 
-    opened = Index.open(folder)
+    opened = Index.open(folder.resolve())
     click.echo(f"{opened.count} pictures of {opened.dim} dimensions, {opened.how}")
     click.echo(f"generation {opened.generation}, bundle {opened.bundle_sha256[:12]}")
     click.echo(f"{len(opened.errors)} pictures were skipped")

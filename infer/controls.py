@@ -69,7 +69,8 @@ def _class_means(split: SplitFeatures) -> Vectors:
 
 def _unit(rows: Vectors) -> npt.NDArray[np.float32]:
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    return (rows / np.maximum(norms, 1e-12)).astype(np.float32)
+    unit: npt.NDArray[np.float32] = (rows / np.maximum(norms, 1e-12)).astype(np.float32)
+    return unit
 
 
 def with_histograms(collection: Collection, split: SplitFeatures) -> SplitFeatures:
@@ -83,7 +84,8 @@ def _histogram(picture: Image.Image) -> npt.NDArray[np.float32]:
     """Return the square root of the joint HSV histogram: its cosine is Bhattacharyya's."""
     pixels = np.asarray(picture.resize((64, 64)).convert("HSV")).reshape(-1, 3)
     counts, _ = np.histogramdd(pixels, bins=_BINS, range=[(0, 256)] * 3)
-    return np.sqrt(counts.ravel() / counts.sum()).astype(np.float32)
+    roots: npt.NDArray[np.float32] = np.sqrt(counts.ravel() / counts.sum()).astype(np.float32)
+    return roots
 
 
 def picture_neighbours(split: SplitFeatures) -> dict[str, float]:

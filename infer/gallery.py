@@ -12,6 +12,7 @@ from zscr.data.collection import Collection, Item
 from zscr.data.pictures import find_pictures
 from zscr.errors import InputError
 from zscr.infer.bundle import Bundle
+from zscr.infer.encoder import Vectors
 from zscr.infer.features import Features, Source, compute_features
 from zscr.infer.index import AddReport, Entry, Index
 
@@ -112,7 +113,7 @@ def _skipped(entries: Sequence[Entry], features: Features) -> tuple[dict[str, st
     )
 
 
-def _example_embeddings(bundle: Bundle) -> object:
+def _example_embeddings(bundle: Bundle) -> Vectors | None:
     """Embed the bundle's examples: recall is to be measured on queries, not on pictures."""
     if not bundle.examples or bundle.query.kind != "text":
         return None

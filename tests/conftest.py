@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 # Before any library that reads them is imported: pytest runs several workers on few cores, and
@@ -49,3 +51,140 @@ def _unzipped(archive: Path) -> Path:
             raise
         shutil.rmtree(partial)
     return folder
+
+
+COLOURS = ("red", "green", "blue", "black", "white")
+FORMS = ("circle", "square")
+SPLITS = {"seen": range(6), "val": range(6, 8), "unseen": range(8, 10)}
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a collection of ten classes of coloured shapes: four 32 px pictures and texts each."""
+    from PIL import Image, ImageDraw
+
+    from zscr.data.collection import ClassInfo, Item, new_collection
+
+    path = tmp_path_factory.mktemp("shapes") / "shapes"
+    names = [f"{colour}-{form}" for colour in COLOURS for form in FORMS]
+    with new_collection(path, name="shapes", protocol="test", provenance={}) as draft:
+        for split, numbers in SPLITS.items():
+            for name in (names[number] for number in numbers):
+                colour, form = name.split("-")
+                described = f"a {colour} {form} on grey ground"
+                draft.add_class(ClassInfo(name, name, (described,)), split)
+                for number in range(4):
+                    picture = Image.new("RGB", (32, 32), "grey")
+                    pen = ImageDraw.Draw(picture)
+                    draw = pen.ellipse if form == "circle" else pen.rectangle
+                    draw((4 + number, 6, 20 + 2 * number, 26), fill=colour)
+                    file = f"{name}-{number}.png"
+                    picture.save(draft.folder / file)
+                    text = f"{'large' if number > 1 else 'small'} {colour} {form}"
+                    draft.add_item(Item(f"{name}-{number}", name, split, file, texts=(text,)))
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a published sentence encoder's folder: a real BERT with random weights, 32 wide."""
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel
+
+    folder = tmp_path_factory.mktemp("bert") / "tiny-bert"
+    words = "[PAD] [UNK] [CLS] [SEP] a on grey ground small large".split() + [*COLOURS, *FORMS]
+    vocabulary = {word: number for number, word in enumerate(words)}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, "[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    ends = [("[CLS]", 2), ("[SEP]", 3)]
+    tokenizer.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", None, ends)
+    config = BertConfig(
+        vocab_size=len(words),
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=16,
+    )
+    torch.manual_seed(7)
+    BertModel(config).save_pretrained(folder)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
+    stages = [{"type": f"sentence_transformers.models.{n}"} for n in ("Transformer", "Normalize")]
+    (folder / "modules.json").write_text(json.dumps(stages))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_text(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Convert the tiny BERT into a frozen encoder."""
+    from zscr.train.encoders.text import convert_text_encoder
+
+    out = tmp_path_factory.mktemp("encoders") / "tiny-text"
+    convert_text_encoder(tiny_bert, out, "tiny-text")
+    return out
+
+
+@pytest.fixture(scope="session")
+def tiny_image(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train a small CNN on the seen shapes for a moment."""
+    from zscr.data.collection import read_collection
+    from zscr.train.encoders.cnn import CnnConfig, train_cnn
+
+    collection = read_collection(shapes)
+    items, classes = collection.split("seen"), collection.splits["seen"]
+    out = tmp_path_factory.mktemp("encoders") / "tiny-image"
+    train_cnn(
+        [shapes / str(item.image) for item in items],
+        [classes.index(item.class_id) for item in items],
+        out,
+        "tiny-image",
+        CnnConfig(size=32, widths=(8, 16), epochs=3, batch_size=8),
+    )
+    return out
+
+
+TINY = {"gf_dim": 16, "df_dim": 16, "embed_dim": 16, "z_dim": 4, "batch_size": 4}
+TINY |= {"e_steps": 4, "critic_steps": 2, "m_steps": 4, "rounds": 4, "validate_every": 2}
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A folder in which the three commands have run on the tiny collection."""
+
+    folder: Path
+    run: Path
+    bundle: Path
+    index: Path
+    captions: Path
+
+
+@pytest.fixture(scope="session")
+def deployed(
+    shapes: Path, tiny_text: Path, tiny_image: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Deployed:
+    """Train, export and index the tiny collection once; read it, never write to it."""
+    from zscr.export.deploy import deploy
+    from zscr.train.fit import Request, fit
+
+    folder = tmp_path_factory.mktemp("deployed")
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        request = Request(
+            "zscrgan",
+            shapes,
+            settings=TINY | {"class_texts": "all"},
+            image_encoder=str(tiny_image),
+            text_encoder=str(tiny_text),
+            device="cpu",
+        )
+        run = fit(request).folder.resolve()
+        made = deploy(run)
+    finally:
+        os.chdir(before)
+    bundle = made.bundle
+    return Deployed(folder, run, bundle.folder, bundle.index_folder, folder / "captions.txt")

@@ -142,7 +142,7 @@ def judge(method: Any, split: SplitFeatures, block: int = 1024) -> Judged:
     device = method.noise.device
 
     def encoded(encode: Callable[[torch.Tensor], torch.Tensor], rows: Any) -> Any:
-        parts = torch.from_numpy(rows).split(block)
+        parts = torch.split(torch.from_numpy(rows), block)
         return torch.cat([encode(part.to(device)).cpu() for part in parts]).numpy()
 
     with torch.no_grad():

@@ -131,7 +131,7 @@ class Run:
                     path.unlink()
 
     def _body(self) -> dict[str, Any]:
-        body = {"method": self.method, "config": asdict(self.config)}  # type: ignore[call-overload]
+        body: dict[str, Any] = {"method": self.method, "config": asdict(self.config)}
         body |= {"dims": dict(self.dims), "sources": dict(self.sources), "step": self.step}
         return body | {"done": self.done, "best": self.best, "versions": versions()}
 
@@ -157,7 +157,7 @@ def create_run(
     """Make a run's folder with its configuration and no checkpoint."""
     run = Run(folder, method, config, dims, sources)
     with staged(folder, "run") as stage:
-        settings = {"method": method, **asdict(config)}  # type: ignore[call-overload]
+        settings = {"method": method, **asdict(config)}
         (stage.folder / "config.json").write_bytes(dump_json(settings))
         stage.body |= run._body()
     run.files = dict(read_manifest(folder, "run").files)

@@ -103,13 +103,13 @@ _EDITS = ("the same bird with {}", "this bird but with {}", "with {}")
 
 
 def write_sentences(traits: Traits, scene: Scene, visible: Iterable[str]) -> tuple[str, ...]:
-    """Return SENTENCES sentences of different syntax that mention 2 to 4 visible traits each."""
+    """Return SENTENCES sentences of different syntax that mention 3 to 5 visible traits each."""
     rng = np.random.default_rng([scene.detail, 7])
     frames = _FRAMES if scene.cover == "none" else (*_FRAMES, _COVERED_FRAME)
     order: list[str] = []
     sentences = []
     for frame in rng.choice(frames, SENTENCES, replace=False):
-        count = int(rng.integers(2, 5))
+        count = int(rng.integers(3, 6))
         if len(order) < count:
             # Sorted first: the order of a set of strings differs between processes.
             order += [name for name in rng.permutation(sorted(visible)) if name not in order]

@@ -114,13 +114,13 @@ def _fit(pixels: torch.Tensor, labels: torch.Tensor, config: CnnConfig) -> Small
     with progress("training the image encoder", config.epochs) as bar:
         for _ in range(config.epochs):
             order = torch.randperm(len(pixels), generator=generator)
-            for rows in order.split(config.batch_size):
+            for rows in torch.split(order, config.batch_size):
                 logits = head(network(_augment(pixels[rows], generator)))
                 loss = functional.cross_entropy(
                     logits, labels[rows], label_smoothing=config.label_smoothing
                 )
                 optimizer.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 schedule.step()
             bar.advance(1, f"loss {loss.item():.3f}")

@@ -60,7 +60,7 @@ def _pooled_output(model: onnx.ModelProto, source: Path) -> str:
     flat = [o.name for o in model.graph.output if len(o.type.tensor_type.shape.dim) == 2]
     for name in (*_FEATURES, *(flat if len(flat) == 1 else ())):
         if name in flat:
-            return name
+            return str(name)
     raise InputError(
         f"{source}: none of the outputs {flat} is known as a feature; name it one of {_FEATURES}"
     )

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import zscr
 from zscr.data.archive import opened
 from zscr.data.artefact import MANIFEST, hash_bytes, hash_file
 from zscr.data.collection import Collection
@@ -67,7 +68,7 @@ def _converted(source: Path, name: str, convert: _Convert) -> Path:
     if (source / MANIFEST).is_file():
         return source
     files = sorted(p for p in source.rglob("*") if p.suffix in (".onnx", ".safetensors", ".json"))
-    identity = hash_bytes("".join(hash_file(path) for path in files).encode())
+    identity = hash_bytes("".join([zscr.__version__, *map(hash_file, files)]).encode())
     out = encoder_cache() / f"{name}-{identity[:12]}"
     if not out.exists():
         say(f"converting {name} to ONNX (once; kept in {out})")
@@ -77,7 +78,7 @@ def _converted(source: Path, name: str, convert: _Convert) -> Path:
 
 def _trained_cnn(collection: Collection) -> Path:
     config = CnnConfig()
-    identity = hash_bytes(f"{collection.manifest.sha256} {config}".encode())
+    identity = hash_bytes(f"{zscr.__version__} {collection.manifest.sha256} {config}".encode())
     out = encoder_cache() / f"{DEFAULT_IMAGE}-{identity[:12]}"
     if not out.exists():
         items = [item for item in collection.split("seen") if item.image]

@@ -17,9 +17,11 @@ from torch import nn
 
 from zscr.data.artefact import staged
 from zscr.errors import InputError, MissingExtraError, ParityError
+from zscr.infer.inputs import TextInput
 from zscr.train.trace import IR_VERSION, load_graph, max_difference, run_bytes, trace
 
 TOLERANCE = 1e-4  # token states of a six-layer BERT agree to about 1e-6
+_SENTENCES = ("a small bird with a red belly", "two dogs", "a red house by the sea at night")
 _STATES = ("last_hidden_state", "token_embeddings")
 _POOLING = {
     "mean": """
@@ -88,7 +90,7 @@ class _TokenStates(nn.Module):
             from transformers.utils import logging
         except ImportError as error:
             raise MissingExtraError("converting a text encoder", "text") from error
-        logging.disable_progress_bar()
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         # "eager" attention is plain matrix products, which every ONNX runtime has.
         self.model = AutoModel.from_pretrained(source, attn_implementation="eager")
 
@@ -100,20 +102,18 @@ class _TokenStates(nn.Module):
 
 
 def _trace_checkpoint(source: Path) -> tuple[onnx.ModelProto, float]:
-    module = _TokenStates(source).eval()
-    ids = torch.arange(1, 25).reshape(2, 12) * 37
-    mask = torch.ones_like(ids)
-    mask[1, 7:] = 0
+    module, texts = _TokenStates(source).eval(), TextInput(_input_spec(source), source)
+    example = [torch.from_numpy(array) for array in texts.prepare(_SENTENCES[:2]).feeds.values()]
     axes = {0: "batch", 1: "length"}
     model = trace(
         module,
-        {"input_ids": ids, "attention_mask": mask},
+        dict(zip(("input_ids", "attention_mask"), example, strict=True)),
         _STATES[0],
         dynamic={"input_ids": axes, "attention_mask": axes},
     )
-    feeds = {"input_ids": ids[:, :9].numpy(), "attention_mask": mask[:, :9].numpy()}
+    feeds = texts.prepare(_SENTENCES).feeds
     with torch.no_grad():
-        expected = module(ids[:, :9], mask[:, :9]).numpy()
+        expected = module(*(torch.from_numpy(array) for array in feeds.values())).numpy()
     kept = feeds["attention_mask"] > 0
     difference = max_difference([run_bytes(model, feeds)[kept]], [expected[kept]])
     if difference > TOLERANCE:

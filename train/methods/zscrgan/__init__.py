@@ -127,12 +127,13 @@ class Method(nn.Module):
         wrong = self.generator(wrong_latent, self._normal(wrong_latent, config.z_dim))
         divergence = latent_divergence(mu, log_sigma)
         divergence = (divergence + latent_divergence(wrong_mu, wrong_log_sigma)) / 2
-        return (
+        loss: torch.Tensor = (
             -self.critic(fake, batch.text).mean()
             + csem_loss(latent, self.csem(fake), self.csem(wrong))
             + config.mm_reg_coeff * regulariser(fake, batch.image, batch.wrong_image)
             + config.kl_div_coefficient * divergence
         )
+        return loss
 
     def _csem(self, batch: Batch) -> torch.Tensor:
         with torch.no_grad():  # CSEM sees imagined features only; real ones come at test time
