@@ -67,11 +67,20 @@ def staged(path: Path, kind: str) -> Iterator[Stage]:
             stage = Stage(folder)
             yield stage
             _seal(stage, kind)
-            os.rename(folder, path)
+            _rename(folder, path)
             fsync(path.parent)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
+
+
+def _rename(folder: Path, path: Path) -> None:
+    try:
+        os.rename(folder, path)
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            raise
+        raise ArtefactError(f"another process has just made {path}; use that one") from error
 
 
 def _remove_stale(path: Path) -> None:

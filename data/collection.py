@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -137,7 +137,14 @@ def read_collection(folder: Path) -> Collection:
     queries = tuple(_query_from(row) for row in _rows(folder / "queries.jsonl"))
     splits = {name: tuple(content[name]) for name in SPLITS}
     check(items, classes, splits, queries)
+    _require_files(items, manifest.files)
     return Collection(folder, items, {c.id: c for c in classes}, splits, queries, manifest)
+
+
+def _require_files(items: Iterable[Item], files: Container[str]) -> None:
+    """Refuse pictures that are not the collection's own: no path may lead out of its folder."""
+    lost = [i.id for i in items if any(n and n not in files for n in (i.image, i.sketch))]
+    _refuse(lost, "items name a picture that the collection does not hold")
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -234,6 +241,8 @@ def new_collection(
         draft = Draft(stage)
         yield draft
         check(draft.items, draft.classes, draft.splits, draft.queries)
+        saved = {p.relative_to(draft.folder).as_posix() for p in draft.folder.rglob("*.*")}
+        _require_files(draft.items, saved)
         stage.body |= {"name": name, "protocol": protocol, "provenance": dict(provenance)}
         _write_tables(draft)
 

@@ -91,8 +91,8 @@ def train(run: Run, seen: SplitFeatures, val: SplitFeatures, device: torch.devic
         run.commit(method, state, is_best=is_best)
 
     title = f"training {run.method} on {device}"
-    with progress(title, config.rounds) as bar, _sigint_as_flag() as interrupted:
-        bar.advance(run.step // per_round)
+    done = run.step // per_round
+    with progress(title, config.rounds, done) as bar, _sigint_as_flag() as interrupted:
         while run.step < config.rounds * per_round:
             losses.add(method.train_step(rows.batch(sampler.draw()), run.step))
             run.step += 1

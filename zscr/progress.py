@@ -21,8 +21,9 @@ class Progress(Protocol):
 class _Plain:
     """Prints `title: done/total (rate, time left)` every few seconds and at the end."""
 
-    def __init__(self, title: str, total: int) -> None:
-        self.title, self.total, self.done, self.note = title, total, 0, ""
+    def __init__(self, title: str, total: int, done: int) -> None:
+        self.title, self.total, self.done, self.note = title, total, done, ""
+        self.before = done
         self.start = self.shown = time.monotonic()
 
     def advance(self, units: int = 1, note: str = "") -> None:
@@ -32,7 +33,7 @@ class _Plain:
 
     def show(self) -> None:
         self.shown = time.monotonic()
-        rate = self.done / max(self.shown - self.start, 1e-6)
+        rate = (self.done - self.before) / max(self.shown - self.start, 1e-6)
         left = (self.total - self.done) / max(rate, 1e-6)
         tail = f" {self.note}" if self.note else ""
         line = f"{self.title}: {self.done}/{self.total} ({rate:.3g}/s, {left:.0f} s left){tail}"
@@ -42,7 +43,7 @@ class _Plain:
 class _Bar:
     """The same through rich, which is imported only when a bar is drawn."""
 
-    def __init__(self, title: str, total: int) -> None:
+    def __init__(self, title: str, total: int, done: int) -> None:
         from rich.console import Console
         from rich.progress import (
             BarColumn,
@@ -62,19 +63,19 @@ class _Bar:
             TextColumn("{task.fields[note]}"),
         )
         self.bar = RichProgress(*columns, console=Console(stderr=True))
-        self.task = self.bar.add_task(title, total=total, note="")
+        self.task = self.bar.add_task(title, total=total, completed=done, note="")
 
     def advance(self, units: int = 1, note: str = "") -> None:
         self.bar.update(self.task, advance=units, note=note)
 
 
 @contextmanager
-def progress(title: str, total: int) -> Iterator[Progress]:
-    """Show the progress of `total` units of work called `title`."""
+def progress(title: str, total: int, done: int = 0) -> Iterator[Progress]:
+    """Show the progress of `total` units of work called `title`, `done` of them earlier on."""
     if not sys.stderr.isatty():
-        yield _Plain(title, total)
+        yield _Plain(title, total, done)
         return
-    bar = _Bar(title, total)
+    bar = _Bar(title, total, done)
     with bar.bar:
         yield bar
 

