@@ -55,7 +55,8 @@ def summarise(reports: list[dict[str, Any]]) -> dict[str, Any]:
     result: dict[str, Any] = {"benchmark": "zscrgan on unseen classes"}
     result |= {key: first[key] for key in kept}
     result["seeds"] = [report["seed"] for report in reports]
-    result["best_rounds"] = [report["best"]["step"] for report in reports]
+    result["best_steps"] = [report["best"]["step"] for report in reports]
+    result["config"] = {key: v for key, v in first["config"].items() if key != "seed"}
     result["ceiling"] = {k: first["metrics"][f"Prec@{k} ceiling"] for k in (1, 10, 50)}
     result["zscrgan"] = {name: spread([r["metrics"][name] for r in reports]) for name in FIGURES}
     result["controls"] = {

@@ -15,12 +15,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from zscr.errors import ArtefactError
 
 MANIFEST = "manifest.json"
-SCHEMA = 1
+SCHEMA = 2  # 2 added the manifest's own checksum; 1 is still read
 _MANIFEST_LIMIT = 64 << 20  # bytes; a manifest lists names and hashes, never data
 
 
@@ -84,11 +84,14 @@ def _rename(folder: Path, path: Path) -> None:
 
 
 def _remove_stale(path: Path) -> None:
-    """Delete the partial folders of writers of `path` that were killed."""
+    """Delete what writers of `path` that were killed had begun."""
     for partial in path.parent.glob(f".{path.name}.*.partial"):
         pid = partial.name.rsplit(".", 2)[1]
         if pid.isdigit() and not Path(f"/proc/{pid}").exists():
-            shutil.rmtree(partial)
+            if partial.is_dir():
+                shutil.rmtree(partial)
+            else:
+                partial.unlink(missing_ok=True)
 
 
 def _seal(stage: Stage, kind: str) -> None:
@@ -104,7 +107,12 @@ def write_manifest(
 ) -> None:
     """Write `folder/manifest.json` atomically; replacing it is what commits a new generation."""
     content = {"kind": kind, "schema": SCHEMA, "files": dict(files), **body}
-    write_atomically(folder / MANIFEST, dump_json(content))
+    write_atomically(folder / MANIFEST, dump_json(content | {"checksum": _checksum(content)}))
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    """Hash a manifest's own fields, in their order: no other file vouches for them."""
+    return hash_bytes(json.dumps(content, ensure_ascii=False, allow_nan=False).encode())
 
 
 def read_manifest(folder: Path, kind: str) -> Manifest:
@@ -121,6 +129,9 @@ def read_manifest(folder: Path, kind: str) -> Manifest:
     raw = path.read_bytes()
     try:
         content = json.loads(raw)
+        checksum = content.pop("checksum", None)
+        unsealed = checksum is None and content["schema"] != SCHEMA
+        sound = unsealed or checksum == _checksum(content)
         found, schema, files = content.pop("kind"), content.pop("schema"), content.pop("files")
         if not all({"sha256", "bytes"} <= entry.keys() for entry in files.values()):
             raise ValueError("a file without sha256 or bytes")
@@ -128,8 +139,10 @@ def read_manifest(folder: Path, kind: str) -> Manifest:
         raise ArtefactError(f"{path} is damaged ({error!r}); make the {kind} again") from error
     if found != kind:
         raise ArtefactError(f"{folder} is a {found}, not a {kind}")
-    if schema != SCHEMA:
+    if schema not in (1, SCHEMA):
         raise ArtefactError(f"{folder} has schema {schema}, this zscr reads {SCHEMA}; upgrade zscr")
+    if not sound:
+        raise ArtefactError(f"{path} is damaged: its checksum is wrong; make the {kind} again")
     return Manifest(found, files, content, hashlib.sha256(raw).hexdigest())
 
 
@@ -182,11 +195,19 @@ def dump_jsonl(rows: Any) -> bytes:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace `path` by `content` so that a reader sees the old bytes or the new, never a mix."""
+    with atomic_file(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Yield a file that replaces `path` when the block succeeds; else `path` stays as it was."""
+    _remove_stale(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with no_space_as_error(path):
         try:
             with partial.open("wb") as file:
-                file.write(content)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(partial, path)

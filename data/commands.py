@@ -35,7 +35,12 @@ def data() -> None:
 @click.option("--seed", default=7, show_default=True, help="Of all that is drawn by chance.")
 @click.option("--pictures", default=24, show_default=True, help="Pictures of each species.")
 def make(name: str, out: Path | None, seed: int, pictures: int) -> None:
-    """Make the procedural collection NAME; needs no download."""
+    """Make the procedural collection NAME; needs no download.
+
+    \b
+    Example:
+      zscr data make aviary --seed 3 --out aviary-3
+    """
     from zscr.data.aviary import make_aviary
 
     out = out or Path("collections") / name
@@ -54,7 +59,12 @@ def convert() -> None:
 @click.option("--val", type=amount, default=0.2, show_default=True, help="Held-out seen classes.")
 @click.option("--seed", default=7, show_default=True, help="Of the validation classes.")
 def zscrgan(source: Path, out: Path, val: float | int, seed: int) -> None:
-    """Convert SOURCE, a folder or ZIP that ZSCRGAN's authors published (four pickles)."""
+    """Convert SOURCE, a folder or ZIP that ZSCRGAN's authors published (four pickles).
+
+    \b
+    Example:
+      zscr data convert zscrgan CUB.zip --out cub
+    """
     from zscr.data.zscrgan import convert_zscrgan
 
     convert_zscrgan(source, out, val_classes=val, seed=seed)
@@ -70,7 +80,12 @@ def zscrgan(source: Path, out: Path, val: float | int, seed: int) -> None:
 def sketchy25(
     source: Path, out: Path, split: Literal["21", "25"], names: Path | None, seed: int
 ) -> None:
-    """Convert SOURCE, a folder or ZIP of Sketchy photos and sketches."""
+    """Convert SOURCE, a folder or ZIP of Sketchy photos and sketches.
+
+    \b
+    Example:
+      zscr data convert sketchy25 sketchy25.zip --out sketchy --split 25
+    """
     from zscr.data.sketchy import convert_sketchy
 
     convert_sketchy(source, out, split=split, seed=seed, names=names)
@@ -84,7 +99,12 @@ def sketchy25(
 @click.option("--val", type=amount, default=0.2, show_default=True, help="Of the other classes.")
 @click.option("--seed", default=7, show_default=True, help="Of the choice of classes.")
 def folder(source: Path, out: Path, unseen: float | int, val: float | int, seed: int) -> None:
-    """Convert SOURCE, a folder with a subfolder of pictures for each class."""
+    """Convert SOURCE, a folder with a subfolder of pictures for each class.
+
+    \b
+    Example:
+      zscr data convert folder photos/ --out photos-collection --unseen 10
+    """
     from zscr.data.folder import convert_folder
 
     convert_folder(source, out, seed=seed, unseen=unseen, val=val)
@@ -94,7 +114,12 @@ def folder(source: Path, out: Path, unseen: float | int, val: float | int, seed:
 @data.command()
 @click.argument("path", type=FOLDER)
 def check(path: Path) -> None:
-    """Hash every file of the collection PATH and decode every picture."""
+    """Hash every file of the collection PATH and decode every picture.
+
+    \b
+    Example:
+      zscr data check collections/aviary
+    """
     from zscr.data.check import check_collection
 
     report = check_collection(path)
@@ -109,7 +134,12 @@ def check(path: Path) -> None:
 @click.argument("path", type=FOLDER)
 @click.option("--format", "style", type=click.Choice(["table", "json"]), default="table")
 def info(path: Path, style: str) -> None:
-    """Show what the collection PATH holds, by split and by class."""
+    """Show what the collection PATH holds, by split and by class.
+
+    \b
+    Example:
+      zscr data info collections/aviary --format json
+    """
     summary = _summary(path)
     if style == "json":
         click.echo(json.dumps(asdict(summary), ensure_ascii=False, indent=1))

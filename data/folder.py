@@ -96,10 +96,11 @@ def _splits(
     both = sorted(set(listed["unseen"] or ()) & set(listed["val"] or ()))
     if both:
         raise InputError(f"{source}: {both[0]} is in unseen.txt and in val.txt; keep it in one")
+    least = 2 if len(classes) >= 6 else 1  # a single class is found whatever the model does
     free = [name for name in classes if name not in (listed["val"] or ())]
-    tested = listed["unseen"] or hold_out(free, unseen, seed=seed)
+    tested = listed["unseen"] or hold_out(free, unseen, seed=seed, least=least)
     free = [name for name in classes if name not in tested]
-    validated = listed["val"] or hold_out(free, val, seed=seed)
+    validated = listed["val"] or hold_out(free, val, seed=seed, least=least)
     split_of = dict.fromkeys(classes, "seen") | dict.fromkeys(tested, "unseen")
     split_of |= dict.fromkeys(validated, "val")
     if "seen" not in split_of.values():

@@ -17,7 +17,12 @@ import click
     show_default=True,
     help="The collection's pictures to index.",
 )
-@click.option("--noise-samples", default=0, help="Average K fixed draws of noise in the graph.")
+@click.option(
+    "--noise-samples",
+    type=click.IntRange(0),
+    default=0,
+    help="Average K fixed draws of noise in the graph.",
+)
 @click.option("--trt", is_flag=True, help="Also build TensorRT engines, beside the bundle.")
 @click.option("--target", "targets", multiple=True, metavar="SM", help="Such as sm86; repeatable.")
 def export(
@@ -35,6 +40,9 @@ def export(
       zscr export
       zscr export runs/zscrgan-aviary-001 --trt --target sm86 --target sm89
     """
+    from zscr.extras import require_extras
+
+    require_extras("exporting", "export", "cpu")
     from zscr.export.deploy import deploy
 
     if targets and not trt:
@@ -56,4 +64,5 @@ def export(
         from zscr.export.engines import build_engines
 
         click.echo(f"built engines in {build_engines(made.bundle.folder, targets=targets)}")
-    click.echo("next: zscr query --file captions.txt", err=True)
+    if made.index:
+        click.echo("next: zscr query --file captions.txt", err=True)

@@ -81,7 +81,8 @@ def _merge(encoder: Path, head: onnx.ModelProto, output: str) -> onnx.ModelProto
     """Feed the encoder's `features` to the head; prefixes keep their names apart."""
     first = onnx.load(encoder)
     second = onnx.compose.add_prefix(head, "head/", rename_inputs=False, rename_outputs=False)
-    opsets = {entry.version for model in (first, second) for entry in model.opset_import}
+    entries = [entry for model in (first, second) for entry in model.opset_import]
+    opsets = {entry.version for entry in entries if entry.domain in ("", "ai.onnx")}
     assert len(opsets) == 1, opsets  # trace() and load_graph() see to it
     features = {"features": "frozen/features"}
     for node in first.graph.node:

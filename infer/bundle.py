@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zscr.data.artefact import Manifest, read_manifest, verify
+from zscr.errors import ArtefactError
 from zscr.infer.encoder import Encoder
 from zscr.infer.session import Runtime
 
@@ -32,8 +33,10 @@ class Bundle:
         """Open a bundle.
 
         Raises:
-            ArtefactError: the folder is no bundle.
+            ArtefactError: the folder is absent, or no bundle.
         """
+        if not folder.exists():
+            raise ArtefactError(f"there is no bundle {folder}; run 'zscr export' or name another")
         folder = folder.resolve()
         return cls(folder, read_manifest(folder, KIND), runtime or Runtime())
 

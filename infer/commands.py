@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from zscr.infer.session import Runtime
 
 FOLDER = click.Path(path_type=Path)
+FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 def runtime_options(command: Any) -> Any:
     """Add how graphs are run: provider, threads, fallback."""
     for option in (
         click.option("--allow-fallback", is_flag=True, help="Let CUDA fall back to the CPU."),
-        click.option("--threads", type=int, help="[every core that may be used]"),
+        click.option("--threads", type=click.IntRange(1), help="[every core that may be used]"),
         click.option("--provider", default="cpu", show_default=True, help="cpu or cuda."),
     ):
         command = option(command)
@@ -38,7 +39,9 @@ def make_runtime(provider: str, threads: int | None, allow_fallback: bool) -> Ru
 @click.command()
 @click.option("--file", "file", help="Captions, one a line; '-' reads stdin.")
 @click.option("--text", help="One caption.")
-@click.option("-k", default=10, show_default=True, help="Pictures a caption.")
+@click.option(
+    "-k", type=click.IntRange(1), default=10, show_default=True, help="Pictures a caption."
+)
 @click.option("--bundle", type=FOLDER, default="bundles/latest", show_default=True)
 @click.option("--index", type=FOLDER, help="[the one beside the bundle]")
 @click.option(
@@ -47,7 +50,7 @@ def make_runtime(provider: str, threads: int | None, allow_fallback: bool) -> Ru
     type=click.Choice(["table", "jsonl", "csv", "html"]),
     help="[a table on a terminal, JSON lines elsewhere]",
 )
-@click.option("--out", type=FOLDER, help="Write here instead of stdout.")
+@click.option("--out", type=FILE, help="Write here instead of stdout ('-').")
 @runtime_options
 def query(
     file: str | None,
@@ -67,21 +70,25 @@ def query(
       zscr query --file captions.txt --format html --out found.html
       zscr query --text "a small bird with a red crown" -k 5
     """
+    from zscr.infer.output import open_output
     from zscr.infer.results import write_answers
     from zscr.infer.searcher import Searcher
 
     if (file is None) == (text is None):
         raise click.UsageError("give captions by either --file or --text")
+    if text is not None and not text.strip():
+        raise click.UsageError("--text is empty; give a caption")
+    out = None if out == Path("-") else out
     captions = _captions(file, text)
     searcher = Searcher.open(bundle, index, make_runtime(**runtime))
     answers, about = searcher.answers(captions, k), _about(searcher, k)
     style = style or ("table" if out is None and sys.stdout.isatty() else "jsonl")
-    with click.open_file(str(out or "-"), "w", encoding="utf-8", atomic=out is not None) as stream:
-        write_answers(answers, cast("Format", style), cast(TextIO, stream), about=about)
+    with open_output(out) as stream:
+        write_answers(answers, cast("Format", style), stream, about=about)
     if k > searcher.index.count:
         click.echo(f"-k {k}: the index holds only {searcher.index.count} pictures", err=True)
     if captions.skipped:
-        click.echo(f"skipped {captions.skipped} empty lines of {file}", err=True)
+        click.echo(f"skipped {captions.skipped} empty lines of {captions.name}", err=True)
     if out:
         click.echo(f"wrote {out}", err=True)
 
@@ -95,7 +102,7 @@ def _captions(file: str | None, text: str | None) -> CaptionFile:
         text = " ".join(text.split())  # one caption, even if it was typed on two lines
         return read_captions(io.BytesIO(text.encode()))
     if file == "-":
-        return read_captions(click.get_binary_stream("stdin"))
+        return read_captions(sys.stdin.buffer)
     return read_captions(Path(str(file)))
 
 
@@ -107,7 +114,7 @@ def _about(searcher: Searcher, k: int) -> dict[str, object]:
         "index": index.folder.name,
         "pictures": index.count,
         "search": index.how,
-        "provider": f"{bundle.runtime.provider}, {bundle.runtime.thread_count} threads",
+        "provider": f"{bundle.query.provider}, {bundle.runtime.thread_count} threads",
         "k": k,
     }
 
@@ -123,12 +130,24 @@ def index() -> None:
 @click.option("--bundle", type=FOLDER, default="bundles/latest", show_default=True)
 @runtime_options
 def add(pictures: tuple[Path, ...], folder: Path | None, bundle: Path, **runtime: Any) -> None:
-    """Add PICTURES, files or folders, to an index; it is made if it is absent."""
+    """Add PICTURES, files or folders, to an index; it is made if it is absent.
+
+    Pictures that are in it already and have not changed are not embedded again.
+
+    \b
+    Example:
+      zscr index add holiday/ cat.jpg --index holiday.index
+      zscr query --text "a cat on a wall" --index holiday.index
+    """
     from zscr.infer.bundle import Bundle
     from zscr.infer.gallery import add_pictures
 
     opened = Bundle.open(bundle, make_runtime(**runtime))
-    added = add_pictures(opened, folder or opened.index_folder, pictures)
+    try:
+        added = add_pictures(opened, folder or opened.index_folder, pictures)
+    except KeyboardInterrupt:
+        click.echo("what is embedded so far is kept: the same command goes on from there", err=True)
+        raise
     report = added.report
     click.echo(
         f"{report.added} added, {report.replaced} replaced, {report.unchanged} unchanged, "
@@ -144,16 +163,28 @@ def add(pictures: tuple[Path, ...], folder: Path | None, bundle: Path, **runtime
 @index.command()
 @click.argument("folder", type=FOLDER)
 def verify(folder: Path) -> None:
-    """Check every file of the index FOLDER and that its pictures find themselves."""
+    """Check every file of the index FOLDER and that its pictures find themselves.
+
+    \b
+    Example:
+      zscr index verify holiday.index
+    """
     from zscr.infer.verification import verify_index
 
-    click.echo(verify_index(folder))
+    report = verify_index(folder)
+    click.echo(f"{folder} is sound: {report.count} pictures of {report.dim} dimensions")
+    click.echo(f"{report.self_recall:.2%} of {report.sample} pictures find themselves first")
 
 
 @index.command()
 @click.argument("folder", type=FOLDER)
 def info(folder: Path) -> None:
-    """Say what the index FOLDER holds."""
+    """Say what the index FOLDER holds.
+
+    \b
+    Example:
+      zscr index info holiday.index
+    """
     from zscr.infer.index import Index
 
     opened = Index.open(folder.resolve())

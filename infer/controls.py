@@ -92,7 +92,8 @@ def picture_neighbours(split: SplitFeatures) -> dict[str, float]:
     """Find each picture's class among its nearest other pictures by the split's image features.
 
     Returns:
-        `Prec@1`, `Prec@10` and `mAP` of picture -> picture retrieval, the picture itself left out.
+        `Prec@1`, `Prec@10` and `mAP` of picture -> picture retrieval, the picture itself left out,
+        and `excluded`: the pictures that are the only one of their class.
     """
     vectors, classes = _unit(split.images.astype(np.float64)), np.array(split.image_classes)
     found: list[npt.NDArray[np.bool_]] = []
@@ -101,10 +102,14 @@ def picture_neighbours(split: SplitFeatures) -> dict[str, float]:
         others = order[order != own].reshape(len(order), -1)
         found.append(classes[others] == classes[own])
     hits = np.concatenate(found)
+    excluded = int((~hits.any(axis=1)).sum())
+    if excluded < len(hits):
+        hits = hits[hits.any(axis=1)]
     return {
         "Prec@1": metrics.micro(metrics.precision_at_k(hits, 1)),
         "Prec@10": metrics.micro(metrics.precision_at_k(hits, 10)),
         "mAP": metrics.micro(metrics.average_precision(hits)),
+        "excluded": excluded,
     }
 
 

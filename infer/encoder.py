@@ -15,7 +15,7 @@ import numpy.typing as npt
 from zscr.data.artefact import read_manifest, verify
 from zscr.errors import InputError
 from zscr.infer.inputs import Feeds, Prepared, make_input
-from zscr.infer.session import Runtime, open_session
+from zscr.infer.session import Runtime, open_session, provider_of
 
 Vectors = npt.NDArray[np.float32]
 
@@ -27,6 +27,7 @@ class Encoder:
         name: short name for files and messages.
         kind: what it takes: `text`, `image` or `vector`.
         dim: D.
+        provider: what it runs on, `cpu` or `cuda`.
         sha256: hash of the manifest that it came with, so of graph and preparation together.
     """
 
@@ -37,6 +38,7 @@ class Encoder:
         self.graph, self.spec, self.runtime = graph, spec, runtime
         self.input = make_input(spec, graph.parent)
         self.session = open_session(graph, runtime)
+        self.provider = provider_of(self.session)
         output = self.session.get_outputs()[0]
         self.output, self.dim = output.name, int(output.shape[1])
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zscr.data.collection import Collection, read_collection
+from zscr.errors import MismatchError
 from zscr.infer.bundle import Bundle
 from zscr.infer.encoder import Encoder
 from zscr.infer.report import RetrievalReport, evaluate_retrieval
@@ -58,6 +59,17 @@ def _embedded(side: Encoder, rows: Vectors) -> Vectors:
 
 
 def bundle_collection(bundle: Bundle, path: Path | None = None) -> Collection:
-    """Read the collection that a bundle was trained on, or the one at `path`."""
+    """Read the collection that a bundle was trained on, or the one at `path`.
+
+    Raises:
+        MismatchError: the bundle's own has changed since; names both hashes.
+    """
     trained_on: dict[str, Any] = bundle.manifest.body["provenance"]["sources"]["collection"]
-    return read_collection(path or Path(trained_on["path"]))
+    found = read_collection(path or Path(trained_on["path"]))
+    if path is None and found.manifest.sha256 != trained_on["sha256"]:
+        raise MismatchError(
+            f"{bundle.folder} was trained on collection {trained_on['sha256'][:12]} of "
+            f"{found.folder}, which is now {found.manifest.sha256[:12]}; restore it, or name a "
+            f"collection with --collection"
+        )
+    return found

@@ -131,27 +131,44 @@ class _Cache:
         keys, vectors = self._read_index()
         self.keys, self.blocks = keys, [vectors if keys else np.empty((0, dim), np.float32)]
         for part in sorted(self.parts.glob("*.npz")):
-            with np.load(part, allow_pickle=False) as content:
-                self.keys += content["keys"].tolist()
-                self.blocks.append(content["vectors"])
+            keys, vectors = self._read_part(part)
+            if not set(keys) & set(self.keys):  # or a killed run has merged it already
+                self.keys += keys
+                self.blocks.append(vectors)
 
     def _read_index(self) -> tuple[list[str], Vectors]:
+        nothing: tuple[list[str], Vectors] = [], np.empty((0, 0), np.float32)
         if not self.index.is_file():
-            return [], np.empty((0, 0), np.float32)
-        entry = json.loads(self.index.read_text("utf-8"))
-        path = self.store / entry["file"]
-        if not path.is_file() or hash_file(path) != entry["sha256"]:
-            say(f"{path} is damaged; its features are computed again")
-            return [], np.empty((0, 0), np.float32)
-        return entry["keys"], np.load(path, allow_pickle=False)
+            return nothing
+        try:
+            entry = json.loads(self.index.read_text("utf-8"))
+            path, keys = self.store / entry["file"], entry["keys"]
+            if hash_file(path) != entry["sha256"]:
+                raise ValueError(f"the sha256 of {path.name} is another")
+            vectors: Vectors = np.load(path, allow_pickle=False)
+            if len(keys) != len(vectors):
+                raise ValueError(f"{len(keys)} keys for {len(vectors)} rows")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            say(f"{self.index} is damaged ({error}); its features are computed again")
+            return nothing
+        return keys, vectors
+
+    def _read_part(self, part: Path) -> tuple[list[str], Vectors]:
+        if not part.stem.endswith(hash_file(part)[:12]):
+            say(f"{part} is damaged; its features are computed again")
+            part.unlink()
+            return [], self.blocks[0][:0]
+        with np.load(part, allow_pickle=False) as content:
+            return content["keys"].tolist(), content["vectors"]
 
     def append(self, keys: list[str], vectors: Vectors) -> None:
         """Keep one finished shard."""
         self.parts.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
         np.savez(buffer, keys=np.array(keys, "U64"), vectors=vectors)
-        number = len(list(self.parts.glob("*.npz")))
-        write_atomically(self.parts / f"{number:06d}.npz", buffer.getvalue())
+        number = max((int(part.stem[:6]) + 1 for part in self.parts.glob("*.npz")), default=0)
+        name = f"{number:06d}-{hash_bytes(buffer.getvalue())[:12]}.npz"
+        write_atomically(self.parts / name, buffer.getvalue())
         self.keys += keys
         self.blocks.append(vectors)
 
@@ -165,7 +182,7 @@ class _Cache:
         entry = {"file": path.name, "sha256": hash_bytes(buffer.getvalue()), "keys": self.keys}
         write_atomically(self.index, dump_json(entry))
         for stale in old - {path}:
-            stale.unlink()
+            stale.unlink(missing_ok=True)
         shutil.rmtree(self.parts, ignore_errors=True)
 
     def content(self) -> tuple[Vectors, dict[str, int]]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from zscr.data.artefact import hash_file
 from zscr.data.collection import Collection, Item
@@ -14,7 +17,9 @@ from zscr.errors import InputError
 from zscr.infer.bundle import Bundle
 from zscr.infer.encoder import Vectors
 from zscr.infer.features import Features, Source, compute_features
+from zscr.infer.generation import Skipped
 from zscr.infer.index import AddReport, Entry, Index
+from zscr.infer.upsert import check_entries
 
 
 @dataclass(frozen=True)
@@ -23,29 +28,35 @@ class Added:
 
     index: Index
     report: AddReport
-    skipped: tuple[dict[str, str], ...]
+    skipped: tuple[Skipped, ...]
 
 
 def add_pictures(bundle: Bundle, folder: Path, pictures: Sequence[Path]) -> Added:
     """Add files, and every picture below folders, to the index `folder`, made if it is absent.
 
     An id is the picture's path from the named folder's parent on, so it stays what it is when
-    more pictures come; a picture that changed replaces its old self.
+    more pictures come; a picture that changed replaces its old self, one that did not is not
+    embedded again.
 
     Raises:
         InputError: a path does not exist, or there is no picture at all.
         MismatchError: the index was made with another bundle.
     """
     bundle.gallery.require("image")
-    entries = [
-        Entry(path.relative_to(base).as_posix(), hash_file(path), image=str(path))
-        for named in pictures
-        for base, path in _listed(named.absolute())
-    ]
-    if not entries:
+    found = [pair for named in pictures for pair in _listed(Path(os.path.abspath(named)))]
+    if not found:
         named = ", ".join(map(str, pictures))
-        raise InputError(f"there is no JPEG, PNG or WebP picture in {named}")
-    return add_entries(bundle, folder, entries)
+        raise InputError(f"there is no JPEG, PNG or WebP picture in {named}; name another folder")
+    entries, unreadable = [], []
+    for base, path in found:
+        try:
+            sha256 = hash_file(path)
+        except OSError as error:
+            reason = f"{path} cannot be read ({error.strerror})"
+            unreadable.append({"image": str(path), "reason": reason})
+        else:
+            entries.append(Entry(path.relative_to(base).as_posix(), sha256, image=str(path)))
+    return add_entries(bundle, folder, entries, unreadable)
 
 
 def _listed(named: Path) -> list[tuple[Path, Path]]:
@@ -75,42 +86,69 @@ def add_collection(
     return add_entries(bundle, folder, entries)
 
 
-def add_entries(bundle: Bundle, folder: Path, entries: Sequence[Entry]) -> Added:
-    """Embed the entries' pictures and commit those that could be embedded to the index."""
+def add_entries(
+    bundle: Bundle, folder: Path, entries: Sequence[Entry], unreadable: Sequence[Skipped] = ()
+) -> Added:
+    """Embed the pictures that the index lacks, and commit those that could be embedded to it.
+
+    Raises:
+        InputError: an id twice, or none of the first pictures can be used.
+        MismatchError: the index was made with another bundle.
+    """
+    check_entries(entries)
+    folder = folder.resolve()
     index = Index.open(folder, bundle_sha256=bundle.sha256) if folder.exists() else None
+    held = set(index.entries) if index else set()
+    old = [entry for entry in entries if entry in held]
+    fresh = [entry for entry in entries if entry not in held]
     # The embeddings of a killed run wait beside the index until a rerun commits them.
     store = folder.with_name(f".{folder.name}.features")
-    sources = [Source(entry.sha256, Path(str(entry.image))) for entry in entries]
+    sources = [Source(entry.sha256, Path(str(entry.image))) for entry in fresh]
     features = compute_features(store, bundle.gallery, sources)
-    good = [entry for entry in entries if entry.sha256 not in features.failed]
-    skipped = _skipped(entries, features)
-    vectors = features.take(entry.sha256 for entry in good)
-    threads = bundle.runtime.thread_count
+    new = [entry for entry in fresh if entry.sha256 not in features.failed]
+    skipped = (*unreadable, *_failed(fresh, features))
+    vectors = features.take(entry.sha256 for entry in new)
     if index is None:
-        queries = _example_embeddings(bundle)
-        index = Index.create(
-            folder,
-            bundle_sha256=bundle.sha256,
-            bundle_name=bundle.name,
-            entries=good,
-            vectors=vectors,
-            queries=queries,
-            errors=skipped,
-            threads=threads,
-        )
-        report = AddReport(len(good), 0, 0, index.generation)
+        index = _create(bundle, folder, new, vectors, skipped)
+        report = AddReport(len(new), 0, 0, index.generation)
     else:
-        report = index.add(good, vectors, errors=skipped, threads=threads)
+        vectors = np.concatenate([index.vectors_of([entry.id for entry in old]), vectors])
+        report = index.add(
+            [*old, *new], vectors, errors=skipped, threads=bundle.runtime.thread_count
+        )
     shutil.rmtree(store, ignore_errors=True)
     return Added(index, report, skipped)
 
 
-def _skipped(entries: Sequence[Entry], features: Features) -> tuple[dict[str, str], ...]:
-    return tuple(
+def _create(
+    bundle: Bundle,
+    folder: Path,
+    entries: Sequence[Entry],
+    vectors: Vectors,
+    skipped: Sequence[Skipped],
+) -> Index:
+    if not entries and skipped:
+        raise InputError(
+            f"none of the {len(skipped)} pictures can be used, first: {skipped[0]['reason']}"
+        )
+    return Index.create(
+        folder,
+        bundle_sha256=bundle.sha256,
+        bundle_name=bundle.name,
+        entries=entries,
+        vectors=vectors,
+        queries=_example_embeddings(bundle),
+        errors=skipped,
+        threads=bundle.runtime.thread_count,
+    )
+
+
+def _failed(entries: Sequence[Entry], features: Features) -> list[Skipped]:
+    return [
         {"image": str(entry.image), "reason": features.failed[entry.sha256]}
         for entry in entries
         if entry.sha256 in features.failed
-    )
+    ]
 
 
 def _example_embeddings(bundle: Bundle) -> Vectors | None:

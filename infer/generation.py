@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from zscr.data.artefact import Manifest, dump_json, dump_jsonl, fsync, hash_bytes, verify
+from zscr.data.artefact import Manifest, dump_jsonl, fsync, verify
 from zscr.errors import ArtefactError
 from zscr.infer.choice import Choice, Measured
 from zscr.infer.exact import Vectors
@@ -79,9 +79,9 @@ def write_files(folder: Path, generation: Generation) -> list[str]:
 
 
 def body(generation: Generation) -> dict[str, Any]:
-    """Return the manifest's fields. `seal` is their own hash: a manifest has no other checksum."""
+    """Return the manifest's fields."""
     graph = generation.graph is not None
-    fields = {
+    return {
         "bundle_sha256": generation.bundle_sha256,
         "bundle_name": generation.bundle_name,
         "metric": "cosine",
@@ -92,11 +92,6 @@ def body(generation: Generation) -> dict[str, Any]:
         "ef_construction": EF_CONSTRUCTION if graph else None,
         **asdict(generation.choice),
     }
-    return fields | {"seal": _seal(fields)}
-
-
-def _seal(fields: Mapping[str, Any]) -> str:
-    return hash_bytes(dump_json({key: fields[key] for key in sorted(fields) if key != "seal"}))
 
 
 def read_generation(folder: Path, manifest: Manifest) -> Generation:
@@ -106,8 +101,6 @@ def read_generation(folder: Path, manifest: Manifest) -> Generation:
         ArtefactError: a file is missing, damaged, or contradicts the manifest.
     """
     fields = manifest.body
-    if fields.get("seal") != _seal(fields):
-        raise ArtefactError(f"the manifest of {folder} is damaged; make the index anew")
     try:
         number, count, dim = (int(fields[key]) for key in ("generation", "count", "dim"))
         choice = _choice(fields)

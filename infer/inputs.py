@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 from tokenizers import Tokenizer
 
-from zscr.data.pictures import open_picture
+from zscr.data.pictures import MAX_PIXELS, open_picture
 from zscr.errors import ConfigError, InputError
 
 Feeds = dict[str, npt.NDArray[Any]]
@@ -64,7 +64,7 @@ class ImageInput:
         """Decode and normalise B pictures to float32 (B, 3, S, S).
 
         Raises:
-            InputError: a picture cannot be decoded.
+            InputError: a picture cannot be decoded, or is too narrow to be resized.
         """
         with ThreadPoolExecutor(DECODERS) as pool:  # Pillow decodes outside the GIL
             return Prepared({self.name: np.stack(list(pool.map(self._pixels, values)))})
@@ -75,8 +75,13 @@ class ImageInput:
         return np.ascontiguousarray(((array - self.mean) / self.std).transpose(2, 0, 1))
 
     def _crop(self, picture: Image.Image) -> Image.Image:
-        ratio = self.shorter / min(picture.size)
-        width, height = (max(self.shorter, round(side * ratio)) for side in picture.size)
+        # Rounded down, as transformers and torchvision do.
+        width, height = (self.shorter * side // min(picture.size) for side in picture.size)
+        if width * height > MAX_PIXELS:
+            raise InputError(
+                f"a picture of {picture.width}x{picture.height} pixels would be resized to "
+                f"{width}x{height}, over the limit of {MAX_PIXELS} pixels; crop it"
+            )
         left, top = (width - self.size) // 2, (height - self.size) // 2
         resized = picture.resize((width, height), self.resample)
         return resized.crop((left, top, left + self.size, top + self.size))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
+from zscr.errors import ArtefactError
 from zscr.infer.bundle import Bundle
 from zscr.infer.captions import Caption
 from zscr.infer.index import Index, Match
@@ -29,9 +30,15 @@ class Searcher:
     def open(
         cls, bundle: Path, index: Path | None = None, runtime: Runtime | None = None
     ) -> Searcher:
-        """Open a bundle and an index (default: the one that stands beside the bundle)."""
+        """Open a bundle and an index (default: the one that stands beside the bundle).
+
+        Raises:
+            ArtefactError: one of them is absent or damaged.
+        """
         opened = Bundle.open(bundle, runtime)
         folder = index or opened.index_folder
+        if not folder.exists():
+            raise ArtefactError(f"there is no index {folder}; make it with 'zscr index add'")
         return cls(opened, Index.open(folder, bundle_sha256=opened.sha256))
 
     def search(self, texts: Sequence[str], k: int = 10) -> list[Answer]:
@@ -61,7 +68,7 @@ class Searcher:
             yield Answer(caption.line, caption.text, hits, note)
 
     def _hits(self, text: str, matches: Sequence[Match]) -> tuple[Hit, ...]:
-        """Rank the matches, marked right or wrong where the text's class is known."""
+        """Rank the matches, marked right or wrong where the text's and their class are known."""
         right = self.bundle.examples.get(text)
         return tuple(
             Hit(
@@ -70,7 +77,7 @@ class Searcher:
                 match.score,
                 class_id=match.entry.class_id,
                 image=match.entry.image,
-                correct=match.entry.class_id == right if right else None,
+                correct=match.entry.class_id == right if right and match.entry.class_id else None,
             )
             for rank, match in enumerate(matches, 1)
         )

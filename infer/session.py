@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zscr.errors import ArtefactError, ConfigError, MissingExtraError
+from zscr.progress import say
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -18,13 +19,22 @@ class Runtime:
 
     Attributes:
         provider: `cpu` or `cuda`.
-        threads: intra-op threads; None means every core that this process may use.
+        threads: intra-op threads, at least 1; None means every core that this process may use.
         allow_fallback: accept onnxruntime's quiet fallback from CUDA to the CPU.
+
+    Raises:
+        ConfigError: an unknown provider, or fewer threads than 1.
     """
 
     provider: str = "cpu"
     threads: int | None = None
     allow_fallback: bool = False
+
+    def __post_init__(self) -> None:
+        if self.provider not in PROVIDERS:
+            raise ConfigError(f"provider '{self.provider}' is unknown; use one of {[*PROVIDERS]}")
+        if self.threads is not None and self.threads < 1:
+            raise ConfigError(f"{self.threads} threads cannot run anything; give at least 1")
 
     @property
     def thread_count(self) -> int:
@@ -37,15 +47,13 @@ def open_session(path: Path, runtime: Runtime) -> Any:
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
-        ConfigError: unknown provider, or one that this machine cannot run.
+        ConfigError: this machine cannot run the provider.
         ArtefactError: the graph cannot be loaded.
     """
     try:
         import onnxruntime as ort
     except ImportError as error:
         raise MissingExtraError("running a model", "cpu") from error
-    if runtime.provider not in PROVIDERS:
-        raise ConfigError(f"provider '{runtime.provider}' is unknown; use one of {[*PROVIDERS]}")
     options = ort.SessionOptions()
     options.intra_op_num_threads = runtime.thread_count
     # Spinning workers steal the cores from decoding and from other processes (4x slower, measured).
@@ -53,15 +61,24 @@ def open_session(path: Path, runtime: Runtime) -> Any:
     options.log_severity_level = 3
     wanted = PROVIDERS[runtime.provider]
     providers = [wanted] if wanted in ort.get_available_providers() else []
-    if not providers and not runtime.allow_fallback:
-        raise ConfigError(_no_provider(runtime.provider, ort.get_available_providers()))
     try:
         session = ort.InferenceSession(path, options, providers or ["CPUExecutionProvider"])
     except _load_errors() as error:
-        raise ArtefactError(f"{path} cannot be loaded by onnxruntime: {error}") from error
-    if session.get_providers()[0] != wanted and not runtime.allow_fallback:
-        raise ConfigError(_no_provider(runtime.provider, session.get_providers()))
+        why = " ".join(str(error).split())
+        raise ArtefactError(
+            f"{path} cannot be loaded by onnxruntime ({why}); make it again or upgrade onnxruntime"
+        ) from error
+    if session.get_providers()[0] != wanted:
+        if not runtime.allow_fallback:
+            raise ConfigError(_no_provider(runtime.provider, session.get_providers()))
+        say(f"provider '{runtime.provider}' cannot run here: {path.name} runs on the CPU")
     return session
+
+
+def provider_of(session: Any) -> str:
+    """Return what a session really runs on: `cpu` or `cuda`."""
+    names = {execution: name for name, execution in PROVIDERS.items()}
+    return names[session.get_providers()[0]]
 
 
 def _no_provider(provider: str, found: list[str]) -> str:
@@ -74,4 +91,11 @@ def _no_provider(provider: str, found: list[str]) -> str:
 def _load_errors() -> tuple[type[Exception], ...]:
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-    return (state.InvalidProtobuf, state.InvalidGraph, state.Fail, state.NoSuchFile)
+    return (
+        state.InvalidProtobuf,
+        state.InvalidGraph,
+        state.InvalidArgument,
+        state.NotImplemented,
+        state.Fail,
+        state.NoSuchFile,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from zscr.data.artefact import dump_jsonl, write_atomically
 from zscr.data.collection import Collection
 from zscr.errors import CollectionError, InputError
 from zscr.infer.encoder import Encoder
-from zscr.infer.features import Features, Source, compute_features
+from zscr.infer.features import Source, compute_features
 from zscr.progress import say
 
 Vectors = npt.NDArray[np.float32]
@@ -67,7 +67,8 @@ def load_split(
         split: `seen`, `val` or `unseen`.
         image: the frozen image encoder; None where the collection has image vectors.
         text: the frozen text encoder; None where it has text vectors.
-        store: where to cache; None is the collection's own `features`.
+        store: where to cache; None is the collection's own `features`. Pictures that cannot be
+            used are left out, counted on stderr and listed here in `errors.<split>.jsonl`.
 
     Raises:
         CollectionError: the split is empty.
@@ -99,16 +100,17 @@ def _image_rows(
             by_class[item.class_id].append(row)
     rows = [row for name in classes for row in by_class[name]]
     if encoder:
-        kept, vectors = _encoded(collection, rows, encoder, store)
+        kept, vectors = _encoded(collection, split, rows, encoder, store)
     else:
         assert published is not None
         kept, vectors = rows, published[rows]
-    counts = [len(set(by_class[name]) & set(kept)) for name in classes]
-    return vectors, tuple(collection.items[row].id for row in kept), _starts(counts)
+    counts = Counter(collection.items[row].class_id for row in kept)
+    ids = tuple(collection.items[row].id for row in kept)
+    return vectors, ids, _starts([counts[name] for name in classes])
 
 
 def _encoded(
-    collection: Collection, rows: list[int], encoder: Encoder, store: Path
+    collection: Collection, split: str, rows: list[int], encoder: Encoder, store: Path
 ) -> tuple[list[int], Vectors]:
     """Encode items' pictures; those that cannot be are left out, listed and counted."""
     keys = {row: _picture_key(collection, row) for row in rows}
@@ -116,7 +118,12 @@ def _encoded(
     sources = [Source(keys[row], paths[row]) for row in rows]
     features = compute_features(store, encoder, sources)
     kept = [row for row in rows if keys[row] not in features.failed]
-    _report_failures(store, {keys[row]: collection.items[row].id for row in rows}, features)
+    lost = [
+        {"id": collection.items[row].id, "reason": features.failed[keys[row]]}
+        for row in rows
+        if keys[row] in features.failed
+    ]
+    _report_failures(lost, collection, split, store)
     return kept, features.take(keys[row] for row in kept)
 
 
@@ -125,13 +132,17 @@ def _picture_key(collection: Collection, row: int) -> str:
     return str(collection.manifest.files[str(collection.items[row].image)]["sha256"])
 
 
-def _report_failures(store: Path, ids: dict[str, str], features: Features) -> None:
-    """Write the pictures that were skipped to the store's `errors.jsonl` and say how many."""
-    if features.failed:
-        path = store / "errors.jsonl"
-        rows = [{"id": ids[key], "reason": why} for key, why in features.failed.items()]
-        write_atomically(path, dump_jsonl(rows))
-        say(f"{len(rows)} pictures could not be used and are left out; {path} lists them")
+def _report_failures(
+    lost: list[dict[str, str]], collection: Collection, split: str, store: Path
+) -> None:
+    path = store / f"errors.{split}.jsonl"
+    path.unlink(missing_ok=True)  # what an earlier call could not use
+    if lost:
+        write_atomically(path, dump_jsonl(lost))
+        say(
+            f"{len(lost)} pictures of split '{split}' could not be used and are left out, first "
+            f"{lost[0]['id']}: {lost[0]['reason']}; try 'zscr data check {collection.folder}'"
+        )
 
 
 def _text_rows(

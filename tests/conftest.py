@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 # Before any library that reads them is imported: pytest runs several workers on few cores, and
 # threads that spin while they wait for work take the cores from the other workers.
@@ -53,6 +57,42 @@ def _unzipped(archive: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a disk of 1 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    try:
+        result = subprocess.run(mount, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("there is no mount command to make a small disk with")
+    if result.returncode:
+        pytest.skip(f"a small disk cannot be mounted: {result.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.fixture(scope="session")
+def killer() -> Iterator[Callable[..., dict[str, Any]]]:
+    """Return a function that runs a zscr command which gets a signal; see `killer.py`."""
+    command = [sys.executable, str(Path(__file__).with_name("killer.py"))]
+    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def run(
+        args: list[str], cwd: Path, *, at: int = 0, number: int = signal.SIGKILL
+    ) -> dict[str, Any]:
+        job = {"args": args, "cwd": str(cwd), "at": at, "signal": number}
+        server.stdin.write(json.dumps(job) + "\n")
+        server.stdin.flush()
+        return json.loads(server.stdout.readline())
+
+    yield run
+    server.stdin.close()
+    server.stdout.close()
+    assert server.wait() == 0
+
+
 COLOURS = ("red", "green", "blue", "black", "white")
 FORMS = ("circle", "square")
 SPLITS = {"seen": range(6), "val": range(6, 8), "unseen": range(8, 10)}
@@ -82,6 +122,30 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     picture.save(draft.folder / file)
                     text = f"{'large' if number > 1 else 'small'} {colour} {form}"
                     draft.add_item(Item(f"{name}-{number}", name, split, file, texts=(text,)))
+    return path
+
+
+@pytest.fixture(scope="session")
+def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a collection of published vectors: an image is a fixed map of its class's text."""
+    import numpy as np
+
+    from zscr.data.collection import ClassInfo, Item, new_collection
+
+    rng, path = np.random.default_rng(7), tmp_path_factory.mktemp("vectors") / "vectors"
+    names = {f"c{n}": split for split, numbers in SPLITS.items() for n in numbers}
+    texts = rng.standard_normal((2 * len(names), 8), np.float32)
+    texts[1::2] = texts[::2] + 0.1 * texts[1::2]  # a class's two texts say nearly the same
+    images = np.maximum(texts[::2].repeat(4, 0) @ rng.standard_normal((8, 12), np.float32), 0)
+    images += 0.1 * rng.random(images.shape, np.float32)
+    with new_collection(path, name="vectors", protocol="test", provenance={}) as draft:
+        (draft.folder / "vectors").mkdir()
+        np.save(draft.folder / "vectors" / "image.npy", images)
+        np.save(draft.folder / "vectors" / "text.npy", texts)
+        for row, (name, split) in enumerate(names.items()):
+            draft.add_class(ClassInfo(name, name, text_rows=(2 * row, 2 * row + 2)), split)
+            for number in range(4):
+                draft.add_item(Item(f"{name}/{number}", name, split))
     return path
 
 

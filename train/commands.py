@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
+
+RESUMABLE = ("out", "device", "resume", "retrieved_res")  # what may be given with --resume
 
 # The reference code's own flags: they set the fields of the same name in the method's Config.
 REFERENCE_FLAGS = {
@@ -74,6 +77,9 @@ def train(
       zscr train --collection photos/ --image-encoder mobilenet_v2/ --rounds 100
       zscr train --resume
     """
+    from zscr.extras import require_extras
+
+    require_extras("training", "train", "cpu")
     from zscr.data.sources import find_collection
     from zscr.train.fit import Request, fit
     from zscr.train.fit import resume as resume_run
@@ -81,11 +87,13 @@ def train(
     from zscr.train.loop import Interrupted
 
     given = {name: value for name, value in flags.items() if value is not None}
+    given |= _pairs(settings)
+    if resume:
+        _refuse_changes()
     try:
         if resume:
             run = resume_run(out or Path("runs/latest"), device)
         else:
-            given |= _pairs(settings)
             folder = find_collection(collection)
             run = fit(Request(method, folder, out, given, image_encoder, text_encoder, device))
     except Interrupted:
@@ -97,18 +105,33 @@ def train(
     click.echo(f"trained {run.folder}; next: zscr export", err=True)
 
 
+def _refuse_changes() -> None:
+    """A run goes on as it began: what it is made of cannot be given anew."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        source = context.get_parameter_source(str(parameter.name))
+        if source is ParameterSource.COMMANDLINE and parameter.name not in RESUMABLE:
+            named = parameter.opts[0]
+            raise click.UsageError(f"{named} cannot be changed with --resume; leave it out")
+
+
 def _pairs(settings: tuple[str, ...]) -> dict[str, str]:
-    pairs = dict(setting.partition("=")[::2] for setting in settings)
-    if "" in pairs or any("=" not in setting for setting in settings):
-        raise click.UsageError(f"--set takes KEY=VALUE, not {' '.join(settings)!r}")
-    return pairs
+    for setting in settings:
+        if setting.find("=") < 1:
+            raise click.UsageError(f"--set takes KEY=VALUE, not {setting!r}")
+    return dict(setting.partition("=")[::2] for setting in settings)
 
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path), default="bundles/latest")
 @click.option("--collection", type=click.Path(path_type=Path), help="[the one it was trained on]")
 @click.option("--split", type=click.Choice(["unseen", "val"]), default="unseen", show_default=True)
-@click.option("--noise-samples", type=int, default=0, help="Average K fixed draws of noise (runs).")
+@click.option(
+    "--noise-samples",
+    type=click.IntRange(0),
+    default=0,
+    help="Average K fixed draws of noise (runs).",
+)
 @click.option("--controls", is_flag=True, help="Add chance, colour histogram and ridge (runs).")
 @click.option(
     "--retrieved-res", type=click.Path(path_type=Path), help="Write acc<Prec@50>.pkl here."

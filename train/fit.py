@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from zscr.data.artefact import read_manifest
 from zscr.data.collection import Collection, read_collection
 from zscr.errors import ConfigError, MismatchError
 from zscr.infer.encoder import Encoder, load_encoder
@@ -55,6 +56,7 @@ class Encoders:
 
 def fit(request: Request) -> Run:
     """Train what the request asks for, from nothing, and point `latest` at the run."""
+    device = choose_device(request.device)
     collection = read_collection(request.collection)
     recipe = load_recipe(request.method, collection.name)
     config = make_config(request.method, recipe.get("method", {}) | dict(request.settings))
@@ -64,7 +66,8 @@ def fit(request: Request) -> Run:
     base = request.out or new_run_folder(Path("runs"), f"{request.method}-{collection.name}")
     run = create_run(base, request.method, config, dims, _sources(collection, encoders))
     point_latest(run.folder)
-    _train(run, seen, val, request.device)
+    with writer_lock(run.folder):
+        train(run, seen, val, device)
     return run
 
 
@@ -74,20 +77,17 @@ def resume(folder: Path, device: str | None = None) -> Run:
     Raises:
         MismatchError: the collection or an encoder has changed since.
     """
-    run = open_run(folder.resolve())
-    if run.done:
-        say(f"{run.folder} is finished already; nothing to resume")
-        return run
-    collection, encoders = load_sources(run)
-    seen, val = load_training(collection, encoders)
-    _train(run, seen, val, device)
-    return run
-
-
-def _train(run: Run, seen: SplitFeatures, val: SplitFeatures, device: str | None) -> None:
-    with writer_lock(run.folder):
+    folder = folder.resolve()
+    read_manifest(folder, "run")  # or the lock would be left in a folder that is no run
+    with writer_lock(folder):  # read within it: what another trainer commits is no leftover
+        run = open_run(folder)
         run.remove_leftovers()
-        train(run, seen, val, choose_device(device))
+        if run.done:
+            say(f"{folder} is finished already; nothing to resume")
+            return run
+        collection, encoders = load_sources(run)
+        train(run, *load_training(collection, encoders), choose_device(device))
+    return run
 
 
 def load_training(
@@ -149,14 +149,15 @@ def _sources(collection: Collection, encoders: Encoders) -> dict[str, Any]:
 
 
 def load_sources(run: Run, collection: Path | None = None) -> tuple[Collection, Encoders]:
-    """Load the collection and the encoders that a run was trained with.
+    """Load the encoders that a run was trained with and its collection, or the one at a path.
 
     Raises:
-        MismatchError: one of them has changed since; names both hashes.
+        MismatchError: one of the run's own has changed since; names both hashes.
     """
     entry = run.sources["collection"]
     found = read_collection(collection or Path(entry["path"]))
-    _require_same("collection", entry, found.manifest.sha256, run)
+    if collection is None:
+        _require_same("collection", entry, found.manifest.sha256, run)
     encoders = {}
     for name in ("image", "text"):
         entry = run.sources[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,8 @@ def _judge_bundle(
     bundle = Bundle.open(model)
     collection = bundle_collection(bundle, path)
     provenance = bundle.manifest.body["provenance"]
-    extra = {"kind": "bundle", "seed": provenance["seed"], "versions": provenance["versions"]}
+    extra = {"kind": "bundle", "method": bundle.manifest.body["method"]}
+    extra |= {"seed": provenance["seed"], "versions": provenance["versions"]}
     return collection, judge_bundle(bundle, collection, split), extra
 
 
@@ -89,6 +91,7 @@ def _judge_run(
     method = run.load_best()
     method.average_noise(noise_samples)
     extra: dict[str, Any] = {"kind": "run", "seed": run.config.seed, "versions": versions()}
+    extra |= {"method": run.method, "config": asdict(run.config)}
     extra |= {"best": run.best, "noise_samples": noise_samples}
     if controls:
         splits = {name: load(name) for name in ("seen", "val", "unseen")}
@@ -108,7 +111,7 @@ def table(report: dict[str, Any]) -> str:
         "",
         f"{'':38}" + "".join(f"{name.removesuffix(' macro'):>15}" for name in ROWS),
     ]
-    lines.append(_row(f"zscr ({report['kind']})", report["metrics"]))
+    lines.append(_row(f"{report['method']} ({report['kind']})", report["metrics"]))
     lines.append(_row("ceiling", _ceilings(report["metrics"])))
     lines.append(_row("chance", dict.fromkeys(ROWS[:3], report["chance"])))
     for name, figures in report.get("controls", {}).items():

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from zscr.data.artefact import dump_jsonl, write_atomically
+from zscr.data.artefact import dump_jsonl, no_space_as_error, write_atomically
 from zscr.infer.evaluate import Judged, judged
 from zscr.infer.split import SplitFeatures
 from zscr.progress import Progress, progress
@@ -109,7 +109,8 @@ def train(run: Run, seen: SplitFeatures, val: SplitFeatures, device: torch.devic
                     checkpoint(is_best=is_best)
                 _show(bar, run, entry)
             if interrupted():
-                checkpoint()
+                if not run.committed:
+                    checkpoint()
                 raise Interrupted
 
 
@@ -161,7 +162,7 @@ def _show(bar: Progress, run: Run, entry: Mapping[str, Any]) -> None:
 
 
 def _append_log(run: Run, entry: Mapping[str, Any]) -> None:
-    with run.log.open("ab") as log:
+    with no_space_as_error(run.log), run.log.open("ab") as log:
         log.write(dump_jsonl([entry]))
 
 

@@ -17,15 +17,13 @@ from typing import Any
 
 import numpy
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 import zscr
 from zscr.data.artefact import (
     Manifest,
     dump_json,
     file_entry,
-    fsync,
-    no_space_as_error,
     read_manifest,
     staged,
     verify,
@@ -102,26 +100,28 @@ class Run:
         kept = {n: e for n, e in self.files.items() if n == "config.json"}
         if not is_best:
             kept |= {n: e for n, e in self.files.items() if n.startswith("best.")}
-        made = [f"checkpoint.{tail}.safetensors", f"state.{tail}.safetensors"]
-        with no_space_as_error(self.folder):
-            try:
-                save_file(_weights(method), self.folder / made[0])
-                save_file(_state_tensors(method), self.folder / made[1])
-                if is_best:
-                    made.append(f"best.{tail}.safetensors")
-                    save_file(_weights(method), self.folder / made[2])
-            except BaseException:
-                for name in made:
-                    (self.folder / name).unlink(missing_ok=True)
-                raise
-        made.append(f"state.{tail}.json")
-        write_atomically(self.folder / made[-1], dump_json(state))
-        for name in made:
-            fsync(self.folder / name)
-        self.files = kept | {name: file_entry(self.folder / name) for name in made}
-        write_manifest(self.folder, "run", self.files, self._body())
+        weights = save(_weights(method))
+        made = {f"checkpoint.{tail}.safetensors": weights}
+        made |= {f"best.{tail}.safetensors": weights} if is_best else {}
+        made[f"state.{tail}.safetensors"] = save(_state_tensors(method))
+        made[f"state.{tail}.json"] = dump_json(state)
+        try:
+            for name, content in made.items():
+                write_atomically(self.folder / name, content)
+            files = kept | {name: file_entry(self.folder / name) for name in made}
+            write_manifest(self.folder, "run", files, self._body())
+        except ArtefactError:  # the disk is full, and would stay so
+            for name in set(made) - old:
+                (self.folder / name).unlink(missing_ok=True)
+            raise
+        self.files = files
         for name in old - set(self.files):
             (self.folder / name).unlink(missing_ok=True)
+
+    @property
+    def committed(self) -> bool:
+        """Whether the checkpoint on disk is of this step."""
+        return f"state.{self.step:08d}.json" in self.files
 
     def remove_leftovers(self) -> None:
         """Delete the checkpoint files of a writer that was killed before its commit."""

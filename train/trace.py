@@ -60,6 +60,12 @@ def trace(
     model = program.model_proto
     model.ir_version = IR_VERSION
     del model.graph.value_info[:]  # stale shapes of the exporter; quantisation trips over them
+    for node in model.graph.node:
+        del node.metadata_props[:]  # stack traces, with the paths of the machine that exports
+    for value in model.graph.input:
+        for axis in dynamic.get(value.name, {}):  # the exporter fixes an axis without a word
+            size = value.type.tensor_type.shape.dim[axis].dim_value
+            assert not size, f"the trace fixes axis {axis} of {value.name} at {size}"
     return model
 
 
@@ -78,7 +84,8 @@ def load_graph(path: Path) -> onnx.ModelProto:
     """Load a published graph at the opset of the graphs that it will be merged with.
 
     Raises:
-        InputError: not ONNX, or its weights lie in other files (a path that could point anywhere).
+        InputError: not ONNX, of operators that the other graphs cannot have, or its weights lie in
+            other files (a path that could point anywhere).
     """
     try:
         model = onnx.load(path, load_external_data=False)
@@ -87,8 +94,11 @@ def load_graph(path: Path) -> onnx.ModelProto:
     if any(onnx.external_data_helper.uses_external_data(t) for t in model.graph.initializer):
         raise InputError(f"{path} keeps weights in other files; save it as one file")
     version = max(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-    if version < OPSET:
-        model = onnx.version_converter.convert_version(model, OPSET)
+    if version != OPSET:
+        try:
+            model = onnx.version_converter.convert_version(model, OPSET)
+        except onnx.version_converter.ConvertError as error:
+            raise InputError(f"{path} cannot be brought to opset {OPSET} ({error})") from error
     model.ir_version = IR_VERSION
     return model
 

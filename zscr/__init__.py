@@ -1,3 +1,57 @@
-"""zscr: train zero-shot cross-modal image retrieval, export it, answer queries fast."""
+"""zscr: train zero-shot cross-modal image retrieval, export it, answer queries fast.
+
+A trained and exported model is used in two lines; nothing heavy is imported before `load`:
+
+    searcher = zscr.load("bundles/latest")
+    answers = searcher.search(["a small bird with a red crown"], k=5)
+"""
+
+from __future__ import annotations
+
+import logging
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zscr.infer.bundle import Bundle
+    from zscr.infer.index import Index
+    from zscr.infer.searcher import Searcher
 
 __version__ = "0.1.0"
+__all__ = ["Bundle", "Index", "Searcher", "__version__", "load"]
+
+_HOMES = {
+    "Bundle": "zscr.infer.bundle",
+    "Index": "zscr.infer.index",
+    "Searcher": "zscr.infer.searcher",
+}
+
+# Who uses the library decides whether its log is seen; without this, warnings go to stderr.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
+
+
+def load(bundle: str | Path = "bundles/latest", index: str | Path | None = None) -> Searcher:
+    """Open a bundle and an index of pictures, ready to be searched.
+
+    Args:
+        bundle: the folder that `zscr export` wrote.
+        index: the folder that `zscr index add` wrote; None is the one beside the bundle.
+
+    Raises:
+        ArtefactError: one of them is absent or damaged.
+        MismatchError: the index was made with another bundle.
+    """
+    from zscr.infer.searcher import Searcher
+
+    return Searcher.open(Path(bundle), None if index is None else Path(index))
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

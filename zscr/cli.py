@@ -22,7 +22,7 @@ COMMANDS = {
 
 
 class _Group(click.Group):
-    """A group whose commands are imported on use and whose known errors are one line, exit 1."""
+    """A group whose commands are imported on use; known errors are one line, exit 1; Ctrl-C 130."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -39,6 +39,9 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except ZscrError as error:
             raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            raise click.exceptions.Exit(130) from None
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})

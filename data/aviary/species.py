@@ -16,7 +16,7 @@ import numpy as np
 
 from zscr.data.aviary.names import NAMES
 
-COLOURS = ("red", "yellow", "green", "blue", "purple", "brown", "black", "white")
+COLOURS = ("red", "yellow", "green", "blue", "black", "white")
 PATTERNS = ("plain", "striped breast", "spotted breast", "striped wing", "spotted wing")
 BILLS = ("short conical", "long straight", "hooked", "curved")
 TAILS = ("short", "long", "forked", "fan-shaped")
@@ -32,14 +32,14 @@ VALUES = {
 
 # The trait by which each twin differs from its base. Never the size: it shows only beside a perch.
 TWINS = {
-    "seen": ("crown", "back", "belly", "wing", "pattern", "bill", "tail", "belly", "wing", "tail"),
-    "val": ("crown", "wing", "pattern", "tail"),
-    "unseen": ("belly", "wing", "bill", "tail"),
+    "seen": ("crown", "belly", "wing", "tail"),
+    "val": ("crown", "tail"),
+    "unseen": ("belly", "wing"),
 }
-BASES = {"seen": 20, "val": 6, "unseen": 6}
+BASES = {"seen": 26, "val": 8, "unseen": 8}
 _APART = 4  # traits between a base and any other base
 _TWIN_APART = 3  # traits between a twin and any other species but its base
-_SHARED_COLOURS = 6  # colours that the bases of a held-out split are painted with
+_SHARED_COLOURS = 5  # colours that the bases of a held-out split are painted with
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,6 @@ _SYNONYMS = {
     "yellow": ("golden", "lemon"),
     "green": ("emerald", "leaf-green"),
     "blue": ("azure", "cobalt"),
-    "purple": ("violet", "plum"),
-    "brown": ("chestnut", "russet"),
     "black": ("jet-black", "sooty"),
     "white": ("snowy", "snow-white"),
 }

@@ -1,9 +1,8 @@
-"""Fixtures of the data tests: small pictures, a small collection, a small disk."""
+"""Fixtures of the data tests: small pictures, a small collection."""
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -40,19 +39,3 @@ def small_collection(tmp_path: Path) -> Path:
             draft.add_class(ClassInfo(split, split), split)
             draft.add_item(Item(f"{split}/0", split, split, image=f"{split}.png"))
     return path
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Mount a disk of 1 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    try:
-        result = subprocess.run(mount, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        pytest.skip("there is no mount command to make a small disk with")
-    if result.returncode:
-        pytest.skip(f"a small disk cannot be mounted: {result.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -113,6 +114,32 @@ def test_one_flipped_byte_is_found_and_named(tmp_path_factory, place, flip):
         verify(path, read_manifest(path, "run"))
 
 
+@given(st.floats(0, 1, exclude_max=True), st.integers(1, 255))
+def test_one_flipped_byte_of_the_manifest_is_found(tmp_path_factory, place, flip):
+    """It vouches for the files, and its checksum for it; only white space may differ."""
+    path = tmp_path_factory.mktemp("a") / "run"
+    make(path)
+    sound = (path / "manifest.json").read_bytes()
+    content = bytearray(sound)
+    content[int(place * len(content))] ^= flip
+    (path / "manifest.json").write_bytes(content)
+    space = b" \t\n\r"
+    if content.translate(None, space) == sound.translate(None, space):
+        assert read_manifest(path, "run").body == {"seed": 7}
+        return
+    with pytest.raises(ArtefactError):
+        read_manifest(path, "run")
+
+
+def test_the_first_schema_is_still_read(tmp_path):
+    """Manifests without a checksum of their own, as the first schema had them, are sound."""
+    make(tmp_path / "run")
+    content = json.loads((tmp_path / "run/manifest.json").read_bytes())
+    del content["checksum"]
+    (tmp_path / "run/manifest.json").write_text(json.dumps(content | {"schema": 1}))
+    assert read_manifest(tmp_path / "run", "run").body == {"seed": 7}
+
+
 def test_missing_and_unlisted_files_are_named(tmp_path):
     """A file that went missing, and one that the manifest never had."""
     make(tmp_path / "run")
@@ -132,7 +159,8 @@ def test_missing_and_unlisted_files_are_named(tmp_path):
         ('{"kind": "run"}', "damaged"),
         ('{"kind": "run", "schema": 1, "files": {"a": {}}}', "damaged"),
         ('{"kind": "bundle", "schema": 1, "files": {}}', "is a bundle, not a run"),
-        ('{"kind": "run", "schema": 2, "files": {}}', "schema 2"),
+        ('{"kind": "run", "schema": 3, "files": {}}', "schema 3"),
+        ('{"kind": "run", "schema": 2, "files": {}}', "damaged"),
     ],
 )
 def test_wrong_manifests_are_refused(tmp_path, content, named):

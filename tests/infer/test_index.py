@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zscr.data.artefact import file_entry
+from zscr.data.artefact import file_entry, read_manifest, write_manifest
 from zscr.errors import ArtefactError, InputError, MismatchError
 from zscr.infer.index import Entry, Index
 from zscr.infer.verification import verify_index
@@ -255,9 +255,9 @@ def test_verify(tmp_path, entries, search):
 def forge(folder, name, content):
     """Replace a file and make the manifest agree."""
     (folder / name).write_bytes(content)
-    manifest = json.loads((folder / "manifest.json").read_bytes())
-    manifest["files"][name] = file_entry(folder / name)
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    manifest = read_manifest(folder, "index")
+    files = {**manifest.files, name: file_entry(folder / name)}
+    write_manifest(folder, manifest.kind, files, manifest.body)
 
 
 def npy(array):

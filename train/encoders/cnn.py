@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
 from torch import nn
 from torch.nn import functional
 
 from zscr.data.artefact import staged
-from zscr.errors import ParityError
+from zscr.errors import InputError, ParityError
 from zscr.infer.inputs import ImageInput
-from zscr.progress import progress
+from zscr.progress import progress, say
 from zscr.train.encoders.image import pixel_spec
 from zscr.train.trace import max_difference, run_bytes, trace
 
@@ -81,12 +82,12 @@ def train_cnn(
         config: the recipe.
 
     Raises:
-        InputError: a picture cannot be decoded.
+        InputError: no picture can be decoded.
         ParityError: the ONNX graph differs from the trained network.
     """
     spec = pixel_spec(config.preprocess)
-    pixels = torch.from_numpy(ImageInput(spec, out).prepare(list(pictures)).feeds["pixels"])
-    network = _fit(pixels, torch.tensor(labels), config)
+    pixels, kept = _decode(ImageInput(spec, out), pictures)
+    network = _fit(pixels, torch.tensor(labels)[kept], config)
     model = trace(network, {"pixels": pixels[:2]}, "features", dynamic={"pixels": {0: "batch"}})
     with torch.no_grad():
         expected = network(pixels[:8]).numpy()
@@ -97,8 +98,25 @@ def train_cnn(
     with staged(out, "encoder") as stage:
         onnx.save(model, stage.folder / "model.onnx")
         stage.body |= {"name": name, "modality": "image", "input": spec}
-        stage.body |= {"source": f"trained on {len(pictures)} pictures of seen classes"}
+        stage.body |= {"source": f"trained on {len(kept)} pictures of seen classes"}
         stage.body |= {"max_abs_difference_to_torch": difference}
+
+
+def _decode(pixels: ImageInput, pictures: Sequence[Path]) -> tuple[torch.Tensor, list[int]]:
+    """Decode what can be decoded -> (N', 3, S, S) and the N' rows that it comes from."""
+    arrays, kept, reason = [], [], ""
+    for row, picture in enumerate(pictures):
+        try:
+            arrays.append(pixels.prepare([picture]).feeds[pixels.name])
+            kept.append(row)
+        except InputError as error:
+            reason = str(error)
+    if not kept:
+        raise InputError(f"none of {len(pictures)} pictures can be decoded: {reason}")
+    if reason:
+        lost = len(pictures) - len(kept)
+        say(f"the image encoder is trained without {lost} pictures, such as: {reason}")
+    return torch.from_numpy(np.concatenate(arrays)), kept
 
 
 def _fit(pixels: torch.Tensor, labels: torch.Tensor, config: CnnConfig) -> SmallCnn:

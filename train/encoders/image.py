@@ -29,7 +29,8 @@ def convert_image_encoder(source: Path, out: Path, name: str) -> None:
         name: short name for files and messages.
 
     Raises:
-        InputError: not one graph, no preprocessing, or no pooled feature among the outputs.
+        InputError: not one graph, no preprocessing or one that cannot be done as published, or no
+            pooled feature among the outputs.
     """
     graphs = sorted(source.glob("*.onnx")) or sorted(source.glob("onnx/model.onnx"))
     if len(graphs) != 1:
@@ -41,7 +42,7 @@ def convert_image_encoder(source: Path, out: Path, name: str) -> None:
     pixels, features = model.graph.input[0].name, _pooled_output(model, source)
     model = onnx.utils.Extractor(model).extract_model([pixels], [features])
     _rename(model, {pixels: "pixels", features: "features"})
-    preprocess = _preprocess(json.loads(config.read_text("utf-8")))
+    preprocess = _read_preprocess(config)
     with staged(out, "encoder") as stage:
         onnx.save(model, stage.folder / "model.onnx")
         stage.body |= {"name": name, "modality": "image", "input": pixel_spec(preprocess)}
@@ -72,6 +73,19 @@ def _rename(model: onnx.ModelProto, names: Mapping[str, str]) -> None:
     for node in model.graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]
+
+
+def _read_preprocess(path: Path) -> dict[str, Any]:
+    config = json.loads(path.read_text("utf-8"))
+    for step in ("do_resize", "do_rescale", "do_normalize"):
+        if config.get(step) is False:
+            raise InputError(f"{path} has {step} false, but zscr always does so; use another graph")
+    try:
+        return _preprocess(config)
+    except KeyError as error:
+        raise InputError(
+            f"{path} lacks {error}, or zscr does not know its value; add it"
+        ) from error
 
 
 def _preprocess(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from zscr.train.trace import IR_VERSION, load_graph, max_difference, run_bytes, 
 TOLERANCE = 1e-4  # token states of a six-layer BERT agree to about 1e-6
 _SENTENCES = ("a small bird with a red belly", "two dogs", "a red house by the sea at night")
 _STATES = ("last_hidden_state", "token_embeddings")
+_STAGES = {"Transformer", "Pooling", "Normalize"}
 _POOLING = {
     "mean": """
         weight = Cast <to = 1> (attention_mask)
@@ -45,11 +46,13 @@ def convert_text_encoder(source: Path, out: Path, name: str) -> None:
     """Write the frozen encoder `out` from a published sentence encoder's folder.
 
     Raises:
-        InputError: the folder has no tokenizer, or neither a graph nor a checkpoint.
+        InputError: the folder has no tokenizer, or neither a graph nor a checkpoint, or what comes
+            after the token states cannot be done as published.
         ParityError: onnxruntime's token states differ from torch's.
     """
     if not (source / "tokenizer.json").is_file():
         raise InputError(f"{source} has no tokenizer.json, so it is no sentence encoder")
+    pooling, unit = _pooling(source), _is_normalised(source)
     graphs = [p for p in (source / "model.onnx", source / "onnx/model.onnx") if p.is_file()]
     if graphs:
         model, parity = load_graph(graphs[0]), None
@@ -57,7 +60,8 @@ def convert_text_encoder(source: Path, out: Path, name: str) -> None:
         model, parity = _trace_checkpoint(source)
     else:
         raise InputError(f"{source} has neither model.onnx nor model.safetensors")
-    model = _with_pooling(model, source)
+    _drop_token_types(model)
+    _append(model, _states_of(model, source), pooling, unit=unit)
     with staged(out, "encoder") as stage:
         onnx.save(model, stage.folder / "model.onnx")
         (stage.folder / "tokenizer.json").write_bytes((source / "tokenizer.json").read_bytes())
@@ -123,29 +127,49 @@ def _trace_checkpoint(source: Path) -> tuple[onnx.ModelProto, float]:
     return model, difference
 
 
-def _with_pooling(model: onnx.ModelProto, source: Path) -> onnx.ModelProto:
-    """Reduce the inputs to ids and mask, the outputs to one (B, D) called `features`."""
-    _drop_token_types(model)
-    outputs = {output.name for output in model.graph.output}
-    states = [name for name in _STATES if name in outputs]
-    if not states:
+def _pooling(source: Path) -> str:
+    """Return the folder's pooling, in the form of today or of one flag a mode; else the mean."""
+    config = _read_json(source / "1_Pooling" / "config.json")
+    flags = [n for n, on in config.items() if n.startswith("pooling_mode_") and on is True]
+    named = config.get("pooling_mode", flags or "mean")
+    modes = [named] if isinstance(named, str) else named
+    kinds = [mode.removeprefix("pooling_mode_").split("_")[0] for mode in modes]
+    if len(kinds) != 1 or kinds[0] not in _POOLING or "sqrt" in modes[0]:
+        raise InputError(f"{source} pools by {modes}; only one of {[*_POOLING]} can be converted")
+    return kinds[0]
+
+
+def _is_normalised(source: Path) -> bool:
+    """Say whether the folder's stages end in unit rows; without a list of stages they do."""
+    path = source / "modules.json"
+    modules = json.loads(path.read_text("utf-8")) if path.is_file() else []
+    stages = {str(module["type"]).rsplit(".", 1)[-1] for module in modules}
+    unknown = sorted(stages - _STAGES)
+    if unknown:
+        raise InputError(f"{source} has the stage {unknown[0]}; only {sorted(_STAGES)} are known")
+    return not stages or "Normalize" in stages
+
+
+def _states_of(model: onnx.ModelProto, source: Path) -> tuple[str, int]:
+    """Return the name and the width of the token states among a graph's outputs."""
+    outputs = {output.name: output for output in model.graph.output}
+    names = [name for name in _STATES if name in outputs]
+    if not names:
         raise InputError(f"{source}: the graph gives {sorted(outputs)}, none of {list(_STATES)}")
-    pooling = _read_json(source / "1_Pooling" / "config.json")
-    kind = "cls" if pooling.get("pooling_mode_cls_token") else "mean"
-    modules = json.loads((source / "modules.json").read_text()) if pooling else []
-    unit = not modules or any(module["type"].endswith("Normalize") for module in modules)
-    tail = _POOLING[kind].format(states=states[0])
+    last = outputs[names[0]].type.tensor_type.shape.dim[-1].dim_value
+    width = last or _read_json(source / "config.json").get("hidden_size")
+    if not width:
+        raise InputError(f"{source}: neither the graph nor config.json tells the width of a state")
+    return names[0], int(width)
+
+
+def _append(model: onnx.ModelProto, states: tuple[str, int], pooling: str, *, unit: bool) -> None:
+    """Append the pooling, written in ONNX's text form; `features` becomes the only output."""
+    tail = _POOLING[pooling].format(states=states[0])
     tail += _NORMALISE if unit else "\n        features = Identity (pooled)"
-    width = _read_json(source / "config.json")["hidden_size"]
-    _append(model, tail, width)
-    return model
-
-
-def _append(model: onnx.ModelProto, tail: str, width: int) -> None:
-    """Append nodes written in ONNX's text form and make `features` the only output."""
     version = max(entry.version for entry in model.opset_import if entry.domain == "")
     text = f"""<ir_version: {IR_VERSION}, opset_import: ["": {version}]>
-    tail (int64[batch, length] attention_mask) => (float[batch, {width}] features)
+    tail (int64[batch, length] attention_mask) => (float[batch, {states[1]}] features)
     <int64[1] last_axis = {{-1}}, int64[1] length_axis = {{1}}, int64 first = {{0}},
      float[1] tiny = {{1e-24}}> {{ {tail} }}"""
     graph = onnx.parser.parse_model(text).graph

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
 import torch
 
 from zscr.errors import ConfigError
+from zscr.infer.report import evaluate_retrieval
 
 METHODS = ("zscrgan",)
 
@@ -79,7 +83,8 @@ def make_config(method: str, values: Mapping[str, Any]) -> Config:
     """Build a method's configuration from names and values, which may be strings.
 
     Raises:
-        ConfigError: an unknown key, or a value of the wrong type; names what is allowed.
+        ConfigError: an unknown key, or a value of the wrong type or out of range; names what is
+            allowed.
     """
     config = load_method(method).Config
     fields = {field.name: field for field in dataclasses.fields(config)}
@@ -98,8 +103,38 @@ def _typed(name: str, default: Any, value: Any) -> Any:
         if kind is bool:
             return {"true": True, "false": False}[str(value).lower()]
         converted = kind(value)
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, TypeError) as error:
         raise ConfigError(f"setting {name}={value!r} is not a {kind.__name__}") from error
-    if isinstance(value, float) and converted != value:
+    if isinstance(value, bool) or (isinstance(value, float) and converted != value):
         raise ConfigError(f"setting {name}={value!r} is not a {kind.__name__}")
     return converted
+
+
+def check_settings(config: Config, choices: Mapping[str, Sequence[str]]) -> None:
+    """Refuse values that would fail, or quietly mean something else, far into the training.
+
+    Args:
+        config: its whole numbers must be 1 or more (a seed 0 or more), the others finite and 0 or
+            more.
+        choices: setting -> the words that it may be.
+
+    Raises:
+        ConfigError: names the setting and what is allowed.
+    """
+    for field in dataclasses.fields(config):
+        value, least = getattr(config, field.name), 0 if field.name == "seed" else 1
+        if field.name in choices and value not in choices[field.name]:
+            allowed = ", ".join(choices[field.name])
+            raise ConfigError(f"setting {field.name}={value!r} is unknown; use one of {allowed}")
+        if type(value) is int and value < least:
+            raise ConfigError(f"setting {field.name}={value} must be at least {least}")
+        if type(value) is float and not 0 <= value < math.inf:
+            raise ConfigError(f"setting {field.name}={value} must be a number from 0 up")
+
+
+@cache
+def figure_names() -> tuple[str, ...]:
+    """Return the validation figures that the best weights may be selected by."""
+    one = np.ones((1, 1), np.float32)
+    figures = evaluate_retrieval(one, one, query_classes=["one"], gallery_classes=["one"]).metrics
+    return tuple(name for name in figures if not name.endswith("ceiling"))

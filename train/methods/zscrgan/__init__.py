@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from zscr.train.methods import Batch
+from zscr.train.methods import Batch, check_settings, figure_names
 from zscr.train.methods.zscrgan.losses import (
     critic_loss,
     csem_loss,
@@ -53,6 +53,9 @@ class Config:
     validate_every: int = 10  # rounds between looks at the validation classes
     select_by: str = "mAP"  # the figure on validation classes that the best weights maximise
     seed: int = 7
+
+    def __post_init__(self) -> None:
+        check_settings(self, {"class_texts": ("first", "all"), "select_by": figure_names()})
 
 
 class Method(nn.Module):
@@ -173,8 +176,9 @@ class Method(nn.Module):
         if len(eps) == 0:
             silent = torch.zeros_like(mu[:, :1]).expand(-1, self.config.z_dim)
             return _unit(self.csem(self.generator(mu, silent)))
+        rows = mu.shape[0]  # and not len(mu), which a trace would take for a constant
         draws = [
-            _unit(self.csem(self.generator(mu + log_sigma.exp() * e, n.expand(len(mu), -1))))
+            _unit(self.csem(self.generator(mu + log_sigma.exp() * e, n.expand(rows, -1))))
             for e, n in zip(eps, z, strict=True)
         ]
         return _unit(torch.stack(draws).mean(0))

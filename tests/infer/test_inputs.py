@@ -1,0 +1,122 @@
+"""From texts, pictures and vectors to arrays: known answers, and parity with transformers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from PIL import Image
+from transformers import CLIPImageProcessorPil
+
+from zscr.errors import ConfigError, InputError
+from zscr.infer.inputs import ImageInput, TextInput, VectorInput, make_input
+
+HOW = {"resize_shorter_side": 2, "image_size": 2, "resample": "bilinear", "rescale": 1 / 255}
+HOW |= {"mean": [0.5, 0.25, 0.0], "std": [0.5, 0.25, 1.0]}
+
+
+def image_input(tmp_path, **how):
+    return ImageInput({"name": "pixels", "preprocess": HOW | how}, tmp_path)
+
+
+def text_input(folder, max_length):
+    spec = {"name": "ids", "mask": "mask", "tokenizer": "tokenizer.json", "max_length": max_length}
+    return TextInput(spec, folder)
+
+
+def test_known_pixels(tmp_path):
+    """The middle of a wide picture, channels first, each scaled and normalised by its own."""
+    colours = [(9, 9, 9), (255, 0, 0), (0, 255, 51), (9, 9, 9)]
+    picture = Image.new("RGB", (4, 2))
+    picture.putdata(colours * 2)
+    pixels = image_input(tmp_path).prepare([picture, picture]).feeds["pixels"]
+    assert (pixels.shape, pixels.dtype) == ((2, 3, 2, 2), np.float32)
+    expected = [[[1, -1]] * 2, [[-1, 3]] * 2, [[0, 0.2]] * 2]
+    np.testing.assert_allclose(pixels, [expected] * 2, atol=1e-6)
+
+
+def test_pictures_come_from_files_too(tmp_path):
+    """A path gives what its picture gives; one that cannot be decoded is named."""
+    Image.new("RGB", (5, 3), "red").save(tmp_path / "red.png")
+    prepare = image_input(tmp_path).prepare
+    from_file = prepare([tmp_path / "red.png"]).feeds["pixels"]
+    np.testing.assert_array_equal(
+        from_file, prepare([Image.new("RGB", (5, 3), "red")]).feeds["pixels"]
+    )
+    (tmp_path / "text.png").write_text("text")
+    with pytest.raises(InputError, match=r"text\.png is not a JPEG"):
+        prepare([tmp_path / "red.png", tmp_path / "text.png"])
+
+
+SIDES = st.integers(1, 90)
+
+
+@given(width=SIDES, height=SIDES, bicubic=st.booleans(), seed=st.integers(0, 99))
+@example(width=49, height=51, bicubic=True, seed=0)  # the longer side is rounded down, to 41
+@example(width=1, height=90, bicubic=False, seed=0)
+def test_pixels_equal_transformers(tmp_path_factory, width, height, bicubic, seed):
+    """Resizing, cropping and normalising agree with CLIP's processor for pictures of any form."""
+    noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    picture = Image.fromarray(noise)
+    theirs = CLIPImageProcessorPil(
+        size={"shortest_edge": 40}, crop_size={"height": 33, "width": 33}, resample=2 + bicubic
+    )
+    how = {"resize_shorter_side": 40, "image_size": 33, "mean": theirs.image_mean}
+    how |= {"std": theirs.image_std, "resample": "bicubic" if bicubic else "bilinear"}
+    ours = image_input(tmp_path_factory.getbasetemp(), **how)
+    expected = theirs(picture, return_tensors="np")["pixel_values"]
+    np.testing.assert_allclose(ours.prepare([picture]).feeds["pixels"], expected, atol=1e-5)
+
+
+def test_thin_pictures_do_not_fill_the_memory(tmp_path):
+    """A line of pixels is small until its shorter side is enlarged; it is refused before."""
+    line = Image.new("RGB", (60_000, 1))
+    message = "60000x1 pixels would be resized to 3840000x64, over the limit of 64000000"
+    with pytest.raises(InputError, match=message):
+        image_input(tmp_path, resize_shorter_side=64).prepare([line])
+
+
+def test_texts_are_padded_to_the_longest_of_the_batch(tiny_text):
+    """Ids and mask are int64, padding is masked, and nothing is longer than it must be."""
+    prepared = text_input(tiny_text, 16).prepare(["red circle", "a small RED square", ""])
+    ids = [[2, 10, 15, 3, 0, 0], [2, 4, 8, 10, 16, 3], [2, 3, 0, 0, 0, 0]]
+    np.testing.assert_array_equal(prepared.feeds["ids"], ids)
+    np.testing.assert_array_equal(prepared.feeds["mask"], np.array(ids) != 0)
+    assert {array.dtype for array in prepared.feeds.values()} == {np.dtype(np.int64)}
+    assert prepared.truncated == ()
+
+
+def test_truncated_texts_are_reported_by_row(tiny_text):
+    """At the limit a text is whole; one token more and it is cut, which is said."""
+    texts = ["red red red", "red red red red", "red", "red " * 99]
+    prepared = text_input(tiny_text, 5).prepare(texts)
+    assert prepared.truncated == (1, 3)
+    np.testing.assert_array_equal(prepared.feeds["ids"][3], [2, 10, 10, 10, 3])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [np.zeros((2, 3), np.float32), np.zeros(4, np.float32), np.zeros((2, 4), np.int64)],
+    ids=["dim", "one row", "whole numbers"],
+)
+def test_vectors_of_another_kind_are_refused(tmp_path, values):
+    """With both shapes."""
+    taken = VectorInput({"name": "image", "shape": ["batch", 4]}, tmp_path)
+    found = rf"of shape \(B, 4\), not {values.dtype} \({values.shape[0]},"
+    with pytest.raises(InputError, match=found):
+        taken.prepare(values)
+
+
+def test_vectors_pass_unchanged(tmp_path):
+    """In the graph's precision, whatever they were stored in."""
+    taken = make_input({"name": "image", "kind": "vector", "shape": ["batch", 2]}, tmp_path)
+    feeds = taken.prepare(np.array([[1, 0.5]], np.float64)).feeds
+    assert feeds["image"].dtype == np.float32
+    np.testing.assert_array_equal(feeds["image"], [[1, 0.5]])
+
+
+def test_unknown_kinds_of_input_are_refused(tmp_path):
+    """A bundle of a later version may have some."""
+    with pytest.raises(ConfigError, match="'sound' is unknown; upgrade zscr"):
+        make_input({"name": "x", "kind": "sound"}, tmp_path)

@@ -1,0 +1,75 @@
+"""Runs zscr commands in forked children that get a signal at a chosen moment; see `conftest.py`.
+
+A job a line on stdin: {"args", "cwd", "at", "signal"}. A child counts the calls that change the
+disk and the training steps, and sends itself the signal before number `at` (0: never). The answer
+is a line {"status", "calls", "stderr"}; `status` is negative for a signal, as in `subprocess`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+# What a child would otherwise import anew, each for itself.
+import onnxscript  # noqa: F401
+import torch
+import torch._dynamo
+import torch.export
+from click.testing import CliRunner
+
+import zscr.export.deploy
+import zscr.train.fit  # noqa: F401
+from zscr.cli import main
+from zscr.train.methods.zscrgan import Method
+
+DISK = ("replace", "rename", "fsync", "unlink", "symlink")
+
+
+def run(job: dict[str, Any], report: str) -> int:
+    calls: list[str] = []
+
+    def counted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **options: Any) -> Any:
+            calls.append(name)
+            if len(calls) == job["at"]:
+                os.kill(os.getpid(), job["signal"])
+            return function(*args, **options)
+
+        return call
+
+    for name in DISK:
+        setattr(os, name, counted(name, getattr(os, name)))
+    Method.train_step = counted("step", Method.train_step)
+    os.chdir(job["cwd"])
+    result = CliRunner().invoke(main, job["args"])
+    error = repr(result.exception) if result.exc_info and result.exit_code == 1 else ""
+    with open(report, "w") as file:
+        json.dump({"calls": calls, "stderr": result.stderr, "error": error}, file)
+    return result.exit_code
+
+
+def serve() -> None:
+    torch.set_num_threads(1)
+    for line in sys.stdin:
+        job = json.loads(line)
+        with tempfile.NamedTemporaryFile() as report:
+            child = os.fork()
+            if child == 0:
+                code = 70
+                try:
+                    code = run(job, report.name)
+                finally:
+                    os._exit(code)
+            _, status = os.waitpid(child, 0)
+            said = open(report.name).read() or "{}"
+        answer = {"status": os.waitstatus_to_exitcode(status), **json.loads(said)}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,169 @@
+"""The `zscr` command and the public names: documented, honest about errors, light to import."""
+
+from __future__ import annotations
+
+import logging
+import re
+import subprocess
+import sys
+from types import ModuleType
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import zscr
+from zscr.cli import COMMANDS, main
+from zscr.errors import MissingExtraError, ZscrError
+
+
+def leaves(command, path):
+    """Yield (path, command) of everything below a command that does something itself."""
+    if not isinstance(command, click.Group):
+        yield path, command
+        return
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        yield from leaves(command.get_command(context, name), (*path, name))
+
+
+def groups(command, path=()):
+    if isinstance(command, click.Group):
+        yield path, command
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            yield from groups(command.get_command(context, name), (*path, name))
+
+
+LEAVES = dict(leaves(main, ()))
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=" ".join)
+def test_every_command_is_documented_with_an_example(path):
+    """The first sentence is the help in the list; the example is one of this very command."""
+    shown = CliRunner().invoke(main, [*path, "--help"])
+    assert shown.exit_code == 0
+    assert re.search(r"\n  \w.*\.", shown.stdout)
+    assert re.search(rf"Example:\n    zscr {' '.join(path)}\b", shown.stdout)
+
+
+def test_every_group_lists_its_commands():
+    """With a sentence each; the groups have one, too."""
+    for path, group in groups(main):
+        shown = CliRunner().invoke(main, [*path, "-h"]).stdout
+        assert group.help
+        for name in group.list_commands(click.Context(group)):
+            assert re.search(rf"^  {name} +[A-Z]", shown, re.MULTILINE), (path, name)
+
+
+def test_every_example_can_be_parsed():
+    """An option that was renamed would leave its examples behind."""
+    for command in LEAVES.values():
+        for line in re.findall(r"^ +zscr (.*)$", command.help, re.MULTILINE):
+            words = re.findall(r'"[^"]*"|\S+', line)
+            parsed = main
+            while isinstance(parsed, click.Group):
+                parsed = parsed.get_command(click.Context(parsed), words.pop(0))
+            parsed.make_context("zscr", [word.strip('"') for word in words])
+
+
+@pytest.mark.parametrize("args", [["nonsense"], ["index", "nonsense"], ["query", "--nonsense"]])
+def test_unknown_words_exit_2(args):
+    """With the word; nothing on stdout."""
+    result = CliRunner().invoke(main, args)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "nonsense" in result.stderr
+
+
+def test_version():
+    """One number, the package's."""
+    assert zscr.__version__ in CliRunner().invoke(main, ["--version"]).stdout
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Return a function that runs `zscr fail`, a command which raises what it is given."""
+
+    def run(error):
+        @click.command()
+        def fail():
+            raise error
+
+        module = ModuleType("failing")
+        module.fail = fail
+        monkeypatch.setitem(sys.modules, "failing", module)
+        monkeypatch.setitem(COMMANDS, "fail", "failing:fail")
+        return CliRunner().invoke(main, ["fail"])
+
+    return run
+
+
+@pytest.mark.parametrize("error", [ZscrError("say 5; not 6"), MissingExtraError("trying", "trt")])
+def test_known_errors_are_one_line(failing, error):
+    """And exit 1."""
+    result = failing(error)
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", f"Error: {error}\n")
+
+
+def test_other_errors_keep_their_traceback(failing):
+    """They are bugs: a sentence would hide where."""
+    error = ValueError("unforeseen")
+    assert failing(error).exception is error
+
+
+def test_ctrl_c_exits_130(failing):
+    """As shells expect."""
+    result = failing(KeyboardInterrupt())
+    assert (result.exit_code, result.stderr) == (130, "interrupted\n")
+
+
+def test_public_names():
+    """All of them, and no more; the lazy ones are the classes themselves."""
+    assert zscr.__all__ == ["Bundle", "Index", "Searcher", "__version__", "load"]
+    assert {zscr.Bundle.__module__, zscr.Index.__module__, zscr.Searcher.__module__} == {
+        "zscr.infer.bundle",
+        "zscr.infer.index",
+        "zscr.infer.searcher",
+    }
+    assert set(zscr.__all__) <= set(dir(zscr))
+    with pytest.raises(AttributeError, match="'zscr' has no attribute 'Retriever'"):
+        zscr.Retriever  # noqa: B018
+
+
+def test_load(deployed, monkeypatch):
+    """By default the latest export here, with its index; either can be named."""
+    monkeypatch.chdir(deployed.folder)
+    searcher = zscr.load()
+    assert searcher.bundle.folder == deployed.bundle.resolve()
+    [answer] = searcher.search(["small white circle"], k=2)
+    assert len(answer.hits) == 2
+    named = zscr.load(bundle=str(deployed.bundle), index=str(deployed.index))
+    assert named.search(["small white circle"], k=2) == [answer]
+
+
+def python(code):
+    """Run code in a fresh interpreter."""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+def test_importing_the_package_loads_the_standard_library_alone():
+    """Even numpy waits until a name needs it."""
+    code = "import sys; before = set(sys.modules); import zscr; print(*set(sys.modules) - before)"
+    loaded = {name.split(".")[0] for name in python(code).stdout.split()}
+    assert "zscr" in loaded
+    assert loaded - sys.stdlib_module_names == {"zscr"}
+
+
+def test_the_library_does_not_write_its_log_to_stderr():
+    """Unless the program that uses it asks for that."""
+    code = "import logging, zscr; logging.getLogger('zscr.infer').warning('odd')"
+    assert python(code).stderr == ""
+    assert (
+        "odd"
+        in python(
+            code.replace("import logging", "import logging.config").replace(
+                "zscr;", "zscr; logging.basicConfig();"
+            )
+        ).stderr
+    )
+    assert any(isinstance(h, logging.NullHandler) for h in logging.getLogger("zscr").handlers)

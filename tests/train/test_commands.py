@@ -1,0 +1,137 @@
+"""`zscr train` and `zscr evaluate` as a user calls them."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from zscr.cli import main
+from zscr.train.commands import REFERENCE_FLAGS
+from zscr.train.judge import evaluate_model
+from zscr.train.methods.zscrgan import Config
+from zscr.train.run import open_run
+
+TINY = ["--gf-dim", "8", "--df-dim", "8", "--embed-dim", "8", "--z-dim", "2", "--batch-size", "4"]
+TINY += ["--set", "e_steps=1", "--set", "m_steps=1", "--set", "validate_every=1"]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def zscr(*args: object) -> Result:
+    return CliRunner().invoke(main, [str(arg) for arg in args])
+
+
+def train(collection: Path, *args: object) -> Result:
+    return zscr("train", "--collection", collection, "--device", "cpu", *TINY, *args)
+
+
+def test_train_with_encoders_then_evaluate(shapes: Path, tiny_image: Path, tiny_text: Path) -> None:
+    """Pictures and texts in, a run out; stdout stays empty, stderr says what comes next."""
+    encoders = ("--image-encoder", tiny_image, "--text-encoder", tiny_text)
+    done = train(shapes, *encoders, "--rounds", 2, "--retrieved-res", "results")
+    assert done.exit_code == 0, done.output
+    assert done.stdout == ""
+    assert done.stderr.endswith("trained runs/zscrgan-shapes-001; next: zscr export\n")
+    [pkl] = Path("results").iterdir()
+    figures = open_run(Path("runs/zscrgan-shapes-001")).best["figures"]
+    assert pkl.name == f"acc{figures['Prec@50 macro']:.3f}.pkl"
+    assert len(pickle.loads(pkl.read_bytes())) == 10  # the texts of two validation classes
+    shown = zscr("evaluate", "runs/latest")
+    assert shown.exit_code == 0
+    assert shown.stdout.startswith("shapes, unseen classes: 10 queries, 8 pictures, 2 classes\n")
+    dumped = zscr("evaluate", "runs/latest", "--json", "--split", "val", "--noise-samples", 2)
+    report = json.loads(dumped.stdout)
+    expected = evaluate_model(Path("runs/latest"), split="val", noise_samples=2)
+    assert report == json.loads(json.dumps(expected))
+
+
+def test_every_reference_flag_sets_its_setting(vectors: Path) -> None:
+    """The reference's own names work, --epochs and --dataset among them, and a seed."""
+    kinds = {name: 4 if kind is int else 0.125 for name, kind in REFERENCE_FLAGS.items()}
+    flags = [
+        word for name, value in kinds.items() for word in (f"--{name.replace('_', '-')}", value)
+    ]
+    args = ["--dataset", vectors, "--device", "cpu", "--epochs", 1, "--seed", 3, "--out", "x"]
+    quick = ["--set", "e_steps=1", "--set", "m_steps=1"]
+    done = zscr("train", "zscrgan", *args, *flags, *quick)
+    assert done.exit_code == 0, done.output
+    config = open_run(Path("x")).config
+    assert {name: getattr(config, name) for name in kinds} == kinds
+    assert (config.rounds, config.seed, config.e_steps) == (1, 3, 1)
+    assert set(REFERENCE_FLAGS) <= set(Config.__dataclass_fields__)
+
+
+@pytest.mark.parametrize(
+    ("setting", "status", "message"),
+    [
+        ("rounds", 2, "--set takes KEY=VALUE, not 'rounds'"),
+        ("=3", 2, "--set takes KEY=VALUE, not '=3'"),
+        ("rouns=3", 1, "Error: zscrgan has no setting 'rouns'; it has batch_size, "),
+        ("rounds=three", 1, "Error: setting rounds='three' is not a int"),
+        ("select_by=fame", 1, "Error: setting select_by='fame' is unknown; use one of Prec@1"),
+    ],
+)
+def test_wrong_settings_leave_no_run(
+    vectors: Path, setting: str, status: int, message: str
+) -> None:
+    """A malformed one is a usage error (2), an unknown one a sentence (1); nothing is written."""
+    done = train(vectors, "--set", setting)
+    assert done.exit_code == status
+    assert message in done.stderr
+    assert not Path("runs").exists()
+
+
+def test_resume_goes_on_with_the_latest_run(vectors: Path) -> None:
+    """Without a name it is runs/latest; a finished run says so."""
+    assert train(vectors, "--rounds", 1).exit_code == 0
+    done = zscr("train", "--resume")
+    assert done.exit_code == 0
+    assert "zscrgan-vectors-001 is finished already; nothing to resume" in done.stderr
+    assert "trained " in done.stderr
+
+
+@pytest.mark.parametrize(
+    "change",
+    [["--rounds", 9], ["--set", "rounds=9"], ["--collection", "x"], ["zscrgan"], ["--gf-dim", 9]],
+)
+def test_a_resumed_run_cannot_be_changed(vectors: Path, change: list[object]) -> None:
+    """What would be ignored is refused: a run goes on as it began."""
+    assert train(vectors, "--rounds", 1).exit_code == 0
+    done = zscr("train", "--resume", *change)
+    assert done.exit_code == 2
+    assert "cannot be changed with --resume; leave it out" in done.stderr
+
+
+def test_resume_without_a_run_is_one_sentence() -> None:
+    """There is nothing yet to go on with."""
+    done = zscr("train", "--resume")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.endswith("runs/latest is not a run: it has no manifest.json\n")
+
+
+@pytest.mark.parametrize(
+    ("args", "status", "message"),
+    [
+        (["train", "clap", "--collection", "HERE"], 1, "method 'clap' is unknown; use one of"),
+        (["train", "--collection", "nowhere"], 1, "there is no collection 'nowhere'"),
+        (["train", "--device", "tpu"], 2, "'tpu' is not one of 'cpu', 'cuda'"),
+        (["evaluate"], 1, "bundles/latest is neither a run nor a bundle; run 'zscr train' first"),
+        (["evaluate", "x", "--noise-samples", "-1"], 2, "-1 is not in the range x>=0"),
+        (["evaluate", "x", "--split", "seen"], 2, "'seen' is not one of 'unseen', 'val'"),
+    ],
+)
+def test_wrong_calls(vectors: Path, args: list[str], status: int, message: str) -> None:
+    """One sentence that names the fix: exit 1 for what is not there, 2 for a wrong option."""
+    done = zscr(*(vectors if arg == "HERE" else arg for arg in args))
+    assert done.exit_code == status
+    assert message in done.stderr
+    assert "Traceback" not in done.output

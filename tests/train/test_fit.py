@@ -1,0 +1,192 @@
+"""What a training reads, writes and refuses: the unseen classes stay closed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from zscr.data.artefact import dump_json, dump_jsonl, file_entry, read_manifest, write_manifest
+from zscr.data.collection import read_collection
+from zscr.errors import ArtefactError, ConfigError, MismatchError
+from zscr.infer.split import load_split
+from zscr.train.encoders import resolve
+from zscr.train.encoders.cnn import CnnConfig
+from zscr.train.fit import Request, fit, load_sources, resume
+from zscr.train.judge import evaluate_model
+from zscr.train.loop import DeviceRows
+from zscr.train.run import create_run, open_run
+from zscr.train.sampler import Draw
+
+QUICK = {"gf_dim": 8, "df_dim": 8, "embed_dim": 8, "z_dim": 2, "batch_size": 4}
+QUICK |= {"e_steps": 2, "critic_steps": 2, "m_steps": 2, "rounds": 3, "validate_every": 1}
+
+
+def weights(run: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(run.glob("*.safetensors"))}
+
+
+def without_unseen(shapes: Path, folder: Path) -> Path:
+    """Copy a collection; delete the unseen classes' pictures and change everything said of them."""
+    shutil.copytree(shapes, folder, ignore=shutil.ignore_patterns("features"))
+    manifest, collection = read_manifest(folder, "collection"), read_collection(folder)
+    for item in collection.split("unseen"):
+        (folder / item.image).unlink()
+    rows = [json.loads(line) for line in (folder / "items.jsonl").read_text().splitlines()]
+    for row in rows:
+        row |= {"text": ["nonsense"]} if row["split"] == "unseen" else {}
+    (folder / "items.jsonl").write_bytes(dump_jsonl(rows))
+    classes = json.loads((folder / "classes.json").read_text())
+    for entry in classes["classes"]:
+        if entry["id"] in classes["unseen"]:
+            entry |= {"name": "nothing", "descriptions": ["a lie"]}
+    (folder / "classes.json").write_bytes(dump_json(classes))
+    tables = {name: file_entry(folder / name) for name in ("items.jsonl", "classes.json")}
+    write_manifest(folder, "collection", manifest.files | tables, manifest.body)
+    return folder
+
+
+def test_training_never_reads_the_unseen_classes(
+    shapes: Path, tiny_text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without their pictures, with other texts and names, all weights have the same bytes.
+
+    The image encoder is trained here, too, so its weights are compared with the method's.
+    """
+    monkeypatch.setenv("ZSCR_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(resolve, "CnnConfig", lambda: CnnConfig(32, (4, 8), 2, 8))
+    closed = without_unseen(shapes, tmp_path / "closed")
+    found, encoders = [], []
+    for number, collection in enumerate((shapes, closed)):
+        out, text = tmp_path / f"run{number}", str(tiny_text)
+        fit(Request("zscrgan", collection, out, QUICK, text_encoder=text, device="cpu"))
+        found.append(weights(out))
+        cnn = Path(open_run(out).sources["image"]["path"])
+        encoders.append((cnn / "model.onnx").read_bytes())
+    assert len(found[0]) == 3
+    assert found[0] == found[1]
+    assert encoders[0] == encoders[1]
+    assert len(list((tmp_path / "cache/encoders").iterdir())) == 2
+    with pytest.raises(Exception, match="0 usable pictures"):  # the test could have failed
+        evaluate_model(tmp_path / "run1")
+
+
+def test_best_weights_are_those_of_the_best_validation(vectors: Path, tmp_path: Path) -> None:
+    """The kept weights belong to the first round with the highest figure, and reproduce it."""
+    settings = QUICK | {"rounds": 12, "generator_lr": 0.3, "csem_lr": 0.03, "seed": 2}
+    run = fit(Request("zscrgan", vectors, tmp_path / "run", settings, device="cpu"))
+    log = [json.loads(line) for line in run.log.read_text().splitlines()]
+    values = [entry["val"]["mAP"] for entry in log]
+    best = values.index(max(values))
+    assert len(set(values)) > 2
+    assert 0 < best < len(values) - 1
+    assert run.best["step"] == (best + 1) * 8
+    assert run.best["value"] == values[best]
+    assert evaluate_model(run.folder, split="val")["metrics"] == log[best]["val"]
+
+
+def test_select_by_decides_what_best_is(vectors: Path, tmp_path: Path) -> None:
+    """Another figure is maximised when it is asked for."""
+    settings = QUICK | {"select_by": "Recall@50", "rounds": 4, "generator_lr": 0.1}
+    run = fit(Request("zscrgan", vectors, tmp_path / "run", settings, device="cpu"))
+    assert (run.best["value"], run.best["step"]) == (1.0, 8)  # the first of four equals
+
+
+def test_runs_are_numbered_and_the_latest_is_linked(
+    vectors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without --out a run takes the next free number in runs/, and runs/latest points at it."""
+    monkeypatch.chdir(tmp_path)
+    settings = QUICK | {"rounds": 1}
+    folders = [fit(Request("zscrgan", vectors, None, settings, device="cpu")).folder for _ in "ab"]
+    assert [str(f) for f in folders] == ["runs/zscrgan-vectors-001", "runs/zscrgan-vectors-002"]
+    assert Path("runs/latest").resolve() == folders[1].resolve()
+
+
+def test_a_run_says_what_it_was_made_of(vectors: Path, tmp_path: Path) -> None:
+    """Settings, dimensions, versions and the collection's hash are in the folder."""
+    fit(Request("zscrgan", vectors, tmp_path / "run", QUICK, device="cpu"))
+    run, manifest = open_run(tmp_path / "run"), read_manifest(tmp_path / "run", "run")
+    assert run.dims == {"text": 8, "image": 12}
+    assert {name: getattr(run.config, name) for name in QUICK} == QUICK
+    assert run.sources["collection"]["sha256"] == read_manifest(vectors, "collection").sha256
+    assert (run.sources["image"], run.sources["text"]) == (None, None)
+    assert manifest.body["versions"]["torch"] == torch.__version__
+    settings = json.loads((run.folder / "config.json").read_text())
+    assert settings == {"method": "zscrgan", **manifest.body["config"]}
+
+
+def test_existing_folders_are_never_trained_into(vectors: Path, tmp_path: Path) -> None:
+    """A run's folder that is there is refused, whatever is in it."""
+    (tmp_path / "run").mkdir()
+    with pytest.raises(ArtefactError, match="run exists already"):
+        fit(Request("zscrgan", vectors, tmp_path / "run", QUICK, device="cpu"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="here CUDA can be had")
+def test_cuda_that_is_not_there_is_refused_at_once(vectors: Path, tmp_path: Path) -> None:
+    """No fallback to the CPU, and no run is left behind."""
+    with pytest.raises(ConfigError, match="--device cuda: torch finds no CUDA device here"):
+        fit(Request("zscrgan", vectors, tmp_path / "run", QUICK, device="cuda"))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("side", ["image", "text"])
+def test_encoders_for_published_vectors_are_refused(
+    vectors: Path, tmp_path: Path, side: str
+) -> None:
+    """A collection of vectors has nothing that an encoder could take."""
+    encoder: dict[str, Any] = {f"{side}_encoder": "some-encoder"}
+    with pytest.raises(ConfigError, match=f"--{side}-encoder: .* has published {side} vectors"):
+        fit(Request("zscrgan", vectors, tmp_path / "run", QUICK, device="cpu", **encoder))
+
+
+@pytest.mark.parametrize("side", ["image", "text"])
+def test_a_changed_encoder_is_refused_with_both_hashes(
+    shapes: Path, tiny_image: Path, tiny_text: Path, tmp_path: Path, side: str
+) -> None:
+    """A run's weights mean nothing behind another encoder: neither resumed nor exported."""
+    folders = {"image": tmp_path / "image", "text": tmp_path / "text"}
+    shutil.copytree(tiny_image, folders["image"])
+    shutil.copytree(tiny_text, folders["text"])
+    encoders: dict[str, Any] = {f"{name}_encoder": str(path) for name, path in folders.items()}
+    run = fit(Request("zscrgan", shapes, tmp_path / "run", QUICK, device="cpu", **encoders))
+    before = run.sources[side]["sha256"]
+    manifest = read_manifest(folders[side], "encoder")
+    write_manifest(folders[side], "encoder", manifest.files, {**manifest.body, "name": "another"})
+    after = read_manifest(folders[side], "encoder").sha256
+    with pytest.raises(MismatchError, match=f"with {side} encoder {before[:12]} of .*{after[:12]}"):
+        load_sources(run)
+
+
+def test_a_run_that_never_validated_has_nothing_to_judge(vectors: Path, tmp_path: Path) -> None:
+    """Evaluating or exporting it is one sentence, and training starts from its first step."""
+    whole = fit(Request("zscrgan", vectors, tmp_path / "whole", QUICK, device="cpu"))
+    run = create_run(tmp_path / "run", "zscrgan", whole.config, whole.dims, whole.sources)
+    with pytest.raises(ArtefactError, match="has no validated weights yet; train it further"):
+        evaluate_model(tmp_path / "run")
+    with pytest.raises(ArtefactError, match="was never checkpointed"):
+        run.load_checkpoint(run.new_method("cpu"))
+    assert resume(run.folder).done
+    assert weights(run.folder) == weights(whole.folder)
+
+
+def test_empty_rows_are_zeros_and_wrong_pairs_are_the_row_before(
+    vectors: Path, tmp_path: Path
+) -> None:
+    """Row numbers become features; -1 becomes zeros; row 0's wrong pair is the last row."""
+    split = load_split(read_collection(vectors), "seen", None, None)
+    rows = DeviceRows(split, "cpu")
+    draw = Draw(np.array([1, 0, -1]), np.array([5, 2, -1]), np.array([3, 0, -1]))
+    batch = rows.batch(draw)
+    np.testing.assert_array_equal(batch.image[:2], split.images[[5, 2]])
+    np.testing.assert_array_equal(batch.text[:2], split.texts[[3, 0]])
+    assert not batch.image[2].any()
+    assert not batch.text[2].any()
+    for right, wrong in ((batch.text, batch.wrong_text), (batch.image, batch.wrong_image)):
+        np.testing.assert_array_equal(wrong, right[[2, 0, 1]])

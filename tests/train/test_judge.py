@@ -1,0 +1,129 @@
+"""`zscr evaluate`: the same figures for a run, by torch, and for its bundle, by onnxruntime."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zscr.data.aviary import make_aviary
+from zscr.errors import ArtefactError, ConfigError, MismatchError
+from zscr.export.bundle import export_run
+from zscr.train.fit import Request, fit
+from zscr.train.judge import evaluate_model, table
+
+QUICK = {"gf_dim": 16, "df_dim": 16, "embed_dim": 16, "z_dim": 4, "batch_size": 8}
+QUICK |= {"e_steps": 4, "critic_steps": 2, "m_steps": 4, "rounds": 3, "validate_every": 3}
+FIGURES = ("metrics", "chance", "queries", "gallery", "classes", "excluded", "protocol", "seed")
+
+
+def assert_same(run: dict[str, Any], bundle: dict[str, Any]) -> None:
+    """Compare two reports, figures to 1e-6 and everything else exactly."""
+    assert (run["kind"], bundle["kind"]) == ("run", "bundle")
+    assert run["metrics"] == pytest.approx(bundle["metrics"], abs=1e-6)
+    for name in FIGURES[1:]:
+        assert run[name] == bundle[name], name
+
+
+@pytest.mark.parametrize("split", ["unseen", "val"])
+def test_run_and_bundle_have_the_same_figures(deployed, split: str) -> None:
+    """On the tiny collection, for both splits."""
+    assert_same(*(evaluate_model(m, split=split) for m in (deployed.run, deployed.bundle)))
+
+
+def test_run_and_bundle_have_the_same_figures_on_birds(
+    tiny_image: Path, tiny_text: Path, tmp_path: Path
+) -> None:
+    """On a small aviary: 40 pictures of 10 species, several texts a species."""
+    make_aviary(tmp_path / "aviary", pictures=4)
+    encoders = {"image_encoder": str(tiny_image), "text_encoder": str(tiny_text)}
+    request = Request("zscrgan", tmp_path / "aviary", tmp_path / "run", QUICK, **encoders)
+    run = fit(request)
+    bundle = export_run(run, tmp_path / "bundle")
+    reports = [evaluate_model(folder) for folder in (run.folder, bundle.folder)]
+    assert_same(*reports)
+    assert (reports[0]["gallery"], reports[0]["classes"]) == (40, 10)
+    assert reports[0]["queries"] > 40
+
+
+def test_run_and_bundle_of_published_vectors_have_the_same_figures(
+    vectors: Path, tmp_path: Path
+) -> None:
+    """Where neither side has an encoder; and with the same draws of noise folded in."""
+    run = fit(Request("zscrgan", vectors, tmp_path / "run", QUICK, device="cpu"))
+    for samples in (0, 3):
+        bundle = export_run(run, tmp_path / f"bundle{samples}", noise_samples=samples)
+        judged = evaluate_model(run.folder, noise_samples=samples)
+        assert judged["noise_samples"] == samples
+        assert_same(judged, evaluate_model(bundle.folder))
+
+
+def test_controls_stand_beside_the_figures(deployed) -> None:
+    """Ridge and colour are judged on the same queries and pictures; the table has a row each."""
+    report = evaluate_model(deployed.run, controls=True)
+    controls = report["controls"]
+    assert {"ridge", "colour histogram + ridge"} <= set(controls)
+    for name in ("ridge", "colour histogram + ridge"):
+        assert (controls[name]["queries"], controls[name]["gallery"]) == (6, 8) or (
+            controls[name]["queries"] == report["queries"]
+        )
+    lines = table(report).splitlines()
+    for name in ("zscrgan (run)", "ceiling", "chance", *controls):
+        assert any(line.startswith(name) for line in lines), name
+    assert f"{report['metrics']['mAP']:.3f}" in lines[4]
+    json.dumps(report, allow_nan=False)
+
+
+def test_options_that_only_a_run_has_are_refused(deployed) -> None:
+    """A bundle's noise is folded in, and it has no features for controls."""
+    for options in ({"noise_samples": 2}, {"controls": True}):
+        with pytest.raises(ConfigError, match="is a bundle; --noise-samples and --controls take"):
+            evaluate_model(deployed.bundle, **options)
+
+
+def test_what_is_neither_run_nor_bundle_is_refused(tmp_path: Path) -> None:
+    """An empty and an absent folder get the same sentence."""
+    for folder in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(ArtefactError, match="is neither a run nor a bundle; run 'zscr train'"):
+            evaluate_model(folder)
+
+
+def test_a_run_is_judged_on_another_collection_where_one_is_named(
+    deployed, shapes: Path, tmp_path: Path
+) -> None:
+    """Its own must be unchanged; another may be named, moved or not, and is the one judged on."""
+    moved = tmp_path / "moved"
+    shutil.copytree(shapes, moved)
+    assert evaluate_model(deployed.run, moved)["metrics"] == pytest.approx(
+        evaluate_model(deployed.run)["metrics"]
+    )
+    make_aviary(tmp_path / "aviary", pictures=1)
+    reports = [evaluate_model(m, tmp_path / "aviary") for m in (deployed.run, deployed.bundle)]
+    assert_same(*reports)
+    assert [report["collection"] for report in reports] == ["aviary", "aviary"]
+
+
+def test_a_runs_own_collection_must_be_unchanged(vectors: Path, tmp_path: Path) -> None:
+    """Figures of a collection that is not the one that was trained on are never given unasked."""
+    shutil.copytree(vectors, tmp_path / "vectors")
+    run = fit(Request("zscrgan", tmp_path / "vectors", tmp_path / "run", QUICK, device="cpu"))
+    shutil.rmtree(tmp_path / "vectors")
+    make_aviary(tmp_path / "vectors", pictures=1)
+    with pytest.raises(MismatchError, match="was trained with collection"):
+        evaluate_model(run.folder)
+
+
+def test_reference_result_has_the_name_and_form_of_the_reference(deployed, tmp_path: Path) -> None:
+    """acc<Prec@50>.pkl: a dict a query, from its class to the classes of what it found."""
+    report = evaluate_model(deployed.run, retrieved_res=tmp_path / "results")
+    path = Path(report["retrieved_res"])
+    assert path.name == f"acc{report['metrics']['Prec@50 macro']:.3f}.pkl"
+    rows = pickle.loads(path.read_bytes())
+    assert len(rows) == report["queries"]
+    unseen = {"white-circle", "white-square"}
+    assert all(len(row) == 1 and set(row) <= unseen for row in rows)
+    assert all(len(top) == 8 and set(top) == unseen for row in rows for top in row.values())

@@ -1,0 +1,124 @@
+"""ZSCRGAN's losses against their definitions, by hand and on random numbers."""
+
+from __future__ import annotations
+
+import doctest
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zscr.train.methods.zscrgan import losses
+from zscr.train.methods.zscrgan.losses import (
+    critic_loss,
+    csem_loss,
+    latent_divergence,
+    regulariser,
+)
+
+
+def random(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def released_divergence(mu: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
+    """J as the released code builds it: the mean of two calls of its "KL"."""
+
+    def k(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return (-b + 0.5 * ((2 * b).exp() - 1 + a.square())).mean()
+
+    middle = (mu + s) / 2
+    return 0.5 * (k(mu, middle) + k(s, middle))
+
+
+def test_examples_in_the_docstrings_hold() -> None:
+    """Every docstring's example is run, and there is one a loss."""
+    result = doctest.testmod(losses)
+    assert (result.failed, result.attempted) == (0, 5)
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0, 3.0])
+def test_divergence_is_the_closed_form_of_its_definition(scale: float) -> None:
+    """The closed form equals the two calls that the released code makes, values and gradients."""
+    mu, s = (scale * random(5, 7, seed=seed) for seed in (1, 2))
+    mu.requires_grad_()
+    s.requires_grad_()
+    ours, theirs = latent_divergence(mu, s), released_divergence(mu, s)
+    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=0)
+    pairs = [torch.autograd.grad(loss, (mu, s)) for loss in (ours, theirs)]
+    torch.testing.assert_close(*pairs, rtol=1e-10, atol=1e-15)
+
+
+def test_divergence_rests_at_the_origin() -> None:
+    """At mu = s = 0 the value and the gradient are exactly 0."""
+    mu, s = torch.zeros(2, 3, requires_grad=True), torch.zeros(2, 3, requires_grad=True)
+    loss = latent_divergence(mu, s)
+    loss.backward()
+    assert loss.item() == 0
+    assert not mu.grad.any()
+    assert not s.grad.any()
+
+
+@given(*[st.floats(-4, 4)] * 4, st.floats(0, 1))
+def test_divergence_is_convex(mu: float, s: float, other_mu: float, other_s: float, t: float):
+    """Between two points J lies on or below their chord, and nowhere below 0."""
+
+    def j(a: float, b: float) -> float:
+        pair = torch.tensor([a, b], dtype=torch.float64)
+        return latent_divergence(*pair.split(1)).item()
+
+    between = j(t * mu + (1 - t) * other_mu, t * s + (1 - t) * other_s)
+    chord = t * j(mu, s) + (1 - t) * j(other_mu, other_s)
+    assert -1e-12 <= between <= chord + 1e-9 * (1 + chord)
+
+
+def test_critic_loss_by_hand() -> None:
+    """Both negatives count half, the real pairs whole, each as a mean over its rows."""
+    real, fake, wrong = (
+        torch.tensor([1.0, 3.0]),
+        torch.tensor([4.0, 0.0]),
+        torch.tensor([0.0, 10.0]),
+    )
+    assert critic_loss(real, fake, wrong).item() == 0.5 * (2 + 5) - 2
+
+
+def test_regulariser_by_hand() -> None:
+    """Distances are summed over dimensions and averaged over rows; nothing is cut off at 0."""
+    fake, real = torch.tensor([[1.0, 1.0], [0.0, 0.0]]), torch.tensor([[0.0, 3.0], [0.0, 1.0]])
+    wrong = torch.tensor([[9.0, 1.0], [5.0, 5.0]])
+    assert regulariser(fake, real, wrong).item() == (3 + 1) / 2 - (8 + 10) / 2 + 2 == -5
+
+
+def test_regulariser_has_the_bound_of_the_triangle_inequality() -> None:
+    """Wherever f lies, R is at least 2 - |x - x_w|, and f = x reaches it."""
+    real, wrong = random(6, 4, seed=1), random(6, 4, seed=2)
+    bound = 2 - (real - wrong).abs().sum(1).mean()
+    assert all(regulariser(random(6, 4, seed=n), real, wrong) >= bound for n in range(3, 30))
+    torch.testing.assert_close(regulariser(real, real, wrong), bound)
+
+
+def test_csem_loss_by_hand() -> None:
+    """The softplus of one difference of batch means; a mean of softpluses would be another."""
+    latent = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
+    right = torch.tensor([[3.0, 0.0], [0.0, 1.0]])  # cosines 1 and 1
+    wrong = torch.tensor([[-1.0, 0.0], [0.0, 5.0]])  # cosines -1 and 1
+    expected = math.log(1 + math.exp(0 - 1))
+    of_samples = (math.log(1 + math.exp(-1 - 1)) + math.log(1 + math.exp(1 - 1))) / 2
+    assert csem_loss(latent, right, wrong).item() == pytest.approx(expected, abs=1e-6)
+    assert abs(expected - of_samples) > 0.05
+
+
+def test_csem_loss_reaches_both_ends_of_its_range() -> None:
+    """Cosines of ±1 give log(1 + e^±2): from 0.127 to 2.127."""
+    latent = random(4, 3)
+    best, worst = csem_loss(latent, latent, -latent), csem_loss(latent, -latent, latent)
+    assert [round(loss.item(), 3) for loss in (best, worst)] == [0.127, 2.127]
+
+
+def test_csem_loss_moves_the_latent_too() -> None:
+    """The anchor is not cut from the graph: the E-step moves the text encoder by it."""
+    latent = random(4, 3).requires_grad_()
+    csem_loss(latent, random(4, 3, seed=1), random(4, 3, seed=2)).backward()
+    assert latent.grad.abs().min() > 0

@@ -1,0 +1,69 @@
+"""RMSProp as TensorFlow 1 computes it, against steps computed by hand and a plain loop."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from zscr.train.rmsprop import TFRMSprop
+
+
+def parameter(*values: float) -> torch.nn.Parameter:
+    return torch.nn.Parameter(torch.tensor(values))
+
+
+def test_two_steps_by_hand() -> None:
+    """The accumulator starts at 1, decays by 0.9, and eps stands under the root."""
+    p = parameter(0.0)
+    optimizer = TFRMSprop([p], lr=0.1)
+    p.grad = torch.tensor([2.0])
+    optimizer.step()
+    # v = 0.9 * 1 + 0.1 * 4 = 1.3
+    assert p.item() == pytest.approx(-0.1 * 2 / math.sqrt(1.3), rel=1e-6)
+    p.grad = torch.tensor([-1.0])
+    optimizer.step()
+    # v = 0.9 * 1.3 + 0.1 * 1 = 1.27
+    assert p.item() == pytest.approx(-0.2 / math.sqrt(1.3) + 0.1 / math.sqrt(1.27), rel=1e-6)
+
+
+def test_eps_stands_under_the_root() -> None:
+    """With an empty accumulator and a vanishing gradient the step is lr · g / sqrt(eps)."""
+    p = parameter(0.0)
+    optimizer = TFRMSprop([p], lr=1.0, eps=1e-10)
+    optimizer.state[p]["square"].zero_()
+    p.grad = torch.tensor([1e-9])
+    optimizer.step()
+    assert p.item() == pytest.approx(-1e-9 / math.sqrt(1e-10 + 1e-19), rel=1e-5)  # not 1e-9/1e-10
+
+
+def test_torch_makes_a_larger_first_step() -> None:
+    """PyTorch's own RMSprop with TensorFlow's decay still moves three times as far at first."""
+    ours, theirs = parameter(0.0), parameter(0.0)
+    for p, optimizer in (
+        (ours, TFRMSprop([ours], lr=0.1)),
+        (theirs, torch.optim.RMSprop([theirs], lr=0.1, alpha=0.9, eps=1e-10)),
+    ):
+        p.grad = torch.tensor([0.5])
+        optimizer.step()
+    assert theirs.item() / ours.item() > 3
+
+
+def test_all_parameters_at_once_equal_one_by_one() -> None:
+    """The fused update of many tensors is that of a loop over them; one without gradient rests."""
+    generator = torch.Generator().manual_seed(1)
+    shapes = [(3, 2), (5,), (1, 1), (4,)]
+    start = [torch.randn(s, generator=generator) for s in shapes]
+    fused = [torch.nn.Parameter(p.clone()) for p in start]
+    optimizer = TFRMSprop(fused, lr=0.02)
+    plain, squares = [p.clone() for p in start], [torch.ones_like(p) for p in start]
+    for _ in range(5):
+        for row, p in enumerate(fused[:-1]):
+            gradient = p.grad = torch.randn(p.shape, generator=generator)
+            squares[row] = 0.9 * squares[row] + 0.1 * gradient**2
+            plain[row] = plain[row] - 0.02 * gradient / (squares[row] + 1e-10).sqrt()
+        optimizer.step()
+    torch.testing.assert_close([p.data for p in fused], plain, rtol=1e-6, atol=1e-7)
+    assert torch.equal(fused[-1], start[-1])
+    assert torch.equal(optimizer.state[fused[-1]]["square"], torch.ones(4))

@@ -1,0 +1,24 @@
+"""Optional dependencies: asked for before the work begins, with the pip line that brings them."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from zscr.errors import MissingExtraError
+
+MODULES = {
+    "train": ("torch", "onnx", "onnxscript"),
+    "export": ("torch", "onnx", "onnxscript"),
+    "cpu": ("onnxruntime",),
+}
+
+
+def require_extras(what: str, *extras: str) -> None:
+    """Refuse to begin `what` without the modules of every extra.
+
+    Raises:
+        MissingExtraError: one is not installed; names the first extra that lacks one.
+    """
+    for extra in extras:
+        if any(find_spec(module) is None for module in MODULES[extra]):
+            raise MissingExtraError(what, extra)
