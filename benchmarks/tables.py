@@ -37,7 +37,6 @@ def quality_table(result: dict[str, Any]) -> str:
     """One collection: the method over its seeds, then chance and each control."""
     seeds, versions = result["seeds"], result["machine"]["packages"]
     runs = f"seeds {seeds[0]} to {seeds[-1]}, mean ± sd" if len(seeds) > 1 else f"seed {seeds[0]}"
-    chance = f"{result['chance']:.3f}"
     rows = [
         f"**{result['collection']}**: {result['protocol']}; {result['classes']} unseen classes, "
         f"{result['queries']} queries, {result['gallery']} pictures. {budget(result['config'])}; "
@@ -46,10 +45,9 @@ def quality_table(result: dict[str, Any]) -> str:
         "| | " + " | ".join(COLUMNS.values()) + " |",
         "|---|" + "---|" * len(COLUMNS),
         row("zscrgan", [cell(result["zscrgan"][name]) for name in COLUMNS]),
-        row("chance", [chance, chance, ""]),
     ]
     for name, control in result["controls"].items():
-        cells = [control.get(key, control.get(label)) for key, label in COLUMNS.items()]
+        cells = [control.get(key) for key in COLUMNS]
         rows.append(row(name, ["" if c is None else f"{c:.3f}" for c in cells]))
     return "\n".join(rows)
 

@@ -60,11 +60,16 @@ def summarise(reports: list[dict[str, Any]]) -> dict[str, Any]:
     result["ceiling"] = {k: first["metrics"][f"Prec@{k} ceiling"] for k in (1, 10, 50)}
     result["zscrgan"] = {name: spread([r["metrics"][name] for r in reports]) for name in FIGURES}
     result["controls"] = {
-        name: {key: figures[key] for key in FIGURES if key in figures}
+        name: kept_figures(control.get("metrics", control))
         for name, control in first["controls"].items()
-        for figures in [control.get("metrics", control)]
     }
     return result
+
+
+def kept_figures(figures: dict[str, float]) -> dict[str, float]:
+    """Keep the figures of the table; picture to picture, macro and micro are one figure."""
+    plain = {key: figures.get(key, figures.get(key.removesuffix(" macro"))) for key in FIGURES}
+    return {key: value for key, value in plain.items() if value is not None}
 
 
 def spread(values: list[float]) -> dict[str, Any]:

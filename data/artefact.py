@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 from zscr.errors import ArtefactError
 
 MANIFEST = "manifest.json"
-SCHEMA = 2  # 2 added the manifest's own checksum; 1 is still read
+SCHEMA = 1
 _MANIFEST_LIMIT = 64 << 20  # bytes; a manifest lists names and hashes, never data
 
 
@@ -129,9 +129,7 @@ def read_manifest(folder: Path, kind: str) -> Manifest:
     raw = path.read_bytes()
     try:
         content = json.loads(raw)
-        checksum = content.pop("checksum", None)
-        unsealed = checksum is None and content["schema"] != SCHEMA
-        sound = unsealed or checksum == _checksum(content)
+        sound = content.pop("checksum", None) == _checksum(content)
         found, schema, files = content.pop("kind"), content.pop("schema"), content.pop("files")
         if not all({"sha256", "bytes"} <= entry.keys() for entry in files.values()):
             raise ValueError("a file without sha256 or bytes")
@@ -139,7 +137,7 @@ def read_manifest(folder: Path, kind: str) -> Manifest:
         raise ArtefactError(f"{path} is damaged ({error!r}); make the {kind} again") from error
     if found != kind:
         raise ArtefactError(f"{folder} is a {found}, not a {kind}")
-    if schema not in (1, SCHEMA):
+    if schema != SCHEMA:
         raise ArtefactError(f"{folder} has schema {schema}, this zscr reads {SCHEMA}; upgrade zscr")
     if not sound:
         raise ArtefactError(f"{path} is damaged: its checksum is wrong; make the {kind} again")
