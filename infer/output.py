@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import io
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -21,12 +19,12 @@ def open_output(path: Path | None) -> Iterator[TextIO]:
 
     Raises:
         ConfigError: nothing can be written there.
-        ArtefactError: the disk is full. What was there before still is.
+        ArtefactError: the disk is full. What the file held before, it still holds.
     """
     if path is None:
-        with _full_disk_told_once():
-            if isinstance(sys.stdout, io.TextIOWrapper):
-                sys.stdout.reconfigure(encoding="utf-8")
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")
+        with no_space_as_error(Path("stdout")):
             yield sys.stdout
             sys.stdout.flush()
         return
@@ -46,14 +44,3 @@ def _file(path: Path) -> AbstractContextManager[BinaryIO]:
     """Open a device or pipe as it is: replacing it would take it away from everybody."""
     special = path.exists() and not path.is_file()
     return path.open("wb") if special else atomic_file(path.resolve())
-
-
-@contextmanager
-def _full_disk_told_once() -> Iterator[None]:
-    with no_space_as_error(Path("stdout")):
-        try:
-            yield
-        except OSError as error:
-            if error.errno == errno.ENOSPC:  # Python would try to flush the rest when it exits
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise

@@ -80,9 +80,9 @@ def killer() -> Iterator[Callable[..., dict[str, Any]]]:
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def run(
-        args: list[str], cwd: Path, *, at: int = 0, number: int = signal.SIGKILL
+        args: list[str], cwd: Path, *, at: int = 0, number: int = signal.SIGKILL, graphs: str = ""
     ) -> dict[str, Any]:
-        job = {"args": args, "cwd": str(cwd), "at": at, "signal": number}
+        job = {"args": args, "cwd": str(cwd), "at": at, "signal": number, "graphs": graphs}
         server.stdin.write(json.dumps(job) + "\n")
         server.stdin.flush()
         return json.loads(server.stdout.readline())

@@ -1,8 +1,9 @@
 """Runs zscr commands in forked children that get a signal at a chosen moment; see `conftest.py`.
 
-A job a line on stdin: {"args", "cwd", "at", "signal"}. A child counts the calls that change the
-disk and the training steps, and sends itself the signal before number `at` (0: never). The answer
-is a line {"status", "calls", "stderr"}; `status` is negative for a signal, as in `subprocess`.
+A job a line on stdin: {"args", "cwd", "at", "signal", "graphs"}. A child counts the calls that
+change the disk and the training steps, and sends itself the signal before number `at` (0: never).
+An export takes its graphs from the folder `graphs`, if one is given, instead of tracing anew. The
+answer is a line {"status", "calls", "stderr"}; `status` is negative for a signal, as usual.
 """
 
 from __future__ import annotations
@@ -14,15 +15,13 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
-# What a child would otherwise import anew, each for itself.
-import onnxscript  # noqa: F401
+import onnx
 import torch
-import torch._dynamo
-import torch.export
+import torch._dynamo  # which each child would otherwise import anew
 from click.testing import CliRunner
 
-import zscr.export.deploy
-import zscr.train.fit  # noqa: F401
+import zscr.export.bundle
+import zscr.train.fit
 from zscr.cli import main
 from zscr.train.methods.zscrgan import Method
 
@@ -44,6 +43,8 @@ def run(job: dict[str, Any], report: str) -> int:
     for name in DISK:
         setattr(os, name, counted(name, getattr(os, name)))
     Method.train_step = counted("step", Method.train_step)
+    if graphs := job["graphs"]:
+        zscr.export.bundle.build_graph = lambda _, side: onnx.load(f"{graphs}/{side.name}.onnx")
     os.chdir(job["cwd"])
     result = CliRunner().invoke(main, job["args"])
     error = repr(result.exception) if result.exc_info and result.exit_code == 1 else ""

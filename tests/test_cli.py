@@ -50,7 +50,7 @@ def test_every_command_is_documented_with_an_example(path):
 def test_every_group_lists_its_commands():
     """With a sentence each; the groups have one, too."""
     for path, group in groups(main):
-        shown = CliRunner().invoke(main, [*path, "-h"]).stdout
+        shown = CliRunner().invoke(main, [*path, "--help"]).stdout
         assert group.help
         for name in group.list_commands(click.Context(group)):
             assert re.search(rf"^  {name} +[A-Z]", shown, re.MULTILINE), (path, name)
@@ -76,8 +76,9 @@ def test_unknown_words_exit_2(args):
 
 
 def test_version():
-    """One number, the package's."""
+    """One number, the package's; `-h` is help."""
     assert zscr.__version__ in CliRunner().invoke(main, ["--version"]).stdout
+    assert CliRunner().invoke(main, ["-h"]).stdout == CliRunner().invoke(main, ["--help"]).stdout
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "export": {"data", "infer", "train", "export"},
     "zscr": {"data", "infer"},
 }
-FOR_ALL = {"", "__version__", "errors", "progress"}  # "": `import zscr` alone
+FOR_ALL = {"", "__version__", "errors", "extras", "progress"}  # "": `import zscr` alone
 WITHOUT_TORCH = {"data", "infer", "zscr"}
 NOT_AT_RUN_TIME = {"torch", "onnx", "onnxscript", "transformers", "tensorrt", "tensorrt_rtx"}
 HEAVY = NOT_AT_RUN_TIME | {"onnxruntime", "hnswlib", "matplotlib", "rich", "scipy"}

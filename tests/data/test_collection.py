@@ -140,10 +140,12 @@ def test_pictures_outside_are_refused(tmp_path, name):
     """An item's picture is one of the collection's own files, when it is written and read."""
     (tmp_path / "other").mkdir()
     (tmp_path / "other/1.png").write_bytes(b"")
-    with (
-        pytest.raises(CollectionError, match="does not hold: 1"),
-        new_collection(tmp_path / "x", name="n", protocol="p", provenance={}) as draft,
-    ):
-        for info, split in zip(CLASSES, SPLITS, strict=True):
-            draft.add_class(info, split)
-        draft.add_item(Item("1", "a", "seen", image=name))
+
+    def write() -> None:
+        with new_collection(tmp_path / "x", name="n", protocol="p", provenance={}) as draft:
+            for info, split in zip(CLASSES, SPLITS, strict=True):
+                draft.add_class(info, split)
+            draft.add_item(Item("1", "a", "seen", image=name))
+
+    with pytest.raises(CollectionError, match="does not hold: 1"):
+        write()

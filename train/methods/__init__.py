@@ -122,13 +122,14 @@ def check_settings(config: Config, choices: Mapping[str, Sequence[str]]) -> None
         ConfigError: names the setting and what is allowed.
     """
     for field in dataclasses.fields(config):
-        value, least = getattr(config, field.name), 0 if field.name == "seed" else 1
+        kind, value = type(field.default), getattr(config, field.name)
+        least = 0 if field.name == "seed" else 1
         if field.name in choices and value not in choices[field.name]:
             allowed = ", ".join(choices[field.name])
             raise ConfigError(f"setting {field.name}={value!r} is unknown; use one of {allowed}")
-        if type(value) is int and value < least:
+        if kind is int and value < least:
             raise ConfigError(f"setting {field.name}={value} must be at least {least}")
-        if type(value) is float and not 0 <= value < math.inf:
+        if kind is float and not 0 <= value < math.inf:
             raise ConfigError(f"setting {field.name}={value} must be a number from 0 up")
 
 
