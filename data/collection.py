@@ -28,47 +28,23 @@ from zscr.data.artefact import (
     staged,
     verify,
 )
+from zscr.data.records import (
+    ClassInfo,
+    Item,
+    Query,
+    class_from,
+    class_row,
+    item_from,
+    item_row,
+    query_from,
+    query_row,
+)
 from zscr.errors import CollectionError
+
+__all__ = ["ClassInfo", "Collection", "Draft", "Item", "Query", "new_collection", "read_collection"]
 
 SPLITS = ("seen", "val", "unseen")
 Vectors = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Item:
-    """One gallery item. Paths are relative to the collection's folder, texts are its captions."""
-
-    id: str
-    class_id: str
-    split: str
-    image: str | None = None
-    sketch: str | None = None
-    texts: tuple[str, ...] = ()
-    domain: str | None = None
-
-
-@dataclass(frozen=True)
-class ClassInfo:
-    """One class. `text_rows` are its rows [start, stop) of `vectors/text.npy`, if there is one."""
-
-    id: str
-    name: str
-    descriptions: tuple[str, ...] = ()
-    attributes: Mapping[str, str] = field(default_factory=dict)
-    text_rows: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True)
-class Query:
-    """A query that is not simply an item's own text: its inputs and what is relevant to it."""
-
-    id: str
-    relevant: Mapping[str, float]
-    text: str | None = None
-    image: str | None = None
-    sketch: str | None = None
-    exclude: tuple[str, ...] = ()
-    kind: str | None = None
 
 
 @dataclass(frozen=True)
@@ -132,9 +108,9 @@ def read_collection(folder: Path) -> Collection:
     tables = [n for n in ("items.jsonl", "classes.json", "queries.jsonl") if n in manifest.files]
     verify(folder, manifest, tables)
     content = json.loads((folder / "classes.json").read_text("utf-8"))
-    classes = [_class_from(row) for row in content["classes"]]
-    items = tuple(_item_from(row) for row in _rows(folder / "items.jsonl"))
-    queries = tuple(_query_from(row) for row in _rows(folder / "queries.jsonl"))
+    classes = [class_from(row) for row in content["classes"]]
+    items = tuple(item_from(row) for row in _rows(folder / "items.jsonl"))
+    queries = tuple(query_from(row) for row in _rows(folder / "queries.jsonl"))
     splits = {name: tuple(content[name]) for name in SPLITS}
     check(items, classes, splits, queries)
     _require_files(items, manifest.files)
@@ -248,54 +224,10 @@ def new_collection(
 
 
 def _write_tables(draft: Draft) -> None:
-    classes = {"classes": [_class_row(c) for c in draft.classes], **draft.splits}
+    classes = {"classes": [class_row(c) for c in draft.classes], **draft.splits}
     (draft.folder / "classes.json").write_bytes(dump_json(classes))
-    (draft.folder / "items.jsonl").write_bytes(dump_jsonl(map(_item_row, draft.items)))
+    (draft.folder / "items.jsonl").write_bytes(dump_jsonl(map(item_row, draft.items)))
     if draft.queries:
-        (draft.folder / "queries.jsonl").write_bytes(dump_jsonl(map(_query_row, draft.queries)))
+        (draft.folder / "queries.jsonl").write_bytes(dump_jsonl(map(query_row, draft.queries)))
     if draft.skipped:
         (draft.folder / "errors.jsonl").write_bytes(dump_jsonl(draft.skipped))
-
-
-def _filled(row: dict[str, Any]) -> dict[str, Any]:
-    """Drop the fields that say nothing."""
-    return {key: value for key, value in row.items() if value not in (None, (), [], {})}
-
-
-def _item_row(item: Item) -> dict[str, Any]:
-    row = {"id": item.id, "class": item.class_id, "split": item.split, "image": item.image}
-    return _filled(row | {"sketch": item.sketch, "domain": item.domain, "text": item.texts})
-
-
-def _item_from(row: Mapping[str, Any]) -> Item:
-    optional = {key: row.get(key) for key in ("image", "sketch", "domain")}
-    return Item(row["id"], row["class"], row["split"], texts=tuple(row.get("text", ())), **optional)
-
-
-def _class_row(info: ClassInfo) -> dict[str, Any]:
-    row = {"id": info.id, "name": info.name, "descriptions": info.descriptions}
-    return _filled(row | {"attributes": dict(info.attributes), "text_rows": info.text_rows})
-
-
-def _class_from(row: Mapping[str, Any]) -> ClassInfo:
-    rows = row.get("text_rows")
-    return ClassInfo(
-        row["id"],
-        row["name"],
-        tuple(row.get("descriptions", ())),
-        row.get("attributes", {}),
-        (rows[0], rows[1]) if rows else None,
-    )
-
-
-def _query_row(query: Query) -> dict[str, Any]:
-    row: dict[str, Any] = {"id": query.id, "kind": query.kind}
-    row |= {"text": query.text, "image": query.image}
-    row |= {"sketch": query.sketch, "relevant": dict(query.relevant), "exclude": query.exclude}
-    return _filled(row)
-
-
-def _query_from(row: Mapping[str, Any]) -> Query:
-    optional = {key: row.get(key) for key in ("text", "image", "sketch", "kind")}
-    relevant = row.get("relevant", {})
-    return Query(row["id"], relevant, exclude=tuple(row.get("exclude", ())), **optional)
