@@ -54,7 +54,7 @@ def compare(side: Side, exported: Encoder, values: Sequence[Any] | Vectors) -> t
     features = side.encoder.encode(values) if side.encoder else np.asarray(values)
     with torch.no_grad():
         expected = side.encode(torch.from_numpy(features)).numpy()
-    rows = np.arange(max(len(values), *SIZES)) % len(values)  # so that each size is really run
+    rows = [row % len(values) for row in range(max(len(values), *SIZES))]  # each size is filled
     repeated = values[rows] if isinstance(values, np.ndarray) else [values[row] for row in rows]
     runs = [exported.encode(repeated, batch_size=size) for size in SIZES]
     wanted = expected[rows]

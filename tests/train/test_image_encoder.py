@@ -95,7 +95,7 @@ def test_published_preprocessing_is_followed(
     [
         ({}, (10, 8)),
         ({"size": 9, "crop_size": 8}, (9, 8)),
-        ({"do_center_crop": False, "size": {"shortest_edge": 8}}, (8, 8)),
+        ({"do_center_crop": False, "size": {"shortest_edge": 8}, "crop_size": 6}, (8, 8)),
         ({"do_center_crop": None, "crop_size": None, "size": 8}, (8, 8)),
         ({"resample": 2}, (10, 8)),
     ],
@@ -116,12 +116,13 @@ def test_both_spellings_of_sizes(
         ({"size": None}, "lacks 'size'"),
         ({"resample": 0}, "lacks 0, or zscr does not know its value"),
         ({"do_normalize": False}, "has do_normalize false, but zscr always does so"),
+        ({"crop_size": 9}, "makes pictures of 9 pixels for a graph that takes 8 x 8"),
     ],
 )
 def test_preprocessing_is_never_guessed(
     published: Callable[..., Path], tmp_path: Path, changes: dict[str, Any], message: str
 ) -> None:
-    """What is missing, unknown or switched off is one sentence that names it."""
+    """What is missing, unknown, switched off or of another size is one sentence that names it."""
     with pytest.raises(InputError, match=message):
         convert(published(**changes), tmp_path / "out")
     assert not (tmp_path / "out").exists()

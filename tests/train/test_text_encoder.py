@@ -148,6 +148,19 @@ def test_a_published_graph_gives_the_rows_of_the_checkpoint(
     np.testing.assert_allclose(encoder.encode(SENTENCES), expected, atol=1e-5)
 
 
+def test_texts_are_cut_where_the_folder_says(
+    published: Callable[..., Path], graph: onnx.ModelProto, tiny_text: Path, tmp_path: Path
+) -> None:
+    """At its own length rather than at what the network could take."""
+    folder = published()
+    save_graph(folder, graph)
+    (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 4}')
+    encoder, uncut = convert(folder, tmp_path / "out"), load_encoder(tiny_text)
+    found, expected = encoder.encode(["a red circle on grey"]), uncut.encode(["a red"])
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert uncut.prepare(["a red circle on grey"]).truncated == ()
+
+
 def test_a_graph_with_its_weights_elsewhere_is_refused(
     published: Callable[..., Path], graph: onnx.ModelProto, tmp_path: Path
 ) -> None:

@@ -43,6 +43,7 @@ def convert_image_encoder(source: Path, out: Path, name: str) -> None:
     model = onnx.utils.Extractor(model).extract_model([pixels], [features])
     _rename(model, {pixels: "pixels", features: "features"})
     preprocess = _read_preprocess(config)
+    _check_size(model, preprocess, source)
     with staged(out, "encoder") as stage:
         onnx.save(model, stage.folder / "model.onnx")
         stage.body |= {"name": name, "modality": "image", "input": pixel_spec(preprocess)}
@@ -65,6 +66,15 @@ def _pooled_output(model: onnx.ModelProto, source: Path) -> str:
     raise InputError(
         f"{source}: none of the outputs {flat} is known as a feature; name it one of {_FEATURES}"
     )
+
+
+def _check_size(model: onnx.ModelProto, preprocess: Mapping[str, Any], source: Path) -> None:
+    """Refuse preprocessing that makes pictures of another size than the graph takes."""
+    side = preprocess["image_size"]
+    axes = model.graph.input[0].type.tensor_type.shape.dim[2:]
+    if any(axis.dim_value not in (0, side) for axis in axes):  # 0: any size
+        sizes = " x ".join(str(axis.dim_value) for axis in axes)
+        raise InputError(f"{source} makes pictures of {side} pixels for a graph that takes {sizes}")
 
 
 def _rename(model: onnx.ModelProto, names: Mapping[str, str]) -> None:

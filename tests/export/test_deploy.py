@@ -1,0 +1,120 @@
+"""`zscr export` as one job, killed at any point and run again."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+
+from zscr.data.artefact import read_manifest, verify, write_manifest
+from zscr.data.collection import read_collection
+from zscr.errors import ConfigError, MismatchError
+from zscr.export import bundle as bundle_module
+from zscr.export.deploy import deploy
+from zscr.infer.bundle import Bundle
+from zscr.infer.index import Index
+from zscr.infer.searcher import Searcher
+from zscr.train.run import open_run
+
+Killer = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def graphs_of(deployed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Take the graphs that the fixture traced, and work in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        bundle_module, "build_graph", lambda _, s: onnx.load(deployed.bundle / f"{s.name}.onnx")
+    )
+
+
+def test_what_an_export_leaves_behind(deployed, shapes: Path) -> None:
+    """Bundle, index beside it, `latest`, and a caption for each unseen class."""
+    assert (deployed.folder / "bundles/latest").resolve() == deployed.bundle.resolve()
+    index = Index.open(deployed.index, bundle_sha256=Bundle.open(deployed.bundle).sha256)
+    unseen = [item.id for item in read_collection(shapes).split("unseen")]
+    assert sorted(entry.id for entry in index.entries) == sorted(unseen)
+    lines = deployed.captions.read_text().splitlines()
+    bundle = Bundle.open(deployed.bundle)
+    assert [bundle.examples[line] for line in lines] == ["white-circle", "white-square"]
+
+
+@pytest.mark.usefixtures("graphs_of")
+def test_a_second_export_has_its_own_number_and_keeps_the_captions(deployed, shapes: Path) -> None:
+    """`--gallery all` indexes every picture; a captions.txt that is there is the user's."""
+    Path("captions.txt").write_text("my own\n")
+    first = deploy(deployed.run)
+    second = deploy(deployed.run, gallery="all")
+    assert [d.bundle.name for d in (first, second)] == ["zscrgan-shapes-001", "zscrgan-shapes-002"]
+    assert Path("bundles/latest").resolve() == second.bundle.folder
+    assert [d.index.index.count for d in (first, second)] == [8, 40]
+    assert [d.captions for d in (first, second)] == [None, None]
+    assert Path("captions.txt").read_text() == "my own\n"
+
+
+@pytest.mark.usefixtures("graphs_of")
+def test_unknown_galleries_are_refused(deployed) -> None:
+    """Before anything is exported."""
+    with pytest.raises(ConfigError, match="gallery 'seen' is unknown; use one of unseen, all"):
+        deploy(deployed.run, gallery="seen")
+    assert not Path("bundles").exists()
+
+
+@pytest.mark.usefixtures("graphs_of")
+def test_a_changed_collection_is_refused(deployed, tmp_path: Path) -> None:
+    """What the run was trained with is what is exported and indexed, or nothing."""
+    collection = Path(open_run(deployed.run).sources["collection"]["path"])
+    aside = collection.with_name("aside")
+    collection.rename(aside)
+    try:
+        shutil.copytree(aside, collection)
+        (collection / "manifest.json").unlink()
+        manifest = read_manifest(aside, "collection")
+        write_manifest(collection, "collection", manifest.files, {**manifest.body, "name": "new"})
+        with pytest.raises(MismatchError, match="was trained with collection"):
+            deploy(deployed.run)
+    finally:
+        shutil.rmtree(collection)
+        aside.rename(collection)
+    assert not Path("bundles").exists()
+
+
+def test_kill_anywhere_then_export_again(deployed, killer: Killer, tmp_path: Path) -> None:
+    """kill -9 before anything gets its name on disk: nothing half under a final name, ever.
+
+    The same command then succeeds, and removes what the dead one left of a bundle.
+    """
+    command, graphs = ["export", str(deployed.run)], str(deployed.bundle)
+    expected = read_manifest(deployed.bundle, "bundle").files
+    calls = killer(command, tmp_path, graphs=graphs)["calls"]
+    published = calls.index("rename") + 1
+    naming = ("replace", "rename", "symlink")
+    points = [number for number, call in enumerate(calls, 1) if call in naming]
+    assert len(points) > 8
+    for at in points:
+        folder = tmp_path / str(at)
+        folder.mkdir()
+        assert killer(command, folder, at=at, graphs=graphs)["status"] == -signal.SIGKILL
+        there = {path.name for path in (folder / "bundles").iterdir() if path.name[0] != "."}
+        assert there == names_after(calls[: at - 1]), at
+        for name in there - {"latest"}:
+            kind = "index" if name.endswith(".index") else "bundle"
+            verify(folder / "bundles" / name, read_manifest(folder / "bundles" / name, kind))
+        again = killer(command, folder, graphs=graphs)
+        assert again["status"] == 0, (at, again)
+        made = (folder / "bundles/latest").resolve()
+        assert made.name == f"zscrgan-shapes-00{1 if at <= published else 2}"
+        assert read_manifest(made, "bundle").files == expected
+        assert len(Searcher.open(made).search(["a white circle"], k=3)[0].hits) == 3
+        assert not list((folder / "bundles").glob(".zscrgan-shapes-00?.[0-9]*.partial")), at
+
+
+def names_after(calls: list[str]) -> set[str]:
+    """Return what stands under its final name once these calls are done."""
+    names = ["zscrgan-shapes-001", "zscrgan-shapes-001.index"][: calls.count("rename")]
+    return {*names, *(["latest"] if "symlink" in calls and calls[-1] == "replace" else [])}
