@@ -50,11 +50,15 @@ class TextInput:
 
 
 class ImageInput:
-    """Pixels (B, 3, S, S): resize the shorter side, crop the centre, scale, normalise."""
+    """Pixels (B, 3, S, S): resize, crop the centre, scale, normalise.
+
+    With `resize_shorter_side` the proportions stay; without it the picture is resized to the
+    square, as the processors of ViT and SigLIP do.
+    """
 
     def __init__(self, spec: Mapping[str, Any], folder: Path) -> None:
         self.name, how = str(spec["name"]), spec["preprocess"]
-        self.shorter, self.size = int(how["resize_shorter_side"]), int(how["image_size"])
+        self.shorter, self.size = how.get("resize_shorter_side"), int(how["image_size"])
         self.resample = RESAMPLING[how["resample"]]
         self.scale = np.float32(how["rescale"])
         self.mean = np.array(how["mean"], np.float32)
@@ -75,6 +79,8 @@ class ImageInput:
         return np.ascontiguousarray(((array - self.mean) / self.std).transpose(2, 0, 1))
 
     def _crop(self, picture: Image.Image) -> Image.Image:
+        if self.shorter is None:
+            return picture.resize((self.size, self.size), self.resample)
         # Rounded down, as transformers and torchvision do.
         width, height = (self.shorter * side // min(picture.size) for side in picture.size)
         if width * height > MAX_PIXELS:

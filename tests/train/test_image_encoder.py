@@ -238,3 +238,22 @@ def test_cnn_learns_to_tell_classes_apart(shapes: Path, tmp_path: Path) -> None:
     np.fill_diagonal(scores, -np.inf)
     classes = np.array([item.class_id for item in items])
     assert (classes[scores.argmax(0)] == classes).mean() > 0.8
+
+
+def test_both_sides_given_means_no_crop(published: Callable[..., Path], tmp_path: Path) -> None:
+    """`size: {height, width}`, as ViT's and SigLIP's processors write it, squashes to a square."""
+    both = {"height": 8, "width": 8}
+    encoder = convert(published(size=both, do_center_crop=False), tmp_path / "out")
+    photo = Image.effect_noise((20, 10), 60).convert("RGB")
+    square = photo.resize((8, 8), Image.Resampling.BICUBIC)
+    found = [encoder.prepare([each]).feeds["pixels"] for each in (photo, square)]
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("size", [{"height": 8, "width": 9}, {"height": 10, "width": 10}])
+def test_sizes_that_cannot_be_made_are_refused(
+    published: Callable[..., Path], tmp_path: Path, size: dict[str, int]
+) -> None:
+    """Neither a picture that is not square nor a crop of a squashed one is approximated."""
+    with pytest.raises(InputError, match="use a square"):
+        convert(published(size=size), tmp_path / "out")

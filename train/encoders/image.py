@@ -103,11 +103,16 @@ def _preprocess(config: Mapping[str, Any]) -> dict[str, Any]:
     if "resize_shorter_side" in config:
         keys = ("image_size", "resize_shorter_side", "resample", "rescale", "mean", "std")
         return {key: config[key] for key in keys}
-    shorter = _side(config["size"])
-    crop = _side(config["crop_size"]) if config.get("do_center_crop") else shorter
-    return {
-        "image_size": crop,
-        "resize_shorter_side": shorter,
+    size, crop = config["size"], config["crop_size"] if config.get("do_center_crop") else None
+    if isinstance(size, Mapping) and "height" in size:  # both sides given: to a square, uncropped
+        if size["width"] != size["height"] or (crop is not None and _side(crop) != size["height"]):
+            raise InputError(f"pictures of {size} cropped to {crop} cannot be made; use a square")
+        resize = {"image_size": size["height"]}
+    else:
+        shorter = _side(size)
+        side = shorter if crop is None else _side(crop)
+        resize = {"image_size": side, "resize_shorter_side": shorter}
+    return resize | {
         "resample": _RESAMPLE[config["resample"]],
         "rescale": config["rescale_factor"],
         "mean": config["image_mean"],
