@@ -65,4 +65,5 @@ def export(
 
         click.echo(f"built engines in {build_engines(made.bundle.folder, targets=targets)}")
     if made.index:
-        click.echo("next: zscr query --file captions.txt", err=True)
+        named = f" --bundle {out}" if out else ""
+        click.echo(f"next: zscr query --file captions.txt{named}", err=True)

@@ -33,7 +33,7 @@ def deploy(
     gallery: str = "unseen",
     noise_samples: int = 0,
 ) -> Deployment:
-    """Export a run, index its collection's gallery and point `latest` at the bundle.
+    """Export a run and index its collection's gallery; `bundles/latest` points at the default.
 
     Args:
         run_folder: a run.
@@ -53,7 +53,8 @@ def deploy(
     if bundle.manifest.body["inputs"]["gallery"][0]["kind"] == "image":
         items = collection.items if gallery == "all" else collection.split("unseen")
         index = add_collection(bundle, bundle.index_folder, collection, items)
-    point_latest(bundle.folder)
+    if out is None:
+        point_latest(bundle.folder)
     return Deployment(bundle, index, write_captions(bundle, collection, Path("captions.txt")))
 
 

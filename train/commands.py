@@ -102,7 +102,8 @@ def train(
     if retrieved_res:
         report = evaluate_model(run.folder, split="val", retrieved_res=retrieved_res)
         click.echo(f"wrote {report['retrieved_res']}", err=True)
-    click.echo(f"trained {run.folder}; next: zscr export", err=True)
+    named = f" {out}" if out else ""
+    click.echo(f"trained {run.folder}; next: zscr export{named}", err=True)
 
 
 def _refuse_changes() -> None:

@@ -55,7 +55,7 @@ class Encoders:
 
 
 def fit(request: Request) -> Run:
-    """Train what the request asks for, from nothing, and point `latest` at the run."""
+    """Train what the request asks for; without `out`, let `runs/latest` point at the run."""
     device = choose_device(request.device)
     collection = read_collection(request.collection)
     recipe = load_recipe(request.method, collection.name)
@@ -65,7 +65,8 @@ def fit(request: Request) -> Run:
     dims = {"text": seen.texts.shape[1], "image": seen.images.shape[1]}
     base = request.out or new_run_folder(Path("runs"), f"{request.method}-{collection.name}")
     run = create_run(base, request.method, config, dims, _sources(collection, encoders))
-    point_latest(run.folder)
+    if request.out is None:  # a run that was given a place is named by it from then on
+        point_latest(run.folder)
     with writer_lock(run.folder):
         train(run, seen, val, device)
     return run

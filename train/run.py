@@ -193,8 +193,14 @@ def new_run_folder(base: Path, name: str) -> Path:
 
 
 def point_latest(folder: Path) -> None:
-    """Let the link `latest` beside `folder` point at it."""
+    """Let the link `latest` beside `folder` point at it.
+
+    Raises:
+        ArtefactError: `latest` is a real folder.
+    """
     link = folder.parent / "latest"
+    if link.exists() and not link.is_symlink():
+        raise ArtefactError(f"{link} is in the way of the link to {folder.name}; rename it")
     partial = folder.parent / f".latest.{os.getpid()}.partial"
     partial.unlink(missing_ok=True)
     partial.symlink_to(folder.name)

@@ -20,7 +20,7 @@ from zscr.train.encoders.cnn import CnnConfig
 from zscr.train.fit import Request, fit, load_sources, resume
 from zscr.train.judge import evaluate_model
 from zscr.train.loop import DeviceRows
-from zscr.train.run import create_run, open_run
+from zscr.train.run import create_run, open_run, point_latest
 from zscr.train.sampler import Draw
 
 QUICK = {"gf_dim": 8, "df_dim": 8, "embed_dim": 8, "z_dim": 2, "batch_size": 4}
@@ -106,6 +106,20 @@ def test_runs_are_numbered_and_the_latest_is_linked(
     folders = [fit(Request("zscrgan", vectors, None, settings, device="cpu")).folder for _ in "ab"]
     assert [str(f) for f in folders] == ["runs/zscrgan-vectors-001", "runs/zscrgan-vectors-002"]
     assert Path("runs/latest").resolve() == folders[1].resolve()
+
+
+def test_a_run_with_a_place_of_its_own_is_not_the_latest(vectors: Path, tmp_path: Path) -> None:
+    """It is asked for by its name; no link appears beside it."""
+    fit(Request("zscrgan", vectors, tmp_path / "run", QUICK | {"rounds": 1}, device="cpu"))
+    assert [path.name for path in tmp_path.iterdir() if path.is_symlink()] == []
+
+
+def test_a_folder_called_latest_is_not_replaced(tmp_path: Path) -> None:
+    """Somebody's own folder is in the way; it is named and kept."""
+    (tmp_path / "latest").mkdir()
+    with pytest.raises(ArtefactError, match="latest is in the way of the link to run; rename it"):
+        point_latest(tmp_path / "run")
+    assert (tmp_path / "latest").is_dir()
 
 
 def test_a_run_says_what_it_was_made_of(vectors: Path, tmp_path: Path) -> None:
