@@ -41,7 +41,16 @@ from zscr.data.records import (
 )
 from zscr.errors import CollectionError
 
-__all__ = ["ClassInfo", "Collection", "Draft", "Item", "Query", "new_collection", "read_collection"]
+__all__ = [
+    "SPLITS",
+    "ClassInfo",
+    "Collection",
+    "Draft",
+    "Item",
+    "Query",
+    "new_collection",
+    "read_collection",
+]
 
 SPLITS = ("seen", "val", "unseen")
 Vectors = npt.NDArray[np.float32]

@@ -9,9 +9,9 @@ from zscr.data.collection import Collection
 from zscr.errors import ConfigError
 from zscr.export.bundle import export_run
 from zscr.infer.bundle import Bundle
+from zscr.infer.evaluate import bundle_collection
 from zscr.infer.gallery import Added, add_collection
 from zscr.progress import say
-from zscr.train.fit import load_sources
 from zscr.train.run import new_run_folder, open_run, point_latest
 
 GALLERIES = ("unseen", "all")
@@ -44,12 +44,11 @@ def deploy(
     if gallery not in GALLERIES:
         raise ConfigError(f"gallery '{gallery}' is unknown; use one of {', '.join(GALLERIES)}")
     run = open_run(run_folder.resolve())
-    collection, _ = load_sources(run)
-    name = f"{run.method}-{collection.name}"
+    name = f"{run.method}-{run.sources['collection']['name']}"
     bundle = export_run(
         run, out or new_run_folder(Path("bundles"), name), noise_samples=noise_samples
     )
-    index = None
+    collection, index = bundle_collection(bundle), None
     if bundle.manifest.body["inputs"]["gallery"][0]["kind"] == "image":
         items = collection.items if gallery == "all" else collection.split("unseen")
         index = add_collection(bundle, bundle.index_folder, collection, items)

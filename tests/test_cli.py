@@ -64,7 +64,8 @@ def test_every_example_can_be_parsed():
             parsed = main
             while isinstance(parsed, click.Group):
                 parsed = parsed.get_command(click.Context(parsed), words.pop(0))
-            parsed.make_context("zscr", [word.strip('"') for word in words])
+            context = parsed.make_context("zscr", [word.strip('"') for word in words])
+            assert context.command is parsed
 
 
 @pytest.mark.parametrize("args", [["nonsense"], ["index", "nonsense"], ["query", "--nonsense"]])

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from zscr.data.artefact import MANIFEST
-from zscr.data.collection import Collection
+from zscr.data.collection import SPLITS, Collection
 from zscr.errors import ArtefactError, ConfigError
 from zscr.infer.bundle import Bundle
 from zscr.infer.controls import control_figures
 from zscr.infer.evaluate import Judged, bundle_collection, judge_bundle
 from zscr.infer.retrieved import retrieved_classes, write_retrieved
-from zscr.infer.split import SplitFeatures, load_split
+from zscr.infer.split import load_split
 
 
 def evaluate_model(
@@ -84,19 +84,18 @@ def _judge_run(
 
     run = open_run(model.resolve())
     collection, encoders = load_sources(run, path)
-
-    def load(name: str) -> SplitFeatures:
-        return load_split(collection, name, encoders.image, encoders.text)
-
+    splits = {
+        name: load_split(collection, name, encoders.image, encoders.text)
+        for name in (SPLITS if controls else (split,))
+    }
     method = run.load_best()
     method.average_noise(noise_samples)
     extra: dict[str, Any] = {"kind": "run", "seed": run.config.seed, "versions": versions()}
     extra |= {"method": run.method, "config": asdict(run.config)}
     extra |= {"best": run.best, "noise_samples": noise_samples}
     if controls:
-        splits = {name: load(name) for name in ("seen", "val", "unseen")}
         extra["controls"] = control_figures(collection, splits)
-    return collection, judge(method, load(split)), extra
+    return collection, judge(method, splits[split]), extra
 
 
 ROWS = ("Prec@1 macro", "Prec@10 macro", "Prec@50 macro", "AP@50 hits", "AP@50 relevant", "mAP")
