@@ -9,6 +9,7 @@ from typing import Any
 from zscr.data.artefact import MANIFEST
 from zscr.data.collection import SPLITS, Collection
 from zscr.errors import ArtefactError, ConfigError
+from zscr.extras import require_extras
 from zscr.infer.bundle import Bundle
 from zscr.infer.controls import control_figures
 from zscr.infer.evaluate import Judged, bundle_collection, judge_bundle
@@ -78,6 +79,7 @@ def _judge_bundle(
 def _judge_run(
     model: Path, path: Path | None, split: str, noise_samples: int, controls: bool
 ) -> tuple[Collection, Judged, dict[str, Any]]:
+    require_extras("judging a run", "train", "cpu")
     from zscr.train.fit import load_sources
     from zscr.train.loop import judge
     from zscr.train.run import open_run, versions
