@@ -205,6 +205,12 @@ class Draft:
         """Add a query with its relevant items."""
         self.queries.append(query)
 
+    def save_vectors(self, field_name: str, rows: Vectors) -> None:
+        """Save published vectors of `image` (a row an item) or `text` (see `text_rows`)."""
+        folder = self.folder / "vectors"
+        folder.mkdir(exist_ok=True)
+        np.save(folder / f"{field_name}.npy", np.ascontiguousarray(rows, np.float32))
+
     def skip(self, source: str, reason: str) -> None:
         """Record a source file that could not be used; it ends up in `errors.jsonl`."""
         self.skipped.append({"source": source, "reason": reason})

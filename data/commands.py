@@ -92,6 +92,79 @@ def sketchy25(
     _report(out)
 
 
+@convert.command("sketchy25-clip")
+@click.argument("source", type=FOLDER)
+@click.option("--out", type=FOLDER, required=True, help="The collection to make.")
+@click.option("--split", type=click.Choice(["21", "25"]), default="21", show_default=True)
+@click.option("--names", type=FOLDER, help="The vectors [clip_text_names.zip beside SOURCE].")
+@click.option("--seed", default=7, show_default=True, help="Of the validation classes.")
+def sketchy25_clip(
+    source: Path, out: Path, split: Literal["21", "25"], names: Path | None, seed: int
+) -> None:
+    """Convert SOURCE, Sketchy's photos, with CLIP vectors of the classes' names as texts.
+
+    \b
+    Example:
+      zscr data convert sketchy25-clip sketchy25.zip --out sketchy-clip
+    """
+    from zscr.data.sketchy_clip import convert_sketchy_clip
+
+    convert_sketchy_clip(source, out, split=split, seed=seed, names=names)
+    _report(out)
+
+
+@convert.command()
+@click.argument("source", type=FOLDER)
+@click.option("--out", type=FOLDER, required=True, help="The collection to make.")
+@click.option("--seed", default=7, show_default=True, help="Of the choice of classes.")
+def wiki(source: Path, out: Path, seed: int) -> None:
+    """Convert SOURCE, a folder or ZIP of WIKI's features, with 5 unseen classes of 10.
+
+    \b
+    Example:
+      zscr data convert wiki wiki_rasiwasia.zip --out wiki
+    """
+    from zscr.data.wiki import convert_wiki
+
+    convert_wiki(source, out, seed=seed)
+    _report(out)
+
+
+@convert.command()
+@click.argument("source", type=FOLDER)
+@click.option("--out", type=FOLDER, required=True, help="The collection to make.")
+@click.option("--seed", default=7, show_default=True, help="Of the choice of types and products.")
+def fashion44k(source: Path, out: Path, seed: int) -> None:
+    """Convert SOURCE, a folder or ZIP of products, with 20 unseen article types.
+
+    \b
+    Example:
+      zscr data convert fashion44k fashion44k.zip --out fashion
+    """
+    from zscr.data.fashion import convert_fashion
+
+    convert_fashion(source, out, seed=seed)
+    _report(out)
+
+
+@convert.command()
+@click.argument("source", type=FOLDER)
+@click.option("--out", type=FOLDER, required=True, help="The collection to make.")
+@click.option("--val", type=amount, default=0.2, show_default=True, help="Held-out seen classes.")
+@click.option("--seed", default=7, show_default=True, help="Of the validation classes.")
+def awa(source: Path, out: Path, val: float | int, seed: int) -> None:
+    """Convert SOURCE, pictures with a matrix of class attributes in AWA2's format.
+
+    \b
+    Example:
+      zscr data convert awa Animals_with_Attributes2 --out awa2
+    """
+    from zscr.data.awa import convert_awa
+
+    convert_awa(source, out, val=val, seed=seed)
+    _report(out)
+
+
 @convert.command()
 @click.argument("source", type=FOLDER)
 @click.option("--out", type=FOLDER, required=True, help="The collection to make.")

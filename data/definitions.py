@@ -59,7 +59,7 @@ def _parse(path: Path) -> dict[str, Definition]:
     try:
         rows = json.loads(path.read_text("utf-8"))
         for row in rows:
-            definition = Definition(row["def"], tuple(map(_bare, row["synonyms"])))
+            definition = Definition(row["def"], tuple(map(bare, row["synonyms"])))
             definitions[row["name"]] = definition
         for row in rows:
             for synonym in row["synonyms"]:
@@ -69,6 +69,6 @@ def _parse(path: Path) -> dict[str, Definition]:
     return definitions
 
 
-def _bare(name: str) -> str:
-    """Drop the qualifier: `bat_(animal)` is spoken `bat`."""
+def bare(name: str) -> str:
+    """Return a class id as words, without its qualifier: `bat_(animal)` is spoken `bat`."""
     return spoken(re.sub(r"_\(.*\)$", "", name))

@@ -11,7 +11,7 @@ from pathlib import Path
 from zscr.data.captions import Captions, read_captions
 from zscr.data.collection import ClassInfo, Draft, Item, new_collection
 from zscr.data.definitions import spoken
-from zscr.data.pictures import find_pictures, open_picture
+from zscr.data.pictures import fault, find_pictures
 from zscr.data.splits import hold_out
 from zscr.errors import InputError
 
@@ -150,11 +150,7 @@ def _fault(source: Path, path: Path) -> str | None:
     """Return why a picture cannot be used, or None."""
     if _written(path) != path.as_posix():
         return "its name is not UTF-8"
-    try:
-        open_picture(source / path)
-    except InputError as error:
-        return str(error)
-    return None
+    return fault(source / path)
 
 
 def _add_classes(draft: Draft, split_of: Mapping[str, str]) -> None:

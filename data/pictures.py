@@ -48,6 +48,15 @@ def _upright_rgb(picture: Image.Image) -> Image.Image:
     return upright.convert("RGB")
 
 
+def fault(path: Path) -> str | None:
+    """Return why a picture cannot be used, or None."""
+    try:
+        open_picture(path)
+    except InputError as error:
+        return str(error)
+    return None
+
+
 def find_pictures(folder: Path) -> Iterator[Path]:
     """Yield every file below `folder` with a picture's suffix, in a stable order."""
     for path in sorted(folder.rglob("*")):

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from zscr.data.archive import opened
-from zscr.data.artefact import hash_file
 from zscr.data.collection import ClassInfo, Draft, Item, new_collection
 from zscr.data.definitions import Definition, define, read_definitions, spoken
+from zscr.data.origin import described, find_root
 from zscr.data.pictures import find_pictures
 from zscr.data.splits import hold_out
 from zscr.errors import InputError
@@ -18,8 +18,10 @@ NAMES = "clip_text_names.zip"
 VAL_CLASSES = 15
 
 Split = Literal["21", "25"]
-_LISTS = {"21": "split_zeroshot0_unseen.txt", "25": "split_zeroshot1_unseen.txt"}
-_PROTOCOLS = {
+ANCHOR = "split_zeroshot0_unseen.txt"  # lies in the folder that holds photo/ and sketch/
+_LISTS = {"21": ANCHOR, "25": "split_zeroshot1_unseen.txt"}
+NAMED = {"21": "sketchy25", "25": "sketchy25-25"}
+PROTOCOLS = {
     "21": "Sketchy zero-shot, 21 unseen classes outside ImageNet-1k (Yelamarthi et al. 2018)",
     "25": "Sketchy zero-shot, 25 unseen classes (list zeroshot1), which overlap ImageNet-1k",
 }
@@ -46,28 +48,25 @@ def convert_sketchy(
     """
     definitions = _definitions(source, names)
     with opened(source) as folder:
-        root = _root(source, folder)
-        pictures = {domain: _by_class(root / domain) for domain in ("photo", "sketch")}
-        split_of = _splits(root / _LISTS[split], sorted(pictures["photo"]), seed)
+        root = find_root(source, folder, ANCHOR)
+        pictures = {domain: pictures_by_class(root / domain) for domain in ("photo", "sketch")}
+        classes = sorted(pictures["photo"])
+        split_of = split_classes(classes, read_unseen(root, split, classes), seed)
         defined = sum(define(name, definitions) is not None for name in split_of)
         lone = sorted(set(pictures["photo"]) ^ set(pictures["sketch"]))
         if lone:
             raise InputError(f"{source}: {', '.join(lone[:3])} has photos or sketches, not both")
-        provenance = {
-            "source": source.name,
-            "sha256": hash_file(source) if source.is_file() else None,
-            "seed": seed,
-            "classes_with_definition": defined,
-        }
+        provenance = {**described(source), "seed": seed, "classes_with_definition": defined}
         most = max(map(len, pictures["photo"].values()))
-        protocol = f"{_PROTOCOLS[split]}, up to {most} photos a class"
-        name = "sketchy25" if split == "21" else "sketchy25-25"
-        with new_collection(out, name=name, protocol=protocol, provenance=provenance) as draft:
+        protocol = f"{PROTOCOLS[split]}, up to {most} photos a class"
+        with new_collection(
+            out, name=NAMED[split], protocol=protocol, provenance=provenance
+        ) as draft:
             for class_id, where in split_of.items():
                 draft.add_class(_describe(class_id, definitions), where)
             for domain, by_class in pictures.items():
                 for class_id, paths in by_class.items():
-                    _add(draft, domain, class_id, split_of[class_id], paths)
+                    add_pictures(draft, domain, class_id, split_of[class_id], paths)
 
 
 def _definitions(source: Path, names: Path | None) -> dict[str, Definition]:
@@ -78,14 +77,8 @@ def _definitions(source: Path, names: Path | None) -> dict[str, Definition]:
     return read_definitions(names or beside)
 
 
-def _root(source: Path, folder: Path) -> Path:
-    found = sorted(path.parent for path in folder.rglob(_LISTS["21"]))
-    if len(found) != 1:
-        raise InputError(f"{source} holds {_LISTS['21']} {len(found)} times, not once")
-    return found[0]
-
-
-def _by_class(folder: Path) -> dict[str, list[Path]]:
+def pictures_by_class(folder: Path) -> dict[str, list[Path]]:
+    """Return the pictures in `folder/<class>/`, at least one."""
     pictures: dict[str, list[Path]] = {}
     for path in find_pictures(folder):
         pictures.setdefault(path.parent.name, []).append(path)
@@ -94,17 +87,23 @@ def _by_class(folder: Path) -> dict[str, list[Path]]:
     return pictures
 
 
-def _splits(unseen_list: Path, classes: list[str], seed: int) -> dict[str, str]:
-    """Return the split of every class; a line of the list is `class number`."""
-    lines = unseen_list.read_text("utf-8").splitlines() if unseen_list.is_file() else []
+def read_unseen(root: Path, split: Split, classes: list[str]) -> set[str]:
+    """Read a published list of unseen classes, all of `classes`; its lines are `class number`."""
+    path = root / _LISTS[split]
+    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
     unseen = {line.rsplit(" ", 1)[0] for line in lines if line.strip()}
     if not unseen or unseen - set(classes):
         lost = ", ".join(sorted(unseen - set(classes))[:3]) or "no class at all"
-        raise InputError(f"{unseen_list.name} names {lost}, of which there are no photos")
+        raise InputError(f"{path.name} names {lost}, of which there are no photos")
+    return unseen
+
+
+def split_classes(classes: list[str], unseen: set[str], seed: int) -> dict[str, str]:
+    """Return the split of every class; 15 of the seen ones are held out for validation."""
     seen = [name for name in classes if name not in unseen]
-    val = hold_out(seen, VAL_CLASSES, seed=seed)
-    split_of = dict.fromkeys(classes, "seen") | dict.fromkeys(val, "val")
-    return split_of | dict.fromkeys(sorted(unseen), "unseen")
+    val = set(hold_out(seen, VAL_CLASSES, seed=seed))
+    split_of = {name: "val" if name in val else "seen" for name in classes}
+    return split_of | {name: "unseen" for name in classes if name in unseen}
 
 
 def _describe(class_id: str, definitions: dict[str, Definition]) -> ClassInfo:
@@ -117,7 +116,8 @@ def _describe(class_id: str, definitions: dict[str, Definition]) -> ClassInfo:
     return ClassInfo(class_id, name, tuple(texts))
 
 
-def _add(draft: Draft, domain: str, class_id: str, split: str, paths: list[Path]) -> None:
+def add_pictures(draft: Draft, domain: str, class_id: str, split: str, paths: list[Path]) -> None:
+    """Copy the pictures of one class and domain, and add their items."""
     folder = draft.folder / domain / class_id
     folder.mkdir(parents=True)
     for path in paths:

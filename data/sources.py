@@ -8,8 +8,11 @@ from functools import partial
 from pathlib import Path
 
 from zscr.data.artefact import MANIFEST, read_manifest
+from zscr.data.fashion import convert_fashion
 from zscr.data.folder import convert_folder, origin
-from zscr.data.sketchy import Split, convert_sketchy
+from zscr.data.sketchy import convert_sketchy
+from zscr.data.sketchy_clip import convert_sketchy_clip
+from zscr.data.wiki import convert_wiki
 from zscr.errors import ConfigError
 
 DATA_VARIABLE = "ZSCR_DATA"  # the folder where published data sets lie
@@ -71,24 +74,30 @@ def _make_aviary(path: Path) -> None:
     make_aviary(path)
 
 
-def _make_sketchy(path: Path, *, split: Split) -> None:
+def _make_published(path: Path, *, source: str, convert: Callable[[Path, Path], None]) -> None:
+    """Convert `source`, a ZIP or a folder of that name where the published data sets lie."""
     folder = os.environ.get(DATA_VARIABLE)
     if not folder:
         raise ConfigError(
-            f"'{path.name}' needs sketchy25.zip: set {DATA_VARIABLE} to the folder that holds it"
+            f"'{path.name}' needs {source}.zip: set {DATA_VARIABLE} to the folder that holds it"
         )
-    sources = [Path(folder) / "sketchy25.zip", Path(folder) / "sketchy25"]
-    found = [source for source in sources if source.exists()]
+    found = [p for p in (Path(folder) / f"{source}.zip", Path(folder) / source) if p.exists()]
     if not found:
         raise ConfigError(
-            f"{DATA_VARIABLE} is {folder}, which has neither sketchy25.zip nor sketchy25/; "
+            f"{DATA_VARIABLE} is {folder}, which has neither {source}.zip nor {source}/; "
             f"put one there or set {DATA_VARIABLE} to the folder that has it"
         )
-    convert_sketchy(found[0], path, split=split)
+    convert(found[0], path)
 
+
+_sketchy = partial(_make_published, source="sketchy25")
 
 MAKERS: dict[str, Callable[[Path], None]] = {
     "aviary": _make_aviary,
-    "sketchy25": partial(_make_sketchy, split="21"),
-    "sketchy25-25": partial(_make_sketchy, split="25"),
+    "sketchy25": partial(_sketchy, convert=partial(convert_sketchy, split="21")),
+    "sketchy25-25": partial(_sketchy, convert=partial(convert_sketchy, split="25")),
+    "sketchy25-clip": partial(_sketchy, convert=partial(convert_sketchy_clip, split="21")),
+    "sketchy25-25-clip": partial(_sketchy, convert=partial(convert_sketchy_clip, split="25")),
+    "fashion44k": partial(_make_published, source="fashion44k", convert=convert_fashion),
+    "wiki": partial(_make_published, source="wiki_rasiwasia", convert=convert_wiki),
 }

@@ -19,6 +19,7 @@ from zscr.data import published
 from zscr.data.archive import opened
 from zscr.data.artefact import hash_file
 from zscr.data.collection import ClassInfo, Draft, Item, new_collection
+from zscr.data.origin import find_root
 from zscr.data.splits import hold_out
 from zscr.errors import InputError
 
@@ -72,13 +73,11 @@ def convert_zscrgan(
 
 def _find(source: Path, folder: Path) -> Path:
     """Return the one folder at or below `folder` that holds all four pickles."""
-    found = [path.parent for path in sorted(folder.rglob(published.IMAGES))]
-    if len(found) != 1:
-        raise InputError(f"{source} holds {published.IMAGES} {len(found)} times, not once")
-    missing = [name for name in published.PICKLES if not (found[0] / name).is_file()]
+    root = find_root(source, folder, published.IMAGES)
+    missing = [name for name in published.PICKLES if not (root / name).is_file()]
     if missing:
         raise InputError(f"{source} lacks {', '.join(missing)}; name the whole published folder")
-    return found[0].resolve()
+    return root.resolve()
 
 
 def _read_in_child(folder: Path, out: Path) -> None:

@@ -59,7 +59,7 @@ def test_check_passes_and_fails(small_collection):
 
 def test_unknown_source_is_an_input_error(tmp_path):
     """Each converter names the path that is not there."""
-    for kind in ("zscrgan", "sketchy25", "folder"):
+    for kind in ("zscrgan", "sketchy25", "sketchy25-clip", "wiki", "fashion44k", "awa", "folder"):
         with pytest.raises(InputError, match="none"):
             run("convert", kind, tmp_path / "none", "--out", tmp_path / "out")
 

@@ -56,6 +56,8 @@ def test_missing_data_names_the_variable(tmp_path, monkeypatch):
     monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
     with pytest.raises(ConfigError, match=r"neither sketchy25\.zip nor sketchy25/"):
         find_collection("sketchy25-25", base=tmp_path)
+    with pytest.raises(ConfigError, match=r"neither wiki_rasiwasia\.zip nor wiki_rasiwasia/"):
+        find_collection("wiki", base=tmp_path)
 
 
 def test_other_artefacts_and_folders_are_refused(small_collection, tmp_path):

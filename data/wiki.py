@@ -1,0 +1,117 @@
+"""Makes a zero-shot collection of WIKI (Rasiwasia et al. 2010): article texts and their pictures.
+
+The published vectors are all that there is: 128-d histograms of SIFT words and 10-d LDA topics.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from zscr.data.archive import opened
+from zscr.data.collection import ClassInfo, Item, new_collection
+from zscr.data.origin import described, find_root, read_lines
+from zscr.data.splits import hold_out
+from zscr.errors import InputError, MissingExtraError
+
+UNSEEN, VAL = 5, 2  # of 10 classes; the 3 others are trained on
+FEATURES, CATEGORIES = "raw_features.mat", "categories.list"
+_PARTS = {"trainset_txt_img_cat.list": "tr", "testset_txt_img_cat.list": "te"}
+
+# What scipy raises for a damaged file, besides its own error.
+_DAMAGE = (OSError, LookupError, ValueError, TypeError, zlib.error)
+
+Rows = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Documents:
+    """N documents, class after class: ids, class ids, images (N, I) and texts (N, T)."""
+
+    ids: list[str]
+    classes: list[str]
+    images: Rows
+    texts: Rows
+
+
+def convert_wiki(source: Path, out: Path, *, seed: int = 7) -> None:
+    """Convert the published folder, or a ZIP of it, into the collection `out`.
+
+    A document is an item; row i of `vectors/image.npy` and of `vectors/text.npy` is item i's, so
+    pictures and texts stay paired. The published split into training and test documents has the
+    same classes on both sides; its documents are pooled and split by class.
+
+    Args:
+        source: folder or ZIP with `raw_features.mat`, `categories.list` and the two lists.
+        out: the collection to make; must not exist.
+        seed: of the choice of the 5 unseen classes, and of the 2 validation ones of the others.
+
+    Raises:
+        InputError: files are missing, damaged, or do not fit each other.
+        MissingExtraError: scipy, which reads MATLAB's format, is not installed.
+    """
+    with opened(source) as folder:
+        root = find_root(source, folder, FEATURES)
+        names = read_lines(root / CATEGORIES)
+        documents = _read_documents(root, names)
+    unseen = hold_out(names, UNSEEN, seed=seed)
+    val = hold_out([name for name in names if name not in unseen], VAL, seed=seed)
+    protocol = (
+        f"WIKI (Rasiwasia et al. 2010) zero-shot, classes drawn with seed {seed}: unseen "
+        f"{', '.join(unseen)}; validation {', '.join(val)}; published training and test documents "
+        f"pooled; every unseen text asks, the gallery is all pictures of the unseen classes"
+    )
+    provenance = {**described(source), "seed": seed}
+    with new_collection(out, name="wiki", protocol=protocol, provenance=provenance) as draft:
+        split_of = dict.fromkeys(unseen, "unseen") | dict.fromkeys(val, "val")
+        for name in names:
+            start = documents.classes.index(name)
+            rows = (start, start + documents.classes.count(name))
+            draft.add_class(ClassInfo(name, name, text_rows=rows), split_of.get(name, "seen"))
+        for name, number in zip(documents.classes, documents.ids, strict=True):
+            draft.add_item(Item(f"{name}/{number}", name, split_of.get(name, "seen")))
+        draft.save_vectors("image", documents.images)
+        draft.save_vectors("text", documents.texts)
+
+
+def _read_documents(root: Path, names: list[str]) -> _Documents:
+    """Read both parts and put them into the order of the classes, which the sort keeps stable."""
+    listed = [line.split("\t") for file in _PARTS for line in read_lines(root / file)]
+    try:
+        ids, numbers = [row[0] for row in listed], [int(row[2]) for row in listed]
+    except (IndexError, ValueError) as error:
+        raise InputError(f"{root}: a list has a line that is no text, image, class") from error
+    arrays = _read_arrays(root / FEATURES)
+    images, texts = (
+        np.concatenate([arrays[f"{kind}_{part}"] for part in _PARTS.values()]) for kind in "IT"
+    )
+    if not len(ids) == len(images) == len(texts) or {*numbers} != {*range(1, len(names) + 1)}:
+        raise InputError(
+            f"{root}: {len(ids)} listed documents of {len({*numbers})} classes do not fit "
+            f"{len(images)} images, {len(texts)} texts and {len(names)} categories; fetch it again"
+        )
+    order = np.argsort(numbers, kind="stable")
+    classes = [names[numbers[row] - 1] for row in order]
+    return _Documents([ids[row] for row in order], classes, images[order], texts[order])
+
+
+def _read_arrays(path: Path) -> dict[str, Rows]:
+    try:
+        from scipy.io import loadmat
+        from scipy.io.matlab import MatReadError
+    except ImportError as error:
+        raise MissingExtraError("reading MATLAB's format", "train") from error
+    names = [f"{kind}_{part}" for kind in "IT" for part in _PARTS.values()]
+    try:
+        content = loadmat(path, variable_names=names)
+        arrays = {name: np.asarray(content[name], np.float32) for name in names}
+    except (MatReadError, *_DAMAGE) as error:
+        raise InputError(f"{path} is not WIKI's matrices ({error!r}); fetch it again") from error
+    wrong = [name for name, array in arrays.items() if not np.isfinite(array).all()]
+    if wrong:
+        raise InputError(f"{path}: {wrong[0]} holds NaN or infinity; fetch it again")
+    return arrays
