@@ -12,6 +12,7 @@ import onnx.compose
 import torch
 from torch import nn
 
+from zscr.export.sparse import gather_first_layer
 from zscr.infer.encoder import Encoder
 from zscr.train.trace import IR_VERSION, trace
 
@@ -92,6 +93,7 @@ def _merge(encoder: Path, head: onnx.ModelProto, output: str) -> onnx.ModelProto
     merged = onnx.compose.merge_models(
         first, second, io_map=[("frozen/features", "features")], outputs=[output]
     )
+    gather_first_layer(merged, "frozen/features")
     merged.ir_version = IR_VERSION
     merged.producer_name = "zscr"
     del merged.graph.value_info[:]

