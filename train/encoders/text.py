@@ -1,7 +1,8 @@
 """Sentence encoders: from a published folder to one ONNX graph from token ids to (B, D) rows.
 
-A published folder holds either an ONNX graph or a transformers checkpoint; both end in token
-states, to which the folder's own pooling (Reimers and Gurevych 2019) is attached as ONNX nodes.
+A published folder holds either an ONNX graph or a transformers checkpoint. Both end in token
+states, to which the folder's own pooling (Reimers and Gurevych 2019) is attached as ONNX nodes;
+CLIP's text tower pools by itself.
 """
 
 from __future__ import annotations
@@ -12,17 +13,13 @@ from typing import Any
 
 import onnx
 import onnx.parser
-import torch
-from torch import nn
 
 from zscr.data.artefact import staged
-from zscr.errors import InputError, MissingExtraError, ParityError
-from zscr.infer.inputs import TextInput
-from zscr.train.trace import IR_VERSION, load_graph, max_difference, run_bytes, trace
+from zscr.errors import InputError
+from zscr.train.encoders.checkpoint import FEATURES, STATES, trace_checkpoint
+from zscr.train.trace import IR_VERSION, load_graph
 
-TOLERANCE = 1e-4  # token states of a six-layer BERT agree to about 1e-6
-_SENTENCES = ("a small bird with a red belly", "two dogs", "a red house by the sea at night")
-_STATES = ("last_hidden_state", "token_embeddings")
+_STATES = (STATES, "token_embeddings")
 _STAGES = {"Transformer", "Pooling", "Normalize"}
 _POOLING = {
     "mean": """
@@ -43,12 +40,12 @@ _NORMALISE = """
 
 
 def convert_text_encoder(source: Path, out: Path, name: str) -> None:
-    """Write the frozen encoder `out` from a published sentence encoder's folder.
+    """Write the frozen encoder `out` from a published sentence encoder's or CLIP's folder.
 
     Raises:
-        InputError: the folder has no tokenizer, or neither a graph nor a checkpoint, or what comes
-            after the token states cannot be done as published.
-        ParityError: onnxruntime's token states differ from torch's.
+        InputError: the folder has no tokenizer, or neither a graph nor a sound checkpoint, or what
+            comes after the token states cannot be done as published.
+        ParityError: onnxruntime's rows differ from torch's.
     """
     if not (source / "tokenizer.json").is_file():
         raise InputError(f"{source} has no tokenizer.json, so it is no sentence encoder")
@@ -57,11 +54,13 @@ def convert_text_encoder(source: Path, out: Path, name: str) -> None:
     if graphs:
         model, parity = load_graph(graphs[0]), None
     elif (source / "model.safetensors").is_file():
-        model, parity = _trace_checkpoint(source)
+        config = _read_json(source / "config.json")
+        model, parity = trace_checkpoint(source, config, _input_spec(source))
     else:
         raise InputError(f"{source} has neither model.onnx nor model.safetensors")
     _drop_token_types(model)
-    _append(model, _states_of(model, source), pooling, unit=unit)
+    if graphs or model.graph.output[0].name != FEATURES:
+        _append(model, _states_of(model, source), pooling, unit=unit)
     with staged(out, "encoder") as stage:
         onnx.save(model, stage.folder / "model.onnx")
         (stage.folder / "tokenizer.json").write_bytes((source / "tokenizer.json").read_bytes())
@@ -70,8 +69,14 @@ def convert_text_encoder(source: Path, out: Path, name: str) -> None:
 
 
 def _input_spec(source: Path) -> dict[str, Any]:
-    limit = _read_json(source / "sentence_bert_config.json").get("max_seq_length")
-    limit = limit or _read_json(source / "config.json").get("max_position_embeddings", 512)
+    config = _read_json(source / "config.json")
+    limits = [
+        _read_json(source / "sentence_bert_config.json").get("max_seq_length"),
+        config.get("text_config", config).get("max_position_embeddings"),
+        _read_json(source / "tokenizer_config.json").get("model_max_length"),
+    ]
+    # transformers writes 1e30 where it knows no limit
+    limit = min((limit for limit in limits if limit and limit < 1 << 20), default=512)
     spec = {"name": "input_ids", "mask": "attention_mask", "kind": "text", "dtype": "int64"}
     return spec | {
         "shape": ["batch", "length"],
@@ -82,49 +87,6 @@ def _input_spec(source: Path) -> dict[str, Any]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
-
-
-class _TokenStates(nn.Module):
-    """A transformers model reduced to ids and mask -> token states (B, L, D)."""
-
-    def __init__(self, source: Path) -> None:
-        super().__init__()
-        try:
-            from transformers import AutoModel
-            from transformers.utils import logging
-        except ImportError as error:
-            raise MissingExtraError("converting a text encoder", "text") from error
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        # "eager" attention is plain matrix products, which every ONNX runtime has.
-        self.model = AutoModel.from_pretrained(source, attn_implementation="eager")
-
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        states: torch.Tensor = self.model(
-            input_ids=input_ids, attention_mask=attention_mask
-        ).last_hidden_state
-        return states
-
-
-def _trace_checkpoint(source: Path) -> tuple[onnx.ModelProto, float]:
-    module, texts = _TokenStates(source).eval(), TextInput(_input_spec(source), source)
-    example = [torch.from_numpy(array) for array in texts.prepare(_SENTENCES[:2]).feeds.values()]
-    axes = {0: "batch", 1: "length"}
-    model = trace(
-        module,
-        dict(zip(("input_ids", "attention_mask"), example, strict=True)),
-        _STATES[0],
-        dynamic={"input_ids": axes, "attention_mask": axes},
-    )
-    feeds = texts.prepare(_SENTENCES).feeds
-    with torch.no_grad():
-        expected = module(*(torch.from_numpy(array) for array in feeds.values())).numpy()
-    kept = feeds["attention_mask"] > 0
-    difference = max_difference([run_bytes(model, feeds)[kept]], [expected[kept]])
-    if difference > TOLERANCE:
-        raise ParityError(
-            f"{source}: onnxruntime differs from torch by {difference:.2g}, over {TOLERANCE}"
-        )
-    return model, difference
 
 
 def _pooling(source: Path) -> str:

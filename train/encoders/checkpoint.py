@@ -1,0 +1,112 @@
+"""transformers checkpoints of text encoders, traced to ONNX and compared with torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from zscr.errors import InputError, MissingExtraError, ParityError
+from zscr.infer.inputs import TextInput
+from zscr.train.trace import max_difference, run_bytes, trace
+
+FEATURES, STATES = "features", "last_hidden_state"
+TOLERANCE = 1e-4  # token states of a six-layer BERT agree to about 1e-6
+_SENTENCES = ("a small bird with a red belly", "two dogs", "a red house by the sea at night")
+
+
+class _TokenStates(nn.Module):
+    """A transformers model reduced to ids and mask -> token states (B, L, D)."""
+
+    def __init__(self, source: Path) -> None:
+        super().__init__()
+        # "eager" attention is plain matrix products, which every ONNX runtime has.
+        self.model = _library().AutoModel.from_pretrained(source, attn_implementation="eager")
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        states: torch.Tensor = self.model(
+            input_ids=input_ids, attention_mask=attention_mask
+        ).last_hidden_state
+        return states
+
+
+class _ClipText(nn.Module):
+    """CLIP's text tower (Radford et al. 2021): ids and mask -> unit rows (B, D).
+
+    The row is the projected state of the end-of-text token, wherever it stands among the ids.
+    """
+
+    def __init__(self, source: Path) -> None:
+        super().__init__()
+        self.model, report = _library().CLIPTextModelWithProjection.from_pretrained(
+            source, attn_implementation="eager", output_loading_info=True
+        )
+        if missing := sorted(report["missing_keys"]):  # they would be drawn at random
+            raise InputError(
+                f"{source} lacks {missing[0]}, so its rows would mean nothing; take a checkpoint "
+                f"of CLIPModel or CLIPTextModelWithProjection"
+            )
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        rows = self.model(input_ids=input_ids, attention_mask=attention_mask).text_embeds
+        return functional.normalize(rows, dim=1)
+
+
+_CLIP = ("clip", "clip_text_model")  # the whole model, whose other tower is not loaded; this one
+
+
+def trace_checkpoint(
+    source: Path, config: dict[str, Any], spec: dict[str, Any]
+) -> tuple[Any, float]:
+    """Trace the checkpoint in `source`.
+
+    Args:
+        source: a transformers folder with `tokenizer.json`.
+        config: its `config.json`.
+        spec: the encoder's input entry.
+
+    Returns:
+        A graph whose output is `features` (CLIP) or the token states, and the largest difference
+        between onnxruntime's and torch's.
+
+    Raises:
+        InputError: the checkpoint lacks weights.
+        ParityError: onnxruntime's output differs from torch's.
+        MissingExtraError: transformers is not installed.
+    """
+    clip = config.get("model_type") in _CLIP
+    module = (_ClipText if clip else _TokenStates)(source).eval()
+    texts, axes = TextInput(spec, source), {0: "batch", 1: "length"}
+    names = ("input_ids", "attention_mask")
+    example = [torch.from_numpy(array) for array in texts.prepare(_SENTENCES[:2]).feeds.values()]
+    model = trace(
+        module,
+        dict(zip(names, example, strict=True)),
+        FEATURES if clip else STATES,
+        dynamic=dict.fromkeys(names, axes),
+    )
+    feeds = texts.prepare(_SENTENCES).feeds
+    with torch.no_grad():
+        expected = module(*(torch.from_numpy(array) for array in feeds.values())).numpy()
+    kept = ... if clip else feeds["attention_mask"] > 0
+    difference = max_difference([run_bytes(model, feeds)[kept]], [expected[kept]])
+    if difference > TOLERANCE:
+        raise ParityError(
+            f"{source}: onnxruntime differs from torch by {difference:.2g}, over {TOLERANCE}"
+        )
+    return model, difference
+
+
+def _library() -> Any:
+    """Return transformers, without its talk about loading."""
+    try:
+        import transformers
+        from transformers.utils import logging
+    except ImportError as error:
+        raise MissingExtraError("converting a text encoder", "text") from error
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    return transformers
