@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -71,6 +72,44 @@ def test_published_vectors_need_no_encoder(tmp_path):
     assert split.images.tolist() == [[2, 3], [6, 7], [0, 1], [8, 9]]
     assert split.texts.tolist() == [[6, 7, 8], [9, 10, 11], [0, 1, 2]]
     assert split.text_classes == ["b", "b", "a"]
+
+
+def test_published_texts_go_with_pictures(shapes, encoders, tmp_path):
+    """Each side is read or encoded by itself: vectors of classes' names, pictures by a network."""
+    image, _ = encoders
+    shown = read_collection(shapes)
+    with new_collection(tmp_path / "c", name="c", protocol="test", provenance={}) as draft:
+        for row, name in enumerate(("red-circle", "blue-square")):
+            draft.add_class(ClassInfo(name, name, (f"a {name}",), text_rows=(row, row + 1)), "seen")
+            for item in (item for item in shown.items if item.class_id == name):
+                shutil.copy(shapes / item.image, draft.folder / item.image)
+                draft.add_item(Item(item.id, name, "seen", item.image))
+        draft.save_vectors("text", np.eye(2, 3))
+    split = load_split(read_collection(tmp_path / "c"), "seen", image, None)
+    assert split.texts.tolist() == [[1, 0, 0], [0, 1, 0]]
+    paths = [shapes / f"{name}.png" for name in split.image_ids]
+    np.testing.assert_allclose(split.images, image.encode(paths), atol=1e-6)
+    assert split.image_starts.tolist() == [0, 4, 8]
+
+
+def test_wide_published_texts_fit_in_memory(tmp_path):
+    """NAB's 404 TF-IDF rows of 13,217 numbers are 21 MB: dense, they are read but once a split."""
+    rows = np.zeros((404, 13_217), np.float32)
+    rows[np.arange(404), np.arange(404) * 32] = 1
+    with new_collection(tmp_path / "nab", name="nab", protocol="test", provenance={}) as draft:
+        for row in range(404):
+            split = "unseen" if row >= 323 else "val" if row >= 262 else "seen"
+            draft.add_class(ClassInfo(str(row), str(row), text_rows=(row, row + 1)), split)
+            draft.add_item(Item(f"{row}/0", str(row), split))
+        draft.save_vectors("text", rows)
+        draft.save_vectors("image", np.ones((404, 2)))
+    tracemalloc.start()
+    split = load_split(read_collection(tmp_path / "nab"), "unseen", None, None)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert split.texts.shape == (81, 13_217)
+    assert (split.texts.argmax(1) == np.arange(323, 404) * 32).all()
+    assert peak < 2 * rows.nbytes
 
 
 @pytest.mark.parametrize(("field", "of"), [("image", 4), ("text", 3)])
