@@ -6,6 +6,8 @@ Animals with Attributes 2 (Xian et al. 2019): 50 classes, 85 attributes in perce
 from __future__ import annotations
 
 import shutil
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -46,34 +48,48 @@ def convert_awa(source: Path, out: Path, *, val: float | int = 0.2, seed: int = 
     with opened(source) as folder:
         root = find_root(source, folder, ATTRIBUTES)
         names = [line.split()[-1] for line in read_lines(root / CLASSES)]
-        attributes = _read_attributes(root / ATTRIBUTES, names)
-        train, test = (_listed(root / file, names) for file in (TRAIN, TEST))
-        if both := sorted({*train} & {*test}):
-            raise InputError(f"{root}: {both[0]} is in {TRAIN} and in {TEST}; keep it in one")
-        held_out = set(hold_out(train, val, seed=seed, least=2))
-        listed = [(name, "val" if name in held_out else "seen") for name in train]
-        listed += [(name, "unseen") for name in test]
-        dim = attributes.shape[1]
+        rows = _read_attributes(root / ATTRIBUTES, names)
+        split_of = _splits(root, names, val, seed)
         provenance = {
             **described(source),
             "seed": seed,
-            "classes_in_no_list": sorted({*names} - {*train, *test}),
-            "negative_attributes": int((attributes < 0).sum()),
+            "classes_in_no_list": sorted({*names} - split_of.keys()),
+            "negative_attributes": int((rows < 0).sum()),
         }
-        protocol = (
-            f"class attributes to image: {dim} attributes at length 1, one text a class; published "
-            f"{len(test)} test classes unseen, {len(held_out)} training classes for validation"
-        )
         name = root.name if source.is_dir() else source.stem
+        protocol = _protocol(split_of, rows.shape[1])
         with new_collection(out, name=name, protocol=protocol, provenance=provenance) as draft:
-            for row, (class_id, split) in enumerate(listed):
-                info = ClassInfo(
-                    class_id, spoken(class_id.replace("+", " ")), text_rows=(row, row + 1)
-                )
-                draft.add_class(info, split)
-                _add_pictures(draft, root / PICTURES / class_id, class_id, split)
-            rows = [names.index(class_id) for class_id, _ in listed]
-            draft.save_vectors("text", unit_rows(attributes, names)[rows])
+            _fill(draft, root / PICTURES, split_of)
+            order = [names.index(class_id) for class_id in split_of]
+            draft.save_vectors("text", unit_rows(rows, names)[order])
+
+
+def _protocol(split_of: Mapping[str, str], dim: int) -> str:
+    count = Counter(split_of.values())
+    return (
+        f"class attributes to image: {dim} attributes at length 1, one text a class; the "
+        f"{count['unseen']} published test classes unseen, {count['val']} training classes for "
+        f"validation"
+    )
+
+
+def _splits(root: Path, names: list[str], val: float | int, seed: int) -> dict[str, str]:
+    """Return the split of every listed class, training classes first, in the lists' order."""
+    train, test = (_listed(root / file, names) for file in (TRAIN, TEST))
+    twice = sorted(name for name, count in Counter([*train, *test]).items() if count > 1)
+    if twice:
+        raise InputError(f"{root}: {twice[0]} is twice in {TRAIN} and {TEST}; keep it in one")
+    held_out = hold_out(train, val, seed=seed, least=2)
+    split_of = dict.fromkeys(train, "seen") | dict.fromkeys(held_out, "val")
+    return split_of | dict.fromkeys(test, "unseen")
+
+
+def _fill(draft: Draft, pictures: Path, split_of: Mapping[str, str]) -> None:
+    """Add classes and items; a class's row of attributes is its number in `split_of`."""
+    for row, (class_id, split) in enumerate(split_of.items()):
+        name = spoken(class_id.replace("+", " "))
+        draft.add_class(ClassInfo(class_id, name, text_rows=(row, row + 1)), split)
+        _add_pictures(draft, pictures / class_id, class_id, split)
 
 
 def _read_attributes(path: Path, names: list[str]) -> Rows:
@@ -92,7 +108,7 @@ def _read_attributes(path: Path, names: list[str]) -> Rows:
 
 def _listed(path: Path, names: list[str]) -> list[str]:
     listed = read_lines(path)
-    unknown = [name for name in listed if name not in names]
+    unknown = [name for name in listed if name not in names or "/" in name or name[0] == "."]
     if unknown or not listed:
         raise InputError(f"{path} names {[*unknown, 'no class'][0]}, which is not in {CLASSES}")
     return listed

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zscr.data.archive import opened
-from zscr.data.collection import ClassInfo, Item, new_collection
+from zscr.data.collection import ClassInfo, Draft, Item, new_collection
 from zscr.data.origin import described, find_root
 from zscr.data.splits import hold_out
 from zscr.errors import InputError
@@ -43,20 +43,13 @@ def convert_fashion(source: Path, out: Path, *, seed: int = 7, held_out: int = H
         products = _read(root / TABLE)
         kept = {name: _pick(rows, seed) for name, rows in products.items() if len(rows) >= FEWEST}
         split_of = _splits({name: len(products[name]) for name in kept}, seed, held_out)
-        counts = _left_out(products, kept)
-        provenance = {**described(source), "seed": seed, **counts}
-        protocol = _protocol(seed, held_out)
+        provenance = {**described(source), "seed": seed, **_left_out(products, kept)}
         with new_collection(
-            out, name="fashion44k", protocol=protocol, provenance=provenance
+            out, name="fashion44k", protocol=_protocol(seed, held_out), provenance=provenance
         ) as draft:
-            (draft.folder / "images").mkdir()
             for name, rows in kept.items():
                 draft.add_class(ClassInfo(name, name), split_of[name])
-                for row in rows:
-                    image = f"images/{row['id']}.jpg"
-                    _copy(root / image, draft.folder / image)
-                    item = Item(row["id"], name, split_of[name], image, texts=(row["title"],))
-                    draft.add_item(item)
+                _add(draft, root / "images", split_of[name], rows)
 
 
 def _protocol(seed: int, held_out: int) -> str:
@@ -104,7 +97,13 @@ def _left_out(products: Products, kept: Products) -> dict[str, Any]:
     }
 
 
-def _copy(source: Path, target: Path) -> None:
-    if not source.is_file():
-        raise InputError(f"{TABLE} names {source}, which is not there; fetch the pictures again")
-    shutil.copyfile(source, target)
+def _add(draft: Draft, pictures: Path, split: str, rows: list[dict[str, str]]) -> None:
+    """Copy the pictures of one type's products and add their items."""
+    (draft.folder / "images").mkdir(exist_ok=True)
+    for row in rows:
+        image = f"{row['id']}.jpg"
+        if not (pictures / image).is_file():
+            raise InputError(f"{TABLE} names {pictures / image}, which is not there; fetch it")
+        shutil.copyfile(pictures / image, draft.folder / "images" / image)
+        file, texts = f"images/{image}", (row["title"],)
+        draft.add_item(Item(row["id"], row["articleType"], split, file, texts=texts))

@@ -61,18 +61,21 @@ def convert_sketchy_clip(
             "text_vectors": described(names),
             "classes_without_vector": sorted(photos.keys() - texts.keys()),
         }
-        protocol = (
-            f"{PROTOCOLS[split]}; photos of the {len(texts)} classes with a CLIP vector, of which "
-            f"{len(unseen & texts.keys())} are unseen"
-        )
-        with new_collection(
-            out, name=f"{NAMED[split]}-clip", protocol=protocol, provenance=provenance
-        ) as draft:
-            for row, (name, text) in enumerate(texts.items()):
-                info = ClassInfo(name, text, (f"a {text}",), text_rows=(row, row + 1))
-                draft.add_class(info, split_of[name])
-                add_pictures(draft, "photo", name, split_of[name], photos[name])
+        name, protocol = f"{NAMED[split]}-clip", _protocol(split, split_of)
+        with new_collection(out, name=name, protocol=protocol, provenance=provenance) as draft:
+            for row, (class_id, text) in enumerate(texts.items()):
+                info = ClassInfo(class_id, text, (f"a {text}",), text_rows=(row, row + 1))
+                draft.add_class(info, split_of[class_id])
+                add_pictures(draft, "photo", class_id, split_of[class_id], photos[class_id])
             draft.save_vectors("text", np.stack([vectors[text] for text in texts.values()]))
+
+
+def _protocol(split: Split, split_of: dict[str, str]) -> str:
+    unseen = [*split_of.values()].count("unseen")
+    return (
+        f"{PROTOCOLS[split]}; photos of the {len(split_of)} classes with a CLIP vector, of which "
+        f"{unseen} are unseen"
+    )
 
 
 def read_name_vectors(source: Path) -> dict[str, npt.NDArray[np.float32]]:

@@ -6,6 +6,7 @@ The published vectors are all that there is: 128-d histograms of SIFT words and 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zscr.data.archive import opened
-from zscr.data.collection import ClassInfo, Item, new_collection
+from zscr.data.collection import ClassInfo, Draft, Item, new_collection
 from zscr.data.origin import described, find_root, read_lines
 from zscr.data.splits import hold_out
 from zscr.errors import InputError, MissingExtraError
@@ -60,6 +61,8 @@ def convert_wiki(source: Path, out: Path, *, seed: int = 7) -> None:
         documents = _read_documents(root, names)
     unseen = hold_out(names, UNSEEN, seed=seed)
     val = hold_out([name for name in names if name not in unseen], VAL, seed=seed)
+    split_of = dict.fromkeys(names, "seen") | dict.fromkeys(val, "val")
+    split_of |= dict.fromkeys(unseen, "unseen")
     protocol = (
         f"WIKI (Rasiwasia et al. 2010) zero-shot, classes drawn with seed {seed}: unseen "
         f"{', '.join(unseen)}; validation {', '.join(val)}; published training and test documents "
@@ -67,36 +70,56 @@ def convert_wiki(source: Path, out: Path, *, seed: int = 7) -> None:
     )
     provenance = {**described(source), "seed": seed}
     with new_collection(out, name="wiki", protocol=protocol, provenance=provenance) as draft:
-        split_of = dict.fromkeys(unseen, "unseen") | dict.fromkeys(val, "val")
-        for name in names:
-            start = documents.classes.index(name)
-            rows = (start, start + documents.classes.count(name))
-            draft.add_class(ClassInfo(name, name, text_rows=rows), split_of.get(name, "seen"))
-        for name, number in zip(documents.classes, documents.ids, strict=True):
-            draft.add_item(Item(f"{name}/{number}", name, split_of.get(name, "seen")))
-        draft.save_vectors("image", documents.images)
-        draft.save_vectors("text", documents.texts)
+        _fill(draft, documents, split_of)
+
+
+def _fill(draft: Draft, documents: _Documents, split_of: Mapping[str, str]) -> None:
+    """Add classes, items and both arrays, in the order of the documents."""
+    for name, split in split_of.items():
+        start = documents.classes.index(name)
+        rows = (start, start + documents.classes.count(name))
+        draft.add_class(ClassInfo(name, name, text_rows=rows), split)
+    for name, number in zip(documents.classes, documents.ids, strict=True):
+        draft.add_item(Item(f"{name}/{number}", name, split_of[name]))
+    draft.save_vectors("image", documents.images)
+    draft.save_vectors("text", documents.texts)
 
 
 def _read_documents(root: Path, names: list[str]) -> _Documents:
     """Read both parts and put them into the order of the classes, which the sort keeps stable."""
-    listed = [line.split("\t") for file in _PARTS for line in read_lines(root / file)]
-    try:
-        ids, numbers = [row[0] for row in listed], [int(row[2]) for row in listed]
-    except (IndexError, ValueError) as error:
-        raise InputError(f"{root}: a list has a line that is no text, image, class") from error
-    arrays = _read_arrays(root / FEATURES)
+    arrays, ids, numbers = _read_arrays(root / FEATURES), [], []
+    for file, part in _PARTS.items():
+        listed = _read_list(root / file, len(names))
+        sizes = [len(listed), len(arrays[f"I_{part}"]), len(arrays[f"T_{part}"])]
+        if len({*sizes}) > 1:
+            raise InputError(
+                f"{root / file} lists {sizes[0]} documents, but {FEATURES} holds {sizes[1]} images "
+                f"and {sizes[2]} texts of them; fetch the set again"
+            )
+        ids += [name for name, _ in listed]
+        numbers += [number for _, number in listed]
+    lost = [name for number, name in enumerate(names, 1) if number not in numbers]
+    if lost:
+        raise InputError(f"{root}: no document is of the category {lost[0]}; fetch the set again")
+    order = np.argsort(numbers, kind="stable")
     images, texts = (
         np.concatenate([arrays[f"{kind}_{part}"] for part in _PARTS.values()]) for kind in "IT"
     )
-    if not len(ids) == len(images) == len(texts) or {*numbers} != {*range(1, len(names) + 1)}:
-        raise InputError(
-            f"{root}: {len(ids)} listed documents of {len({*numbers})} classes do not fit "
-            f"{len(images)} images, {len(texts)} texts and {len(names)} categories; fetch it again"
-        )
-    order = np.argsort(numbers, kind="stable")
     classes = [names[numbers[row] - 1] for row in order]
     return _Documents([ids[row] for row in order], classes, images[order], texts[order])
+
+
+def _read_list(path: Path, categories: int) -> list[tuple[str, int]]:
+    """Read a list's lines `text id, picture id, category` -> text ids and categories from 1."""
+    rows = []
+    for line in read_lines(path):
+        text, *rest = line.split("\t")
+        if not (len(rest) == 2 and rest[1].isdecimal() and 1 <= int(rest[1]) <= categories):
+            raise InputError(
+                f"{path}: {line[:80]!a} is no text, picture and category; fetch it again"
+            )
+        rows.append((text, int(rest[1])))
+    return rows
 
 
 def _read_arrays(path: Path) -> dict[str, Rows]:

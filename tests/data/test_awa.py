@@ -62,6 +62,7 @@ def test_attributes_go_with_their_class(animals, tmp_path):
         ("predicate-matrix-continuous.txt", "0 0\n" + "1 2\n" * 5, "that of 'antelope'"),
         ("testclasses.txt", "unicorn\n", "names unicorn"),
         ("testclasses.txt", "\n", "names no class"),
+        ("classes.txt", "1 ../out\n" * 6, "names otter|names ../out"),
     ],
 )
 def test_contradictions_are_one_sentence(animals, tmp_path, file, content, named):
@@ -75,5 +76,5 @@ def test_contradictions_are_one_sentence(animals, tmp_path, file, content, named
 def test_test_class_is_never_trained_on(animals, tmp_path):
     """A class in both lists would make every zero-shot figure worthless."""
     (animals / "testclasses.txt").write_text("otter\n")
-    with pytest.raises(InputError, match="otter is in trainclasses"):
+    with pytest.raises(InputError, match="otter is twice in trainclasses"):
         convert_awa(animals, tmp_path / "out", val=1)

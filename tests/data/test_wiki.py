@@ -54,7 +54,10 @@ def test_documents_keep_their_class_and_their_pair(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"I_tr": np.ones((19, 1))}, "30 listed documents"),
+        (
+            {"I_tr": np.ones((19, 1))},
+            "lists 20 documents, but raw_features.mat holds 19 images and 20",
+        ),
         ({"T_te": np.full((10, 1), np.nan)}, "T_te holds NaN"),
         ({"T_te": "words"}, "is not WIKI's matrices"),
     ],
@@ -78,7 +81,7 @@ def test_damaged_files_are_refused(tmp_path):
             convert_wiki(tmp_path / "s", tmp_path / "out")
     path.write_bytes(whole)
     (tmp_path / "s/testset_txt_img_cat.list").write_text("t\tp\tart\n")
-    with pytest.raises(InputError, match="no text, image, class"):
+    with pytest.raises(InputError, match="is no text, picture and category"):
         convert_wiki(tmp_path / "s", tmp_path / "out")
 
 
