@@ -61,9 +61,10 @@ class Searcher:
         encoder = self.bundle.query
         prepared = encoder.prepare([caption.text for caption in batch])
         found = self.index.search(encoder.run(prepared.feeds), k)
+        unit = encoder.spec.get("unit", "tokens")
         for row, (caption, matches) in enumerate(zip(batch, found, strict=True)):
             cut = row in prepared.truncated
-            note = f"truncated to {encoder.spec['max_length']} tokens" if cut else None
+            note = f"truncated to {encoder.spec['max_length']} {unit}" if cut else None
             hits = self._hits(caption.text, matches)
             yield Answer(caption.line, caption.text, hits, note)
 
