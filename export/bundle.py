@@ -69,8 +69,9 @@ def _write_texts(stage: Stage, collection: Collection, encoders: Encoders) -> No
     """Add the tokenizer, and example texts of unseen classes with the class that is right."""
     if encoders.text is None:
         return
-    tokenizer = encoders.text.graph.with_name(str(encoders.text.spec["tokenizer"]))
-    (stage.folder / tokenizer.name).write_bytes(tokenizer.read_bytes())
+    if name := encoders.text.spec.get("tokenizer"):
+        tokenizer = encoders.text.graph.with_name(str(name))
+        (stage.folder / tokenizer.name).write_bytes(tokenizer.read_bytes())
     texts = collection.texts(collection.splits["unseen"])
     rows = [
         {"text": text, "class": name} for name, group in texts.items() for text in _spread(group)

@@ -34,9 +34,10 @@ class Encoder:
     def __init__(
         self, graph: Path, spec: Mapping[str, Any], *, name: str, sha256: str, runtime: Runtime
     ) -> None:
-        self.name, self.kind, self.sha256 = name, str(spec["kind"]), sha256
+        self.name, self.sha256 = name, sha256
         self.graph, self.spec, self.runtime = graph, spec, runtime
         self.input = make_input(spec, graph.parent)
+        self.kind = self.input.modality
         self.session = open_session(graph, runtime)
         self.provider = provider_of(self.session)
         output = self.session.get_outputs()[0]

@@ -44,6 +44,8 @@ class TextInput:
     With `unknown_id` in the manifest, the words that become that token are told.
     """
 
+    modality = "text"
+
     def __init__(self, spec: Mapping[str, Any], folder: Path) -> None:
         self.ids, self.mask = str(spec["name"]), str(spec["mask"])
         self.max_length = int(spec["max_length"])
@@ -76,12 +78,50 @@ class TextInput:
         return any(token != self.unknown_id and not special for token, special in pairs)
 
 
+class CharacterInput:
+    """Character ids of a fixed length, as Reed et al. (CVPR 2016) feed them.
+
+    A character's id is its last place in the manifest's alphabet, counted from 1. The letters A
+    to Z stand for a to z; any other unknown character keeps its place and has id 0, which is also
+    the padding behind a short text.
+    """
+
+    modality = "text"
+
+    def __init__(self, spec: Mapping[str, Any], folder: Path) -> None:
+        self.name, self.length = str(spec["name"]), int(spec["max_length"])
+        numbers = {character: number for number, character in enumerate(spec["alphabet"], 1)}
+        # ASCII alone: Unicode's lower-casing changes the length of a text, and C++ has none.
+        upper = {c.upper(): number for c, number in numbers.items() if "a" <= c <= "z"}
+        self.numbers = numbers | upper
+
+    def prepare(self, values: Sequence[str]) -> Prepared:
+        """Number the characters of B texts -> int64 (B, `max_length`).
+
+        Raises:
+            InputError: a text has no known character but spaces, so it says nothing.
+        """
+        ids = np.zeros((len(values), self.length), np.int64)
+        for row, text in zip(ids, values, strict=True):
+            found = [self.numbers.get(character, 0) for character in text[: self.length]]
+            if not set(found) - {0, self.numbers.get(" ")}:
+                raise InputError(
+                    f"no character of the text {text[:40]!r} is known to the encoder; write it "
+                    f"with Latin letters and digits"
+                )
+            row[: len(found)] = found
+        cut = tuple(row for row, text in enumerate(values) if len(text) > self.length)
+        return Prepared({self.name: ids}, cut)
+
+
 class ImageInput:
     """Pixels (B, 3, S, S): resize, crop the centre, scale, normalise.
 
     With `resize_shorter_side` the proportions stay; without it the picture is resized to the
     square, as the processors of ViT and SigLIP do.
     """
+
+    modality = "image"
 
     def __init__(self, spec: Mapping[str, Any], folder: Path) -> None:
         self.name, how = str(spec["name"]), spec["preprocess"]
@@ -123,6 +163,8 @@ class ImageInput:
 class VectorInput:
     """Vectors that somebody else computed, passed on as they are."""
 
+    modality = "vector"
+
     def __init__(self, spec: Mapping[str, Any], folder: Path) -> None:
         self.name, self.dim = str(spec["name"]), int(spec["shape"][1])
 
@@ -141,9 +183,10 @@ class VectorInput:
         return Prepared({self.name: array.astype(np.float32, copy=False)})
 
 
-Input = TextInput | ImageInput | VectorInput
+Input = TextInput | CharacterInput | ImageInput | VectorInput
 _KINDS: dict[str, type[Input]] = {
     "text": TextInput,
+    "characters": CharacterInput,
     "image": ImageInput,
     "vector": VectorInput,
 }

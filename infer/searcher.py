@@ -64,10 +64,11 @@ class Searcher:
         prepared = encoder.prepare([caption.text for caption in batch])
         _refuse_blank(batch, prepared)
         found = self.index.search(encoder.run(prepared.feeds), k)
+        unit = encoder.spec.get("unit", "tokens")
         for row, (caption, matches) in enumerate(zip(batch, found, strict=True)):
             notes = []
             if row in prepared.truncated:
-                notes.append(f"truncated to {encoder.spec['max_length']} tokens")
+                notes.append(f"truncated to {encoder.spec['max_length']} {unit}")
             if words := prepared.unknown.get(row):
                 notes.append(f"{len(words)} unknown: {', '.join(words)}")
             hits = self._hits(caption.text, matches)

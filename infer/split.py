@@ -76,22 +76,25 @@ def load_split(
     """
     classes = collection.splits[split]
     store = store or collection.folder / "features"
-    images, ids, image_starts = _image_rows(collection, split, image, store)
+    images, ids, image_starts = load_images(collection, split, image, store)
     texts, text_starts = _text_rows(collection, classes, text, store)
     if not len(images) or not len(texts):
         raise CollectionError(
             f"split '{split}' of {collection.folder} has {len(images)} usable pictures and "
             f"{len(texts)} texts; it needs some of both"
         )
-    for name, rows in (("image", images), ("text", texts)):
-        _check_finite(name, rows, split)
+    _check_finite("text", texts, split)
     return SplitFeatures(classes, images, ids, image_starts, texts, text_starts)
 
 
-def _image_rows(
-    collection: Collection, split: str, encoder: Encoder | None, store: Path
+def load_images(
+    collection: Collection, split: str, encoder: Encoder | None, store: Path | None = None
 ) -> tuple[Vectors, tuple[str, ...], Starts]:
-    """Return the split's image rows, their item ids and where each class starts."""
+    """Return a split's image rows (N, I), their item ids and where each class starts.
+
+    The arguments and errors are those of `load_split`.
+    """
+    store = store or collection.folder / "features"
     classes = collection.splits[split]
     by_class: dict[str, list[int]] = defaultdict(list)
     published = None if encoder else collection.vectors("image")
@@ -104,6 +107,7 @@ def _image_rows(
     else:
         assert published is not None
         kept, vectors = rows, published[rows]
+    _check_finite("image", vectors, split)
     counts = Counter(collection.items[row].class_id for row in kept)
     ids = tuple(collection.items[row].id for row in kept)
     return vectors, ids, _starts([counts[name] for name in classes])
@@ -153,7 +157,10 @@ def _text_rows(
     texts = collection.texts(classes)
     sources = [[Source.text(text) for text in texts[name]] for name in classes]
     flat = [source for group in sources for source in group]
-    vectors = compute_features(store, encoder, flat).take(s.key for s in flat)
+    features = compute_features(store, encoder, flat)
+    for reason in features.failed.values():
+        raise InputError(f"{len(features.failed)} texts of {collection.folder} fail: {reason}")
+    vectors = features.take(s.key for s in flat)
     _report_blank(vectors, encoder)
     return vectors, _starts([len(group) for group in sources])
 

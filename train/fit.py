@@ -125,9 +125,9 @@ def _choose_encoders(
     for name, wish in (("image", request.image_encoder), ("text", request.text_encoder)):
         if wish and published[name]:
             raise ConfigError(f"--{name}-encoder: {collection.folder} has published {name} vectors")
+    eyes = None if published["image"] else load_encoder(image_encoder(image, collection))
     return Encoders(
-        None if published["image"] else load_encoder(image_encoder(image, collection)),
-        None if published["text"] else load_encoder(text_encoder(text, collection)),
+        eyes, None if published["text"] else load_encoder(text_encoder(text, collection, eyes))
     )
 
 

@@ -120,3 +120,31 @@ def test_unknown_kinds_of_input_are_refused(tmp_path):
     """A bundle of a later version may have some."""
     with pytest.raises(ConfigError, match="'sound' is unknown; upgrade zscr"):
         make_input({"name": "x", "kind": "sound"}, tmp_path)
+
+
+def characters(length):
+    spec = {"name": "ids", "kind": "characters", "alphabet": "abc-d- ", "max_length": length}
+    return make_input(spec, None)
+
+
+def test_characters_are_numbered_by_their_last_place():
+    """Upper case is lower case, unknown characters are gaps, short texts end in padding."""
+    prepared = characters(6).prepare(["Ab-d", "c é\u212aDa", "a     ", "-"])
+    ids = [[1, 2, 6, 5, 0, 0], [3, 7, 0, 0, 5, 1], [1, 7, 7, 7, 7, 7], [6, 0, 0, 0, 0, 0]]
+    np.testing.assert_array_equal(prepared.feeds["ids"], ids)
+    assert prepared.feeds["ids"].dtype == np.int64
+    assert prepared.truncated == ()
+
+
+def test_characters_beyond_the_limit_are_cut_and_counted():
+    """At the limit a text is whole; one character more, known or not, and it is cut."""
+    prepared = characters(3).prepare(["abc", "abcd", "abc!", "a"])
+    assert prepared.truncated == (1, 2)
+    np.testing.assert_array_equal(prepared.feeds["ids"][1:3], [[1, 2, 3]] * 2)
+
+
+@pytest.mark.parametrize("text", ["", "   ", "鳥 鳥", "éé abc"])
+def test_texts_without_a_known_character_are_refused(text):
+    """Their ids would be those of an empty text; what is beyond the limit does not help."""
+    with pytest.raises(InputError, match=f"no character of the text '{text}' is known"):
+        characters(2).prepare(["a", text])

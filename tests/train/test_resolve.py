@@ -16,7 +16,9 @@ from zscr.data.collection import Collection, read_collection
 from zscr.errors import ConfigError, MissingExtraError
 from zscr.infer.encoder import load_encoder
 from zscr.train.encoders import resolve
+from zscr.train.encoders.char_cnn_rnn import CharCnnRnnConfig
 from zscr.train.encoders.cnn import CnnConfig
+from zscr.train.encoders.joint_embedding import Training
 from zscr.train.encoders.resolve import DEFAULT_TEXT, image_encoder, text_encoder
 
 
@@ -121,6 +123,21 @@ def test_tfidf_is_fitted_once_on_seen_texts(collection: Collection, cache: Path)
     assert body["tfidf"]["texts"] == sum(map(len, seen.values()))
     known = load_encoder(first).prepare(["white red black square"])
     assert known.unknown == {0: ("white", "black")}  # colours of unseen and validation classes
+
+
+def test_char_cnn_rnn_is_trained_once_an_image_encoder(
+    shapes: Path, tiny_image: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is as wide as the features that it was trained against, and belongs to them alone."""
+    config = CharCnnRnnConfig((2, 2, 2), length=66, training=Training(epochs=1))
+    monkeypatch.setitem(resolve.CHARACTERS, "char-cnn-rnn", config)
+    monkeypatch.setattr(resolve, "CnnConfig", lambda: CnnConfig(16, (4,), 1, 8))
+    collection = read_collection(shapes)
+    images = [tiny_image, image_encoder("small-cnn", collection), tiny_image]
+    made = [text_encoder("char-cnn-rnn", collection, load_encoder(image)) for image in images]
+    assert made[0] == made[2]
+    assert [load_encoder(folder).dim for folder in made] == [16, 4, 16]
+    assert len(list(cache.glob("char-cnn-rnn-*"))) == 2
 
 
 def test_a_name_that_stands_for_nothing_is_one_sentence(

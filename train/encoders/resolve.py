@@ -12,7 +12,9 @@ from zscr.data.archive import opened
 from zscr.data.artefact import MANIFEST, hash_bytes, hash_file
 from zscr.data.collection import Collection
 from zscr.errors import ConfigError, MissingExtraError
+from zscr.infer.encoder import Encoder
 from zscr.progress import say
+from zscr.train.encoders.char_cnn_rnn import CharCnnRnnConfig, train_char_cnn_rnn
 from zscr.train.encoders.cnn import CnnConfig, train_cnn
 from zscr.train.encoders.image import convert_image_encoder
 from zscr.train.encoders.text import convert_text_encoder
@@ -21,6 +23,10 @@ from zscr.train.encoders.tfidf import TfidfConfig, fit_tfidf
 DEFAULT_TEXT = "all-MiniLM-L6-v2"
 DEFAULT_IMAGE = "small-cnn"
 TFIDF = "tfidf"
+CHARACTERS = {
+    "char-cnn-rnn": CharCnnRnnConfig(),
+    "small-char-cnn-rnn": CharCnnRnnConfig((64, 128, 128)),
+}
 _Convert = Callable[[Path, Path, str], None]
 
 
@@ -30,19 +36,23 @@ def encoder_cache() -> Path:
     return Path(base) / "encoders"
 
 
-def text_encoder(name: str, collection: Collection) -> Path:
+def text_encoder(name: str, collection: Collection, image: Encoder | None = None) -> Path:
     """Return the folder of the text encoder called `name`.
 
     Args:
         name: a path, the default, `tfidf` (fitted here on the texts of the collection's seen
-            classes), the name of a folder or ZIP in `$ZSCR_DATA`, or a hub name.
-        collection: what `tfidf` is fitted on.
+            classes), one of `CHARACTERS` (trained here), the name of a folder or ZIP in
+            `$ZSCR_DATA`, or a hub name.
+        collection: what `tfidf` and `CHARACTERS` are fitted on.
+        image: the image encoder that `CHARACTERS` are trained with; None for image vectors.
 
     Raises:
         ConfigError: nothing of that name is here or can be had.
     """
     if name == TFIDF:
         return _fitted_tfidf(collection)
+    if name in CHARACTERS and not Path(name).exists():
+        return _trained_characters(name, collection, image)
     packaged = name == DEFAULT_TEXT and not Path(name).exists()
     with opened(packaged_minilm() if packaged else _find(name)) as source:
         return _converted(source, Path(name).name, convert_text_encoder)
@@ -109,6 +119,15 @@ def _trained_cnn(collection: Collection) -> Path:
         pictures = [collection.folder / str(item.image) for item in items]
         labels = [number[item.class_id] for item in items]
         train_cnn(pictures, labels, out, f"{DEFAULT_IMAGE}-{collection.name}", config)
+    return out
+
+
+def _trained_characters(name: str, collection: Collection, image: Encoder | None) -> Path:
+    config, seen_by = CHARACTERS[name], image.sha256 if image else "vectors"
+    facts = f"{zscr.__version__} {collection.manifest.sha256} {seen_by} {config}"
+    out = encoder_cache() / f"{name}-{hash_bytes(facts.encode())[:12]}"
+    if not out.exists():
+        train_char_cnn_rnn(collection, image, out, f"{name}-{collection.name}", config)
     return out
 
 
