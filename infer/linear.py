@@ -72,11 +72,12 @@ def eszsl(seen: SplitFeatures, val: SplitFeatures) -> Control:
     """An embarrassingly simple approach to zero-shot learning (Romera-Paredes and Torr 2015).
 
     Their equation 5 on both sides' scaled features: W = (X'X + gamma I)^-1 X'Y S (S'S + lambda
-    I)^-1 with Y in {-1, 1}; gamma and lambda of `PENALTIES`, chosen as ridge's is. The picture's
-    norm, which cancels in their classification, is divided away: the score is a cosine. For a
-    large lambda it is ridge regression.
+    I)^-1; gamma and lambda of `PENALTIES`, chosen as ridge's is. Their Y is in {-1, 1}, which for
+    centred pictures gives twice the map that {0, 1} gives. The picture's norm, which cancels in
+    their classification, is divided away: the score is a cosine. For a large lambda it is ridge
+    regression.
     """
-    problem = _Problem.of(seen, signed=True)
+    problem = _Problem.of(seen)
     fitted: dict[Penalties, Control] = {
         (gamma, p): problem.control("ESZSL", problem.text_map / (problem.text_values + p), gamma)
         for gamma, p in product(PENALTIES, PENALTIES)
@@ -119,14 +120,12 @@ class _Problem:
     text_map: Matrix
 
     @classmethod
-    def of(cls, seen: SplitFeatures, *, signed: bool = False) -> _Problem:
+    def of(cls, seen: SplitFeatures) -> _Problem:
         means = class_means(seen.texts, seen.text_starts)
         image, text = Scaling.of(seen.images, "pictures"), Scaling.of(means, "class mean texts")
         rows, texts = image(seen.images), text(means)
         starts = seen.image_starts
         sums = np.stack([rows[a:b].sum(0) for a, b in zip(starts[:-1], starts[1:], strict=True)])
-        if signed:
-            sums = 2 * sums - rows.sum(0)
         image_values, image_vectors = _spectrum(rows)
         text_values, text_vectors = _spectrum(texts)
         cross, text_map = (sums @ image_vectors).T, texts @ text_vectors

@@ -50,16 +50,17 @@ details { margin-top: 1rem; } summary { cursor: pointer; color: var(--soft); }
 ol + section, section section { margin-top: 1.2rem; padding-top: .9rem; }
 """
 )
-ORACLE = (
-    "Oracle selection: these weights were chosen on the very classes that they are judged on, so "
-    "the figures are an upper bound and no zero-shot result."
+ORACLE = "oracle selection"
+WARNING = (
+    f"{ORACLE.capitalize()}: these weights were chosen on the very classes that they are judged "
+    "on, so the figures are an upper bound and no zero-shot result."
 )
 
 
 def render_page(report: Report, extremes: Extremes) -> str:
     """Return the page of a report (see `evaluate_model`) and its best and worst queries."""
     sheet = Sheet()
-    warning = f'<p class="oracle">{ORACLE}</p>\n' if report.get("oracle_selection") else ""
+    warning = f'<p class="oracle">{WARNING}</p>\n' if report["selection"] == ORACLE else ""
     sections = (
         _headline(report),
         _controls(report),
@@ -79,6 +80,7 @@ def _about(report: Report) -> dict[str, object]:
     seeds = ", ".join(map(str, report["seeds"]))
     about = {"protocol": report["protocol"], "queries": f"{report['queries']:,}"}
     about |= {"gallery": f"{report['gallery']:,}", "classes": report["classes"]}
+    about |= {"weights": report["selection"]}
     about |= {"seeds" if len(report["seeds"]) > 1 else "seed": seeds, "kind": report["kind"]}
     if report["excluded"]:
         about["queries left out"] = report["excluded"]

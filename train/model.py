@@ -16,6 +16,7 @@ from zscr.infer.bundle import Bundle
 from zscr.infer.evaluate import Judged, bundle_collection, judge_bundle
 from zscr.infer.split import SplitFeatures, load_split
 
+SELECTIONS = {False: "selected on validation classes", True: "oracle selection"}
 OWN = ("seed", "best", "versions")  # what may differ between runs of one configuration
 
 
@@ -77,7 +78,7 @@ def _open_bundle(folder: Path, path: Path | None) -> Model:
     body = bundle.manifest.body
     provenance = body["provenance"]
     about = {"kind": "bundle", "method": body["method"], "seed": provenance["seed"]}
-    about |= {"oracle_selection": bool(provenance.get("select_on_test", False))}
+    about |= {"selection": provenance.get("selection", SELECTIONS[False])}
     about |= {"versions": provenance["versions"], "sources": provenance["sources"]}
 
     def judge(split: str) -> Judged:
@@ -95,7 +96,7 @@ def _open_run(folder: Path, path: Path | None, noise_samples: int, first: Model 
     method = run.load_best()
     method.average_noise(noise_samples)
     about = {"kind": "run", "method": run.method, "seed": run.config.seed}
-    about |= {"oracle_selection": bool(getattr(run.config, "select_on_test", False))}
+    about |= {"selection": SELECTIONS[getattr(run.config, "select_on_test", False)]}
     about |= {"versions": versions(), "sources": dict(run.sources), "config": asdict(run.config)}
     about |= {"best": run.best, "noise_samples": noise_samples}
     if first and first.features and first.about["sources"] == about["sources"]:

@@ -8,7 +8,6 @@ from typing import Any
 from zscr.infer.page import chosen
 
 ROWS = ("Prec@1 macro", "Prec@10 macro", "Prec@50 macro", "AP@50 hits", "AP@50 relevant", "mAP")
-ORACLE = "oracle selection: the weights were chosen on the classes that they are judged on"
 
 Report = Mapping[str, Any]
 
@@ -20,8 +19,9 @@ def table(report: Report) -> str:
     lines = [
         f"{report['collection']}, {report['split']} classes: {report['queries']} queries, "
         f"{report['gallery']} pictures, {report['classes']} classes",
-        f"{report['protocol']}; {named}, torch {report['versions']['torch']}",
-        ORACLE if report["oracle_selection"] else "",
+        f"{report['protocol']}; {report['selection']}, {named}, "
+        f"torch {report['versions']['torch']}",
+        "",
         f"{'':38}" + "".join(f"{name.removesuffix(' macro'):>15}" for name in ROWS),
     ]
     name = f"{report['method']} ({report['kind']})"

@@ -12,7 +12,7 @@ from zscr.infer.evaluate import Judged
 from zscr.infer.extremes import Extremes, find_extremes
 from zscr.infer.figures import DEFINITIONS
 from zscr.infer.generalised import evaluate, mean_evaluation
-from zscr.infer.page import ORACLE, chosen, render_page
+from zscr.infer.page import ORACLE, WARNING, chosen, render_page
 
 HOSTILE = '"><script>alert(1)</script><img src="https://evil.example/x.png" onerror=alert(1)>&amp;'
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -60,7 +60,7 @@ def split_of(rng, names):
 def report_of(evaluation, **more):
     about = {"method": "zscrgan", "kind": "run", "collection": "birds", "protocol": "P"}
     about |= {"split": "unseen", "seeds": [7], "versions": {"zscr": "1", "torch": "2"}}
-    about |= {"oracle_selection": False, "definitions": dict(DEFINITIONS)}
+    about |= {"selection": "selected on validation classes", "definitions": dict(DEFINITIONS)}
     return about | evaluation.to_json() | more
 
 
@@ -105,7 +105,8 @@ def test_the_page_is_well_formed_and_shows_every_figure(full, extremes):
     for text in DEFINITIONS.values():
         assert text in page.text
     assert [tag for tag, _ in page.tags].count("polyline") == 4, "two curves, plain and generalised"
-    assert ORACLE not in page.text
+    assert "selected on validation classes" in page.text
+    assert WARNING not in page.text
 
 
 def test_classes_stand_in_the_order_of_their_average_precision(full, extremes):
@@ -168,8 +169,8 @@ def test_nothing_outside_is_referred_to(full, extremes):
 
 def test_oracle_selection_is_said(judged):
     """Wherever the run was selected on the classes that it is judged on."""
-    report = report_of(evaluate(judged), oracle_selection=True)
-    assert ORACLE in Page(render_page(report, Extremes((), ()))).text
+    report = report_of(evaluate(judged), selection=ORACLE)
+    assert WARNING in Page(render_page(report, Extremes((), ()))).text
 
 
 def test_without_controls_chance_is_drawn(judged):

@@ -66,7 +66,7 @@ def test_the_seed_alone_decides():
 def test_it_stops_where_nothing_is_gained(monkeypatch):
     """With validation pictures of other texts there is nothing to gain for long."""
     monkeypatch.setattr(dual, "STEPS", 5000)
-    monkeypatch.setattr(dual, "PATIENCE", 2)
+    monkeypatch.setattr(dual, "PATIENCE", 4)
     made = splits()
     val = replace(made["val"], images=made["val"].images[::-1].copy())
     chosen = linear_dual_encoder(made["seen"], val, seed=7).chosen
