@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from zscr.data.collection import Collection, read_collection
 from zscr.errors import MismatchError
 from zscr.infer.bundle import Bundle
 from zscr.infer.encoder import Encoder
+from zscr.infer.figures import query_values
+from zscr.infer.metrics import Values
 from zscr.infer.report import RetrievalReport, evaluate_retrieval
 from zscr.infer.split import SplitFeatures, load_split
 
@@ -28,6 +30,7 @@ class Judged:
     gallery: Vectors
     query_classes: list[str]
     gallery_classes: list[str]
+    gallery_ids: tuple[str, ...]
 
     def report(self) -> RetrievalReport:
         """Return every figure."""
@@ -38,10 +41,51 @@ class Judged:
             gallery_classes=self.gallery_classes,
         )
 
+    def average_precision(self) -> Values:
+        """Return each query's average precision (Q,), at a fraction of the report's cost."""
+        values = query_values(
+            self.queries,
+            self.gallery,
+            query_classes=self.query_classes,
+            gallery_classes=self.gallery_classes,
+            names=["mAP"],
+        )
+        return values["mAP"]
+
+    def with_gallery_of(self, other: Judged) -> Judged:
+        """Return the same queries over both galleries, its own pictures first."""
+        return replace(
+            self,
+            gallery=np.concatenate([self.gallery, other.gallery]),
+            gallery_classes=self.gallery_classes + other.gallery_classes,
+            gallery_ids=self.gallery_ids + other.gallery_ids,
+        )
+
 
 def judged(split: SplitFeatures, queries: Vectors, gallery: Vectors) -> Judged:
     """Pair embeddings with the classes of the split's rows."""
-    return Judged(queries, gallery, split.text_classes, split.image_classes)
+    classes = split.text_classes, split.image_classes
+    return Judged(queries, gallery, *classes, split.image_ids)
+
+
+def query_texts(collection: Collection, split: str, *, encoded: bool) -> list[str]:
+    """Return what each query of a split says, in the order of its text rows.
+
+    Args:
+        collection: the collection judged on.
+        split: its split.
+        encoded: whether texts were encoded; published text vectors only have a class and a number.
+    """
+    classes = [collection.classes[name] for name in collection.splits[split]]
+    if encoded:
+        texts = collection.texts(info.id for info in classes)
+        return [text for info in classes for text in texts[info.id]]
+    counts = [(info, *(info.text_rows or (0, 0))) for info in classes]
+    return [
+        info.name if stop - start == 1 else f"{info.name}, text {row - start + 1}"
+        for info, start, stop in counts
+        for row in range(start, stop)
+    ]
 
 
 def judge_bundle(bundle: Bundle, collection: Collection, split: str) -> Judged:

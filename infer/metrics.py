@@ -1,8 +1,9 @@
 """Retrieval metrics over a ranked gallery: one function a metric, standard names, pure numpy.
 
 `hits` is (Q, G) bool everywhere: `hits[q, r]` says whether the item at rank r + 1 of query q's
-whole ranking is relevant. A metric gives one value a query, (Q,) float64; `macro` and `micro`
-average them. Where a query without any relevant item has no value, that is an error.
+whole ranking is relevant. A metric gives one value a query, (Q,) float64 (a curve: (Q, 11));
+`macro` and `micro` average them. Where a query without any relevant item has no value, that is
+an error.
 """
 
 from __future__ import annotations
@@ -96,6 +97,34 @@ def average_precision_at_k(hits: Hits, k: int, norm: Literal["hits", "relevant"]
     return _precision_sum(top) / z
 
 
+RECALL_LEVELS = tuple(tenth / 10 for tenth in range(11))
+
+
+def interpolated_precision(hits: Hits) -> Values:
+    """Return (Q, 11): the best precision at any rank where recall is at least 0, 0.1, …, 1.
+
+    The 11-point interpolated precision-recall curve of TREC (`iprec_at_recall`); over many
+    queries it is averaged level by level. Hits 1 0 1: 1 up to recall 0.5, then 2/3.
+
+    Raises:
+        InputError: a query has no relevant item.
+    """
+    relevant = _relevant(hits)
+    query, rank_before = np.nonzero(hits)
+    found = np.arange(len(query)) - np.repeat(np.cumsum(relevant) - relevant, relevant)
+    precision = np.zeros((len(hits), relevant.max()))  # column j: at the rank of hit j + 1
+    precision[query, found] = (found + 1) / (rank_before + 1)
+    best_from = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    needed = -(-relevant[:, None] * np.arange(11) // 10)  # hits for a recall of at least tenths
+    levels: Values = np.take_along_axis(best_from, np.maximum(needed, 1) - 1, axis=1)
+    return levels
+
+
+def harmonic_mean(seen: float, unseen: float) -> float:
+    """Return 2su / (s + u), by which generalised figures are summed up; 0 and 0.5: 0."""
+    return 2 * seen * unseen / (seen + unseen) if seen + unseen else 0.0
+
+
 def precision_ceiling(relevant: npt.NDArray[np.integer], k: int, gallery: int) -> Values:
     """Return the best P@k that a query with n relevant items in a gallery of G can reach.
 
@@ -110,14 +139,20 @@ def micro(values: Values) -> float:
     return float(values.mean())
 
 
+def class_means(values: Values, query_classes: Sequence[str]) -> dict[str, float]:
+    """Return the mean over each class's queries. Classes a, a, b with 1, 0, 1: a 1/2, b 1."""
+    assert len(values) == len(query_classes), (len(values), len(query_classes))
+    names, code = np.unique(np.asarray(query_classes), return_inverse=True)
+    means = np.bincount(code, weights=values) / np.bincount(code)
+    return dict(zip(names.tolist(), means.tolist(), strict=True))
+
+
 def macro(values: Values, query_classes: Sequence[str]) -> float:
     """Return the mean over classes of the mean over the class's queries.
 
     Classes a, a, b with 1, 0, 1: (1/2 + 1) / 2 = 0.75. The ZSCRGAN reference's Prec@50.
     """
-    assert len(values) == len(query_classes), (len(values), len(query_classes))
-    _, code = np.unique(np.asarray(query_classes), return_inverse=True)
-    return float((np.bincount(code, weights=values) / np.bincount(code)).mean())
+    return float(np.mean([*class_means(values, query_classes).values()]))
 
 
 def _precision_sum(hits: Hits) -> Values:

@@ -3,49 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from zscr.errors import InputError
 from zscr.infer import metrics
-from zscr.infer.metrics import Hits, Values
-from zscr.infer.ranking import Embeddings, check_embeddings, ranked_blocks
+from zscr.infer.bootstrap import class_intervals
+from zscr.infer.figures import CURVE, KS, PER_QUERY, query_values, summary_names
+from zscr.infer.metrics import Values
+from zscr.infer.ranking import Embeddings, check_embeddings
 
-Counts = npt.NDArray[np.int64]
 
-KS = (1, 10, 50)
+@dataclass(frozen=True)
+class ClassFigures:
+    """One class: its queries, its pictures in the gallery, every metric, and Prec@k ceilings."""
 
-PER_QUERY: Mapping[str, Callable[[Hits], Values]] = {
-    **{f"Prec@{k}": partial(metrics.precision_at_k, k=k) for k in KS},
-    **{f"Recall@{k}": partial(metrics.recall_at_k, k=k) for k in KS},
-    "AP@50 hits": partial(metrics.average_precision_at_k, k=50, norm="hits"),
-    "AP@50 relevant": partial(metrics.average_precision_at_k, k=50, norm="relevant"),
-    "mAP": metrics.average_precision,
-    "Top-1": metrics.top_1,
-}
-DEFINITIONS: Mapping[str, str] = {
-    "(plain) or micro": "mean over queries",
-    "macro": "mean over query classes of the mean over the class's queries",
-    "ceiling": "best macro Prec@k that the sizes of the classes allow",
-    "Prec@k": "relevant items in the first k / min(k, gallery)",
-    "Recall@k": "relevant items in the first k / relevant items",
-    "AP@50 hits": "precision summed at the relevant ranks of the first 50 / relevant found there",
-    "AP@50 relevant": "the same sum / min(50, relevant items)",
-    "mAP": "average precision over the whole ranking / relevant items",
-    "Top-1": "share of queries whose first item is relevant",
-    "chance": "expected Prec@k of a random ranking: mean over queries of relevant / gallery",
-    "ties": "equal scores keep the gallery's order",
-}
+    class_id: str
+    queries: int
+    pictures: int
+    metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class RetrievalReport:
-    """The figures of one evaluation.
+    """The figures of one evaluation; `DEFINITIONS` says what each name means.
 
     Attributes:
         metrics: name -> value: `Prec@{1,10,50} macro|micro|ceiling`, and as means over queries
@@ -56,7 +41,9 @@ class RetrievalReport:
         gallery: number of gallery items.
         classes: number of distinct classes among those queries.
         excluded: queries left out because the gallery holds nothing of their class.
-        definitions: what each name means.
+        curve: interpolated precision at recall 0, 0.1, …, 1, mean over queries.
+        per_class: each class's figures, in the order of the queries.
+        sd: standard deviation of each metric over runs, where the report is of several.
     """
 
     metrics: Mapping[str, float]
@@ -64,12 +51,29 @@ class RetrievalReport:
     queries: int
     gallery: int
     classes: int
-    excluded: int = 0
-    definitions: Mapping[str, str] = field(default_factory=lambda: DEFINITIONS, repr=False)
+    excluded: int
+    curve: tuple[float, ...]
+    per_class: tuple[ClassFigures, ...]
+    sd: Mapping[str, float] | None = None
+
+    @cached_property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """95 % bootstrap intervals over classes, of every macro and micro figure."""
+        means = np.array([[row.metrics[name] for name in PER_QUERY] for row in self.per_class])
+        queries = np.array([row.queries for row in self.per_class], np.float64)
+        intervals: dict[str, tuple[float, float]] = {}
+        for weights, side in ((queries, 0), (np.ones_like(queries), 1)):
+            bounds = class_intervals(means, weights).tolist()
+            for name, (low, high) in zip(PER_QUERY, bounds, strict=True):
+                intervals[summary_names(name)[side]] = low, high
+        return intervals
 
     def to_json(self) -> dict[str, Any]:
-        """Return the report as a dict that JSON can hold."""
-        return asdict(self)
+        """Return the report, with its intervals, as a dict that JSON can hold."""
+        content = asdict(self)
+        if self.sd is None:
+            del content["sd"]
+        return content | {"intervals": {name: list(b) for name, b in self.intervals.items()}}
 
 
 def evaluate_retrieval(
@@ -100,16 +104,25 @@ def evaluate_retrieval(
     _check_classes(len(gallery), gallery_classes, "gallery")
     kept = _answerable(query_classes, gallery_classes, exclude_unanswerable)
     classes = [query_classes[row] for row in kept]
-    values = _values(queries[kept], gallery, classes, gallery_classes, block)
-    sizes = Counter(gallery_classes)
-    relevant = np.array([sizes[class_id] for class_id in classes])
+    values = query_values(
+        queries[kept],
+        gallery,
+        query_classes=classes,
+        gallery_classes=gallery_classes,
+        block=block,
+    )
+    curve = values.pop(CURVE).mean(axis=0)
+    per_class = _per_class(values, classes, Counter(gallery_classes), len(gallery))
+    relevant = {row.class_id: row.pictures for row in per_class}
     return RetrievalReport(
-        metrics=_summary(values, classes) | _ceilings(relevant, classes, len(gallery)),
-        chance=metrics.micro(relevant / len(gallery)),
+        metrics=_summary(values, classes) | _ceilings(per_class),
+        chance=sum(relevant[class_id] for class_id in classes) / len(kept) / len(gallery),
         queries=len(kept),
         gallery=len(gallery),
-        classes=len(set(classes)),
+        classes=len(per_class),
         excluded=len(queries) - len(kept),
+        curve=tuple(curve.tolist()),
+        per_class=per_class,
     )
 
 
@@ -137,36 +150,30 @@ def _answerable(
     return kept
 
 
-def _values(
-    queries: Embeddings,
-    gallery: Embeddings,
-    query_classes: Sequence[str],
-    gallery_classes: Sequence[str],
-    block: int | None,
-) -> dict[str, Values]:
-    """Return each metric's (Q,) values."""
-    code_of = {class_id: code for code, class_id in enumerate(dict.fromkeys(gallery_classes))}
-    query_codes = np.array([code_of[class_id] for class_id in query_classes])
-    gallery_codes = np.array([code_of[class_id] for class_id in gallery_classes])
-    parts: dict[str, list[Values]] = {name: [] for name in PER_QUERY}
-    for start, order in ranked_blocks(queries, gallery, block=block):
-        hits = gallery_codes[order] == query_codes[start : start + len(order), None]
-        for name, metric in PER_QUERY.items():
-            parts[name].append(metric(hits))
-    return {name: np.concatenate(part) for name, part in parts.items()}
+def _per_class(
+    values: Mapping[str, Values], classes: Sequence[str], sizes: Counter[str], gallery: int
+) -> tuple[ClassFigures, ...]:
+    queries = Counter(classes)  # in the order of the queries
+    means = {name: metrics.class_means(per_query, classes) for name, per_query in values.items()}
+    relevant = np.array([sizes[class_id] for class_id in queries])
+    ceilings = {k: metrics.precision_ceiling(relevant, k, gallery).tolist() for k in KS}
+    rows = []
+    for place, (class_id, count) in enumerate(queries.items()):
+        figures = {name: mean[class_id] for name, mean in means.items()}
+        figures |= {f"Prec@{k} ceiling": ceilings[k][place] for k in KS}
+        rows.append(ClassFigures(class_id, count, sizes[class_id], figures))
+    return tuple(rows)
 
 
 def _summary(values: Mapping[str, Values], classes: Sequence[str]) -> dict[str, float]:
     summary = {}
     for name, per_query in values.items():
-        plain = f"{name} micro" if name.startswith("Prec@") else name
+        plain, macro = summary_names(name)
         summary[plain] = metrics.micro(per_query)
-        summary[f"{name} macro"] = metrics.macro(per_query, classes)
+        summary[macro] = metrics.macro(per_query, classes)
     return summary
 
 
-def _ceilings(relevant: Counts, classes: Sequence[str], gallery: int) -> dict[str, float]:
-    return {
-        f"Prec@{k} ceiling": metrics.macro(metrics.precision_ceiling(relevant, k, gallery), classes)
-        for k in KS
-    }
+def _ceilings(per_class: Iterable[ClassFigures]) -> dict[str, float]:
+    names = [f"Prec@{k} ceiling" for k in KS]
+    return {name: float(np.mean([row.metrics[name] for row in per_class])) for name in names}

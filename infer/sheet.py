@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -71,7 +71,7 @@ li.wrong {{ border: 2px dashed var(--wrong); }}
 .id {{ color: var(--soft); font-size: .72rem; line-height: 1.35; }}
 footer {{ margin-top: 2rem; padding-top: 1rem; border-top: 1px solid var(--line);
   color: var(--soft); font-size: .85rem; }}
-</style>
+{style}</style>
 </head>
 <body>
 <header>
@@ -83,10 +83,9 @@ _MARKS = {True: ("right", "✓ right"), False: ("wrong", "✗ wrong"), None: (""
 
 
 @dataclass
-class _Sheet:
-    """What has been written so far: enough to embed each picture once and to count."""
+class Sheet:
+    """What has been shown so far: enough to embed each picture once and to count."""
 
-    out: TextIO
     styles: dict[str, str] = field(default_factory=dict)  # image path -> its CSS class
     failures: dict[str, str] = field(default_factory=dict)  # image path -> why it cannot be shown
     captions: int = 0
@@ -101,13 +100,21 @@ def write_sheet(
     A picture that is missing or damaged becomes a placeholder with the reason, and is counted in
     the page's footer. Memory grows with the number of distinct pictures' paths, not with answers.
     """
-    sheet = _Sheet(out)
-    out.write(_HEAD.format(title=escape(title), about=_about(about)))
+    sheet = Sheet()
+    out.write(page_head(title, about))
     for answer in answers:
-        sheet.captions += 1
-        sheet.hits += len(answer.hits)
-        out.write(_section(answer, sheet))
-    out.write(f"</main>\n<footer>{_summary(sheet)}</footer>\n</body>\n</html>\n")
+        out.write(answer_section(answer, sheet, [f"line {answer.line}"]))
+    out.write(page_foot(summary(sheet)))
+
+
+def page_head(title: str, about: Mapping[str, object], *, style: str = "") -> str:
+    """Return the page up to its first section; `style` is added to the style of contact sheets."""
+    return _HEAD.format(title=escape(title), about=_about(about), style=style)
+
+
+def page_foot(text: str) -> str:
+    """Return the page's end, with a text in its footer."""
+    return f"</main>\n<footer>{escape(text)}</footer>\n</body>\n</html>\n"
 
 
 def _about(about: Mapping[str, object]) -> str:
@@ -118,22 +125,28 @@ def _about(about: Mapping[str, object]) -> str:
     return f"<dl>\n{facts}</dl>\n" if facts else ""
 
 
-def _section(answer: Answer, sheet: _Sheet) -> str:
-    facts = [f"line {answer.line}"]
+def answer_section(
+    answer: Answer, sheet: Sheet, facts: Sequence[str], *, heading: str = "h2"
+) -> str:
+    """Return one query with the pictures that it found, under `facts` about it."""
+    sheet.captions += 1
+    sheet.hits += len(answer.hits)
+    shown = [escape(fact) for fact in facts]
     judged = [hit.correct for hit in answer.hits if hit.correct is not None]
     if judged:
-        facts.append(f"{sum(judged)} of {len(judged)} right")
+        shown.append(f"{sum(judged)} of {len(judged)} right")
     if answer.note:
-        facts.append(escape(answer.note))
+        shown.append(escape(answer.note))
     cards = "".join(_card(hit, sheet) for hit in answer.hits)
     return (
-        f'<section>\n<h2 dir="auto">{escape(answer.query)}</h2>\n<p>{" · ".join(facts)}</p>\n'
+        f'<section>\n<{heading} dir="auto">{escape(answer.query)}</{heading}>\n'
+        f"<p>{' · '.join(shown)}</p>\n"
         + (f'<ol role="list">\n{cards}</ol>\n' if cards else "<p>nothing found</p>\n")
         + "</section>\n"
     )
 
 
-def _card(hit: Hit, sheet: _Sheet) -> str:
+def _card(hit: Hit, sheet: Sheet) -> str:
     verdict, mark = _MARKS[hit.correct]
     badge = f'<span class="mark">{mark}</span>' if mark else ""
     named = f'<div class="class">{escape(hit.class_id)}</div>' if hit.class_id else ""
@@ -144,7 +157,7 @@ def _card(hit: Hit, sheet: _Sheet) -> str:
     )
 
 
-def _picture(hit: Hit, sheet: _Sheet) -> str:
+def _picture(hit: Hit, sheet: Sheet) -> str:
     if hit.image is None:
         return '<div class="pic none">no picture</div>'
     embedded = ""
@@ -159,7 +172,7 @@ def _picture(hit: Hit, sheet: _Sheet) -> str:
     )
 
 
-def _embed(image: str, sheet: _Sheet) -> str:
+def _embed(image: str, sheet: Sheet) -> str:
     """Return the style rule that holds a picture; remember it, or why there is none."""
     try:
         jpeg = _thumbnail(Path(image))
@@ -183,7 +196,8 @@ def _thumbnail(path: Path) -> bytes:
     return buffer.getvalue()
 
 
-def _summary(sheet: _Sheet) -> str:
+def summary(sheet: Sheet) -> str:
+    """Count what was shown, and what could not be."""
     counts = {"caption": sheet.captions, "result": sheet.hits, "picture": len(sheet.styles)}
     shown = ", ".join(f"{n:,} {word}{'' if n == 1 else 's'}" for word, n in counts.items())
     return shown + (f"; {len(sheet.failures):,} could not be shown" if sheet.failures else "")

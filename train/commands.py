@@ -124,7 +124,7 @@ def _pairs(settings: tuple[str, ...]) -> dict[str, str]:
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path), default="bundles/latest")
+@click.argument("models", type=click.Path(path_type=Path), nargs=-1)
 @click.option("--collection", type=click.Path(path_type=Path), help="[the one it was trained on]")
 @click.option("--split", type=click.Choice(["unseen", "val"]), default="unseen", show_default=True)
 @click.option(
@@ -133,35 +133,53 @@ def _pairs(settings: tuple[str, ...]) -> dict[str, str]:
     default=0,
     help="Average K fixed draws of noise (runs).",
 )
-@click.option("--controls", is_flag=True, help="Add chance, colour histogram and ridge (runs).")
+@click.option("--controls", is_flag=True, help="Add ridge, ESZSL, a dual encoder, … (runs).")
+@click.option("--generalised", is_flag=True, help="Also with the seen classes in the gallery.")
+@click.option(
+    "--report",
+    "page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write one HTML page; implies --generalised and, of runs, --controls.",
+)
 @click.option(
     "--retrieved-res", type=click.Path(path_type=Path), help="Write acc<Prec@50>.pkl here."
 )
 @click.option("--json", "as_json", is_flag=True, help="Everything as JSON.")
 def evaluate(
-    model: Path,
+    models: tuple[Path, ...],
     collection: Path | None,
     split: str,
     noise_samples: int,
     controls: bool,
+    generalised: bool,
+    page: Path | None,
     retrieved_res: Path | None,
     as_json: bool,
 ) -> None:
-    """Retrieve the unseen classes' pictures by their texts with MODEL, a run or a bundle.
+    """Retrieve the unseen classes' pictures by their texts with MODELS [bundles/latest].
+
+    A model is a run or a bundle. Several must differ in their seed alone: their figures are means
+    with standard deviations.
 
     \b
     Example:
       zscr evaluate runs/latest --controls
+      zscr evaluate runs/a-001 runs/a-002 --report report.html
       zscr evaluate bundles/latest --json
     """
-    from zscr.train.judge import evaluate_model, table
+    from zscr.train.judge import evaluate_model
+    from zscr.train.table import table
 
     report = evaluate_model(
-        model,
+        models or (Path("bundles/latest"),),
         collection,
         split,
         noise_samples=noise_samples,
         controls=controls,
+        generalised=generalised,
+        page=page,
         retrieved_res=retrieved_res,
     )
     click.echo(json.dumps(report, indent=1) if as_json else table(report))
+    if page:
+        click.echo(f"wrote {page}", err=True)

@@ -2,56 +2,72 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zscr.data.artefact import MANIFEST
-from zscr.data.collection import SPLITS, Collection
-from zscr.errors import ArtefactError, ConfigError
-from zscr.extras import require_extras
-from zscr.infer.bundle import Bundle
-from zscr.infer.controls import control_figures
-from zscr.infer.evaluate import Judged, bundle_collection, judge_bundle
+from zscr.data.artefact import write_atomically
+from zscr.infer.evaluate import Judged, query_texts
+from zscr.infer.extremes import find_extremes
+from zscr.infer.figures import DEFINITIONS
+from zscr.infer.generalised import evaluate, mean_evaluation
+from zscr.infer.page import render_page
 from zscr.infer.retrieved import retrieved_classes, write_retrieved
-from zscr.infer.split import load_split
+from zscr.train.model import Model, open_models
 
 
 def evaluate_model(
-    model: Path,
+    model: Path | Sequence[Path],
     collection: Path | None = None,
     split: str = "unseen",
     *,
     noise_samples: int = 0,
     controls: bool = False,
+    generalised: bool = False,
     retrieved_res: Path | None = None,
+    page: Path | None = None,
 ) -> dict[str, Any]:
     """Retrieve a split's pictures by its classes' texts.
 
     Args:
-        model: a run's or a bundle's folder.
+        model: a run's or a bundle's folder; several that differ in their seed alone give means
+            and standard deviations.
         collection: another collection than the one it was trained on.
         split: `unseen` (the reported figures) or `val`.
         noise_samples: draws of noise averaged per query; a bundle has its own folded in.
-        controls: add ridge regression and colour histograms; of a run, which has the features.
-        retrieved_res: folder for the reference's own result pickle.
+        controls: judge the controls too; of a run, which has the features.
+        generalised: judge with the seen classes' pictures in the gallery as well.
+        retrieved_res: folder for the reference's own result pickle, of the first model.
+        page: file for the report as one HTML page, generalised and, of a run, with controls.
 
     Raises:
-        ArtefactError: the folder is neither a run nor a bundle.
+        ArtefactError: a folder is neither a run nor a bundle.
         ConfigError: an option that only a run has was given for a bundle.
+        MismatchError: the models differ in more than their seed.
     """
-    if (model / "query.onnx").is_file():
-        if noise_samples or controls:
-            raise ConfigError(f"{model} is a bundle; --noise-samples and --controls take a run")
-        found, judged, extra = _judge_bundle(model, collection, split)
-    elif (model / MANIFEST).is_file():
-        found, judged, extra = _judge_run(model, collection, split, noise_samples, controls)
-    else:
-        raise ArtefactError(f"{model} is neither a run nor a bundle; run 'zscr train' first")
+    folders = [model] if isinstance(model, Path) else list(model)
+    models = open_models(folders, collection, noise_samples=noise_samples, controls=controls)
+    if page:
+        generalised, controls = True, models[0].features is not None
+    splits = (split, "seen") if generalised else (split,)
+    first, *others = models
+    judged = [first.judge(name) for name in splits]
+    evaluations = [evaluate(*judged)]
+    evaluations += [evaluate(*(other.judge(name) for name in splits)) for other in others]
+    report = _head(models, split) | mean_evaluation(evaluations).to_json()
+    if others:
+        report["runs"] = [
+            {"model": str(m.folder), "seed": m.about["seed"], **e.to_json()}
+            for m, e in zip(models, evaluations, strict=True)
+        ]
+    if controls:
+        report["controls"] = _controls(first, splits)
+    report["definitions"] = dict(DEFINITIONS)
     if retrieved_res:
-        extra["retrieved_res"] = str(write_reference_result(judged, retrieved_res))
-    about = {"collection": found.name, "protocol": found.protocol, "split": split}
-    return {"model": str(model.resolve()), **about, **judged.report().to_json(), **extra}
+        report["retrieved_res"] = str(write_reference_result(judged[0], retrieved_res))
+    if page:
+        _write_page(page, report, first, judged[0], split)
+    return report
 
 
 def write_reference_result(judged: Judged, folder: Path) -> Path:
@@ -65,70 +81,28 @@ def write_reference_result(judged: Judged, folder: Path) -> Path:
     return write_retrieved(folder, rows)
 
 
-def _judge_bundle(
-    model: Path, path: Path | None, split: str
-) -> tuple[Collection, Judged, dict[str, Any]]:
-    bundle = Bundle.open(model)
-    collection = bundle_collection(bundle, path)
-    provenance = bundle.manifest.body["provenance"]
-    extra = {"kind": "bundle", "method": bundle.manifest.body["method"]}
-    extra |= {"seed": provenance["seed"], "versions": provenance["versions"]}
-    return collection, judge_bundle(bundle, collection, split), extra
+def _head(models: Sequence[Model], split: str) -> dict[str, Any]:
+    first = models[0]
+    about = {key: value for key, value in first.about.items() if key != "sources"}
+    collection = {"collection": first.collection.name, "protocol": first.collection.protocol}
+    seeds = {"seeds": [model.about["seed"] for model in models]}
+    return {"model": str(first.folder), **collection, "split": split, **about, **seeds}
 
 
-def _judge_run(
-    model: Path, path: Path | None, split: str, noise_samples: int, controls: bool
-) -> tuple[Collection, Judged, dict[str, Any]]:
-    require_extras("judging a run", "train", "cpu")
-    from zscr.train.fit import load_sources
-    from zscr.train.loop import judge
-    from zscr.train.run import open_run, versions
+def _controls(model: Model, judged_on: Sequence[str]) -> dict[str, Any]:
+    from zscr.train.controls import control_figures
 
-    run = open_run(model.resolve())
-    collection, encoders = load_sources(run, path)
-    splits = {
-        name: load_split(collection, name, encoders.image, encoders.text)
-        for name in (SPLITS if controls else (split,))
-    }
-    method = run.load_best()
-    method.average_noise(noise_samples)
-    extra: dict[str, Any] = {"kind": "run", "seed": run.config.seed, "versions": versions()}
-    extra |= {"method": run.method, "config": asdict(run.config)}
-    extra |= {"best": run.best, "noise_samples": noise_samples}
-    if controls:
-        extra["controls"] = control_figures(collection, splits)
-    return collection, judge(method, splits[split]), extra
+    assert model.features is not None, "a bundle has no features"
+    splits = {name: model.features(name) for name in {"seen", "val", *judged_on}}
+    return control_figures(model.collection, splits, judged_on, model.about["seed"])
 
 
-ROWS = ("Prec@1 macro", "Prec@10 macro", "Prec@50 macro", "AP@50 hits", "AP@50 relevant", "mAP")
-
-
-def table(report: dict[str, Any]) -> str:
-    """Lay a report out for a terminal: the model's figures, then each control's."""
-    lines = [
-        f"{report['collection']}, {report['split']} classes: {report['queries']} queries, "
-        f"{report['gallery']} pictures, {report['classes']} classes",
-        f"{report['protocol']}; seed {report['seed']}, torch {report['versions']['torch']}",
-        "",
-        f"{'':38}" + "".join(f"{name.removesuffix(' macro'):>15}" for name in ROWS),
-    ]
-    lines.append(_row(f"{report['method']} ({report['kind']})", report["metrics"]))
-    lines.append(_row("ceiling", _ceilings(report["metrics"])))
-    lines.append(_row("chance", dict.fromkeys(ROWS[:3], report["chance"])))
-    for name, figures in report.get("controls", {}).items():
-        lines.append(_row(name, figures.get("metrics") or _as_macro(figures)))
-    return "\n".join(lines)
-
-
-def _row(name: str, figures: dict[str, float]) -> str:
-    cells = (f"{figures[key]:15.3f}" if key in figures else f"{'':15}" for key in ROWS)
-    return f"{name:38}" + "".join(cells)
-
-
-def _ceilings(figures: dict[str, float]) -> dict[str, float]:
-    pairs = {key: key.replace("macro", "ceiling") for key in ROWS[:3]}
-    return {key: figures[name] for key, name in pairs.items()}
-
-
-def _as_macro(figures: dict[str, float]) -> dict[str, float]:
-    return {key if key == "mAP" else f"{key} macro": value for key, value in figures.items()}
+def _write_page(
+    path: Path, report: Mapping[str, Any], model: Model, judged: Judged, split: str
+) -> None:
+    collection = model.collection
+    texts = query_texts(collection, split, encoded=model.encodes_text)
+    pictures = {i.id: collection.folder / i.image for i in collection.items if i.image}
+    page = render_page(report, find_extremes(judged, texts, pictures))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, page.encode())

@@ -1,164 +1,61 @@
-"""The controls that a model must beat, against other ways to compute them."""
+"""The controls that need no fitting: chance, and the oracle that sees the test pictures."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
-from PIL import Image
 
-from zscr.data.collection import read_collection
 from zscr.errors import InputError
-from zscr.infer.controls import (
-    LAMBDAS,
-    control_figures,
-    picture_neighbours,
-    ridge,
-    with_histograms,
-)
-from zscr.infer.encoder import load_encoder
-from zscr.infer.report import evaluate_retrieval
-from zscr.infer.split import SplitFeatures, load_split
+from zscr.infer.controls import class_mean_oracle, random_ranking
+from zscr.infer.split import SplitFeatures
 
 
-def split_of(images, classes, texts=None, texts_each=1):
-    """A split of given image rows, a class after the other, with as many texts each."""
-    names = tuple(dict.fromkeys(classes))
-    starts = np.array([0, *np.cumsum([classes.count(name) for name in names])])
-    texts = np.eye(len(names), 3) if texts is None else texts
-    text_starts = texts_each * np.arange(len(names) + 1)
-    ids = tuple(map(str, range(len(classes))))
-    rows = np.float32(images), ids, starts, np.float32(texts), text_starts
-    return SplitFeatures(names, *rows)
-
-
-@pytest.fixture(scope="module")
-def noisy():
-    """Splits of 20 classes with so much noise that every change of the map changes a figure."""
-    rng, splits = np.random.default_rng(7), {}
-    linear = rng.standard_normal((6, 15))
-    for name in ("seen", "val", "unseen"):
-        sizes = rng.integers(1, 7, 20)
-        classes = [f"{name}{number}" for number in np.arange(20).repeat(sizes)]
-        texts = rng.standard_normal((40, 6)) + 1
-        images = texts[::2].repeat(sizes, 0) @ linear + 3 * rng.standard_normal((sizes.sum(), 15))
-        splits[name] = split_of(images, classes, texts, texts_each=2)
-    return splits
-
-
-@pytest.fixture(scope="module")
-def published(vectors):
-    collection = read_collection(vectors)
-    return {name: load_split(collection, name, None, None) for name in ("seen", "val", "unseen")}
-
-
-def unit(rows):
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-
-
-def ridge_by_least_squares(splits, judged_on, penalty):
-    """The same map from one least-squares problem: the penalty as further rows of zeros."""
-    seen = splits["seen"]
-    means = {c: seen.texts[np.array(seen.text_classes) == c].mean(0) for c in seen.classes}
-    text_mean = np.mean([*means.values()], axis=0)
-    mean = seen.images.mean(0)
-    scale = np.linalg.norm(seen.images - mean, axis=1).mean()
-    inputs = (seen.images - mean) / scale
-    targets = np.array([means[c] for c in seen.image_classes]) - text_mean
-    width = inputs.shape[1]
-    system = np.vstack([inputs, np.sqrt(penalty) * np.eye(width)])
-    right = np.vstack([targets, np.zeros((width, targets.shape[1]))])
-    weights = np.linalg.lstsq(system, right, rcond=None)[0]
-    judged = splits[judged_on]
-    return evaluate_retrieval(
-        unit(judged.texts - text_mean),
-        unit((judged.images - mean) / scale @ weights),
-        query_classes=judged.text_classes,
-        gallery_classes=judged.image_classes,
+def clusters(spread, *, number=12, pictures=8, texts=2):
+    """Classes around far-off centres, with texts that say nothing."""
+    rng = np.random.default_rng(4)
+    centres = 5 + rng.standard_normal((number, 20))
+    images = centres.repeat(pictures, 0) + spread * rng.standard_normal((number * pictures, 20))
+    return SplitFeatures(
+        tuple(f"c{n}" for n in range(number)),
+        np.float32(images),
+        tuple(map(str, range(len(images)))),
+        np.arange(number + 1) * pictures,
+        np.zeros((number * texts, 3), np.float32),
+        np.arange(number + 1) * texts,
     )
 
 
-@pytest.mark.parametrize("judged_on", ["unseen", "val"])
-def test_ridge_equals_least_squares(noisy, judged_on):
-    """With the penalty that is best on the validation classes."""
-    quality = {p: ridge_by_least_squares(noisy, "val", p).metrics["mAP"] for p in LAMBDAS}
-    best = max(LAMBDAS, key=quality.__getitem__)
-    assert LAMBDAS[0] < best < LAMBDAS[-1]
-    found = ridge(noisy, judged_on)
-    assert found["lambda"] == best
-    expected = ridge_by_least_squares(noisy, judged_on, best).to_json()
-    assert found["metrics"] == pytest.approx(expected["metrics"])
-    assert (found["queries"], found["gallery"]) == (40, len(noisy[judged_on].images))
+def test_the_oracle_is_perfect_where_classes_stand_apart():
+    """And not where they lie in each other; it asks once a text, so means weigh as the model's."""
+    control = class_mean_oracle(clusters(0.1))
+    apart = control.judge(clusters(0.1)).report()
+    assert apart.metrics["mAP"] == 1
+    assert apart.queries == 24
+    assert 0.2 < control.judge(clusters(1.5)).report().metrics["mAP"] < 0.99
 
 
-def test_ridge_finds_what_is_linear(published):
-    """Images are a noisy map of texts there: unseen classes are found far above chance."""
-    found = ridge(published)
-    assert found["chance"] == 0.5
-    assert found["metrics"]["mAP"] > 0.9
+def test_the_oracle_has_the_highest_mean_cosine_a_class():
+    """No other single vector has more in common with a class's pictures."""
+    judged = class_mean_oracle(clusters(1.5)).judge(clusters(1.5))
+    rng, own = np.random.default_rng(0), judged.gallery[:8]
+    others = judged.queries[0] + 0.3 * rng.standard_normal((200, 20))
+    others /= np.linalg.norm(others, axis=1, keepdims=True)
+    assert (own @ judged.queries[0]).mean() > (others @ own.T).mean(1).max()
 
 
-def test_ridge_does_not_look_at_the_test_classes(noisy):
-    """Whatever the unseen pictures are, the choice and the map stay."""
-    other = replace(noisy["unseen"], images=noisy["unseen"].images[::-1])
-    swapped = noisy | {"unseen": other}
-    assert ridge(swapped, "val") == ridge(noisy, "val")
-    assert ridge(swapped)["lambda"] == ridge(noisy)["lambda"]
-    assert ridge(swapped)["metrics"] != ridge(noisy)["metrics"]
+def test_the_oracle_needs_a_picture_a_class():
+    """The mean of nothing is not zero."""
+    split = clusters(0.1)
+    split.image_starts[3] = split.image_starts[4]
+    with pytest.raises(InputError, match="1 of 12 classes have no features .* number 3"):
+        class_mean_oracle(split).judge(split)
 
 
-def test_pictures_do_not_find_themselves():
-    """Known answers: each picture's nearest other one is of the other class."""
-    angles = np.radians([0, 40, 5, 45])
-    split = split_of(np.stack([np.cos(angles), np.sin(angles)], 1), ["a", "a", "b", "b"])
-    assert picture_neighbours(split) == pytest.approx(
-        {"Prec@1": 0.0, "Prec@10": 1 / 3, "mAP": (1 / 2 + 1 / 3 + 1 / 3 + 1 / 2) / 4, "excluded": 0}
-    )
-
-
-def test_twins_of_a_picture_are_found():
-    """Only the picture itself is left out, not another that looks the same."""
-    split = split_of([[1, 0], [1, 0], [0, 1], [0, 1]], ["a", "a", "b", "b"])
-    assert picture_neighbours(split)["Prec@1"] == 1.0
-
-
-def test_pictures_alone_in_their_class_are_counted():
-    """There is nothing right to find for them; without any other there is no figure."""
-    split = split_of([[1, 0], [1, 0.1], [0, 1]], ["a", "a", "b"])
-    found = picture_neighbours(split)
-    assert (found["excluded"], found["Prec@1"], found["mAP"]) == (1, 1.0, 1.0)
-    with pytest.raises(InputError, match="2 of 2 queries have no relevant item"):
-        picture_neighbours(split_of([[1, 0], [0, 1]], ["a", "b"]))
-
-
-def test_histograms_tell_colours_apart(shapes, tiny_image, tiny_text, tmp_path):
-    """Unit vectors of 192 bins, in the split's order: same colours near, others far."""
-    collection = read_collection(shapes)
-    encoders = load_encoder(tiny_image), load_encoder(tiny_text)
-    split = load_split(collection, "seen", *encoders, tmp_path)
-    rows = with_histograms(collection, split).images
-    assert rows.shape == (24, 192)
-    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
-    first = np.asarray(Image.open(shapes / f"{split.image_ids[0]}.png").convert("HSV"))
-    share = (first[..., 1] > 192).mean()  # of the saturated: the red circle itself
-    assert rows[0][15] ** 2 == pytest.approx(share, abs=0.03)
-    colours = [name.split("-")[0] for name in split.image_classes]
-    same = np.equal.outer(colours, colours)
-    similar = rows @ rows.T
-    assert similar[same].min() > similar[~same].max()
-
-
-def test_colour_is_a_control_where_there_are_pictures(
-    shapes, tiny_image, tiny_text, vectors, tmp_path
-):
-    """On published vectors there is ridge alone."""
-    encoders = load_encoder(tiny_image), load_encoder(tiny_text)
-    for path, sides, names in (
-        (shapes, encoders, ["colour histogram + ridge", "colour histogram, picture to picture"]),
-        (vectors, (None, None), []),
-    ):
-        collection = read_collection(path)
-        splits = {s: load_split(collection, s, *sides, tmp_path) for s in ("seen", "val", "unseen")}
-        figures = control_figures(collection, splits)
-        assert [*figures] == ["random ranking", "ridge", *names]
+def test_random_ranking_is_chance():
+    """Its precision is the share of relevant pictures, and no two splits share vectors."""
+    split, control = clusters(0.1, texts=60), random_ranking()
+    first, second = control.judge(split), control.judge(split)
+    report = first.report()
+    assert report.metrics["Prec@10 micro"] == pytest.approx(report.chance, abs=0.02)
+    assert (first.gallery @ second.gallery.T).max() < 0.99
+    np.testing.assert_array_equal(first.gallery, random_ranking().judge(split).gallery)

@@ -78,11 +78,60 @@ def test_agrees_with_trec_eval_including_ties():
         np.testing.assert_allclose(ours[name], expected[name], atol=1e-6, err_msg=name)
 
 
+def test_interpolated_precision_by_hand():
+    """Two hits at ranks 1 and 3: 1 up to recall .5, 2/3 above; a later peak counts at once."""
+    curves = metrics.interpolated_precision(hits_of([1, 0, 1, 0], [0, 0, 1, 1]))
+    np.testing.assert_allclose(curves, [[1] * 6 + [2 / 3] * 5, [1 / 2] * 11])
+
+
+def test_interpolated_precision_is_trec_evals():
+    """At all eleven recall levels, for classes of 1 to 60 relevant items of 90.
+
+    But for recall .7 of 3, 33 and 53 items, where trec_eval's `int(0.7 * 3 + 0.9)` is 2: too few.
+    """
+    rng = np.random.default_rng(1)
+    numbers = [*range(1, 61)]
+    hits = np.zeros((60, 90), bool)
+    for row, number in zip(hits, numbers, strict=True):
+        row[rng.permutation(90)[:number]] = True
+    run = {f"{q}": {f"{r}": float(-r) for r in range(90)} for q in range(60)}
+    truth = {f"{q}": {f"{r}": int(hits[q, r]) for r in range(90)} for q in range(60)}
+    judged = pytrec_eval.RelevanceEvaluator(truth, {"iprec_at_recall"}).evaluate(run)
+    expected = [
+        [judged[f"{q}"][f"iprec_at_recall_{level:.2f}"] for level in metrics.RECALL_LEVELS]
+        for q in range(60)
+    ]
+    found = metrics.interpolated_precision(hits)
+    wrong = np.zeros(found.shape, bool)
+    wrong[[2, 32, 52], 7] = True
+    np.testing.assert_allclose(found[~wrong], np.array(expected)[~wrong], atol=1e-6)
+    last = np.flatnonzero(hits[2])[-1] + 1
+    assert found[2, 7] == 3 / last, "recall .7 of 3 items needs all three"
+
+
+@given(answerable)
+def test_interpolated_precision_falls_and_starts_at_the_best_precision(hits):
+    """The curve never rises, and ends at the precision of the rank where all are found."""
+    curves = metrics.interpolated_precision(hits)
+    assert (np.diff(curves, axis=1) <= 0).all()
+    for row, curve in zip(hits, curves, strict=True):
+        at_hits = np.cumsum(row)[row] / (np.flatnonzero(row) + 1)
+        assert (curve[0], curve[-1]) == (at_hits.max(), at_hits[-1])
+
+
+def test_harmonic_mean():
+    """Of 1/2 and 1/4, 1/3; nothing on one side is nothing; of nothing, nothing."""
+    assert metrics.harmonic_mean(0.5, 0.25) == pytest.approx(1 / 3)
+    assert metrics.harmonic_mean(0.0, 0.9) == 0
+    assert metrics.harmonic_mean(0.0, 0.0) == 0
+
+
 def test_macro_and_micro_on_uneven_classes():
     """Classes a, a, a, b with 1, 0, 0, 1: the queries' mean is 1/2, the classes' mean 2/3."""
     values, classes = np.array([1.0, 0.0, 0.0, 1.0]), ["a", "a", "a", "b"]
     assert metrics.micro(values) == 0.5
     assert metrics.macro(values, classes) == pytest.approx(2 / 3)
+    assert metrics.class_means(values, classes) == pytest.approx({"a": 1 / 3, "b": 1})
 
 
 def test_ceiling_is_reached_by_a_perfect_ranking_and_by_no_other():
@@ -124,6 +173,7 @@ def test_queries_without_a_relevant_item_are_refused_where_undefined():
     hits = hits_of([1, 0], [0, 0], [0, 0])
     for metric in (
         metrics.average_precision,
+        metrics.interpolated_precision,
         lambda h: metrics.recall_at_k(h, 1),
         lambda h: metrics.average_precision_at_k(h, 1, "relevant"),
     ):

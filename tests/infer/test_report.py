@@ -1,6 +1,7 @@
 """One evaluation from embeddings: its figures, its bounds, and what must not change them."""
 
 import json
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from zscr.errors import InputError
 from zscr.infer import metrics
+from zscr.infer.figures import DEFINITIONS
 from zscr.infer.ranking import ranked_blocks
 from zscr.infer.report import evaluate_retrieval
 
@@ -66,6 +68,18 @@ def test_two_classes_by_hand():
     }
     assert {name: report.metrics[name] for name in expected} == pytest.approx(expected)
     assert (report.queries, report.gallery, report.classes, report.excluded) == (3, 4, 2, 0)
+    assert [(r.class_id, r.queries, r.pictures) for r in report.per_class] == [
+        ("a", 2, 3),
+        ("b", 1, 1),
+    ]
+    own = [
+        {"Prec@10": 3 / 4, "mAP": ap_a, "Top-1": 1, "Prec@50 ceiling": 3 / 4},
+        {"Prec@10": 1 / 4, "mAP": ap_b, "Top-1": 0, "Prec@50 ceiling": 1 / 4},
+    ]
+    for row, figures in zip(report.per_class, own, strict=True):
+        assert {name: row.metrics[name] for name in figures} == pytest.approx(figures)
+    # one hit of three is recall .3, which rank 1 gives; two are .6, at 3 of rank 4 at the latest
+    assert report.curve == pytest.approx([(2 * 1 + 1 / 3) / 3] * 4 + [(2 * 3 / 4 + 1 / 3) / 3] * 7)
     assert report.chance == pytest.approx((3 / 4 + 3 / 4 + 1 / 4) / 3)
 
 
@@ -105,6 +119,18 @@ def test_equal_pictures_tie_and_keep_the_order_of_the_gallery():
     for _, order in ranked_blocks(queries, gallery, block=13):
         groups = order.reshape(len(order), 7, 101)
         assert (np.diff(groups, axis=2) == 7).all()
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_intervals_hold_every_figure_that_is_a_mean(seed):
+    """The figure itself lies within; macro intervals are of macro figures, micro of micro."""
+    report = evaluate_retrieval(**problem(seed))
+    means = {name for name in report.metrics if not name.endswith("ceiling")}
+    assert set(report.intervals) == means
+    for name in means:
+        low, high = report.intervals[name]
+        assert low - 1e-9 <= report.metrics[name] <= high + 1e-9, name
 
 
 def test_chance_is_what_random_rankings_give():
@@ -154,10 +180,13 @@ def test_report_as_json_explains_itself():
     report = evaluate_retrieval(**problem(0))
     content = json.loads(json.dumps(report.to_json(), allow_nan=False))
     assert content["metrics"] == report.metrics
+    assert set(content) <= {f.name for f in fields(report)} | {"intervals"}
+    for name in ("intervals", "curve", "per_class", "sd", "generalised", "harmonic"):
+        assert name in DEFINITIONS
     for name in report.metrics:
         stem = name.removesuffix(" macro").removesuffix(" micro").removesuffix(" ceiling")
         family = stem if "AP" in stem or "Top" in stem else stem.split("@")[0] + "@k"
-        assert family in content["definitions"], name
+        assert family in DEFINITIONS, name
 
 
 def test_embeddings_and_hits_give_the_same_figures():
