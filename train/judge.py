@@ -72,7 +72,7 @@ def _judge_bundle(
     collection = bundle_collection(bundle, path)
     provenance = bundle.manifest.body["provenance"]
     extra = {"kind": "bundle", "method": bundle.manifest.body["method"]}
-    extra |= {"seed": provenance["seed"], "versions": provenance["versions"]}
+    extra |= {name: provenance[name] for name in ("mode", "selection", "seed", "versions")}
     return collection, judge_bundle(bundle, collection, split), extra
 
 
@@ -82,6 +82,7 @@ def _judge_run(
     require_extras("judging a run", "train", "cpu")
     from zscr.train.fit import load_sources
     from zscr.train.loop import judge
+    from zscr.train.methods import selection
     from zscr.train.run import open_run, versions
 
     run = open_run(model.resolve())
@@ -93,7 +94,8 @@ def _judge_run(
     method = run.load_best()
     method.average_noise(noise_samples)
     extra: dict[str, Any] = {"kind": "run", "seed": run.config.seed, "versions": versions()}
-    extra |= {"method": run.method, "config": asdict(run.config)}
+    extra |= {"method": run.method, "mode": run.mode, "config": asdict(run.config)}
+    extra |= {"selection": selection(run.config), "last": run.last}
     extra |= {"best": run.best, "noise_samples": noise_samples}
     if controls:
         extra["controls"] = control_figures(collection, splits)
@@ -108,7 +110,8 @@ def table(report: dict[str, Any]) -> str:
     lines = [
         f"{report['collection']}, {report['split']} classes: {report['queries']} queries, "
         f"{report['gallery']} pictures, {report['classes']} classes",
-        f"{report['protocol']}; seed {report['seed']}, torch {report['versions']['torch']}",
+        f"{report['protocol']}; mode {report['mode']}, {report['selection']}, "
+        f"seed {report['seed']}, torch {report['versions']['torch']}",
         "",
         f"{'':38}" + "".join(f"{name.removesuffix(' macro'):>15}" for name in ROWS),
     ]
