@@ -27,9 +27,16 @@ QUICK = {
         **{"e_steps": 20, "m_steps": 20, "rounds": 24, "validate_every": 3},
         **{"generator_lr": 2e-3, "class_texts": "all"},
         **{"select_on_test": False, "select_by": "mAP", "zero_pad_tail": False},
-    }
+    },
+    ("zscrgan", "improved"): {
+        **{"gf_dim": 32, "df_dim": 32, "z_dim": 8, "batch_size": 16, "landmarks": 64},
+        **{"e_steps": 10, "rounds": 6, "generator_lr": 2e-3},
+    },
 }
-FALLING = {("zscrgan", "reference"): ("loss/generator", "loss/csem")}
+FALLING = {
+    ("zscrgan", "reference"): ("loss/generator", "loss/csem"),
+    ("zscrgan", "improved"): ("loss/generator",),
+}
 MODES = [(method, mode) for method, modes in METHODS.items() for mode in modes]
 SEEN, VAL, UNSEEN = 40, 10, 10
 

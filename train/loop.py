@@ -42,7 +42,7 @@ def train(run: Run, seen: SplitFeatures, judged_on: SplitFeatures, device: torch
     if run.step:
         run.load_checkpoint(method)
     else:
-        method.start(rows)
+        method.start(rows, Rows.of(judged_on, device))
     _truncate_log(run, run.step)
     begin = time.monotonic()
     title = f"training {run.method} ({run.mode}) on {device}"

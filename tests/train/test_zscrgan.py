@@ -33,7 +33,7 @@ def rows(classes: int = 6) -> Rows:
 
 def build(**settings: object) -> Method:
     method = Method(Config(**SMALL | settings), text_dim=4, image_dim=6)
-    method.start(rows())
+    method.start(rows(), rows())
     return method
 
 
@@ -63,7 +63,7 @@ def test_a_round_has_the_published_turns() -> None:
     """100 times (5 critic, 1 generator), then 100 CSEM."""
     sizes = {"gf_dim": 2, "df_dim": 2, "embed_dim": 2, "z_dim": 1, "batch_size": 2}
     method = Method(Config(**sizes), text_dim=4, image_dim=6)
-    method.start(rows())
+    method.start(rows(), rows())
     with turns(method) as made:
         method.train_round(rows())
     assert [name for name, _ in made] == (["critic"] * 5 + ["generator"]) * 100 + ["csem"] * 100

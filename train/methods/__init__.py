@@ -22,7 +22,7 @@ from zscr.infer.report import evaluate_retrieval
 from zscr.infer.split import SplitFeatures
 
 # method -> its modes; the first is the default
-METHODS: Mapping[str, tuple[str, ...]] = {"zscrgan": ("reference",)}
+METHODS: Mapping[str, tuple[str, ...]] = {"zscrgan": ("improved", "reference")}
 
 
 class Config(Protocol):
@@ -87,8 +87,11 @@ class Method(Protocol):
     optimizers: dict[str, torch.optim.Optimizer]
     sampling: dict[str, torch.Tensor]
 
-    def start(self, rows: Rows) -> None:
+    def start(self, rows: Rows, val: Rows) -> None:
         """Prepare for the first round; never called on resume, so it writes buffers or `sampling`.
+
+        Args:
+            rows: of the seen classes; val: of the split that selects, to choose settings by.
 
         Raises:
             ConfigError: these rows cannot be trained on with these settings.

@@ -109,7 +109,7 @@ class Method(nn.Module):
         """The four networks."""
         return Networks(self.text_encoder, self.generator, self.csem, self.critic)
 
-    def start(self, rows: Rows) -> None:
+    def start(self, rows: Rows, val: Rows) -> None:
         """Begin the first pass over the classes."""
         self.sampling = self._sampler(rows).start()
 
