@@ -256,6 +256,7 @@ def deployed(
             image_encoder=str(tiny_image),
             text_encoder=str(tiny_text),
             device="cpu",
+            mode="reference",
         )
         run = fit(request).folder.resolve()
         made = deploy(run)

@@ -9,8 +9,6 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-RESUMABLE = ("out", "device", "resume", "retrieved_res")  # what may be given with --resume
-
 # The reference code's own flags: they set the fields of the same name in the method's Config.
 REFERENCE_FLAGS = {
     "batch_size": int,
@@ -25,6 +23,10 @@ REFERENCE_FLAGS = {
     "mm_reg_coeff": float,
     "clip_val": float,
 }
+
+# What may be given with --resume; settings only as the run has them.
+RESUMABLE = {"out", "device", "resume", "retrieved_res", "settings", "rounds", "seed"}
+RESUMABLE |= set(REFERENCE_FLAGS)
 
 
 def _reference_flags(command: Any) -> Any:
@@ -43,7 +45,7 @@ def _reference_flags(command: Any) -> Any:
     show_default=True,
     help="A collection's folder, a folder of class folders with pictures, or a known name.",
 )
-@click.option("--mode", help="A mode of the method [zscrgan: reference].")
+@click.option("--mode", help="A mode of the method [zscrgan: improved; or reference].")
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder [runs/…-001].")
 @click.option("--rounds", "--epochs", type=int, help="E+M rounds to train.")
 @click.option("--seed", type=int, help="Seed of weights, batches and noise.")
@@ -94,7 +96,7 @@ def train(
         _refuse_changes()
     try:
         if resume:
-            run = resume_run(out or Path("runs/latest"), device)
+            run = resume_run(out or Path("runs/latest"), device, given)
         else:
             folder = find_collection(collection)
             encoders = (image_encoder, text_encoder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from zscr.train.loop import train
 from zscr.train.methods import default_mode, make_config, selection_split
 from zscr.train.precision import check_precision
 from zscr.train.run import Run, create_run, new_run_folder, open_run, point_latest
+from zscr.train.soundness import check_dims, check_trainable
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ def fit(request: Request) -> Run:
     check_precision(config.precision, device)
     encoders = _choose_encoders(request, collection, recipe.get("encoders", {}))
     seen, judged_on = load_training(collection, encoders, selection_split(config))
+    check_trainable(seen)
     dims = {"text": seen.texts.shape[1], "image": seen.images.shape[1]}
     base = request.out or new_run_folder(Path("runs"), f"{request.method}-{collection.name}")
     run = create_run(base, request.method, mode, config, dims, _sources(collection, encoders))
@@ -76,16 +78,25 @@ def fit(request: Request) -> Run:
     return run
 
 
-def resume(folder: Path, device: str | None = None) -> Run:
+def resume(
+    folder: Path, device: str | None = None, settings: Mapping[str, Any] | None = None
+) -> Run:
     """Go on with a run from its last checkpoint, to the same bytes as if it had never stopped.
 
+    Args:
+        folder: the run.
+        device: `cpu` or `cuda`; None takes CUDA where there is one.
+        settings: repeated ones must be those that the run was begun with.
+
     Raises:
-        MismatchError: the collection or an encoder has changed since.
+        ConfigError: a setting is another than the run's.
+        MismatchError: the collection, its features or an encoder has changed since.
     """
     folder = folder.resolve()
     read_manifest(folder, "run")  # or the lock would be left in a folder that is no run
     with writer_lock(folder):  # read within it: what another trainer commits is no leftover
         run = open_run(folder)
+        _require_own_settings(run, settings or {})
         run.remove_leftovers()
         if run.done:
             say(f"{folder} is finished already; nothing to resume")
@@ -93,9 +104,21 @@ def resume(folder: Path, device: str | None = None) -> Run:
         where = choose_device(device)
         check_precision(run.config.precision, where)
         collection, encoders = load_sources(run)
-        splits = load_training(collection, encoders, selection_split(run.config))
-        train(run, *splits, where)
+        seen, judged_on = load_training(collection, encoders, selection_split(run.config))
+        check_dims(folder, run.dims, seen)
+        train(run, seen, judged_on, where)
     return run
+
+
+def _require_own_settings(run: Run, settings: Mapping[str, Any]) -> None:
+    wished = make_config(run.method, run.mode, asdict(run.config) | dict(settings))
+    for name in settings:
+        begun, wish = getattr(run.config, name), getattr(wished, name)
+        if begun != wish:
+            raise ConfigError(
+                f"{run.folder} was begun with {name}={begun} and cannot go on with {name}={wish}; "
+                f"leave it out or train anew"
+            )
 
 
 def load_training(

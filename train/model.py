@@ -91,6 +91,7 @@ def _open_run(folder: Path, path: Path | None, noise_samples: int, first: Model 
     from zscr.train.loop import judge as judge_method
     from zscr.train.methods import selection
     from zscr.train.run import open_run, versions
+    from zscr.train.soundness import check_dims
 
     run = open_run(folder.resolve())
     method = run.load_best()
@@ -105,6 +106,7 @@ def _open_run(folder: Path, path: Path | None, noise_samples: int, first: Model 
         collection, features = _run_features(run, path)
 
     def judge(split: str) -> Judged:
+        check_dims(run.folder, run.dims, features(split))
         return judge_method(method, features(split))
 
     return Model(run.folder, about, collection, judge, features, run.sources["text"] is not None)

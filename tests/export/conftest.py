@@ -20,7 +20,7 @@ QUICK |= {"select_on_test": False}
 def vector_run(vectors: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Train on published vectors for a moment."""
     folder = tmp_path_factory.mktemp("runs")
-    return fit(Request("zscrgan", vectors, folder / "run", QUICK, device="cpu"))
+    return fit(Request("zscrgan", vectors, folder / "run", QUICK, device="cpu", mode="reference"))
 
 
 @pytest.fixture(scope="session")

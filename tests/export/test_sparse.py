@@ -110,7 +110,7 @@ def searcher(
         patch.setenv("ZSCR_CACHE", str(folder / "cache"))
         patch.chdir(folder)
         request = Request(
-            "zscrgan", shapes, None, QUICK, str(tiny_image), text_encoder="tfidf", device="cpu"
+            "zscrgan", shapes, None, QUICK, str(tiny_image), "tfidf", "cpu", "reference"
         )
         made = deploy(fit(request).folder)
         yield Searcher.open(made.bundle.folder, runtime=Runtime(threads=1))

@@ -62,7 +62,11 @@ def test_training_never_reads_the_unseen_classes(
     found, encoders = [], []
     for number, collection in enumerate((shapes, closed)):
         out, text = tmp_path / f"run{number}", str(tiny_text)
-        fit(Request("zscrgan", collection, out, QUICK, text_encoder=text, device="cpu"))
+        fit(
+            Request(
+                "zscrgan", collection, out, QUICK, text_encoder=text, device="cpu", mode="reference"
+            )
+        )
         found.append(weights(out))
         cnn = Path(open_run(out).sources["image"]["path"])
         encoders.append((cnn / "model.onnx").read_bytes())
@@ -77,7 +81,9 @@ def test_training_never_reads_the_unseen_classes(
 def test_best_weights_are_those_of_the_best_validation(vectors: Path, tmp_path: Path) -> None:
     """The kept weights belong to the first round with the highest figure, and reproduce it."""
     settings = QUICK | {"rounds": 12, "generator_lr": 0.3, "csem_lr": 0.03, "seed": 3}
-    run = fit(Request("zscrgan", vectors, tmp_path / "run", settings, device="cpu"))
+    run = fit(
+        Request("zscrgan", vectors, tmp_path / "run", settings, device="cpu", mode="reference")
+    )
     log = [json.loads(line) for line in run.log.read_text().splitlines()]
     values = [entry["val"]["mAP"] for entry in log]
     best = values.index(max(values))
@@ -93,7 +99,9 @@ def test_released_selection_is_said_wherever_its_figures_are(
 ) -> None:
     """The unseen classes choose, best and last apart; talk, manifest, table and bundle say so."""
     settings = QUICK | {"select_on_test": True, "rounds": 5, "seed": 3, "generator_lr": 0.3}
-    run = fit(Request("zscrgan", vectors, tmp_path / "run", settings, device="cpu"))
+    run = fit(
+        Request("zscrgan", vectors, tmp_path / "run", settings, device="cpu", mode="reference")
+    )
     talk = capsys.readouterr().err
     assert talk.startswith("oracle selection: the unseen classes choose the best weights")
     log = [json.loads(line) for line in run.log.read_text().splitlines()]
@@ -118,7 +126,9 @@ def test_released_selection_is_said_wherever_its_figures_are(
 def test_select_by_decides_what_best_is(vectors: Path, tmp_path: Path) -> None:
     """Another figure is maximised when it is asked for."""
     settings = QUICK | {"select_by": "Recall@50", "rounds": 4, "generator_lr": 0.1}
-    run = fit(Request("zscrgan", vectors, tmp_path / "run", settings, device="cpu"))
+    run = fit(
+        Request("zscrgan", vectors, tmp_path / "run", settings, device="cpu", mode="reference")
+    )
     assert (run.best["value"], run.best["step"]) == (1.0, 1)  # the first of four equals
 
 
@@ -128,14 +138,26 @@ def test_runs_are_numbered_and_the_latest_is_linked(
     """Without --out a run takes the next free number in runs/, and runs/latest points at it."""
     monkeypatch.chdir(tmp_path)
     settings = QUICK | {"rounds": 1}
-    folders = [fit(Request("zscrgan", vectors, None, settings, device="cpu")).folder for _ in "ab"]
+    folders = [
+        fit(Request("zscrgan", vectors, None, settings, device="cpu", mode="reference")).folder
+        for _ in "ab"
+    ]
     assert [str(f) for f in folders] == ["runs/zscrgan-vectors-001", "runs/zscrgan-vectors-002"]
     assert Path("runs/latest").resolve() == folders[1].resolve()
 
 
 def test_a_run_with_a_place_of_its_own_is_not_the_latest(vectors: Path, tmp_path: Path) -> None:
     """It is asked for by its name; no link appears beside it."""
-    fit(Request("zscrgan", vectors, tmp_path / "run", QUICK | {"rounds": 1}, device="cpu"))
+    fit(
+        Request(
+            "zscrgan",
+            vectors,
+            tmp_path / "run",
+            QUICK | {"rounds": 1},
+            device="cpu",
+            mode="reference",
+        )
+    )
     assert [path.name for path in tmp_path.iterdir() if path.is_symlink()] == []
 
 
@@ -149,7 +171,7 @@ def test_a_folder_called_latest_is_not_replaced(tmp_path: Path) -> None:
 
 def test_a_run_says_what_it_was_made_of(vectors: Path, tmp_path: Path) -> None:
     """Settings, dimensions, versions and the collection's hash are in the folder."""
-    fit(Request("zscrgan", vectors, tmp_path / "run", QUICK, device="cpu"))
+    fit(Request("zscrgan", vectors, tmp_path / "run", QUICK, device="cpu", mode="reference"))
     run, manifest = open_run(tmp_path / "run"), read_manifest(tmp_path / "run", "run")
     assert run.dims == {"text": 8, "image": 12}
     assert {name: getattr(run.config, name) for name in QUICK} == QUICK
@@ -164,14 +186,14 @@ def test_existing_folders_are_never_trained_into(vectors: Path, tmp_path: Path) 
     """A run's folder that is there is refused, whatever is in it."""
     (tmp_path / "run").mkdir()
     with pytest.raises(ArtefactError, match="run exists already"):
-        fit(Request("zscrgan", vectors, tmp_path / "run", QUICK, device="cpu"))
+        fit(Request("zscrgan", vectors, tmp_path / "run", QUICK, device="cpu", mode="reference"))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="here CUDA can be had")
 def test_cuda_that_is_not_there_is_refused_at_once(vectors: Path, tmp_path: Path) -> None:
     """No fallback to the CPU, and no run is left behind."""
     with pytest.raises(ConfigError, match="--device cuda: torch finds no CUDA device here"):
-        fit(Request("zscrgan", vectors, tmp_path / "run", QUICK, device="cuda"))
+        fit(Request("zscrgan", vectors, tmp_path / "run", QUICK, device="cuda", mode="reference"))
     assert not (tmp_path / "run").exists()
 
 
@@ -181,7 +203,7 @@ def test_a_precision_that_the_device_lacks_is_refused_at_once(
     """Half precision is for GPUs; nothing else runs in its place, and no run is left behind."""
     settings = QUICK | {"precision": "bf16"}
     with pytest.raises(ConfigError, match="precision=bf16 needs a CUDA device .* on cpu; set"):
-        fit(Request("zscrgan", vectors, tmp_path / "run", settings, device="cpu"))
+        fit(Request("zscrgan", vectors, tmp_path / "run", settings, device="cpu", mode="reference"))
     assert not (tmp_path / "run").exists()
 
 
@@ -192,7 +214,17 @@ def test_encoders_for_published_vectors_are_refused(
     """A collection of vectors has nothing that an encoder could take."""
     encoder: dict[str, Any] = {f"{side}_encoder": "some-encoder"}
     with pytest.raises(ConfigError, match=f"--{side}-encoder: .* has published {side} vectors"):
-        fit(Request("zscrgan", vectors, tmp_path / "run", QUICK, device="cpu", **encoder))
+        fit(
+            Request(
+                "zscrgan",
+                vectors,
+                tmp_path / "run",
+                QUICK,
+                device="cpu",
+                mode="reference",
+                **encoder,
+            )
+        )
 
 
 @pytest.mark.parametrize("side", ["image", "text"])
@@ -204,7 +236,11 @@ def test_a_changed_encoder_is_refused_with_both_hashes(
     shutil.copytree(tiny_image, folders["image"])
     shutil.copytree(tiny_text, folders["text"])
     encoders: dict[str, Any] = {f"{name}_encoder": str(path) for name, path in folders.items()}
-    run = fit(Request("zscrgan", shapes, tmp_path / "run", QUICK, device="cpu", **encoders))
+    run = fit(
+        Request(
+            "zscrgan", shapes, tmp_path / "run", QUICK, device="cpu", mode="reference", **encoders
+        )
+    )
     before = run.sources[side]["sha256"]
     manifest = read_manifest(folders[side], "encoder")
     write_manifest(folders[side], "encoder", manifest.files, {**manifest.body, "name": "another"})
@@ -215,7 +251,9 @@ def test_a_changed_encoder_is_refused_with_both_hashes(
 
 def test_a_run_that_never_validated_has_nothing_to_judge(vectors: Path, tmp_path: Path) -> None:
     """Evaluating or exporting it is one sentence, and training starts from its first round."""
-    whole = fit(Request("zscrgan", vectors, tmp_path / "whole", QUICK, device="cpu"))
+    whole = fit(
+        Request("zscrgan", vectors, tmp_path / "whole", QUICK, device="cpu", mode="reference")
+    )
     run = create_run(
         tmp_path / "run", "zscrgan", "reference", whole.config, whole.dims, whole.sources
     )

@@ -46,7 +46,9 @@ def test_run_and_bundle_have_the_same_figures_on_birds(
     """On a small aviary: 30 pictures of 10 species, several texts a species."""
     make_aviary(tmp_path / "aviary", pictures=3)
     encoders = {"image_encoder": str(tiny_image), "text_encoder": str(tiny_text)}
-    request = Request("zscrgan", tmp_path / "aviary", tmp_path / "run", QUICK, **encoders)
+    request = Request(
+        "zscrgan", tmp_path / "aviary", tmp_path / "run", QUICK, **encoders, mode="reference"
+    )
     run = fit(request)
     bundle = export_run(run, tmp_path / "bundle")
     reports = [evaluate_model(folder) for folder in (run.folder, bundle.folder)]
@@ -59,7 +61,7 @@ def test_run_and_bundle_of_published_vectors_have_the_same_figures(
     vectors: Path, tmp_path: Path
 ) -> None:
     """Where neither side has an encoder; with the same draws of noise folded in."""
-    run = fit(Request("zscrgan", vectors, tmp_path / "run", QUICK, device="cpu"))
+    run = fit(Request("zscrgan", vectors, tmp_path / "run", QUICK, device="cpu", mode="reference"))
     bundle = export_run(run, tmp_path / "bundle", noise_samples=3)
     judged = evaluate_model(run.folder, noise_samples=3)
     assert judged["noise_samples"] == 3
@@ -88,7 +90,7 @@ def test_controls_stand_beside_the_figures(deployed) -> None:
 
 def test_on_published_vectors_there_is_no_colour(vectors: Path, tmp_path: Path) -> None:
     """The other controls need no pictures; `val` is judged on itself when that is asked for."""
-    run = fit(Request("zscrgan", vectors, tmp_path / "run", QUICK, device="cpu"))
+    run = fit(Request("zscrgan", vectors, tmp_path / "run", QUICK, device="cpu", mode="reference"))
     report = evaluate_model(run.folder, split="val", controls=True, page=tmp_path / "page.html")
     assert [*report["controls"]] == CONTROLS[:5]
     assert report["controls"]["ridge"]["metrics"]["mAP"] == report["controls"]["ridge"]["val_mAP"]
@@ -117,7 +119,7 @@ def seeds(vectors: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]
     changes = [{"seed": 1}, {"seed": 2}, {"seed": 3}, {"seed": 4, "z_dim": 5}]
     for number, change in enumerate(changes):
         out = folder / f"run{number}"
-        fit(Request("zscrgan", vectors, out, QUICK | change, device="cpu"))
+        fit(Request("zscrgan", vectors, out, QUICK | change, device="cpu", mode="reference"))
     return [folder / f"run{number}" for number in range(4)]
 
 
@@ -195,7 +197,11 @@ def test_a_runs_own_collection_must_be_unchanged(
 ) -> None:
     """Figures of a collection that is not the one that was trained on are never given unasked."""
     shutil.copytree(vectors, tmp_path / "vectors")
-    run = fit(Request("zscrgan", tmp_path / "vectors", tmp_path / "run", QUICK, device="cpu"))
+    run = fit(
+        Request(
+            "zscrgan", tmp_path / "vectors", tmp_path / "run", QUICK, device="cpu", mode="reference"
+        )
+    )
     shutil.rmtree(tmp_path / "vectors")
     shutil.copytree(shapes, tmp_path / "vectors")
     with pytest.raises(MismatchError, match="was trained with collection"):

@@ -31,7 +31,7 @@ def start(collection: Path) -> list[str]:
     pairs = [f"{name}={value}" for name, value in SETTINGS.items()]
     settings = [word for pair in pairs for word in ("--set", pair)]
     where = ["--collection", str(collection), "--out", str(RUN), "--device", "cpu"]
-    return ["train", *where, *settings]
+    return ["train", "--mode", "reference", *where, *settings]
 
 
 RESUME = ["train", "--resume", "--out", str(RUN)]
@@ -188,7 +188,9 @@ def stopped(vectors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
         return validate(run, *arguments)
 
     validate = loop._validate
-    request = Request("zscrgan", tmp_path / "vectors", RUN, SETTINGS, device="cpu")
+    request = Request(
+        "zscrgan", tmp_path / "vectors", RUN, SETTINGS, device="cpu", mode="reference"
+    )
     with monkeypatch.context() as patch:
         patch.setattr(loop, "_validate", stop_then_validate)
         with pytest.raises(InterruptedError):
@@ -247,7 +249,7 @@ def test_full_disk_leaves_the_previous_checkpoint(
     with monkeypatch.context() as patch:
         patch.setattr(Run, "commit", fill_then_commit)
         with pytest.raises(ArtefactError, match="the disk is full"):
-            fit(Request("zscrgan", vectors, run, SETTINGS, device="cpu"))
+            fit(Request("zscrgan", vectors, run, SETTINGS, device="cpu", mode="reference"))
     found = open_run(run)  # checks every hash
     assert found.step == 2
     assert {p.name for p in run.iterdir()} == {
@@ -278,6 +280,6 @@ def test_full_disk_while_logging_is_one_sentence(
     with monkeypatch.context() as patch:
         patch.setattr(loop, "_validate", fill_then_validate)
         with pytest.raises(ArtefactError, match="the disk is full"):
-            fit(Request("zscrgan", vectors, run, SETTINGS, device="cpu"))
+            fit(Request("zscrgan", vectors, run, SETTINGS, device="cpu", mode="reference"))
     ballast.unlink()
     assert open_run(run).step == 0

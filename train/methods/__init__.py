@@ -160,12 +160,20 @@ def make_config(method: str, mode: str, values: Mapping[str, Any]) -> Config:
     fields = {field.name: field for field in dataclasses.fields(config)}
     unknown = sorted(set(values) - set(fields))
     if unknown:
+        name, hint = unknown[0], _elsewhere(method, unknown[0])
         raise ConfigError(
-            f"{method} in mode {mode} has no setting {unknown[0]!r}; it has {', '.join(fields)}"
+            f"{method} in mode {mode} has no setting {name!r}{hint}; it has {', '.join(fields)}"
         )
     typed = {name: _typed(name, fields[name].default, value) for name, value in values.items()}
     made: Config = config(**typed)
     return made
+
+
+def _elsewhere(method: str, setting: str) -> str:
+    """Say which modes have a setting, for who meant one of them."""
+    modes = METHODS[method]
+    having = [m for m in modes if setting in load_method(method, m).Config.__dataclass_fields__]
+    return f" (use --mode {having[0]})" if having else ""
 
 
 def _typed(name: str, default: Any, value: Any) -> Any:
