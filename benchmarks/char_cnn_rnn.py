@@ -47,8 +47,8 @@ def main() -> None:
     arguments = parser.parse_args()
     collection = read_collection(find_collection(arguments.collection))
     image = load_encoder(image_encoder("small-cnn", collection))
+    minilm = load_both(collection, image, load_encoder(text_encoder(DEFAULT_TEXT, collection)))
     seeds = [measure(collection, image, seed) for seed in range(7, 7 + arguments.seeds)]
-    minilm = load_both(collection, image, load_encoder(text_encoder(DEFAULT_TEXT)))
     rows = {name: spread([seed["figures"][name] for seed in seeds]) for name in seeds[0]["figures"]}
     rows["MiniLM + ridge"] = by_ridge(minilm)
     result = {"benchmark": "char-CNN-RNN on validation classes", "collection": collection.name}
