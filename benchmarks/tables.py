@@ -55,7 +55,8 @@ def quality_table(result: dict[str, Any]) -> str:
 def budget(config: dict[str, Any]) -> str:
     """What the training was allowed: its rounds and the networks' widths."""
     widths = ", ".join(f"{name} {config[name]}" for name in ("gf_dim", "df_dim", "embed_dim"))
-    return f"{config['rounds']} rounds of E and M steps, {widths}"
+    chosen = "; oracle selection" if config.get("select_on_test") else ""
+    return f"{config['rounds']} rounds of E and M steps, {widths}{chosen}"
 
 
 def cell(figure: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from zscr.infer.encoder import Encoder
 from zscr.infer.session import Runtime
 from zscr.progress import say
 from zscr.train.fit import Encoders, load_sources
+from zscr.train.methods import selection
 from zscr.train.run import Run, versions
 
 SAMPLES = 64  # texts and pictures of validation classes that parity is measured on
@@ -117,6 +118,8 @@ def _provenance(run: Run) -> dict[str, Any]:
     assert run.best is not None
     return {
         "run": str(run.folder),
+        "mode": run.mode,
+        "selection": selection(run.config),
         "step": run.best["step"],
         "seed": run.config.seed,
         "validation": run.best["figures"],

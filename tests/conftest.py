@@ -83,9 +83,16 @@ def killer() -> Iterator[Callable[..., dict[str, Any]]]:
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def run(
-        args: list[str], cwd: Path, *, at: int = 0, number: int = signal.SIGKILL, graphs: str = ""
+        args: list[str],
+        cwd: Path,
+        *,
+        at: int = 0,
+        number: int = signal.SIGKILL,
+        times: int = 1,
+        graphs: str = "",
     ) -> dict[str, Any]:
-        job = {"args": args, "cwd": str(cwd), "at": at, "signal": number, "graphs": graphs}
+        job = {"args": args, "cwd": str(cwd), "at": at, "signal": number, "times": times}
+        job["graphs"] = graphs
         server.stdin.write(json.dumps(job) + "\n")
         server.stdin.flush()
         return json.loads(server.stdout.readline())
@@ -216,6 +223,7 @@ def tiny_image(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 TINY = {"gf_dim": 16, "df_dim": 16, "embed_dim": 16, "z_dim": 4, "batch_size": 4}
 TINY |= {"e_steps": 4, "critic_steps": 2, "m_steps": 4, "rounds": 4, "validate_every": 2}
+TINY |= {"select_on_test": False, "select_by": "mAP"}
 
 
 @dataclass(frozen=True)

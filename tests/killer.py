@@ -1,9 +1,10 @@
 """Runs zscr commands in forked children that get a signal at a chosen moment; see `conftest.py`.
 
-A job a line on stdin: {"args", "cwd", "at", "signal", "graphs"}. A child counts the calls that
-change the disk and the training steps, and sends itself the signal before number `at` (0: never).
-An export takes its graphs from the folder `graphs`, if one is given, instead of tracing anew. The
-answer is a line {"status", "calls", "stderr"}; `status` is negative for a signal, as usual.
+A job a line on stdin: {"args", "cwd", "at", "signal", "times", "graphs"}. A child counts the calls
+that change the disk, the rounds of training and the steps of its optimizers, and sends itself the
+signal before number `at` (0: never). An export takes its graphs from the folder `graphs`, if one is
+given, instead of tracing anew. The answer is a line {"status", "calls", "stderr"}; `status` is
+negative for a signal, as usual.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from click.testing import CliRunner
 import zscr.export.bundle
 import zscr.train.fit
 from zscr.cli import main
-from zscr.train.methods.zscrgan import Method
+from zscr.train.methods.zscrgan.reference import Method
+from zscr.train.optimizers import TFAdam, TFRMSprop
 
 DISK = ("replace", "rename", "fsync", "unlink", "symlink")
 
@@ -35,14 +37,17 @@ def run(job: dict[str, Any], report: str) -> int:
         def call(*args: Any, **options: Any) -> Any:
             calls.append(name)
             if len(calls) == job["at"]:
-                os.kill(os.getpid(), job["signal"])
+                for _ in range(job["times"]):
+                    os.kill(os.getpid(), job["signal"])
             return function(*args, **options)
 
         return call
 
     for name in DISK:
         setattr(os, name, counted(name, getattr(os, name)))
-    Method.train_step = counted("step", Method.train_step)
+    Method.train_round = counted("round", Method.train_round)
+    for optimizer in (TFAdam, TFRMSprop):
+        optimizer.step = counted("step", optimizer.step)
     if graphs := job["graphs"]:
         zscr.export.bundle.build_graph = lambda _, side: onnx.load(f"{graphs}/{side.name}.onnx")
     os.chdir(job["cwd"])

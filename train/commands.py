@@ -43,6 +43,7 @@ def _reference_flags(command: Any) -> Any:
     show_default=True,
     help="A collection's folder, a folder of class folders with pictures, or a known name.",
 )
+@click.option("--mode", help="A mode of the method [zscrgan: reference].")
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder [runs/…-001].")
 @click.option("--rounds", "--epochs", type=int, help="E+M rounds to train.")
 @click.option("--seed", type=int, help="Seed of weights, batches and noise.")
@@ -60,6 +61,7 @@ def _reference_flags(command: Any) -> Any:
 def train(
     method: str,
     collection: str,
+    mode: str | None,
     out: Path | None,
     settings: tuple[str, ...],
     image_encoder: str | None,
@@ -95,7 +97,8 @@ def train(
             run = resume_run(out or Path("runs/latest"), device)
         else:
             folder = find_collection(collection)
-            run = fit(Request(method, folder, out, given, image_encoder, text_encoder, device))
+            encoders = (image_encoder, text_encoder)
+            run = fit(Request(method, folder, out, given, *encoders, device, mode))
     except Interrupted:
         click.echo("interrupted; the run is checkpointed: zscr train --resume", err=True)
         raise click.exceptions.Exit(130) from None

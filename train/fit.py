@@ -20,7 +20,8 @@ from zscr.infer.split import SplitFeatures, load_split
 from zscr.progress import say
 from zscr.train.encoders.resolve import DEFAULT_IMAGE, DEFAULT_TEXT, image_encoder, text_encoder
 from zscr.train.loop import train
-from zscr.train.methods import make_config
+from zscr.train.methods import default_mode, make_config, selection_split
+from zscr.train.precision import check_precision
 from zscr.train.run import Run, create_run, new_run_folder, open_run, point_latest
 
 
@@ -29,7 +30,7 @@ class Request:
     """What a user asks to be trained; what is left out comes from the recipe, then the method.
 
     Attributes:
-        method: its name.
+        method: its name; mode: one of its modes, None takes the method's first.
         collection: the collection's folder.
         out: the run's folder; None takes the next free one in `runs/`.
         settings: of the method's Config, over the recipe's.
@@ -44,6 +45,7 @@ class Request:
     image_encoder: str | None = None
     text_encoder: str | None = None
     device: str | None = None
+    mode: str | None = None
 
 
 @dataclass(frozen=True)
@@ -58,17 +60,19 @@ def fit(request: Request) -> Run:
     """Train what the request asks for; without `out`, let `runs/latest` point at the run."""
     device = choose_device(request.device)
     collection = read_collection(request.collection)
+    mode = request.mode or default_mode(request.method)
     recipe = load_recipe(request.method, collection.name)
-    config = make_config(request.method, recipe.get("method", {}) | dict(request.settings))
+    config = make_config(request.method, mode, recipe.get(mode, {}) | dict(request.settings))
+    check_precision(config.precision, device)
     encoders = _choose_encoders(request, collection, recipe.get("encoders", {}))
-    seen, val = load_training(collection, encoders)
+    seen, judged_on = load_training(collection, encoders, selection_split(config))
     dims = {"text": seen.texts.shape[1], "image": seen.images.shape[1]}
     base = request.out or new_run_folder(Path("runs"), f"{request.method}-{collection.name}")
-    run = create_run(base, request.method, config, dims, _sources(collection, encoders))
+    run = create_run(base, request.method, mode, config, dims, _sources(collection, encoders))
     if request.out is None:  # a run that was given a place is named by it from then on
         point_latest(run.folder)
     with writer_lock(run.folder):
-        train(run, seen, val, device)
+        train(run, seen, judged_on, device)
     return run
 
 
@@ -86,17 +90,20 @@ def resume(folder: Path, device: str | None = None) -> Run:
         if run.done:
             say(f"{folder} is finished already; nothing to resume")
             return run
+        where = choose_device(device)
+        check_precision(run.config.precision, where)
         collection, encoders = load_sources(run)
-        train(run, *load_training(collection, encoders), choose_device(device))
+        splits = load_training(collection, encoders, selection_split(run.config))
+        train(run, *splits, where)
     return run
 
 
 def load_training(
-    collection: Collection, encoders: Encoders
+    collection: Collection, encoders: Encoders, judged_on: str = "val"
 ) -> tuple[SplitFeatures, SplitFeatures]:
-    """Load the seen and validation splits; the unseen one stays closed."""
+    """Load the seen split and the one that selects; the unseen one stays closed unless it does."""
     seen = load_split(collection, "seen", encoders.image, encoders.text)
-    return seen, load_split(collection, "val", encoders.image, encoders.text)
+    return seen, load_split(collection, judged_on, encoders.image, encoders.text)
 
 
 def choose_device(name: str | None) -> torch.device:

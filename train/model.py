@@ -16,8 +16,7 @@ from zscr.infer.bundle import Bundle
 from zscr.infer.evaluate import Judged, bundle_collection, judge_bundle
 from zscr.infer.split import SplitFeatures, load_split
 
-SELECTIONS = {False: "selected on validation classes", True: "oracle selection"}
-OWN = ("seed", "best", "versions")  # what may differ between runs of one configuration
+OWN = ("seed", "best", "last", "versions")  # what may differ between runs of one configuration
 
 
 @dataclass(frozen=True)
@@ -77,9 +76,9 @@ def _open_bundle(folder: Path, path: Path | None) -> Model:
     collection = bundle_collection(bundle, path)
     body = bundle.manifest.body
     provenance = body["provenance"]
-    about = {"kind": "bundle", "method": body["method"], "seed": provenance["seed"]}
-    about |= {"selection": provenance.get("selection", SELECTIONS[False])}
-    about |= {"versions": provenance["versions"], "sources": provenance["sources"]}
+    about = {"kind": "bundle", "method": body["method"]}
+    kept = ("mode", "selection", "seed", "versions", "sources")
+    about |= {name: provenance[name] for name in kept}
 
     def judge(split: str) -> Judged:
         return judge_bundle(bundle, collection, split)
@@ -90,13 +89,14 @@ def _open_bundle(folder: Path, path: Path | None) -> Model:
 def _open_run(folder: Path, path: Path | None, noise_samples: int, first: Model | None) -> Model:
     require_extras("judging a run", "train", "cpu")
     from zscr.train.loop import judge as judge_method
+    from zscr.train.methods import selection
     from zscr.train.run import open_run, versions
 
     run = open_run(folder.resolve())
     method = run.load_best()
     method.average_noise(noise_samples)
-    about = {"kind": "run", "method": run.method, "seed": run.config.seed}
-    about |= {"selection": SELECTIONS[getattr(run.config, "select_on_test", False)]}
+    about = {"kind": "run", "method": run.method, "mode": run.mode, "seed": run.config.seed}
+    about |= {"selection": selection(run.config), "last": run.last}
     about |= {"versions": versions(), "sources": dict(run.sources), "config": asdict(run.config)}
     about |= {"best": run.best, "noise_samples": noise_samples}
     if first and first.features and first.about["sources"] == about["sources"]:

@@ -1,13 +1,12 @@
 """A run: the folder of one training, from which it can be resumed exactly, judged and exported.
 
-`checkpoint.<step>.safetensors` holds the weights, `state.<step>.*` what else decides the next
-step, `best.<step>.safetensors` the weights with the best validation figure. Replacing the
-manifest commits a checkpoint; the files of the one before are deleted only then.
+A step is a round. `checkpoint.<step>.safetensors` holds the weights, `state.<step>.safetensors`
+what else decides the next round, `best.<step>.safetensors` the weights with the best figure.
+Replacing the manifest commits a checkpoint; the files of the one before are deleted only then.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from collections.abc import Mapping
@@ -31,7 +30,7 @@ from zscr.data.artefact import (
     write_manifest,
 )
 from zscr.errors import ArtefactError
-from zscr.train.methods import Config, load_method, make_config
+from zscr.train.methods import Config, load_method, make_config, selection
 
 
 @dataclass
@@ -39,21 +38,24 @@ class Run:
     """A run's folder and what its manifest says.
 
     Attributes:
-        method: the method's name; config: its settings.
+        method: the method's name; mode: which of its modes; config: the mode's settings.
         dims: `text` and `image` feature dimensions.
         sources: collection and encoders: path, name and sha256 of each.
-        step: updates made so far; done: whether training has finished.
-        best: `step`, `value` and all validation `figures` of the best weights, or None.
+        step: rounds made so far; done: whether training has finished.
+        best: `step`, `value` and all `figures` of the best weights on the split that selects.
+        last: the same of the last round that was judged; both are None before.
     """
 
     folder: Path
     method: str
+    mode: str
     config: Config
     dims: Mapping[str, int]
     sources: Mapping[str, Any]
     step: int = 0
     done: bool = False
     best: dict[str, Any] | None = None
+    last: dict[str, Any] | None = None
     files: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -64,10 +66,10 @@ class Run:
     def new_method(self, device: torch.device | str) -> Any:
         """Build the method with fresh weights."""
         dims = {"text_dim": self.dims["text"], "image_dim": self.dims["image"]}
-        return load_method(self.method).Method(self.config, **dims, device=device)
+        return load_method(self.method, self.mode).Method(self.config, **dims, device=device)
 
     def load_best(self, device: torch.device | str = "cpu") -> Any:
-        """Build the method with the best weights on the validation classes.
+        """Build the method with the best weights on the split that selects.
 
         Raises:
             ArtefactError: no checkpoint has been validated yet.
@@ -78,23 +80,20 @@ class Run:
         method.load_state_dict(load_file(self.folder / self._only("best."), device=str(device)))
         return method.eval()
 
-    def load_checkpoint(self, method: Any) -> dict[str, Any]:
-        """Restore weights and optimizers in place; return the rest of the state."""
+    def load_checkpoint(self, method: Any) -> None:
+        """Restore weights and all that decides the next round in place."""
         device = str(method.noise.device)
         weights = self.folder / self._only("checkpoint.")
         method.load_state_dict(load_file(weights, device=device))
-        tensors = load_file(self.folder / self._only("state.", ".safetensors"), device=device)
-        _restore(method, tensors)
-        state = json.loads((self.folder / self._only("state.", ".json")).read_text("utf-8"))
-        return dict(state)
+        _restore(method, load_file(self.folder / self._only("state."), device=device))
 
-    def _only(self, start: str, end: str = "") -> str:
-        names = [n for n in self.files if n.startswith(start) and n.endswith(end)]
+    def _only(self, start: str) -> str:
+        names = [name for name in self.files if name.startswith(start)]
         if len(names) != 1:
-            raise ArtefactError(f"{self.folder} has no {start}*{end}; it was never checkpointed")
+            raise ArtefactError(f"{self.folder} has no {start}*; it was never checkpointed")
         return names[0]
 
-    def commit(self, method: Any, state: Mapping[str, Any], *, is_best: bool) -> None:
+    def commit(self, method: Any, *, is_best: bool) -> None:
         """Write a checkpoint (and the best weights, if these are) and make it the current one."""
         tail, old = f"{self.step:08d}", set(self.files)
         kept = {n: e for n, e in self.files.items() if n == "config.json"}
@@ -104,7 +103,6 @@ class Run:
         made = {f"checkpoint.{tail}.safetensors": weights}
         made |= {f"best.{tail}.safetensors": weights} if is_best else {}
         made[f"state.{tail}.safetensors"] = save(_state_tensors(method))
-        made[f"state.{tail}.json"] = dump_json(state)
         try:
             for name, content in made.items():
                 write_atomically(self.folder / name, content)
@@ -118,11 +116,6 @@ class Run:
         for name in old - set(self.files):
             (self.folder / name).unlink(missing_ok=True)
 
-    @property
-    def committed(self) -> bool:
-        """Whether the checkpoint on disk is of this step."""
-        return f"state.{self.step:08d}.json" in self.files
-
     def remove_leftovers(self) -> None:
         """Delete the checkpoint files of a writer that was killed before its commit."""
         for start in ("checkpoint.", "state.", "best.", ".metrics", ".state", ".manifest"):
@@ -131,9 +124,11 @@ class Run:
                     path.unlink()
 
     def _body(self) -> dict[str, Any]:
-        body: dict[str, Any] = {"method": self.method, "config": asdict(self.config)}
+        body: dict[str, Any] = {"method": self.method, "mode": self.mode}
+        body |= {"config": asdict(self.config), "selection": selection(self.config)}
         body |= {"dims": dict(self.dims), "sources": dict(self.sources), "step": self.step}
-        return body | {"done": self.done, "best": self.best, "versions": versions()}
+        body |= {"done": self.done, "best": self.best, "last": self.last}
+        return body | {"versions": versions()}
 
 
 def versions() -> dict[str, Any]:
@@ -150,14 +145,15 @@ def versions() -> dict[str, Any]:
 def create_run(
     folder: Path,
     method: str,
+    mode: str,
     config: Config,
     dims: Mapping[str, int],
     sources: Mapping[str, Any],
 ) -> Run:
     """Make a run's folder with its configuration and no checkpoint."""
-    run = Run(folder, method, config, dims, sources)
+    run = Run(folder, method, mode, config, dims, sources)
     with staged(folder, "run") as stage:
-        settings = {"method": method, **asdict(config)}
+        settings = {"method": method, "mode": mode, **asdict(config)}
         (stage.folder / "config.json").write_bytes(dump_json(settings))
         stage.body |= run._body()
     run.files = dict(read_manifest(folder, "run").files)
@@ -178,9 +174,12 @@ def open_run(folder: Path) -> Run:
 
 def _from_manifest(folder: Path, manifest: Manifest) -> Run:
     body = manifest.body
-    config = make_config(body["method"], body["config"])
-    run = Run(folder, body["method"], config, body["dims"], body["sources"])
-    run.step, run.done, run.best = body["step"], body["done"], body["best"]
+    if "mode" not in body:
+        raise ArtefactError(f"{folder} was trained before methods had modes; train it anew")
+    method, mode = body["method"], body["mode"]
+    config = make_config(method, mode, body["config"])
+    run = Run(folder, method, mode, config, body["dims"], body["sources"])
+    run.step, run.done, run.best, run.last = (body[n] for n in ("step", "done", "best", "last"))
     run.files = dict(manifest.files)
     return run
 
@@ -212,8 +211,9 @@ def _weights(method: Any) -> dict[str, torch.Tensor]:
 
 
 def _state_tensors(method: Any) -> dict[str, torch.Tensor]:
-    """Return the optimizers' and the noise generator's state under flat names."""
+    """Return the state of optimizers, sampling and the noise generator under flat names."""
     tensors = {"noise": method.noise.get_state()}
+    tensors |= {f"sampling/{name}": tensor for name, tensor in method.sampling.items()}
     for name, optimizer in method.optimizers.items():
         for number, entries in optimizer.state_dict()["state"].items():
             for key, value in entries.items():
@@ -223,6 +223,11 @@ def _state_tensors(method: Any) -> dict[str, torch.Tensor]:
 
 def _restore(method: Any, tensors: Mapping[str, torch.Tensor]) -> None:
     method.noise.set_state(tensors["noise"].cpu())
+    method.sampling = {
+        path.removeprefix("sampling/"): tensor
+        for path, tensor in tensors.items()
+        if path.startswith("sampling/")
+    }
     for name, optimizer in method.optimizers.items():
         state: dict[int, dict[str, torch.Tensor]] = {}
         for path, tensor in tensors.items():

@@ -19,7 +19,7 @@ def table(report: Report) -> str:
     lines = [
         f"{report['collection']}, {report['split']} classes: {report['queries']} queries, "
         f"{report['gallery']} pictures, {report['classes']} classes",
-        f"{report['protocol']}; {report['selection']}, {named}, "
+        f"{report['protocol']}; mode {report['mode']}, {report['selection']}, {named}, "
         f"torch {report['versions']['torch']}",
         "",
         f"{'':38}" + "".join(f"{name.removesuffix(' macro'):>15}" for name in ROWS),

@@ -13,6 +13,7 @@ from zscr.train.run import Run
 
 QUICK = {"gf_dim": 8, "df_dim": 8, "embed_dim": 6, "z_dim": 2, "batch_size": 4}
 QUICK |= {"e_steps": 2, "critic_steps": 2, "m_steps": 2, "rounds": 1, "validate_every": 1}
+QUICK |= {"select_on_test": False}
 
 
 @pytest.fixture(scope="session")

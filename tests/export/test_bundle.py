@@ -133,7 +133,12 @@ def test_a_bundle_never_replaces_anything(
 def test_a_run_without_validated_weights_is_refused(vector_run: Run, tmp_path: Path) -> None:
     """There is nothing yet that deserves to be shipped."""
     run = create_run(
-        tmp_path / "run", "zscrgan", vector_run.config, vector_run.dims, vector_run.sources
+        tmp_path / "run",
+        "zscrgan",
+        "reference",
+        vector_run.config,
+        vector_run.dims,
+        vector_run.sources,
     )
     with pytest.raises(ArtefactError, match="has no validated weights yet; train it further"):
         export_run(run, tmp_path / "b")

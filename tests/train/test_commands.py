@@ -12,11 +12,12 @@ from click.testing import CliRunner, Result
 from zscr.cli import main
 from zscr.train.commands import REFERENCE_FLAGS
 from zscr.train.judge import evaluate_model
-from zscr.train.methods.zscrgan import Config
+from zscr.train.methods.zscrgan.reference import Config
 from zscr.train.run import open_run
 
 TINY = ["--gf-dim", "8", "--df-dim", "8", "--embed-dim", "8", "--z-dim", "2", "--batch-size", "4"]
 TINY += ["--set", "e_steps=1", "--set", "m_steps=1", "--set", "validate_every=1"]
+TINY += ["--set", "select_on_test=false", "--set", "select_by=mAP"]
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +76,11 @@ def test_every_reference_flag_sets_its_setting(vectors: Path) -> None:
     [
         ("rounds", 2, "--set takes KEY=VALUE, not 'rounds'"),
         ("=3", 2, "--set takes KEY=VALUE, not '=3'"),
-        ("rouns=3", 1, "Error: zscrgan has no setting 'rouns'; it has batch_size, "),
+        (
+            "rouns=3",
+            1,
+            "Error: zscrgan in mode reference has no setting 'rouns'; it has batch_size, ",
+        ),
         ("rounds=three", 1, "Error: setting rounds='three' is not a int"),
         ("select_by=fame", 1, "Error: setting select_by='fame' is unknown; use one of Prec@1"),
     ],
@@ -101,7 +106,14 @@ def test_resume_goes_on_with_the_latest_run(vectors: Path) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [["--rounds", 9], ["--set", "rounds=9"], ["--collection", "x"], ["zscrgan"], ["--gf-dim", 9]],
+    [
+        ["--rounds", 9],
+        ["--set", "rounds=9"],
+        ["--collection", "x"],
+        ["zscrgan"],
+        ["--gf-dim", 9],
+        ["--mode", "reference"],
+    ],
 )
 def test_a_resumed_run_cannot_be_changed(vectors: Path, change: list[object]) -> None:
     """What would be ignored is refused: a run goes on as it began."""
@@ -122,6 +134,7 @@ def test_resume_without_a_run_is_one_sentence() -> None:
     ("args", "status", "message"),
     [
         (["train", "clap", "--collection", "HERE"], 1, "method 'clap' is unknown; use one of"),
+        (["train", "--mode", "best", "--collection", "HERE"], 1, "zscrgan has no mode 'best'; use"),
         (["train", "--collection", "nowhere"], 1, "there is no collection 'nowhere'"),
         (["train", "--device", "tpu"], 2, "'tpu' is not one of 'cpu', 'cuda'"),
         (["evaluate"], 1, "bundles/latest is neither a run nor a bundle; run 'zscr train' first"),

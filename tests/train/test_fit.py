@@ -7,24 +7,22 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from zscr.data.artefact import dump_json, dump_jsonl, file_entry, read_manifest, write_manifest
 from zscr.data.collection import read_collection
 from zscr.errors import ArtefactError, ConfigError, MismatchError
-from zscr.infer.split import load_split
+from zscr.export.bundle import export_run
 from zscr.train.encoders import resolve
 from zscr.train.encoders.cnn import CnnConfig
 from zscr.train.fit import Request, fit, load_sources, resume
-from zscr.train.judge import evaluate_model
-from zscr.train.loop import DeviceRows
+from zscr.train.judge import evaluate_model, table
 from zscr.train.run import create_run, open_run, point_latest
-from zscr.train.sampler import Draw
 
 QUICK = {"gf_dim": 8, "df_dim": 8, "embed_dim": 8, "z_dim": 2, "batch_size": 4}
 QUICK |= {"e_steps": 2, "critic_steps": 2, "m_steps": 2, "rounds": 3, "validate_every": 1}
+QUICK |= {"select_on_test": False, "select_by": "mAP"}
 
 
 def weights(run: Path) -> dict[str, bytes]:
@@ -78,23 +76,50 @@ def test_training_never_reads_the_unseen_classes(
 
 def test_best_weights_are_those_of_the_best_validation(vectors: Path, tmp_path: Path) -> None:
     """The kept weights belong to the first round with the highest figure, and reproduce it."""
-    settings = QUICK | {"rounds": 12, "generator_lr": 0.3, "csem_lr": 0.03, "seed": 2}
+    settings = QUICK | {"rounds": 12, "generator_lr": 0.3, "csem_lr": 0.03, "seed": 3}
     run = fit(Request("zscrgan", vectors, tmp_path / "run", settings, device="cpu"))
     log = [json.loads(line) for line in run.log.read_text().splitlines()]
     values = [entry["val"]["mAP"] for entry in log]
     best = values.index(max(values))
     assert len(set(values)) > 2
     assert 0 < best < len(values) - 1
-    assert run.best["step"] == (best + 1) * 8
+    assert run.best["step"] == best + 1
     assert run.best["value"] == values[best]
     assert evaluate_model(run.folder, split="val")["metrics"] == log[best]["val"]
+
+
+def test_released_selection_is_said_wherever_its_figures_are(
+    vectors: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The unseen classes choose, best and last apart; talk, manifest, table and bundle say so."""
+    settings = QUICK | {"select_on_test": True, "rounds": 5, "seed": 3, "generator_lr": 0.3}
+    run = fit(Request("zscrgan", vectors, tmp_path / "run", settings, device="cpu"))
+    talk = capsys.readouterr().err
+    assert talk.startswith("oracle selection: the unseen classes choose the best weights")
+    log = [json.loads(line) for line in run.log.read_text().splitlines()]
+    assert all("unseen" in entry and "val" not in entry for entry in log)
+    values = [entry["unseen"]["mAP"] for entry in log]
+    found = open_run(run.folder)
+    assert (found.best["step"], found.best["value"]) == (values.index(max(values)) + 1, max(values))
+    assert (found.last["step"], found.last["figures"]) == (5, log[-1]["unseen"])
+    figures = {name: getattr(found, name)["figures"]["Prec@50 macro"] for name in ("best", "last")}
+    shown = " ".join(f"{name} {value:.3f}" for name, value in figures.items())
+    assert talk.endswith(f"Prec@50 {shown} (oracle selection)\n")
+    assert read_manifest(run.folder, "run").body["selection"] == "oracle selection"
+    report = evaluate_model(run.folder)
+    assert report["metrics"] == found.best["figures"]
+    assert report["selection"] == "oracle selection"
+    assert "oracle selection" in table(report)
+    bundle = export_run(run, tmp_path / "bundle")
+    assert bundle.manifest.body["provenance"]["selection"] == "oracle selection"
+    assert "oracle selection" in table(evaluate_model(bundle.folder))
 
 
 def test_select_by_decides_what_best_is(vectors: Path, tmp_path: Path) -> None:
     """Another figure is maximised when it is asked for."""
     settings = QUICK | {"select_by": "Recall@50", "rounds": 4, "generator_lr": 0.1}
     run = fit(Request("zscrgan", vectors, tmp_path / "run", settings, device="cpu"))
-    assert (run.best["value"], run.best["step"]) == (1.0, 8)  # the first of four equals
+    assert (run.best["value"], run.best["step"]) == (1.0, 1)  # the first of four equals
 
 
 def test_runs_are_numbered_and_the_latest_is_linked(
@@ -132,7 +157,7 @@ def test_a_run_says_what_it_was_made_of(vectors: Path, tmp_path: Path) -> None:
     assert (run.sources["image"], run.sources["text"]) == (None, None)
     assert manifest.body["versions"]["torch"] == torch.__version__
     settings = json.loads((run.folder / "config.json").read_text())
-    assert settings == {"method": "zscrgan", **manifest.body["config"]}
+    assert settings == {"method": "zscrgan", "mode": "reference", **manifest.body["config"]}
 
 
 def test_existing_folders_are_never_trained_into(vectors: Path, tmp_path: Path) -> None:
@@ -147,6 +172,16 @@ def test_cuda_that_is_not_there_is_refused_at_once(vectors: Path, tmp_path: Path
     """No fallback to the CPU, and no run is left behind."""
     with pytest.raises(ConfigError, match="--device cuda: torch finds no CUDA device here"):
         fit(Request("zscrgan", vectors, tmp_path / "run", QUICK, device="cuda"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_precision_that_the_device_lacks_is_refused_at_once(
+    vectors: Path, tmp_path: Path
+) -> None:
+    """Half precision is for GPUs; nothing else runs in its place, and no run is left behind."""
+    settings = QUICK | {"precision": "bf16"}
+    with pytest.raises(ConfigError, match="precision=bf16 needs a CUDA device .* on cpu; set"):
+        fit(Request("zscrgan", vectors, tmp_path / "run", settings, device="cpu"))
     assert not (tmp_path / "run").exists()
 
 
@@ -179,28 +214,14 @@ def test_a_changed_encoder_is_refused_with_both_hashes(
 
 
 def test_a_run_that_never_validated_has_nothing_to_judge(vectors: Path, tmp_path: Path) -> None:
-    """Evaluating or exporting it is one sentence, and training starts from its first step."""
+    """Evaluating or exporting it is one sentence, and training starts from its first round."""
     whole = fit(Request("zscrgan", vectors, tmp_path / "whole", QUICK, device="cpu"))
-    run = create_run(tmp_path / "run", "zscrgan", whole.config, whole.dims, whole.sources)
+    run = create_run(
+        tmp_path / "run", "zscrgan", "reference", whole.config, whole.dims, whole.sources
+    )
     with pytest.raises(ArtefactError, match="has no validated weights yet; train it further"):
         evaluate_model(tmp_path / "run")
     with pytest.raises(ArtefactError, match="was never checkpointed"):
         run.load_checkpoint(run.new_method("cpu"))
     assert resume(run.folder).done
     assert weights(run.folder) == weights(whole.folder)
-
-
-def test_empty_rows_are_zeros_and_wrong_pairs_are_the_row_before(
-    vectors: Path, tmp_path: Path
-) -> None:
-    """Row numbers become features; -1 becomes zeros; row 0's wrong pair is the last row."""
-    split = load_split(read_collection(vectors), "seen", None, None)
-    rows = DeviceRows(split, "cpu")
-    draw = Draw(np.array([1, 0, -1]), np.array([5, 2, -1]), np.array([3, 0, -1]))
-    batch = rows.batch(draw)
-    np.testing.assert_array_equal(batch.image[:2], split.images[[5, 2]])
-    np.testing.assert_array_equal(batch.text[:2], split.texts[[3, 0]])
-    assert not batch.image[2].any()
-    assert not batch.text[2].any()
-    for right, wrong in ((batch.text, batch.wrong_text), (batch.image, batch.wrong_image)):
-        np.testing.assert_array_equal(wrong, right[[2, 0, 1]])

@@ -22,6 +22,7 @@ CONTROLS = ["random ranking", "class-mean oracle", "ridge", "ESZSL", "linear dua
 CONTROLS += ["colour histogram + ridge", "colour histogram, picture to picture"]
 QUICK = {"gf_dim": 16, "df_dim": 16, "embed_dim": 16, "z_dim": 4, "batch_size": 8}
 QUICK |= {"e_steps": 4, "critic_steps": 2, "m_steps": 4, "rounds": 3, "validate_every": 3}
+QUICK |= {"select_on_test": False}
 FIGURES = ("metrics", "chance", "queries", "gallery", "classes", "excluded", "protocol", "seed")
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from zscr.train.methods.zscrgan import Config, Method
 from zscr.train.methods.zscrgan.networks import Critic, Csem, Generator, TextEncoder
+from zscr.train.methods.zscrgan.reference import Config, Method
 
 
 @pytest.fixture(scope="module")

@@ -20,13 +20,14 @@ from zscr.train.run import Run, open_run
 
 SETTINGS = {"gf_dim": 8, "df_dim": 4, "embed_dim": 8, "z_dim": 2, "batch_size": 4}
 SETTINGS |= {"e_steps": 1, "critic_steps": 1, "m_steps": 1, "rounds": 5, "validate_every": 2}
-SETTINGS |= {"generator_lr": 0.3, "csem_lr": 0.03, "class_texts": "all"}  # learns in 15 steps
+SETTINGS |= {"generator_lr": 0.3, "csem_lr": 0.03, "class_texts": "all"}  # learns in 5 rounds
+SETTINGS |= {"select_on_test": False, "select_by": "mAP", "seed": 34}
 RUN = Path("runs/x")
 Killer = Callable[..., dict[str, Any]]
 
 
 def start(collection: Path) -> list[str]:
-    """Return a command of 15 steps: checkpoints after 6, 12 and 15, the best after 6, then 12."""
+    """Return a command of 5 rounds of 3 steps: checkpoints after 2, 4 and 5, the best at 4."""
     pairs = [f"{name}={value}" for name, value in SETTINGS.items()]
     settings = [word for pair in pairs for word in ("--set", pair)]
     where = ["--collection", str(collection), "--out", str(RUN), "--device", "cpu"]
@@ -63,13 +64,13 @@ def test_training_twice_gives_the_same_bytes(
     assert files == whole[0]
     assert [row["round"] for row in files["metrics.jsonl"]] == [1, 2, 3, 4, 5]
     assert ["val" in row for row in files["metrics.jsonl"]] == [False, True, False, True, True]
-    assert open_run(tmp_path / RUN).best["step"] == 12
+    assert open_run(tmp_path / RUN).best["step"] == 4
 
 
 def test_kill_anywhere_then_resume_gives_the_same_bytes(
     killer: Killer, vectors: Path, tmp_path: Path, whole
 ) -> None:
-    """kill -9 before any step or change of a name on disk: nothing is lost or left over."""
+    """kill -9 before any round, within it, or before any change of a name on disk."""
     expected, calls = whole
     made = calls.index("rename")  # before it there is no run to go on with
     for at in (number for number, call in enumerate(calls, 1) if call != "fsync"):
@@ -86,28 +87,36 @@ def test_kill_anywhere_then_resume_gives_the_same_bytes(
 def test_kill_of_the_resumed_run_then_resume_gives_the_same_bytes(
     killer: Killer, vectors: Path, tmp_path: Path, whole
 ) -> None:
-    """A run that dies again and again, a few steps further each time, arrives all the same."""
+    """A run that dies again and again, a few rounds further each time, arrives all the same."""
     assert killer(start(vectors), tmp_path, at=20)["status"] == -signal.SIGKILL
     steps = []
-    for at in (5, 12, 28, 9, 13, 28, 2, 7):
+    for at in (5, 12, 35, 9, 18, 30, 2, 7):
         assert killer(RESUME, tmp_path, at=at)["status"] == -signal.SIGKILL
         steps.append(open_run(tmp_path / RUN).step)
-    assert steps == [0, 0, 6, 6, 6, 12, 12, 12]
+    assert steps == [0, 0, 2, 2, 2, 4, 4, 4]
     assert killer(RESUME, tmp_path)["status"] == 0
     assert contents(tmp_path / RUN) == whole[0]
 
 
-@pytest.mark.parametrize("step", [1, 6, 7, 15])
-def test_interrupt_checkpoints_and_says_how_to_resume(
-    killer: Killer, vectors: Path, tmp_path: Path, whole, step: int
+def calls_of(calls: list[str], name: str) -> list[int]:
+    return [number for number, call in enumerate(calls, 1) if call == name]
+
+
+@pytest.mark.parametrize(
+    ("call", "which", "number"), [("round", 1, 1), ("step", 5, 2), ("step", 7, 3), ("step", 15, 5)]
+)
+def test_interrupt_finishes_the_round_and_says_how_to_resume(
+    killer: Killer, vectors: Path, tmp_path: Path, whole, call: str, which: int, number: int
 ) -> None:
-    """Ctrl-C lets the step end, saves it, exits 130 with the command; that gives the same bytes."""
+    """Ctrl-C, also amid a round, says at once what it waits for, saves it and exits 130."""
     expected, calls = whole
-    at = [number for number, call in enumerate(calls, 1) if call == "step"][step - 1]
+    at = calls_of(calls, call)[which - 1]
     stopped = killer(start(vectors), tmp_path, at=at, number=signal.SIGINT)
     assert stopped["status"] == 130, stopped
+    finishing = f"finishing round {number} …; Ctrl-C again stops at once and loses it\n"
+    assert finishing in stopped["stderr"]
     assert stopped["stderr"].endswith("checkpointed: zscr train --resume\n"), stopped["stderr"]
-    assert open_run(tmp_path / RUN).step == step
+    assert open_run(tmp_path / RUN).step == number
     assert killer(RESUME, tmp_path)["status"] == 0
     assert contents(tmp_path / RUN) == expected
 
@@ -115,12 +124,25 @@ def test_interrupt_checkpoints_and_says_how_to_resume(
 def test_interrupt_on_a_checkpoint_writes_no_second_one(
     killer: Killer, vectors: Path, tmp_path: Path, whole
 ) -> None:
-    """Ctrl-C on a step that checkpoints anyway writes every file once."""
+    """Ctrl-C in a round that checkpoints anyway writes every file once."""
     _, calls = whole
-    at = [number for number, call in enumerate(calls, 1) if call == "step"][5]
+    at = calls_of(calls, "step")[5]
     stopped = killer(start(vectors), tmp_path, at=at, number=signal.SIGINT)
-    written = ["checkpoint", "best", "state", "state.json", "manifest"]
+    written = ["checkpoint", "best", "state", "manifest"]
     assert stopped["calls"][at:].count("replace") == len(written)
+
+
+def test_a_second_interrupt_does_not_wait(
+    killer: Killer, vectors: Path, tmp_path: Path, whole
+) -> None:
+    """Ctrl-C twice within round 3 stops there; the checkpoint of round 2 goes on to the same."""
+    expected, calls = whole
+    at = calls_of(calls, "step")[6]
+    stopped = killer(start(vectors), tmp_path, at=at, number=signal.SIGINT, times=2)
+    assert stopped["status"] == 130, stopped
+    assert open_run(tmp_path / RUN).step == 2
+    assert killer(RESUME, tmp_path)["status"] == 0
+    assert contents(tmp_path / RUN) == expected
 
 
 def test_resume_of_a_finished_run_changes_nothing(
@@ -161,7 +183,7 @@ def stopped(vectors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     shutil.copytree(vectors, tmp_path / "vectors")
 
     def stop_then_validate(run: Run, *arguments: Any) -> bool:
-        if run.step > 6:
+        if run.step > 2:
             raise InterruptedError
         return validate(run, *arguments)
 
@@ -177,7 +199,7 @@ def stopped(vectors: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 def test_a_changed_collection_is_refused_with_both_hashes(stopped: Path, shapes: Path) -> None:
     """A run is never continued on other data than it began with."""
     run = open_run(stopped)
-    assert run.step == 6
+    assert run.step == 2
     collection = stopped.parents[1] / "vectors"
     before = run.sources["collection"]["sha256"]
     shutil.rmtree(collection)
@@ -207,7 +229,7 @@ def test_a_missing_checkpoint_file_is_named(stopped: Path) -> None:
         resume(stopped)
 
 
-@pytest.mark.parametrize("free", range(0, 36_864, 4096))  # the checkpoint takes 36,864
+@pytest.mark.parametrize("free", range(0, 32_768, 4096))  # the checkpoint takes 32,768
 def test_full_disk_leaves_the_previous_checkpoint(
     vectors: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free: int
 ) -> None:
@@ -216,7 +238,7 @@ def test_full_disk_leaves_the_previous_checkpoint(
     run, ballast = small_disk / "run", small_disk / "ballast"
 
     def fill_then_commit(self: Run, *arguments: Any, **options: Any) -> None:
-        if self.step > 6:
+        if self.step > 2:
             usage = os.statvfs(small_disk)
             ballast.write_bytes(b"\1" * (usage.f_bavail * usage.f_bsize - free))
         commit(self, *arguments, **options)
@@ -227,7 +249,7 @@ def test_full_disk_leaves_the_previous_checkpoint(
         with pytest.raises(ArtefactError, match="the disk is full"):
             fit(Request("zscrgan", vectors, run, SETTINGS, device="cpu"))
     found = open_run(run)  # checks every hash
-    assert found.step == 6
+    assert found.step == 2
     assert {p.name for p in run.iterdir()} == {
         *found.files,
         "manifest.json",

@@ -1,4 +1,8 @@
-"""Retrieval methods: one module each, with a `Config` and a `Method`; this is their contract."""
+"""Retrieval methods: a package each, with a module a mode; this is the contract of all modes.
+
+A mode's module has two public names: `Config`, a frozen dataclass whose fields all have defaults,
+and `Method`, an `nn.Module` that keeps the protocol below.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +19,16 @@ import torch
 
 from zscr.errors import ConfigError
 from zscr.infer.report import evaluate_retrieval
+from zscr.infer.split import SplitFeatures
 
-METHODS = ("zscrgan",)
+# method -> its modes; the first is the default
+METHODS: Mapping[str, tuple[str, ...]] = {"zscrgan": ("improved", "reference")}
 
 
 class Config(Protocol):
-    """What the loop needs of every method's frozen configuration."""
+    """What the loop needs of every mode's frozen configuration."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    @property
-    def batch_size(self) -> int:
-        """Rows a step."""
 
     @property
     def rounds(self) -> int:
@@ -37,29 +39,73 @@ class Config(Protocol):
         """Rounds between two looks at the validation classes."""
 
     @property
+    def select_by(self) -> str:
+        """The figure that the best weights maximise; one of `figure_names()`."""
+
+    @property
+    def precision(self) -> str:
+        """How matrices are multiplied in training: one of `zscr.train.precision.PRECISIONS`."""
+
+    @property
     def seed(self) -> int:
         """Seed of weights, batches and noise."""
 
 
 @dataclass(frozen=True)
-class Batch:
-    """One update's rows: a right pair and a wrong one, (B, T) texts and (B, I) image features."""
+class Rows:
+    """All features of a split on the device, class after class.
 
-    text: torch.Tensor
-    image: torch.Tensor
-    wrong_text: torch.Tensor
-    wrong_image: torch.Tensor
+    Attributes:
+        images: (N, I) float32; texts: (M, T) float32.
+        image_starts, text_starts: (C+1,) int64; class c has the rows [starts[c], starts[c+1]).
+    """
+
+    images: torch.Tensor
+    texts: torch.Tensor
+    image_starts: torch.Tensor
+    text_starts: torch.Tensor
+
+    @classmethod
+    def of(cls, split: SplitFeatures, device: torch.device | str) -> Rows:
+        """Copy a split's features to the device, once."""
+        arrays = (split.images, split.texts, split.image_starts, split.text_starts)
+        return cls(*(torch.from_numpy(array).to(device) for array in arrays))
 
 
 class Method(Protocol):
-    """A trainable method. `infer` never sees it: a bundle's manifest says what to feed."""
+    """A trainable mode of a method. `infer` never sees it: a bundle's manifest says what to feed.
 
-    steps_per_round: int
+    `state_dict()` with `optimizers`, `noise` and `sampling` is all that decides the next round.
+
+    Attributes:
+        noise: the generator of every random number, on the method's device.
+        optimizers: name -> optimizer; their state is made before the first round.
+        sampling: name -> tensor that batches remember between rounds; filled by `start`.
+    """
+
     noise: torch.Generator
     optimizers: dict[str, torch.optim.Optimizer]
+    sampling: dict[str, torch.Tensor]
 
-    def train_step(self, batch: Batch, step: int) -> dict[str, torch.Tensor]:
-        """Make one update and return its losses as detached scalars on the device."""
+    def start(self, rows: Rows, val: Rows) -> None:
+        """Prepare for the first round; never called on resume, so it writes buffers or `sampling`.
+
+        Args:
+            rows: of the seen classes; val: of the split that selects, to choose settings by.
+
+        Raises:
+            ConfigError: these rows cannot be trained on with these settings.
+        """
+
+    def train_round(self, rows: Rows) -> dict[str, torch.Tensor]:
+        """Make one round of E- and M-steps without waiting for the device.
+
+        Returns:
+            `loss/<name>` -> mean over the round's updates, a detached scalar on the device.
+        """
+
+    def average_noise(self, samples: int) -> None:
+        """Let queries average K fixed draws of the noise; 0 takes its mean."""
 
     def encode_query(self, text: torch.Tensor) -> torch.Tensor:
         """Embed texts (B, T) -> unit rows (B, D)."""
@@ -68,29 +114,55 @@ class Method(Protocol):
         """Embed image features (B, I) -> unit rows (B, D)."""
 
 
-def load_method(name: str) -> Any:
-    """Return the module of a method, with `Config` and `Method`.
+def default_mode(method: str) -> str:
+    """Return the mode that a method is trained in unless another one is named.
 
     Raises:
         ConfigError: no such method.
     """
-    if name not in METHODS:
-        raise ConfigError(f"method '{name}' is unknown; use one of {', '.join(METHODS)}")
-    return importlib.import_module(f"zscr.train.methods.{name}")
+    if method not in METHODS:
+        raise ConfigError(f"method '{method}' is unknown; use one of {', '.join(METHODS)}")
+    return METHODS[method][0]
 
 
-def make_config(method: str, values: Mapping[str, Any]) -> Config:
-    """Build a method's configuration from names and values, which may be strings.
+def load_method(method: str, mode: str) -> Any:
+    """Return the module of a method's mode, with `Config` and `Method`.
+
+    Raises:
+        ConfigError: no such method, or no such mode of it.
+    """
+    default_mode(method)
+    if mode not in METHODS[method]:
+        modes = ", ".join(METHODS[method])
+        raise ConfigError(f"{method} has no mode '{mode}'; use one of {modes}")
+    return importlib.import_module(f"zscr.train.methods.{method}.{mode}")
+
+
+def selection_split(config: Config) -> str:
+    """Return the split whose figures choose the best weights: `val`, or as released `unseen`."""
+    return "unseen" if getattr(config, "select_on_test", False) else "val"
+
+
+def selection(config: Config) -> str:
+    """Say what chose the best weights; it stands wherever a run's figures do."""
+    oracle = selection_split(config) == "unseen"
+    return "oracle selection" if oracle else "selected on validation classes"
+
+
+def make_config(method: str, mode: str, values: Mapping[str, Any]) -> Config:
+    """Build a mode's configuration from names and values, which may be strings.
 
     Raises:
         ConfigError: an unknown key, or a value of the wrong type or out of range; names what is
             allowed.
     """
-    config = load_method(method).Config
+    config = load_method(method, mode).Config
     fields = {field.name: field for field in dataclasses.fields(config)}
     unknown = sorted(set(values) - set(fields))
     if unknown:
-        raise ConfigError(f"{method} has no setting {unknown[0]!r}; it has {', '.join(fields)}")
+        raise ConfigError(
+            f"{method} in mode {mode} has no setting {unknown[0]!r}; it has {', '.join(fields)}"
+        )
     typed = {name: _typed(name, fields[name].default, value) for name, value in values.items()}
     made: Config = config(**typed)
     return made

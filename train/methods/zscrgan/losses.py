@@ -10,12 +10,18 @@ import torch
 from torch.nn import functional
 
 
-def critic_loss(real: torch.Tensor, fake: torch.Tensor, wrong: torch.Tensor) -> torch.Tensor:
+def critic_loss(
+    real: torch.Tensor, fake: torch.Tensor, wrong: torch.Tensor | None = None
+) -> torch.Tensor:
     """Wasserstein critic with two negatives: (D(f,t) + D(x_w,t)) / 2 - D(x,t), batch means.
+
+    Without a wrong class the fake is the only negative (the paper does not say): D(f,t) - D(x,t).
 
     >>> float(critic_loss(torch.tensor([3.0]), torch.tensor([1.0]), torch.tensor([2.0])))
     -1.5
     """
+    if wrong is None:
+        return fake.mean() - real.mean()
     return 0.5 * (fake.mean() + wrong.mean()) - real.mean()
 
 
@@ -34,26 +40,37 @@ def latent_divergence(mu: torch.Tensor, log_sigma: torch.Tensor) -> torch.Tensor
     return (-0.5 * total + 0.5 * (total.exp() - 1) + 0.25 * squares).mean()
 
 
-def regulariser(fake: torch.Tensor, real: torch.Tensor, wrong: torch.Tensor) -> torch.Tensor:
+def regulariser(
+    fake: torch.Tensor, real: torch.Tensor, wrong: torch.Tensor | None = None
+) -> torch.Tensor:
     """Max-margin regulariser without its hinge: |f - x|_1 - |f - x_w|_1 + 2, summed over dims.
 
-    The constant has no gradient; `mm_reg_coeff` multiplies the whole term.
+    The constant has no gradient; `mm_reg_coeff` multiplies the whole term. Without a wrong class
+    the second distance is left out (the paper does not say).
 
     >>> float(regulariser(torch.tensor([[1.0]]), torch.tensor([[0.0]]), torch.tensor([[4.0]])))
     0.0
     """
     near = (fake - real).abs().sum(1).mean()
+    if wrong is None:
+        return near + 2.0
     far = (fake - wrong).abs().sum(1).mean()
     return near - far + 2.0
 
 
-def csem_loss(latent: torch.Tensor, right: torch.Tensor, wrong: torch.Tensor) -> torch.Tensor:
+def csem_loss(
+    latent: torch.Tensor, right: torch.Tensor, wrong: torch.Tensor | None = None
+) -> torch.Tensor:
     """Softplus of batch means: log(1 + exp(mean cos(h(f_w), c) - mean cos(h(f), c))).
+
+    Without a wrong class the first cosine is left out (the paper does not say).
 
     >>> one, other = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
     >>> round(float(csem_loss(one, one, other)), 4)
     0.3133
     """
-    negative = functional.cosine_similarity(wrong, latent).mean()
     positive = functional.cosine_similarity(right, latent).mean()
+    if wrong is None:
+        return functional.softplus(-positive)
+    negative = functional.cosine_similarity(wrong, latent).mean()
     return functional.softplus(negative - positive)

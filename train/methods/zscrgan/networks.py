@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -18,7 +20,7 @@ class TextEncoder(nn.Module):
 
     def forward(self, text: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Map (B, T) -> mu (B, E), log_sigma (B, E); both pass the leaky ReLU, as released."""
-        mu, log_sigma = functional.leaky_relu(self.fc(text), SLOPE).chunk(2, dim=1)
+        mu, log_sigma = functional.leaky_relu(self.fc(text), SLOPE).chunk(2, dim=-1)
         return mu, log_sigma
 
 
@@ -33,7 +35,7 @@ class Generator(nn.Module):
 
     def forward(self, latent: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """Map (B, E), (B, Z) -> non-negative (B, I), like the pooled features of a CNN."""
-        hidden = functional.leaky_relu(self.fc1(torch.cat([latent, noise], 1)), SLOPE)
+        hidden = functional.leaky_relu(self.fc1(torch.cat([latent, noise], -1)), SLOPE)
         hidden = functional.leaky_relu(self.fc2(hidden), SLOPE)
         return functional.relu(self.fc3(hidden))
 
@@ -51,17 +53,35 @@ class Csem(nn.Module):
 
 
 class Critic(nn.Module):
-    """Wasserstein critic of (image feature, raw text vector) pairs."""
+    """Wasserstein critic of (image feature, raw text vector) pairs.
+
+    The released first layer reads both concatenated; its two halves stand apart here, so that a
+    row that is paired with two others goes through its half once.
+    """
 
     def __init__(self, image_dim: int, text_dim: int, width: int) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(image_dim + text_dim, width)
-        self.fc2 = nn.Linear(width, 1)
+        self.image = nn.Linear(image_dim, width)
+        self.text = nn.Linear(text_dim, width, bias=False)
+        self.score = nn.Linear(width, 1)
 
     def forward(self, image: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         """Map (B, I), (B, T) -> (B, 1)."""
-        hidden = functional.leaky_relu(self.fc1(torch.cat([image, text], 1)), SLOPE)
-        return torch.as_tensor(self.fc2(hidden))
+        return self.judge(self.image(image), self.text(text))
+
+    def judge(self, image: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """Map the halves of the first layer, (B, d) each, -> (B, 1)."""
+        return torch.as_tensor(self.score(functional.leaky_relu(image + text, SLOPE)))
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The four networks of a model."""
+
+    text_encoder: TextEncoder
+    generator: Generator
+    csem: Csem
+    critic: Critic
 
 
 def initialise(module: nn.Module, generator: torch.Generator) -> None:

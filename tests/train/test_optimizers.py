@@ -1,4 +1,4 @@
-"""RMSProp as TensorFlow 1 computes it, against steps computed by hand and a plain loop."""
+"""RMSProp and Adam as TensorFlow 1 computes them, against hand-made steps and a plain loop."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from zscr.train.rmsprop import TFRMSprop
+from zscr.train.optimizers import TFAdam, TFRMSprop
 
 
 def parameter(*values: float) -> torch.nn.Parameter:
@@ -67,3 +67,37 @@ def test_all_parameters_at_once_equal_one_by_one() -> None:
     torch.testing.assert_close([p.data for p in fused], plain, rtol=1e-6, atol=1e-7)
     assert torch.equal(fused[-1], start[-1])
     assert torch.equal(optimizer.state[fused[-1]]["square"], torch.ones(4))
+
+
+def test_two_adam_steps_by_hand() -> None:
+    """The rate is corrected for the bias, the root is not, and eps is added to it."""
+    p = parameter(0.0)
+    optimizer = TFAdam([p], lr=0.1, betas=(0.5, 0.999), eps=1e-2)
+    p.grad = torch.tensor([2.0])
+    optimizer.step()
+    # m = 0.5 * 2 = 1, v = 0.001 * 4 = 0.004, lr_1 = 0.1 * sqrt(0.001) / 0.5
+    first = -0.1 * math.sqrt(0.001) / 0.5 * 1 / (math.sqrt(0.004) + 0.01)
+    assert p.item() == pytest.approx(first, rel=1e-6)
+    p.grad = torch.tensor([-1.0])
+    optimizer.step()
+    # m = 0.5 * 1 - 0.5 = 0, so the second step rests; v = 0.999 * 0.004 + 0.001
+    assert p.item() == pytest.approx(first, rel=1e-6)
+    assert optimizer.state[p]["v"].item() == pytest.approx(0.004996, rel=1e-5)
+    p.grad = torch.tensor([3.0])
+    optimizer.step()
+    # m = 1.5, v = 0.999 * 0.004996 + 0.009
+    rate = 0.1 * math.sqrt(1 - 0.999**3) / (1 - 0.5**3)
+    third = first - rate * 1.5 / (math.sqrt(0.999 * 0.004996 + 0.009) + 0.01)
+    assert p.item() == pytest.approx(third, rel=1e-5)
+
+
+def test_torch_adam_weighs_eps_less() -> None:
+    """With an eps of the gradient's size PyTorch's first step is several times larger."""
+    ours, theirs = parameter(0.0), parameter(0.0)
+    for p, optimizer in (
+        (ours, TFAdam([ours], lr=0.1, eps=1.0)),
+        (theirs, torch.optim.Adam([theirs], lr=0.1, eps=1.0)),
+    ):
+        p.grad = torch.tensor([1.0])
+        optimizer.step()
+    assert theirs.item() / ours.item() > 10

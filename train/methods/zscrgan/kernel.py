@@ -1,0 +1,63 @@
+"""The improved mode's CSEM: a kernel machine whose M-step is solved exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+JITTER = 1e-4  # on the diagonal: landmarks may coincide, and float32 sums round
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What a solution depends on: Kᵀ W K (L, L) and Kᵀ W Y (L, E) over rows with weights W."""
+
+    gram: torch.Tensor
+    cross: torch.Tensor
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(self.gram + other.gram, self.cross + other.cross)
+
+
+class KernelCsem(nn.Module):
+    """Map a scaled image feature to the latent's space by k(x, landmarks) · weights.
+
+    k is the Gaussian kernel exp(-width |x - l|²); with L landmarks among the seen images this is
+    the Nyström form of kernel ridge regression (Williams and Seeger, NIPS 2000). It reads as a
+    Gaussian likelihood of the latent with a Gaussian prior on the map, whose M-step has a closed
+    form.
+    """
+
+    landmarks: torch.Tensor
+    weights: torch.Tensor
+
+    def __init__(self, count: int, image_dim: int, embed_dim: int, width: float) -> None:
+        super().__init__()
+        self.width = width
+        self.register_buffer("landmarks", torch.zeros(count, image_dim))
+        self.register_buffer("weights", torch.zeros(count, embed_dim))
+
+    def place(self, images: torch.Tensor, noise: torch.Generator) -> None:
+        """Draw the landmarks among scaled images (N, I); all of them, some twice, if N < L."""
+        order = torch.randperm(len(images), generator=noise, device=images.device)
+        chosen = torch.arange(len(self.landmarks), device=images.device) % len(images)
+        self.landmarks.copy_(images[order[chosen]])
+
+    def kernel(self, images: torch.Tensor) -> torch.Tensor:
+        """Return k of scaled images (B, I) with the landmarks -> (B, L)."""
+        lengths = images.square().sum(1, keepdim=True) + self.landmarks.square().sum(1)
+        return torch.exp(-self.width * (lengths - 2 * images @ self.landmarks.T))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Map (B, I) -> (B, E)."""
+        return self.kernel(images) @ self.weights
+
+    def solve(self, sums: Sums, penalty: float | torch.Tensor) -> torch.Tensor:
+        """Return the weights (L, E) that minimise Σ w |k W - y|² + penalty · tr(Wᵀ K W)."""
+        eye = torch.eye(len(self.landmarks), device=self.landmarks.device)
+        left = sums.gram + penalty * self.kernel(self.landmarks) + JITTER * eye
+        # In double: the kernel of near landmarks is nearly singular. `_ex` waits for no device.
+        factor, _ = torch.linalg.cholesky_ex(left.double())
+        return torch.cholesky_solve(sums.cross.double(), factor).float()

@@ -1,0 +1,92 @@
+"""Feature scaling of the improved mode: fixed maps in closed form, fitted on seen classes only."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from zscr.train.methods import Rows
+from zscr.train.methods.zscrgan.embedding import unit
+
+
+class ImageScaling(nn.Module):
+    """Square root by sign, unit length, centred, mean length 1.
+
+    The root evens out the few large activations of pooled CNN features (the Hellinger kernel of
+    Arandjelović and Zisserman, CVPR 2012).
+    """
+
+    mean: torch.Tensor
+    length: torch.Tensor
+
+    def __init__(self, image_dim: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(image_dim))
+        self.register_buffer("length", torch.ones(()))
+
+    def fit(self, images: torch.Tensor) -> None:
+        """Take mean and mean length of seen images (N, I)."""
+        rooted = self._rooted(images)
+        self.mean.copy_(rooted.mean(0))
+        self.length.copy_((rooted - self.mean).norm(dim=1).mean())
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Map (B, I) -> (B, I)."""
+        return (self._rooted(images) - self.mean) / self.length
+
+    @staticmethod
+    def _rooted(images: torch.Tensor) -> torch.Tensor:
+        return unit(images.sign() * images.abs().sqrt())
+
+
+class TextScaling(nn.Module):
+    """Texts in the principal axes of the seen classes, whitened as far as a shrinkage allows.
+
+    Axis i, of singular value s_i among the centred class means, is scaled by
+    1 / sqrt(s_i² / s_1² + shrink): a large `shrink` keeps the axes' lengths, a small one evens
+    them out, so that the few directions in which all seen classes differ do not decide alone.
+    """
+
+    mean: torch.Tensor
+    axes: torch.Tensor
+
+    def __init__(self, text_dim: int, embed_dim: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(text_dim))
+        self.register_buffer("axes", torch.zeros(text_dim, embed_dim))
+
+    def fit(self, rows: Rows, shrink: float) -> None:
+        """Find the axes of the class means; columns beyond their rank stay zero."""
+        means = class_means(rows.texts, rows.text_starts)
+        self.mean.copy_(means.mean(0))
+        _, values, axes = torch.linalg.svd(means - self.mean, full_matrices=False)
+        kept = min(len(values), self.axes.shape[1])
+        gain = ((values / values[0]).square() + shrink).rsqrt()
+        self.axes.zero_()[:, :kept] = (axes.T * gain)[:, :kept]
+
+    def forward(self, texts: torch.Tensor) -> torch.Tensor:
+        """Map (B, T) -> unit rows (B, E)."""
+        return unit((texts - self.mean) @ self.axes)
+
+
+def class_of_rows(starts: torch.Tensor, rows: int) -> torch.Tensor:
+    """Return the class number (rows,) of each row, for starts (C+1,)."""
+    return torch.repeat_interleave(starts.diff(), output_size=rows)
+
+
+def class_means(table: torch.Tensor, starts: torch.Tensor) -> torch.Tensor:
+    """Average the rows (N, D) of each class -> (C, D)."""
+    return class_sums(table, starts) / starts.diff()[:, None]
+
+
+def class_sums(table: torch.Tensor, starts: torch.Tensor) -> torch.Tensor:
+    """Sum the rows (N, D) of each class -> (C, D)."""
+    sums = table.new_zeros(len(starts) - 1, table.shape[1])
+    return sums.index_add_(0, class_of_rows(starts, len(table)), table)
+
+
+def ridge_weights(inputs: torch.Tensor, targets: torch.Tensor, penalty: float) -> torch.Tensor:
+    """Solve ridge regression inputs (N, D) -> targets (N, K) for weights (D, K)."""
+    gram = inputs.T @ inputs + penalty * torch.eye(inputs.shape[1], device=inputs.device)
+    factor, _ = torch.linalg.cholesky_ex(gram)
+    return torch.cholesky_solve(inputs.T @ targets, factor)
