@@ -26,9 +26,10 @@ from machine import describe
 from zscr.data.artefact import read_manifest
 from zscr.data.collection import Collection, read_collection
 from zscr.data.sources import find_collection
-from zscr.infer.controls import ridge
+from zscr.infer.controls import class_means, unit
 from zscr.infer.encoder import Encoder, load_encoder
-from zscr.infer.report import evaluate_retrieval
+from zscr.infer.evaluate import judged
+from zscr.infer.linear import ridge
 from zscr.infer.split import SplitFeatures, load_split
 from zscr.train.encoders.char_cnn_rnn import train_char_cnn_rnn
 from zscr.train.encoders.resolve import CHARACTERS, DEFAULT_TEXT, image_encoder, text_encoder
@@ -46,8 +47,8 @@ def main() -> None:
     arguments = parser.parse_args()
     collection = read_collection(find_collection(arguments.collection))
     image = load_encoder(image_encoder("small-cnn", collection))
+    minilm = load_both(collection, image, load_encoder(text_encoder(DEFAULT_TEXT, collection)))
     seeds = [measure(collection, image, seed) for seed in range(7, 7 + arguments.seeds)]
-    minilm = load_both(collection, image, load_encoder(text_encoder(DEFAULT_TEXT)))
     rows = {name: spread([seed["figures"][name] for seed in seeds]) for name in seeds[0]["figures"]}
     rows["MiniLM + ridge"] = by_ridge(minilm)
     result = {"benchmark": "char-CNN-RNN on validation classes", "collection": collection.name}
@@ -81,32 +82,21 @@ def load_both(collection: Collection, image: Encoder, text: Encoder) -> Splits:
 
 def by_cosine(split: SplitFeatures, centre: npt.NDArray[np.float32]) -> dict[str, float]:
     """Rank pictures as the training scores them: centred and of unit norm, times the text."""
-    report = evaluate_retrieval(
-        unit(split.texts),
-        unit(split.images - centre),
-        query_classes=split.text_classes,
-        gallery_classes=split.image_classes,
-    )
-    return {name: report.metrics[name] for name in FIGURES}
+    metrics = judged(split, unit(split.texts), unit(split.images - centre)).report().metrics
+    return {name: metrics[name] for name in FIGURES}
 
 
 def class_averages(split: SplitFeatures) -> SplitFeatures:
     """Give each class one text, the mean of its own, as the paper's evaluation does."""
-    starts = split.text_starts
-    means = [split.texts[a:b].mean(0) for a, b in zip(starts[:-1], starts[1:], strict=True)]
-    return replace(split, texts=np.stack(means), text_starts=np.arange(len(starts)))
+    means = class_means(split.texts, split.text_starts).astype(np.float32)
+    return replace(split, texts=means, text_starts=np.arange(len(means) + 1))
 
 
-def by_ridge(splits: Splits) -> dict[str, float]:
+def by_ridge(splits: Splits) -> dict[str, Any]:
     """Judge ridge regression of the same image features onto these texts."""
-    found = ridge(splits, "val")
-    return {name: found["metrics"][name] for name in FIGURES} | {"lambda": found["lambda"]}
-
-
-def unit(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return rows of unit norm."""
-    scaled: npt.NDArray[np.float32] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return scaled
+    control = ridge(splits["seen"], splits["val"])
+    metrics = control.judge(splits["val"]).report().metrics
+    return {name: metrics[name] for name in FIGURES} | dict(control.chosen)
 
 
 def spread(runs: list[dict[str, float]]) -> dict[str, Any]:

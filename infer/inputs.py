@@ -28,7 +28,8 @@ class Prepared:
     Attributes:
         feeds: the graph's inputs.
         truncated: rows whose text was longer than the limit.
-        unknown: row -> its words that are not in a closed vocabulary, such as TF-IDF's.
+        unknown: row -> its words (or characters) that are not in a closed vocabulary, such as
+            TF-IDF's.
         blank: rows of which nothing is in it, so that all of them have one and the same embedding.
     """
 
@@ -102,8 +103,9 @@ class CharacterInput:
             InputError: a text has no known character but spaces, so it says nothing.
         """
         ids = np.zeros((len(values), self.length), np.int64)
-        for row, text in zip(ids, values, strict=True):
-            found = [self.numbers.get(character, 0) for character in text[: self.length]]
+        read = [text[: self.length] for text in values]
+        for row, text in zip(ids, read, strict=True):
+            found = [self.numbers.get(character, 0) for character in text]
             if not set(found) - {0, self.numbers.get(" ")}:
                 raise InputError(
                     f"no character of the text {text[:40]!r} is known to the encoder; write it "
@@ -111,7 +113,10 @@ class CharacterInput:
                 )
             row[: len(found)] = found
         cut = tuple(row for row, text in enumerate(values) if len(text) > self.length)
-        return Prepared({self.name: ids}, cut)
+        unknown = {
+            row: tuple(sorted(set(text) - self.numbers.keys())) for row, text in enumerate(read)
+        }
+        return Prepared({self.name: ids}, cut, {row: new for row, new in unknown.items() if new})
 
 
 class ImageInput:

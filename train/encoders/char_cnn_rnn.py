@@ -42,12 +42,17 @@ class CharCnnRnnConfig:
     @property
     def spec(self) -> dict[str, Any]:
         """The manifest's entry of the graph's input."""
-        spec = {"name": "characters", "kind": "characters", "dtype": "int64"}
-        spec |= {"alphabet": ALPHABET, "lowercase": "A-Z", "unknown": 0, "padding": 0}
-        return spec | {
+        return {
+            "name": "characters",
+            "kind": "characters",
+            "dtype": "int64",
             "shape": ["batch", self.length],
             "max_length": self.length,
             "unit": "characters",
+            "alphabet": ALPHABET,
+            "lowercase": "A-Z",
+            "unknown": 0,
+            "padding": 0,
         }
 
 

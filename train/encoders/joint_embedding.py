@@ -18,8 +18,8 @@ from torch.nn import functional
 from zscr.data.collection import Collection
 from zscr.errors import CollectionError, InputError
 from zscr.infer.encoder import Encoder
+from zscr.infer.figures import query_values
 from zscr.infer.inputs import CharacterInput
-from zscr.infer.report import evaluate_retrieval
 from zscr.infer.split import load_images
 from zscr.progress import progress, say
 
@@ -184,13 +184,14 @@ def retrieval_map(network: nn.Module, pairs: Pairs) -> float:
     """Return the mAP of text -> image retrieval, every text being a query."""
     with torch.no_grad():
         blocks = [network(block) for block in torch.split(pairs.texts, BLOCK)]
-    report = evaluate_retrieval(
+    values = query_values(
         functional.normalize(torch.cat(blocks)).numpy(),
         pairs.images.numpy(),
         query_classes=_classes(pairs.text_starts),
         gallery_classes=_classes(pairs.image_starts),
+        names=["mAP"],
     )
-    return report.metrics["mAP"]
+    return float(values["mAP"].mean())
 
 
 def _classes(starts: torch.Tensor) -> list[str]:

@@ -17,6 +17,7 @@ from zscr.progress import say
 from zscr.train.encoders.char_cnn_rnn import CharCnnRnnConfig, train_char_cnn_rnn
 from zscr.train.encoders.cnn import CnnConfig, train_cnn
 from zscr.train.encoders.image import convert_image_encoder
+from zscr.train.encoders.joint_embedding import Training
 from zscr.train.encoders.text import convert_text_encoder
 from zscr.train.encoders.tfidf import TfidfConfig, fit_tfidf
 
@@ -25,7 +26,7 @@ DEFAULT_IMAGE = "small-cnn"
 TFIDF = "tfidf"
 CHARACTERS = {
     "char-cnn-rnn": CharCnnRnnConfig(),
-    "small-char-cnn-rnn": CharCnnRnnConfig((64, 128, 128)),
+    "small-char-cnn-rnn": CharCnnRnnConfig((64, 128, 128), training=Training(epochs=40)),
 }
 _Convert = Callable[[Path, Path, str], None]
 
@@ -123,9 +124,8 @@ def _trained_cnn(collection: Collection) -> Path:
 
 
 def _trained_characters(name: str, collection: Collection, image: Encoder | None) -> Path:
-    config, seen_by = CHARACTERS[name], image.sha256 if image else "vectors"
-    facts = f"{zscr.__version__} {collection.manifest.sha256} {seen_by} {config}"
-    out = encoder_cache() / f"{name}-{hash_bytes(facts.encode())[:12]}"
+    config = CHARACTERS[name]
+    out = _fitted_path(name, collection, (config, image.sha256 if image else "vectors"))
     if not out.exists():
         train_char_cnn_rnn(collection, image, out, f"{name}-{collection.name}", config)
     return out
