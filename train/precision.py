@@ -29,10 +29,11 @@ def check_precision(precision: str, device: torch.device) -> None:
 def computing_in(precision: str, device: torch.device) -> Iterator[None]:
     """Multiply float32 matrices as `precision` says; weights and optimizers stay float32.
 
-    `tf32` rounds the factors to 10 bits of mantissa, `bf16` to 7; sums are kept in float32.
+    `tf32` rounds the factors to 10 bits of mantissa; `bf16` to 7, and those of the weight gradients
+    to 10. Sums are kept in float32.
     """
     before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    torch.set_float32_matmul_precision("high" if precision != "fp32" else "highest")
     # Without its cache: a captured graph must cast the weights of each step anew.
     half = torch.autocast(device.type, torch.bfloat16, precision == "bf16", cache_enabled=False)
     try:

@@ -7,11 +7,12 @@ rolled: neither their latents nor their half of the critic's first layer are com
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import torch
 
+from zscr.train.gradients import LinearTaps, differentiate
 from zscr.train.methods import Rows
 from zscr.train.methods.zscrgan.losses import (
     critic_loss,
@@ -55,6 +56,11 @@ class Round:
         self.texts, self.images = _with_zeros(sampler.rows.texts), _with_zeros(rows.images)
         self.critic_steps = config.critic_steps if config.adversarial else 0
         self.m_steps = 0 if config.joint else config.m_steps
+        self.taps = {
+            "critic": LinearTaps(networks.critic),
+            "generator": LinearTaps(networks.text_encoder, networks.generator),
+            "csem": LinearTaps(networks.csem),
+        }
         self.sides = 1 if config.wrong_class == "none" else 2
         self.rolled = config.wrong_class == "previous"
 
@@ -89,26 +95,29 @@ class Round:
                 fakes = self.networks.generator(c, z[None, :k])[0]
             for step in range(k):
                 total += self._critic_update(draws[step], fakes[step])
-        loss = self._generator_loss(draws[k], eps[k:], z[k:])
-        self._update(loss, *(("generator", "csem") if self.config.joint else ("generator",)))
-        return torch.stack([total, loss.detach()])
+        moved = ("generator", "csem") if self.config.joint else ("generator",)
+        loss = self._update(lambda: self._generator_loss(draws[k], eps[k:], z[k:]), *moved)
+        return torch.stack([total, loss])
 
     def _critic_update(self, draws: Draws, fake: torch.Tensor) -> torch.Tensor:
         """Move the critic once, then clip weights and biases: its first step runs unclipped."""
         critic, images = self.networks.critic, [fake, self.images[draws.images]]
         if self.sides == 2 and not self.rolled:
             images.append(self.images[draws.wrong_images])
-        halves = critic.image(torch.cat(images)).unflatten(0, (len(images), -1))
-        if self.rolled:
-            halves = torch.cat([halves, halves[1:].roll(1, 1)])
-        fake_score, real, *wrong = critic.judge(halves, critic.text(self.texts[draws.texts]))
-        loss = critic_loss(real, fake_score, *wrong)
-        self._update(loss, "critic")
+
+        def loss_of() -> torch.Tensor:
+            halves = critic.image(torch.stack(images))
+            if self.rolled:
+                halves = torch.cat([halves, halves[1:].roll(1, 1)])
+            fake_score, real, *wrong = critic.judge(halves, critic.text(self.texts[draws.texts]))
+            return critic_loss(real, fake_score, *wrong)
+
+        loss = self._update(loss_of, "critic")
         with torch.no_grad():
             limit = self.config.clip_val
             for parameter in critic.parameters():
                 parameter.clamp_(-limit, limit)
-        return loss.detach()
+        return loss
 
     def _generator_loss(self, draws: Draws, eps: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         """-D(f, t) + Lc + 2 R + J, each of which an ablation may leave out."""
@@ -141,30 +150,23 @@ class Round:
 
     def _csem_update(self, c: torch.Tensor, imagined: torch.Tensor) -> torch.Tensor:
         """Move CSEM once by latents (B, E) and imagined features (S, B, I)."""
-        loss = csem_loss(c, *self.networks.csem(imagined))
-        self._update(loss, "csem")
-        return loss.detach()
+        return self._update(lambda: csem_loss(c, *self.networks.csem(imagined)), "csem")
 
-    def _update(self, loss: torch.Tensor, *names: str) -> None:
-        """Move the parameters of some optimizers, and no others, down the loss."""
-        optimizers = [self.optimizers[name] for name in names]
-        parameters = [p for o in optimizers for group in o.param_groups for p in group["params"]]
-        gradients = torch.autograd.grad(loss, parameters)
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = gradient
-        for optimizer in optimizers:
-            optimizer.step()
+    def _update(self, loss_of: Callable[[], torch.Tensor], *names: str) -> torch.Tensor:
+        """Move the parameters of some optimizers, and no others, down a loss; return it."""
+        loss = differentiate(loss_of, *(self.taps[name] for name in names))
+        for name in names:
+            self.optimizers[name].step()
+        return loss
 
     def _latents(
         self, draws: Draws, eps: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return c, mu and log-sigma (S, …, B, E) of draws (…, B) for eps (S, …, B, E)."""
-        branches = [self._encode(draws.texts)]
-        if len(eps) == 2 and self.rolled:
-            branches.append(tuple(part.roll(1, -2) for part in branches[0]))
-        elif len(eps) == 2:
-            branches.append(self._encode(draws.wrong_texts))
-        mu, log_sigma = (torch.stack(parts) for parts in zip(*branches, strict=True))
+        drawn = [draws.texts] if len(eps) == 1 or self.rolled else [draws.texts, draws.wrong_texts]
+        mu, log_sigma = self._encode(torch.stack(drawn))
+        if len(eps) > len(mu):
+            mu, log_sigma = (torch.cat([part, part.roll(1, -2)]) for part in (mu, log_sigma))
         return latent(mu, log_sigma, eps), mu, log_sigma
 
     def _encode(self, index: torch.Tensor) -> tuple[torch.Tensor, ...]:
