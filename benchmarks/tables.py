@@ -11,13 +11,16 @@ from typing import Any
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
-COLUMNS = {"Prec@1 macro": "Prec@1", "Prec@10 macro": "Prec@10", "mAP": "mAP"}
+SHOWN = {"mAP": "mAP", "Prec@10 macro": "Prec@10"}
+MODES = ("improved", "reference")
+CONTROLS = ("ridge", "ESZSL", "linear dual encoder", "random ranking", "class-mean oracle")
 
 
 def main() -> None:
     text = README.read_text("utf-8")
-    quality = [load(path) for path in sorted((HERE / "results").glob("zscrgan_*.json"))]
-    text = between(text, "results", "\n\n".join(map(quality_table, quality)))
+    paths = sorted((HERE / "results").glob("zscrgan_*.json"))
+    results = [result for result in map(load, paths) if "modes" in result]
+    text = between(text, "results", "\n\n".join(quality_table(results, name) for name in SHOWN))
     text = between(text, "latency", latency_table(load(HERE / "results/query_latency.json")))
     README.write_text(text, "utf-8")
 
@@ -33,35 +36,24 @@ def between(text: str, name: str, table: str) -> str:
     return f"{before}<!-- {name} -->\n{table}\n<!-- /{name} -->{after}"
 
 
-def quality_table(result: dict[str, Any]) -> str:
-    """One collection: the method over its seeds, then chance and each control."""
-    seeds, versions = result["seeds"], result["machine"]["packages"]
-    runs = f"seeds {seeds[0]} to {seeds[-1]}, mean ± sd" if len(seeds) > 1 else f"seed {seeds[0]}"
-    rows = [
-        f"**{result['collection']}**: {result['protocol']}; {result['classes']} unseen classes, "
-        f"{result['queries']} queries, {result['gallery']} pictures. {budget(result['config'])}; "
-        f"{runs}; torch {versions['torch']}.",
-        "",
-        "| | " + " | ".join(COLUMNS.values()) + " |",
-        "|---|" + "---|" * len(COLUMNS),
-        row("zscrgan", [cell(result["zscrgan"][name]) for name in COLUMNS]),
-    ]
-    for name, control in result["controls"].items():
-        cells = [control.get(key) for key in COLUMNS]
-        rows.append(row(name, ["" if c is None else f"{c:.3f}" for c in cells]))
-    return "\n".join(rows)
+def quality_table(results: list[dict[str, Any]], figure: str) -> str:
+    """One figure: a row a collection, a column a mode or control."""
+    lines = [row(SHOWN[figure], [*MODES, *CONTROLS]), "|---|" + "---|" * (len(MODES + CONTROLS))]
+    for result in results:
+        modes, controls = result["modes"], result["controls"]
+        cells = [cell(modes[mode], figure) if mode in modes else "" for mode in MODES]
+        cells += [f"{controls[name][figure]:.3f}" for name in CONTROLS]
+        lines.append(row(f"`{result['collection']}`", cells))
+    return "\n".join(lines)
 
 
-def budget(config: dict[str, Any]) -> str:
-    """What the training was allowed: its rounds and the networks' widths."""
-    widths = ", ".join(f"{name} {config[name]}" for name in ("gf_dim", "df_dim", "embed_dim"))
-    chosen = "; oracle selection" if config.get("select_on_test") else ""
-    return f"{config['rounds']} rounds of E and M steps, {widths}{chosen}"
-
-
-def cell(figure: dict[str, Any]) -> str:
-    deviation = "" if figure["sd"] is None else f" ± {figure['sd']:.3f}"
-    return f"{figure['mean']:.3f}{deviation}"
+def cell(mode: dict[str, Any], figure: str) -> str:
+    """Mean ± sd over the seeds, how many there are, and what selected if it was not validation."""
+    runs, spread = len(mode["mAP of each seed"]), mode["sd"].get(figure)
+    deviation = f" ± {spread:.3f}" if spread is not None else ""
+    rounds = f"{runs} seed{'s' * (runs > 1)}, {mode['config']['rounds']} rounds"
+    oracle = "" if "validation" in mode["selection"] else f", {mode['selection']}"
+    return f"{mode['mean'][figure]:.3f}{deviation} ({rounds}{oracle})"
 
 
 def row(name: str, cells: list[str]) -> str:

@@ -17,8 +17,9 @@ from zscr.export.bundle import export_run
 from zscr.train.encoders import resolve
 from zscr.train.encoders.cnn import CnnConfig
 from zscr.train.fit import Request, fit, load_sources, resume
-from zscr.train.judge import evaluate_model, table
+from zscr.train.judge import evaluate_model
 from zscr.train.run import create_run, open_run, point_latest
+from zscr.train.table import table
 
 QUICK = {"gf_dim": 8, "df_dim": 8, "embed_dim": 8, "z_dim": 2, "batch_size": 4}
 QUICK |= {"e_steps": 2, "critic_steps": 2, "m_steps": 2, "rounds": 3, "validate_every": 1}
