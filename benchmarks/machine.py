@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,21 @@ def describe() -> dict[str, Any]:
         "memory_gb": round(int(memory) / 1e6, 1),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": {name: installed(name) for name in PACKAGES},
         "commit": commit(),
     }
 
 
-def commit() -> str:
-    """Return the git commit of the sources, marked where they differ from it."""
-    here = Path(__file__).parent
+def installed(name: str) -> str | None:
+    """Return a package's version; None where a measurement did without it."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def commit() -> str | None:
+    """Return the git commit of the sources, marked where they differ; None without git's data."""
     call = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    return subprocess.run(call, cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+    done = subprocess.run(call, cwd=Path(__file__).parent, capture_output=True, text=True)
+    return done.stdout.strip() or None
