@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from zscr.infer.report import evaluate_retrieval
@@ -76,4 +75,4 @@ def _mean_ap(rows: Rows, queries: torch.Tensor, gallery: torch.Tensor) -> float:
 
 
 def _names(starts: torch.Tensor, rows: int) -> list[str]:
-    return np.char.mod("%d", class_of_rows(starts, rows).cpu().numpy()).tolist()
+    return [str(number) for number in class_of_rows(starts, rows).tolist()]

@@ -41,9 +41,11 @@ class Imagination(nn.Module):
 
     def encode(self, texts: torch.Tensor) -> torch.Tensor:
         """Map scaled texts (B, E) -> means of their latents (B, E)."""
-        return texts + self.correction(texts)
+        moved: torch.Tensor = self.correction(texts)
+        return texts + moved
 
     def imagine(self, latents: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         """Map latents (…, E) and noise (…, Z) -> scaled image features (…, I)."""
         hidden = functional.leaky_relu(self.hidden(torch.cat([latents, z], -1)), SLOPE)
-        return self.prototype(latents) + self.detail(hidden)
+        imagined: torch.Tensor = self.prototype(latents) + self.detail(hidden)
+        return imagined

@@ -180,8 +180,9 @@ class Method(nn.Module):
         loss = loss + config.correction_decay * correction
         done = self._update("generator", self.imagination, loss)
         with torch.no_grad():
-            averaged, current = list(self.averaged.parameters()), self.imagination.parameters()
-            torch._foreach_lerp_(averaged, list(current), 1 - config.ema)
+            averaged: list[torch.Tensor] = list(self.averaged.parameters())
+            current: list[torch.Tensor] = list(self.imagination.parameters())
+            torch._foreach_lerp_(averaged, current, 1 - config.ema)
         return done
 
     def _update(self, name: str, module: nn.Module, loss: torch.Tensor) -> torch.Tensor:

@@ -33,4 +33,5 @@ def gradient_penalty(
     """
     between = (share * real + (1 - share) * fake).requires_grad_()
     (slope,) = torch.autograd.grad(critic(between, text).sum(), between, create_graph=True)
-    return (slope.norm(dim=1) - 1).square().mean()
+    excess: torch.Tensor = slope.norm(dim=1) - 1
+    return excess.square().mean()
