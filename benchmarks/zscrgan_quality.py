@@ -5,8 +5,8 @@
 Each seed trains by the collection's recipe, keeps the best weights on the validation classes and
 is judged on the unseen classes once. The controls see the same frozen features and choose on the
 same validation classes. The reference runs without its bugs (no zero rows, honest selection); its
-rounds are the recipe's, fewer than published. Runs are kept in `runs/quality` and not trained
-again.
+rounds are the recipe's or those given, fewer than published. Runs are kept in `runs/quality` and
+not trained again.
 """
 
 from __future__ import annotations
@@ -33,10 +33,13 @@ def main() -> None:
     parser.add_argument("collections", nargs="+")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--reference-seeds", type=int, default=5)
+    parser.add_argument("--reference-rounds", type=int, help="[the recipe's]")
     arguments = parser.parse_args()
     seeds = {"improved": arguments.seeds, "reference": arguments.reference_seeds}
+    rounds = arguments.reference_rounds
+    settings = {"improved": {}, "reference": {"rounds": rounds} if rounds else {}}
     for name in arguments.collections:
-        result = measure(name, seeds)
+        result = measure(name, seeds, settings)
         path = RESULTS / f"zscrgan_{result['collection']}.json"
         path.write_text(json.dumps(result, indent=1) + "\n")
         found = {**result["modes"], "ridge": {"mean": result["controls"]["ridge"]}}
@@ -44,23 +47,26 @@ def main() -> None:
         print(result["collection"], "mAP on unseen classes:", lines)
 
 
-def measure(name: str, seeds: dict[str, int]) -> dict[str, Any]:
+def measure(
+    name: str, seeds: dict[str, int], settings: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
     """Train and judge both modes on a collection."""
     folder = find_collection(name)
     reports = {}
     for mode in MODES:
-        runs = [trained(folder, mode, seed) for seed in range(7, 7 + seeds[mode])]
+        numbers = range(7, 7 + seeds[mode])
+        runs = [trained(folder, mode, {"seed": seed} | settings[mode]) for seed in numbers]
         first = mode == MODES[0]
         reports[mode] = evaluate_model(runs, controls=first, generalised=True)
     return summarise(reports) | {"machine": describe()}
 
 
-def trained(folder: Path, mode: str, seed: int) -> Path:
-    """Train one seed, or go on with it."""
-    out = Path("runs/quality") / f"{folder.name}-{mode}-{seed}"
+def trained(folder: Path, mode: str, settings: dict[str, Any]) -> Path:
+    """Train one seed, or go on with it; a run of other settings is refused."""
+    out = Path("runs/quality") / f"{folder.name}-{mode}-{settings['seed']}"
     if out.exists():
-        return resume(out).folder
-    request = Request("zscrgan", folder, out, {"seed": seed}, device="cpu", mode=mode)
+        return resume(out, settings=settings).folder
+    request = Request("zscrgan", folder, out, settings, device="cpu", mode=mode)
     return fit(request).folder
 
 
