@@ -13,7 +13,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zscr.train.gradients import LinearTaps, differentiate
 from zscr.train.methods import Rows
 from zscr.train.methods.zscrgan.em import M_CHUNK
 from zscr.train.methods.zscrgan.noise import draw_eps, draw_z
@@ -108,8 +107,11 @@ def double() -> Iterator[None]:
 def assert_rounds_agree(config: Config, rows: Rows, rounds: int) -> None:
     """Make rounds by the fast and by the plain implementation; compare all weights to 1e-5."""
     method = Method(config, text_dim=rows.texts.shape[1], image_dim=rows.images.shape[1])
-    with torch.no_grad():  # or some generators' output would never leave zero
-        method.generator.fc3.bias.add_(0.05)
+    noise = torch.Generator().manual_seed(5)
+    for name, parameter in method.named_parameters():
+        if name.endswith("bias"):  # at zero, rounding decides the side of the kink of empty rows
+            torch.nn.init.normal_(parameter, std=0.05, generator=noise)
+    torch.nn.init.constant_(method.generator.fc3.bias, 0.05)  # or some would imagine zeros only
     method.start(rows)
     plain, before = Plain(config, method.state_dict()), copy.deepcopy(method.state_dict())
     for _ in range(rounds):
@@ -140,26 +142,3 @@ def test_the_fast_round_equals_the_plain_one_in_float32(wrong_class: str) -> Non
     widths = {"gf_dim": 200, "df_dim": 100, "embed_dim": 100, "z_dim": 25}
     steps = {"e_steps": 2, "m_steps": 25, "wrong_class": wrong_class}
     assert_rounds_agree(Config(**widths, **steps), make_rows(40, 3, 2, (200, 100)), rounds=1)
-
-
-def test_taps_find_the_gradients_that_autograd_finds() -> None:
-    """Of the tapped layers, for any leading dimensions; other layers get none."""
-    torch.manual_seed(1)
-    first, second = torch.nn.Linear(3, 4), torch.nn.Linear(4, 2, bias=False)
-    rows = torch.randn(5, 2, 3)
-
-    def loss_of() -> torch.Tensor:
-        return second(first(rows).tanh()).square().mean()
-
-    loss = differentiate(loss_of, LinearTaps(first))
-    assert second.weight.grad is None
-    expected = torch.autograd.grad(loss_of(), [first.weight, first.bias])
-    torch.testing.assert_close((first.weight.grad, first.bias.grad), expected)
-    assert torch.equal(loss, loss_of())
-
-
-def test_a_layer_that_is_used_twice_is_not_tapped_wrongly() -> None:
-    """One buffer cannot hold both gradients; it is an error of ours, not a wrong figure."""
-    layer = torch.nn.Linear(2, 2)
-    with pytest.raises(AssertionError, match="used once"):
-        differentiate(lambda: layer(layer(torch.ones(1, 2))).sum(), LinearTaps(layer))

@@ -36,8 +36,8 @@ def latent_divergence(mu: torch.Tensor, log_sigma: torch.Tensor) -> torch.Tensor
     0.0
     """
     total = mu + log_sigma
-    squares = mu.square() + log_sigma.square()
-    return (-0.5 * total + 0.5 * (total.exp() - 1) + 0.25 * squares).mean()
+    squares = mu.square().mean() + log_sigma.square().mean()
+    return 0.5 * (total.expm1() - total).mean() + 0.25 * squares
 
 
 def regulariser(
@@ -51,11 +51,9 @@ def regulariser(
     >>> float(regulariser(torch.tensor([[1.0]]), torch.tensor([[0.0]]), torch.tensor([[4.0]])))
     0.0
     """
-    near = (fake - real).abs().sum(1).mean()
-    if wrong is None:
-        return near + 2.0
-    far = (fake - wrong).abs().sum(1).mean()
-    return near - far + 2.0
+    others = torch.stack([real] if wrong is None else [real, wrong])
+    distances = (fake - others).abs().sum(-1).mean(-1)
+    return distances[0] - distances[1:].sum() + 2.0
 
 
 def csem_loss(
@@ -69,8 +67,6 @@ def csem_loss(
     >>> round(float(csem_loss(one, one, other)), 4)
     0.3133
     """
-    positive = functional.cosine_similarity(right, latent).mean()
-    if wrong is None:
-        return functional.softplus(-positive)
-    negative = functional.cosine_similarity(wrong, latent).mean()
-    return functional.softplus(negative - positive)
+    mapped = torch.stack([right] if wrong is None else [right, wrong])
+    cosines = functional.cosine_similarity(mapped, latent, dim=-1).mean(-1)
+    return functional.softplus(cosines[1:].sum() - cosines[0])

@@ -98,11 +98,13 @@ class Method(nn.Module):
         self.sampling: dict[str, torch.Tensor] = {}
         self._round: Round | None = None
         imagined = [*self.text_encoder.parameters(), *self.generator.parameters()]
-        self.optimizers: dict[str, torch.optim.Optimizer] = {
-            "critic": TFRMSprop(self.critic.parameters(), config.discriminator_lr),
-            "generator": TFRMSprop(imagined, config.generator_lr),
-            "csem": TFAdam(self.csem.parameters(), config.csem_lr, (0.5, 0.999)),
-        }
+        critic = TFRMSprop(self.critic.parameters(), config.discriminator_lr, limit=config.clip_val)
+        generator = TFRMSprop(imagined, config.generator_lr)
+        csem = TFAdam(self.csem.parameters(), config.csem_lr, (0.5, 0.999))
+        self._moved_by = (critic, generator, csem)
+        self.optimizers: dict[str, torch.optim.Optimizer] = dict(
+            zip(("critic", "generator", "csem"), self._moved_by, strict=True)
+        )
 
     @property
     def networks(self) -> Networks:
@@ -117,7 +119,7 @@ class Method(nn.Module):
         """Make an E-step of 100 times (5 critic updates, 1 generator update), and an M-step."""
         if self._round is None or self._round.rows is not rows:
             sampler = self._sampler(rows)
-            self._round = Round(self.config, self.networks, self.optimizers, rows, sampler)
+            self._round = Round(self.config, self.networks, *self._moved_by, rows, sampler)
         return self._round.run(self.sampling, self.noise)
 
     def _sampler(self, rows: Rows) -> ClassSampler:

@@ -1,0 +1,237 @@
+"""Rounds a second of ZSCRGAN's reference mode beside a plain port of the released loop.
+
+    python benchmarks/zscrgan_speed.py --size published --size demo --repeats 5
+    python benchmarks/zscrgan_speed.py --device cuda --size published --precision tf32
+
+Three things are run in turns, so that all see the same noise of the machine: our round, the plain
+port's (`zscrgan_plain.py`), and nothing but the matrix products that our round was seen to execute.
+On the CPU a turn is a part of a round with E- and M-steps in its proportions, and seconds are those
+of the processor, so that other work on the machine counts as little as can be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from limits import Peak, bandwidth, product_rate
+from machine import describe
+from torch.utils._python_dispatch import TorchDispatchMode
+from zscrgan_plain import Plain, numpy_batches
+
+from zscr.train.methods import Rows
+from zscr.train.methods.zscrgan.reference import Config, Method
+from zscr.train.precision import computing_in
+
+RESULTS = Path(__file__).parent / "results"
+CLASSES, IMAGES = 150, 20  # as many classes as CUB; images a class
+
+
+@dataclass(frozen=True)
+class Size:
+    """Feature dimensions, the widths that go with them, and the E- and M-steps of a turn."""
+
+    text: int
+    image: int
+    widths: dict[str, int]
+    steps: int
+
+
+SIZES = {
+    "published": Size(1024, 2048, {}, 4),
+    "demo": Size(384, 256, {"gf_dim": 256, "df_dim": 256, "embed_dim": 256, "z_dim": 64}, 20),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", choices=SIZES, action="append")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=7)
+    arguments = parser.parse_args()
+    device = torch.device(arguments.device)
+    result: dict[str, Any] = {"benchmark": "zscrgan rounds: fast, plain port, products alone"}
+    result |= {"repeats": arguments.repeats, "seed": arguments.seed, "device": device_name(device)}
+    result |= {"threads": torch.get_num_threads(), "precision": arguments.precision, "sizes": {}}
+    for name in arguments.size or SIZES:
+        result["sizes"][name] = measure(SIZES[name], device, arguments)
+        print(json.dumps({name: result["sizes"][name]}, indent=1))
+    result["machine"] = describe()
+    suffix = "" if arguments.precision == "fp32" else f"_{arguments.precision}"
+    path = RESULTS / f"zscrgan_speed_{device.type}{suffix}.json"
+    path.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def measure(size: Size, device: torch.device, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Time our round, the port's and the products alone in turns; return medians and ratios."""
+    steps = size.steps if device.type == "cpu" else 100
+    config = Config(
+        **size.widths,
+        e_steps=steps,
+        m_steps=steps,
+        seed=arguments.seed,
+        precision=arguments.precision,
+    )
+    runs = contenders(size, config, device)
+    with computing_in(config.precision, device):
+        products, plain_products = Products(), Products()
+        with plain_products:
+            runs["plain"]()
+        with products:
+            runs["fast"]()
+        runs["products"] = products.replay(device)
+        times: dict[str, list[float]] = {name: [] for name in runs}
+        peaks = {}
+        for repeat in range(arguments.repeats + 1):
+            for name, run in runs.items():
+                with Peak(device) as peak:
+                    seconds = timed(run, device)
+                if repeat:  # the first is the warm-up
+                    times[name].append(seconds)
+                    peaks[name] = peak.megabytes
+        limits = floor(size, config, 100 / steps * products.flops, device)
+    return summary(times, products.flops, plain_products.flops, steps, peaks) | limits
+
+
+def contenders(size: Size, config: Config, device: torch.device) -> dict[str, Callable[[], object]]:
+    """Return the fast and the plain turn, on the same features and from the same weights."""
+    rng = np.random.default_rng(config.seed)
+    images = rng.random((CLASSES, IMAGES, size.image), np.float32)
+    texts = rng.standard_normal((CLASSES, size.text), np.float32)
+    starts = torch.arange(CLASSES + 1, device=device)
+    table = torch.from_numpy(images.reshape(-1, size.image)).to(device)
+    rows = Rows(table, torch.from_numpy(texts).to(device), starts * IMAGES, starts)
+    method = Method(config, text_dim=size.text, image_dim=size.image, device=device)
+    method.start(rows)
+    plain = Plain(config, method.state_dict())
+    batches = numpy_batches(images, texts, config, device)
+    return {"fast": lambda: method.train_round(rows), "plain": lambda: plain.round(batches)}
+
+
+def timed(run: Callable[[], object], device: torch.device) -> float:
+    """Seconds of the processor on the CPU, of the clock with a GPU."""
+    if device.type == "cpu":
+        start = time.process_time()
+        run()
+        return time.process_time() - start
+    torch.cuda.synchronize()
+    start = time.perf_counter()
+    run()
+    torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+class Products(TorchDispatchMode):
+    """Records the shapes of all matrix products, and makes nothing but them again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: Counter[tuple[Any, ...]] = Counter()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None):
+        if function.overloadpacket in (torch.ops.aten.mm, torch.ops.aten.addmm):
+            left, right = args[-2:]
+            layouts = tuple((tuple(t.shape), t.stride(-1) == 1, t.dtype) for t in (left, right))
+            self.seen[layouts] += 1
+        return function(*args, **(kwargs or {}))
+
+    @property
+    def flops(self) -> float:
+        """Two for each multiplication, as they were made."""
+        return sum(
+            2.0 * count * left[0][0] * left[0][1] * right[0][1]
+            for (left, right), count in self.seen.items()
+        )
+
+    def replay(self, device: torch.device) -> Callable[[], None]:
+        """Return the same products, on matrices and into results that are there already."""
+
+        def matrix(shape: tuple[int, int], rowwise: bool, dtype: torch.dtype) -> torch.Tensor:
+            if rowwise:
+                return torch.randn(shape, device=device).to(dtype)
+            return torch.randn(shape[::-1], device=device).to(dtype).T
+
+        jobs = []
+        for (left, right), count in self.seen.items():
+            pair = matrix(*left), matrix(*right)
+            jobs.append((*pair, torch.mm(*pair), count))
+
+        def run() -> None:
+            for left, right, out, count in jobs:
+                for _ in range(count):
+                    torch.mm(left, right, out=out)
+
+        return run
+
+
+def summary(
+    times: dict[str, list[float]], flops: float, nominal: float, steps: int, peaks: dict[str, float]
+) -> dict[str, Any]:
+    """Medians over the repeats, per round of 100 E- and M-steps, and ratios within each repeat."""
+    scale = 100 / steps
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    ratios = [plain / fast for plain, fast in zip(times["plain"], times["fast"], strict=True)]
+    shares = [own / fast for own, fast in zip(times["products"], times["fast"], strict=True)]
+    return {
+        "steps_a_turn": steps,
+        "seconds_a_round": {name: round(scale * value, 4) for name, value in medians.items()},
+        "rounds_a_second": {name: round(1 / scale / value, 4) for name, value in medians.items()},
+        "turns_in_seconds": times,
+        "faster_than_plain": round(statistics.median(ratios), 3),
+        "share_of_products_alone": round(statistics.median(shares), 3),
+        "tflop_a_round": {"plain": scale * nominal / 1e12, "fast": scale * flops / 1e12},
+        "gflops": {
+            "fast": round(flops / medians["fast"] / 1e9, 1),
+            "plain": round(nominal / medians["plain"] / 1e9, 1),
+            "products": round(flops / medians["products"] / 1e9, 1),
+        },
+        "peak_memory_mb_over_weights": {name: round(value, 1) for name, value in peaks.items()},
+    }
+
+
+def floor(size: Size, config: Config, flops: float, device: torch.device) -> dict[str, Any]:
+    """Seconds below which no round can be: its products at full rate, its least bytes at full rate.
+
+    Least bytes: an RMSProp update reads and writes value and square (16 bytes a parameter), an Adam
+    update value and two moments (24); every pass of a network at rest reads its weights once.
+    """
+    method = Method(config, text_dim=size.text, image_dim=size.image)
+    count = {
+        name: sum(p.numel() for group in optimizer.param_groups for p in group["params"])
+        for name, optimizer in method.optimizers.items()
+    }
+    of_e = 5 * (16 + 4) * count["critic"] + (16 + 4 + 4 + 4) * count["generator"]
+    of_m = (24 + 4) * count["csem"]
+    moved = 100 * (of_e + of_m)
+    rate, speed = product_rate(device), bandwidth(device)
+    by_flops, by_bytes = flops / rate, moved / speed
+    return {
+        "floor_seconds_a_round": {
+            "flops": round(by_flops, 4),
+            "bytes": round(by_bytes, 4),
+            "both_at_once": round(max(by_flops, by_bytes), 4),
+            "one_after_the_other": round(by_flops + by_bytes, 4),
+        },
+        "gflops_of_a_large_product": round(rate / 1e9, 1),
+        "gigabytes_a_second": round(speed / 1e9, 1),
+        "gigabytes_a_round": round(moved / 1e9, 1),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""The critic's update, its gradient in closed form: the Wasserstein loss is linear in the scores."""
+
+from __future__ import annotations
+
+import torch
+
+from zscr.train.methods.zscrgan import dense
+from zscr.train.methods.zscrgan.networks import Critic
+from zscr.train.optimizers import TFRMSprop
+
+
+class CriticStep:
+    """Moves the critic down (D(f,t) + D(x_w,t)) / 2 - D(x,t), batch means, and clips it.
+
+    The first layer sees an image once, however many pairs it is in.
+
+    Args:
+        critic: moved in place.
+        optimizer: of the critic.
+        batch: B, rows of a batch.
+        wrong: how x_w is given: `previous`, the image of the row before; `drawn`, images of its
+            own; or `none`, where the loss is D(f,t) - D(x,t).
+    """
+
+    def __init__(self, critic: Critic, optimizer: TFRMSprop, *, batch: int, wrong: str) -> None:
+        self.critic, self.optimizer = critic, optimizer
+        device = critic.score.weight.device
+        rows = torch.arange(batch, device=device)
+        wrong_rows = {"previous": [batch + rows.roll(1)], "drawn": [2 * batch + rows], "none": []}
+        # the pairs (f,t), (x,t), (x_w,t), by the rows of the images f, x and, if drawn, x_w
+        self.pairs = torch.cat([rows, batch + rows, *wrong_rows[wrong]])
+        shares = [1.0, -1.0] if wrong == "none" else [0.5, -1.0, 0.5]
+        self.shares = torch.tensor(shares, device=device).repeat_interleave(batch) / batch
+
+    def __call__(self, images: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        """Update the critic once; its first step runs unclipped.
+
+        Args:
+            images: (2B or 3B, I) f, x and, if drawn, x_w.
+            text: (B, T).
+
+        Returns:
+            The loss before the update.
+        """
+        critic, own = self.critic, dense.forward(self.critic.image, images)
+        of_text = dense.forward(critic.text, text)
+        sides = (-1, *of_text.shape)
+        pairs = own.index_select(0, self.pairs).view(sides).add_(of_text).flatten(0, 1)
+        hidden, weight = dense.leaky(pairs), critic.score.weight
+        gradient = dense.leaky_back(self.shares[:, None] * weight, hidden)
+        to_images = torch.zeros_like(own).index_add_(0, self.pairs, gradient)
+        to_text = gradient.view(sides).sum(0)
+        torch.mm(to_images.T, images, out=critic.image.weight.grad)
+        torch.sum(to_text, 0, out=critic.image.bias.grad)
+        dense.keep(critic.text, text, to_text)
+        # The last bias has no gradient: the shares of the pairs add up to 0.
+        slope = torch.mv(hidden.T, self.shares, out=critic.score.weight.grad[0])
+        loss = torch.dot(slope, weight[0])
+        self.optimizer.update()
+        return loss

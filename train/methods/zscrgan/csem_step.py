@@ -1,0 +1,59 @@
+"""CSEM's update and the gradient of its loss, in closed form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from zscr.train.methods.zscrgan import dense
+from zscr.train.methods.zscrgan.networks import Csem
+from zscr.train.optimizers import TFAdam
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """`losses.csem_loss` of mapped features (S, B, E) and latents (B, E), with its gradients."""
+
+    loss: torch.Tensor
+    to_mapped: torch.Tensor
+    to_latent: torch.Tensor
+
+
+def contrast(mapped: torch.Tensor, latent: torch.Tensor) -> Contrast:
+    """Compare right (and wrong) mapped features (S, B, E) with latents (B, E).
+
+    With unit vectors m and c, a cosine's gradient is (c - cos·m) / |m| towards the mapped feature
+    and (m - cos·c) / |c| towards the latent.
+    """
+    length, base = (
+        torch.linalg.vector_norm(rows, dim=-1, keepdim=True).clamp_min_(1e-8)
+        for rows in (mapped, latent)
+    )
+    m, c = mapped / length, latent / base
+    cosines = (m * c).sum(-1, keepdim=True)  # (S, B, 1)
+    means = cosines.mean((1, 2))
+    exponent = means[1:].sum() - means[0]
+    share = torch.sigmoid(exponent) / mapped.shape[1]
+    # the right cosine shall rise, the wrong one fall
+    weights = torch.stack([-share, share][: len(mapped)])[:, None, None]
+    to_mapped = (c - cosines * m).mul_(weights).div_(length)
+    to_latent = (m - cosines * c).mul_(weights).sum(0).div_(base)
+    return Contrast(functional.softplus(exponent), to_mapped, to_latent)
+
+
+class CsemStep:
+    """Moves CSEM by what the resting generator has imagined."""
+
+    def __init__(self, csem: Csem, optimizer: TFAdam) -> None:
+        self.csem, self.optimizer = csem, optimizer
+
+    def __call__(self, latent: torch.Tensor, imagined: torch.Tensor) -> torch.Tensor:
+        """Update CSEM once by latents (B, E) and imagined features (S, B, I); return the loss."""
+        rows = imagined.flatten(0, 1)
+        mapped = dense.leaky(dense.forward(self.csem.fc, rows))
+        found = contrast(mapped.view(len(imagined), *latent.shape), latent)
+        dense.keep(self.csem.fc, rows, dense.leaky_back(found.to_mapped.flatten(0, 1), mapped))
+        self.optimizer.update()
+        return found.loss
