@@ -48,6 +48,7 @@ def standardised(head: Head, features: torch.Tensor) -> torch.Tensor:
 HEADS = {
     "plain": lambda head, features: head.linear(features),
     "standardised": standardised,
+    "no bias": lambda head, features: (features - head.mean) @ head.linear.weight.T,
     "not linear": lambda head, features: head.linear(torch.relu(features - head.mean)),
     "squared": lambda head, features: head.linear(features * features),
     "used twice": lambda head, features: head.linear(features) + features[:, :5],
