@@ -62,7 +62,7 @@ def _chain(model: onnx.ModelProto, name: str) -> list[onnx.NodeProto]:
         ):
             return []
         chain.append(users[0])
-        if users[0].op_type == "Gemm":
+        if users[0].op_type in ("Gemm", "MatMul"):
             return chain
         if users[0].op_type not in _AFFINE:
             return []

@@ -28,29 +28,30 @@ TEXTS = ["red red bird zebra", "the sea", "", "a big blue bird by the sea"]
 
 
 class Head(nn.Module):
-    """A linear layer, with or without what may stand before it."""
+    """A linear layer, with or without what may stand around it."""
 
-    def __init__(self, dim: int, before: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    def __init__(self, dim: int, rows: Callable[[Head, torch.Tensor], torch.Tensor]) -> None:
         super().__init__()
         torch.manual_seed(7)
-        self.linear, self.before = nn.Linear(dim, 5), before
+        self.linear, self.rows = nn.Linear(dim, 5), rows
         self.register_buffer("mean", torch.rand(dim))
         self.register_buffer("scale", torch.rand(dim) + 0.5)
 
     def encode(self, features: torch.Tensor) -> torch.Tensor:
-        rows = self.linear(self.before(self, features))
-        return nn.functional.normalize(rows, dim=1)
+        return nn.functional.normalize(self.rows(self, features), dim=1)
 
 
 def standardised(head: Head, features: torch.Tensor) -> torch.Tensor:
-    return (features - head.mean) / head.scale * 2 + head.mean
+    return head.linear((features - head.mean) / head.scale * 2 + head.mean)
 
 
 HEADS = {
-    "plain": lambda head, features: features,
+    "plain": lambda head, features: head.linear(features),
     "standardised": standardised,
-    "not linear": lambda head, features: torch.relu(features - head.mean),
-    "used twice": lambda head, features: features * features,
+    "no bias": lambda head, features: (features - head.mean) @ head.linear.weight.T,
+    "not linear": lambda head, features: head.linear(torch.relu(features - head.mean)),
+    "squared": lambda head, features: head.linear(features * features),
+    "used twice": lambda head, features: head.linear(features) + features[:, :5],
 }
 
 
@@ -79,7 +80,7 @@ def test_graphs_equal_the_product_with_wide_rows(
             with torch.no_grad():
                 expected = head.encode(torch.from_numpy(encoder.run(feeds))).numpy()
             np.testing.assert_allclose(run_bytes(model, feeds), expected, atol=1e-6)
-    dense = kind in ("not linear", "used twice")
+    dense = kind in ("not linear", "squared", "used twice")
     assert ("ScatterElements" in {node.op_type for node in model.graph.node}) == dense
     assert ("stays dense" in capsys.readouterr().err) == dense
 
