@@ -27,8 +27,8 @@ from zscr.train.encoders.joint_embedding import Training
 from zscr.train.fit import Request, fit
 
 TINY = CharCnnRnnConfig((4, 6, 8), length=84, init=0.3, training=Training(epochs=2))
-QUICK = {"gf_dim": 8, "df_dim": 8, "embed_dim": 6, "z_dim": 2, "batch_size": 4}
-QUICK |= {"e_steps": 2, "critic_steps": 2, "m_steps": 2, "rounds": 1, "validate_every": 1}
+QUICK = {"gf_dim": 8, "df_dim": 8, "z_dim": 2, "batch_size": 4, "landmarks": 16}
+QUICK |= {"e_steps": 2, "critic_steps": 2, "rounds": 1, "validate_every": 1}
 
 
 @pytest.fixture(scope="module")
