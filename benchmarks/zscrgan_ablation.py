@@ -112,7 +112,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
         axis.set(title=title, xlabel="rounds of E and M steps")
         axis.grid(alpha=0.3)
         axis.legend()
-    axes[0].set_ylabel(f"Prec@50 on the validation classes of {result['collection']}")
+    axes[0].set_ylabel("Prec@50, validation classes")
     figure.savefig(path, metadata={"Date": None})
 
 
