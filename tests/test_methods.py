@@ -32,12 +32,14 @@ QUICK = {
     },
     ("zscrgan", "improved"): {
         **{"gf_dim": 32, "df_dim": 32, "z_dim": 8, "batch_size": 16, "landmarks": 64},
-        **{"e_steps": 10, "rounds": 6, "generator_lr": 2e-3},
+        **{"e_steps": 10, "rounds": 6, "generator_lr": 2e-3, "adversarial": 0.01},
     },
 }
+# How far below its first value a loss ends; improved starts from closed forms, so there is little
+# left to fall.
 FALLING = {
-    ("zscrgan", "reference"): ("loss/generator", "loss/csem"),
-    ("zscrgan", "improved"): ("loss/generator",),
+    ("zscrgan", "reference"): {"loss/generator": 0.9, "loss/csem": 0.9},
+    ("zscrgan", "improved"): {"loss/generator": 0.97},
 }
 MODES = [(method, mode) for method, modes in METHODS.items() for mode in modes]
 SEEN, VAL, UNSEEN = 40, 10, 10
@@ -97,8 +99,8 @@ def unseen_map(run: Run) -> float:
 def test_losses_fall(learnt: Run) -> None:
     """The losses that no opponent pushes up end below where they began."""
     log = [json.loads(line) for line in learnt.log.read_text().splitlines()]
-    for name in FALLING[learnt.method, learnt.mode]:
-        assert log[-1][name] < 0.95 * log[0][name], name
+    for name, share in FALLING[learnt.method, learnt.mode].items():
+        assert log[-1][name] < share * log[0][name], name
 
 
 def test_unseen_classes_are_found(learnt: Run, mode: tuple[str, str], tmp_path: Path) -> None:
