@@ -143,7 +143,11 @@ class Products(TorchDispatchMode):
         super().__init__()
         self.seen: Counter[tuple[Any, ...]] = Counter()
 
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None):
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """Note a product's operands and make it."""
+
         if function.overloadpacket in (torch.ops.aten.mm, torch.ops.aten.addmm):
             left, right = args[-2:]
             layouts = tuple((tuple(t.shape), t.stride(-1) == 1, t.dtype) for t in (left, right))

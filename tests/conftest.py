@@ -31,6 +31,14 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a GPU where there is none."""
+    if item.get_closest_marker("gpu"):
+        torch = pytest.importorskip("torch", reason="needs the extra 'train'")
+        if not torch.cuda.is_available():
+            pytest.skip("there is no CUDA device")
+
+
 @pytest.fixture(scope="session")
 def realdata_folder() -> Callable[[str], Path]:
     """Return a function that unzips `ZSCR_DATA/<name>.zip` once and returns its folder."""

@@ -47,7 +47,7 @@ def run(job: dict[str, Any], report: str) -> int:
         setattr(os, name, counted(name, getattr(os, name)))
     Method.train_round = counted("round", Method.train_round)
     for optimizer in (TFAdam, TFRMSprop):
-        optimizer.step = counted("step", optimizer.step)
+        optimizer.update = counted("step", optimizer.update)
     if graphs := job["graphs"]:
         zscr.export.bundle.build_graph = lambda _, side: onnx.load(f"{graphs}/{side.name}.onnx")
     os.chdir(job["cwd"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -30,9 +31,12 @@ class _Flat:
         self.gradients = torch.zeros_like(self.values)
         sizes = [p.numel() for p in parameters]
         self.views = [
-            part.view_as(p) for part, p in zip(self.gradients.split(sizes), parameters, strict=True)
+            part.view_as(p)
+            for part, p in zip(torch.split(self.gradients, sizes), parameters, strict=True)
         ]
-        for p, part, view in zip(parameters, self.values.split(sizes), self.views, strict=True):
+        for p, part, view in zip(
+            parameters, torch.split(self.values, sizes), self.views, strict=True
+        ):
             p.data, p.grad = part.view_as(p), view
 
     def gather(self) -> None:
@@ -45,12 +49,18 @@ class _Flat:
 
     def blocks(self, *states: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
         """Yield values, gradients, states and scratch, of the same elements each."""
-        total = len(self.values)
-        size = BLOCK if self.values.device.type == "cpu" and total > SMALL else total
-        scratch = torch.empty_like(self.values[:size])
-        columns = [column.split(size) for column in (self.values, self.gradients, *states)]
-        for block in zip(*columns, strict=True):
-            yield *block, scratch[: len(block[0])]
+        columns = (self.values, self.gradients, *states)
+        if self.values.device.type != "cpu" or len(self.values) <= SMALL:
+            yield *columns, self.scratch
+            return
+        for block in zip(*(torch.split(column, BLOCK) for column in columns), strict=True):
+            yield *block, self.scratch[: len(block[0])]
+
+    @cached_property
+    def scratch(self) -> torch.Tensor:
+        """What a block's update writes in between; fresh memory would cost page faults."""
+        whole = self.values.device.type != "cpu" or len(self.values) <= SMALL
+        return torch.empty_like(self.values if whole else self.values[:BLOCK])
 
 
 class TFRMSprop(torch.optim.Optimizer):

@@ -28,10 +28,14 @@ class Draws:
     wrong_texts: torch.Tensor
     wrong_images: torch.Tensor
 
+    @property
+    def tables(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """All four."""
+        return self.texts, self.images, self.wrong_texts, self.wrong_images
+
     def __getitem__(self, batches: slice | int) -> Draws:
         """Return some of the batches, or one, (B,)."""
-        tables = (self.texts, self.images, self.wrong_texts, self.wrong_images)
-        return Draws(*(table[batches] for table in tables))
+        return Draws(*(table[batches] for table in self.tables))
 
 
 def first_texts(rows: Rows) -> Rows:

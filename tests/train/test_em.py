@@ -13,31 +13,38 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zscr.train.graphs import WARM_UP
 from zscr.train.methods import Rows
 from zscr.train.methods.zscrgan.em import M_CHUNK
 from zscr.train.methods.zscrgan.noise import draw_eps, draw_z
 from zscr.train.methods.zscrgan.reference import Config, Method
+from zscr.train.precision import computing_in
 from zscr.train.sampler import ClassSampler, Draws, first_texts
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from zscrgan_plain import Batch, Plain  # noqa: E402
 
+GPU = pytest.mark.gpu
 
-def make_rows(classes: int, images: int, texts: int, dims: tuple[int, int]) -> Rows:
+
+def make_rows(
+    classes: int, images: int, texts: int, dims: tuple[int, int], device: str = "cpu"
+) -> Rows:
     noise = torch.Generator().manual_seed(classes)
     starts = torch.arange(classes + 1)
-    return Rows(
+    tables = (
         torch.randn(classes * images, dims[0], generator=noise).relu(),
         torch.randn(classes * texts, dims[1], generator=noise),
         starts * images,
         starts * texts,
     )
+    return Rows(*(table.to(device) for table in tables))
 
 
 def batches(method: Method, rows: Rows) -> Iterator[Batch]:
     """Draw what the method's next round draws, from copies of its state, batch by batch."""
     config, sampling = method.config, copy.deepcopy(method.sampling)
-    noise = torch.Generator()
+    noise = torch.Generator(method.noise.device)
     noise.set_state(method.noise.get_state())
     seen = first_texts(rows) if config.class_texts == "first" else rows
     bugs = (config.zero_pad_tail, config.allow_same_class_wrong)
@@ -51,14 +58,17 @@ def batches(method: Method, rows: Rows) -> Iterator[Batch]:
         eps = draw_eps((*count, config.batch_size, config.embed_dim), noise)
         return eps, draw_z((*count, config.batch_size, config.z_dim), noise)
 
-    for iteration in range(config.e_steps):
-        eps, z = both(1, k + sides)
-        first = iteration * (k + 1)
-        for step in range(k):
-            yield batch(draws[first + step], seen, eps[0, step, None], z[0, step, None])
-        yield batch(draws[first + k], seen, eps[0, k:], z[0, k:])
-    for start in range(0, m_steps, M_CHUNK):
-        count = min(M_CHUNK, m_steps - start)
+    on_cpu = noise.device.type == "cpu"
+    e_chunk, m_chunk = (1, M_CHUNK) if on_cpu else (config.e_steps, m_steps or 1)
+    for start in range(0, config.e_steps, e_chunk):
+        eps, z = both(e_chunk, k + sides)
+        for i in range(e_chunk):
+            first = (start + i) * (k + 1)
+            for step in range(k):
+                yield batch(draws[first + step], seen, eps[i, step, None], z[i, step, None])
+            yield batch(draws[first + k], seen, eps[i, k:], z[i, k:])
+    for start in range(0, m_steps, m_chunk):
+        count = min(m_chunk, m_steps - start)
         eps, z = both(sides, count)
         for step in range(count):
             number = config.e_steps * (k + 1) + start + step
@@ -106,11 +116,12 @@ def double() -> Iterator[None]:
 
 def assert_rounds_agree(config: Config, rows: Rows, rounds: int) -> None:
     """Make rounds by the fast and by the plain implementation; compare all weights to 1e-5."""
-    method = Method(config, text_dim=rows.texts.shape[1], image_dim=rows.images.shape[1])
+    dims = {"text_dim": rows.texts.shape[1], "image_dim": rows.images.shape[1]}
+    method = Method(config, **dims, device=rows.images.device)
     noise = torch.Generator().manual_seed(5)
     for name, parameter in method.named_parameters():
         if name.endswith("bias"):  # at zero, rounding decides the side of the kink of empty rows
-            torch.nn.init.normal_(parameter, std=0.05, generator=noise)
+            parameter.data.copy_(0.05 * torch.randn(parameter.shape, generator=noise))
     torch.nn.init.constant_(method.generator.fc3.bias, 0.05)  # or some would imagine zeros only
     method.start(rows)
     plain, before = Plain(config, method.state_dict()), copy.deepcopy(method.state_dict())
@@ -136,9 +147,53 @@ def test_the_fast_round_equals_the_plain_one(
         assert_rounds_agree(Config(**values, **ablation), make_rows(classes, 3, 2, dims), rounds=2)
 
 
+DEVICES = ["cpu", pytest.param("cuda", marks=GPU)]
+
+
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("wrong_class", ["previous", "random"])
-def test_the_fast_round_equals_the_plain_one_in_float32(wrong_class: str) -> None:
-    """At a tenth of the published widths, as trainings compute it."""
+def test_the_fast_round_equals_the_plain_one_in_float32(wrong_class: str, device: str) -> None:
+    """At a tenth of the published widths, as trainings compute it; on a GPU by its graphs."""
     widths = {"gf_dim": 200, "df_dim": 100, "embed_dim": 100, "z_dim": 25}
-    steps = {"e_steps": 2, "m_steps": 25, "wrong_class": wrong_class}
-    assert_rounds_agree(Config(**widths, **steps), make_rows(40, 3, 2, (200, 100)), rounds=1)
+    steps = {"e_steps": 2 if device == "cpu" else WARM_UP + 2, "m_steps": 25}
+    config = Config(**widths, **steps, wrong_class=wrong_class)
+    assert_rounds_agree(config, make_rows(40, 3, 2, (200, 100), device), rounds=1)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(("precision", "tolerance"), [("tf32", 0.01), ("bf16", 0.1)])
+def test_lower_precisions_stay_near_float32(precision: str, tolerance: float, device: str) -> None:
+    """From the same draws, a round moves the generator's weights nearly, not exactly, the same."""
+    widths = {"gf_dim": 200, "df_dim": 100, "embed_dim": 100, "z_dim": 25}
+    config = Config(**widths, e_steps=5, m_steps=5)
+    rows = make_rows(40, 3, 2, (200, 100), device)
+
+    def moved(precision: str) -> torch.Tensor:
+        method = Method(config, text_dim=100, image_dim=200, device=device)
+        method.start(rows)
+        before = method.generator.fc2.weight.detach().clone()
+        with computing_in(precision, torch.device(device)):
+            method.train_round(rows)
+        return method.generator.fc2.weight.detach() - before
+
+    exact, rough = moved("fp32"), moved(precision)
+    error = ((exact - rough).norm() / exact.norm()).item()
+    assert error < tolerance
+    assert error > 0 or (precision, device) == ("tf32", "cpu")  # which a CPU has not
+
+
+@GPU
+def test_a_round_never_waits_for_the_device() -> None:
+    """No step asks the GPU for a value: CUDA raises an error at the first one that does."""
+    widths = {"gf_dim": 64, "df_dim": 32, "embed_dim": 32, "z_dim": 8}
+    rows = make_rows(40, 3, 2, (48, 24), "cuda")
+    method = Method(
+        Config(**widths, e_steps=4, m_steps=4), text_dim=24, image_dim=48, device="cuda"
+    )
+    method.start(rows)
+    method.train_round(rows)  # records its graphs, for which CUDA waits
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        method.train_round(rows)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

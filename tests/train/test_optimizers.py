@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from zscr.train import optimizers
 from zscr.train.optimizers import TFAdam, TFRMSprop
 
 
@@ -50,23 +51,41 @@ def test_torch_makes_a_larger_first_step() -> None:
     assert theirs.item() / ours.item() > 3
 
 
-def test_all_parameters_at_once_equal_one_by_one() -> None:
-    """The fused update of many tensors is that of a loop over them; one without gradient rests."""
+@pytest.mark.parametrize("blocks", [False, True], ids=["whole", "blocks"])
+def test_all_parameters_at_once_equal_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, blocks: bool
+) -> None:
+    """The update of one buffer, whole or in blocks, is that of a loop over the parameters."""
+    if blocks:
+        monkeypatch.setattr(optimizers, "SMALL", 0)
+        monkeypatch.setattr(optimizers, "BLOCK", 7)
     generator = torch.Generator().manual_seed(1)
     shapes = [(3, 2), (5,), (1, 1), (4,)]
     start = [torch.randn(s, generator=generator) for s in shapes]
     fused = [torch.nn.Parameter(p.clone()) for p in start]
-    optimizer = TFRMSprop(fused, lr=0.02)
+    optimizer = TFRMSprop(fused, lr=0.02, limit=1.0)
     plain, squares = [p.clone() for p in start], [torch.ones_like(p) for p in start]
     for _ in range(5):
-        for row, p in enumerate(fused[:-1]):
+        for row, p in enumerate(fused):
             gradient = p.grad = torch.randn(p.shape, generator=generator)
             squares[row] = 0.9 * squares[row] + 0.1 * gradient**2
             plain[row] = plain[row] - 0.02 * gradient / (squares[row] + 1e-10).sqrt()
+            plain[row] = plain[row].clamp(-1.0, 1.0)
         optimizer.step()
     torch.testing.assert_close([p.data for p in fused], plain, rtol=1e-6, atol=1e-7)
-    assert torch.equal(fused[-1], start[-1])
-    assert torch.equal(optimizer.state[fused[-1]]["square"], torch.ones(4))
+    assert max(p.abs().max() for p in plain) == 1.0
+
+
+def test_what_autograd_leaves_is_what_moves() -> None:
+    """Backward adds to the buffer; without a gradient there is no step that could be right."""
+    p = parameter(1.0, 2.0)
+    optimizer = TFRMSprop([p], lr=0.1)
+    (p * torch.tensor([1.0, -1.0])).sum().backward()
+    optimizer.step()
+    assert [p[0] < 1, p[1] > 2] == [True, True]
+    optimizer.zero_grad()
+    with pytest.raises(AssertionError, match="needs a gradient"):
+        optimizer.step()
 
 
 def test_two_adam_steps_by_hand() -> None:

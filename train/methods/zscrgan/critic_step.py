@@ -1,4 +1,4 @@
-"""The critic's update, its gradient in closed form: the Wasserstein loss is linear in the scores."""
+"""The critic's update; its gradient is in closed form, for its loss is linear in its scores."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class CriticStep:
         torch.sum(to_text, 0, out=critic.image.bias.grad)
         dense.keep(critic.text, text, to_text)
         # The last bias has no gradient: the shares of the pairs add up to 0.
-        slope = torch.mv(hidden.T, self.shares, out=critic.score.weight.grad[0])
-        loss = torch.dot(slope, weight[0])
+        slope = torch.mm(self.shares[None], hidden, out=critic.score.weight.grad)
+        loss = torch.dot(slope[0], weight[0])
         self.optimizer.update()
         return loss

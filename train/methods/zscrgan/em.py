@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from zscr.train.graphs import Replay
 from zscr.train.methods import Rows
 from zscr.train.methods.zscrgan.critic_step import CriticStep
 from zscr.train.methods.zscrgan.csem_step import CsemStep
@@ -60,7 +61,8 @@ class Round:
         size = config.batch_size
         self.move_critic = CriticStep(networks.critic, critic, batch=size, wrong=self.wrong)
         self.move_generator = GeneratorStep(config, networks, generator, csem)
-        self.move_csem = CsemStep(networks.csem, csem)
+        self.move_csem = Replay(CsemStep(networks.csem, csem), rows.images.device)
+        self.iterate = Replay(self._e_iteration, rows.images.device)
 
     @torch.no_grad()
     def run(self, sampling: State, noise: torch.Generator) -> dict[str, torch.Tensor]:
@@ -81,28 +83,32 @@ class Round:
             eps, z = self._noise((chunk, self.critic_steps + self.sides), noise)
             for i in range(chunk):
                 batches = draws[(start + i) * turn : (start + i + 1) * turn]
-                totals += self._e_iteration(batches, eps[i], z[i])
+                totals += self.iterate(*batches.tables, eps[i], z[i])
         losses = {"loss/critic": totals[0] / (steps * self.critic_steps)} if turn > 1 else {}
         return losses | {"loss/generator": totals[1] / steps}
 
-    def _e_iteration(self, draws: Draws, eps: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+    def _e_iteration(self, *inputs: torch.Tensor) -> torch.Tensor:
         """Make all critic updates and one generator update; return the sums of both losses (2,).
 
         Args:
-            draws: of k + 1 batches, the last for the generator.
-            eps, z: (k + S, B, ·), the last S for the generator's branches.
+            inputs: the tables of the draws of k + 1 batches, the last for the generator; then eps
+                and z, (k + S, B, ·) each, the last S for the generator's branches.
         """
-        k, size = self.critic_steps, self.config.batch_size
+        *tables, eps, z = inputs
+        draws, k, size = Draws(*tables), self.critic_steps, self.config.batch_size
         index, pairs = self._branches(draws, wrong_for=1)
         eps, z = eps.flatten(0, 1), z.flatten(0, 1)
         encoded = encode(self.networks, self.texts, index)
         imagined = imagine(self.networks, encoded, pairs, eps, z)
         text, own = self.texts[index], slice(k * size, None)
         losses = [torch.zeros((), device=eps.device)]
-        images = [imagined.features.unflatten(0, (-1, size))[:k], self.images[draws.images[:k]]]
+        images = [
+            imagined.features.view(-1, size, self.images.shape[1])[:k],
+            self.images[draws.images[:k]],
+        ]
         if self.wrong == "drawn":
             images.append(self.images[draws.wrong_images[:k]])
-        batches = zip(torch.cat(images, 1), text.split(size), strict=False)
+        batches = zip(torch.cat(images, 1), torch.split(text, size), strict=False)
         losses += [self.move_critic(*batch) for batch in batches]
         sides = [draws.images[k], draws.wrong_images[k]][: self.sides]
         draw = Draw(

@@ -44,7 +44,9 @@ class GeneratorStep:
         self, config: Config, networks: Networks, generator: TFRMSprop, csem: TFAdam
     ) -> None:
         self.config, self.networks = config, networks
-        self.optimizers = [generator, csem] if config.joint else [generator]
+        self.optimizers: list[TFRMSprop | TFAdam] = (
+            [generator, csem] if config.joint else [generator]
+        )
 
     def __call__(self, draw: Draw) -> torch.Tensor:
         """Make one update; return the loss before it."""
