@@ -117,7 +117,7 @@ def contenders(size: Size, config: Config, device: torch.device) -> dict[str, Ca
     table = torch.from_numpy(images.reshape(-1, size.image)).to(device)
     rows = Rows(table, torch.from_numpy(texts).to(device), starts * IMAGES, starts)
     method = Method(config, text_dim=size.text, image_dim=size.image, device=device)
-    method.start(rows)
+    method.start(rows, rows)
     plain = Plain(config, method.state_dict())
     batches = numpy_batches(images, texts, config, device)
     return {"fast": lambda: method.train_round(rows), "plain": lambda: plain.round(batches)}

@@ -123,7 +123,7 @@ def assert_rounds_agree(config: Config, rows: Rows, rounds: int) -> None:
         if name.endswith("bias"):  # at zero, rounding decides the side of the kink of empty rows
             parameter.data.copy_(0.05 * torch.randn(parameter.shape, generator=noise))
     torch.nn.init.constant_(method.generator.fc3.bias, 0.05)  # or some would imagine zeros only
-    method.start(rows)
+    method.start(rows, rows)
     plain, before = Plain(config, method.state_dict()), copy.deepcopy(method.state_dict())
     for _ in range(rounds):
         plain.round(batches(method, rows))
@@ -170,7 +170,7 @@ def test_lower_precisions_stay_near_float32(precision: str, tolerance: float, de
 
     def moved(precision: str) -> torch.Tensor:
         method = Method(config, text_dim=100, image_dim=200, device=device)
-        method.start(rows)
+        method.start(rows, rows)
         before = method.generator.fc2.weight.detach().clone()
         with computing_in(precision, torch.device(device)):
             method.train_round(rows)
@@ -190,7 +190,7 @@ def test_a_round_never_waits_for_the_device() -> None:
     method = Method(
         Config(**widths, e_steps=4, m_steps=4), text_dim=24, image_dim=48, device="cuda"
     )
-    method.start(rows)
+    method.start(rows, rows)
     method.train_round(rows)  # records its graphs, for which CUDA waits
     torch.cuda.set_sync_debug_mode("error")
     try:

@@ -81,7 +81,7 @@ def test_training_never_reads_the_unseen_classes(
 
 def test_best_weights_are_those_of_the_best_validation(vectors: Path, tmp_path: Path) -> None:
     """The kept weights belong to the first round with the highest figure, and reproduce it."""
-    settings = QUICK | {"rounds": 12, "generator_lr": 0.3, "csem_lr": 0.03, "seed": 3}
+    settings = QUICK | {"rounds": 12, "generator_lr": 0.3, "csem_lr": 0.03, "seed": 11}
     run = fit(
         Request("zscrgan", vectors, tmp_path / "run", settings, device="cpu", mode="reference")
     )
