@@ -20,7 +20,11 @@ def main() -> None:
     text = README.read_text("utf-8")
     paths = sorted((HERE / "results").glob("zscrgan_*.json"))
     results = [result for result in map(load, paths) if "modes" in result]
-    text = between(text, "results", "\n\n".join(quality_table(results, name) for name in SHOWN))
+    text = between(
+        text,
+        "results",
+        "\n\n".join([*(quality_table(results, name) for name in SHOWN), budgets(results)]),
+    )
     text = between(text, "latency", latency_table(load(HERE / "results/query_latency.json")))
     README.write_text(text, "utf-8")
 
@@ -48,12 +52,26 @@ def quality_table(results: list[dict[str, Any]], figure: str) -> str:
 
 
 def cell(mode: dict[str, Any], figure: str) -> str:
-    """Mean ± sd over the seeds, how many there are, and what selected if it was not validation."""
-    runs, spread = len(mode["mAP of each seed"]), mode["sd"].get(figure)
+    """Mean ± sd over the seeds, marked where the unseen classes selected."""
+    spread = mode["sd"].get(figure)
     deviation = f" ± {spread:.3f}" if spread is not None else ""
-    rounds = f"{runs} seed{'s' * (runs > 1)}, {mode['config']['rounds']} rounds"
-    oracle = "" if "validation" in mode["selection"] else f", {mode['selection']}"
-    return f"{mode['mean'][figure]:.3f}{deviation} ({rounds}{oracle})"
+    oracle = "" if "validation" in mode["selection"] else f" ({mode['selection']})"
+    return f"{mode['mean'][figure]:.3f}{deviation}{oracle}"
+
+
+def budgets(results: list[dict[str, Any]]) -> str:
+    """Say what each mode was allowed, once where all collections have the same."""
+    found: dict[str, list[str]] = {}
+    for result in results:
+        for name, mode in result["modes"].items():
+            runs, rounds = len(mode["seeds"]), mode["config"]["rounds"]
+            key = f"{name}: {runs} seed{'s' * (runs > 1)}, {rounds} rounds"
+            found.setdefault(key, []).append(result["collection"])
+    everywhere = len(results)
+    return "; ".join(
+        key if len(names) == everywhere else f"{key} ({', '.join(names)})"
+        for key, names in sorted(found.items())
+    )
 
 
 def row(name: str, cells: list[str]) -> str:
