@@ -122,9 +122,7 @@ def test_from_its_name_to_an_answer(
     monkeypatch.setitem(resolve.CHARACTERS, "char-cnn-rnn", TINY)
     monkeypatch.chdir(tmp_path)
     encoders = {"image_encoder": str(tiny_image), "text_encoder": "char-cnn-rnn"}
-    run = fit(
-        Request("zscrgan", shapes, settings=QUICK, **encoders, device="cpu", mode="reference")
-    )
+    run = fit(Request("zscrgan", shapes, settings=QUICK, **encoders, device="cpu"))
     [made] = (tmp_path / "cache/encoders").iterdir()
     image = load_encoder(tiny_image)
     assert resolve.text_encoder("char-cnn-rnn", read_collection(shapes), image) == made
