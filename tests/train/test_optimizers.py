@@ -33,7 +33,7 @@ def test_eps_stands_under_the_root() -> None:
     """With an empty accumulator and a vanishing gradient the step is lr · g / sqrt(eps)."""
     p = parameter(0.0)
     optimizer = TFRMSprop([p], lr=1.0, eps=1e-10)
-    optimizer.state[p]["square"].zero_()
+    optimizer.state[p]["square_eps"].fill_(1e-10)
     p.grad = torch.tensor([1e-9])
     optimizer.step()
     assert p.item() == pytest.approx(-1e-9 / math.sqrt(1e-10 + 1e-19), rel=1e-5)  # not 1e-9/1e-10
