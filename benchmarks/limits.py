@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -58,15 +59,19 @@ def product_rate(device: torch.device) -> float:
         return 2.0 * size**3 / _median_seconds(lambda: matrix @ matrix, device)
 
 
-def _median_seconds(run: object, device: torch.device, repeats: int = 7) -> float:
-    times = []
-    for _ in range(repeats + 1):
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        clock = time.perf_counter if device.type == "cuda" else time.process_time
-        start = clock()
-        run()  # type: ignore[operator]
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        times.append(clock() - start)
-    return statistics.median(times[1:])
+def seconds_of(run: Callable[[], object], device: torch.device) -> float:
+    """Seconds of the processor for one thread of the CPU, otherwise of the clock."""
+    on_gpu = device.type == "cuda"
+    alone = not on_gpu and torch.get_num_threads() == 1
+    clock = time.process_time if alone else time.perf_counter
+    if on_gpu:
+        torch.cuda.synchronize()
+    start = clock()
+    run()
+    if on_gpu:
+        torch.cuda.synchronize()
+    return clock() - start
+
+
+def _median_seconds(run: Callable[[], object], device: torch.device, repeats: int = 7) -> float:
+    return statistics.median([seconds_of(run, device) for _ in range(repeats + 1)][1:])

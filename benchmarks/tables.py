@@ -25,6 +25,8 @@ def main() -> None:
         "results",
         "\n\n".join([*(quality_table(results, name) for name in SHOWN), budgets(results)]),
     )
+    speeds = map(load, sorted((HERE / "results").glob("zscrgan_speed_*.json")))
+    text = between(text, "speed", speed_table(list(speeds)))
     text = between(text, "latency", latency_table(load(HERE / "results/query_latency.json")))
     README.write_text(text, "utf-8")
 
@@ -76,6 +78,23 @@ def budgets(results: list[dict[str, Any]]) -> str:
 
 def row(name: str, cells: list[str]) -> str:
     return f"| {name} | " + " | ".join(cells) + " |"
+
+
+def speed_table(results: list[dict[str, Any]]) -> str:
+    """A row for each size on each device."""
+    head = ["seconds a round", "plain port", "ratio", "of the products' rate", "MB over weights"]
+    lines = [row("sizes", head), "|---|" + "---|" * len(head)]
+    for result in results:
+        threads = f"CPU, {result['threads']} thread{'s' * (result['threads'] > 1)}"
+        on = threads if result["device"] == "cpu" else result["device"]
+        for size, found in result["sizes"].items():
+            seconds, peak = found["seconds_a_round"], found["peak_memory_mb_over_weights"]
+            cells = [f"{seconds['fast']:.2f}", f"{seconds['plain']:.2f}"]
+            cells += [f"{found['faster_than_plain']:.2f}"]
+            cells += [f"{found['share_of_products_rate']['products']:.2f}"]
+            cells += [f"{peak['fast']:.0f}; {peak['plain']:.0f}"]
+            lines.append(row(f"{size}, {on}, {result['precision']}", cells))
+    return "\n".join(lines)
 
 
 def latency_table(result: dict[str, Any]) -> str:

@@ -1,74 +1,28 @@
 """RMSProp and Adam as TensorFlow 1 computes them, which torch's own cannot be set to do.
 
-Updates are bound by memory and by calls. So the parameters of an optimizer lie in one buffer, and
-so do their gradients: a GPU updates all of them by a few kernels, the CPU makes all operations on
-one cache-sized block after the other, which takes half the time of one after the other on all.
+Both can be brought to the formula of torch's fused Adam, which reads and writes everything once.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 
-BLOCK = 1 << 16  # floats; what is read and written again of a block stays in a core's cache
-SMALL = 1 << 20  # floats up to which that is not worth the calls
+from zscr.train.blocks import Blocks
 
-
-class _Flat:
-    """Parameters moved into one buffer, and a buffer of their gradients; they become views.
-
-    Attributes:
-        values, gradients: (P,) of all parameters one after the other.
-    """
-
-    def __init__(self, parameters: list[torch.Tensor]) -> None:
-        self.parameters = parameters
-        self.values = torch.cat([p.detach().flatten() for p in parameters])
-        self.gradients = torch.zeros_like(self.values)
-        sizes = [p.numel() for p in parameters]
-        self.views = [
-            part.view_as(p)
-            for part, p in zip(torch.split(self.gradients, sizes), parameters, strict=True)
-        ]
-        for p, part, view in zip(
-            parameters, torch.split(self.values, sizes), self.views, strict=True
-        ):
-            p.data, p.grad = part.view_as(p), view
-
-    def gather(self) -> None:
-        """Copy in the gradients that autograd or a user has put beside the buffer."""
-        for p, view in zip(self.parameters, self.views, strict=True):
-            if p.grad is not view:
-                assert p.grad is not None, "every parameter of the optimizer needs a gradient"
-                view.copy_(p.grad)
-                p.grad = view
-
-    def blocks(self, *states: torch.Tensor) -> Iterator[tuple[torch.Tensor, ...]]:
-        """Yield values, gradients, states and scratch, of the same elements each."""
-        size = len(self.scratch)
-        columns = (self.values, self.gradients, *states)
-        blocks = list(zip(*(torch.split(column, size) for column in columns), strict=True))
-        for block in blocks[:-1]:
-            yield *block, self.scratch
-        yield *blocks[-1], self.scratch[: len(blocks[-1][0])]
-
-    @cached_property
-    def scratch(self) -> torch.Tensor:
-        """What the update of a block writes in between; fresh memory would cost page faults."""
-        small = self.values.device.type != "cpu" or len(self.values) <= SMALL
-        return torch.empty_like(self.values if small else self.values[:BLOCK])
+SETTLED = 1e6  # a step at which Adam no longer corrects the bias of its moments
 
 
 class TFRMSprop(torch.optim.Optimizer):
     """v <- 0.9 v + 0.1 g²; p <- p - lr · g / sqrt(v + eps), with v starting at ones.
 
     PyTorch's starts at zeros, decays by 0.99 and adds eps outside the root, so its first steps
-    are several times larger. The state is u = v + eps, which follows u <- 0.9 u + 0.1 (g² + eps):
-    one operation less, and where no gradient comes it does not fade into slow denormal numbers.
+    are several times larger. v + eps follows u <- 0.9 u + 0.1 (g² + eps), which is Adam's second
+    moment of a first one without memory, once 0.1 eps / 0.9 has been added to u. The state is that
+    sum, v + eps / 0.9; where no gradient comes it does not fade into slow denormal numbers.
 
     Args:
         params: the parameters, all of which must have a gradient in a step.
@@ -88,10 +42,13 @@ class TFRMSprop(torch.optim.Optimizer):
     ) -> None:
         super().__init__(params, {"lr": lr, "decay": decay, "eps": eps, "limit": limit})
         [group] = self.param_groups
-        self.first, self.flat = group["params"][0], _Flat(group["params"])
-        values = self.flat.values
-        self.fresh = values.new_tensor((1 - decay) * eps)  # what eps adds in a step
-        self.state[self.first]["square_eps"] = torch.full_like(values, 1 + eps)
+        self.blocks, self.first = Blocks(group["params"]), group["params"][0]
+        values = self.blocks.values
+        self.settled = values.new_tensor(SETTLED)
+        self.fresh = values.new_tensor(eps * (1 - decay) / decay)
+        self.state[self.first]["square_eps"] = torch.full_like(values, 1 + eps / decay)
+        _lay(self)
+        self.register_load_state_dict_post_hook(_lay)
 
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
         """Update every parameter; a closure is not supported."""
@@ -101,14 +58,13 @@ class TFRMSprop(torch.optim.Optimizer):
     @torch.no_grad()
     def update(self) -> None:
         """Update every parameter, without torch's hooks around a step (a fifth of a small one)."""
-        self.flat.gather()
         [group] = self.param_groups
-        decay, new = group["decay"], 1 - group["decay"]
-        for p, g, u, root in self.flat.blocks(self.state[self.first]["square_eps"]):
-            torch.add(self.fresh, u, alpha=decay, out=u).addcmul_(g, g, value=new)
-            p.addcdiv_(g, torch.sqrt(u, out=root), value=-group["lr"])
-            if group["limit"] < math.inf:
-                p.clamp_(-group["limit"], group["limit"])
+        decay, limit = group["decay"], group["limit"]
+        for g, p, u, scratch in self.blocks:
+            _adam(p, g, scratch, u, self.settled, group["lr"], (0.0, decay), eps=0.0)
+            u.add_(self.fresh)  # for the next update, while it is in the cache
+            if limit < math.inf:
+                p.clamp_(-limit, limit)
 
 
 class TFAdam(torch.optim.Optimizer):
@@ -133,12 +89,15 @@ class TFAdam(torch.optim.Optimizer):
     ) -> None:
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
         [group] = self.param_groups
-        self.first, self.flat = group["params"][0], _Flat(group["params"])
-        values = self.flat.values
+        self.blocks, self.first = Blocks(group["params"]), group["params"][0]
+        values = self.blocks.values
+        self.settled = values.new_tensor(SETTLED)
         # float64: 1 - b2^t loses half of its digits in float32
         step = torch.zeros((), dtype=torch.float64, device=values.device)
         state = {"step": step, "m": torch.zeros_like(values), "v": torch.zeros_like(values)}
         self.state[self.first].update(state)
+        _lay(self)
+        self.register_load_state_dict_post_hook(_lay)
 
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
         """Update every parameter; a closure is not supported."""
@@ -148,14 +107,44 @@ class TFAdam(torch.optim.Optimizer):
     @torch.no_grad()
     def update(self) -> None:
         """Update every parameter, without torch's hooks around a step."""
-        self.flat.gather()
-        [group], state = self.param_groups, self.state[self.first]
+        [group], step = self.param_groups, self.state[self.first]["step"]
         b1, b2 = group["betas"]
-        state["step"] += 1  # on the device: a captured graph counts by itself
-        rate = group["lr"] * (1 - b2 ** state["step"]).sqrt() / (1 - b1 ** state["step"])
-        for p, g, m, v, root in self.flat.blocks(state["m"], state["v"]):
-            m.mul_(b1).add_(g, alpha=1 - b1)
-            v.mul_(b2).addcmul_(g, g, value=1 - b2)
-            torch.sqrt(v, out=root)
-            root.add_(group["eps"]).div_(-rate)
-            p.addcdiv_(m, root)
+        step += 1  # on the device: a captured graph counts by itself
+        rate = group["lr"] * (1 - b2**step).sqrt() / (1 - b1**step)
+        for g, p, m, v, _ in self.blocks:
+            _adam(p, g, m, v, self.settled, rate.to(p.dtype), group["betas"], eps=group["eps"])
+
+
+def _lay(optimizer: Any) -> None:
+    """Let the blocks be of the optimizer's states, which loading replaces."""
+    states = optimizer.state[optimizer.first].values()
+    optimizer.blocks.lay(*(state for state in states if state.ndim))
+
+
+def _adam(
+    p: torch.Tensor,
+    g: torch.Tensor,
+    m: torch.Tensor,
+    v: torch.Tensor,
+    step: torch.Tensor,
+    rate: float | torch.Tensor,
+    betas: tuple[float, float],
+    *,
+    eps: float,
+) -> None:
+    """m <- b1 m + (1 - b1) g; v <- b2 v + (1 - b2) g²; p <- p - rate · m / (sqrt(v) + eps)."""
+    torch._fused_adam_(
+        [p],
+        [g],
+        [m],
+        [v],
+        [],
+        [step],
+        lr=rate,
+        beta1=betas[0],
+        beta2=betas[1],
+        weight_decay=0.0,
+        eps=eps,
+        amsgrad=False,
+        maximize=False,
+    )

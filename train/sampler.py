@@ -33,6 +33,15 @@ class Draws:
         """All four."""
         return self.texts, self.images, self.wrong_texts, self.wrong_images
 
+    def within(self, texts: int, images: int) -> Draws:
+        """Number a row of zeros as the last of tables with that many rows, not as -1."""
+        return Draws(
+            self.texts % texts,
+            self.images % images,
+            self.wrong_texts % texts,
+            self.wrong_images % images,
+        )
+
     def __getitem__(self, batches: slice | int) -> Draws:
         """Return some of the batches, or one, (B,)."""
         return Draws(*(table[batches] for table in self.tables))

@@ -13,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zscr.train import blocks
 from zscr.train.graphs import WARM_UP
 from zscr.train.methods import Rows
 from zscr.train.methods.zscrgan.em import M_CHUNK
@@ -138,12 +139,18 @@ def assert_rounds_agree(config: Config, rows: Rows, rounds: int) -> None:
 
 
 @settings(max_examples=80)
-@given(**SIZES, **SWITCHES, dims=st.tuples(st.integers(1, 6), st.integers(1, 6)))
+@given(
+    **SIZES,
+    **SWITCHES,
+    dims=st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    block=st.sampled_from([2, blocks.BLOCK]),
+)
 def test_the_fast_round_equals_the_plain_one(
-    classes: int, dims: tuple[int, int], ablation: dict[str, bool], **values: object
+    classes: int, dims: tuple[int, int], ablation: dict[str, bool], block: int, **values: object
 ) -> None:
-    """Two rounds of any size, ablation and bug."""
-    with double():
+    """Two rounds of any size, ablation and bug, updated together or some rows at a time."""
+    with double(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "BLOCK", block)
         assert_rounds_agree(Config(**values, **ablation), make_rows(classes, 3, 2, dims), rounds=2)
 
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from zscr.train import optimizers
+from zscr.train import blocks
 from zscr.train.optimizers import TFAdam, TFRMSprop
 
 
@@ -33,7 +33,7 @@ def test_eps_stands_under_the_root() -> None:
     """With an empty accumulator and a vanishing gradient the step is lr · g / sqrt(eps)."""
     p = parameter(0.0)
     optimizer = TFRMSprop([p], lr=1.0, eps=1e-10)
-    optimizer.state[p]["square_eps"].fill_(1e-10)
+    optimizer.state[p]["square_eps"].fill_(1e-10 / 0.9)
     p.grad = torch.tensor([1e-9])
     optimizer.step()
     assert p.item() == pytest.approx(-1e-9 / math.sqrt(1e-10 + 1e-19), rel=1e-5)  # not 1e-9/1e-10
@@ -51,29 +51,46 @@ def test_torch_makes_a_larger_first_step() -> None:
     assert theirs.item() / ours.item() > 3
 
 
-@pytest.mark.parametrize("blocks", [False, True], ids=["whole", "blocks"])
+@pytest.mark.parametrize("block", [1, 1 << 18], ids=["blocks", "together"])
+@pytest.mark.parametrize("as_products", [False, True], ids=["gradients", "products"])
 def test_all_parameters_at_once_equal_one_by_one(
-    monkeypatch: pytest.MonkeyPatch, blocks: bool
+    monkeypatch: pytest.MonkeyPatch, block: int, as_products: bool
 ) -> None:
-    """The update of one buffer, whole or in blocks, is that of a loop over the parameters."""
-    if blocks:
-        monkeypatch.setattr(optimizers, "SMALL", 0)
-        monkeypatch.setattr(optimizers, "BLOCK", 7)
+    """The update of one buffer and of blocks of matrices is that of a loop over the parameters."""
+    monkeypatch.setattr(blocks, "BLOCK", block)
+    monkeypatch.setattr(blocks, "PRODUCT", 2)
     generator = torch.Generator().manual_seed(1)
-    shapes = [(3, 2), (5,), (1, 1), (4,)]
+    shapes = [(3, 2), (5,), (1, 1), (2, 7)]
     start = [torch.randn(s, generator=generator) for s in shapes]
     fused = [torch.nn.Parameter(p.clone()) for p in start]
     optimizer = TFRMSprop(fused, lr=0.02, limit=0.5)
     plain, squares = [p.clone() for p in start], [torch.ones_like(p) for p in start]
     for _ in range(5):
         for row, p in enumerate(fused):
-            gradient = p.grad = torch.randn(p.shape, generator=generator)
+            left, right = (torch.randn(4, n, generator=generator) for n in (len(p), p.shape[-1]))
+            gradient = left.T @ right if p.ndim == 2 else right[0]
+            if as_products and p.ndim == 2:
+                optimizer.blocks.multiply(p, left, right)
+            else:
+                p.grad = gradient
             squares[row] = 0.9 * squares[row] + 0.1 * gradient**2
             plain[row] = plain[row] - 0.02 * gradient / (squares[row] + 1e-10).sqrt()
             plain[row] = plain[row].clamp(-0.5, 0.5)
         optimizer.step()
     torch.testing.assert_close([p.data for p in fused], plain, rtol=1e-6, atol=1e-7)
     assert max(p.abs().max() for p in plain) == 0.5
+
+
+def test_loaded_states_are_what_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading replaces the states' tensors; the blocks follow."""
+    monkeypatch.setattr(blocks, "BLOCK", 0)
+    first, second = (torch.nn.Parameter(torch.zeros(2, 2)) for _ in range(2))
+    worn, fresh = TFRMSprop([first], lr=0.1), TFRMSprop([second], lr=0.1)
+    worn.state[first]["square_eps"].fill_(4.0)
+    fresh.load_state_dict(worn.state_dict())
+    second.grad = torch.ones(2, 2)
+    fresh.step()
+    torch.testing.assert_close(second.data, torch.full((2, 2), -0.1 / math.sqrt(0.9 * 4 + 0.1)))
 
 
 def test_what_autograd_leaves_is_what_moves() -> None:

@@ -24,13 +24,18 @@ class CriticStep:
 
     def __init__(self, critic: Critic, optimizer: TFRMSprop, *, batch: int, wrong: str) -> None:
         self.critic, self.optimizer = critic, optimizer
-        device = critic.score.weight.device
+        weight = critic.score.weight
+        device, width = weight.device, weight.shape[1]
         rows = torch.arange(batch, device=device)
         wrong_rows = {"previous": [batch + rows.roll(1)], "drawn": [2 * batch + rows], "none": []}
         # the pairs (f,t), (x,t), (x_w,t), by the rows of the images f, x and, if drawn, x_w
         self.pairs = torch.cat([rows, batch + rows, *wrong_rows[wrong]])
         shares = [1.0, -1.0] if wrong == "none" else [0.5, -1.0, 0.5]
         self.shares = torch.tensor(shares, device=device).repeat_interleave(batch) / batch
+        # fresh memory for these would cost page faults on a CPU, up to a tenth of an update
+        self.hidden = weight.new_empty(len(self.pairs), width)
+        self.gradient = torch.empty_like(self.hidden)
+        self.to_images = weight.new_empty((3 if wrong == "drawn" else 2) * batch, width)
 
     def __call__(self, images: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
         """Update the critic once; its first step runs unclipped.
@@ -45,14 +50,15 @@ class CriticStep:
         critic, own = self.critic, dense.forward(self.critic.image, images)
         of_text = dense.forward(critic.text, text)
         sides = (-1, *of_text.shape)
-        pairs = own.index_select(0, self.pairs).view(sides).add_(of_text).flatten(0, 1)
-        hidden, weight = dense.leaky(pairs), critic.score.weight
-        gradient = dense.leaky_back(self.shares[:, None] * weight, hidden)
-        to_images = torch.zeros_like(own).index_add_(0, self.pairs, gradient)
+        torch.index_select(own, 0, self.pairs, out=self.hidden).view(sides).add_(of_text)
+        hidden, weight = dense.leaky(self.hidden), critic.score.weight
+        torch.mul(self.shares[:, None], weight, out=self.gradient)
+        gradient = dense.leaky_back(self.gradient, hidden)
+        to_images = self.to_images.zero_().index_add_(0, self.pairs, gradient)
         to_text = gradient.view(sides).sum(0)
-        torch.mm(to_images.T, images, out=critic.image.weight.grad)
+        self.optimizer.blocks.multiply(critic.image.weight, to_images, images)
         torch.sum(to_text, 0, out=critic.image.bias.grad)
-        dense.keep(critic.text, text, to_text)
+        dense.keep(self.optimizer, critic.text, text, to_text)
         # The last bias has no gradient: the shares of the pairs add up to 0.
         slope = torch.mm(self.shares[None], hidden, out=critic.score.weight.grad)
         loss = torch.dot(slope[0], weight[0])

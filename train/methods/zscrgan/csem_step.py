@@ -54,6 +54,7 @@ class CsemStep:
         rows = imagined.flatten(0, 1)
         mapped = dense.leaky(dense.forward(self.csem.fc, rows))
         found = contrast(mapped.view(len(imagined), *latent.shape), latent)
-        dense.keep(self.csem.fc, rows, dense.leaky_back(found.to_mapped.flatten(0, 1), mapped))
+        gradient = dense.leaky_back(found.to_mapped.flatten(0, 1), mapped)
+        dense.keep(self.optimizer, self.csem.fc, rows, gradient)
         self.optimizer.update()
         return found.loss

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from zscr.train.methods.zscrgan.networks import SLOPE
+from zscr.train.optimizers import TFAdam, TFRMSprop
 
 
 def forward(layer: nn.Linear, rows: torch.Tensor) -> torch.Tensor:
@@ -24,9 +25,11 @@ def back(layer: nn.Linear, gradient: torch.Tensor) -> torch.Tensor:
     return torch.mm(gradient, layer.weight).to(gradient.dtype)
 
 
-def keep(layer: nn.Linear, rows: torch.Tensor, gradient: torch.Tensor) -> None:
-    """Write the gradient of a layer's parameters from its input and its output's gradient."""
-    torch.mm(gradient.T, rows, out=layer.weight.grad)
+def keep(
+    optimizer: TFRMSprop | TFAdam, layer: nn.Linear, rows: torch.Tensor, gradient: torch.Tensor
+) -> None:
+    """Give an optimizer the gradient of a layer from its input and its output's gradient."""
+    optimizer.blocks.multiply(layer.weight, gradient, rows)
     if layer.bias is not None:
         torch.sum(gradient, 0, out=layer.bias.grad)
 
@@ -37,6 +40,8 @@ def leaky(rows: torch.Tensor) -> torch.Tensor:
 
 
 def leaky_back(gradient: torch.Tensor, result: torch.Tensor) -> torch.Tensor:
-    """Map the gradient of a leaky ReLU's result to that of its input."""
-    made: torch.Tensor = torch.ops.aten.leaky_relu_backward(gradient, result, SLOPE, True)
-    return made
+    """Map the gradient of a leaky ReLU's result to that of its input, in place."""
+    into: torch.Tensor = torch.ops.aten.leaky_relu_backward.grad_input(
+        gradient, result, SLOPE, True, grad_input=gradient
+    )
+    return into

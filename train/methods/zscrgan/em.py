@@ -69,6 +69,7 @@ class Round:
         """Make the round; return mean losses as scalars on the device."""
         draws_of_e = self.config.e_steps * (self.critic_steps + 1)
         draws = self.sampler.draw(draws_of_e + self.m_steps, sampling, noise)
+        draws = draws.within(len(self.texts), len(self.images))
         losses = self._e_step(draws[:draws_of_e], noise)
         if self.m_steps:
             losses["loss/csem"] = self._m_step(draws[draws_of_e:], noise)
@@ -100,14 +101,14 @@ class Round:
         eps, z = eps.flatten(0, 1), z.flatten(0, 1)
         encoded = encode(self.networks, self.texts, index)
         imagined = imagine(self.networks, encoded, pairs, eps, z)
-        text, own = self.texts[index], slice(k * size, None)
+        text, own = self.texts.index_select(0, index), slice(k * size, None)
         losses = [torch.zeros((), device=eps.device)]
         images = [
             imagined.features.view(-1, size, self.images.shape[1])[:k],
-            self.images[draws.images[:k]],
+            _rows(self.images, draws.images[:k]),
         ]
         if self.wrong == "drawn":
-            images.append(self.images[draws.wrong_images[:k]])
+            images.append(_rows(self.images, draws.wrong_images[:k]))
         batches = zip(torch.cat(images, 1), torch.split(text, size), strict=False)
         losses += [self.move_critic(*batch) for batch in batches]
         sides = [draws.images[k], draws.wrong_images[k]][: self.sides]
@@ -117,7 +118,7 @@ class Round:
             imagined=imagined[own],
             pairs=pairs[own] - k * size,
             eps=eps[own],
-            images=self.images[torch.stack(sides)],
+            images=_rows(self.images, torch.stack(sides)),
         )
         return torch.stack([torch.stack(losses).sum(), self.move_generator(draw)])
 
@@ -169,3 +170,8 @@ class Round:
 def _with_zeros(table: torch.Tensor) -> torch.Tensor:
     """Append a row of zeros, which is row -1."""
     return torch.cat([table, table.new_zeros(1, table.shape[1])])
+
+
+def _rows(table: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """Take rows by number, of any shape; `table[index]` takes five times as long on a CPU."""
+    return table.index_select(0, index.flatten()).view(*index.shape, table.shape[1])

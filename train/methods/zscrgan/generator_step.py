@@ -44,9 +44,7 @@ class GeneratorStep:
         self, config: Config, networks: Networks, generator: TFRMSprop, csem: TFAdam
     ) -> None:
         self.config, self.networks = config, networks
-        self.optimizers: list[TFRMSprop | TFAdam] = (
-            [generator, csem] if config.joint else [generator]
-        )
+        self.generator, self.csem = generator, csem
 
     def __call__(self, draw: Draw) -> torch.Tensor:
         """Make one update; return the loss before it."""
@@ -62,8 +60,9 @@ class GeneratorStep:
         into_latents = self._through_generator(draw.imagined, to_features)
         into_latents[: config.batch_size] += to_latent
         loss = loss + self._through_encoder(draw, into_latents)
-        for optimizer in self.optimizers:
-            optimizer.update()
+        self.generator.update()
+        if config.joint:
+            self.csem.update()
         return loss
 
     def _regulariser(self, draw: Draw, right: torch.Tensor) -> torch.Tensor:
@@ -80,7 +79,7 @@ class GeneratorStep:
         hidden = dense.forward(critic.image, draw.imagined.features[:size])
         hidden = dense.leaky(hidden.add_(dense.forward(critic.text, draw.text[:size])))
         weight = critic.score.weight
-        gradient = dense.leaky_back((weight / size).expand_as(hidden), hidden)
+        gradient = dense.leaky_back((weight / size).repeat(size, 1), hidden)
         right.sub_(dense.back(critic.image, gradient))
         return torch.mv(hidden, weight[0]).mean() + critic.score.bias[0]
 
@@ -94,7 +93,7 @@ class GeneratorStep:
         found = contrast(mapped.view(-1, *latent.shape), latent)
         gradient = dense.leaky_back(found.to_mapped.flatten(0, 1), mapped)
         if self.config.joint:
-            dense.keep(layer, features, gradient)
+            dense.keep(self.csem, layer, features, gradient)
         to_features.add_(dense.back(layer, gradient))
         to_latent.add_(found.to_latent)
         return found.loss
@@ -103,11 +102,11 @@ class GeneratorStep:
         """Keep the generator's gradients; return that of its latents (S·B, E)."""
         generator, (first, second, third) = self.networks.generator, imagined.given
         gradient = torch.ops.aten.threshold_backward(gradient, imagined.features, 0)
-        dense.keep(generator.fc3, third, gradient)
+        dense.keep(self.generator, generator.fc3, third, gradient)
         gradient = dense.leaky_back(dense.back(generator.fc3, gradient), third)
-        dense.keep(generator.fc2, second, gradient)
+        dense.keep(self.generator, generator.fc2, second, gradient)
         gradient = dense.leaky_back(dense.back(generator.fc2, gradient), second)
-        dense.keep(generator.fc1, first, gradient)
+        dense.keep(self.generator, generator.fc1, first, gradient)
         return dense.back(generator.fc1, gradient)[:, : imagined.latent.shape[1]]
 
     def _through_encoder(self, draw: Draw, gradient: torch.Tensor) -> torch.Tensor:
@@ -126,8 +125,8 @@ class GeneratorStep:
         to_both.mul_(0.5 * coefficient / mu.numel())
         width = mu.shape[1]
         to_both[:, :width].index_add_(0, draw.pairs, gradient)
-        spread = log_sigma.exp()[draw.pairs].mul_(draw.eps).mul_(gradient)
+        spread = log_sigma.exp().index_select(0, draw.pairs).mul_(draw.eps).mul_(gradient)
         to_both[:, width:].index_add_(0, draw.pairs, spread)
         layer = self.networks.text_encoder.fc
-        dense.keep(layer, draw.text, dense.leaky_back(to_both, draw.encoded.both))
+        dense.keep(self.generator, layer, draw.text, dense.leaky_back(to_both, draw.encoded.both))
         return coefficient * latent_divergence(mu, log_sigma)

@@ -49,8 +49,8 @@ def encode(networks: Networks, texts: torch.Tensor, index: torch.Tensor) -> Enco
     """Encode texts by number (R,); none twice where there are fewer texts than numbers."""
     layer = networks.text_encoder.fc
     if len(texts) > len(index):
-        return Encoded(dense.leaky(dense.forward(layer, texts[index])))
-    return Encoded(dense.leaky(dense.forward(layer, texts))[index])
+        return Encoded(dense.leaky(dense.forward(layer, texts.index_select(0, index))))
+    return Encoded(dense.leaky(dense.forward(layer, texts)).index_select(0, index))
 
 
 def imagine(
@@ -58,7 +58,8 @@ def imagine(
 ) -> Imagined:
     """Imagine features of encoded texts, by number (P,), with noise eps (P, E) and z (P, Z)."""
     generator = networks.generator
-    latent = torch.addcmul(encoded.mu[pairs], encoded.log_sigma.exp()[pairs], eps)
+    mu, sigma = (table.index_select(0, pairs) for table in (encoded.mu, encoded.log_sigma.exp()))
+    latent = torch.addcmul(mu, sigma, eps)
     first = torch.cat([latent, z], 1)
     second = dense.leaky(dense.forward(generator.fc1, first))
     third = dense.leaky(dense.forward(generator.fc2, second))

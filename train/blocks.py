@@ -1,0 +1,130 @@
+"""Where an optimizer's parameters, gradients and states lie, and in what blocks they are updated.
+
+Updates are bound by memory and by calls. So parameters lie in one buffer and move by one call; only
+on a CPU large matrices stand apart. Their gradient, the product of two thin matrices, never lies
+in memory as a whole: it is multiplied out and used up one cache-sized block after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+
+BLOCK = 1 << 16  # floats a thread; what the update of a block needs stays in a core's cache
+PRODUCT = 8  # blocks whose gradient is one product: smaller ones are slower
+
+Block = tuple[torch.Tensor, ...]  # gradient, values, states and scratch, of the same elements
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Some rows of a large matrix: the memory of their gradient, and the blocks they consist of."""
+
+    rows: slice
+    gradient: torch.Tensor
+    blocks: list[Block]
+
+
+class Blocks:
+    """Parameters moved into one buffer, the small ones first; they become views of it.
+
+    Args:
+        parameters: on one device.
+
+    Attributes:
+        values: (P,) of all parameters one after the other.
+        products: of large matrices (O, I), what their gradient is a product of: (R, O) and (R, I).
+    """
+
+    def __init__(self, parameters: Iterable[torch.Tensor]) -> None:
+        # the order is the same on every device, for a checkpoint may go on on another one
+        self.parameters = sorted(parameters, key=_is_large)
+        self.values = torch.cat([p.detach().flatten() for p in self.parameters])
+        on_cpu = self.values.device.type == "cpu"
+        self.apart = [p for p in self.parameters if on_cpu and _is_large(p)]
+        self.together = self.parameters[: len(self.parameters) - len(self.apart)]
+        self.products: dict[torch.Tensor, tuple[torch.Tensor, torch.Tensor]] = {}
+        self.gradients = self.values.new_zeros(sum(p.numel() for p in self.together))
+        for p, part in zip(self.parameters, _cut(self.values, self.parameters), strict=True):
+            p.data, p.grad = part, None
+        self.views = _cut(self.gradients, self.together)
+        for p, view in zip(self.together, self.views, strict=True):
+            p.grad = view
+
+    def multiply(self, matrix: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> None:
+        """Let left.T @ right be a matrix's gradient, of (R, O) and (R, I) that stay as they are."""
+        if matrix.grad is None:
+            self.products[matrix] = left, right
+        else:
+            torch.mm(left.T, right, out=matrix.grad)
+
+    def lay(self, *states: torch.Tensor) -> None:
+        """Cut values and states (P,) into blocks once, for cutting costs as much as an update."""
+        columns = (self.values, *states)
+        size = max((_rows(p) * p.shape[1] for p in self.apart), default=0)
+        scratch = self.values.new_zeros(max(len(self.gradients), size))
+        product = self.values.new_empty(PRODUCT * size)
+        own = [column[: len(self.gradients)] for column in columns]
+        self.first: Block = (self.gradients, *own, scratch[: len(self.gradients)])
+        parts = zip(*(_cut(column, self.parameters) for column in columns), strict=True)
+        matrices = list(parts)[len(self.together) :]
+        self.rest = [list(_strips(tables, product, scratch)) for tables in matrices]
+
+    def __iter__(self) -> Iterator[Block]:
+        """Yield gradient, values, states and scratch of each block; products are used up."""
+        self._gather()
+        if len(self.gradients):
+            yield self.first
+        for matrix, strips in zip(self.apart, self.rest, strict=True):
+            left, right = self.products.pop(matrix, (None, None))
+            for strip in strips:
+                if left is None:
+                    strip.gradient.copy_(_given(matrix)[strip.rows])
+                else:
+                    torch.mm(left.T[strip.rows], right, out=strip.gradient)
+                yield from strip.blocks
+
+    def _gather(self) -> None:
+        """Copy in the gradients that autograd or a user has put beside the buffer."""
+        for p, view in zip(self.together, self.views, strict=True):
+            if p.grad is not view:
+                view.copy_(_given(p))
+                p.grad = view
+
+
+def _is_large(parameter: torch.Tensor) -> bool:
+    return parameter.ndim == 2 and parameter.numel() > PRODUCT * BLOCK
+
+
+def _cut(column: torch.Tensor, parameters: list[torch.Tensor]) -> list[torch.Tensor]:
+    """Cut a column (P,) into views of the parameters' shapes."""
+    parts = torch.split(column, [p.numel() for p in parameters])
+    return [part.view_as(p) for part, p in zip(parts, parameters, strict=True)]
+
+
+def _given(parameter: torch.Tensor) -> torch.Tensor:
+    """Return the gradient that autograd or a user has given."""
+    assert parameter.grad is not None, "every parameter of the optimizer needs a gradient"
+    return parameter.grad
+
+
+def _rows(matrix: torch.Tensor) -> int:
+    """Rows of a matrix's blocks."""
+    return max(1, BLOCK * torch.get_num_threads() // matrix.shape[1])
+
+
+def _strips(
+    tables: tuple[torch.Tensor, ...], product: torch.Tensor, scratch: torch.Tensor
+) -> Iterator[Strip]:
+    """Cut tables of one shape (O, I) into strips, whose gradients share the memory `product`."""
+    height, width = tables[0].shape
+    rows = _rows(tables[0])
+    for start in range(0, height, PRODUCT * rows):
+        stop = min(start + PRODUCT * rows, height)
+        gradient = product[: (stop - start) * width].view(-1, width)
+        columns = (gradient, *(table[start:stop] for table in tables))
+        blocks = zip(*(torch.split(column, rows) for column in columns), strict=True)
+        with_scratch = [(*b, scratch[: b[0].numel()].view_as(b[0])) for b in blocks]
+        yield Strip(slice(start, stop), gradient, with_scratch)
