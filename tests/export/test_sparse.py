@@ -23,7 +23,8 @@ from zscr.train.fit import Request, fit
 from zscr.train.trace import run_bytes
 
 QUICK = {"gf_dim": 8, "df_dim": 8, "embed_dim": 6, "z_dim": 2, "batch_size": 4}
-QUICK |= {"e_steps": 2, "critic_steps": 2, "m_steps": 2, "rounds": 1, "validate_every": 1}
+QUICK |= {"e_steps": 2, "critic_steps": 2, "rounds": 1, "validate_every": 1}
+MODES = {"improved": QUICK, "reference": QUICK | {"m_steps": 2}}
 TEXTS = ["red red bird zebra", "the sea", "", "a big blue bird by the sea"]
 
 
@@ -101,19 +102,22 @@ def test_tensorrt_compiles_the_gathered_graph(encoder: Encoder, tmp_path: Path) 
     assert (tmp_path / "query.engine").stat().st_size > 0
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=MODES)
 def searcher(
-    shapes: Path, tiny_image: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    shapes: Path,
+    tiny_image: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Searcher]:
-    """Train on TF-IDF, export and index, all by name."""
+    """Train on TF-IDF in each mode, export and index, all by name."""
     folder = tmp_path_factory.mktemp("tfidf")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZSCR_CACHE", str(folder / "cache"))
         patch.chdir(folder)
-        request = Request(
-            "zscrgan", shapes, None, QUICK, str(tiny_image), "tfidf", "cpu", "reference"
-        )
-        made = deploy(fit(request).folder)
+        encoders = (str(tiny_image), "tfidf")
+        mode, device = request.param, "cpu"
+        asked = Request("zscrgan", shapes, None, MODES[mode], *encoders, device, mode)
+        made = deploy(fit(asked).folder)
         yield Searcher.open(made.bundle.folder, runtime=Runtime(threads=1))
 
 

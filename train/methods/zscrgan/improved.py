@@ -250,7 +250,7 @@ class Method(nn.Module):
         """Embed texts (B, T) -> unit rows (B, E): the latent, and CSEM of what it lets imagine."""
         means, noise = self.averaged.encode(self.text_scaling(text)), self.query_noise
         if len(noise.eps) == 0:
-            silent = torch.zeros_like(text[:, :1]).expand(-1, self.config.z_dim)
+            silent = torch.zeros_like(means[:, :1]).expand(-1, self.config.z_dim)
             found = unit(self.csem(self.averaged.imagine(means, silent)))
         else:
             rows, deviation = means.shape[0], self.config.latent_noise
