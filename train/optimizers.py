@@ -44,7 +44,7 @@ class TFRMSprop(torch.optim.Optimizer):
         [group] = self.param_groups
         self.blocks, self.first = Blocks(group["params"]), group["params"][0]
         values = self.blocks.values
-        self.settled = values.new_tensor(SETTLED)
+        self.settled = torch.tensor(SETTLED, device=values.device)
         self.fresh = values.new_tensor(eps * (1 - decay) / decay)
         self.state[self.first]["square_eps"] = torch.full_like(values, 1 + eps / decay)
         _lay(self)
@@ -91,7 +91,7 @@ class TFAdam(torch.optim.Optimizer):
         [group] = self.param_groups
         self.blocks, self.first = Blocks(group["params"]), group["params"][0]
         values = self.blocks.values
-        self.settled = values.new_tensor(SETTLED)
+        self.settled = torch.tensor(SETTLED, device=values.device)
         # float64: 1 - b2^t loses half of its digits in float32
         step = torch.zeros((), dtype=torch.float64, device=values.device)
         state = {"step": step, "m": torch.zeros_like(values), "v": torch.zeros_like(values)}
