@@ -38,6 +38,13 @@ def installed(name: str) -> str | None:
 
 def commit() -> str | None:
     """Return the git commit of the sources, marked where they differ; None without git's data."""
-    call = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    name = _git("rev-parse", "--short=12", "HEAD")
+    others = (":(top)", ":(top,exclude)benchmarks/results")  # results do not make a measurement
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", *others)
+    return f"{name}-dirty" if name and changed else name
+
+
+def _git(*words: str) -> str | None:
+    call = ["git", *words]
     done = subprocess.run(call, cwd=Path(__file__).parent, capture_output=True, text=True)
     return done.stdout.strip() or None

@@ -78,7 +78,8 @@ def summarise(reports: dict[str, dict[str, Any]]) -> dict[str, Any]:
     result["ceiling"] = {k: first["metrics"][f"Prec@{k} ceiling"] for k in (1, 10, 50)}
     result["modes"] = {mode: one_mode(report) for mode, report in reports.items()}
     result["controls"] = {
-        name: kept(control.get("metrics", control)) for name, control in first["controls"].items()
+        name: kept(control.get("metrics", control)) | {"chosen": chosen(control)}
+        for name, control in first["controls"].items()
     }
     return result
 
@@ -102,6 +103,11 @@ def one_mode(report: dict[str, Any]) -> dict[str, Any]:
         "selection": report["selection"],
         "config": {key: value for key, value in report["config"].items() if key != "seed"},
     }
+
+
+def chosen(control: dict[str, Any]) -> dict[str, Any]:
+    """Keep what was chosen on the validation classes, and whether at the edge of its grid."""
+    return {k: v for k, v in control.items() if k not in FIGURES and not isinstance(v, dict | list)}
 
 
 def kept(figures: dict[str, float]) -> dict[str, float]:
