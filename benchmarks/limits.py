@@ -15,15 +15,16 @@ class Peak:
     """The highest memory in use within the block, over what was in use before it, in MB."""
 
     def __init__(self, device: torch.device) -> None:
-        self.cuda, self.megabytes = device.type == "cuda", 0.0
+        self.device, self.megabytes = device, 0.0
 
     def __enter__(self) -> Peak:
-        if self.cuda:
+        if self.device.type == "cuda":
             torch.cuda.synchronize()
+            torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
         else:
             Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins anew
-        self.before = self._now()
+        self.before = in_use(self.device)
         return self
 
     def __exit__(
@@ -32,11 +33,14 @@ class Peak:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        high = torch.cuda.max_memory_allocated() if self.cuda else _status("VmHWM")
+        on_gpu = self.device.type == "cuda"
+        high = torch.cuda.max_memory_reserved() if on_gpu else _status("VmHWM")
         self.megabytes = (high - self.before) / 1e6
 
-    def _now(self) -> int:
-        return torch.cuda.memory_allocated() if self.cuda else _status("VmRSS")
+
+def in_use(device: torch.device) -> int:
+    """Bytes in use now."""
+    return torch.cuda.memory_reserved() if device.type == "cuda" else _status("VmRSS")
 
 
 def _status(name: str) -> int:

@@ -82,17 +82,19 @@ def row(name: str, cells: list[str]) -> str:
 
 def speed_table(results: list[dict[str, Any]]) -> str:
     """A row for each size on each device."""
-    head = ["seconds a round", "plain port", "ratio", "of the products' rate", "MB over weights"]
+    head = ["seconds a round", "plain port", "ratio", "of the products' rate", "peak MB"]
     lines = [row("sizes", head), "|---|" + "---|" * len(head)]
     for result in results:
         threads = f"CPU, {result['threads']} thread{'s' * (result['threads'] > 1)}"
         on = threads if result["device"] == "cpu" else result["device"]
         for size, found in result["sizes"].items():
-            seconds, peak = found["seconds_a_round"], found["peak_memory_mb_over_weights"]
+            seconds, peak = found["seconds_a_round"], found["peak_memory_mb"]
             cells = [f"{seconds['fast']:.2f}", f"{seconds['plain']:.2f}"]
             cells += [f"{found['faster_than_plain']:.2f}"]
             cells += [f"{found['share_of_products_rate']['products']:.2f}"]
-            cells += [f"{peak['fast']:.0f}; {peak['plain']:.0f}"]
+            cells += [
+                f"{peak['fast']:.0f}; {peak['plain']:.0f}, weights {peak['weights alone']:.0f}"
+            ]
             lines.append(row(f"{size}, {on}, {result['precision']}", cells))
     return "\n".join(lines)
 

@@ -19,6 +19,7 @@ from typing import Any
 from machine import describe
 
 from zscr.data.sources import find_collection
+from zscr.infer.page import chosen
 from zscr.train.fit import Request, fit, resume
 from zscr.train.judge import evaluate_model
 
@@ -103,11 +104,6 @@ def one_mode(report: dict[str, Any]) -> dict[str, Any]:
         "selection": report["selection"],
         "config": {key: value for key, value in report["config"].items() if key != "seed"},
     }
-
-
-def chosen(control: dict[str, Any]) -> dict[str, Any]:
-    """Keep what was chosen on the validation classes, and whether at the edge of its grid."""
-    return {k: v for k, v in control.items() if k not in FIGURES and not isinstance(v, dict | list)}
 
 
 def kept(figures: dict[str, float]) -> dict[str, float]:

@@ -52,8 +52,8 @@ ol + section, section section { margin-top: 1.2rem; padding-top: .9rem; }
 )
 ORACLE = "oracle selection"
 WARNING = (
-    f"{ORACLE.capitalize()}: these weights were chosen on the very classes that they are judged "
-    "on, so the figures are an upper bound and no zero-shot result."
+    f"{ORACLE.capitalize()}: these weights were chosen on the unseen classes, so figures on those "
+    "are an upper bound and no zero-shot result."
 )
 
 

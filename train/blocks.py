@@ -39,7 +39,7 @@ class Blocks:
     """
 
     def __init__(self, parameters: Iterable[torch.Tensor]) -> None:
-        # the order is the same on every device, for a checkpoint may go on on another one
+        # an order of neither device nor threads: every checkpoint is laid out alike
         self.parameters = sorted(parameters, key=_is_large)
         self.values = torch.cat([p.detach().flatten() for p in self.parameters])
         on_cpu = self.values.device.type == "cpu"
@@ -78,11 +78,12 @@ class Blocks:
         if len(self.gradients):
             yield self.first
         for matrix, strips in zip(self.apart, self.rest, strict=True):
-            left, right = self.products.pop(matrix, (None, None))
+            product = self.products.pop(matrix, None)
             for strip in strips:
-                if left is None:
+                if product is None:
                     strip.gradient.copy_(_given(matrix)[strip.rows])
                 else:
+                    left, right = product
                     torch.mm(left.T[strip.rows], right, out=strip.gradient)
                 yield from strip.blocks
 

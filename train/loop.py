@@ -74,7 +74,7 @@ def train(run: Run, seen: SplitFeatures, judged_on: SplitFeatures, device: torch
 def _validate(run: Run, method: Any, split: SplitFeatures, entry: dict[str, Any]) -> bool:
     """Add the split's figures to the entry; say whether these weights are the best so far."""
     figures = judge(method, split).report().metrics
-    entry[selection_split(run.config)] = dict(figures)
+    entry |= {selection_split(run.config): dict(figures), "selection": selection(run.config)}
     value = figures[run.config.select_by]
     run.last = {"step": run.step, "value": value, "figures": dict(figures)}
     if run.best is not None and value <= run.best["value"]:

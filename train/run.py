@@ -29,7 +29,7 @@ from zscr.data.artefact import (
     write_atomically,
     write_manifest,
 )
-from zscr.errors import ArtefactError
+from zscr.errors import ArtefactError, MismatchError
 from zscr.train.methods import Config, load_method, make_config, selection
 
 
@@ -222,7 +222,19 @@ def _state_tensors(method: Any) -> dict[str, torch.Tensor]:
 
 
 def _restore(method: Any, tensors: Mapping[str, torch.Tensor]) -> None:
-    method.noise.set_state(tensors["noise"].cpu())
+    """Restore what `_state_tensors` returned.
+
+    Raises:
+        MismatchError: it is another kind of device's, whose random numbers are others.
+    """
+    found, own = tensors["noise"].cpu(), method.noise.get_state()
+    if len(found) != len(own):
+        other = "cuda" if method.noise.device.type == "cpu" else "cpu"
+        raise MismatchError(
+            f"the run's random state has {len(found)} bytes, on {method.noise.device.type} it has "
+            f"{len(own)}: it was begun on another kind of device; resume it with --device {other}"
+        )
+    method.noise.set_state(found)
     method.sampling = {
         path.removeprefix("sampling/"): tensor
         for path, tensor in tensors.items()

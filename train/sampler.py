@@ -166,7 +166,8 @@ class ClassSampler:
         table = torch.cat([state["order"][None], self._padded(order, order.gather(1, chosen))])
         position = state["position"]
         rows = position + torch.arange(batches, device=table.device)
-        state["order"] = table[(position + batches) // self.slices]
+        passed = (position + batches) // self.slices
+        state["order"] = table.index_select(0, passed.view(1))[0]  # table[passed] would wait for it
         state["position"] = (position + batches) % self.slices
         return table.view(-1, self.batch_size)[rows]
 

@@ -185,21 +185,3 @@ def test_fewer_classes_than_the_batch_are_refused() -> None:
     method = Method(Config(**SMALL | {"batch_size": 8}), text_dim=7, image_dim=5)
     with pytest.raises(ConfigError, match="batch_size=8 is more than the 6 seen classes"):
         method.start(make_rows(), make_rows(4, seed=1))
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_round_never_waits_for_the_device() -> None:
-    """CUDA reports every synchronisation inside a round as an error."""
-    rows, val = (
-        Rows(*(getattr(r, name).cuda() for name in ("images", "texts", *STARTS)))
-        for r in (make_rows(), make_rows(4, seed=1))
-    )
-    method = Method(Config(**SMALL), text_dim=7, image_dim=5, device="cuda")
-    method.start(rows, val)
-    method.train_round(rows)  # allocations and the libraries' own start
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        method.train_round(rows)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")

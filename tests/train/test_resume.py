@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from zscr.errors import ArtefactError, MismatchError
 from zscr.infer.lock import writer_lock
@@ -210,6 +212,14 @@ def test_a_changed_collection_is_refused_with_both_hashes(stopped: Path, shapes:
         resume(stopped)
     assert before[:12] in str(refusal.value)
     assert f"{collection}, which is now " in str(refusal.value)
+
+
+def test_another_kind_of_devices_random_state_is_refused(stopped: Path) -> None:
+    """CUDA keeps its state in 16 bytes, from which a CPU cannot draw the same numbers."""
+    run, [path] = open_run(stopped), stopped.glob("state.*")
+    save_file(load_file(path) | {"noise": torch.zeros(16, dtype=torch.uint8)}, path)
+    with pytest.raises(MismatchError, match="has 16 bytes, on cpu it has .* with --device cuda"):
+        run.load_checkpoint(run.new_method("cpu"))
 
 
 @pytest.mark.parametrize("name", ["checkpoint", "state", "best", "config"])
