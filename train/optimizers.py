@@ -46,7 +46,7 @@ class TFRMSprop(torch.optim.Optimizer):
         values = self.blocks.values
         self.settled = torch.tensor(SETTLED, device=values.device)
         self.fresh = values.new_tensor(eps * (1 - decay) / decay)
-        self.state[self.first]["square_eps"] = torch.full_like(values, 1 + eps / decay)
+        self.state[self.first]["square_and_eps"] = torch.full_like(values, 1 + eps / decay)
         _lay(self)
         self.register_load_state_dict_post_hook(_lay)
 
@@ -94,7 +94,8 @@ class TFAdam(torch.optim.Optimizer):
         self.settled = torch.tensor(SETTLED, device=values.device)
         # float64: 1 - b2^t loses half of its digits in float32
         step = torch.zeros((), dtype=torch.float64, device=values.device)
-        state = {"step": step, "m": torch.zeros_like(values), "v": torch.zeros_like(values)}
+        state = {"step": step, "mean": torch.zeros_like(values)}
+        state["square"] = torch.zeros_like(values)
         self.state[self.first].update(state)
         _lay(self)
         self.register_load_state_dict_post_hook(_lay)

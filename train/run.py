@@ -225,7 +225,8 @@ def _restore(method: Any, tensors: Mapping[str, torch.Tensor]) -> None:
     """Restore what `_state_tensors` returned.
 
     Raises:
-        MismatchError: it is another kind of device's, whose random numbers are others.
+        MismatchError: it is another kind of device's, whose random numbers are others, or of
+            optimizers that keep other states.
     """
     found, own = tensors["noise"].cpu(), method.noise.get_state()
     if len(found) != len(own):
@@ -246,5 +247,11 @@ def _restore(method: Any, tensors: Mapping[str, torch.Tensor]) -> None:
             if path.startswith(f"{name}/"):
                 _, number, key = path.split("/")
                 state.setdefault(int(number), {})[key] = tensor
-        groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": state, "param_groups": groups})
+        own_state = optimizer.state_dict()
+        for number, entries in own_state["state"].items():  # torch's own have none before a step
+            if entries.keys() != (kept := state.get(number, {})).keys():
+                raise MismatchError(
+                    f"the run's {name} optimizer keeps {', '.join(kept) or 'nothing'}, this "
+                    f"version's keeps {', '.join(entries)}; begin a new run"
+                )
+        optimizer.load_state_dict({**own_state, "state": state})

@@ -33,7 +33,7 @@ def test_eps_stands_under_the_root() -> None:
     """With an empty accumulator and a vanishing gradient the step is lr · g / sqrt(eps)."""
     p = parameter(0.0)
     optimizer = TFRMSprop([p], lr=1.0, eps=1e-10)
-    optimizer.state[p]["square_eps"].fill_(1e-10 / 0.9)
+    optimizer.state[p]["square_and_eps"].fill_(1e-10 / 0.9)
     p.grad = torch.tensor([1e-9])
     optimizer.step()
     assert p.item() == pytest.approx(-1e-9 / math.sqrt(1e-10 + 1e-19), rel=1e-5)  # not 1e-9/1e-10
@@ -86,7 +86,7 @@ def test_loaded_states_are_what_moves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "BLOCK", 0)
     first, second = (torch.nn.Parameter(torch.zeros(2, 2)) for _ in range(2))
     worn, fresh = TFRMSprop([first], lr=0.1), TFRMSprop([second], lr=0.1)
-    worn.state[first]["square_eps"].fill_(4.0)
+    worn.state[first]["square_and_eps"].fill_(4.0)
     fresh.load_state_dict(worn.state_dict())
     second.grad = torch.ones(2, 2)
     fresh.step()
@@ -118,7 +118,7 @@ def test_two_adam_steps_by_hand() -> None:
     optimizer.step()
     # m = 0.5 * 1 - 0.5 = 0, so the second step rests; v = 0.999 * 0.004 + 0.001
     assert p.item() == pytest.approx(first, rel=1e-6)
-    assert optimizer.state[p]["v"].item() == pytest.approx(0.004996, rel=1e-5)
+    assert optimizer.state[p]["square"].item() == pytest.approx(0.004996, rel=1e-5)
     p.grad = torch.tensor([3.0])
     optimizer.step()
     # m = 1.5, v = 0.999 * 0.004996 + 0.009

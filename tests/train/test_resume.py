@@ -222,6 +222,15 @@ def test_another_kind_of_devices_random_state_is_refused(stopped: Path) -> None:
         run.load_checkpoint(run.new_method("cpu"))
 
 
+def test_another_versions_optimizer_state_is_refused(stopped: Path) -> None:
+    """What an optimizer keeps is named on both sides, for its layout may have changed as well."""
+    run, [path] = open_run(stopped), stopped.glob("state.*")
+    tensors = {name.replace("square_and_eps", "v"): t for name, t in load_file(path).items()}
+    save_file(tensors, path)
+    with pytest.raises(MismatchError, match="critic optimizer keeps v, this .* square_and_eps;"):
+        run.load_checkpoint(run.new_method("cpu"))
+
+
 @pytest.mark.parametrize("name", ["checkpoint", "state", "best", "config"])
 def test_a_flipped_byte_is_found_before_it_is_trained_on(stopped: Path, name: str) -> None:
     """Every file of the checkpoint is checked against its hash; the message names the file."""
