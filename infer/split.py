@@ -49,6 +49,22 @@ class SplitFeatures:
         return _spread(self.classes, self.text_starts)
 
 
+def joined(first: SplitFeatures, second: SplitFeatures) -> SplitFeatures:
+    """Return the features of two splits as of one, the first one's classes first."""
+
+    def starts(ours: Starts, theirs: Starts) -> Starts:
+        return np.concatenate([ours, ours[-1] + theirs[1:]])
+
+    return SplitFeatures(
+        first.classes + second.classes,
+        np.concatenate([first.images, second.images]),
+        first.image_ids + second.image_ids,
+        starts(first.image_starts, second.image_starts),
+        np.concatenate([first.texts, second.texts]),
+        starts(first.text_starts, second.text_starts),
+    )
+
+
 def _spread(classes: tuple[str, ...], starts: Starts) -> list[str]:
     return [c for c, n in zip(classes, np.diff(starts), strict=True) for _ in range(n)]
 

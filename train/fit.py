@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from zscr.data.collection import Collection, read_collection
 from zscr.errors import ConfigError, MismatchError
 from zscr.infer.encoder import Encoder, load_encoder
 from zscr.infer.lock import writer_lock
-from zscr.infer.split import SplitFeatures, load_split
+from zscr.infer.split import SplitFeatures, joined, load_split
 from zscr.progress import say
 from zscr.train.encoders.resolve import DEFAULT_IMAGE, DEFAULT_TEXT, image_encoder, text_encoder
 from zscr.train.loop import train
@@ -124,9 +125,14 @@ def _require_own_settings(run: Run, settings: Mapping[str, Any]) -> None:
 def load_training(
     collection: Collection, encoders: Encoders, judged_on: str = "val"
 ) -> tuple[SplitFeatures, SplitFeatures]:
-    """Load the seen split and the one that selects; the unseen one stays closed unless it does."""
-    seen = load_split(collection, "seen", encoders.image, encoders.text)
-    return seen, load_split(collection, judged_on, encoders.image, encoders.text)
+    """Load what is trained on and the split that selects.
+
+    The unseen split stays closed unless it selects; then the validation classes, which have nothing
+    else to do, are trained on too, as released.
+    """
+    load = partial(load_split, collection, image=encoders.image, text=encoders.text)
+    seen = load("seen")
+    return (seen if judged_on == "val" else joined(seen, load("val"))), load(judged_on)
 
 
 def choose_device(name: str | None) -> torch.device:

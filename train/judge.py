@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from zscr.data.artefact import write_atomically
+from zscr.errors import ConfigError
 from zscr.infer.evaluate import Judged, query_texts
 from zscr.infer.extremes import find_extremes
 from zscr.infer.figures import DEFINITIONS
 from zscr.infer.generalised import evaluate, mean_evaluation
-from zscr.infer.page import render_page
+from zscr.infer.page import ORACLE, render_page
 from zscr.infer.retrieved import retrieved_classes, write_retrieved
 from zscr.train.model import Model, open_models
 
@@ -42,11 +43,17 @@ def evaluate_model(
 
     Raises:
         ArtefactError: a folder is neither a run nor a bundle.
-        ConfigError: an option that only a run has was given for a bundle.
+        ConfigError: an option that only a run has was given for a bundle, or the validation
+            classes for a model that was trained on them.
         MismatchError: the models differ in more than their seed.
     """
     folders = [model] if isinstance(model, Path) else list(model)
     models = open_models(folders, collection, noise_samples=noise_samples, controls=controls)
+    if split == "val" and models[0].about["selection"] == ORACLE:
+        raise ConfigError(
+            f"{folders[0]} was trained on the validation classes, for the unseen ones selected "
+            f"(select_on_test); judge it with --split unseen"
+        )
     if page:
         generalised, controls = True, models[0].features is not None
     splits = (split, "seen") if generalised else (split,)

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,7 +17,7 @@ from zscr.errors import ArtefactError, ConfigError, MismatchError
 from zscr.export.bundle import export_run
 from zscr.train.encoders import resolve
 from zscr.train.encoders.cnn import CnnConfig
-from zscr.train.fit import Request, fit, load_sources, resume
+from zscr.train.fit import Encoders, Request, fit, load_sources, load_training, resume
 from zscr.train.judge import evaluate_model
 from zscr.train.run import create_run, open_run, point_latest
 from zscr.train.table import table
@@ -122,6 +123,23 @@ def test_released_selection_is_said_wherever_its_figures_are(
     bundle = export_run(run, tmp_path / "bundle")
     assert bundle.manifest.body["provenance"]["selection"] == "oracle selection"
     assert "oracle selection" in table(evaluate_model(bundle.folder))
+    with pytest.raises(ConfigError, match="was trained on the validation classes"):
+        evaluate_model(run.folder, split="val")
+
+
+def test_classes_that_do_not_select_are_trained_on(vectors: Path) -> None:
+    """All released training classes are, where the unseen ones select; no row is lost."""
+    collection = read_collection(vectors)
+    encoders = Encoders(None, None)
+    seen, val = load_training(collection, encoders, "val")
+    both, chosen = load_training(collection, encoders, "unseen")
+    assert both.classes == seen.classes + val.classes
+    assert chosen.classes == tuple(collection.splits["unseen"])
+    for rows in ("image", "text"):
+        tables = [getattr(split, f"{rows}s") for split in (both, seen, val)]
+        np.testing.assert_array_equal(tables[0], np.concatenate(tables[1:]))
+        owners = [getattr(split, f"{rows}_classes") for split in (both, seen, val)]
+        assert owners[0] == owners[1] + owners[2]
 
 
 def test_select_by_decides_what_best_is(vectors: Path, tmp_path: Path) -> None:
