@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -28,6 +29,7 @@ import numpy.typing as npt
 import torch
 from limits import Peak, bandwidth, in_use, product_rate, seconds_of
 from machine import describe
+from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 from zscrgan_plain import Plain, numpy_batches
 
@@ -110,11 +112,13 @@ def measure(size: Size, device: torch.device, arguments: argparse.Namespace) -> 
                 if repeat:  # the first is the warm-up
                     times[name].append(seconds)
         limits = floor(size, config, 100 / steps * products.flops, device)
+    shares = where_time_goes(runs["fast"]) if device.type == "cpu" else {}
     peaks = {name: peak_of(name, size, config, device) for name in ("fast", "plain")}
     found = summary(times, products.flops, plain_products.flops, steps) | limits
     found["peak_memory_mb"] = peaks | {"weights alone": round(weights_mb(size, config), 1)}
     alone = found["seconds_a_round"]["products"]
     updates = found["floor_seconds_a_round"]["bytes of updates"]
+    found["shares_of_our_turn"] = shares
     return found | {"share_of_products_rate_at_most": round(alone / (alone + updates), 3)}
 
 
@@ -145,6 +149,17 @@ def features(size: Size, config: Config) -> tuple[Array, Array]:
     rng = np.random.default_rng(config.seed)
     images = rng.random((CLASSES, IMAGES, size.image), np.float32)
     return images, rng.standard_normal((CLASSES, size.text), np.float32)
+
+
+def where_time_goes(run: Callable[[], object]) -> dict[str, float]:
+    """Shares of a turn that torch's costliest operations take, as its profiler sees them."""
+    start = time.perf_counter()
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        run()
+    whole = 1e6 * (time.perf_counter() - start)
+    spent = {event.key: event.self_cpu_time_total / whole for event in seen.key_averages()}
+    most = sorted(spent, key=lambda name: -spent[name])[:8]
+    return {name.removeprefix("aten::"): round(spent[name], 3) for name in most}
 
 
 @contextmanager

@@ -31,7 +31,7 @@ class CriticStep:
         # the pairs (f,t), (x,t), (x_w,t), by the rows of the images f, x and, if drawn, x_w
         self.pairs = torch.cat([rows, batch + rows, *wrong_rows[wrong]])
         shares = [1.0, -1.0] if wrong == "none" else [0.5, -1.0, 0.5]
-        self.shares = torch.tensor(shares, device=device).repeat_interleave(batch) / batch
+        self.shares = torch.tensor(shares, device=device).repeat_interleave(batch)[:, None] / batch
         # fresh memory for these would cost page faults on a CPU, up to a tenth of an update
         self.hidden = weight.new_empty(len(self.pairs), width)
         self.gradient = torch.empty_like(self.hidden)
@@ -52,7 +52,7 @@ class CriticStep:
         sides = (-1, *of_text.shape)
         torch.index_select(own, 0, self.pairs, out=self.hidden).view(sides).add_(of_text)
         hidden, weight = dense.leaky(self.hidden), critic.score.weight
-        torch.mul(self.shares[:, None], weight, out=self.gradient)
+        torch.mul(self.shares, weight, out=self.gradient)
         gradient = dense.leaky_back(self.gradient, hidden)
         to_images = self.to_images.zero_().index_add_(0, self.pairs, gradient)
         to_text = gradient.view(sides).sum(0)
@@ -60,7 +60,7 @@ class CriticStep:
         torch.sum(to_text, 0, out=critic.image.bias.grad)
         dense.keep(self.optimizer, critic.text, text, to_text)
         # The last bias has no gradient: the shares of the pairs add up to 0.
-        slope = torch.mm(self.shares[None], hidden, out=critic.score.weight.grad)
-        loss = torch.dot(slope[0], weight[0])
+        slope = torch.mm(self.shares.T, hidden, out=critic.score.weight.grad)
+        loss = (slope * weight).sum()
         self.optimizer.update()
         return loss

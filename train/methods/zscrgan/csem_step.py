@@ -24,22 +24,22 @@ class Contrast:
 def contrast(mapped: torch.Tensor, latent: torch.Tensor) -> Contrast:
     """Compare right (and wrong) mapped features (S, B, E) with latents (B, E).
 
-    With unit vectors m and c, a cosine's gradient is (c - cos·m) / |m| towards the mapped feature
-    and (m - cos·c) / |c| towards the latent.
+    A cosine's gradient towards the mapped feature m, with the latent c, is c / |m||c| - cos m / |m|²,
+    and likewise towards c. The factors are numbers a row, so each gradient passes the rows twice.
     """
     length, base = (
         torch.linalg.vector_norm(rows, dim=-1, keepdim=True).clamp_min_(1e-8)
         for rows in (mapped, latent)
     )
-    m, c = mapped / length, latent / base
-    cosines = (m * c).sum(-1, keepdim=True)  # (S, B, 1)
-    means = cosines.mean((1, 2))
-    exponent = means[1:].sum() - means[0]
-    share = torch.sigmoid(exponent) / mapped.shape[1]
-    # the right cosine shall rise, the wrong one fall
-    weights = torch.stack([-share, share][: len(mapped)])[:, None, None]
-    to_mapped = (c - cosines * m).mul_(weights).div_(length)
-    to_latent = (m - cosines * c).mul_(weights).sum(0).div_(base)
+    both = length * base  # (S, B, 1)
+    cosines = (mapped * latent).sum(-1, keepdim=True).div_(both)
+    signs = cosines.new_ones(len(mapped), 1, 1)
+    signs[0] = -1  # the right cosine shall rise, the wrong one fall
+    exponent = (cosines * signs).sum() / mapped.shape[1]
+    weights = signs.mul_(torch.sigmoid(exponent) / mapped.shape[1])
+    across, along = weights / both, weights * cosines
+    to_mapped = (latent * across).addcmul_(mapped, along / length.square(), value=-1)
+    to_latent = (mapped * across).sum(0).addcmul_(latent, along.sum(0) / base.square(), value=-1)
     return Contrast(functional.softplus(exponent), to_mapped, to_latent)
 
 
