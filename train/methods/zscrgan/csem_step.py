@@ -24,8 +24,8 @@ class Contrast:
 def contrast(mapped: torch.Tensor, latent: torch.Tensor) -> Contrast:
     """Compare right (and wrong) mapped features (S, B, E) with latents (B, E).
 
-    A cosine's gradient towards the mapped feature m, with the latent c, is c / |m||c| - cos m / |m|²,
-    and likewise towards c. The factors are numbers a row, so each gradient passes the rows twice.
+    The cosine of m and c has the gradient c / |m||c| - cos m / |m|² towards m, and likewise towards
+    c. The factors are numbers a row, so each gradient passes the rows twice.
     """
     length, base = (
         torch.linalg.vector_norm(rows, dim=-1, keepdim=True).clamp_min_(1e-8)
