@@ -29,8 +29,9 @@ from zscr.data.artefact import (
     write_atomically,
     write_manifest,
 )
-from zscr.errors import ArtefactError, MismatchError
+from zscr.errors import ArtefactError
 from zscr.train.methods import Config, load_method, make_config, selection
+from zscr.train.state import restore_state, state_tensors
 
 
 @dataclass
@@ -85,7 +86,7 @@ class Run:
         device = str(method.noise.device)
         weights = self.folder / self._only("checkpoint.")
         method.load_state_dict(load_file(weights, device=device))
-        _restore(method, load_file(self.folder / self._only("state."), device=device))
+        restore_state(method, load_file(self.folder / self._only("state."), device=device))
 
     def _only(self, start: str) -> str:
         names = [name for name in self.files if name.startswith(start)]
@@ -99,10 +100,10 @@ class Run:
         kept = {n: e for n, e in self.files.items() if n == "config.json"}
         if not is_best:
             kept |= {n: e for n, e in self.files.items() if n.startswith("best.")}
-        weights = save(_weights(method))
+        weights = save({name: t.contiguous() for name, t in method.state_dict().items()})
         made = {f"checkpoint.{tail}.safetensors": weights}
         made |= {f"best.{tail}.safetensors": weights} if is_best else {}
-        made[f"state.{tail}.safetensors"] = save(_state_tensors(method))
+        made[f"state.{tail}.safetensors"] = save(state_tensors(method))
         try:
             for name, content in made.items():
                 write_atomically(self.folder / name, content)
@@ -204,54 +205,3 @@ def point_latest(folder: Path) -> None:
     partial.unlink(missing_ok=True)
     partial.symlink_to(folder.name)
     os.replace(partial, link)
-
-
-def _weights(method: Any) -> dict[str, torch.Tensor]:
-    return {name: tensor.contiguous() for name, tensor in method.state_dict().items()}
-
-
-def _state_tensors(method: Any) -> dict[str, torch.Tensor]:
-    """Return the state of optimizers, sampling and the noise generator under flat names."""
-    tensors = {"noise": method.noise.get_state()}
-    tensors |= {f"sampling/{name}": tensor for name, tensor in method.sampling.items()}
-    for name, optimizer in method.optimizers.items():
-        for number, entries in optimizer.state_dict()["state"].items():
-            for key, value in entries.items():
-                tensors[f"{name}/{number}/{key}"] = torch.as_tensor(value).clone()
-    return tensors
-
-
-def _restore(method: Any, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Restore what `_state_tensors` returned.
-
-    Raises:
-        MismatchError: it is another kind of device's, whose random numbers are others, or of
-            optimizers that keep other states.
-    """
-    found, own = tensors["noise"].cpu(), method.noise.get_state()
-    if len(found) != len(own):
-        other = "cuda" if method.noise.device.type == "cpu" else "cpu"
-        raise MismatchError(
-            f"the run's random state has {len(found)} bytes, on {method.noise.device.type} it has "
-            f"{len(own)}: it was begun on another kind of device; resume it with --device {other}"
-        )
-    method.noise.set_state(found)
-    method.sampling = {
-        path.removeprefix("sampling/"): tensor
-        for path, tensor in tensors.items()
-        if path.startswith("sampling/")
-    }
-    for name, optimizer in method.optimizers.items():
-        state: dict[int, dict[str, torch.Tensor]] = {}
-        for path, tensor in tensors.items():
-            if path.startswith(f"{name}/"):
-                _, number, key = path.split("/")
-                state.setdefault(int(number), {})[key] = tensor
-        own_state = optimizer.state_dict()
-        for number, entries in own_state["state"].items():  # torch's own have none before a step
-            if entries.keys() != (kept := state.get(number, {})).keys():
-                raise MismatchError(
-                    f"the run's {name} optimizer keeps {', '.join(kept) or 'nothing'}, this "
-                    f"version's keeps {', '.join(entries)}; begin a new run"
-                )
-        optimizer.load_state_dict({**own_state, "state": state})
