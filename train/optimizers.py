@@ -16,7 +16,61 @@ from zscr.train.blocks import Blocks
 SETTLED = 1e6  # a step at which Adam no longer corrects the bias of its moments
 
 
-class TFRMSprop(torch.optim.Optimizer):
+class FusedOptimizer(torch.optim.Optimizer):
+    """What both have in common: parameters in blocks, states beside them, and one fused update.
+
+    Attributes:
+        blocks: where parameters, gradients and states lie.
+        first: the parameter under which the states of all are kept.
+    """
+
+    kept: tuple[str, ...]  # names of the states (P,), in the order in which blocks give them
+
+    def __init__(self, params: Iterable[torch.Tensor], defaults: dict[str, Any]) -> None:
+        super().__init__(params, defaults)
+        [group] = self.param_groups
+        self.blocks, self.first = Blocks(group["params"]), group["params"][0]
+        self.settled = torch.tensor(SETTLED, device=self.blocks.values.device)
+        # loading replaces the states
+        self.register_load_state_dict_post_hook(FusedOptimizer._lay)  # type: ignore[arg-type]
+
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
+        """Update every parameter; a closure is not supported."""
+        assert closure is None
+        self.update()
+
+    def update(self) -> None:
+        """Update every parameter, without torch's hooks around a step (a fifth of a small one)."""
+        raise NotImplementedError
+
+    def _lay(self) -> None:
+        """Cut the states with the values."""
+        self.blocks.lay(*(self.state[self.first][name] for name in self.kept))
+
+    def _adam(
+        self,
+        p: torch.Tensor,
+        g: torch.Tensor,
+        moments: tuple[torch.Tensor, torch.Tensor],
+        rate: float | torch.Tensor,
+        betas: tuple[float, float],
+        eps: float,
+    ) -> None:
+        """m <- b1 m + (1 - b1) g; v <- b2 v + (1 - b2) g²; p <- p - rate · m / (sqrt(v) + eps)."""
+        (m, v), (b1, b2) = moments, betas
+        torch._fused_adam_(
+            *([p], [g], [m], [v], [], [self.settled]),
+            lr=rate,
+            beta1=b1,
+            beta2=b2,
+            weight_decay=0.0,
+            eps=eps,
+            amsgrad=False,
+            maximize=False,
+        )
+
+
+class TFRMSprop(FusedOptimizer):
     """v <- 0.9 v + 0.1 g²; p <- p - lr · g / sqrt(v + eps), with v starting at ones.
 
     PyTorch's starts at zeros, decays by 0.99 and adds eps outside the root, so its first steps
@@ -32,6 +86,8 @@ class TFRMSprop(torch.optim.Optimizer):
         limit: after the step, values stay within ± this.
     """
 
+    kept = ("square_and_eps",)
+
     def __init__(
         self,
         params: Iterable[torch.Tensor],
@@ -41,33 +97,24 @@ class TFRMSprop(torch.optim.Optimizer):
         limit: float = math.inf,
     ) -> None:
         super().__init__(params, {"lr": lr, "decay": decay, "eps": eps, "limit": limit})
-        [group] = self.param_groups
-        self.blocks, self.first = Blocks(group["params"]), group["params"][0]
         values = self.blocks.values
-        self.settled = torch.tensor(SETTLED, device=values.device)
         self.fresh = values.new_tensor(eps * (1 - decay) / decay)
         self.state[self.first]["square_and_eps"] = torch.full_like(values, 1 + eps / decay)
-        _lay(self)
-        self.register_load_state_dict_post_hook(_lay)
-
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """Update every parameter; a closure is not supported."""
-        assert closure is None
-        self.update()
+        self._lay()
 
     @torch.no_grad()
     def update(self) -> None:
-        """Update every parameter, without torch's hooks around a step (a fifth of a small one)."""
+        """Update every parameter and clip it."""
         [group] = self.param_groups
         decay, limit = group["decay"], group["limit"]
         for g, p, u, scratch in self.blocks:
-            _adam(p, g, scratch, u, self.settled, group["lr"], (0.0, decay), eps=0.0)
+            self._adam(p, g, (scratch, u), group["lr"], (0.0, decay), eps=0.0)
             u.add_(self.fresh)  # for the next update, while it is in the cache
             if limit < math.inf:
                 p.clamp_(-limit, limit)
 
 
-class TFAdam(torch.optim.Optimizer):
+class TFAdam(FusedOptimizer):
     """p <- p - lr_t · m / (sqrt(v) + eps), with lr_t = lr · sqrt(1 - b2^t) / (1 - b1^t).
 
     PyTorch's corrects the bias of v before it adds eps, so its eps weighs less in early steps
@@ -80,6 +127,8 @@ class TFAdam(torch.optim.Optimizer):
         eps: added to the uncorrected root (TF1 default 1e-8).
     """
 
+    kept = ("mean", "square")
+
     def __init__(
         self,
         params: Iterable[torch.Tensor],
@@ -88,64 +137,19 @@ class TFAdam(torch.optim.Optimizer):
         eps: float = 1e-8,
     ) -> None:
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
-        [group] = self.param_groups
-        self.blocks, self.first = Blocks(group["params"]), group["params"][0]
         values = self.blocks.values
-        self.settled = torch.tensor(SETTLED, device=values.device)
         # float64: 1 - b2^t loses half of its digits in float32
         step = torch.zeros((), dtype=torch.float64, device=values.device)
-        state = {"step": step, "mean": torch.zeros_like(values)}
-        state["square"] = torch.zeros_like(values)
-        self.state[self.first].update(state)
-        _lay(self)
-        self.register_load_state_dict_post_hook(_lay)
-
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """Update every parameter; a closure is not supported."""
-        assert closure is None
-        self.update()
+        moments = {name: torch.zeros_like(values) for name in self.kept}
+        self.state[self.first].update({"step": step, **moments})
+        self._lay()
 
     @torch.no_grad()
     def update(self) -> None:
-        """Update every parameter, without torch's hooks around a step."""
+        """Update every parameter and count the step."""
         [group], step = self.param_groups, self.state[self.first]["step"]
         b1, b2 = group["betas"]
         step += 1  # on the device: a captured graph counts by itself
         rate = group["lr"] * (1 - b2**step).sqrt() / (1 - b1**step)
         for g, p, m, v, _ in self.blocks:
-            _adam(p, g, m, v, self.settled, rate.to(p.dtype), group["betas"], eps=group["eps"])
-
-
-def _lay(optimizer: Any) -> None:
-    """Let the blocks be of the optimizer's states, which loading replaces."""
-    states = optimizer.state[optimizer.first].values()
-    optimizer.blocks.lay(*(state for state in states if state.ndim))
-
-
-def _adam(
-    p: torch.Tensor,
-    g: torch.Tensor,
-    m: torch.Tensor,
-    v: torch.Tensor,
-    step: torch.Tensor,
-    rate: float | torch.Tensor,
-    betas: tuple[float, float],
-    *,
-    eps: float,
-) -> None:
-    """m <- b1 m + (1 - b1) g; v <- b2 v + (1 - b2) g²; p <- p - rate · m / (sqrt(v) + eps)."""
-    torch._fused_adam_(
-        [p],
-        [g],
-        [m],
-        [v],
-        [],
-        [step],
-        lr=rate,
-        beta1=betas[0],
-        beta2=betas[1],
-        weight_decay=0.0,
-        eps=eps,
-        amsgrad=False,
-        maximize=False,
-    )
+            self._adam(p, g, (m, v), rate.to(p.dtype), group["betas"], eps=group["eps"])

@@ -56,8 +56,7 @@ class CriticStep:
         gradient = dense.leaky_back(self.gradient, hidden)
         to_images = self.to_images.zero_().index_add_(0, self.pairs, gradient)
         to_text = gradient.view(sides).sum(0)
-        self.optimizer.blocks.multiply(critic.image.weight, to_images, images)
-        torch.sum(to_text, 0, out=critic.image.bias.grad)
+        dense.keep(self.optimizer, critic.image, images, to_images)
         dense.keep(self.optimizer, critic.text, text, to_text)
         # The last bias has no gradient: the shares of the pairs add up to 0.
         slope = torch.mm(self.shares.T, hidden, out=critic.score.weight.grad)

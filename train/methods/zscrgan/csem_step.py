@@ -36,7 +36,7 @@ def contrast(mapped: torch.Tensor, latent: torch.Tensor) -> Contrast:
     signs = cosines.new_ones(len(mapped), 1, 1)
     signs[0] = -1  # the right cosine shall rise, the wrong one fall
     exponent = (cosines * signs).sum() / mapped.shape[1]
-    weights = signs.mul_(torch.sigmoid(exponent) / mapped.shape[1])
+    weights = signs * (torch.sigmoid(exponent) / mapped.shape[1])
     across, along = weights / both, weights * cosines
     to_mapped = (latent * across).addcmul_(mapped, along / length.square(), value=-1)
     to_latent = (mapped * across).sum(0).addcmul_(latent, along.sum(0) / base.square(), value=-1)

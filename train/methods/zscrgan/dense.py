@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from zscr.train.methods.zscrgan.networks import SLOPE
-from zscr.train.optimizers import TFAdam, TFRMSprop
+from zscr.train.optimizers import FusedOptimizer
 
 
 def forward(layer: nn.Linear, rows: torch.Tensor) -> torch.Tensor:
@@ -26,7 +26,7 @@ def back(layer: nn.Linear, gradient: torch.Tensor) -> torch.Tensor:
 
 
 def keep(
-    optimizer: TFRMSprop | TFAdam, layer: nn.Linear, rows: torch.Tensor, gradient: torch.Tensor
+    optimizer: FusedOptimizer, layer: nn.Linear, rows: torch.Tensor, gradient: torch.Tensor
 ) -> None:
     """Give an optimizer the gradient of a layer from its input and its output's gradient."""
     optimizer.blocks.multiply(layer.weight, gradient, rows)

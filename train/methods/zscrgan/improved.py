@@ -105,7 +105,7 @@ class Method(nn.Module):
         self.to(device)
         self.noise = torch.Generator(device).manual_seed(config.seed)
         self.sampling: dict[str, torch.Tensor] = {}
-        self._scaled: tuple[Rows, Sums, ClassSampler] | None = None
+        self._scaled: tuple[ClassSampler, Sums] | None = None
         rates = {"critic": config.discriminator_lr, "generator": config.generator_lr}
         learned = {"critic": self.critic, "generator": self.imagination}
         self.optimizers: dict[str, torch.optim.Optimizer] = {
@@ -129,7 +129,7 @@ class Method(nn.Module):
             f"(mAP {best.mean_ap:.3f} before round 1)"
         )
         self.penalty.fill_(best.penalty * len(rows.images))
-        scaled, _, _ = self._scale(rows)
+        scaled = self._scale(rows)[0].rows
         owners = class_of_rows(scaled.text_starts, len(scaled.texts))
         prototypes = class_means(scaled.images, scaled.image_starts)[owners]
         self.imagination.start(scaled.texts, prototypes, PROTOTYPE_PENALTY)
@@ -143,7 +143,8 @@ class Method(nn.Module):
             return losses | {"loss/csem": self._m_step(rows, self.config.imagined)}
 
     def _e_step(self, rows: Rows) -> dict[str, torch.Tensor]:
-        config, (scaled, _, sampler) = self.config, self._scale(rows)
+        config, (sampler, _) = self.config, self._scale(rows)
+        scaled = sampler.rows
         turn, totals = config.critic_steps + 1, torch.zeros(2, device=self.noise.device)
         draws = sampler.draw(config.e_steps * turn, self.sampling, self.noise)
         for start in range(0, config.e_steps * turn, turn):
@@ -195,7 +196,8 @@ class Method(nn.Module):
 
     def _m_step(self, rows: Rows, imagined: int) -> torch.Tensor:
         """Solve CSEM for the averaged text encoder's latents; return its mean squared residual."""
-        config, (scaled, real, _) = self.config, self._scale(rows)
+        config, (sampler, real) = self.config, self._scale(rows)
+        scaled = sampler.rows
         latents = class_means(self.averaged.encode(scaled.texts), scaled.text_starts)
         sums = Sums(real.gram, real.cross @ latents)
         squares = (scaled.image_starts.diff() * latents.square().sum(1)).sum()
@@ -218,18 +220,18 @@ class Method(nn.Module):
         kernels = self.csem.kernel(self._imagine(self.averaged, mixed))
         return Sums(weight * kernels.T @ kernels, weight * kernels.T @ mixed)
 
-    def _scale(self, rows: Rows) -> tuple[Rows, Sums, ClassSampler]:
-        """Scale the rows, add up CSEM's sums over them with a column a class, and be ready to draw.
+    def _scale(self, rows: Rows) -> tuple[ClassSampler, Sums]:
+        """Scale the rows to draw from, and add up CSEM's sums over them with a column a class.
 
         Once, and in float32 whatever the rounds compute in, for a resumed run begins in a round.
         """
-        if self._scaled is None or self._scaled[0].image_starts is not rows.image_starts:
+        if self._scaled is None or self._scaled[0].rows.image_starts is not rows.image_starts:
             with torch.no_grad(), computing_in("fp32", rows.images.device):
                 images, texts = self.image_scaling(rows.images), self.text_scaling(rows.texts)
                 scaled = Rows(images, texts, rows.image_starts, rows.text_starts)
                 kernels = self.csem.kernel(images)
                 sums = Sums(kernels.T @ kernels, class_sums(kernels, rows.image_starts).T)
-                self._scaled = scaled, sums, ClassSampler(scaled, self.config.batch_size)
+                self._scaled = ClassSampler(scaled, self.config.batch_size), sums
         return self._scaled
 
     def _latents(self, means: torch.Tensor) -> torch.Tensor:
