@@ -4,38 +4,24 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import TracebackType
 
 import torch
 
 
-class Peak:
-    """The highest memory in use within the block, over what was in use before it, in MB."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.device, self.megabytes = device, 0.0
-
-    def __enter__(self) -> Peak:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize()
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats()
-        else:
-            Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins anew
-        self.before = in_use(self.device)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        on_gpu = self.device.type == "cuda"
-        high = torch.cuda.max_memory_reserved() if on_gpu else _status("VmHWM")
-        self.megabytes = (high - self.before) / 1e6
+def highest_use(runs: Iterable[Callable[[], object]], device: torch.device) -> int:
+    """Bytes in use at most while some runs follow each other."""
+    on_gpu = device.type == "cuda"
+    if on_gpu:
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    else:
+        Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins anew
+    for run in runs:
+        run()
+    return torch.cuda.max_memory_reserved() if on_gpu else _status("VmHWM")
 
 
 def in_use(device: torch.device) -> int:

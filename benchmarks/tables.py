@@ -89,12 +89,11 @@ def speed_table(results: list[dict[str, Any]]) -> str:
         on = threads if result["device"] == "cpu" else result["device"]
         for size, found in result["sizes"].items():
             seconds, peak = found["seconds_a_round"], found["peak_memory_mb"]
-            cells = [f"{seconds['fast']:.2f}", f"{seconds['plain']:.2f}"]
-            cells += [f"{found['faster_than_plain']:.2f}"]
-            cells += [f"{found['share_of_products_rate']['products']:.2f}"]
-            cells += [
-                f"{peak['fast']:.0f}; {peak['plain']:.0f}, weights {peak['weights alone']:.0f}"
-            ]
+            share = found["share_of_products_rate"]["products"]
+            figures = (seconds["fast"], seconds["plain"], found["faster_than_plain"], share)
+            cells = [f"{figure:.2f}" for figure in figures]
+            memory = [f"{peak[name]:.0f}" for name in ("fast", "plain", "weights alone")]
+            cells.append("{}; {}, weights {}".format(*memory))
             lines.append(row(f"{size}, {on}, {result['precision']}", cells))
     return "\n".join(lines)
 

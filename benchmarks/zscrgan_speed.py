@@ -14,48 +14,23 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from limits import Peak, bandwidth, in_use, product_rate, seconds_of
+from limits import bandwidth, product_rate, seconds_of
 from machine import describe
+from products import Products
 from torch.profiler import ProfilerActivity, profile
-from torch.utils._python_dispatch import TorchDispatchMode
-from zscrgan_plain import Plain, numpy_batches
+from zscrgan_turns import SIZES, TURNS, Size, peak_of
 
 from zscr.train import graphs
-from zscr.train.methods import Rows
 from zscr.train.methods.zscrgan.reference import Config, Method
 from zscr.train.precision import computing_in
 
 RESULTS = Path(__file__).parent / "results"
-Array = npt.NDArray[np.float32]
-CLASSES, IMAGES = 150, 20  # as many classes as CUB; images a class
-
-
-@dataclass(frozen=True)
-class Size:
-    """Feature dimensions, the widths that go with them, and the E- and M-steps of a turn."""
-
-    text: int
-    image: int
-    widths: dict[str, int]
-    steps: int
-
-
-SIZES = {
-    "published": Size(1024, 2048, {}, 20),
-    "demo": Size(384, 256, {"gf_dim": 256, "df_dim": 256, "embed_dim": 256, "z_dim": 64}, 20),
-}
 
 
 def main() -> None:
@@ -112,42 +87,14 @@ def measure(size: Size, device: torch.device, arguments: argparse.Namespace) -> 
                     times[name].append(seconds)
         limits = floor(size, config, 100 / steps * products.flops, device)
     shares = where_time_goes(runs["fast"]) if device.type == "cpu" else {}
-    peaks = {name: peak_of(name, size, config, device) for name in ("fast", "plain")}
+    peaks = {name: peak_of(name, size, config, device) for name in TURNS}
     found = summary(times, products.flops, plain_products.flops, steps) | limits
-    found["peak_memory_mb"] = peaks | {"weights alone": round(weights_mb(size, config), 1)}
+    weights = sum(parameters(size, config).values())
+    found["peak_memory_mb"] = peaks | {"weights alone": round(4 * weights / 1e6, 1)}
     alone = found["seconds_a_round"]["products"]
     updates = found["floor_seconds_a_round"]["bytes of updates"]
     found["shares_of_our_turn"] = shares
     return found | {"share_of_products_rate_at_most": round(alone / (alone + updates), 3)}
-
-
-def fast_turn(size: Size, config: Config, device: torch.device) -> Callable[[], object]:
-    """Return our turn."""
-    images, texts = features(size, config)
-    starts = torch.arange(CLASSES + 1, device=device)
-    table = torch.from_numpy(images.reshape(-1, size.image)).to(device)
-    rows = Rows(table, torch.from_numpy(texts).to(device), starts * IMAGES, starts)
-    method = Method(config, text_dim=size.text, image_dim=size.image, device=device)
-    method.start(rows, rows)
-    return lambda: method.train_round(rows)
-
-
-def plain_turn(size: Size, config: Config, device: torch.device) -> Callable[[], object]:
-    """Return the port's turn, from the same weights."""
-    method = Method(config, text_dim=size.text, image_dim=size.image, device=device)
-    plain = Plain(config, method.state_dict())
-    batches = numpy_batches(*features(size, config), config, device)
-    return lambda: plain.round(batches)
-
-
-TURNS = {"fast": fast_turn, "plain": plain_turn}
-
-
-def features(size: Size, config: Config) -> tuple[Array, Array]:
-    """Draw images (C, n, I) and texts (C, T)."""
-    rng = np.random.default_rng(config.seed)
-    images = rng.random((CLASSES, IMAGES, size.image), np.float32)
-    return images, rng.standard_normal((CLASSES, size.text), np.float32)
 
 
 def where_time_goes(run: Callable[[], object]) -> dict[str, float]:
@@ -167,81 +114,6 @@ def unrecorded() -> Iterator[None]:
         yield
     finally:
         graphs.WARM_UP = before
-
-
-def peak_of(name: str, size: Size, config: Config, device: torch.device) -> float:
-    """MB that two turns of a contender take at most: features, weights, optimizers and the rest.
-
-    In a process of its own, for what other turns have left there would be used again.
-    """
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        return pool.submit(peak_here, name, size, config, device).result()
-
-
-def peak_here(name: str, size: Size, config: Config, device: torch.device) -> float:
-    small = dict.fromkeys(("gf_dim", "df_dim", "embed_dim", "z_dim"), 64)
-    TURNS[name](Size(64, 64, {}, 1), replace(config, **small), device)()  # the libraries' own start
-    before = in_use(device)
-    run = TURNS[name](size, config, device)
-    with computing_in(config.precision, device), Peak(device) as peak:
-        run()
-        run()
-    return round(peak.megabytes + (peak.before - before) / 1e6, 1)
-
-
-def weights_mb(size: Size, config: Config) -> float:
-    method = Method(config, text_dim=size.text, image_dim=size.image)
-    return sum(4 * p.numel() for p in method.parameters()) / 1e6
-
-
-class Products(TorchDispatchMode):
-    """Records the shapes of all matrix products, and makes nothing but them again."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: Counter[tuple[Any, ...]] = Counter()
-
-    def __torch_dispatch__(
-        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        """Note a product's operands and make it."""
-
-        if function.overloadpacket in (torch.ops.aten.mm, torch.ops.aten.addmm):
-            left, right = args[-2:]
-            layouts = tuple((tuple(t.shape), t.stride(-1) == 1, t.dtype) for t in (left, right))
-            self.seen[layouts] += 1
-        return function(*args, **(kwargs or {}))
-
-    @property
-    def flops(self) -> float:
-        """Two for each multiplication, as they were made."""
-        return sum(
-            2.0 * count * left[0][0] * left[0][1] * right[0][1]
-            for (left, right), count in self.seen.items()
-        )
-
-    def replay(self, device: torch.device, *, keep: bool = False) -> Callable[[], None]:
-        """Return the same products as `left @ right`, or into results that are there already.
-
-        The matrices stay, so they are in the caches as often as can be.
-        """
-
-        def matrix(shape: tuple[int, int], rowwise: bool, dtype: torch.dtype) -> torch.Tensor:
-            if rowwise:
-                return torch.randn(shape, device=device).to(dtype)
-            return torch.randn(shape[::-1], device=device).to(dtype).T
-
-        jobs = []
-        for (left, right), count in self.seen.items():
-            pair = matrix(*left), matrix(*right)
-            jobs.append((*pair, torch.mm(*pair), count))
-
-        def run() -> None:
-            for left, right, out, count in jobs:
-                for _ in range(count):
-                    torch.mm(left, right, out=out if keep else None)
-
-        return run
 
 
 def summary(
@@ -286,11 +158,7 @@ def floor(size: Size, config: Config, flops: float, device: torch.device) -> dic
     Least bytes: an RMSProp update reads and writes value and square (16 bytes a parameter), an Adam
     update value and two moments (24); every pass of a network at rest reads its weights once.
     """
-    method = Method(config, text_dim=size.text, image_dim=size.image)
-    count = {
-        name: sum(p.numel() for group in optimizer.param_groups for p in group["params"])
-        for name, optimizer in method.optimizers.items()
-    }
+    count = parameters(size, config)
     updates = 100 * (16 * (5 * count["critic"] + count["generator"]) + 24 * count["csem"])
     passes = 100 * 4 * (5 * count["critic"] + 3 * count["generator"] + count["csem"])
     rate, speed = product_rate(device), bandwidth(device)
@@ -306,6 +174,15 @@ def floor(size: Size, config: Config, flops: float, device: torch.device) -> dic
         "gflops_of_a_large_product": round(rate / 1e9, 1),
         "gigabytes_a_second": round(speed / 1e9, 1),
         "gigabytes_a_round": round((updates + passes) / 1e9, 1),
+    }
+
+
+def parameters(size: Size, config: Config) -> dict[str, int]:
+    """Count the parameters of each optimizer, which together move all."""
+    method = Method(config, text_dim=size.text, image_dim=size.image)
+    return {
+        name: sum(p.numel() for group in optimizer.param_groups for p in group["params"])
+        for name, optimizer in method.optimizers.items()
     }
 
 
