@@ -23,14 +23,14 @@ import numpy as np
 import numpy.typing as npt
 from machine import describe
 
-from zscr.data.artefact import read_manifest
+from zscr.artefact import read_manifest
 from zscr.data.collection import Collection, read_collection
-from zscr.data.sources import find_collection
-from zscr.infer.controls import class_means, unit
+from zscr.data.registry import find_collection
 from zscr.infer.encoder import Encoder, load_encoder
-from zscr.infer.evaluate import judged
-from zscr.infer.linear import ridge
-from zscr.infer.split import SplitFeatures, load_split
+from zscr.infer.evaluation.controls.control import class_means, unit
+from zscr.infer.evaluation.controls.linear import ridge
+from zscr.infer.evaluation.embedded import judged
+from zscr.infer.features.split import SplitFeatures, load_split
 from zscr.train.encoders.char_cnn_rnn import train_char_cnn_rnn
 from zscr.train.encoders.resolve import CHARACTERS, DEFAULT_TEXT, image_encoder, text_encoder
 
@@ -81,7 +81,7 @@ def load_both(collection: Collection, image: Encoder, text: Encoder) -> Splits:
 
 
 def by_cosine(split: SplitFeatures, centre: npt.NDArray[np.float32]) -> dict[str, float]:
-    """Rank pictures as the training scores them: centred and of unit norm, times the text."""
+    """Rank images as the training scores them: centred and of unit norm, times the text."""
     metrics = judged(split, unit(split.texts), unit(split.images - centre)).report().metrics
     return {name: metrics[name] for name in FIGURES}
 

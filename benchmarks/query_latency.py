@@ -2,7 +2,7 @@
 
     python benchmarks/query_latency.py demo/bundles/latest --queries 700
 
-One caption at a time, from its text to its ten pictures: tokenise, graph, search. The torch
+One caption at a time, from its text to its ten images: tokenise, graph, search. The torch
 baseline (transformers' text encoder, the trained head, the same exact search) is interleaved, so
 both see the same noise of the machine. 700 queries are the fewest that allow a 99th percentile
 (MLPerf's early-stopping rule asks for 662).
@@ -22,8 +22,8 @@ import torch
 from machine import describe
 from transformers import AutoModel
 
+from zscr.infer.runners.onnx import Runtime
 from zscr.infer.searcher import Searcher
-from zscr.infer.session import Runtime
 from zscr.train.encoders.resolve import packaged_minilm
 from zscr.train.run import open_run
 

@@ -20,9 +20,9 @@ import torch
 from machine import describe
 from torch import nn
 
-from zscr.export.graphs import Side, build_graph
+from zscr.export.heads import Side, build_graph
 from zscr.infer.encoder import Encoder, load_encoder
-from zscr.infer.session import Runtime
+from zscr.infer.runners.onnx import Runtime
 from zscr.train.encoders.tfidf import TfidfConfig, fit_tfidf
 
 RESULTS = Path(__file__).parent / "results"

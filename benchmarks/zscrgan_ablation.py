@@ -21,9 +21,9 @@ matplotlib.use("svg")
 import matplotlib.pyplot as plt
 from machine import describe
 
-from zscr.data.sources import find_collection
+from zscr.data.registry import find_collection
+from zscr.train.evaluation.evaluate import evaluate_model
 from zscr.train.fit import Request, fit, resume
-from zscr.train.judge import evaluate_model
 
 RESULTS = Path(__file__).parent / "results"
 FIGURE = "Prec@50 macro"

@@ -18,10 +18,10 @@ from typing import Any
 
 from machine import describe
 
-from zscr.data.sources import find_collection
-from zscr.infer.page import chosen
+from zscr.data.registry import find_collection
+from zscr.infer.evaluation.page import chosen
+from zscr.train.evaluation.evaluate import evaluate_model
 from zscr.train.fit import Request, fit, resume
-from zscr.train.judge import evaluate_model
 
 RESULTS = Path(__file__).parent / "results"
 MODES = ("improved", "reference")
@@ -107,7 +107,7 @@ def one_mode(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def kept(figures: dict[str, float]) -> dict[str, float]:
-    """Keep the figures of the table; picture to picture, macro and micro are one figure."""
+    """Keep the figures of the table; image to image, macro and micro are one figure."""
     plain = {key: figures.get(key, figures.get(key.removesuffix(" macro"))) for key in FIGURES}
     return {key: value for key, value in plain.items() if value is not None}
 

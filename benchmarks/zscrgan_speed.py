@@ -4,7 +4,8 @@
     python benchmarks/zscrgan_speed.py --device cuda --size published --precision tf32
 
 Three things are run in turns, so that all see the same noise of the machine: our round, the plain
-port's (`zscrgan_plain.py`), and nothing but the matrix products that our round was seen to execute.
+port's (`reference/plain.py`), and nothing but the matrix products that our round was seen to
+execute.
 On the CPU a turn is a part of a round with E- and M-steps in its proportions, and with one thread
 seconds are those of the processor, so that other work on the machine counts little.
 """
@@ -26,8 +27,8 @@ from products import Products
 from torch.profiler import ProfilerActivity, profile
 from zscrgan_turns import SIZES, TURNS, Size, peak_of
 
-from zscr.train import graphs
-from zscr.train.methods.zscrgan.reference import Config, Method
+from zscr.train import cuda_graph as graphs
+from zscr.train.methods.zscrgan.reference.method import Config, Method
 from zscr.train.precision import computing_in
 
 RESULTS = Path(__file__).parent / "results"

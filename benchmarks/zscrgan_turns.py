@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from limits import highest_use, in_use
-from zscrgan_plain import Plain, numpy_batches
 
 from zscr.train.methods import Rows
-from zscr.train.methods.zscrgan.reference import Config, Method
+from zscr.train.methods.zscrgan.reference.method import Config, Method
+from zscr.train.methods.zscrgan.reference.plain import Plain, numpy_batches
 from zscr.train.precision import computing_in
 
 Array = npt.NDArray[np.float32]

@@ -1,4 +1,4 @@
-"""The deep check of a collection: every byte hashed, every picture decoded, every row counted."""
+"""The deep check of a collection: every byte hashed, every image decoded, every row counted."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from zscr.data.artefact import read_manifest, verify
+from zscr.artefact import read_manifest, verify
 from zscr.data.collection import Collection, read_collection
-from zscr.data.pictures import open_picture
+from zscr.data.images import open_image
 from zscr.errors import ArtefactError, InputError
 from zscr.progress import progress
 
@@ -19,14 +19,14 @@ class CheckReport:
     """How much was checked, and one sentence a fault."""
 
     files: int
-    pictures: int
+    images: int
     faults: tuple[str, ...]
 
 
 def check_collection(folder: Path) -> CheckReport:
-    """Hash every file of a collection, decode every picture, compare vectors with items.
+    """Hash every file of a collection, decode every image, compare vectors with items.
 
-    Pictures and vectors are only looked at when all hashes are right.
+    Images and vectors are only looked at when all hashes are right.
 
     Raises:
         ArtefactError: the folder is no collection, or its tables are damaged.
@@ -44,24 +44,24 @@ def check_collection(folder: Path) -> CheckReport:
     if faults:
         return CheckReport(len(manifest.files), 0, tuple(faults))
     collection = read_collection(folder)
-    pictures = _pictures(collection)
-    faults = _undecodable(collection, pictures) + _vector_faults(collection)
-    return CheckReport(len(manifest.files), len(pictures), tuple(faults))
+    images = _images(collection)
+    faults = _undecodable(collection, images) + _vector_faults(collection)
+    return CheckReport(len(manifest.files), len(images), tuple(faults))
 
 
-def _pictures(collection: Collection) -> list[str]:
-    """Return every picture that an item or a query names, once."""
+def _images(collection: Collection) -> list[str]:
+    """Return every image that an item or a query names, once."""
     named = [name for item in collection.items for name in (item.image, item.sketch)]
     named += [name for query in collection.queries for name in (query.image, query.sketch)]
     return list(dict.fromkeys(name for name in named if name is not None))
 
 
-def _undecodable(collection: Collection, pictures: list[str]) -> list[str]:
+def _undecodable(collection: Collection, images: list[str]) -> list[str]:
     faults = []
-    with progress("decoding", len(pictures)) as bar:
-        for name in pictures:
+    with progress("decoding", len(images)) as bar:
+        for name in images:
             try:
-                open_picture(collection.folder / name)
+                open_image(collection.folder / name)
             except InputError as error:
                 faults.append(str(error))
             bar.advance()

@@ -1,6 +1,6 @@
 """The collection format: items, classes, splits and queries of one retrieval problem.
 
-A folder with `items.jsonl`, `classes.json`, optional `queries.jsonl`, the pictures, optional
+A folder with `items.jsonl`, `classes.json`, optional `queries.jsonl`, the images, optional
 `vectors/*.npy` (published features) and a manifest. Seen, validation and unseen classes are
 disjoint: that is checked at every load, because every zero-shot figure rests on it.
 """
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zscr.data.artefact import (
+from zscr.artefact import (
     Manifest,
     Stage,
     dump_json,
@@ -107,7 +107,7 @@ class Collection:
 
 
 def read_collection(folder: Path) -> Collection:
-    """Read and check a collection; pictures are hashed only by `zscr data check`.
+    """Read and check a collection; images are hashed only by `zscr data check`.
 
     Raises:
         ArtefactError: the folder is not a sound collection.
@@ -127,9 +127,9 @@ def read_collection(folder: Path) -> Collection:
 
 
 def _require_files(items: Iterable[Item], files: Container[str]) -> None:
-    """Refuse pictures that are not the collection's own: no path may lead out of its folder."""
+    """Refuse images that are not the collection's own: no path may lead out of its folder."""
     lost = [i.id for i in items if any(n and n not in files for n in (i.image, i.sketch))]
-    _refuse(lost, "items name a picture that the collection does not hold")
+    _refuse(lost, "items name an image that the collection does not hold")
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -178,7 +178,7 @@ def _refuse(offenders: list[str], why: str) -> None:
 
 @dataclass
 class Draft:
-    """A collection in the making: save pictures under `folder`, then add what refers to them."""
+    """A collection in the making: save images under `folder`, then add what refers to them."""
 
     stage: Stage
     classes: list[ClassInfo] = field(default_factory=list)
@@ -189,7 +189,7 @@ class Draft:
 
     @property
     def folder(self) -> Path:
-        """Where pictures and vectors go."""
+        """Where images and vectors go."""
         return self.stage.folder
 
     def add_class(self, info: ClassInfo, split: str) -> None:

@@ -33,8 +33,8 @@ def data() -> None:
 @click.argument("name", type=click.Choice(["aviary"]), default="aviary")
 @click.option("--out", type=FOLDER, help="The collection to make [collections/NAME].")
 @click.option("--seed", default=7, show_default=True, help="Of all that is drawn by chance.")
-@click.option("--pictures", default=24, show_default=True, help="Pictures of each species.")
-def make(name: str, out: Path | None, seed: int, pictures: int) -> None:
+@click.option("--images", default=24, show_default=True, help="Images of each species.")
+def make(name: str, out: Path | None, seed: int, images: int) -> None:
     """Make the procedural collection NAME; needs no download.
 
     \b
@@ -44,13 +44,13 @@ def make(name: str, out: Path | None, seed: int, pictures: int) -> None:
     from zscr.data.aviary import make_aviary
 
     out = out or Path("collections") / name
-    make_aviary(out, seed=seed, pictures=pictures)
+    make_aviary(out, seed=seed, images=images)
     _report(out)
 
 
 @data.group()
 def convert() -> None:
-    """Convert a published data set or a folder of pictures into a collection."""
+    """Convert a published data set or a folder of images into a collection."""
 
 
 @convert.command()
@@ -65,7 +65,7 @@ def zscrgan(source: Path, out: Path, val: float | int, seed: int) -> None:
     Example:
       zscr data convert zscrgan CUB.zip --out cub
     """
-    from zscr.data.zscrgan import convert_zscrgan
+    from zscr.data.sources.zscrgan.convert import convert_zscrgan
 
     convert_zscrgan(source, out, val_classes=val, seed=seed)
     _report(out)
@@ -86,7 +86,7 @@ def sketchy25(
     Example:
       zscr data convert sketchy25 sketchy25.zip --out sketchy --split 25
     """
-    from zscr.data.sketchy import convert_sketchy
+    from zscr.data.sources.sketchy import convert_sketchy
 
     convert_sketchy(source, out, split=split, seed=seed, names=names)
     _report(out)
@@ -107,7 +107,7 @@ def sketchy25_clip(
     Example:
       zscr data convert sketchy25-clip sketchy25.zip --out sketchy-clip
     """
-    from zscr.data.sketchy_clip import convert_sketchy_clip
+    from zscr.data.sources.sketchy_clip import convert_sketchy_clip
 
     convert_sketchy_clip(source, out, split=split, seed=seed, names=names)
     _report(out)
@@ -124,7 +124,7 @@ def wiki(source: Path, out: Path, seed: int) -> None:
     Example:
       zscr data convert wiki wiki_rasiwasia.zip --out wiki
     """
-    from zscr.data.wiki import convert_wiki
+    from zscr.data.sources.wiki import convert_wiki
 
     convert_wiki(source, out, seed=seed)
     _report(out)
@@ -141,7 +141,7 @@ def fashion44k(source: Path, out: Path, seed: int) -> None:
     Example:
       zscr data convert fashion44k fashion44k.zip --out fashion
     """
-    from zscr.data.fashion import convert_fashion
+    from zscr.data.sources.fashion import convert_fashion
 
     convert_fashion(source, out, seed=seed)
     _report(out)
@@ -153,13 +153,13 @@ def fashion44k(source: Path, out: Path, seed: int) -> None:
 @click.option("--val", type=amount, default=0.2, show_default=True, help="Held-out seen classes.")
 @click.option("--seed", default=7, show_default=True, help="Of the validation classes.")
 def awa(source: Path, out: Path, val: float | int, seed: int) -> None:
-    """Convert SOURCE, pictures with a matrix of class attributes in AWA2's format.
+    """Convert SOURCE, images with a matrix of class attributes in AWA2's format.
 
     \b
     Example:
       zscr data convert awa Animals_with_Attributes2 --out awa2
     """
-    from zscr.data.awa import convert_awa
+    from zscr.data.sources.awa import convert_awa
 
     convert_awa(source, out, val=val, seed=seed)
     _report(out)
@@ -172,13 +172,13 @@ def awa(source: Path, out: Path, val: float | int, seed: int) -> None:
 @click.option("--val", type=amount, default=0.2, show_default=True, help="Of the other classes.")
 @click.option("--seed", default=7, show_default=True, help="Of the choice of classes.")
 def folder(source: Path, out: Path, unseen: float | int, val: float | int, seed: int) -> None:
-    """Convert SOURCE, a folder with a subfolder of pictures for each class.
+    """Convert SOURCE, a folder with a subfolder of images for each class.
 
     \b
     Example:
       zscr data convert folder photos/ --out photos-collection --unseen 10
     """
-    from zscr.data.folder import convert_folder
+    from zscr.data.sources.folder import convert_folder
 
     convert_folder(source, out, seed=seed, unseen=unseen, val=val)
     _report(out)
@@ -187,7 +187,7 @@ def folder(source: Path, out: Path, unseen: float | int, val: float | int, seed:
 @data.command()
 @click.argument("path", type=FOLDER)
 def check(path: Path) -> None:
-    """Hash every file of the collection PATH and decode every picture.
+    """Hash every file of the collection PATH and decode every image.
 
     \b
     Example:
@@ -200,7 +200,7 @@ def check(path: Path) -> None:
         click.echo(fault, err=True)
     if report.faults:
         raise ArtefactError(f"{path} has {len(report.faults)} faults; make it again")
-    click.echo(f"{path} is sound: {report.files} files hashed, {report.pictures} pictures decoded")
+    click.echo(f"{path} is sound: {report.files} files hashed, {report.images} images decoded")
 
 
 @data.command()

@@ -42,7 +42,7 @@ class Summary:
 
 
 def summarise(collection: Collection) -> Summary:
-    """Count a collection's classes, items, pictures and texts."""
+    """Count a collection's classes, items, images and texts."""
     classes = tuple(
         ClassCounts(class_id, collection.classes[class_id].name, split, collection.counts[class_id])
         for split in SPLITS

@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 import onnx
 
-from zscr.data.artefact import Stage, dump_jsonl, staged
+from zscr.artefact import Stage, dump_jsonl, staged
 from zscr.data.collection import Collection
-from zscr.export.graphs import Side, build_graph, sides
+from zscr.export.heads import Side, build_graph, sides
 from zscr.export.parity import Tolerance, as_json, compare, require_parity, top_overlap
 from zscr.infer.bundle import KIND, Bundle
 from zscr.infer.encoder import Encoder
-from zscr.infer.session import Runtime
+from zscr.infer.runners.onnx import Runtime
 from zscr.progress import say
 from zscr.train.fit import Encoders, load_sources
 from zscr.train.methods import selection
 from zscr.train.run import Run, versions
 
-SAMPLES = 64  # texts and pictures of validation classes that parity is measured on
+SAMPLES = 64  # texts and images of validation classes that parity is measured on
 EXAMPLES = 10  # texts a class kept in the bundle, to mark answers right or wrong
 
 
@@ -100,7 +100,7 @@ def _prove(
 
 
 def _samples(side: Side, collection: Collection) -> Any:
-    """Take up to SAMPLES texts, pictures or vectors of the validation classes."""
+    """Take up to SAMPLES texts, images or vectors of the validation classes."""
     kind = "text" if side.name == "query" else "image"
     if side.encoder is None:
         rows = collection.vectors(kind)

@@ -15,7 +15,7 @@ import click
     type=click.Choice(["unseen", "all"]),
     default="unseen",
     show_default=True,
-    help="The collection's pictures to index.",
+    help="The collection's images to index.",
 )
 @click.option(
     "--noise-samples",
@@ -57,11 +57,11 @@ def export(
     )
     if made.index:
         index = made.index.index
-        click.echo(f"indexed {index.count} pictures in {index.folder}: {index.how}", err=True)
+        click.echo(f"indexed {index.count} images in {index.folder}: {index.how}", err=True)
         if made.index.skipped:
-            click.echo(f"skipped {len(made.index.skipped)} pictures; see errors there", err=True)
+            click.echo(f"skipped {len(made.index.skipped)} images; see errors there", err=True)
     if trt:
-        from zscr.export.engines import build_engines
+        from zscr.export.tensorrt.engines import build_engines
 
         click.echo(f"built engines in {build_engines(made.bundle.folder, targets=targets)}")
     if made.index:

@@ -9,8 +9,8 @@ from zscr.data.collection import Collection
 from zscr.errors import ConfigError
 from zscr.export.bundle import export_run
 from zscr.infer.bundle import Bundle
-from zscr.infer.evaluate import bundle_collection
-from zscr.infer.gallery import Added, add_collection
+from zscr.infer.evaluation.embedded import bundle_collection
+from zscr.infer.index.add import Added, add_collection
 from zscr.progress import say
 from zscr.train.run import new_run_folder, open_run, point_latest
 
@@ -19,7 +19,7 @@ GALLERIES = ("unseen", "all")
 
 @dataclass(frozen=True)
 class Deployment:
-    """What an export left behind; `index` is None where the collection has no pictures."""
+    """What an export left behind; `index` is None where the collection has no images."""
 
     bundle: Bundle
     index: Added | None
@@ -38,7 +38,7 @@ def deploy(
     Args:
         run_folder: a run.
         out: the bundle's folder; None takes the next free one in `bundles/`.
-        gallery: the pictures to index: of the `unseen` classes (the zero-shot protocol) or `all`.
+        gallery: the images to index: of the `unseen` classes (the zero-shot protocol) or `all`.
         noise_samples: see `export_run`.
     """
     if gallery not in GALLERIES:

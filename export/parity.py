@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from zscr.errors import ParityError
-from zscr.export.graphs import Side
+from zscr.export.heads import Side
 from zscr.infer.encoder import Encoder
 
 Vectors = npt.NDArray[np.float32]

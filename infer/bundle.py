@@ -8,10 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from zscr.data.artefact import Manifest, read_manifest, verify
+from zscr.artefact import Manifest, read_manifest, verify
 from zscr.errors import ArtefactError
 from zscr.infer.encoder import Encoder
-from zscr.infer.session import Runtime
+from zscr.infer.runners.onnx import Runtime
 
 KIND = "bundle"
 

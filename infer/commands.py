@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 if TYPE_CHECKING:
-    from zscr.infer.captions import CaptionFile
-    from zscr.infer.results import Format
+    from zscr.infer.answers.answer import Format
+    from zscr.infer.queries import CaptionFile
+    from zscr.infer.runners.onnx import Runtime
     from zscr.infer.searcher import Searcher
-    from zscr.infer.session import Runtime
 
 FOLDER = click.Path(path_type=Path)
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -31,7 +31,7 @@ def runtime_options(command: Any) -> Any:
 
 def make_runtime(provider: str, threads: int | None, allow_fallback: bool) -> Runtime:
     """Build the runtime that the options describe."""
-    from zscr.infer.session import Runtime
+    from zscr.infer.runners.onnx import Runtime
 
     return Runtime(provider, threads, allow_fallback)
 
@@ -39,9 +39,7 @@ def make_runtime(provider: str, threads: int | None, allow_fallback: bool) -> Ru
 @click.command()
 @click.option("--file", "file", help="Captions, one a line; '-' reads stdin.")
 @click.option("--text", help="One caption.")
-@click.option(
-    "-k", type=click.IntRange(1), default=10, show_default=True, help="Pictures a caption."
-)
+@click.option("-k", type=click.IntRange(1), default=10, show_default=True, help="Images a caption.")
 @click.option("--bundle", type=FOLDER, default="bundles/latest", show_default=True)
 @click.option("--index", type=FOLDER, help="[the one beside the bundle]")
 @click.option(
@@ -62,7 +60,7 @@ def query(
     out: Path | None,
     **runtime: Any,
 ) -> None:
-    """Find the pictures that captions describe.
+    """Find the images that captions describe.
 
     \b
     Example:
@@ -70,8 +68,8 @@ def query(
       zscr query --file captions.txt --format html --out found.html
       zscr query --text "a small bird with a red crown" -k 5
     """
-    from zscr.infer.output import open_output
-    from zscr.infer.results import write_answers
+    from zscr.infer.answers.answer import write_answers
+    from zscr.infer.answers.output import open_output
     from zscr.infer.searcher import Searcher
 
     if (file is None) == (text is None):
@@ -86,7 +84,7 @@ def query(
     with open_output(out) as stream:
         write_answers(answers, cast("Format", style), stream, about=about)
     if k > searcher.index.count:
-        click.echo(f"-k {k}: the index holds only {searcher.index.count} pictures", err=True)
+        click.echo(f"-k {k}: the index holds only {searcher.index.count} images", err=True)
     if captions.skipped:
         click.echo(f"skipped {captions.skipped} empty lines of {captions.name}", err=True)
     if out:
@@ -96,7 +94,7 @@ def query(
 def _captions(file: str | None, text: str | None) -> CaptionFile:
     import io
 
-    from zscr.infer.captions import read_captions
+    from zscr.infer.queries import read_captions
 
     if text is not None:
         text = " ".join(text.split())  # one caption, even if it was typed on two lines
@@ -112,7 +110,7 @@ def _about(searcher: Searcher, k: int) -> dict[str, object]:
     return {
         "bundle": bundle.name,
         "index": index.folder.name,
-        "pictures": index.count,
+        "images": index.count,
         "search": index.how,
         "provider": f"{bundle.query.provider}, {bundle.runtime.thread_count} threads",
         "k": k,
@@ -121,18 +119,18 @@ def _about(searcher: Searcher, k: int) -> dict[str, object]:
 
 @click.group()
 def index() -> None:
-    """Make, extend and check an index of pictures."""
+    """Make, extend and check an index of images."""
 
 
 @index.command()
-@click.argument("pictures", nargs=-1, required=True, type=FOLDER)
+@click.argument("images", nargs=-1, required=True, type=FOLDER)
 @click.option("--index", "folder", type=FOLDER, help="[the one beside the bundle]")
 @click.option("--bundle", type=FOLDER, default="bundles/latest", show_default=True)
 @runtime_options
-def add(pictures: tuple[Path, ...], folder: Path | None, bundle: Path, **runtime: Any) -> None:
-    """Add PICTURES, files or folders, to an index; it is made if it is absent.
+def add(images: tuple[Path, ...], folder: Path | None, bundle: Path, **runtime: Any) -> None:
+    """Add IMAGES, files or folders, to an index; it is made if it is absent.
 
-    Pictures that are in it already and have not changed are not embedded again.
+    Images that are in it already and have not changed are not embedded again.
 
     \b
     Example:
@@ -140,18 +138,18 @@ def add(pictures: tuple[Path, ...], folder: Path | None, bundle: Path, **runtime
       zscr query --text "a cat on a wall" --index holiday.index
     """
     from zscr.infer.bundle import Bundle
-    from zscr.infer.gallery import add_pictures
+    from zscr.infer.index.add import add_images
 
     opened = Bundle.open(bundle, make_runtime(**runtime))
     try:
-        added = add_pictures(opened, folder or opened.index_folder, pictures)
+        added = add_images(opened, folder or opened.index_folder, images)
     except KeyboardInterrupt:
         click.echo("what is embedded so far is kept: the same command goes on from there", err=True)
         raise
     report = added.report
     click.echo(
         f"{report.added} added, {report.replaced} replaced, {report.unchanged} unchanged, "
-        f"{len(added.skipped)} skipped; {added.index.folder} holds {added.index.count} pictures",
+        f"{len(added.skipped)} skipped; {added.index.folder} holds {added.index.count} images",
         err=True,
     )
     for row in added.skipped[:5]:
@@ -163,17 +161,17 @@ def add(pictures: tuple[Path, ...], folder: Path | None, bundle: Path, **runtime
 @index.command()
 @click.argument("folder", type=FOLDER)
 def verify(folder: Path) -> None:
-    """Check every file of the index FOLDER and that its pictures find themselves.
+    """Check every file of the index FOLDER and that its images find themselves.
 
     \b
     Example:
       zscr index verify holiday.index
     """
-    from zscr.infer.verification import verify_index
+    from zscr.infer.index.verify import verify_index
 
     report = verify_index(folder)
-    click.echo(f"{folder} is sound: {report.count} pictures of {report.dim} dimensions")
-    click.echo(f"{report.self_recall:.2%} of {report.sample} pictures find themselves first")
+    click.echo(f"{folder} is sound: {report.count} images of {report.dim} dimensions")
+    click.echo(f"{report.self_recall:.2%} of {report.sample} images find themselves first")
 
 
 @index.command()
@@ -185,9 +183,9 @@ def info(folder: Path) -> None:
     Example:
       zscr index info holiday.index
     """
-    from zscr.infer.index import Index
+    from zscr.infer.index.index import Index
 
     opened = Index.open(folder.resolve())
-    click.echo(f"{opened.count} pictures of {opened.dim} dimensions, {opened.how}")
+    click.echo(f"{opened.count} images of {opened.dim} dimensions, {opened.how}")
     click.echo(f"generation {opened.generation}, bundle {opened.bundle_sha256[:12]}")
-    click.echo(f"{len(opened.errors)} pictures were skipped")
+    click.echo(f"{len(opened.errors)} images were skipped")

@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zscr.data.artefact import read_manifest, verify
+from zscr.artefact import read_manifest, verify
 from zscr.errors import InputError
 from zscr.infer.inputs import Feeds, Prepared, make_input
-from zscr.infer.session import Runtime, open_session, provider_of
+from zscr.infer.runners.onnx import Runtime, open_session, provider_of
 
 Vectors = npt.NDArray[np.float32]
 
 
 class Encoder:
-    """Turns texts, pictures or vectors into (B, D) float32 rows.
+    """Turns texts, images or vectors into (B, D) float32 rows.
 
     Attributes:
         name: short name for files and messages.
@@ -44,7 +44,7 @@ class Encoder:
         self.output, self.dim = output.name, int(output.shape[1])
 
     def prepare(self, values: Any) -> Prepared:
-        """Tokenise texts, decode pictures or check vectors: everything before the graph."""
+        """Tokenise texts, decode images or check vectors: everything before the graph."""
         return self.input.prepare(values)
 
     def run(self, feeds: Feeds) -> Vectors:

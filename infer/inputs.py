@@ -1,4 +1,4 @@
-"""From texts, pictures and vectors to the arrays that a graph takes, as its manifest says."""
+"""From texts, images and vectors to the arrays that a graph takes, as its manifest says."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 from tokenizers import Encoding, Tokenizer
 
-from zscr.data.pictures import MAX_PIXELS, open_picture
+from zscr.data.images import MAX_PIXELS, open_image
 from zscr.errors import ConfigError, InputError
 
 Feeds = dict[str, npt.NDArray[Any]]
@@ -122,7 +122,7 @@ class CharacterInput:
 class ImageInput:
     """Pixels (B, 3, S, S): resize, crop the centre, scale, normalise.
 
-    With `resize_shorter_side` the proportions stay; without it the picture is resized to the
+    With `resize_shorter_side` the proportions stay; without it the image is resized to the
     square, as the processors of ViT and SigLIP do.
     """
 
@@ -137,31 +137,31 @@ class ImageInput:
         self.std = np.array(how["std"], np.float32)
 
     def prepare(self, values: Sequence[Path | Image.Image]) -> Prepared:
-        """Decode and normalise B pictures to float32 (B, 3, S, S).
+        """Decode and normalise B images to float32 (B, 3, S, S).
 
         Raises:
-            InputError: a picture cannot be decoded, or is too narrow to be resized.
+            InputError: an image cannot be decoded, or is too narrow to be resized.
         """
         with ThreadPoolExecutor(DECODERS) as pool:  # Pillow decodes outside the GIL
             return Prepared({self.name: np.stack(list(pool.map(self._pixels, values)))})
 
     def _pixels(self, value: Path | Image.Image) -> npt.NDArray[np.float32]:
-        picture = value if isinstance(value, Image.Image) else open_picture(value)
-        array = np.asarray(self._crop(picture), np.float32) * self.scale
+        image = value if isinstance(value, Image.Image) else open_image(value)
+        array = np.asarray(self._crop(image), np.float32) * self.scale
         return np.ascontiguousarray(((array - self.mean) / self.std).transpose(2, 0, 1))
 
-    def _crop(self, picture: Image.Image) -> Image.Image:
+    def _crop(self, image: Image.Image) -> Image.Image:
         if self.shorter is None:
-            return picture.resize((self.size, self.size), self.resample)
+            return image.resize((self.size, self.size), self.resample)
         # Rounded down, as transformers and torchvision do.
-        width, height = (self.shorter * side // min(picture.size) for side in picture.size)
+        width, height = (self.shorter * side // min(image.size) for side in image.size)
         if width * height > MAX_PIXELS:
             raise InputError(
-                f"a picture of {picture.width}x{picture.height} pixels would be resized to "
+                f"an image of {image.width}x{image.height} pixels would be resized to "
                 f"{width}x{height}, over the limit of {MAX_PIXELS} pixels; crop it"
             )
         left, top = (width - self.size) // 2, (height - self.size) // 2
-        resized = picture.resize((width, height), self.resample)
+        resized = image.resize((width, height), self.resample)
         return resized.crop((left, top, left + self.size, top + self.size))
 
 

@@ -1,4 +1,4 @@
-"""A bundle and an index together: captions in, pictures out."""
+"""A bundle and an index together: captions in, images out."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from itertools import islice
 from pathlib import Path
 
 from zscr.errors import ArtefactError, InputError
+from zscr.infer.answers.answer import Answer, Hit
 from zscr.infer.bundle import Bundle
-from zscr.infer.captions import Caption
-from zscr.infer.index import Index, Match
+from zscr.infer.index.index import Index, Match
 from zscr.infer.inputs import Prepared
-from zscr.infer.results import Answer, Hit
-from zscr.infer.session import Runtime
+from zscr.infer.queries import Caption
+from zscr.infer.runners.onnx import Runtime
 
 BATCH = 32
 
@@ -43,7 +43,7 @@ class Searcher:
         return cls(opened, Index.open(folder, bundle_sha256=opened.sha256))
 
     def search(self, texts: Sequence[str], k: int = 10) -> list[Answer]:
-        """Answer B texts with their k nearest pictures each, best first."""
+        """Answer B texts with their k nearest images each, best first."""
         captions = [Caption(number, text) for number, text in enumerate(texts, 1)]
         return list(self.answers(captions, k))
 

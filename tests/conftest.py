@@ -118,7 +118,7 @@ SPLITS = {"seen": range(6), "val": range(6, 8), "unseen": range(8, 10)}
 
 @pytest.fixture(scope="session")
 def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a collection of ten classes of coloured shapes: four 32 px pictures and texts each."""
+    """Make a collection of ten classes of coloured shapes: four 32 px images and texts each."""
     from PIL import Image, ImageDraw
 
     from zscr.data.collection import ClassInfo, Item, new_collection
@@ -132,12 +132,12 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 described = f"a {colour} {form} on grey ground"
                 draft.add_class(ClassInfo(name, name, (described,)), split)
                 for number in range(4):
-                    picture = Image.new("RGB", (32, 32), "grey")
-                    pen = ImageDraw.Draw(picture)
+                    image = Image.new("RGB", (32, 32), "grey")
+                    pen = ImageDraw.Draw(image)
                     draw = pen.ellipse if form == "circle" else pen.rectangle
                     draw((4 + number, 6, 20 + 2 * number, 26), fill=colour)
                     file = f"{name}-{number}.png"
-                    picture.save(draft.folder / file)
+                    image.save(draft.folder / file)
                     text = f"{'large' if number > 1 else 'small'} {colour} {form}"
                     draft.add_item(Item(f"{name}-{number}", name, split, file, texts=(text,)))
     return path

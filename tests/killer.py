@@ -24,8 +24,8 @@ from click.testing import CliRunner
 import zscr.export.bundle
 import zscr.train.fit
 from zscr.cli import main
-from zscr.train.methods.zscrgan.reference import Method
-from zscr.train.optimizers import TFAdam, TFRMSprop
+from zscr.train.methods.zscrgan.reference.method import Method
+from zscr.train.methods.zscrgan.reference.optimizers import TFAdam, TFRMSprop
 
 DISK = ("replace", "rename", "fsync", "unlink", "symlink")
 

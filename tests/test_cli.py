@@ -124,7 +124,7 @@ def test_public_names():
     assert zscr.__all__ == ["Bundle", "Index", "Searcher", "__version__", "load"]
     assert {zscr.Bundle.__module__, zscr.Index.__module__, zscr.Searcher.__module__} == {
         "zscr.infer.bundle",
-        "zscr.infer.index",
+        "zscr.infer.index.index",
         "zscr.infer.searcher",
     }
     assert set(zscr.__all__) <= set(dir(zscr))

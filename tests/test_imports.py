@@ -21,7 +21,15 @@ MAY_IMPORT = {
     "export": {"data", "infer", "train", "export"},
     "zscr": {"data", "infer"},
 }
-FOR_ALL = {"", "__version__", "errors", "extras", "progress"}  # "": `import zscr` alone
+FOR_ALL = {
+    "artefact",
+    "lock",
+    "",
+    "__version__",
+    "errors",
+    "extras",
+    "progress",
+}  # "": `import zscr` alone
 WITHOUT_TORCH = {"data", "infer", "zscr"}
 NOT_AT_RUN_TIME = {"torch", "onnx", "onnxscript", "transformers", "tensorrt", "tensorrt_rtx"}
 HEAVY = NOT_AT_RUN_TIME | {"onnxruntime", "hnswlib", "matplotlib", "rich", "scipy"}
@@ -92,13 +100,23 @@ def test_imports_point_one_way() -> None:
 @pytest.mark.parametrize(
     ("folder", "name", "source", "expected"),
     [
-        ("data", "x.py", "from zscr.infer.index import Index", ["zscr.infer.index.Index"]),
+        (
+            "data",
+            "x.py",
+            "from zscr.infer.index.index import Index",
+            ["zscr.infer.index.index.Index"],
+        ),
         ("data", "x.py", "def f():\n    from zscr import train", ["zscr.train"]),
         ("infer", "x.py", "if TYPE_CHECKING:\n    import torch.nn", ["torch.nn"]),
         ("train", "x.py", "from zscr.export.run import a", ["zscr.export.run.a"]),
         ("data", "x.py", "from ..train import loop", ["..train.loop"]),
         ("export", "x.py", "import benchmarks.speed", ["benchmarks.speed"]),
-        ("zscr", "cli.py", "def f():\n    import zscr.infer.index", ["zscr.infer.index"]),
+        (
+            "zscr",
+            "cli.py",
+            "def f():\n    import zscr.infer.index.index",
+            ["zscr.infer.index.index"],
+        ),
         ("train", "commands.py", "import torch", ["torch"]),
         ("train", "commands.py", "try:\n    import numpy\nfinally: 0", ["numpy"]),
         ("infer", "x.py", "import numpy\nfrom zscr.errors import ZscrError", []),

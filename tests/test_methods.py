@@ -17,8 +17,8 @@ from zscr.export.deploy import deploy
 from zscr.infer.bundle import Bundle
 from zscr.infer.searcher import Searcher
 from zscr.train import loop
+from zscr.train.evaluation.evaluate import evaluate_model
 from zscr.train.fit import Request, fit, load_sources, load_training, resume
-from zscr.train.judge import evaluate_model
 from zscr.train.methods import METHODS
 from zscr.train.run import Run, open_run
 
@@ -106,7 +106,7 @@ def test_losses_fall(learnt: Run) -> None:
 def test_unseen_classes_are_found(learnt: Run, mode: tuple[str, str], tmp_path: Path) -> None:
     """By texts of classes never trained on; trained on other classes' texts, nothing is found.
 
-    With 10 classes of 6 pictures a ranking without any knowledge reaches 0.21-0.22.
+    With 10 classes of 6 images a ranking without any knowledge reaches 0.21-0.22.
     """
     order = np.arange(SEEN + VAL + UNSEEN)
     order[:SEEN] = np.roll(order[:SEEN], 1)
@@ -165,7 +165,7 @@ def test_a_stopped_run_goes_on_exactly(
     assert (whole.best, whole.last) == (resumed.best, resumed.last)
 
 
-def test_bundle_is_the_same_model_and_finds_pictures(
+def test_bundle_is_the_same_model_and_finds_images(
     mode: tuple[str, str],
     shapes: Path,
     tiny_text: Path,
@@ -173,7 +173,7 @@ def test_bundle_is_the_same_model_and_finds_pictures(
     tmp_path: Path,
     monkeypatch,
 ) -> None:
-    """Graphs of texts and pictures embed as torch does, and an index of pictures answers texts."""
+    """Graphs of texts and images embed as torch does, and an index of images answers texts."""
     monkeypatch.chdir(tmp_path)
     brief = {"rounds": 2, "e_steps": 2, "batch_size": 4}
     encoders = {"image_encoder": str(tiny_image), "text_encoder": str(tiny_text)}
@@ -183,13 +183,13 @@ def test_bundle_is_the_same_model_and_finds_pictures(
     texts = [
         text for group in collection.texts(collection.splits["unseen"]).values() for text in group
     ]
-    pictures = [collection.folder / item.image for item in collection.split("unseen")]
+    images = [collection.folder / item.image for item in collection.split("unseen")]
     trained, bundle = run.load_best(), Bundle.open(made.bundle.folder)
     with torch.no_grad():
         queries = trained.encode_query(torch.from_numpy(encoders.text.encode(texts))).numpy()
-        gallery = trained.encode_gallery(torch.from_numpy(encoders.image.encode(pictures))).numpy()
+        gallery = trained.encode_gallery(torch.from_numpy(encoders.image.encode(images))).numpy()
     np.testing.assert_allclose(bundle.query.encode(texts), queries, atol=1e-5)
-    np.testing.assert_allclose(bundle.gallery.encode(pictures), gallery, atol=1e-5)
+    np.testing.assert_allclose(bundle.gallery.encode(images), gallery, atol=1e-5)
     answers = Searcher.open(made.bundle.folder).search(texts, k=3)
     best = np.sort(-(queries @ gallery.T), axis=1)[:, :3]
     found = np.array([[hit.score for hit in answer.hits] for answer in answers])

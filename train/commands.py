@@ -43,7 +43,7 @@ def _reference_flags(command: Any) -> Any:
     "--dataset",
     default="aviary",
     show_default=True,
-    help="A collection's folder, a folder of class folders with pictures, or a known name.",
+    help="A collection's folder, a folder of class folders with images, or a known name.",
 )
 @click.option("--mode", help="A mode of the method [zscrgan: improved; or reference].")
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder [runs/…-001].")
@@ -84,10 +84,10 @@ def train(
     from zscr.extras import require_extras
 
     require_extras("training", "train", "cpu")
-    from zscr.data.sources import find_collection
+    from zscr.data.registry import find_collection
+    from zscr.train.evaluation.evaluate import evaluate_model
     from zscr.train.fit import Request, fit
     from zscr.train.fit import resume as resume_run
-    from zscr.train.judge import evaluate_model
     from zscr.train.loop import Interrupted
 
     given = {name: value for name, value in flags.items() if value is not None}
@@ -161,7 +161,7 @@ def evaluate(
     retrieved_res: Path | None,
     as_json: bool,
 ) -> None:
-    """Retrieve the unseen classes' pictures by their texts with MODELS [bundles/latest].
+    """Retrieve the unseen classes' images by their texts with MODELS [bundles/latest].
 
     A model is a run or a bundle. Several must differ in their seed alone: their figures are means
     with standard deviations.
@@ -172,8 +172,8 @@ def evaluate(
       zscr evaluate runs/a-001 runs/a-002 --report report.html
       zscr evaluate bundles/latest --json
     """
-    from zscr.train.judge import evaluate_model
-    from zscr.train.table import table
+    from zscr.infer.evaluation.table import table
+    from zscr.train.evaluation.evaluate import evaluate_model
 
     report = evaluate_model(
         models or (Path("bundles/latest"),),

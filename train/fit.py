@@ -12,12 +12,12 @@ from typing import Any
 
 import torch
 
-from zscr.data.artefact import read_manifest
+from zscr.artefact import read_manifest
 from zscr.data.collection import Collection, read_collection
 from zscr.errors import ConfigError, MismatchError
 from zscr.infer.encoder import Encoder, load_encoder
-from zscr.infer.lock import writer_lock
-from zscr.infer.split import SplitFeatures, joined, load_split
+from zscr.infer.features.split import SplitFeatures, joined, load_split
+from zscr.lock import writer_lock
 from zscr.progress import say
 from zscr.train.encoders.resolve import DEFAULT_IMAGE, DEFAULT_TEXT, image_encoder, text_encoder
 from zscr.train.loop import train

@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
-from zscr.data.artefact import dump_jsonl, no_space_as_error, write_atomically
-from zscr.infer.evaluate import Judged, judged
-from zscr.infer.split import SplitFeatures
+from zscr.artefact import dump_jsonl, no_space_as_error, write_atomically
+from zscr.infer.evaluation.embedded import Judged, judged
+from zscr.infer.features.split import SplitFeatures
 from zscr.progress import Progress, progress, say
 from zscr.train.methods import Rows, selection, selection_split
 from zscr.train.precision import computing_in

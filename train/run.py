@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load_file, save
 
 import zscr
-from zscr.data.artefact import (
+from zscr.artefact import (
     Manifest,
     dump_json,
     file_entry,

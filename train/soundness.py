@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from zscr.errors import CollectionError, InputError, MismatchError
-from zscr.infer.split import SplitFeatures
+from zscr.infer.features.split import SplitFeatures
 
 LEAST_IMAGES = 2  # of a seen class: one image says nothing of how its class varies
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from zscr.infer.bundle import Bundle
-    from zscr.infer.index import Index
+    from zscr.infer.index.index import Index
     from zscr.infer.searcher import Searcher
 
 __version__ = "0.1.0"
@@ -23,7 +23,7 @@ __all__ = ["Bundle", "Index", "Searcher", "__version__", "load"]
 
 _HOMES = {
     "Bundle": "zscr.infer.bundle",
-    "Index": "zscr.infer.index",
+    "Index": "zscr.infer.index.index",
     "Searcher": "zscr.infer.searcher",
 }
 
@@ -32,7 +32,7 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 def load(bundle: str | Path = "bundles/latest", index: str | Path | None = None) -> Searcher:
-    """Open a bundle and an index of pictures, ready to be searched.
+    """Open a bundle and an index of images, ready to be searched.
 
     Args:
         bundle: the folder that `zscr export` wrote.

@@ -47,7 +47,7 @@ class _Group(click.Group):
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(zscr.__version__, package_name="zscr")
 def main() -> None:
-    """Train zero-shot image retrieval, export it to ONNX and TensorRT, and find pictures.
+    """Train zero-shot image retrieval, export it to ONNX and TensorRT, and find images.
 
     \b
     Three commands do the main job, in this order and in any directory:

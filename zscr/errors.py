@@ -4,7 +4,7 @@ ZscrError
 ├── ArtefactError      a folder with a manifest is missing, damaged or of another kind
 │   └── MismatchError  two sound artefacts do not belong together (an index of another bundle)
 ├── CollectionError    a collection's contents contradict its format or each other
-├── InputError         a picture, text, caption file or pickle cannot be used
+├── InputError         an image, text, caption file or pickle cannot be used
 ├── ConfigError        an option, recipe or configuration value cannot be used
 ├── ParityError        an exported graph does not compute what the trained model computes
 └── MissingExtraError  an optional dependency is not installed; the message holds the pip line
@@ -30,7 +30,7 @@ class CollectionError(ZscrError):
 
 
 class InputError(ZscrError):
-    """A picture, text, caption file or other input cannot be used."""
+    """An image, text, caption file or other input cannot be used."""
 
 
 class ConfigError(ZscrError):

@@ -119,7 +119,7 @@ def _stone(centre: Curve, radius: float, colour: RGB, rng: np.random.Generator) 
 def _discs(
     rng: np.random.Generator, count: int, colours: tuple[RGB, ...], radius: float
 ) -> Iterator[Mark]:
-    """Strew ellipses over the picture, like leaves or blossoms out of focus."""
+    """Strew ellipses over the image, like leaves or blossoms out of focus."""
     for _ in range(count):
         disc = arc((0.0, 0.0), radius, 0, 345) * rng.uniform(0.6, 1.5, 2)
         yield Mark(rng.uniform(0, 1, 2) + disc, colours[int(rng.integers(len(colours)))])

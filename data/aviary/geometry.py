@@ -1,6 +1,6 @@
-"""Geometry: one bird in one scene as named parts in picture coordinates, x and y in 0..1.
+"""Geometry: one bird in one scene as named parts in image coordinates, x and y in 0..1.
 
-The picture, the sketch and what the captions may claim are all made from these parts.
+The image, the sketch and what the captions may claim are all made from these parts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from zscr.data.aviary.species import Traits
 
 _LENGTH = {"small": 0.33, "medium": 0.44, "large": 0.56}  # of the body, at zoom 1
 _LEG = {"perched": 0.13, "standing": 0.27}
-_FITS = 0.96  # a bird is shrunk with its scene until this share of the picture holds it
+_FITS = 0.96  # a bird is shrunk with its scene until this share of the image holds it
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Bird:
         groups: within a group all outlines are inked before any is filled, so that body and head
             share one contour.
         foot: (x, y) between its feet; in flight, below its body.
-        unit: picture widths per body length of a bird of medium size: the scale of the scene.
+        unit: image widths per body length of a bird of medium size: the scale of the scene.
     """
 
     groups: tuple[tuple[Part, ...], ...]
@@ -175,7 +175,7 @@ def _legs(foot: Curve, hip: float) -> Iterator[Part]:
 
 
 def _placed(groups: list[tuple[Part, ...]], foot: Curve, size: str, scene: Scene) -> Bird:
-    """Mirror, scale and shift the bird into the picture; a close view may cut it."""
+    """Mirror, scale and shift the bird into the image; a close view may cut it."""
     points = np.concatenate([part.points for group in groups for part in group])
     low, high = points.min(0), points.max(0)
     length = scene.zoom * _LENGTH[size]

@@ -1,4 +1,4 @@
-"""Make the aviary: pictures, sketches, sentences and queries of 50 species, from a seed alone."""
+"""Make the aviary: images, sketches, sentences and queries of 50 species, from a seed alone."""
 
 from __future__ import annotations
 
@@ -23,40 +23,40 @@ PROTOCOL = (
     "aviary: class-disjoint 30 seen / 10 val / 10 unseen species, gallery = the split's items"
 )
 _FEWEST_VISIBLE = 5  # traits of 8; a scene that hides more is drawn again
-_PICTURES, _DESCRIPTIONS, _QUERIES = 1, 2, 3  # streams of the seed; the species use 0
+_IMAGES, _DESCRIPTIONS, _QUERIES = 1, 2, 3  # streams of the seed; the species use 0
 
 
-def make_aviary(path: Path, *, seed: int = 7, pictures: int = 24) -> None:
-    """Write the collection `aviary` to `path`, with `pictures` items per species.
+def make_aviary(path: Path, *, seed: int = 7, images: int = 24) -> None:
+    """Write the collection `aviary` to `path`, with `images` items per species.
 
     The same seed and number give the same bytes of every file, with the same versions of numpy
     and Pillow. About 15 s for the default on one core.
 
     Raises:
         ArtefactError: `path` exists already, or the disk is full.
-        ConfigError: `pictures` is below 1 or `seed` below 0.
+        ConfigError: `images` is below 1 or `seed` below 0.
     """
-    if pictures < 1 or seed < 0:
+    if images < 1 or seed < 0:
         raise ConfigError(
-            f"pictures is {pictures} and seed {seed}; use at least 1 picture and a seed from 0 up"
+            f"images is {images} and seed {seed}; use at least 1 image and a seed from 0 up"
         )
     species = make_species(seed)
     provenance = {
         "source": "procedural",
         "seed": seed,
-        "pictures": pictures,
+        "images": images,
         **{library: version(library) for library in ("numpy", "pillow")},
     }
     with (
         new_collection(path, name="aviary", protocol=PROTOCOL, provenance=provenance) as draft,
-        progress("drawing birds", len(species) * pictures) as bar,
+        progress("drawing birds", len(species) * images) as bar,
     ):
         items = {}
         for index, each in enumerate(species):
             _add_class(draft, each, np.random.default_rng([seed, _DESCRIPTIONS, index]))
-            rng = np.random.default_rng([seed, _PICTURES, index])
-            items[each.id] = [_add_item(draft, each, number, rng) for number in range(pictures)]
-            bar.advance(pictures, each.name)
+            rng = np.random.default_rng([seed, _IMAGES, index])
+            items[each.id] = [_add_item(draft, each, number, rng) for number in range(images)]
+            bar.advance(images, each.name)
         for query in make_queries(species, items, np.random.default_rng([seed, _QUERIES])):
             draft.add_query(query)
 
@@ -71,7 +71,7 @@ def _add_class(draft: Draft, species: Species, rng: np.random.Generator) -> None
 
 
 def _add_item(draft: Draft, species: Species, number: int, rng: np.random.Generator) -> Item:
-    """Draw one bird, save its picture and sketch, and add the item."""
+    """Draw one bird, save its image and sketch, and add the item."""
     traits = species.traits
     visible: frozenset[str] = frozenset()
     while len(visible) < _FEWEST_VISIBLE:

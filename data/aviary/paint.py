@@ -1,4 +1,4 @@
-"""Paint: the parts of a bird in a scene to an RGB picture with light, texture and noise."""
+"""Paint: the parts of a bird in a scene to an RGB image with light, texture and noise."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ _WARM = np.array([0.07, 0.01, -0.09], dtype=np.float32)
 
 
 def paint(traits: Traits, scene: Scene, bird: Bird) -> Image.Image:
-    """Return the RGB picture of `bird` in `scene`."""
+    """Return the RGB image of `bird` in `scene`."""
     rng = np.random.default_rng([scene.detail, 4])
-    picture = draw_backdrop(scene.backdrop, rng)
-    picture = over(picture, draw_layer(perch(bird, scene)))
+    image = draw_backdrop(scene.backdrop, rng)
+    image = over(image, draw_layer(perch(bird, scene)))
     feathers = draw_layer(_marks(bird, _colours(traits, rng)))
-    picture = over(picture, _modelled(feathers, rng))
-    picture = over(picture, draw_layer(cover(bird, scene)))
-    return _exposed(picture, scene, rng)
+    image = over(image, _modelled(feathers, rng))
+    image = over(image, draw_layer(cover(bird, scene)))
+    return _exposed(image, scene, rng)
 
 
 def _colours(traits: Traits, rng: np.random.Generator) -> dict[str, RGB]:
-    """Return this picture's own shade of every part's colour."""
+    """Return this image's own shade of every part's colour."""
     named = {"crown": traits.crown, "back": traits.back, "belly": traits.belly}
     named |= {"wing": traits.wing, "tail": traits.back}
     shades = {
@@ -84,12 +84,12 @@ def _modelled(feathers: Layer, rng: np.random.Generator) -> Layer:
     return np.concatenate([lit, feathers[..., 3:]], 2)
 
 
-def _exposed(picture: Layer, scene: Scene, rng: np.random.Generator) -> Image.Image:
+def _exposed(image: Layer, scene: Scene, rng: np.random.Generator) -> Image.Image:
     """Apply the light of the scene, the lens's blur and the sensor's noise."""
     y, x = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j].astype(np.float32)[..., None]
     slope = rng.uniform(-0.1, 0.1, 2).astype(np.float32)
     light = scene.brightness * (1 + slope[0] * x + slope[1] * y)
-    lit = picture * light * (1 + _WARM * np.float32(scene.warmth))
-    lit += rng.normal(0, scene.noise / 255, picture.shape).astype(np.float32)
+    lit = image * light * (1 + _WARM * np.float32(scene.warmth))
+    lit += rng.normal(0, scene.noise / 255, image.shape).astype(np.float32)
     image = Image.fromarray((np.clip(lit, 0, 1) * 255).astype(np.uint8))
     return image.filter(ImageFilter.GaussianBlur(scene.blur)) if scene.blur else image

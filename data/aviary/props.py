@@ -82,7 +82,7 @@ def _ground(bird: Bird, rng: np.random.Generator) -> Iterator[Mark]:
 
 
 def _spray(bird: Bird, rng: np.random.Generator) -> Iterator[Mark]:
-    """Leaves that reach into the picture from one side."""
+    """Leaves that reach into the image from one side."""
     colour = _pick(_LEAVES, rng)
     side = int(rng.choice((0, 1)))
     root = np.array([side, rng.uniform(0.15, 0.95)])

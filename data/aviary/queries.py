@@ -1,8 +1,8 @@
-"""Queries made of a reference picture and a text.
+"""Queries made of a reference image and a text.
 
-kind `attribute`: "the same bird with a red belly". Relevant are all pictures of the species that
+kind `attribute`: "the same bird with a red belly". Relevant are all images of the species that
 differs from the reference's in exactly that trait; it is of the same split. The reference itself
-is excluded; other pictures of its species stay in the gallery as the hardest wrong answers.
+is excluded; other images of its species stay in the gallery as the hardest wrong answers.
 kind `style`: "as a line drawing". The gallery is the sketches; an item's own sketch is worth 2,
 those of the other items of its species 1. Nothing is excluded: the item is its own best answer.
 """
@@ -18,7 +18,7 @@ from zscr.data.aviary.species import Species
 from zscr.data.aviary.words import edit
 from zscr.data.collection import Item, Query
 
-_REFERENCES = 8  # pictures asked about for each ordered pair of twins
+_REFERENCES = 8  # images asked about for each ordered pair of twins
 _DRAWINGS = 2  # style queries a species
 STYLE_TEXT = "as a line drawing"
 

@@ -1,4 +1,4 @@
-"""Raster: coloured outlines in picture coordinates to anti-aliased layers of a picture."""
+"""Raster: coloured outlines in image coordinates to anti-aliased layers of an image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from zscr.data.aviary.curves import Curve
 
-SIDE = 128  # pixels of a picture's side
+SIDE = 128  # pixels of an image's side
 OVER = 3  # drawn this many times larger, then averaged
 _JOINTED = 5  # pixels of the large drawing; joints of narrower lines vanish in the average
 
@@ -23,7 +23,7 @@ Layer = npt.NDArray[
 
 @dataclass(frozen=True)
 class Mark:
-    """One outline (N, 2) filled with a colour, or a line where `width` (in pictures) is above 0."""
+    """One outline (N, 2) filled with a colour, or a line where `width` (in images) is above 0."""
 
     points: Curve
     colour: RGB
@@ -37,13 +37,13 @@ def shaded(colour: RGB, gain: float) -> RGB:
 
 
 def varied(colour: RGB, rng: np.random.Generator) -> RGB:
-    """Return one picture's own shade of `colour`."""
+    """Return one image's own shade of `colour`."""
     r, g, b = colour + rng.normal(0, 7, 3)
     return shaded((max(0, int(r)), max(0, int(g)), max(0, int(b))), rng.uniform(0.88, 1.1))
 
 
 def pixels(curve: Curve, scale: float) -> list[tuple[float, float]]:
-    """Return picture coordinates as Pillow's list of points."""
+    """Return image coordinates as Pillow's list of points."""
     return list(map(tuple, (curve * scale).tolist()))
 
 
@@ -74,7 +74,7 @@ def draw_layer(marks: Iterable[Mark]) -> Layer:
 
 
 def over(below: Layer, above: Layer) -> Layer:
-    """Composite a premultiplied layer onto an opaque picture."""
+    """Composite a premultiplied layer onto an opaque image."""
     return below * (1 - above[..., 3:]) + above[..., :3]
 
 

@@ -1,4 +1,4 @@
-"""Scene: everything about one picture that does not belong to the species."""
+"""Scene: everything about one image that does not belong to the species."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ZOOM = {"small": (1.0, 1.4), "medium": (0.9, 1.25), "large": (0.78, 1.05)}
 
 @dataclass(frozen=True)
 class Scene:
-    """Pose, place and light of one picture.
+    """Pose, place and light of one image.
 
     Attributes:
         pose: one of POSES.
@@ -25,8 +25,8 @@ class Scene:
         pitch: degrees that the body points upwards.
         nod: degrees that the head points upwards, relative to level.
         looks_back: the head is turned over the back.
-        zoom: scale of all things in the picture, perch and leaves included.
-        shift: (x, y) of the bird's centre from the picture's, in picture widths.
+        zoom: scale of all things in the image, perch and leaves included.
+        shift: (x, y) of the bird's centre from the image's, in image widths.
         backdrop: one of BACKDROPS.
         cover: one of COVERS, what stands in front of the bird.
         brightness: gain of all channels.

@@ -12,7 +12,7 @@ from zscr.data.aviary.geometry import Bird, Part
 from zscr.data.aviary.raster import OVER, SIDE, draw_line, pixels
 from zscr.data.aviary.scene import Scene
 
-_STEP = 2.5 / SIDE  # between the points of a stroke, in pictures
+_STEP = 2.5 / SIDE  # between the points of a stroke, in images
 _BUMP = 5  # points between two independent wobbles
 _WHITE = 255
 _FAINTEST = 0.55  # width of a seam relative to a contour
@@ -20,7 +20,7 @@ _FAINTEST = 0.55  # width of a seam relative to a contour
 
 @dataclass(frozen=True)
 class Hand:
-    """How one sketch is drawn; widths and lengths in pictures.
+    """How one sketch is drawn; widths and lengths in images.
 
     Attributes:
         width: of a contour's stroke.

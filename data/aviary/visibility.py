@@ -1,4 +1,4 @@
-"""Visibility: which traits of a bird its picture shows, so that captions claim no others."""
+"""Visibility: which traits of a bird its image shows, so that captions claim no others."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _SHARE = {"bill": 0.85, "tail": 0.8}  # a shape needs nearly all of its outline,
 _COLOUR_SHARE = 0.5
 _PIXELS = {"pattern": 14, "bill": 12, "back": 40, "belly": 40}
 _FEWEST_PIXELS = 30
-_MARGIN = SIDE // 2  # pixels around the picture in which parts out of the frame are counted
+_MARGIN = SIDE // 2  # pixels around the image in which parts out of the frame are counted
 
 
 def visible_traits(bird: Bird, scene: Scene, pattern: str) -> frozenset[str]:
-    """Return the names of the traits that the picture shows.
+    """Return the names of the traits that the image shows.
 
     A part counts when enough of what the pose shows of it is inside the frame and not covered.
     The size shows only beside a perch or the ground; that a bird is plain shows where both of the
@@ -43,7 +43,7 @@ def visible_traits(bird: Bird, scene: Scene, pattern: str) -> frozenset[str]:
 
 
 def _drawn(bird: Bird) -> Image.Image:
-    """Return the picture's frame and margin with each trait's number where it is seen."""
+    """Return the image's frame and margin with each trait's number where it is seen."""
     canvas = Image.new("L", (SIDE + 2 * _MARGIN,) * 2)
     draw = ImageDraw.Draw(canvas)
     for part in bird.parts:

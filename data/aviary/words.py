@@ -1,4 +1,4 @@
-"""Words: sentences about what one picture shows, a description of a species, edits of a trait.
+"""Words: sentences about what one image shows, a description of a species, edits of a trait.
 
 Colour words are said of the bird only and a name never occurs in a sentence, so that a caption
 can be understood by whoever has learnt the traits from other species.
@@ -13,7 +13,7 @@ import numpy as np
 from zscr.data.aviary.scene import Scene
 from zscr.data.aviary.species import COLOURS, Species, Traits
 
-SENTENCES = 5  # per picture
+SENTENCES = 5  # per image
 _SYNONYM_SHARE = 0.25
 _COMPOUND_SHARE = 0.3
 _SYNONYMS = {
@@ -92,7 +92,7 @@ _FRAMES = (
     "on this {bird}, {facts}",
     "{a_bird} {place}; {facts}",
     "look for {things} on this {bird}",
-    "{facts} in this picture of {a_bird}",
+    "{facts} in this image of {a_bird}",
     "here {a_bird} is {pose}, and {facts}",
     "{things} can be seen on this {bird} {pose}",
 )

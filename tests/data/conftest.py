@@ -1,4 +1,4 @@
-"""Fixtures of the data tests: small pictures, a small collection."""
+"""Fixtures of the data tests: small images, a small collection."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from zscr.data.collection import ClassInfo, Item, new_collection
 
 
 @pytest.fixture
-def picture_folder(tmp_path: Path) -> Callable[..., Path]:
-    """Return a function that makes a folder with `classes` folders of `count` 8x8 pictures."""
+def image_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that makes a folder with `classes` folders of `count` 8x8 images."""
 
     def make(classes: int = 5, count: int = 3, name: str = "pets") -> Path:
         rng = np.random.default_rng(classes)
@@ -31,7 +31,7 @@ def picture_folder(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def small_collection(tmp_path: Path) -> Path:
-    """Make a collection of three classes with one picture each."""
+    """Make a collection of three classes with one image each."""
     path = tmp_path / "small"
     with new_collection(path, name="small", protocol="test", provenance={}) as draft:
         for split in ("seen", "val", "unseen"):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from zscr.data.artefact import verify
+from zscr.artefact import verify
 from zscr.data.aviary import make_aviary
 from zscr.data.aviary.geometry import Bird, build_bird
 from zscr.data.aviary.paint import paint
@@ -24,10 +24,10 @@ from zscr.data.aviary.species import VALUES, Species, Traits, make_species
 from zscr.data.aviary.visibility import visible_traits
 from zscr.data.aviary.words import write_sentences
 from zscr.data.collection import Collection, read_collection
-from zscr.data.pictures import open_picture
+from zscr.data.images import open_image
 from zscr.errors import ConfigError
 
-PICTURES = 3
+IMAGES = 3
 SEEDS = (0, 7, 8, 1234)
 
 # What a reader understands, kept apart from the vocabulary of the writer.
@@ -87,7 +87,7 @@ def claims(sentence: str) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def aviary(tmp_path_factory: pytest.TempPathFactory) -> Collection:
     folder = tmp_path_factory.mktemp("data") / "aviary"
-    make_aviary(folder, pictures=PICTURES)
+    make_aviary(folder, images=IMAGES)
     return read_collection(folder)
 
 
@@ -111,7 +111,7 @@ def test_same_seed_gives_same_bytes_in_another_process(aviary: Collection, tmp_p
     """No file depends on the process, its hash seed or the place of the folder."""
     code = (
         "from pathlib import Path; from zscr.data.aviary import make_aviary; "
-        f"make_aviary(Path('again'), pictures={PICTURES})"
+        f"make_aviary(Path('again'), images={IMAGES})"
     )
     env = os.environ | {"PYTHONHASHSEED": "31"}
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, check=True)
@@ -128,11 +128,11 @@ def test_another_seed_gives_other_birds() -> None:
 def test_collection_is_complete(aviary: Collection) -> None:
     """All 50 classes have their items, texts and readable files, hashed in the manifest."""
     assert [len(ids) for ids in aviary.splits.values()] == [30, 10, 10]
-    assert set(aviary.counts.values()) == {PICTURES}
+    assert set(aviary.counts.values()) == {IMAGES}
     verify(aviary.folder, aviary.manifest)
     for item in aviary.items:
         assert len(set(item.texts)) == 5
-        assert open_picture(aviary.folder / str(item.image)).size == (128, 128)
+        assert open_image(aviary.folder / str(item.image)).size == (128, 128)
         with Image.open(aviary.folder / str(item.sketch)) as sketch:
             assert (sketch.mode, sketch.size) == ("L", (128, 128))
 
@@ -185,7 +185,7 @@ def test_sentences_are_true(aviary: Collection) -> None:
 
 
 def test_sentences_claim_only_what_is_visible() -> None:
-    """Traits that the picture hides are not mentioned."""
+    """Traits that the image hides are not mentioned."""
     visible = frozenset({"crown", "belly", "bill", "pattern", "tail"})
     for traits, scene, _ in examples(25):
         for sentence in write_sentences(traits, scene, visible):
@@ -236,8 +236,8 @@ def test_sketch_follows_the_bird() -> None:
     assert worse >= 20
 
 
-def test_a_colour_changes_the_picture_only_inside_the_bird() -> None:
-    """The picture shows the same geometry: repainting the back moves no other pixel."""
+def test_a_colour_changes_the_image_only_inside_the_bird() -> None:
+    """The image shows the same geometry: repainting the back moves no other pixel."""
     for traits, scene, bird in examples(10):
         scene = replace(scene, blur=0.0)
         other = "red" if traits.back in ("blue", "green") else "blue"
@@ -251,7 +251,7 @@ def test_a_colour_changes_the_picture_only_inside_the_bird() -> None:
 
 
 def test_attribute_queries_ask_for_the_twin(aviary: Collection) -> None:
-    """Relevant are all pictures of the species with exactly the asked trait changed."""
+    """Relevant are all images of the species with exactly the asked trait changed."""
     items = {item.id: item for item in aviary.items}
     asked = [query for query in aviary.queries if query.kind == "attribute"]
     assert {items[q.exclude[0]].split for q in asked} == {"seen", "val", "unseen"}
@@ -283,8 +283,8 @@ def test_style_queries_prefer_the_items_own_sketch(aviary: Collection) -> None:
 
 def test_impossible_arguments_are_refused(tmp_path: Path) -> None:
     """The message names the values; nothing is written."""
-    with pytest.raises(ConfigError, match="pictures is 0 and seed 7"):
-        make_aviary(tmp_path / "aviary", pictures=0)
+    with pytest.raises(ConfigError, match="images is 0 and seed 7"):
+        make_aviary(tmp_path / "aviary", images=0)
     assert not list(tmp_path.iterdir())
 
 

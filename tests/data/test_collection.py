@@ -111,9 +111,9 @@ def test_flipped_byte_in_a_table_is_found_at_load(small_collection, name):
 
 
 def test_deep_check_finds_what_loading_does_not(small_collection):
-    """A damaged picture passes the load, and is named by the check."""
+    """A damaged image passes the load, and is named by the check."""
     assert check_collection(small_collection).faults == ()
-    assert check_collection(small_collection).pictures == 3
+    assert check_collection(small_collection).images == 3
     path = small_collection / "val.png"
     path.write_bytes(path.read_bytes()[:-1])
     read_collection(small_collection)
@@ -121,8 +121,8 @@ def test_deep_check_finds_what_loading_does_not(small_collection):
     assert "val.png is damaged" in fault
 
 
-def test_deep_check_counts_rows_and_decodes_pictures(tmp_path):
-    """Hashes can be right while a picture never was one, or a vector is missing."""
+def test_deep_check_counts_rows_and_decodes_images(tmp_path):
+    """Hashes can be right while an image never was one, or a vector is missing."""
     with new_collection(tmp_path / "x", name="n", protocol="p", provenance={}) as draft:
         for info, split in zip(CLASSES, SPLITS, strict=True):
             draft.add_class(info, split)
@@ -136,8 +136,8 @@ def test_deep_check_counts_rows_and_decodes_pictures(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["none.png", "/etc/hostname", "../other/1.png"])
-def test_pictures_outside_are_refused(tmp_path, name):
-    """An item's picture is one of the collection's own files, when it is written and read."""
+def test_images_outside_are_refused(tmp_path, name):
+    """An item's image is one of the collection's own files, when it is written and read."""
     (tmp_path / "other").mkdir()
     (tmp_path / "other/1.png").write_bytes(b"")
 

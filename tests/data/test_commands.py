@@ -19,9 +19,9 @@ def run(*arguments: object):
     return CliRunner().invoke(data, [str(a) for a in arguments], catch_exceptions=False)
 
 
-def test_folder_is_converted_and_described(picture_folder, tmp_path):
+def test_folder_is_converted_and_described(image_folder, tmp_path):
     """The new place is all of stdout; counts and faults are told on stderr."""
-    source = picture_folder(5, 2)
+    source = image_folder(5, 2)
     (source / "class_0/0.png").write_bytes(b"")
     result = run("convert", "folder", source, "--out", tmp_path / "out", "--unseen", "2")
     assert result.stdout == f"{tmp_path / 'out'}\n"
@@ -51,7 +51,7 @@ def test_info_counts_splits_and_classes(small_collection):
 
 def test_check_passes_and_fails(small_collection):
     """A sound collection is counted; faults are listed on stderr before the error."""
-    assert "is sound: 5 files hashed, 3 pictures decoded" in run("check", small_collection).stdout
+    assert "is sound: 5 files hashed, 3 images decoded" in run("check", small_collection).stdout
     (small_collection / "seen.png").unlink()
     with pytest.raises(ArtefactError, match="has 1 faults"):
         run("check", small_collection)
@@ -73,7 +73,7 @@ def test_usage_errors_exit_with_2(tmp_path):
 
 def test_aviary_is_made_where_it_is_asked_for(tmp_path):
     """The smallest aviary is a sound collection."""
-    result = run("make", "aviary", "--out", tmp_path / "a", "--pictures", 1, "--seed", 3)
+    result = run("make", "aviary", "--out", tmp_path / "a", "--images", 1, "--seed", 3)
     assert result.stdout == f"{tmp_path / 'a'}\n"
     assert "faults" not in run("check", tmp_path / "a").stdout
     assert read_collection(tmp_path / "a").splits["unseen"]

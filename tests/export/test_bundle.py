@@ -11,7 +11,7 @@ import onnx
 import pytest
 import torch
 
-from zscr.data.artefact import read_manifest, verify
+from zscr.artefact import read_manifest, verify
 from zscr.data.collection import read_collection
 from zscr.errors import ArtefactError, ParityError
 from zscr.export import bundle as bundle_module

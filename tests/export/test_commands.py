@@ -11,8 +11,8 @@ import onnx
 import pytest
 from click.testing import CliRunner, Result
 
+from zscr.artefact import read_manifest, verify
 from zscr.cli import main
-from zscr.data.artefact import read_manifest, verify
 from zscr.export import bundle as bundle_module
 from zscr.infer.bundle import Bundle
 
@@ -39,7 +39,7 @@ def zscr(*args: object) -> Result:
 
 @pytest.mark.usefixtures("traced")
 def test_export_of_vectors(vector_run) -> None:
-    """The proof's figures are told on stderr; without pictures there is no index, no next step."""
+    """The proof's figures are told on stderr; without images there is no index, no next step."""
     done = zscr("export", vector_run.folder, "--noise-samples", 3)
     assert done.exit_code == 0, done.output
     assert done.stdout == ""

@@ -11,13 +11,13 @@ from typing import Any
 import onnx
 import pytest
 
-from zscr.data.artefact import read_manifest, verify, write_manifest
+from zscr.artefact import read_manifest, verify, write_manifest
 from zscr.data.collection import read_collection
 from zscr.errors import ConfigError, MismatchError
 from zscr.export import bundle as bundle_module
 from zscr.export.deploy import deploy
 from zscr.infer.bundle import Bundle
-from zscr.infer.index import Index
+from zscr.infer.index.index import Index
 from zscr.infer.searcher import Searcher
 from zscr.train.run import open_run
 
@@ -46,7 +46,7 @@ def test_what_an_export_leaves_behind(deployed, shapes: Path) -> None:
 
 @pytest.mark.usefixtures("graphs_of")
 def test_a_second_export_has_its_own_number_and_keeps_the_captions(deployed, shapes: Path) -> None:
-    """`--gallery all` indexes every picture; a captions.txt that is there is the user's."""
+    """`--gallery all` indexes every image; a captions.txt that is there is the user's."""
     Path("captions.txt").write_text("my own\n")
     first = deploy(deployed.run)
     second = deploy(deployed.run, gallery="all")

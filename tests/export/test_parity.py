@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from zscr.errors import ParityError
-from zscr.export.graphs import Side
+from zscr.export.heads import Side
 from zscr.export.parity import SIZES, Parity, Tolerance, compare, require_parity, top_overlap
 from zscr.infer.encoder import Encoder
-from zscr.infer.session import Runtime
+from zscr.infer.runners.onnx import Runtime
 
 VECTORS = np.eye(4, dtype=np.float32)[[0, 1, 2, 3, 0]]
 
@@ -131,7 +131,7 @@ def test_overlap_by_hand() -> None:
 
 
 def test_overlap_does_not_mind_the_order_of_ties() -> None:
-    """Copies of one picture, scored alike but for rounding, may stand for one another."""
+    """Copies of one image, scored alike but for rounding, may stand for one another."""
     gallery = np.repeat(unit(8), 8, axis=0)  # the 10th and the 11th nearest are always copies
     noise = np.random.default_rng(1).standard_normal((2, *gallery.shape)).astype(np.float32)
     queries, pair = unit(50, seed=2), (gallery + 2e-8 * noise[0], gallery + 2e-8 * noise[1])

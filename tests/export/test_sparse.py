@@ -12,15 +12,15 @@ import torch
 from torch import nn
 
 from zscr.errors import InputError
-from zscr.export import engines
 from zscr.export.deploy import deploy
-from zscr.export.graphs import Side, build_graph
+from zscr.export.heads import Side, build_graph
+from zscr.export.tensorrt import engines
 from zscr.infer.encoder import Encoder, load_encoder
+from zscr.infer.runners.onnx import Runtime
 from zscr.infer.searcher import Searcher
-from zscr.infer.session import Runtime
+from zscr.train.encoders.onnx import run_bytes
 from zscr.train.encoders.tfidf import TfidfConfig, fit_tfidf
 from zscr.train.fit import Request, fit
-from zscr.train.trace import run_bytes
 
 QUICK = {"gf_dim": 8, "df_dim": 8, "embed_dim": 6, "z_dim": 2, "batch_size": 4}
 QUICK |= {"e_steps": 2, "critic_steps": 2, "rounds": 1, "validate_every": 1}

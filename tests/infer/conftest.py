@@ -1,4 +1,4 @@
-"""Fixtures of the runtime's tests: a count of what is encoded, pictures, killed processes."""
+"""Fixtures of the runtime's tests: a count of what is encoded, images, killed processes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from PIL import Image
 
 from zscr.infer.encoder import Encoder
 from zscr.infer.inputs import Feeds
+from zscr.infer.runners.onnx import Runtime
 from zscr.infer.searcher import Searcher
-from zscr.infer.session import Runtime
 
 
 @pytest.fixture
@@ -34,10 +34,10 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Callable[..., list[Path]]:
-    """Return a function that makes `count` noisy pictures of odd sizes in a folder."""
+def images(tmp_path: Path) -> Callable[..., list[Path]]:
+    """Return a function that makes `count` noisy images of odd sizes in a folder."""
 
-    def make(count: int, name: str = "pictures", seed: int = 7) -> list[Path]:
+    def make(count: int, name: str = "images", seed: int = 7) -> list[Path]:
         rng = np.random.default_rng(seed)
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
@@ -60,10 +60,10 @@ def searcher(deployed: Any) -> Searcher:
 _PRELUDE = """
 import json, os, signal, sys
 from pathlib import Path
-from zscr.infer import features
+from zscr.infer.features import store as features
 from zscr.infer.encoder import Encoder
 
-features.SHARD = 4  # so that a few pictures make several shards
+features.SHARD = 4  # so that a few images make several shards
 DISK = ("fsync", "replace", "rename", "unlink", "mkdir", "rmdir")
 encoded, run = 0, Encoder.run
 
@@ -99,7 +99,7 @@ def killed(work, calls):
     return status != 0
 
 def rows_of(work):
-    '''Work, and return how many pictures were encoded for it.'''
+    '''Work, and return how many images were encoded for it.'''
     before = encoded
     work()
     return encoded - before

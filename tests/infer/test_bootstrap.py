@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from zscr.infer.bootstrap import class_intervals
+from zscr.infer.evaluation.bootstrap import class_intervals
 
 
 def test_the_interval_of_a_constant_is_a_point():

@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from zscr.cli import main
-from zscr.infer.index import Index
+from zscr.infer.index.index import Index
 
 ZSCR = [sys.executable, "-m", "zscr.cli"]
 
@@ -53,7 +53,7 @@ def test_the_command_of_the_readme(deployed):
     assert (process.returncode, len(captions)) == (0, 2)
     assert [row["query"] for row in parsed(out)] == captions
     assert all(len(row["hits"]) == 8 for row in parsed(out))
-    assert err == "-k 10: the index holds only 8 pictures\n"
+    assert err == "-k 10: the index holds only 8 images\n"
 
 
 def test_answers_are_the_same_from_anywhere(query, deployed):
@@ -121,7 +121,7 @@ def test_text_that_is_not_utf8_is_named_by_its_line(query):
 
 
 def test_formats_agree(query, deployed):
-    """The same pictures in the same order in each of the four, marked right or wrong in each."""
+    """The same images in the same order in each of the four, marked right or wrong in each."""
     out = {
         style: query("--file", deployed.captions, "-k", 4, "--format", style).stdout
         for style in ("jsonl", "csv", "table", "html")
@@ -142,7 +142,7 @@ def test_formats_agree(query, deployed):
 
 
 def test_html_stands_alone(query, deployed, tmp_path):
-    """The pictures are in the page; nothing is fetched from elsewhere; it says what ran."""
+    """The images are in the page; nothing is fetched from elsewhere; it says what ran."""
     page = tmp_path / "found.html"
     result = query("--file", deployed.captions, "--format", "html", "--out", page)
     assert (result.exit_code, result.stdout) == (0, "")
@@ -279,10 +279,10 @@ def test_memory_does_not_grow_with_the_captions(deployed, tmp_path, style):
     assert peaks[1] - peaks[0] < 4 << 10, peaks  # KiB
 
 
-def test_index_from_the_shell(deployed, tmp_path, pictures):
-    """Add, look, verify, ask: what was skipped is said, and one's own pictures are found."""
+def test_index_from_the_shell(deployed, tmp_path, images):
+    """Add, look, verify, ask: what was skipped is said, and one's own images are found."""
     folder, runner = tmp_path / "own.index", CliRunner()
-    pictures(4, "own")[1].write_text("text")
+    images(4, "own")[1].write_text("text")
     add = ["index", "add", tmp_path / "own", "--bundle", deployed.bundle, "--index", folder]
     added = runner.invoke(main, list(map(str, add)))
     assert (added.exit_code, added.stdout) == (0, "")
@@ -291,10 +291,10 @@ def test_index_from_the_shell(deployed, tmp_path, pictures):
     again = runner.invoke(main, list(map(str, add)))
     assert "0 added, 0 replaced, 3 unchanged, 1 skipped" in again.stderr
     info = runner.invoke(main, ["index", "info", str(folder)])
-    assert "3 pictures of 16 dimensions, exact" in info.stdout
-    assert "1 pictures were skipped" in info.stdout
+    assert "3 images of 16 dimensions, exact" in info.stdout
+    assert "1 images were skipped" in info.stdout
     verified = runner.invoke(main, ["index", "verify", str(folder)])
-    assert "is sound: 3 pictures" in verified.stdout
+    assert "is sound: 3 images" in verified.stdout
     assert "100.00% of 3" in verified.stdout
     asked = ["query", "--text", "red", "--bundle", str(deployed.bundle), "--index", str(folder)]
     [row] = parsed(runner.invoke(main, asked).stdout)
@@ -311,9 +311,9 @@ def test_a_damaged_index_is_one_sentence(deployed, tmp_path):
     assert re.fullmatch("Error: .*vectors.* is damaged: .*\n", result.stderr)
 
 
-def test_an_interrupted_add_says_how_to_go_on(deployed, tmp_path, pictures):
+def test_an_interrupted_add_says_how_to_go_on(deployed, tmp_path, images):
     """What was embedded is kept, as the kill tests prove; Ctrl-C says so."""
-    pictures(3)
+    images(3)
     script = tmp_path / "script.py"
     script.write_text(
         "import os, signal, sys\n"
@@ -325,7 +325,7 @@ def test_an_interrupted_add_says_how_to_go_on(deployed, tmp_path, pictures):
         "os.replace = interrupted\n"
         "main(sys.argv[1:])\n"
     )
-    args = ["index", "add", tmp_path / "pictures", "--bundle", deployed.bundle]
+    args = ["index", "add", tmp_path / "images", "--bundle", deployed.bundle]
     args += ["--index", tmp_path / "index"]
     command = [sys.executable, script, *args]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)

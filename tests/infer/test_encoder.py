@@ -10,7 +10,7 @@ import pytest
 
 from zscr.errors import ArtefactError, InputError
 from zscr.infer.encoder import load_encoder
-from zscr.infer.session import Runtime
+from zscr.infer.runners.onnx import Runtime
 
 ONE = Runtime(threads=1)
 
@@ -44,10 +44,10 @@ def test_damage_is_found_before_onnxruntime_sees_it(tiny_text, tmp_path, monkeyp
         load_encoder(folder, ONE)
 
 
-def test_batches_change_nothing(tiny_image, tiny_text, pictures):
+def test_batches_change_nothing(tiny_image, tiny_text, images):
     """Neither the size of a batch nor what else is in it, such as longer texts."""
     texts = ["red", "a small red circle on grey ground", "", "black square", "a", "white"]
-    for folder, values in ((tiny_image, pictures(6)), (tiny_text, texts)):
+    for folder, values in ((tiny_image, images(6)), (tiny_text, texts)):
         encoder = load_encoder(folder, ONE)
         alone = np.concatenate([encoder.encode([value]) for value in values])
         assert alone.shape == (6, encoder.dim)

@@ -1,4 +1,4 @@
-"""From texts, pictures and vectors to arrays: known answers, and parity with transformers."""
+"""From texts, images and vectors to arrays: known answers, and parity with transformers."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def text_input(folder, max_length):
 
 
 def test_known_pixels(tmp_path):
-    """The middle of a wide picture, channels first, each scaled and normalised by its own."""
+    """The middle of a wide image, channels first, each scaled and normalised by its own."""
     colours = [(9, 9, 9), (255, 0, 0), (0, 255, 51), (9, 9, 9)]
-    picture = Image.new("RGB", (4, 2))
-    picture.putdata(colours * 2)
-    pixels = image_input(tmp_path).prepare([picture, picture]).feeds["pixels"]
+    image = Image.new("RGB", (4, 2))
+    image.putdata(colours * 2)
+    pixels = image_input(tmp_path).prepare([image, image]).feeds["pixels"]
     assert (pixels.shape, pixels.dtype) == ((2, 3, 2, 2), np.float32)
     expected = [[[1, -1]] * 2, [[-1, 3]] * 2, [[0, 0.2]] * 2]
     np.testing.assert_allclose(pixels, [expected] * 2, atol=1e-6)
 
 
-def test_pictures_come_from_files_too(tmp_path):
-    """A path gives what its picture gives; one that cannot be decoded is named."""
+def test_images_come_from_files_too(tmp_path):
+    """A path gives what its image gives; one that cannot be decoded is named."""
     Image.new("RGB", (5, 3), "red").save(tmp_path / "red.png")
     prepare = image_input(tmp_path).prepare
     from_file = prepare([tmp_path / "red.png"]).feeds["pixels"]
@@ -56,20 +56,20 @@ SIDES = st.integers(1, 90)
 @example(width=49, height=51, bicubic=True, seed=0)  # the longer side is rounded down, to 41
 @example(width=1, height=90, bicubic=False, seed=0)
 def test_pixels_equal_transformers(tmp_path_factory, width, height, bicubic, seed):
-    """Resizing, cropping and normalising agree with CLIP's processor for pictures of any form."""
+    """Resizing, cropping and normalising agree with CLIP's processor for images of any form."""
     noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
-    picture = Image.fromarray(noise)
+    image = Image.fromarray(noise)
     theirs = CLIPImageProcessorPil(
         size={"shortest_edge": 40}, crop_size={"height": 33, "width": 33}, resample=2 + bicubic
     )
     how = {"resize_shorter_side": 40, "image_size": 33, "mean": theirs.image_mean}
     how |= {"std": theirs.image_std, "resample": "bicubic" if bicubic else "bilinear"}
     ours = image_input(tmp_path_factory.getbasetemp(), **how)
-    expected = theirs(picture, return_tensors="np")["pixel_values"]
-    np.testing.assert_allclose(ours.prepare([picture]).feeds["pixels"], expected, atol=1e-5)
+    expected = theirs(image, return_tensors="np")["pixel_values"]
+    np.testing.assert_allclose(ours.prepare([image]).feeds["pixels"], expected, atol=1e-5)
 
 
-def test_thin_pictures_do_not_fill_the_memory(tmp_path):
+def test_thin_images_do_not_fill_the_memory(tmp_path):
     """A line of pixels is small until its shorter side is enlarged; it is refused before."""
     line = Image.new("RGB", (60_000, 1))
     message = "60000x1 pixels would be resized to 3840000x64, over the limit of 64000000"

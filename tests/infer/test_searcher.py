@@ -1,4 +1,4 @@
-"""Captions in, pictures out: the answers of a brute-force ranking, whatever the batch."""
+"""Captions in, images out: the answers of a brute-force ranking, whatever the batch."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 from tokenizers import Tokenizer
 
-from zscr.data.artefact import read_manifest, staged, write_manifest
+from zscr.artefact import read_manifest, staged, write_manifest
 from zscr.errors import ArtefactError, InputError, MismatchError
-from zscr.infer.captions import Caption
-from zscr.infer.index import Entry, Index
+from zscr.infer.index.index import Entry, Index
+from zscr.infer.queries import Caption
 from zscr.infer.searcher import BATCH, Searcher
 
 TEXTS = ["small white circle", "a large square", "", "red red red", "a white square on grey ground"]
@@ -27,7 +27,7 @@ def embedded(graph, **feeds):
 
 
 def brute_force(bundle, index):
-    """Every text's pictures, best first, from the two graphs and the pictures' files alone."""
+    """Every text's images, best first, from the two graphs and the images' files alone."""
     rows = [json.loads(line) for line in (index / "ids.1.jsonl").read_text().splitlines()]
     pixels = np.stack([np.asarray(Image.open(row["image"]).convert("RGB")) for row in rows])
     pixels = ((pixels.astype(np.float32) / 255 - 0.5) / 0.5).transpose(0, 3, 1, 2)
@@ -42,7 +42,7 @@ def brute_force(bundle, index):
 
 
 def test_answers_equal_brute_force(deployed, searcher):
-    """The same pictures in the same order, with their cosines."""
+    """The same images in the same order, with their cosines."""
     expected = list(brute_force(deployed.bundle, deployed.index))
     answers = searcher.search(TEXTS, k=5)
     assert [answer.query for answer in answers] == TEXTS
@@ -79,8 +79,8 @@ def test_only_known_answers_are_marked(searcher):
     assert {hit.correct for hit in unknown.hits} == {None}
 
 
-def test_pictures_without_a_class_are_not_marked(deployed, searcher, tmp_path):
-    """A folder of one's own pictures: they are neither right nor wrong."""
+def test_images_without_a_class_are_not_marked(deployed, searcher, tmp_path):
+    """A folder of one's own images: they are neither right nor wrong."""
     entries = [Entry("mine", "0" * 64)]
     bundle = searcher.bundle
     about = {"bundle_sha256": bundle.sha256, "bundle_name": bundle.name}

@@ -11,8 +11,8 @@ from click.testing import CliRunner, Result
 
 from zscr.cli import main
 from zscr.train.commands import REFERENCE_FLAGS
-from zscr.train.judge import evaluate_model
-from zscr.train.methods.zscrgan.reference import Config
+from zscr.train.evaluation.evaluate import evaluate_model
+from zscr.train.methods.zscrgan.reference.method import Config
 from zscr.train.run import open_run
 
 TINY = [
@@ -49,7 +49,7 @@ def train(collection: Path, *args: object) -> Result:
 
 
 def test_train_with_encoders_then_evaluate(shapes: Path, tiny_image: Path, tiny_text: Path) -> None:
-    """Pictures and texts in, a run out; stdout stays empty, stderr says what comes next."""
+    """Images and texts in, a run out; stdout stays empty, stderr says what comes next."""
     encoders = ("--image-encoder", tiny_image, "--text-encoder", tiny_text)
     done = train(shapes, *encoders, "--rounds", 2, "--retrieved-res", "results")
     assert done.exit_code == 0, done.output
@@ -61,7 +61,7 @@ def test_train_with_encoders_then_evaluate(shapes: Path, tiny_image: Path, tiny_
     assert len(pickle.loads(pkl.read_bytes())) == 10  # the texts of two validation classes
     shown = zscr("evaluate", "runs/latest")
     assert shown.exit_code == 0
-    assert shown.stdout.startswith("shapes, unseen classes: 10 queries, 8 pictures, 2 classes\n")
+    assert shown.stdout.startswith("shapes, unseen classes: 10 queries, 8 images, 2 classes\n")
     dumped = zscr("evaluate", "runs/latest", "--json", "--split", "val", "--noise-samples", 2)
     report = json.loads(dumped.stdout)
     expected = evaluate_model(Path("runs/latest"), split="val", noise_samples=2)

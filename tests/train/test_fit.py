@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 import torch
 
-from zscr.data.artefact import dump_json, dump_jsonl, file_entry, read_manifest, write_manifest
+from zscr.artefact import dump_json, dump_jsonl, file_entry, read_manifest, write_manifest
 from zscr.data.collection import read_collection
 from zscr.errors import ArtefactError, ConfigError, MismatchError
 from zscr.export.bundle import export_run
+from zscr.infer.evaluation.table import table
 from zscr.train.encoders import resolve
 from zscr.train.encoders.cnn import CnnConfig
+from zscr.train.evaluation.evaluate import evaluate_model
 from zscr.train.fit import Encoders, Request, fit, load_sources, load_training, resume
-from zscr.train.judge import evaluate_model
 from zscr.train.run import create_run, open_run, point_latest
-from zscr.train.table import table
 
 QUICK = {"gf_dim": 8, "df_dim": 8, "embed_dim": 8, "z_dim": 2, "batch_size": 4}
 QUICK |= {"e_steps": 2, "critic_steps": 2, "m_steps": 2, "rounds": 3, "validate_every": 1}
@@ -32,7 +32,7 @@ def weights(run: Path) -> dict[str, bytes]:
 
 
 def without_unseen(shapes: Path, folder: Path) -> Path:
-    """Copy a collection; delete the unseen classes' pictures and change everything said of them."""
+    """Copy a collection; delete the unseen classes' images and change everything said of them."""
     shutil.copytree(shapes, folder, ignore=shutil.ignore_patterns("features"))
     manifest, collection = read_manifest(folder, "collection"), read_collection(folder)
     for item in collection.split("unseen"):
@@ -54,7 +54,7 @@ def without_unseen(shapes: Path, folder: Path) -> Path:
 def test_training_never_reads_the_unseen_classes(
     shapes: Path, tiny_text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without their pictures, with other texts and names, all weights have the same bytes.
+    """Without their images, with other texts and names, all weights have the same bytes.
 
     The image encoder is trained here, too, so its weights are compared with the method's.
     """
@@ -76,7 +76,7 @@ def test_training_never_reads_the_unseen_classes(
     assert found[0] == found[1]
     assert encoders[0] == encoders[1]
     assert len(list((tmp_path / "cache/encoders").iterdir())) == 2
-    with pytest.raises(Exception, match="0 usable pictures"):  # the test could have failed
+    with pytest.raises(Exception, match="0 usable images"):  # the test could have failed
         evaluate_model(tmp_path / "run1")
 
 

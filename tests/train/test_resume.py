@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from zscr.errors import ArtefactError, MismatchError
-from zscr.infer.lock import writer_lock
+from zscr.lock import writer_lock
 from zscr.train import loop
 from zscr.train.fit import Request, fit, resume
 from zscr.train.run import Run, open_run

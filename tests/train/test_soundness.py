@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from zscr.errors import CollectionError, InputError, MismatchError
-from zscr.infer.split import SplitFeatures
+from zscr.infer.features.split import SplitFeatures
 from zscr.train.soundness import check_dims, check_trainable
 
 

@@ -15,13 +15,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from zscr.data.artefact import staged
+from zscr.artefact import staged
 from zscr.data.collection import Collection
 from zscr.errors import ParityError
 from zscr.infer.encoder import Encoder
 from zscr.infer.inputs import CharacterInput
 from zscr.train.encoders.joint_embedding import Training, load_pairs, train_jointly
-from zscr.train.trace import max_difference, run_bytes, trace
+from zscr.train.encoders.onnx import max_difference, run_bytes, trace
 
 # As released: the hyphen stands in it twice, and its second place is the one that counts.
 ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789-,;.!?:'\"/\\|_@#$%^&*~`+-=<>()[]{} "

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from zscr.errors import InputError, MissingExtraError, ParityError
 from zscr.infer.inputs import TextInput
-from zscr.train.trace import max_difference, run_bytes, trace
+from zscr.train.encoders.onnx import max_difference, run_bytes, trace
 
 FEATURES, STATES = "features", "last_hidden_state"
 TOLERANCE = 1e-4  # token states of a six-layer BERT agree to about 1e-6

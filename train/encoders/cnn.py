@@ -17,12 +17,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from zscr.data.artefact import staged
+from zscr.artefact import staged
 from zscr.errors import InputError, ParityError
 from zscr.infer.inputs import ImageInput
 from zscr.progress import progress, say
 from zscr.train.encoders.image import pixel_spec
-from zscr.train.trace import max_difference, run_bytes, trace
+from zscr.train.encoders.onnx import max_difference, run_bytes, trace
 
 TOLERANCE = 1e-4
 
@@ -70,23 +70,23 @@ def _conv(before: int, after: int, *, stride: int) -> list[nn.Module]:
 
 
 def train_cnn(
-    pictures: Sequence[Path], labels: Sequence[int], out: Path, name: str, config: CnnConfig
+    images: Sequence[Path], labels: Sequence[int], out: Path, name: str, config: CnnConfig
 ) -> None:
-    """Train on the seen classes' pictures and write the frozen encoder `out`.
+    """Train on the seen classes' images and write the frozen encoder `out`.
 
     Args:
-        pictures: N paths.
+        images: N paths.
         labels: N class numbers, 0 to C-1.
         out: the encoder's folder; must not exist.
         name: short name for files and messages.
         config: the recipe.
 
     Raises:
-        InputError: no picture can be decoded.
+        InputError: no image can be decoded.
         ParityError: the ONNX graph differs from the trained network.
     """
     spec = pixel_spec(config.preprocess)
-    pixels, kept = _decode(ImageInput(spec, out), pictures)
+    pixels, kept = _decode(ImageInput(spec, out), images)
     network = _fit(pixels, torch.tensor(labels)[kept], config)
     model = trace(network, {"pixels": pixels[:2]}, "features", dynamic={"pixels": {0: "batch"}})
     with torch.no_grad():
@@ -98,24 +98,24 @@ def train_cnn(
     with staged(out, "encoder") as stage:
         onnx.save(model, stage.folder / "model.onnx")
         stage.body |= {"name": name, "modality": "image", "input": spec}
-        stage.body |= {"source": f"trained on {len(kept)} pictures of seen classes"}
+        stage.body |= {"source": f"trained on {len(kept)} images of seen classes"}
         stage.body |= {"max_abs_difference_to_torch": difference}
 
 
-def _decode(pixels: ImageInput, pictures: Sequence[Path]) -> tuple[torch.Tensor, list[int]]:
+def _decode(pixels: ImageInput, images: Sequence[Path]) -> tuple[torch.Tensor, list[int]]:
     """Decode what can be decoded -> (N', 3, S, S) and the N' rows that it comes from."""
     arrays, kept, reason = [], [], ""
-    for row, picture in enumerate(pictures):
+    for row, image in enumerate(images):
         try:
-            arrays.append(pixels.prepare([picture]).feeds[pixels.name])
+            arrays.append(pixels.prepare([image]).feeds[pixels.name])
             kept.append(row)
         except InputError as error:
             reason = str(error)
     if not kept:
-        raise InputError(f"none of {len(pictures)} pictures can be decoded: {reason}")
+        raise InputError(f"none of {len(images)} images can be decoded: {reason}")
     if reason:
-        lost = len(pictures) - len(kept)
-        say(f"the image encoder is trained without {lost} pictures, such as: {reason}")
+        lost = len(images) - len(kept)
+        say(f"the image encoder is trained without {lost} images, such as: {reason}")
     return torch.from_numpy(np.concatenate(arrays)), kept
 
 
@@ -146,7 +146,7 @@ def _fit(pixels: torch.Tensor, labels: torch.Tensor, config: CnnConfig) -> Small
 
 
 def _augment(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Flip, shift and rescale each picture; colours stay, because classes differ by them."""
+    """Flip, shift and rescale each image; colours stay, because classes differ by them."""
     count = len(pixels)
     draw = torch.rand((count, 4), generator=generator)
     zoom = 0.85 + 0.3 * draw[:, 0]

@@ -10,9 +10,9 @@ from typing import Any
 import onnx
 import onnx.utils
 
-from zscr.data.artefact import staged
+from zscr.artefact import staged
 from zscr.errors import InputError
-from zscr.train.trace import load_graph
+from zscr.train.encoders.onnx import load_graph
 
 # What published image encoders call their pooled feature, the most specific name first.
 _FEATURES = ("features", "image_embeds", "pooler_output", "embedding")
@@ -69,12 +69,12 @@ def _pooled_output(model: onnx.ModelProto, source: Path) -> str:
 
 
 def _check_size(model: onnx.ModelProto, preprocess: Mapping[str, Any], source: Path) -> None:
-    """Refuse preprocessing that makes pictures of another size than the graph takes."""
+    """Refuse preprocessing that makes images of another size than the graph takes."""
     side = preprocess["image_size"]
     axes = model.graph.input[0].type.tensor_type.shape.dim[2:]
     if any(axis.dim_value not in (0, side) for axis in axes):  # 0: any size
         sizes = " x ".join(str(axis.dim_value) for axis in axes)
-        raise InputError(f"{source} makes pictures of {side} pixels for a graph that takes {sizes}")
+        raise InputError(f"{source} makes images of {side} pixels for a graph that takes {sizes}")
 
 
 def _rename(model: onnx.ModelProto, names: Mapping[str, str]) -> None:
@@ -106,7 +106,7 @@ def _preprocess(config: Mapping[str, Any]) -> dict[str, Any]:
     size, crop = config["size"], config["crop_size"] if config.get("do_center_crop") else None
     if isinstance(size, Mapping) and "height" in size:  # both sides given: to a square, uncropped
         if size["width"] != size["height"] or (crop is not None and _side(crop) != size["height"]):
-            raise InputError(f"pictures of {size} cropped to {crop} cannot be made; use a square")
+            raise InputError(f"images of {size} cropped to {crop} cannot be made; use a square")
         resize = {"image_size": size["height"]}
     else:
         shorter = _side(size)

@@ -18,9 +18,9 @@ from torch.nn import functional
 from zscr.data.collection import Collection
 from zscr.errors import CollectionError, InputError
 from zscr.infer.encoder import Encoder
-from zscr.infer.figures import query_values
+from zscr.infer.evaluation.figures import query_values
+from zscr.infer.features.split import load_images
 from zscr.infer.inputs import CharacterInput
-from zscr.infer.split import load_images
 from zscr.progress import progress, say
 
 Vectors = npt.NDArray[np.float32]

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import zscr
-from zscr.data.archive import opened
-from zscr.data.artefact import MANIFEST, hash_bytes, hash_file
+from zscr.artefact import MANIFEST, hash_bytes, hash_file
 from zscr.data.collection import Collection
+from zscr.data.sources.archive import opened
 from zscr.errors import ConfigError, MissingExtraError
 from zscr.infer.encoder import Encoder
 from zscr.progress import say
@@ -117,9 +117,9 @@ def _trained_cnn(collection: Collection) -> Path:
     if not out.exists():
         items = [item for item in collection.split("seen") if item.image]
         number = {name: row for row, name in enumerate(sorted({i.class_id for i in items}))}
-        pictures = [collection.folder / str(item.image) for item in items]
+        images = [collection.folder / str(item.image) for item in items]
         labels = [number[item.class_id] for item in items]
-        train_cnn(pictures, labels, out, f"{DEFAULT_IMAGE}-{collection.name}", config)
+        train_cnn(images, labels, out, f"{DEFAULT_IMAGE}-{collection.name}", config)
     return out
 
 

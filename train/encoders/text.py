@@ -14,10 +14,10 @@ from typing import Any
 import onnx
 import onnx.parser
 
-from zscr.data.artefact import staged
+from zscr.artefact import staged
 from zscr.errors import InputError
 from zscr.train.encoders.checkpoint import FEATURES, STATES, trace_checkpoint
-from zscr.train.trace import IR_VERSION, load_graph
+from zscr.train.encoders.onnx import IR_VERSION, load_graph
 
 _STATES = (STATES, "token_embeddings")
 _STAGES = {"Transformer", "Pooling", "Normalize"}

@@ -18,9 +18,9 @@ import onnx
 import onnx.parser
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from zscr.data.artefact import staged
+from zscr.artefact import staged
 from zscr.errors import InputError
-from zscr.train.trace import IR_VERSION, OPSET
+from zscr.train.encoders.onnx import IR_VERSION, OPSET
 
 PAD, UNKNOWN, START = SPECIAL = ("[PAD]", "[UNK]", "[CLS]")  # ids 0 to 2, of weight 0
 WEIGHTS = "tfidf_weights"  # (batch, length) in the graph, of the words; the export looks for it

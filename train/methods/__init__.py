@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from zscr.errors import ConfigError
-from zscr.infer.report import evaluate_retrieval
-from zscr.infer.split import SplitFeatures
+from zscr.infer.evaluation.report import evaluate_retrieval
+from zscr.infer.features.split import SplitFeatures
 
 # method -> its modes; the first is the default
 METHODS: Mapping[str, tuple[str, ...]] = {"zscrgan": ("improved", "reference")}
@@ -135,7 +135,7 @@ def load_method(method: str, mode: str) -> Any:
     if mode not in METHODS[method]:
         modes = ", ".join(METHODS[method])
         raise ConfigError(f"{method} has no mode '{mode}'; use one of {modes}")
-    return importlib.import_module(f"zscr.train.methods.{method}.{mode}")
+    return importlib.import_module(f"zscr.train.methods.{method}.{mode}.method")
 
 
 def selection_split(config: Config) -> str:

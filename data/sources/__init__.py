@@ -1,0 +1,1 @@
+"""One published benchmark, or one way of bringing one's own images, a module."""

@@ -1,0 +1,109 @@
+"""Makes a zero-shot collection of product images: article types are classes, titles the texts."""
+
+from __future__ import annotations
+
+import csv
+import random
+import shutil
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from zscr.data.collection import ClassInfo, Draft, Item, new_collection
+from zscr.data.sources.archive import opened
+from zscr.data.sources.origin import described, find_root
+from zscr.data.splits import hold_out
+from zscr.errors import InputError
+
+HELD_OUT = 20  # unseen types, and as many for validation
+FEWEST, FEWEST_HELD_OUT, MOST = 10, 20, 60  # products of a type
+TABLE = "products.csv"
+
+Products = dict[str, list[dict[str, str]]]  # rows of the table by article type
+
+
+def convert_fashion(source: Path, out: Path, *, seed: int = 7, held_out: int = HELD_OUT) -> None:
+    """Convert a folder or ZIP of products into the collection `out`.
+
+    An item is a product's image with its title; a class has no other text. Types with fewer
+    than 10 products are left out, of a type with more than 60 a random 60 are kept.
+
+    Args:
+        source: `products.csv` (id, title, articleType, …) and `images/<id>.jpg`.
+        out: the collection to make; must not exist.
+        seed: of the choice of classes and of products.
+        held_out: number of unseen types, and of validation types, of at least 20 products each.
+
+    Raises:
+        InputError: the table or an image is missing, or the table lacks a column or a value.
+        ConfigError: there are too few types to hold out.
+    """
+    with opened(source) as folder:
+        root = find_root(source, folder, TABLE)
+        products = _read(root / TABLE)
+        kept = {name: _pick(rows, seed) for name, rows in products.items() if len(rows) >= FEWEST}
+        split_of = _splits({name: len(products[name]) for name in kept}, seed, held_out)
+        provenance = {**described(source), "seed": seed, **_left_out(products, kept)}
+        with new_collection(
+            out, name="fashion44k", protocol=_protocol(seed, held_out), provenance=provenance
+        ) as draft:
+            for name, rows in kept.items():
+                draft.add_class(ClassInfo(name, name), split_of[name])
+                _add(draft, root / "images", split_of[name], rows)
+
+
+def _protocol(seed: int, held_out: int) -> str:
+    return (
+        f"products by title, {held_out} unseen article types; seed {seed} draws them, {held_out} "
+        f"validation types and at most {MOST} products a type (types of fewer than {FEWEST} are "
+        f"left out); relevant is the same article type; every unseen title asks"
+    )
+
+
+def _read(path: Path) -> Products:
+    """Return the table's rows by article type, types in alphabetical order."""
+    products: Products = defaultdict(list)
+    with path.open(encoding="utf-8", newline="") as file:
+        for number, row in enumerate(csv.DictReader(file), 2):
+            missing = [key for key in ("id", "title", "articleType") if not row.get(key)]
+            if missing:
+                raise InputError(f"{path}, row {number} has no {missing[0]}; complete it")
+            if not row["id"].isalnum():
+                raise InputError(f"{path}, row {number}: the id {row['id']!a} names no image")
+            products[row["articleType"]].append(row)
+    return {name: products[name] for name in sorted(products)}
+
+
+def _pick(rows: list[dict[str, str]], seed: int) -> list[dict[str, str]]:
+    """Return at most MOST rows of a type, in the table's order."""
+    numbers = random.Random(seed).sample(range(len(rows)), min(MOST, len(rows)))
+    return [rows[number] for number in sorted(numbers)]
+
+
+def _splits(sizes: dict[str, int], seed: int, held_out: int) -> dict[str, str]:
+    large = [name for name, size in sizes.items() if size >= FEWEST_HELD_OUT]
+    unseen = hold_out(large, held_out, seed=seed)
+    val = hold_out([name for name in large if name not in unseen], held_out, seed=seed)
+    split_of = dict.fromkeys(sizes, "seen") | dict.fromkeys(unseen, "unseen")
+    return split_of | dict.fromkeys(val, "val")
+
+
+def _left_out(products: Products, kept: Products) -> dict[str, Any]:
+    small = [name for name in products if name not in kept]
+    return {
+        "types_left_out": small,
+        "products_of_types_left_out": sum(len(products[name]) for name in small),
+        "products_over_the_limit": sum(len(products[name]) - len(kept[name]) for name in kept),
+    }
+
+
+def _add(draft: Draft, images: Path, split: str, rows: list[dict[str, str]]) -> None:
+    """Copy the images of one type's products and add their items."""
+    (draft.folder / "images").mkdir(exist_ok=True)
+    for row in rows:
+        image = f"{row['id']}.jpg"
+        if not (images / image).is_file():
+            raise InputError(f"{TABLE} names {images / image}, which is not there; fetch it")
+        shutil.copyfile(images / image, draft.folder / "images" / image)
+        file, texts = f"images/{image}", (row["title"],)
+        draft.add_item(Item(row["id"], row["articleType"], split, file, texts=texts))

@@ -1,0 +1,173 @@
+"""Makes a collection of any folder whose subfolders are classes of images."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from zscr.data.collection import ClassInfo, Draft, Item, new_collection
+from zscr.data.images import fault, find_images
+from zscr.data.sources.captions import Captions, read_captions
+from zscr.data.sources.definitions import spoken
+from zscr.data.splits import hold_out
+from zscr.errors import InputError
+
+CAPTIONS, LISTS = "captions.txt", {"unseen": "unseen.txt", "val": "val.txt"}
+PROTOCOL = "classes of a folder, unseen and validation ones held out; relevant is the same class"
+_FEWEST = 4  # two seen classes, one for validation, one unseen
+
+
+def convert_folder(
+    source: Path,
+    out: Path,
+    *,
+    seed: int = 7,
+    unseen: float | int = 0.2,
+    val: float | int = 0.2,
+) -> None:
+    """Convert `source/<class>/**` into the collection `out`; ids are the images' paths.
+
+    `captions.txt` (see `read_captions`) gives items their texts; a class without any caption is
+    described by `a photo of a …`. `unseen.txt` and `val.txt`, a class a line, replace the choice.
+    What cannot be used (a damaged image, one outside the class folders, captions of no image)
+    is listed in the collection's `errors.jsonl`.
+
+    Args:
+        source: the folder.
+        out: the collection to make; must not exist.
+        seed: of the choice of classes.
+        unseen: share or number of all classes to hold out for the test.
+        val: share or number of the remaining ones to hold out for validation.
+
+    Raises:
+        InputError: fewer than 4 classes, no usable image in a split, or a bad list or caption.
+        ConfigError: `unseen` or `val` leave nothing to train on.
+    """
+    if out.resolve().is_relative_to(source.resolve()):
+        raise InputError(f"{out} lies inside {source}, whose images it copies; make it elsewhere")
+    images = _images(source)
+    split_of = _splits(source, sorted(set(images.values()) - {""}), seed, unseen, val)
+    captions = _captions(source, images)
+    provenance = {**origin(source), "seed": seed}
+    name = _written(Path(source.resolve().name))
+    with new_collection(out, name=name, protocol=PROTOCOL, provenance=provenance) as draft:
+        for image in captions.unknown if captions else ():
+            draft.skip(f"{CAPTIONS}: {image}", "captions an image that is not there")
+        for path, class_id in images.items():
+            _add_image(draft, source, path, split_of.get(class_id), captions)
+        _add_classes(draft, split_of)
+
+
+def origin(source: Path) -> dict[str, str]:
+    """Return where `source` lies and a hash of the names, sizes and times of all its files."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in source.rglob("*") if path.is_file()):
+        stat = path.stat()
+        row = (os.fsencode(path.relative_to(source)), stat.st_size, stat.st_mtime_ns)
+        digest.update(repr(row).encode())
+    return {"source": _written(source.resolve()), "fingerprint": digest.hexdigest()}
+
+
+def _written(path: Path) -> str:
+    """Return a path as text; bytes that are not UTF-8 are shown as escapes."""
+    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+
+
+def _images(source: Path) -> dict[Path, str]:
+    """Return the class of every image, by its relative path; "" for one in no class folder."""
+    if not source.is_dir():
+        raise InputError(f"{source} is not a folder; name one with a subfolder of images a class")
+    found = (path.relative_to(source) for path in find_images(source))
+    return {path: path.parts[0] if len(path.parts) > 1 else "" for path in found}
+
+
+def _splits(
+    source: Path, classes: list[str], seed: int, unseen: float | int, val: float | int
+) -> dict[str, str]:
+    if len(classes) < _FEWEST:
+        raise InputError(
+            f"{source} has {len(classes)} class folders with images, zero-shot training needs "
+            f"{_FEWEST} or more: put the images into a folder a class"
+        )
+    listed = {split: _listed(source / file, classes) for split, file in LISTS.items()}
+    both = sorted(set(listed["unseen"] or ()) & set(listed["val"] or ()))
+    if both:
+        raise InputError(f"{source}: {both[0]} is in unseen.txt and in val.txt; keep it in one")
+    least = 2 if len(classes) >= 6 else 1  # a single class is found whatever the model does
+    free = [name for name in classes if name not in (listed["val"] or ())]
+    tested = listed["unseen"] or hold_out(free, unseen, seed=seed, least=least)
+    free = [name for name in classes if name not in tested]
+    validated = listed["val"] or hold_out(free, val, seed=seed, least=least)
+    split_of = dict.fromkeys(classes, "seen") | dict.fromkeys(tested, "unseen")
+    split_of |= dict.fromkeys(validated, "val")
+    if "seen" not in split_of.values():
+        raise InputError(f"{source}: unseen.txt and val.txt leave no class to train on")
+    return split_of
+
+
+def _listed(path: Path, classes: list[str]) -> list[str] | None:
+    """Return the classes in a list file, or None without one."""
+    if not path.is_file():
+        return None
+    names = [line.strip() for line in path.read_bytes().decode("utf-8", "replace").splitlines()]
+    names = [name for name in names if name]
+    unknown = [name for name in names if name not in classes]
+    if unknown or not names:
+        shown = unknown[0] if unknown else "no class"
+        raise InputError(f"{path} names {shown}, which is no class folder with images")
+    return names
+
+
+def _captions(source: Path, images: Mapping[Path, str]) -> Captions | None:
+    path = source / CAPTIONS
+    if not path.is_file():
+        return None
+    return read_captions(path, [image.as_posix() for image in images])
+
+
+def _add_image(
+    draft: Draft, source: Path, path: Path, split: str | None, captions: Captions | None
+) -> None:
+    """Copy one image and add its item, or record why not."""
+    name = _written(path)
+    if split is None:
+        draft.skip(name, "it lies in no class folder")
+        return
+    if reason := _fault(source, path):
+        draft.skip(name, reason)
+        return
+    file = draft.folder / "images" / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source / path, file)
+    texts = captions.of.get(name, ()) if captions else ()
+    draft.add_item(Item(name, path.parts[0], split, image=f"images/{name}", texts=texts))
+
+
+def _fault(source: Path, path: Path) -> str | None:
+    """Return why an image cannot be used, or None."""
+    if _written(path) != path.as_posix():
+        return "its name is not UTF-8"
+    return fault(source / path)
+
+
+def _add_classes(draft: Draft, split_of: Mapping[str, str]) -> None:
+    """Add the classes that have an item; the others are recorded, and no split may be empty."""
+    used = {item.class_id for item in draft.items}
+    captioned = {item.class_id for item in draft.items if item.texts}
+    for class_id, split in split_of.items():
+        name = spoken(class_id)
+        texts = () if class_id in captioned else (f"a photo of a {name}",)
+        if class_id in used:
+            draft.add_class(ClassInfo(class_id, name, texts), split)
+        else:
+            draft.skip(_written(Path(class_id)), "no usable image")
+    empty = [split for split, classes in draft.splits.items() if not classes]
+    if empty:
+        first = draft.skipped[0]
+        raise InputError(
+            f"no class of split '{empty[0]}' has a usable image; the first of "
+            f"{len(draft.skipped)} faults is {first['source']}: {first['reason']}"
+        )

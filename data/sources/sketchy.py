@@ -1,0 +1,130 @@
+"""Makes a collection of Sketchy (photos and sketches of 125 classes) with a zero-shot split."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Literal
+
+from zscr.data.collection import ClassInfo, Draft, Item, new_collection
+from zscr.data.images import find_images
+from zscr.data.sources.archive import opened
+from zscr.data.sources.definitions import Definition, define, read_definitions, spoken
+from zscr.data.sources.origin import described, find_root
+from zscr.data.splits import hold_out
+from zscr.errors import InputError
+
+NAMES = "clip_text_names.zip"
+VAL_CLASSES = 15
+
+Split = Literal["21", "25"]
+ANCHOR = "split_zeroshot0_unseen.txt"  # lies in the folder that holds photo/ and sketch/
+_LISTS = {"21": ANCHOR, "25": "split_zeroshot1_unseen.txt"}
+NAMED = {"21": "sketchy25", "25": "sketchy25-25"}
+PROTOCOLS = {
+    "21": "Sketchy zero-shot, 21 unseen classes outside ImageNet-1k (Yelamarthi et al. 2018)",
+    "25": "Sketchy zero-shot, 25 unseen classes (list zeroshot1), which overlap ImageNet-1k",
+}
+
+
+def convert_sketchy(
+    source: Path, out: Path, *, split: Split = "21", seed: int = 7, names: Path | None = None
+) -> None:
+    """Convert a Sketchy folder or ZIP into the collection `out`.
+
+    Photos are items of domain `photo`, sketches items of domain `sketch`, ids `class/file stem`;
+    what is relevant to a sketch is its class. A class is described by `a photo of a …` and, where
+    LVIS knows it, by its definition and synonyms.
+
+    Args:
+        source: `photo/<class>/*.jpg`, `sketch/<class>/*.png` and the lists of unseen classes.
+        out: the collection to make; must not exist.
+        split: the published list of 21 or of 25 unseen classes.
+        seed: of the choice of the 15 validation classes among the seen ones.
+        names: LVIS's list of categories; by default `clip_text_names.zip` beside `source`, if any.
+
+    Raises:
+        InputError: the source lacks its lists or images, or they contradict each other.
+    """
+    definitions = _definitions(source, names)
+    with opened(source) as folder:
+        root = find_root(source, folder, ANCHOR)
+        images = {domain: images_by_class(root / domain) for domain in ("photo", "sketch")}
+        classes = sorted(images["photo"])
+        split_of = split_classes(classes, read_unseen(root, split, classes), seed)
+        defined = sum(define(name, definitions) is not None for name in split_of)
+        lone = sorted(set(images["photo"]) ^ set(images["sketch"]))
+        if lone:
+            raise InputError(f"{source}: {', '.join(lone[:3])} has photos or sketches, not both")
+        provenance = {**described(source), "seed": seed, "classes_with_definition": defined}
+        most = max(map(len, images["photo"].values()))
+        protocol = f"{PROTOCOLS[split]}, up to {most} photos a class"
+        with new_collection(
+            out, name=NAMED[split], protocol=protocol, provenance=provenance
+        ) as draft:
+            for class_id, where in split_of.items():
+                draft.add_class(_describe(class_id, definitions), where)
+            for domain, by_class in images.items():
+                for class_id, paths in by_class.items():
+                    add_images(draft, domain, class_id, split_of[class_id], paths)
+
+
+def _definitions(source: Path, names: Path | None) -> dict[str, Definition]:
+    """Read the definitions that were asked for, or those that lie beside the source."""
+    beside = source.parent / NAMES
+    if names is None and not beside.is_file():
+        return {}
+    return read_definitions(names or beside)
+
+
+def images_by_class(folder: Path) -> dict[str, list[Path]]:
+    """Return the images in `folder/<class>/`, at least one."""
+    images: dict[str, list[Path]] = {}
+    for path in find_images(folder):
+        images.setdefault(path.parent.name, []).append(path)
+    if not images:
+        raise InputError(f"{folder.name}/<class>/ holds no image in this Sketchy source")
+    return images
+
+
+def read_unseen(root: Path, split: Split, classes: list[str]) -> set[str]:
+    """Read a published list of unseen classes, all of `classes`; its lines are `class number`."""
+    path = root / _LISTS[split]
+    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+    unseen = {line.rsplit(" ", 1)[0] for line in lines if line.strip()}
+    if not unseen or unseen - set(classes):
+        lost = ", ".join(sorted(unseen - set(classes))[:3]) or "no class at all"
+        raise InputError(f"{path.name} names {lost}, of which there are no photos")
+    return unseen
+
+
+def split_classes(classes: list[str], unseen: set[str], seed: int) -> dict[str, str]:
+    """Return the split of every class; 15 of the seen ones are held out for validation."""
+    seen = [name for name in classes if name not in unseen]
+    val = set(hold_out(seen, VAL_CLASSES, seed=seed))
+    split_of = {name: "val" if name in val else "seen" for name in classes}
+    return split_of | {name: "unseen" for name in classes if name in unseen}
+
+
+def _describe(class_id: str, definitions: dict[str, Definition]) -> ClassInfo:
+    name = spoken(class_id)
+    texts = [f"a photo of a {name}"]
+    if definition := define(class_id, definitions):
+        others = [synonym for synonym in definition.synonyms if synonym != name]
+        also = f"; also called {', '.join(others)}" if others else ""
+        texts.append(f"{name}: {definition.text}{also}")
+    return ClassInfo(class_id, name, tuple(texts))
+
+
+def add_images(draft: Draft, domain: str, class_id: str, split: str, paths: list[Path]) -> None:
+    """Copy the images of one class and domain, and add their items."""
+    folder = draft.folder / domain / class_id
+    folder.mkdir(parents=True)
+    for path in paths:
+        shutil.copyfile(path, folder / path.name)
+        file = f"{domain}/{class_id}/{path.name}"
+        item_id = f"{class_id}/{path.stem}"
+        if domain == "photo":
+            draft.add_item(Item(item_id, class_id, split, image=file, domain=domain))
+        else:
+            draft.add_item(Item(item_id, class_id, split, sketch=file, domain=domain))

@@ -1,0 +1,1 @@
+"""The pickles that ZSCRGAN's authors published, read by a process of its own."""

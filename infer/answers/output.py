@@ -1,0 +1,46 @@
+"""Where answers go: stdout, or a file that is there whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+from zscr.artefact import atomic_file, no_space_as_error
+from zscr.errors import ConfigError
+
+
+@contextmanager
+def open_output(path: Path | None) -> Iterator[TextIO]:
+    """Yield stdout, or a stream that replaces the file `path` when the block succeeds; both UTF-8.
+
+    Raises:
+        ConfigError: nothing can be written there.
+        ArtefactError: the disk is full. What the file held before, it still holds.
+    """
+    if path is None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")
+        with no_space_as_error(Path("stdout")):
+            yield sys.stdout
+            sys.stdout.flush()
+        return
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(_file(path))
+        except OSError as error:
+            raise ConfigError(
+                f"{path} cannot be written ({error.strerror}); name another place"
+            ) from error
+        text = io.TextIOWrapper(file, "utf-8", newline="\n")
+        yield text
+        text.detach()
+
+
+def _file(path: Path) -> AbstractContextManager[BinaryIO]:
+    """Open a device or pipe as it is: replacing it would take it away from everybody."""
+    special = path.exists() and not path.is_file()
+    return path.open("wb") if special else atomic_file(path.resolve())

@@ -1,0 +1,1 @@
+"""From embeddings and relevance to figures, intervals, tables and pages."""

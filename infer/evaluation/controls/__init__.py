@@ -1,0 +1,1 @@
+"""What a trained model must beat on the same features."""

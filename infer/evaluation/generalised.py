@@ -1,0 +1,103 @@
+"""Plain and generalised zero-shot figures of one model, or their mean over several runs.
+
+Plain: unseen classes' texts ask for their images among images of unseen classes. Generalised
+(Chao et al. 2016): the gallery holds the seen classes' images too, and their texts ask as well.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from zscr.infer.evaluation.embedded import Judged
+from zscr.infer.evaluation.metrics import harmonic_mean
+from zscr.infer.evaluation.report import RetrievalReport
+
+
+@dataclass(frozen=True)
+class Generalised:
+    """The figures over the gallery of both kinds of classes.
+
+    Attributes:
+        unseen, seen: of the unseen and of the seen classes' queries.
+        harmonic: harmonic mean of the two, of each figure that is no ceiling.
+        sd: of `harmonic` over runs, where there are several.
+    """
+
+    unseen: RetrievalReport
+    seen: RetrievalReport
+    harmonic: Mapping[str, float]
+    sd: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Plain figures, and generalised ones where the seen classes were embedded too."""
+
+    plain: RetrievalReport
+    generalised: Generalised | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plain figures, with `generalised` among them, as JSON can hold them."""
+        content = self.plain.to_json()
+        if self.generalised:
+            both = {"unseen": self.generalised.unseen, "seen": self.generalised.seen}
+            harmonic = {"metrics": dict(self.generalised.harmonic)}
+            if self.generalised.sd is not None:
+                harmonic["sd"] = dict(self.generalised.sd)
+            content["generalised"] = {name: report.to_json() for name, report in both.items()}
+            content["generalised"]["harmonic"] = harmonic
+        return content
+
+
+def evaluate(unseen: Judged, seen: Judged | None = None) -> Evaluation:
+    """Return the figures of the judged classes, generalised too where the seen ones are given."""
+    if seen is None:
+        return Evaluation(unseen.report())
+    reports = unseen.with_gallery_of(seen).report(), seen.with_gallery_of(unseen).report()
+    figures, seen_figures = (report.metrics for report in reports)
+    names = [name for name in figures if not name.endswith("ceiling")]
+    harmonic = {name: harmonic_mean(figures[name], seen_figures[name]) for name in names}
+    return Evaluation(unseen.report(), Generalised(*reports, harmonic))
+
+
+def mean_evaluation(evaluations: Sequence[Evaluation]) -> Evaluation:
+    """Return the mean over runs on the same test set, with standard deviations; one is itself."""
+    if len(evaluations) == 1:
+        return evaluations[0]
+    plain = _mean_report([one.plain for one in evaluations])
+    parts = [one.generalised for one in evaluations if one.generalised]
+    if not parts:
+        return Evaluation(plain)
+    harmonic = [part.harmonic for part in parts]
+    unseen, seen = ([getattr(part, side) for part in parts] for side in ("unseen", "seen"))
+    both = _mean_report(unseen), _mean_report(seen)
+    return Evaluation(plain, Generalised(*both, _means(harmonic), _deviations(harmonic)))
+
+
+def _mean_report(reports: Sequence[RetrievalReport]) -> RetrievalReport:
+    """Average metrics, curve and each class's figures; intervals follow from the classes'."""
+    first = reports[0]
+    sizes = [[(row.class_id, row.queries, row.images) for row in r.per_class] for r in reports]
+    assert all(size == sizes[0] for size in sizes), "runs on different test sets"
+    rows = zip(*(report.per_class for report in reports), strict=True)
+    metrics = [report.metrics for report in reports]
+    return replace(
+        first,
+        metrics=_means(metrics),
+        sd=_deviations(metrics),
+        curve=tuple(map(statistics.fmean, zip(*(r.curve for r in reports), strict=True))),
+        per_class=tuple(
+            replace(group[0], metrics=_means([row.metrics for row in group])) for group in rows
+        ),
+    )
+
+
+def _means(figures: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: statistics.fmean(f[name] for f in figures) for name in figures[0]}
+
+
+def _deviations(figures: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: statistics.stdev(f[name] for f in figures) for name in figures[0]}

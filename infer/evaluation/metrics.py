@@ -1,0 +1,173 @@
+"""Retrieval metrics over a ranked gallery: one function a metric, standard names, pure numpy.
+
+`hits` is (Q, G) bool everywhere: `hits[q, r]` says whether the item at rank r + 1 of query q's
+whole ranking is relevant. A metric gives one value a query, (Q,) float64 (a curve: (Q, 11));
+`macro` and `micro` average them. Where a query without any relevant item has no value, that is
+an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from zscr.errors import InputError
+
+Hits = npt.NDArray[np.bool_]
+Values = npt.NDArray[np.float64]
+Order = npt.NDArray[np.intp]
+
+
+def rank(scores: npt.NDArray[np.floating]) -> Order:
+    """Return (Q, G) gallery positions, best score first; ties keep the gallery's order.
+
+    `rank([[.2, .9, .9]])` is `[[1, 2, 0]]`. The ZSCRGAN reference breaks ties this way too.
+
+    Raises:
+        InputError: a score is NaN, which has no place in any order.
+    """
+    broken = np.isnan(scores).any(axis=1)
+    if broken.any():
+        raise InputError(
+            f"{broken.sum()} of {len(scores)} queries have a NaN score, the first is query "
+            f"{broken.argmax()}; check the embeddings for NaN"
+        )
+    return np.argsort(-scores, axis=1, kind="stable")
+
+
+def precision_at_k(hits: Hits, k: int) -> Values:
+    """Return the share of relevant items among the first min(k, G).
+
+    P@k = sum_{r <= k} rel(r) / min(k, G). Hits 1 0 1: P@2 = 1/2, P@50 = 2/3.
+    A gallery smaller than k divides by its real size, as the ZSCRGAN reference does.
+    """
+    assert k >= 1, k
+    precision: Values = hits[:, :k].mean(axis=1, dtype=np.float64)
+    return precision
+
+
+def recall_at_k(hits: Hits, k: int) -> Values:
+    """Return the share of the relevant items that stand among the first k.
+
+    R@k = sum_{r <= k} rel(r) / n. Hits 1 0 1: R@2 = 1/2, R@3 = 1.
+
+    Raises:
+        InputError: a query has no relevant item.
+    """
+    assert k >= 1, k
+    recall: Values = hits[:, :k].sum(axis=1) / _relevant(hits)
+    return recall
+
+
+def top_1(hits: Hits) -> Values:
+    """Return 1 where the first item is relevant, else 0. Hits 1 0 1: 1."""
+    return hits[:, 0].astype(np.float64)
+
+
+def average_precision(hits: Hits) -> Values:
+    """Return the mean precision at the ranks of all relevant items.
+
+    AP = 1/n * sum_r rel(r) P@r. Hits 1 0 1: (1/1 + 2/3) / 2 = 0.8333. Its mean is mAP.
+
+    Raises:
+        InputError: a query has no relevant item.
+    """
+    return _precision_sum(hits) / _relevant(hits)
+
+
+def average_precision_at_k(hits: Hits, k: int, norm: Literal["hits", "relevant"]) -> Values:
+    """Return the precision summed at the relevant ranks of the first k, under one of two norms.
+
+    AP@k = 1/z * sum_{r <= k} rel(r) P@r, where z is, by `norm`:
+    `hits`: the relevant items found in the first k (0 if none is found). It forgives what was
+        not found; ZSCRGAN's published mAP@50 exceeds its Prec@50, which only this norm allows.
+    `relevant`: min(k, n), so that only a perfect first k gives 1.
+    Hits 1 0 1 0 1, k = 3: the sum is 1/1 + 2/3; AP@3 is 0.8333 by hits, 0.5556 by relevant.
+    (trec_eval's map_cut_k divides by n itself.)
+
+    Raises:
+        InputError: a query has no relevant item (`relevant` only: `hits` is defined without).
+    """
+    assert k >= 1, k
+    top = hits[:, :k]
+    z = np.maximum(top.sum(axis=1), 1) if norm == "hits" else np.minimum(_relevant(hits), k)
+    return _precision_sum(top) / z
+
+
+RECALL_LEVELS = tuple(tenth / 10 for tenth in range(11))
+
+
+def interpolated_precision(hits: Hits) -> Values:
+    """Return (Q, 11): the best precision at any rank where recall is at least 0, 0.1, …, 1.
+
+    The 11-point interpolated precision-recall curve of TREC (`iprec_at_recall`); over many
+    queries it is averaged level by level. Hits 1 0 1: 1 up to recall 0.5, then 2/3.
+
+    Raises:
+        InputError: a query has no relevant item.
+    """
+    relevant = _relevant(hits)
+    query, rank_before = np.nonzero(hits)
+    found = np.arange(len(query)) - np.repeat(np.cumsum(relevant) - relevant, relevant)
+    precision = np.zeros((len(hits), relevant.max()))  # column j: at the rank of hit j + 1
+    precision[query, found] = (found + 1) / (rank_before + 1)
+    best_from = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    needed = -(-relevant[:, None] * np.arange(11) // 10)  # hits for a recall of at least tenths
+    levels: Values = np.take_along_axis(best_from, np.maximum(needed, 1) - 1, axis=1)
+    return levels
+
+
+def harmonic_mean(seen: float, unseen: float) -> float:
+    """Return 2su / (s + u), by which generalised figures are summed up; 0 and 0.5: 0."""
+    return 2 * seen * unseen / (seen + unseen) if seen + unseen else 0.0
+
+
+def precision_ceiling(relevant: npt.NDArray[np.integer], k: int, gallery: int) -> Values:
+    """Return the best P@k that a query with n relevant items in a gallery of G can reach.
+
+    min(n, k) / min(k, G). A class of 41 images in a gallery of 2,933 allows P@50 = 0.82.
+    """
+    ceiling: Values = np.minimum(relevant, k) / min(k, gallery)
+    return ceiling
+
+
+def micro(values: Values) -> float:
+    """Return the mean over queries. Classes a, a, b with 1, 0, 1: 2/3."""
+    return float(values.mean())
+
+
+def class_means(values: Values, query_classes: Sequence[str]) -> dict[str, float]:
+    """Return the mean over each class's queries. Classes a, a, b with 1, 0, 1: a 1/2, b 1."""
+    assert len(values) == len(query_classes), (len(values), len(query_classes))
+    names, code = np.unique(np.asarray(query_classes), return_inverse=True)
+    means = np.bincount(code, weights=values) / np.bincount(code)
+    return dict(zip(names.tolist(), means.tolist(), strict=True))
+
+
+def macro(values: Values, query_classes: Sequence[str]) -> float:
+    """Return the mean over classes of the mean over the class's queries.
+
+    Classes a, a, b with 1, 0, 1: (1/2 + 1) / 2 = 0.75. The ZSCRGAN reference's Prec@50.
+    """
+    return float(np.mean([*class_means(values, query_classes).values()]))
+
+
+def _precision_sum(hits: Hits) -> Values:
+    ranks = np.arange(1, hits.shape[1] + 1)
+    found = np.cumsum(hits, axis=1)
+    total: Values = np.sum(found / ranks, axis=1, where=hits)
+    return total
+
+
+def _relevant(hits: Hits) -> npt.NDArray[np.intp]:
+    relevant: npt.NDArray[np.intp] = hits.sum(axis=1)
+    lost = relevant == 0
+    if lost.any():
+        raise InputError(
+            f"{lost.sum()} of {len(hits)} queries have no relevant item, the first is query "
+            f"{lost.argmax()}; leave them out and report their number"
+        )
+    return relevant

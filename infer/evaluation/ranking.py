@@ -1,0 +1,67 @@
+"""Exact ranking of a gallery by cosine, a block of queries at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from zscr.errors import InputError
+from zscr.infer.evaluation.metrics import Order, rank
+
+Embeddings = npt.NDArray[np.float32]
+
+BLOCK_SCORES = 4_000_000  # scores held at once: 32 MB as float64, and as much for the order
+NORM_TOLERANCE = 1e-2  # half-precision models miss unit norm by up to 1e-3
+SCORE_DECIMALS = 9
+
+
+def ranked_blocks(
+    queries: Embeddings, gallery: Embeddings, *, block: int | None = None
+) -> Iterator[tuple[int, Order]]:
+    """Yield (row of the first query, (B, G) gallery positions best first), block after block.
+
+    Scores are float64 and rounded to 1e-9: finer than anything that float32 embeddings can tell
+    apart, coarser than what the order of summation changes. So equal images tie and keep
+    the gallery's order, on any machine and with any block size. Memory: the gallery once more as
+    float64, and one block.
+
+    Args:
+        queries: (Q, D) unit vectors.
+        gallery: (G, D) unit vectors.
+        block: queries a block; by default as many as `BLOCK_SCORES` allows.
+
+    Raises:
+        InputError: a side is empty, the dimensions differ, or a vector is not of unit norm.
+    """
+    check_embeddings(queries, gallery)
+    columns = gallery.astype(np.float64).T
+    step = block or max(1, BLOCK_SCORES // len(gallery))
+    for start in range(0, len(queries), step):
+        scores = queries[start : start + step].astype(np.float64) @ columns
+        yield start, rank(np.round(scores, SCORE_DECIMALS))
+
+
+def check_embeddings(queries: Embeddings, gallery: Embeddings) -> None:
+    """Refuse embeddings whose dot products would not be cosines.
+
+    Raises:
+        InputError: a side is empty or not (N, D), the D differ, or a vector is not of unit norm.
+    """
+    for name, side in (("query", queries), ("gallery", gallery)):
+        if side.ndim != 2 or not len(side):
+            raise InputError(f"{name} embeddings have shape {side.shape}; give (N, D) with N >= 1")
+        norms = np.linalg.norm(side, axis=1)
+        wrong = ~(np.abs(norms - 1) <= NORM_TOLERANCE)  # `~(<=)` also catches NaN
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise InputError(
+                f"{wrong.sum()} of {len(side)} {name} embeddings are not unit vectors, the first "
+                f"is row {row} with norm {norms[row]:.4g}; L2-normalise them"
+            )
+    if queries.shape[1] != gallery.shape[1]:
+        raise InputError(
+            f"query embeddings have {queries.shape[1]} dimensions, gallery embeddings "
+            f"{gallery.shape[1]}; encode both sides with the same model"
+        )

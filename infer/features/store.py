@@ -1,0 +1,190 @@
+"""Features of frozen encoders, computed once: cached by content hash, resumable after a kill.
+
+A store is a folder with `<encoder>.<rows>.npy` and `<encoder>.json`, which lists the content hash
+of every row. While encoding, each finished shard is a file of its own in `<encoder>.parts/`; a
+killed run loses at most the shard it was computing.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from zscr.artefact import dump_json, hash_bytes, hash_file, write_atomically
+from zscr.errors import InputError
+from zscr.infer.encoder import Encoder
+from zscr.progress import progress, say
+
+Vectors = npt.NDArray[np.float32]
+BATCH = 32
+SHARD = 256  # rows lost at most by a kill; small enough that a shard takes seconds
+
+
+@dataclass(frozen=True)
+class Source:
+    """One thing to encode: a text or an image's path, with the sha256 of its content."""
+
+    key: str
+    value: str | Path
+
+    @classmethod
+    def text(cls, text: str) -> Source:
+        """A text, keyed by its UTF-8 bytes."""
+        return cls(hash_bytes(text.encode()), text)
+
+    @classmethod
+    def image(cls, path: Path) -> Source:
+        """An image, keyed by its file's bytes."""
+        return cls(hash_file(path), path)
+
+
+@dataclass(frozen=True)
+class Features:
+    """The encoded sources: `vectors[rows[key]]`; `failed` holds the reason of those that were not.
+
+    Attributes:
+        vectors: (N, D) float32.
+        rows: content hash -> row.
+        failed: content hash -> why it could not be encoded.
+    """
+
+    vectors: Vectors
+    rows: Mapping[str, int]
+    failed: Mapping[str, str]
+
+    def take(self, keys: Iterable[str]) -> Vectors:
+        """Return the vectors of `keys`, in their order -> (len(keys), D)."""
+        return self.vectors[[self.rows[key] for key in keys]]
+
+
+def compute_features(store: Path, encoder: Encoder, sources: Sequence[Source]) -> Features:
+    """Encode what the store lacks, keep it there, and return the vectors of all of `sources`.
+
+    Args:
+        store: folder of the cache; a read-only one raises the OSError that it gives.
+        encoder: its name and sha256 name the cache's files, so another encoder never hits it.
+        sources: what to encode; equal contents are encoded once.
+    """
+    cache = _Cache(store, f"{encoder.name}-{encoder.sha256[:12]}", encoder.dim)
+    known = set(cache.keys)
+    todo = list({s.key: s for s in sources if s.key not in known}.values())
+    if encoder.kind == "text":  # padding to a batch's longest text is wasted on its short ones
+        todo.sort(key=lambda source: len(str(source.value)))
+    failed: dict[str, str] = {}
+    if todo:
+        with progress(f"features ({encoder.name})", len(todo)) as bar:
+            for start in range(0, len(todo), SHARD):
+                cache.append(*_encode_shard(encoder, todo[start : start + SHARD], failed))
+                bar.advance(len(todo[start : start + SHARD]))
+    if cache.parts.exists():
+        cache.compact()
+    vectors, rows = cache.content()
+    return Features(vectors, rows, failed)
+
+
+def _encode_shard(
+    encoder: Encoder, shard: list[Source], failed: dict[str, str]
+) -> tuple[list[str], Vectors]:
+    """Encode what can be encoded of one shard; note in `failed` what cannot, and why."""
+    sound = [source for source in shard if not _changed(source, failed)]
+    try:
+        return _keys(sound), encoder.encode([s.value for s in sound], batch_size=BATCH)
+    except InputError:  # find the bad ones, so that one of them does not cost the others
+        sound = [source for source in sound if not _unusable(encoder, source, failed)]
+        return _keys(sound), encoder.encode([s.value for s in sound], batch_size=BATCH)
+
+
+def _keys(sources: list[Source]) -> list[str]:
+    return [source.key for source in sources]
+
+
+def _changed(source: Source, failed: dict[str, str]) -> bool:
+    if isinstance(source.value, Path):
+        if not source.value.is_file():
+            failed[source.key] = f"{source.value} does not exist"
+        elif hash_file(source.value) != source.key:
+            failed[source.key] = f"{source.value} has changed since it was listed"
+    return source.key in failed
+
+
+def _unusable(encoder: Encoder, source: Source, failed: dict[str, str]) -> bool:
+    try:
+        encoder.prepare([source.value])
+    except InputError as error:
+        failed[source.key] = str(error)
+    return source.key in failed
+
+
+class _Cache:
+    """The files of one encoder in a store."""
+
+    def __init__(self, store: Path, name: str, dim: int) -> None:
+        self.index, self.parts = store / f"{name}.json", store / f"{name}.parts"
+        self.store, self.name = store, name
+        keys, vectors = self._read_index()
+        self.keys, self.blocks = keys, [vectors if keys else np.empty((0, dim), np.float32)]
+        for part in sorted(self.parts.glob("*.npz")):
+            keys, vectors = self._read_part(part)
+            if not set(keys) & set(self.keys):  # or a killed run has merged it already
+                self.keys += keys
+                self.blocks.append(vectors)
+
+    def _read_index(self) -> tuple[list[str], Vectors]:
+        nothing: tuple[list[str], Vectors] = [], np.empty((0, 0), np.float32)
+        if not self.index.is_file():
+            return nothing
+        try:
+            entry = json.loads(self.index.read_text("utf-8"))
+            path, keys = self.store / entry["file"], entry["keys"]
+            if hash_file(path) != entry["sha256"]:
+                raise ValueError(f"the sha256 of {path.name} is another")
+            vectors: Vectors = np.load(path, allow_pickle=False)
+            if len(keys) != len(vectors):
+                raise ValueError(f"{len(keys)} keys for {len(vectors)} rows")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            say(f"{self.index} is damaged ({error}); its features are computed again")
+            return nothing
+        return keys, vectors
+
+    def _read_part(self, part: Path) -> tuple[list[str], Vectors]:
+        if not part.stem.endswith(hash_file(part)[:12]):
+            say(f"{part} is damaged; its features are computed again")
+            part.unlink()
+            return [], self.blocks[0][:0]
+        with np.load(part, allow_pickle=False) as content:
+            return content["keys"].tolist(), content["vectors"]
+
+    def append(self, keys: list[str], vectors: Vectors) -> None:
+        """Keep one finished shard."""
+        self.parts.mkdir(parents=True, exist_ok=True)
+        buffer = io.BytesIO()
+        np.savez(buffer, keys=np.array(keys, "U64"), vectors=vectors)
+        number = max((int(part.stem[:6]) + 1 for part in self.parts.glob("*.npz")), default=0)
+        name = f"{number:06d}-{hash_bytes(buffer.getvalue())[:12]}.npz"
+        write_atomically(self.parts / name, buffer.getvalue())
+        self.keys += keys
+        self.blocks.append(vectors)
+
+    def compact(self) -> None:
+        """Merge all shards into one file; the replaced index is the commit."""
+        old = set(self.store.glob(f"{self.name}.*.npy"))
+        path = self.store / f"{self.name}.{len(self.keys)}.npy"
+        buffer = io.BytesIO()
+        np.save(buffer, np.concatenate(self.blocks))
+        write_atomically(path, buffer.getvalue())
+        entry = {"file": path.name, "sha256": hash_bytes(buffer.getvalue()), "keys": self.keys}
+        write_atomically(self.index, dump_json(entry))
+        for stale in old - {path}:
+            stale.unlink(missing_ok=True)
+        shutil.rmtree(self.parts, ignore_errors=True)
+
+    def content(self) -> tuple[Vectors, dict[str, int]]:
+        """Return all vectors and the row of each key."""
+        return np.concatenate(self.blocks), {key: row for row, key in enumerate(self.keys)}

@@ -1,0 +1,1 @@
+"""The index: a folder of gallery embeddings that is searched and extended."""

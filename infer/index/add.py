@@ -1,0 +1,158 @@
+"""Images into an index: embedded by a bundle's gallery side, resumable, the bad ones listed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from zscr.artefact import hash_file
+from zscr.data.collection import Collection, Item
+from zscr.data.images import find_images
+from zscr.errors import InputError
+from zscr.infer.bundle import Bundle
+from zscr.infer.encoder import Vectors
+from zscr.infer.features.store import Features, Source, compute_features
+from zscr.infer.index.change import check_entries
+from zscr.infer.index.generation import Skipped
+from zscr.infer.index.index import AddReport, Entry, Index
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of the images that were to be indexed."""
+
+    index: Index
+    report: AddReport
+    skipped: tuple[Skipped, ...]
+
+
+def add_images(bundle: Bundle, folder: Path, images: Sequence[Path]) -> Added:
+    """Add files, and every image below folders, to the index `folder`, made if it is absent.
+
+    An id is the image's path from the named folder's parent on, so it stays what it is when
+    more images come; an image that changed replaces its old self, one that did not is not
+    embedded again.
+
+    Raises:
+        InputError: a path does not exist, or there is no image at all.
+        MismatchError: the index was made with another bundle.
+    """
+    bundle.gallery.require("image")
+    found = [pair for named in images for pair in _listed(Path(os.path.abspath(named)))]
+    if not found:
+        named = ", ".join(map(str, images))
+        raise InputError(f"there is no JPEG, PNG or WebP image in {named}; name another folder")
+    entries, unreadable = [], []
+    for base, path in found:
+        try:
+            sha256 = hash_file(path)
+        except OSError as error:
+            reason = f"{path} cannot be read ({error.strerror})"
+            unreadable.append({"image": str(path), "reason": reason})
+        else:
+            entries.append(Entry(path.relative_to(base).as_posix(), sha256, image=str(path)))
+    return add_entries(bundle, folder, entries, unreadable)
+
+
+def _listed(named: Path) -> list[tuple[Path, Path]]:
+    if named.is_dir():
+        return [(named.parent, path) for path in find_images(named)]
+    if named.is_file():
+        return [(named.parent, named)]
+    raise InputError(f"{named} does not exist; name an image or a folder of images")
+
+
+def add_collection(
+    bundle: Bundle, folder: Path, collection: Collection, items: Sequence[Item]
+) -> Added:
+    """Index a collection's items with their classes, so that answers can be marked."""
+    files = collection.manifest.files
+    base = collection.folder.resolve()
+    entries = [
+        Entry(
+            item.id,
+            str(files[str(item.image)]["sha256"]),
+            class_id=item.class_id,
+            image=str(base / str(item.image)),
+        )
+        for item in items
+        if item.image
+    ]
+    return add_entries(bundle, folder, entries)
+
+
+def add_entries(
+    bundle: Bundle, folder: Path, entries: Sequence[Entry], unreadable: Sequence[Skipped] = ()
+) -> Added:
+    """Embed the images that the index lacks, and commit those that could be embedded to it.
+
+    Raises:
+        InputError: an id twice, or none of the first images can be used.
+        MismatchError: the index was made with another bundle.
+    """
+    check_entries(entries)
+    folder = folder.resolve()
+    index = Index.open(folder, bundle_sha256=bundle.sha256) if folder.exists() else None
+    held = set(index.entries) if index else set()
+    old = [entry for entry in entries if entry in held]
+    fresh = [entry for entry in entries if entry not in held]
+    # The embeddings of a killed run wait beside the index until a rerun commits them.
+    store = folder.with_name(f".{folder.name}.features")
+    sources = [Source(entry.sha256, Path(str(entry.image))) for entry in fresh]
+    features = compute_features(store, bundle.gallery, sources)
+    new = [entry for entry in fresh if entry.sha256 not in features.failed]
+    skipped = (*unreadable, *_failed(fresh, features))
+    vectors = features.take(entry.sha256 for entry in new)
+    if index is None:
+        index = _create(bundle, folder, new, vectors, skipped)
+        report = AddReport(len(new), 0, 0, index.generation)
+    else:
+        vectors = np.concatenate([index.vectors_of([entry.id for entry in old]), vectors])
+        report = index.add(
+            [*old, *new], vectors, errors=skipped, threads=bundle.runtime.thread_count
+        )
+    shutil.rmtree(store, ignore_errors=True)
+    return Added(index, report, skipped)
+
+
+def _create(
+    bundle: Bundle,
+    folder: Path,
+    entries: Sequence[Entry],
+    vectors: Vectors,
+    skipped: Sequence[Skipped],
+) -> Index:
+    if not entries and skipped:
+        raise InputError(
+            f"none of the {len(skipped)} images can be used, first: {skipped[0]['reason']}"
+        )
+    return Index.create(
+        folder,
+        bundle_sha256=bundle.sha256,
+        bundle_name=bundle.name,
+        entries=entries,
+        vectors=vectors,
+        queries=_example_embeddings(bundle),
+        errors=skipped,
+        threads=bundle.runtime.thread_count,
+    )
+
+
+def _failed(entries: Sequence[Entry], features: Features) -> list[Skipped]:
+    return [
+        {"image": str(entry.image), "reason": features.failed[entry.sha256]}
+        for entry in entries
+        if entry.sha256 in features.failed
+    ]
+
+
+def _example_embeddings(bundle: Bundle) -> Vectors | None:
+    """Embed the bundle's examples: recall is to be measured on queries, not on images."""
+    if not bundle.examples or bundle.query.kind != "text":
+        return None
+    return bundle.query.encode(list(bundle.examples))

@@ -1,0 +1,114 @@
+"""Approximate search over an hnswlib graph (Malkov & Yashunin, arXiv:1603.09320).
+
+hnswlib trusts the file that it loads: one flipped bit crashes the process. Whoever calls
+`Graph.load` has compared the file with its checksum before.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zscr.errors import ArtefactError
+from zscr.infer.index.exact import Hits, Rows, Vectors, rank, search_exact
+
+M = 16  # links a node and layer
+EF_CONSTRUCTION = 200
+_SEED = 100
+
+
+class Graph:
+    """A graph over unit vectors whose labels are the gallery's row numbers."""
+
+    def __init__(self, index: Any, count: int) -> None:
+        self._index = index
+        self.count = count
+
+    @classmethod
+    def build(cls, vectors: Vectors, *, threads: int) -> Graph:
+        """Build over `vectors` (N, D); with one thread, the same vectors give the same bytes."""
+        index = _new(vectors.shape[1])
+        index.init_index(len(vectors), M, EF_CONSTRUCTION, random_seed=_SEED)
+        graph = cls(index, len(vectors))
+        graph.update(vectors, np.arange(len(vectors)), threads=threads)
+        return graph
+
+    @classmethod
+    def load(cls, path: Path, dim: int, count: int, *, room: int = 0) -> Graph:
+        """Load a graph of `count` vectors from a file of known checksum, with room for more.
+
+        Raises:
+            ArtefactError: the file is gone, or holds another number of vectors.
+        """
+        index = _new(dim)
+        try:
+            index.load_index(str(path), max_elements=count + room)
+        except RuntimeError as error:
+            raise ArtefactError(f"{path} is not a graph ({error}); make the index anew") from error
+        if index.get_current_count() != count:
+            raise ArtefactError(
+                f"{path} holds {index.get_current_count()} vectors, its index {count}; "
+                f"make the index anew"
+            )
+        return cls(index, count)
+
+    def update(self, vectors: Vectors, rows: Rows, *, threads: int) -> None:
+        """Insert or move the given `rows` of the gallery's `vectors` (N, D)."""
+        self._index.add_items(vectors[rows], rows, num_threads=threads)
+        self.count = len(vectors)
+
+    def save(self, path: Path) -> None:
+        """Write the graph.
+
+        Raises:
+            ArtefactError: the file came out short; hnswlib itself does not notice a full disk.
+        """
+        self._index.save_index(str(path))
+        wanted, written = self._index.index_file_size(), path.stat().st_size
+        if written != wanted:
+            raise ArtefactError(
+                f"only {written} of {wanted} bytes of {path} were written, nothing was changed; "
+                f"free some space on that disk and run the same command again"
+            )
+
+    def search(self, vectors: Vectors, queries: Vectors, k: int, ef: int) -> Hits:
+        """Return the min(k, N) nearest rows of each query (B, D), scored as exact search does.
+
+        A query for which the graph reaches fewer rows than that is answered by exact search.
+        """
+        k = min(k, self.count)
+        self._index.set_ef(max(ef, k))
+        hits = Hits(np.empty((len(queries), k), np.int64), np.empty((len(queries), k)))
+        for row, found in enumerate(self._candidates(queries, k)):
+            if found is None:
+                exact = search_exact(vectors, queries[row : row + 1], k)
+                hits.rows[row], hits.scores[row] = exact.rows[0], exact.scores[0]
+            else:
+                rank(vectors, queries[row], found, hits, row)
+        return hits
+
+    def _candidates(self, queries: Vectors, k: int) -> list[Rows | None]:
+        """Return k rows a query, None where the graph cannot reach as many."""
+        try:
+            labels, _ = self._index.knn_query(queries, k, num_threads=1)
+        except RuntimeError as error:
+            if "contiguous 2D array" not in str(error):  # hnswlib's words for "fewer than k"
+                raise
+            if len(queries) == 1:
+                return [None]
+            return [found for query in queries for found in self._candidates(query[None], k)]
+        if labels.size and labels.max() >= self.count:
+            raise ArtefactError(
+                f"the graph names row {labels.max()} of a gallery of {self.count}; "
+                f"make the index anew"
+            )
+        return list(labels.astype(np.int64))
+
+
+def _new(dim: int) -> Any:
+    import hnswlib
+
+    # Unit vectors make the inner product the cosine; hnswlib's own "cosine" would normalise again.
+    return hnswlib.Index(space="ip", dim=dim)

@@ -1,0 +1,178 @@
+"""A split's rows: class after class, descriptions first, and nothing shifts when some are bad."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tracemalloc
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zscr.data.collection import ClassInfo, Item, new_collection, read_collection
+from zscr.errors import ArtefactError, CollectionError, InputError
+from zscr.infer.encoder import load_encoder
+from zscr.infer.features.split import load_split
+from zscr.infer.runners.onnx import Runtime
+
+ONE = Runtime(threads=1)
+
+
+@pytest.fixture
+def encoders(tiny_image, tiny_text):
+    return load_encoder(tiny_image, ONE), load_encoder(tiny_text, ONE)
+
+
+@pytest.fixture
+def own_shapes(shapes, tmp_path):
+    """A copy that may be changed."""
+    return shutil.copytree(shapes, tmp_path / "shapes")
+
+
+def published(path, **arrays):
+    """A collection of vectors whose items and text rows are not in the order of its classes."""
+    vectors = {"image": np.arange(10).reshape(5, 2), "text": np.arange(12).reshape(4, 3)}
+    with new_collection(path, name="p", protocol="test", provenance={}) as draft:
+        (draft.folder / "vectors").mkdir()
+        for name, array in (vectors | arrays).items():
+            np.save(draft.folder / f"vectors/{name}.npy", array.astype(np.float32))
+        draft.add_class(ClassInfo("b", "b", text_rows=(2, 4)), "seen")
+        draft.add_class(ClassInfo("a", "a", text_rows=(0, 1)), "seen")
+        draft.add_class(ClassInfo("v", "v", text_rows=(1, 2)), "val")
+        for number, name in enumerate("abvba"):
+            draft.add_item(Item(f"{name}{number}", name, "val" if name == "v" else "seen"))
+    return read_collection(path)
+
+
+def test_rows_are_in_the_order_of_the_classes(shapes, encoders, tmp_path):
+    """Each row is its own image's or text's vector, each text where its class has it."""
+    collection = read_collection(shapes)
+    split = load_split(collection, "val", *encoders, tmp_path)
+    assert split.classes == ("black-circle", "black-square")
+    items = [item for name in split.classes for item in collection.items if item.class_id == name]
+    assert split.image_ids == tuple(item.id for item in items)
+    assert split.image_classes == [item.class_id for item in items]
+    texts = [text for group in collection.texts(split.classes).values() for text in group]
+    assert texts[0] == "a black circle on grey ground"
+    assert texts[1:3] == ["small black circle"] * 2
+    assert split.text_classes == ["black-circle"] * 5 + ["black-square"] * 5
+    assert [split.image_starts.tolist(), split.text_starts.tolist()] == [[0, 4, 8], [0, 5, 10]]
+    image, text = encoders
+    np.testing.assert_allclose(split.texts, text.encode(texts), atol=1e-6)
+    paths = [shapes / str(item.image) for item in items]
+    np.testing.assert_allclose(split.images, image.encode(paths), atol=1e-6)
+
+
+def test_published_vectors_need_no_encoder(tmp_path):
+    """Rows are gathered by class from wherever they stand in the file."""
+    split = load_split(published(tmp_path / "p"), "seen", None, None)
+    assert split.classes == ("b", "a")
+    assert split.image_ids == ("b1", "b3", "a0", "a4")
+    assert split.images.tolist() == [[2, 3], [6, 7], [0, 1], [8, 9]]
+    assert split.texts.tolist() == [[6, 7, 8], [9, 10, 11], [0, 1, 2]]
+    assert split.text_classes == ["b", "b", "a"]
+
+
+def test_published_texts_go_with_images(shapes, encoders, tmp_path):
+    """Each side is read or encoded by itself: vectors of classes' names, images by a network."""
+    image, _ = encoders
+    shown = read_collection(shapes)
+    with new_collection(tmp_path / "c", name="c", protocol="test", provenance={}) as draft:
+        for row, name in enumerate(("red-circle", "blue-square")):
+            draft.add_class(ClassInfo(name, name, (f"a {name}",), text_rows=(row, row + 1)), "seen")
+            for item in (item for item in shown.items if item.class_id == name):
+                shutil.copy(shapes / item.image, draft.folder / item.image)
+                draft.add_item(Item(item.id, name, "seen", item.image))
+        draft.save_vectors("text", np.eye(2, 3))
+    split = load_split(read_collection(tmp_path / "c"), "seen", image, None)
+    assert split.texts.tolist() == [[1, 0, 0], [0, 1, 0]]
+    paths = [shapes / f"{name}.png" for name in split.image_ids]
+    np.testing.assert_allclose(split.images, image.encode(paths), atol=1e-6)
+    assert split.image_starts.tolist() == [0, 4, 8]
+
+
+def test_wide_published_texts_fit_in_memory(tmp_path):
+    """NAB's 404 TF-IDF rows of 13,217 numbers are 21 MB: dense, they are read but once a split."""
+    rows = np.zeros((404, 13_217), np.float32)
+    rows[np.arange(404), np.arange(404) * 32] = 1
+    with new_collection(tmp_path / "nab", name="nab", protocol="test", provenance={}) as draft:
+        for row in range(404):
+            split = "unseen" if row >= 323 else "val" if row >= 262 else "seen"
+            draft.add_class(ClassInfo(str(row), str(row), text_rows=(row, row + 1)), split)
+            draft.add_item(Item(f"{row}/0", str(row), split))
+        draft.save_vectors("text", rows)
+        draft.save_vectors("image", np.ones((404, 2)))
+    tracemalloc.start()
+    split = load_split(read_collection(tmp_path / "nab"), "unseen", None, None)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert split.texts.shape == (81, 13_217)
+    assert (split.texts.argmax(1) == np.arange(323, 404) * 32).all()
+    assert peak < 2 * rows.nbytes
+
+
+@pytest.mark.parametrize(("field", "of"), [("image", 4), ("text", 3)])
+def test_features_that_are_not_finite_are_refused(tmp_path, field, of):
+    """With their number; those of other splits do not matter."""
+    broken = np.ones((5, 2) if field == "image" else (4, 3))
+    broken[[0, 3], 1] = np.nan, np.inf
+    collection = published(tmp_path / "p", **{field: broken})
+    with pytest.raises(InputError, match=f"2 of {of} {field} features of split 'seen' are not"):
+        load_split(collection, "seen", None, None)
+    assert np.isfinite(load_split(collection, "val", None, None).images).all()
+
+
+def test_empty_splits_are_refused(tmp_path):
+    """With what there is of either."""
+    with pytest.raises(CollectionError, match="'unseen' of .* has 0 usable images and 0 texts"):
+        load_split(published(tmp_path / "p"), "unseen", None, None)
+
+
+def test_vectors_that_are_not_there_are_refused(shapes, tmp_path, encoders):
+    """A collection of images cannot be read without an encoder."""
+    with pytest.raises(ArtefactError, match=r"does not list vectors/image\.npy"):
+        load_split(read_collection(shapes), "val", None, encoders[1], tmp_path)
+
+
+def test_bad_images_are_listed_and_shift_nothing(own_shapes, encoders, tmp_path, capsys):
+    """An image that changed after the manifest, and one that is gone, leave the others alone."""
+    collection, store = read_collection(own_shapes), tmp_path / "store"
+    whole = load_split(collection, "val", *encoders, tmp_path / "whole")
+    sound = (own_shapes / "black-circle-1.png").read_bytes()
+    Image.new("RGB", (8, 8)).save(own_shapes / "black-circle-1.png")
+    kept = (own_shapes / "black-square-3.png").rename(tmp_path / "kept.png")
+    split = load_split(collection, "val", *encoders, store)
+    rows = [0, 2, 3, 4, 5, 6]
+    assert split.image_ids == tuple(whole.image_ids[row] for row in rows)
+    assert split.image_starts.tolist() == [0, 3, 6]
+    np.testing.assert_allclose(split.images, whole.images[rows], atol=1e-6)
+    said = capsys.readouterr().err
+    assert (
+        "2 images of split 'val' could not be used and are left out, first black-circle-1" in said
+    )
+    load_split(collection, "seen", *encoders, store)  # another split's list is its own
+    listed = [json.loads(line) for line in (store / "errors.val.jsonl").read_text().splitlines()]
+    assert [row["id"] for row in listed] == ["black-circle-1", "black-square-3"]
+    assert "has changed since it was listed" in listed[0]["reason"]
+    assert "does not exist" in listed[1]["reason"]
+    kept.rename(own_shapes / "black-square-3.png")
+    assert len(load_split(collection, "val", *encoders, store).images) == 7
+    assert len((store / "errors.val.jsonl").read_text().splitlines()) == 1
+    (own_shapes / "black-circle-1.png").write_bytes(sound)
+    assert load_split(collection, "val", *encoders, store).image_ids == whole.image_ids
+    assert not (store / "errors.val.jsonl").exists()
+
+
+def test_bad_twins_are_counted_each(tmp_path, encoders, capsys):
+    """Two items with the same unusable content are two items that are left out."""
+    with new_collection(tmp_path / "c", name="c", protocol="test", provenance={}) as draft:
+        draft.add_class(ClassInfo("a", "a", ("red",)), "seen")
+        for number, content in enumerate((b"text", b"text")):
+            (draft.folder / f"{number}.png").write_bytes(content)
+            draft.add_item(Item(str(number), "a", "seen", f"{number}.png"))
+        Image.new("RGB", (8, 8)).save(draft.folder / "good.png")
+        draft.add_item(Item("good", "a", "seen", "good.png"))
+    split = load_split(read_collection(tmp_path / "c"), "seen", *encoders)
+    assert split.image_ids == ("good",)
+    assert "2 images of split 'seen' could not be used" in capsys.readouterr().err

@@ -1,0 +1,177 @@
+"""Features: computed once, keyed by content, and never lost or mixed up by what goes wrong."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from zscr.infer.encoder import load_encoder
+from zscr.infer.features.store import Source, compute_features
+from zscr.infer.runners.onnx import Runtime
+
+ONE = Runtime(threads=1)
+
+
+def sources_of(paths):
+    return [Source.image(path) for path in paths]
+
+
+def take(features, sources):
+    return features.take(source.key for source in sources)
+
+
+def test_features_are_computed_once(tmp_path, tiny_image, encoded, images):
+    """The second call runs no graph and needs no image; the rows come in the order asked for."""
+    paths = images(5)
+    sources, encoder = sources_of(paths), load_encoder(tiny_image, ONE)
+    alone = np.concatenate([encoder.encode([path]) for path in paths])
+    encoded.clear()
+    first = compute_features(tmp_path / "store", encoder, sources)
+    assert sum(encoded) == 5
+    np.testing.assert_allclose(take(first, sources), alone, atol=1e-6)
+    shutil.rmtree(paths[0].parent)
+    again = compute_features(tmp_path / "store", encoder, sources[::-1])
+    assert sum(encoded) == 5
+    np.testing.assert_array_equal(take(again, sources), take(first, sources))
+    assert again.failed == {}
+
+
+def test_features_are_keyed_by_content(tmp_path, tiny_image, encoded, images):
+    """A new name is no new image, a new content is; so is another encoder's view of it."""
+    paths, encoder, store = images(4), load_encoder(tiny_image, ONE), tmp_path / "store"
+    compute_features(store, encoder, sources_of(paths))
+    renamed = paths[0].rename(paths[0].with_name("other.png"))
+    paths[1].write_bytes(paths[2].read_bytes())  # a twin
+    compute_features(store, encoder, sources_of([renamed, *paths[1:]]))
+    assert sum(encoded) == 4
+    Image.new("RGB", (30, 30), "red").save(paths[3])
+    compute_features(store, encoder, sources_of(paths[1:]))
+    assert sum(encoded) == 5
+    encoder.sha256 = "f" * 64
+    compute_features(store, encoder, sources_of(paths[1:]))
+    assert sum(encoded) == 5 + 2  # three images, two of which are twins
+    assert len([*store.glob("*.npy")]) == 2  # what has grown replaces what it was before
+
+
+def test_texts_keep_their_rows(tmp_path, tiny_text, encoded):
+    """Texts are encoded in the order of their lengths, and each gets its own vector back."""
+    texts = ["a small red circle on grey ground", "red", "white square", "red", ""]
+    sources, encoder = [Source.text(text) for text in texts], load_encoder(tiny_text, ONE)
+    features = compute_features(tmp_path / "store", encoder, sources)
+    assert sum(encoded) == 4
+    alone = np.concatenate([encoder.encode([text]) for text in texts])
+    np.testing.assert_allclose(take(features, sources), alone, atol=1e-6)
+
+
+def test_bad_images_are_left_out_with_their_reasons(tmp_path, tiny_image, encoded, images):
+    """Whatever is wrong with some, the others' vectors are what they are without them."""
+    paths, encoder = images(9), load_encoder(tiny_image, ONE)
+    bad = {1: "truncated", 2: "not a JPEG", 4: "over the limit", 5: "does not exist", 7: "changed"}
+    paths[1].write_bytes(paths[1].read_bytes()[:-200])
+    paths[2].write_text("text")
+    Image.new("1", (9000, 8000)).save(paths[4])
+    sources = sources_of(paths)
+    paths[5].unlink()
+    Image.new("RGB", (9, 9)).save(paths[7])
+    features = compute_features(tmp_path / "store", encoder, sources)
+    assert {sources.index(s) for s in sources if s.key in features.failed} == set(bad)
+    for number, reason in bad.items():
+        why = features.failed[sources[number].key]
+        assert reason in why
+        assert str(paths[number]) in why
+    good = [number for number in range(9) if number not in bad]
+    alone = np.concatenate([encoder.encode([paths[number]]) for number in good])
+    found = take(features, [sources[number] for number in good])
+    np.testing.assert_allclose(found, alone, atol=1e-6)
+    encoded.clear()
+    again = compute_features(tmp_path / "store", encoder, sources)
+    assert (sum(encoded), again.failed) == (0, features.failed)
+
+
+def damages(content):
+    """Flip a byte here and there, cut the end, drop it all."""
+    for place in np.linspace(0, len(content) - 1, 25).astype(int):
+        damaged = bytearray(content)
+        damaged[place] ^= 1
+        yield bytes(damaged)
+    yield from (content[:-3], b"")
+
+
+@pytest.mark.parametrize("suffix", ["npy", "json"])
+def test_damaged_cache_is_computed_again(tmp_path, tiny_image, images, capsys, suffix):
+    """Its features are right whatever happened to its files; that they were lost is said."""
+    sources, encoder, store = (
+        sources_of(images(5)),
+        load_encoder(tiny_image, ONE),
+        tmp_path / "store",
+    )
+    expected = take(compute_features(store, encoder, sources), sources)
+    [path] = store.glob(f"*.{suffix}")
+    sound, said = path.read_bytes(), 0
+    for damaged in damages(sound):
+        path.write_bytes(damaged)
+        capsys.readouterr()
+        found = take(compute_features(store, encoder, sources), sources)
+        np.testing.assert_array_equal(found, expected)
+        said += "is damaged" in capsys.readouterr().err
+        shutil.rmtree(store)
+        compute_features(store, encoder, sources)
+    assert said >= (27 if suffix == "npy" else 10)  # one hash among the keys may just be unknown
+
+
+def test_damaged_part_is_computed_again(tmp_path, tiny_image, images, run_killed):
+    """What a killed run left is checked, too."""
+    paths, store = images(8), tmp_path / "store"
+    store.mkdir()
+    script = "killed(lambda: work(Path(sys.argv[3])), 4)"  # after the first of two shards
+    run_killed(WORK + script, tiny_image, paths[0].parent, store)
+    [part] = store.glob("*.parts/*.npz")
+    content = bytearray(part.read_bytes())
+    content[-100] ^= 1
+    part.write_bytes(content)
+    [rows] = run_killed(WORK + AGAIN, tiny_image, paths[0].parent, store)
+    assert rows == 8
+    assert [path.suffix for path in sorted(store.iterdir())] == [".npy", ".json"]
+
+
+WORK = """
+from zscr.infer.encoder import load_encoder
+from zscr.infer.runners.onnx import Runtime
+
+encoder = load_encoder(Path(sys.argv[1]), Runtime(threads=1))
+sources = [features.Source.image(path) for path in sorted(Path(sys.argv[2]).iterdir())]
+
+def work(store):
+    return features.compute_features(store, encoder, sources)
+"""
+AGAIN = "print(rows_of(lambda: work(Path(sys.argv[3]))))"
+EVERYWHERE = """
+for calls in range(99):
+    store = Path(sys.argv[3]) / str(calls)
+    store.mkdir(parents=True)
+    died = killed(lambda: work(store), calls)
+    kept = len([*store.glob("*.parts/0*.npz")])
+    rows = rows_of(lambda: work(store))
+    files = {path.name: features.hash_file(path) for path in store.iterdir()}
+    print(json.dumps([died, kept, rows, files]))
+    if not died:
+        break
+"""
+
+
+def test_killed_run_goes_on_where_it_was(tmp_path, tiny_image, images, run_killed):
+    """Killed at any call to the disk, a rerun encodes only the rest, to the same bytes."""
+    images(12)  # three shards
+    seen = run_killed(WORK + EVERYWHERE, tiny_image, tmp_path / "images", tmp_path / "stores")
+    died = [row[0] for row in seen]
+    assert died == [True] * (len(seen) - 1) + [False]
+    whole = seen[-1][3]
+    assert sorted(name.rsplit(".")[-1] for name in whole) == ["json", "npy"]
+    assert [files for *_, files in seen] == [whole] * len(seen)
+    left = [rows for _, _, rows, _ in seen]
+    assert left == sorted(left, reverse=True)
+    assert set(left) == {12, 8, 4, 0}
+    assert all(rows == 12 - 4 * kept for _, kept, rows, _ in seen if rows)

@@ -1,0 +1,207 @@
+"""Writers that are killed, late, or many: no state but the old and the new is ever seen."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from zscr.errors import ArtefactError
+from zscr.infer.index.index import Entry, Index
+from zscr.lock import LOCK, writer_lock
+
+# Runs `create` or `add` and kills itself with -9 just before the n-th call that touches the disk.
+WRITER = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np
+from zscr.infer.index.index import Entry, Index
+
+verb, folder, left = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+
+def dying(call):
+    def wrapped(*args, **kwargs):
+        global left
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return call(*args, **kwargs)
+    return wrapped
+
+index = Index.open(folder) if verb == "add" else None
+for name in ("fsync", "replace", "rename", "unlink", "mkdir"):
+    setattr(os, name, dying(getattr(os, name)))
+vectors = np.eye(6, dtype=np.float32)
+entries = [Entry(name, "new") for name in "abcdef"]
+if index:
+    index.add(entries, vectors)
+else:
+    bundle = {"bundle_sha256": "b", "bundle_name": "birds"}
+    Index.create(folder, entries=entries, vectors=vectors, search="hnsw", **bundle)
+"""
+
+
+def killed(verb, folder, calls):
+    """Run the writer; tell whether it died, rather than finished, at that call."""
+    command = [sys.executable, "-c", WRITER, verb, str(folder), str(calls)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr
+    return done.returncode != 0
+
+
+def create(folder, names="abc"):
+    entries = [Entry(name, "old") for name in names]
+    vectors = np.eye(len(names), 6, dtype=np.float32)
+    bundle = {"bundle_sha256": "b", "bundle_name": "birds"}
+    return Index.create(folder, entries=entries, vectors=vectors, search="hnsw", **bundle)
+
+
+def contents(folder):
+    """What an index holds, and the names of the files that this needs."""
+    index = Index.open(folder)
+    stems = [f"{stem}.{index.generation}" for stem in ("graph", "ids", "vectors")]
+    files = [f"{s}.{e}" for s, e in zip(stems, ("hnsw", "jsonl", "npy"), strict=True)]
+    state = {entry.id: entry.sha256 for entry in index.entries}
+    assert [m.entry.id for [m] in index.search(index.vectors, 1)] == list(state)
+    return state, sorted([*files, "manifest.json", LOCK])
+
+
+def test_killed_add_leaves_the_old_or_the_new(tmp_path):
+    """Killed at any call to the disk, `add` is done or undone; the next one works and cleans up."""
+    old, new = dict.fromkeys("abc", "old"), dict.fromkeys("abcdef", "new")
+    seen = []
+    for calls in range(100):
+        folder = tmp_path / str(calls)
+        create(folder)
+        died = killed("add", folder, calls)
+        state, _ = contents(folder)
+        assert state in (old, new)
+        seen.append(state == new)
+        Index.open(folder).add([Entry("z", "z")], np.full((1, 6), 6**-0.5))
+        state, files = contents(folder)
+        assert state == (new if seen[-1] else old) | {"z": "z"}
+        assert sorted(os.listdir(folder)) == files
+        if not died:
+            break
+    assert not died
+    assert seen == sorted(seen)  # one commit point: undone before it, done after
+    assert seen.count(False) >= 5
+    assert seen.count(True) >= 3
+
+
+def test_killed_create_leaves_all_or_nothing(tmp_path):
+    """Killed at any call to the disk, `create` has made the whole index or none; redoing works."""
+    folder = tmp_path / "index"
+    undone = 0
+    while killed("create", folder, undone) and not folder.exists():
+        create(folder)
+        assert os.listdir(tmp_path) == ["index"]  # and nothing of the dead writer's
+        shutil.rmtree(folder)
+        undone += 1
+    assert undone >= 5
+    assert contents(folder)[0] == dict.fromkeys("abcdef", "new")
+
+
+def test_files_are_synced_before_the_commit(tmp_path, monkeypatch):
+    """When the manifest is replaced, every file that it names has reached the disk."""
+    index = create(tmp_path / "index")
+    synced, at_commit = [], []
+    fsync, rename = os.fsync, os.replace
+
+    def spy_fsync(handle):
+        synced.append(os.path.basename(os.readlink(f"/proc/self/fd/{handle}")))
+        fsync(handle)
+
+    def spy_replace(source, target):
+        at_commit.extend(synced)
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", spy_fsync)
+    monkeypatch.setattr(os, "replace", spy_replace)
+    index.add([Entry("z", "z")], np.eye(1, 6, k=5))
+    assert {"vectors.2.npy", "ids.2.jsonl", "graph.2.hnsw", "index"} <= set(at_commit)
+    assert synced[-1] == "index"
+
+
+def test_failed_add_changes_nothing(tmp_path, monkeypatch):
+    """A full disk is one sentence; the index in memory and on the disk stays as it was."""
+    index = create(tmp_path / "index")
+    before = contents(tmp_path / "index")[0]
+
+    def full(handle):
+        raise OSError(28, os.strerror(28))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(ArtefactError, match="the disk is full"):
+            index.add([Entry("z", "z")], np.eye(1, 6, k=5))
+    assert index.generation == 1
+    state, files = contents(tmp_path / "index")
+    assert (state, sorted(os.listdir(tmp_path / "index"))) == (before, files)
+    assert index.add([Entry("z", "z")], np.eye(1, 6, k=5)).generation == 2
+
+
+def test_busy_writer_is_named(tmp_path):
+    """A second writer is refused while the first holds the lock, and welcome afterwards."""
+    index = create(tmp_path / "index")
+    with (
+        writer_lock(tmp_path / "index"),
+        pytest.raises(ArtefactError, match=f"process {os.getpid()} "),
+    ):
+        index.add([Entry("z", "z")], np.eye(1, 6, k=5))
+    assert index.add([Entry("z", "z")], np.eye(1, 6, k=5)).added == 1
+
+
+def test_stale_writer_is_refused(tmp_path):
+    """Who opened before another's commit must open again, so that no update is overwritten."""
+    first, second = create(tmp_path / "index"), Index.open(tmp_path / "index")
+    first.add([Entry("y", "y")], np.eye(1, 6, k=4))
+    with pytest.raises(ArtefactError, match="at generation 2 .* read generation 1"):
+        second.add([Entry("z", "z")], np.eye(1, 6, k=5))
+    Index.open(tmp_path / "index").add([Entry("z", "z")], np.eye(1, 6, k=5))
+    assert [*contents(tmp_path / "index")[0]] == [*"abcyz"]
+
+
+def test_index_made_anew_is_not_overwritten(tmp_path):
+    """The same generation number of another index is another state."""
+    folder = tmp_path / "index"
+    stale = create(folder)
+    folder.rename(tmp_path / "gone")
+    create(folder, "xyz")
+    with pytest.raises(ArtefactError, match="open it again"):
+        stale.add([Entry("q", "q")], np.eye(1, 6, k=5))
+
+
+def test_many_writers_and_a_reader(tmp_path):
+    """Writers that retry lose no update, and a reader meanwhile always finds a whole generation."""
+    folder = tmp_path / "index"
+    create(folder)
+    names = [hashlib.sha256(bytes([n])).hexdigest()[:8] for n in range(24)]
+
+    def write(mine):
+        for name in mine:
+            while True:
+                try:
+                    Index.open(folder).add([Entry(name, name)], np.eye(1, 6, k=5))
+                    break
+                except ArtefactError as error:
+                    if not re.search("another writer|is writing to", str(error)):
+                        raise
+
+    counts = []
+    with ThreadPoolExecutor(3) as pool:
+        writers = [pool.submit(write, names[start::3]) for start in range(3)]
+        while not all(writer.done() for writer in writers):
+            counts.append(Index.open(folder).count)
+    for writer in writers:
+        writer.result()
+    assert counts == sorted(counts)
+    assert {entry.id for entry in Index.open(folder).entries} == {*"abc", *names}

@@ -1,0 +1,171 @@
+"""Artefact folders: whole or absent, whatever happens while they are written."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zscr.artefact import read_manifest, staged, verify, write_atomically
+from zscr.errors import ArtefactError
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from zscr.artefact import staged
+with staged(Path(sys.argv[1]), "run") as stage:
+    (stage.folder / "half").write_bytes(b"x" * 1000)
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+
+QUICK_WRITER = """
+import sys
+from pathlib import Path
+from zscr.artefact import staged
+with staged(Path(sys.argv[1]), "run"):
+    pass
+"""
+
+
+def make(path: Path) -> None:
+    """Write an artefact of two files."""
+    with staged(path, "run") as stage:
+        (stage.folder / "deep").mkdir()
+        (stage.folder / "a.bin").write_bytes(bytes(range(100)))
+        (stage.folder / "deep/b.txt").write_text("b")
+        stage.body["seed"] = 7
+
+
+def test_artefact_round_trips(tmp_path):
+    """The manifest lists every file, keeps the body, and all hashes are right."""
+    make(tmp_path / "x/run")
+    manifest = read_manifest(tmp_path / "x/run", "run")
+    assert set(manifest.files) == {"a.bin", "deep/b.txt"}
+    assert manifest.body == {"seed": 7}
+    verify(tmp_path / "x/run", manifest)
+    assert os.listdir(tmp_path / "x") == ["run"]
+
+
+def test_kill_leaves_nothing_under_the_name(tmp_path):
+    """After kill -9 the name is free, and the next writer removes what the dead one left."""
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path / "run")], stdout=subprocess.PIPE
+    )
+    assert writer.stdout is not None
+    with writer.stdout:
+        assert writer.stdout.readline() == b"writing\n"
+    writer.send_signal(signal.SIGKILL)
+    writer.wait()
+    assert not (tmp_path / "run").exists()
+    assert len(list(tmp_path.glob(".run.*.partial"))) == 1
+    make(tmp_path / "run")
+    assert os.listdir(tmp_path) == ["run"]
+
+
+def test_living_writers_partial_folder_is_left_alone(tmp_path):
+    """A second writer of the same name does not delete what the first is writing."""
+    with staged(tmp_path / "run", "run") as first:
+        (first.folder / "file").write_text("mine")
+        subprocess.run([sys.executable, "-c", QUICK_WRITER, str(tmp_path / "run")], check=True)
+        assert (first.folder / "file").read_text() == "mine"
+        (tmp_path / "run").rename(tmp_path / "theirs")
+    assert (tmp_path / "run/file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_failure_leaves_nothing(tmp_path, error):
+    """Any exception, Ctrl-C too, removes the partial folder."""
+
+    def fail_half_way() -> None:
+        with staged(tmp_path / "run", "run") as stage:
+            (stage.folder / "a").write_text("a")
+            raise error
+
+    with pytest.raises(error):
+        fail_half_way()
+    assert os.listdir(tmp_path) == []
+
+
+def test_existing_name_is_never_replaced(tmp_path):
+    """A second artefact of the same name is an error, and the first stays."""
+    make(tmp_path / "run")
+    with pytest.raises(ArtefactError, match="exists already"):
+        make(tmp_path / "run")
+    verify(tmp_path / "run", read_manifest(tmp_path / "run", "run"))
+
+
+@given(st.integers(0, 99), st.integers(1, 255))
+def test_one_flipped_byte_is_found_and_named(tmp_path_factory, place, flip):
+    """Every byte of a file counts."""
+    path = tmp_path_factory.mktemp("a") / "run"
+    make(path)
+    content = bytearray((path / "a.bin").read_bytes())
+    content[place] ^= flip
+    (path / "a.bin").write_bytes(content)
+    with pytest.raises(ArtefactError, match=r"a\.bin is damaged"):
+        verify(path, read_manifest(path, "run"))
+
+
+@given(st.floats(0, 1, exclude_max=True), st.integers(1, 255))
+def test_one_flipped_byte_of_the_manifest_is_found(tmp_path_factory, place, flip):
+    """It vouches for the files, and its checksum for it; only white space may differ."""
+    path = tmp_path_factory.mktemp("a") / "run"
+    make(path)
+    sound = (path / "manifest.json").read_bytes()
+    content = bytearray(sound)
+    content[int(place * len(content))] ^= flip
+    (path / "manifest.json").write_bytes(content)
+    space = b" \t\n\r"
+    if content.translate(None, space) == sound.translate(None, space):
+        assert read_manifest(path, "run").body == {"seed": 7}
+        return
+    with pytest.raises(ArtefactError):
+        read_manifest(path, "run")
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ("{", "damaged"),
+        ("[]", "damaged"),
+        ('{"kind": "run"}', "damaged"),
+        ('{"kind": "run", "schema": 1, "files": {"a": {}}}', "damaged"),
+        ('{"kind": "bundle", "schema": 1, "files": {}}', "is a bundle, not a run"),
+        ('{"kind": "run", "schema": 3, "files": {}}', "schema 3"),
+        ('{"kind": "run", "schema": 1, "files": {}}', "damaged"),
+    ],
+)
+def test_wrong_manifests_are_refused(tmp_path, content, named):
+    """Damage, another kind and a newer schema are told apart."""
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(ArtefactError, match=named):
+        read_manifest(tmp_path, "run")
+
+
+def test_full_disk_is_one_sentence_and_leaves_nothing(small_disk):
+    """The disk is as it was, for whole folders and for single files."""
+    (small_disk / "old").write_bytes(b"old")
+    with (
+        pytest.raises(ArtefactError, match="disk is full") as refused,
+        staged(small_disk / "run", "run") as stage,
+    ):
+        (stage.folder / "big").write_bytes(bytes(2 << 20))
+    assert "\n" not in str(refused.value)
+    with pytest.raises(ArtefactError, match="disk is full"):
+        write_atomically(small_disk / "old", bytes(2 << 20))
+    assert os.listdir(small_disk) == ["old"]
+    assert (small_disk / "old").read_bytes() == b"old"
+
+
+def test_nan_is_refused_in_manifests(tmp_path):
+    """Other JSON readers refuse NaN, so it must not get into an artefact."""
+    with pytest.raises(ValueError), staged(tmp_path / "run", "run") as stage:
+        stage.body["loss"] = float("nan")
+    assert os.listdir(tmp_path) == []

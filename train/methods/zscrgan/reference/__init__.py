@@ -1,0 +1,1 @@
+"""ZSCRGAN as its released code computes it; README.md here has the algebra of its speed."""
