@@ -27,17 +27,20 @@ from zscr.artefact import read_manifest
 from zscr.data.collection import Collection, read_collection
 from zscr.data.registry import find_collection
 from zscr.infer.encoder import Encoder, load_encoder
-from zscr.infer.evaluation.controls.control import class_means, unit
+from zscr.infer.evaluation.controls.control import unit
 from zscr.infer.evaluation.controls.linear import ridge
-from zscr.infer.evaluation.embedded import judged
-from zscr.infer.features.split import SplitFeatures, load_split
+from zscr.infer.evaluation.embedded import Embedded, split_task
+from zscr.infer.features.split import load_split
+from zscr.infer.features.table import Split, Table, group_means
 from zscr.train.encoders.char_cnn_rnn import train_char_cnn_rnn
 from zscr.train.encoders.resolve import CHARACTERS, DEFAULT_TEXT, image_encoder, text_encoder
+from zscr.train.methods.contract import Need
 
 RESULTS = Path(__file__).parent / "results"
 CONFIG = CHARACTERS["small-char-cnn-rnn"]
 FIGURES = ("Prec@1 macro", "Prec@50 macro", "AP@50 hits", "mAP")
-Splits = Mapping[str, SplitFeatures]
+Features = Split[npt.NDArray[Any]]
+Splits = Mapping[str, Features]
 
 
 def main() -> None:
@@ -66,7 +69,7 @@ def measure(collection: Collection, image: Encoder, seed: int) -> dict[str, Any]
         seconds = round(time.monotonic() - start, 1)
         epoch = read_manifest(out, "encoder").body["validation"]["epoch"]
         splits = load_both(collection, image, load_encoder(out))
-    val, centre = splits["val"], splits["seen"].images.mean(0)
+    val, centre = splits["val"], splits["seen"]["image"].rows.mean(0)
     figures = {
         "char-CNN-RNN": by_cosine(val, centre),
         "char-CNN-RNN, a class's mean text": by_cosine(class_averages(val), centre),
@@ -77,25 +80,28 @@ def measure(collection: Collection, image: Encoder, seed: int) -> dict[str, Any]
 
 def load_both(collection: Collection, image: Encoder, text: Encoder) -> Splits:
     """Load the seen and the validation split."""
-    return {name: load_split(collection, name, image, text) for name in ("seen", "val")}
+    needs, encoders = (Need("image"), Need("text")), {"image": image, "text": text}
+    return {name: load_split(collection, name, needs, encoders) for name in ("seen", "val")}
 
 
-def by_cosine(split: SplitFeatures, centre: npt.NDArray[np.float32]) -> dict[str, float]:
+def by_cosine(val: Features, centre: npt.NDArray[np.float32]) -> dict[str, float]:
     """Rank images as the training scores them: centred and of unit norm, times the text."""
-    metrics = judged(split, unit(split.texts), unit(split.images - centre)).report().metrics
+    both = unit(val["text"].rows), unit(val["image"].rows - centre)
+    metrics = Embedded(split_task(val, "val"), *both).report().metrics
     return {name: metrics[name] for name in FIGURES}
 
 
-def class_averages(split: SplitFeatures) -> SplitFeatures:
+def class_averages(split: Features) -> Features:
     """Give each class one text, the mean of its own, as the paper's evaluation does."""
-    means = class_means(split.texts, split.text_starts).astype(np.float32)
-    return replace(split, texts=means, text_starts=np.arange(len(means) + 1))
+    means = group_means(split["text"].rows, split["text"].starts).astype(np.float32)
+    one = Table(split.groups, means, np.arange(len(means) + 1))
+    return Split(split.groups, {**split.tables, "text": one})
 
 
 def by_ridge(splits: Splits) -> dict[str, Any]:
     """Judge ridge regression of the same image features onto these texts."""
     control = ridge(splits["seen"], splits["val"])
-    metrics = control.judge(splits["val"]).report().metrics
+    metrics = control.judge(splits["val"], "val").report().metrics
     return {name: metrics[name] for name in FIGURES} | dict(control.chosen)
 
 

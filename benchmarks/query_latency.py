@@ -22,12 +22,14 @@ import torch
 from machine import describe
 from transformers import AutoModel
 
-from zscr.infer.runners.onnx import Runtime
+from zscr.data.records import Query
+from zscr.infer.runners.runner import Runtime
 from zscr.infer.searcher import Searcher
 from zscr.train.encoders.resolve import packaged_minilm
 from zscr.train.run import open_run
 
 RESULTS = Path(__file__).parent / "results"
+TEXT = frozenset({"text"})
 
 
 def main() -> None:
@@ -44,7 +46,7 @@ def main() -> None:
     times = measure(searcher, texts)
     result = {
         "benchmark": "query latency, one caption at a time",
-        "bundle": searcher.bundle.sha256,
+        "bundle": searcher.bundle.manifest.sha256,
         "index": searcher.index.how,
         "queries": arguments.queries,
         "threads": arguments.threads,
@@ -62,10 +64,11 @@ def measure(searcher: Searcher, texts: list[str], warm_up: int = 20) -> dict[str
     """Time each stage of each text, runtime and torch in turns."""
     eager = torch_query(searcher)
     times: dict[str, list[float]] = defaultdict(list)
-    encoder = searcher.bundle.query
+    encoder = searcher.bundle.route(TEXT)
+    warm_up = min(warm_up, len(texts))
     for number, text in enumerate([*texts[:warm_up], *texts]):
         marks = [time.perf_counter()]
-        prepared = encoder.prepare([text])
+        prepared = encoder.prepare([Query(text=text)])
         marks.append(time.perf_counter())
         embedding = encoder.run(prepared.feeds)
         marks.append(time.perf_counter())
@@ -84,18 +87,20 @@ def measure(searcher: Searcher, texts: list[str], warm_up: int = 20) -> dict[str
 
 def torch_query(searcher: Searcher) -> Callable[[str], object]:
     """Return the same query by torch: transformers' encoder, the trained head, exact search."""
-    provenance = searcher.bundle.manifest.body["provenance"]
-    head = open_run(Path(provenance["run"])).load_best()
+    body = searcher.bundle.manifest.body
+    method = open_run(Path(body["provenance"]["run"])).load_best()
+    head = method.heads(**body["head_settings"])["text"].module
     model = AutoModel.from_pretrained(packaged_minilm()).eval()
-    prepare = searcher.bundle.query.prepare
+    prepare = searcher.bundle.route(TEXT).prepare
 
     @torch.inference_mode()
     def query(text: str) -> object:
-        feeds = {name: torch.from_numpy(array) for name, array in prepare([text]).feeds.items()}
+        arrays = prepare([Query(text=text)]).feeds
+        feeds = {name: torch.from_numpy(array) for name, array in arrays.items()}
         states = model(**feeds).last_hidden_state
         weight = feeds["attention_mask"][:, :, None].float()
         pooled = (states * weight).sum(1) / weight.sum(1)
-        embedding = head.encode_query(torch.nn.functional.normalize(pooled, dim=1)).numpy()
+        embedding = head(torch.nn.functional.normalize(pooled, dim=1)).numpy()
         return searcher.index.search(embedding, 10)
 
     difference = np.abs(np.array([m.score for m in query("a red bird")[0]]) - scores(searcher))  # type: ignore[index]
@@ -104,7 +109,7 @@ def torch_query(searcher: Searcher) -> Callable[[str], object]:
 
 
 def scores(searcher: Searcher) -> np.ndarray:
-    answer = searcher.search(["a red bird"], 10)[0]
+    answer = searcher.search(["a red bird"], k=10)[0]
     return np.array([hit.score for hit in answer.hits])
 
 

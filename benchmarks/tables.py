@@ -12,14 +12,14 @@ from typing import Any
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
 SHOWN = {"mAP": "mAP", "Prec@10 macro": "Prec@10"}
-MODES = ("improved", "reference")
+METHODS = ("zscrgan", "zscrgan-reference")
 CONTROLS = ("ridge", "ESZSL", "linear dual encoder", "random ranking", "class-mean oracle")
 
 
 def main() -> None:
     text = README.read_text("utf-8")
     paths = sorted((HERE / "results").glob("zscrgan_*.json"))
-    results = [result for result in map(load, paths) if "modes" in result]
+    results = [result for result in map(load, paths) if "methods" in result]
     text = between(
         text,
         "results",
@@ -43,30 +43,31 @@ def between(text: str, name: str, table: str) -> str:
 
 
 def quality_table(results: list[dict[str, Any]], figure: str) -> str:
-    """One figure: a row a collection, a column a mode or control."""
-    lines = [row(SHOWN[figure], [*MODES, *CONTROLS]), "|---|" + "---|" * (len(MODES + CONTROLS))]
+    """One figure: a row a collection, a column a method or control."""
+    head = [*METHODS, *CONTROLS]
+    lines = [row(SHOWN[figure], head), "|---|" + "---|" * len(head)]
     for result in results:
-        modes, controls = result["modes"], result["controls"]
-        cells = [cell(modes[mode], figure) if mode in modes else "" for mode in MODES]
+        methods, controls = result["methods"], result["controls"]
+        cells = [cell(methods[name], figure) if name in methods else "" for name in METHODS]
         cells += [f"{controls[name][figure]:.3f}" for name in CONTROLS]
         lines.append(row(f"`{result['collection']}`", cells))
     return "\n".join(lines)
 
 
-def cell(mode: dict[str, Any], figure: str) -> str:
+def cell(method: dict[str, Any], figure: str) -> str:
     """Mean ± sd over the seeds, marked where the unseen classes selected."""
-    spread = mode["sd"].get(figure)
+    spread = method["sd"].get(figure)
     deviation = f" ± {spread:.3f}" if spread is not None else ""
-    oracle = "" if "validation" in mode["selection"] else f" ({mode['selection']})"
-    return f"{mode['mean'][figure]:.3f}{deviation}{oracle}"
+    oracle = "" if "validation" in method["selection"] else f" ({method['selection']})"
+    return f"{method['mean'][figure]:.3f}{deviation}{oracle}"
 
 
 def budgets(results: list[dict[str, Any]]) -> str:
-    """Say what each mode was allowed, once where all collections have the same."""
+    """Say what each method was allowed, once where all collections have the same."""
     found: dict[str, list[str]] = {}
     for result in results:
-        for name, mode in result["modes"].items():
-            runs, rounds = len(mode["seeds"]), mode["config"]["rounds"]
+        for name, method in result["methods"].items():
+            runs, rounds = len(method["seeds"]), method["config"]["rounds"]
             key = f"{name}: {runs} seed{'s' * (runs > 1)}, {rounds} rounds"
             found.setdefault(key, []).append(result["collection"])
     everywhere = len(results)

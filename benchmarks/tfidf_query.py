@@ -20,13 +20,17 @@ import torch
 from machine import describe
 from torch import nn
 
-from zscr.export.heads import Side, build_graph
+from zscr.data.records import Query
+from zscr.export.heads import DeployedHead, build_graph
 from zscr.infer.encoder import Encoder, load_encoder
-from zscr.infer.runners.onnx import Runtime
+from zscr.infer.runners.onnx import OnnxRunner
+from zscr.infer.runners.runner import Runtime
 from zscr.train.encoders.tfidf import TfidfConfig, fit_tfidf
+from zscr.train.methods.contract import Head, Port
 
 RESULTS = Path(__file__).parent / "results"
 RUNTIME = Runtime(threads=1)
+OUTPUT = "text_embedding"
 
 
 def main() -> None:
@@ -63,16 +67,17 @@ def measure(
     fit_tfidf([" ".join(vocabulary)], folder / "tfidf", "tfidf", TfidfConfig(min_texts=1))
     encoder = load_encoder(folder / "tfidf", RUNTIME)
     layer = nn.Linear(len(vocabulary), width)
-    gathered = saved(folder / "gathered.onnx", layer, Side("query", layer, encoder.dim, encoder))
-    head = saved(folder / "head.onnx", layer, Side("query", layer, encoder.dim, None))
+    gathered = opened(folder / "gathered.onnx", layer, encoder)
+    dense = opened(folder / "dense.onnx", layer, None)
     times: dict[str, list[float]] = {"gathered": [], "dense": []}
     differences = []
+    warm_up = min(warm_up, len(captions))
     for number, caption in enumerate([*captions[:warm_up], *captions]):
-        feeds = encoder.prepare([caption]).feeds
+        feeds = encoder.prepare([Query(text=caption)]).feeds
         marks = [time.perf_counter()]
-        found = gathered.run(feeds)
+        found = gathered.run(feeds)[OUTPUT]
         marks.append(time.perf_counter())
-        expected = head.run(head.prepare(encoder.run(feeds)).feeds)
+        expected = dense.run({"text_vector": encoder.run(feeds)})[OUTPUT]
         marks.append(time.perf_counter())
         differences.append(float(np.abs(found - expected).max()))
         if number >= warm_up:
@@ -81,12 +86,12 @@ def measure(
     return times, max(differences)
 
 
-def saved(path: Path, layer: nn.Module, side: Side) -> Encoder:
-    """Build a side's graph and open it as the runtime does."""
-    onnx.save(build_graph(layer, side), path)
-    # The tokenizer stands beside the encoder's graph; here only the graph is run.
-    spec = Side("query", layer, layer.in_features, None).spec
-    return Encoder(path, spec, name=path.stem, sha256="", runtime=RUNTIME)
+def opened(path: Path, layer: nn.Linear, encoder: Encoder | None) -> OnnxRunner:
+    """Build the graph of a layer, behind an encoder or alone, and open it as the runtime does."""
+    head = Head(layer, (Port("text"),), "query")
+    deployed = DeployedHead("text", head, (encoder,), ((layer.in_features,),))
+    onnx.save(build_graph(deployed), path)
+    return OnnxRunner(path, RUNTIME)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python benchmarks/zscrgan_ablation.py sketchy25 --rounds 60
 
-Every variant trains in mode `reference` by the collection's recipe and one seed, without the
+Every variant trains `zscrgan-reference` by the collection's recipe and one seed, without the
 released bugs. Curves are Prec@50 on the validation classes over rounds: EM against joint training,
 and the choice of the wrong class (paper's slides 17 and 19). The table is of the unseen classes,
 by the weights that were best on validation. Writes `results/zscrgan_ablation.json` and `.svg`.
@@ -67,7 +67,7 @@ def trained(folder: Path, variant: str, settings: dict[str, Any]) -> Path:
     out = Path("runs/ablation") / f"{folder.name}-{variant.replace(', ', '-').replace(' ', '-')}"
     if out.exists():
         return resume(out).folder
-    request = Request("zscrgan", folder, out, settings, device="cpu", mode="reference")
+    request = Request("zscrgan-reference", folder, out, settings, device="cpu")
     return fit(request).folder
 
 
@@ -76,7 +76,7 @@ def summarise(runs: dict[str, Path]) -> dict[str, Any]:
     reports = {name: evaluate_model(run) for name, run in runs.items()}
     first = reports["full"]
     return {
-        "benchmark": "ablations of zscrgan, mode reference",
+        "benchmark": "ablations of zscrgan-reference",
         "collection": first["collection"],
         "protocol": first["protocol"],
         "selection": first["selection"],

@@ -1,4 +1,4 @@
-"""Both modes of ZSCRGAN on a collection's unseen classes over several seeds, beside the controls.
+"""`zscrgan` and `zscrgan-reference` on unseen classes over several seeds, beside the controls.
 
     python benchmarks/zscrgan_quality.py aviary sketchy25-clip --seeds 5
 
@@ -20,13 +20,13 @@ from machine import describe
 
 from zscr.data.registry import find_collection
 from zscr.infer.evaluation.page import chosen
-from zscr.train.evaluation.evaluate import evaluate_model
+from zscr.train.evaluation.evaluate import Question, evaluate_model
 from zscr.train.fit import Request, fit, resume
 
 RESULTS = Path(__file__).parent / "results"
-MODES = ("improved", "reference")
+METHODS = ("zscrgan", "zscrgan-reference")
 FIGURES = ("Prec@1 macro", "Prec@10 macro", "Prec@50 macro", "AP@50 hits", "mAP", "Top-1")
-ABOUT = ("collection", "protocol", "split", "queries", "gallery", "classes", "chance")
+ABOUT = ("collection", "protocol", "split", "queries", "gallery", "groups", "chance")
 
 
 def main() -> None:
@@ -36,48 +36,48 @@ def main() -> None:
     parser.add_argument("--reference-seeds", type=int, default=5)
     parser.add_argument("--reference-rounds", type=int, help="[the recipe's]")
     arguments = parser.parse_args()
-    seeds = {"improved": arguments.seeds, "reference": arguments.reference_seeds}
+    seeds = dict(zip(METHODS, (arguments.seeds, arguments.reference_seeds), strict=True))
     rounds = arguments.reference_rounds
-    settings = {"improved": {}, "reference": {"rounds": rounds} if rounds else {}}
+    settings = dict(zip(METHODS, ({}, {"rounds": rounds} if rounds else {}), strict=True))
     for name in arguments.collections:
         result = measure(name, seeds, settings)
         path = RESULTS / f"zscrgan_{result['collection']}.json"
         path.write_text(json.dumps(result, indent=1) + "\n")
-        found = {**result["modes"], "ridge": {"mean": result["controls"]["ridge"]}}
-        lines = {mode: round(figures["mean"]["mAP"], 4) for mode, figures in found.items()}
+        found = {**result["methods"], "ridge": {"mean": result["controls"]["ridge"]}}
+        lines = {method: round(figures["mean"]["mAP"], 4) for method, figures in found.items()}
         print(result["collection"], "mAP on unseen classes:", lines)
 
 
 def measure(
     name: str, seeds: dict[str, int], settings: dict[str, dict[str, Any]]
 ) -> dict[str, Any]:
-    """Train and judge both modes on a collection."""
+    """Train and judge both methods on a collection."""
     folder = find_collection(name)
     reports = {}
-    for mode in MODES:
-        numbers = range(7, 7 + seeds[mode])
-        runs = [trained(folder, mode, {"seed": seed} | settings[mode]) for seed in numbers]
-        first = mode == MODES[0]
-        reports[mode] = evaluate_model(runs, controls=first, generalised=True)
+    for method in METHODS:
+        numbers = range(7, 7 + seeds[method])
+        runs = [trained(folder, method, {"seed": seed} | settings[method]) for seed in numbers]
+        question = Question(controls=method == METHODS[0], generalised=True)
+        reports[method] = evaluate_model(runs, question)
     return summarise(reports) | {"machine": describe()}
 
 
-def trained(folder: Path, mode: str, settings: dict[str, Any]) -> Path:
+def trained(folder: Path, method: str, settings: dict[str, Any]) -> Path:
     """Train one seed, or go on with it; a run of other settings is refused."""
-    out = Path("runs/quality") / f"{folder.name}-{mode}-{settings['seed']}"
+    out = Path("runs/quality") / f"{folder.name}-{method}-{settings['seed']}"
     if out.exists():
         return resume(out, settings=settings).folder
-    request = Request("zscrgan", folder, out, settings, device="cpu", mode=mode)
+    request = Request(method, folder, out, settings, device="cpu")
     return fit(request).folder
 
 
 def summarise(reports: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Keep what the tables show: means, deviations and intervals of each mode, each control."""
-    first = reports[MODES[0]]
+    """Keep what the tables show: means, deviations and intervals of each method, each control."""
+    first = reports[METHODS[0]]
     result: dict[str, Any] = {"benchmark": "zscrgan on unseen classes"}
     result |= {key: first[key] for key in ABOUT}
     result["ceiling"] = {k: first["metrics"][f"Prec@{k} ceiling"] for k in (1, 10, 50)}
-    result["modes"] = {mode: one_mode(report) for mode, report in reports.items()}
+    result["methods"] = {method: one_method(report) for method, report in reports.items()}
     result["controls"] = {
         name: kept(control.get("metrics", control)) | {"chosen": chosen(control)}
         for name, control in first["controls"].items()
@@ -85,8 +85,8 @@ def summarise(reports: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def one_mode(report: dict[str, Any]) -> dict[str, Any]:
-    """Return a mode's figures over its seeds, what selected them and what it was trained with."""
+def one_method(report: dict[str, Any]) -> dict[str, Any]:
+    """Return a method's figures over its seeds, what selected them and what it was trained with."""
     runs = [one["metrics"]["mAP"] for one in report.get("runs", [report])]
     generalised = report["generalised"]
     return {

@@ -1,4 +1,4 @@
-"""Rounds a second of ZSCRGAN's reference mode beside a plain port of the released loop.
+"""Rounds a second of `zscrgan-reference` beside a plain port of the released loop.
 
     python benchmarks/zscrgan_speed.py --size published --size demo --threads 1
     python benchmarks/zscrgan_speed.py --device cuda --size published --precision tf32
@@ -25,10 +25,10 @@ from limits import bandwidth, product_rate, seconds_of
 from machine import describe
 from products import Products
 from torch.profiler import ProfilerActivity, profile
-from zscrgan_turns import SIZES, TURNS, Size, peak_of
+from zscrgan_turns import SIZES, TURNS, Size, new_method, peak_of
 
 from zscr.train import cuda_graph as graphs
-from zscr.train.methods.zscrgan.reference.method import Config, Method
+from zscr.train.methods.zscrgan.reference.method import Config
 from zscr.train.precision import computing_in
 
 RESULTS = Path(__file__).parent / "results"
@@ -180,7 +180,7 @@ def floor(size: Size, config: Config, flops: float, device: torch.device) -> dic
 
 def parameters(size: Size, config: Config) -> dict[str, int]:
     """Count the parameters of each optimizer, which together move all."""
-    method = Method(config, text_dim=size.text, image_dim=size.image)
+    method = new_method(size, config, "cpu")
     return {
         name: sum(p.numel() for group in optimizer.param_groups for p in group["params"])
         for name, optimizer in method.optimizers.items()

@@ -12,10 +12,12 @@ import numpy.typing as npt
 import torch
 from limits import highest_use, in_use
 
-from zscr.train.methods import Rows
+from zscr.infer.features.table import Split, Table
 from zscr.train.methods.zscrgan.reference.method import Config, Method
-from zscr.train.methods.zscrgan.reference.plain import Plain, numpy_batches
+from zscr.train.methods.zscrgan.reference.plain import Plain
+from zscr.train.methods.zscrgan.reference.plain_batches import numpy_batches
 from zscr.train.precision import computing_in
+from zscr.train.tables import TensorSplit, to_device
 
 Array = npt.NDArray[np.float32]
 CLASSES, IMAGES = 150, 20  # as many classes as CUB; images a class
@@ -39,24 +41,36 @@ SIZES = {
 
 def fast_turn(size: Size, config: Config, device: torch.device) -> Callable[[], object]:
     """Return our turn."""
-    images, texts = features(size, config)
-    starts = torch.arange(CLASSES + 1, device=device)
-    table = torch.from_numpy(images.reshape(-1, size.image)).to(device)
-    rows = Rows(table, torch.from_numpy(texts).to(device), starts * IMAGES, starts)
-    method = Method(config, text_dim=size.text, image_dim=size.image, device=device)
-    method.start(rows, rows)
-    return lambda: method.train_round(rows)
+    seen, method = tables(size, config, device), new_method(size, config, device)
+    method.bind(seen, seen)
+    method.start()
+    return method.train_round
 
 
 def plain_turn(size: Size, config: Config, device: torch.device) -> Callable[[], object]:
     """Return the port's turn, from the same weights."""
-    method = Method(config, text_dim=size.text, image_dim=size.image, device=device)
-    plain = Plain(config, method.state_dict())
+    plain = Plain(config, new_method(size, config, device).state_dict())
     batches = numpy_batches(*features(size, config), config, device)
     return lambda: plain.round(batches)
 
 
 TURNS = {"fast": fast_turn, "plain": plain_turn}
+
+
+def new_method(size: Size, config: Config, device: torch.device | str) -> Method:
+    """Make an untrained model."""
+    return Method(config, {"text": (size.text,), "image": (size.image,)}, device)
+
+
+def tables(size: Size, config: Config, device: torch.device) -> TensorSplit:
+    """Move the features to the device as a split's tables."""
+    images, texts = features(size, config)
+    starts, classes = np.arange(CLASSES + 1), tuple(map(str, range(CLASSES)))
+    rows = images.reshape(-1, size.image)
+    ids = tuple(map(str, range(len(rows))))
+    of_images = Table(ids, rows, starts * IMAGES)
+    split = Split(classes, {"image": of_images, "text": Table(classes, texts, starts)})
+    return to_device(split, device)
 
 
 def features(size: Size, config: Config) -> tuple[Array, Array]:

@@ -10,7 +10,8 @@ import numpy as np
 from zscr.artefact import read_manifest, verify
 from zscr.data.collection import Collection, read_collection
 from zscr.data.images import open_image
-from zscr.errors import ArtefactError, InputError
+from zscr.data.tasks import task_rows
+from zscr.errors import ArtefactError, CollectionError, InputError
 from zscr.progress import progress
 
 
@@ -24,7 +25,7 @@ class CheckReport:
 
 
 def check_collection(folder: Path) -> CheckReport:
-    """Hash every file of a collection, decode every image, compare vectors with items.
+    """Hash every file of a collection, decode every image, check tasks and vectors.
 
     Images and vectors are only looked at when all hashes are right.
 
@@ -44,16 +45,28 @@ def check_collection(folder: Path) -> CheckReport:
     if faults:
         return CheckReport(len(manifest.files), 0, tuple(faults))
     collection = read_collection(folder)
-    images = _images(collection)
-    faults = _undecodable(collection, images) + _vector_faults(collection)
+    named, faults = _task_images(collection)
+    images = list(dict.fromkeys([*_item_images(collection), *named]))
+    faults += _undecodable(collection, images) + _vector_faults(collection)
     return CheckReport(len(manifest.files), len(images), tuple(faults))
 
 
-def _images(collection: Collection) -> list[str]:
-    """Return every image that an item or a query names, once."""
+def _item_images(collection: Collection) -> list[str]:
     named = [name for item in collection.items for name in (item.image, item.sketch)]
-    named += [name for query in collection.queries for name in (query.image, query.sketch)]
-    return list(dict.fromkeys(name for name in named if name is not None))
+    return [name for name in named if name is not None]
+
+
+def _task_images(collection: Collection) -> tuple[list[str], list[str]]:
+    """Return the images that queries of stored tasks name, and the faults of these tasks."""
+    named, faults = [], []
+    for task in collection.tasks:
+        try:
+            queries = [row.query for row in task_rows(collection, task)]
+        except CollectionError as error:
+            faults.append(str(error))
+            continue
+        named += [str(name) for q in queries for name in (q.image, q.sketch) if name is not None]
+    return named, faults
 
 
 def _undecodable(collection: Collection, images: list[str]) -> list[str]:
@@ -65,22 +78,25 @@ def _undecodable(collection: Collection, images: list[str]) -> list[str]:
             except InputError as error:
                 faults.append(str(error))
             bar.advance()
-            if name not in collection.manifest.files:
-                faults.append(f"{collection.folder / name} is not listed in the manifest")
     return faults
 
 
 def _vector_faults(collection: Collection) -> list[str]:
     rows = [info.text_rows[1] for info in collection.classes.values() if info.text_rows]
     expected = {"image": len(collection.items), "text": max(rows, default=0)}
-    faults = []
+    faults: list[str] = []
     for name, count in expected.items():
-        if not collection.has_vectors(name):
-            continue
-        array = collection.vectors(name)
-        where = f"{collection.folder}/vectors/{name}.npy"
-        if array.ndim != 2 or len(array) != count or array.dtype != np.float32:
-            faults.append(f"{where} is {array.shape} {array.dtype}, not ({count}, D) float32")
-        elif not np.isfinite(array).all():
-            faults.append(f"{where} holds NaN or infinity")
+        if collection.has_vectors(name):
+            faults += _fault_of(collection, name, count)
     return faults
+
+
+def _fault_of(collection: Collection, name: str, count: int) -> list[str]:
+    try:
+        array = collection.vectors(name)
+    except CollectionError as error:
+        return [str(error)]
+    where = f"{collection.folder}/vectors/{name}.npy"
+    if array.ndim != 2 or len(array) != count or array.dtype != np.float32:
+        return [f"{where} is {array.shape} {array.dtype}, not ({count}, D) float32"]
+    return [] if np.isfinite(array).all() else [f"{where} holds NaN or infinity"]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, astuple, fields
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from zscr.errors import ArtefactError
 
 if TYPE_CHECKING:
+    from zscr.data.registry import Source
     from zscr.data.summary import Summary
 
+Command = Callable[..., Any]
 FOLDER = click.Path(path_type=Path)
 
 
@@ -48,146 +51,80 @@ def make(name: str, out: Path | None, seed: int, images: int) -> None:
     _report(out)
 
 
-@data.group()
+# parameter of a converter -> its option
+_val = partial(
+    click.option,
+    "--val",
+    type=amount,
+    default=0.2,
+    show_default=True,
+    help="Validation classes: a number, or a share of those that are not test classes.",
+)
+OPTIONS: dict[str, Callable[[Command], Command]] = {
+    "val": _val("val"),
+    "val_classes": _val("val_classes"),
+    "unseen": click.option(
+        "--unseen",
+        type=amount,
+        default=0.2,
+        show_default=True,
+        help="Test classes: a number, or a share of all.",
+    ),
+    "seed": click.option("--seed", default=7, show_default=True, help="Of the choice of classes."),
+    "split": click.option(
+        "--split",
+        type=click.Choice(["21", "25"]),
+        default="21",
+        show_default=True,
+        help="The published list of unseen classes, by its length.",
+    ),
+    "names": click.option(
+        "--names", type=FOLDER, help="What is said of classes [clip_text_names.zip beside SOURCE]."
+    ),
+}
+
+
+class _Sources(click.Group):
+    """A group with a command for each collection of the registry that has a source."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from zscr.data.registry import COLLECTIONS
+
+        return [name for name, source in COLLECTIONS.items() if source.what]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        from zscr.data.registry import COLLECTIONS
+
+        known = cmd_name in self.list_commands(ctx)
+        return _converter(cmd_name, COLLECTIONS[cmd_name]) if known else None
+
+
+def _converter(name: str, source: Source) -> click.Command:
+    """Return the command that converts one collection, with the options that it has."""
+
+    def body(source_path: Path, out: Path, **options: Any) -> None:
+        source.function()(source_path, out, **options)
+        _report(out)
+
+    body.__doc__ = (
+        f"Convert SOURCE, {source.what}.\n\n\b\nExample:\n"
+        f"  zscr data convert {name} {source.example} --out collections/{name}"
+    )
+    for option in reversed(source.options):
+        body = OPTIONS[option](body)
+    body = click.option("--out", type=FOLDER, required=True, help="The collection to make.")(body)
+    return click.command(name)(click.argument("source_path", metavar="SOURCE", type=FOLDER)(body))
+
+
+@data.group(cls=_Sources)
 def convert() -> None:
     """Convert a published data set or a folder of images into a collection."""
-
-
-@convert.command()
-@click.argument("source", type=FOLDER)
-@click.option("--out", type=FOLDER, required=True, help="The collection to make.")
-@click.option("--val", type=amount, default=0.2, show_default=True, help="Held-out seen classes.")
-@click.option("--seed", default=7, show_default=True, help="Of the validation classes.")
-def zscrgan(source: Path, out: Path, val: float | int, seed: int) -> None:
-    """Convert SOURCE, a folder or ZIP that ZSCRGAN's authors published (four pickles).
-
-    \b
-    Example:
-      zscr data convert zscrgan CUB.zip --out cub
-    """
-    from zscr.data.sources.zscrgan.convert import convert_zscrgan
-
-    convert_zscrgan(source, out, val_classes=val, seed=seed)
-    _report(out)
-
-
-@convert.command()
-@click.argument("source", type=FOLDER)
-@click.option("--out", type=FOLDER, required=True, help="The collection to make.")
-@click.option("--split", type=click.Choice(["21", "25"]), default="21", show_default=True)
-@click.option("--names", type=FOLDER, help="LVIS's categories [clip_text_names.zip beside SOURCE].")
-@click.option("--seed", default=7, show_default=True, help="Of the validation classes.")
-def sketchy25(
-    source: Path, out: Path, split: Literal["21", "25"], names: Path | None, seed: int
-) -> None:
-    """Convert SOURCE, a folder or ZIP of Sketchy photos and sketches.
-
-    \b
-    Example:
-      zscr data convert sketchy25 sketchy25.zip --out sketchy --split 25
-    """
-    from zscr.data.sources.sketchy import convert_sketchy
-
-    convert_sketchy(source, out, split=split, seed=seed, names=names)
-    _report(out)
-
-
-@convert.command("sketchy25-clip")
-@click.argument("source", type=FOLDER)
-@click.option("--out", type=FOLDER, required=True, help="The collection to make.")
-@click.option("--split", type=click.Choice(["21", "25"]), default="21", show_default=True)
-@click.option("--names", type=FOLDER, help="The vectors [clip_text_names.zip beside SOURCE].")
-@click.option("--seed", default=7, show_default=True, help="Of the validation classes.")
-def sketchy25_clip(
-    source: Path, out: Path, split: Literal["21", "25"], names: Path | None, seed: int
-) -> None:
-    """Convert SOURCE, Sketchy's photos, with CLIP vectors of the classes' names as texts.
-
-    \b
-    Example:
-      zscr data convert sketchy25-clip sketchy25.zip --out sketchy-clip
-    """
-    from zscr.data.sources.sketchy_clip import convert_sketchy_clip
-
-    convert_sketchy_clip(source, out, split=split, seed=seed, names=names)
-    _report(out)
-
-
-@convert.command()
-@click.argument("source", type=FOLDER)
-@click.option("--out", type=FOLDER, required=True, help="The collection to make.")
-@click.option("--seed", default=7, show_default=True, help="Of the choice of classes.")
-def wiki(source: Path, out: Path, seed: int) -> None:
-    """Convert SOURCE, a folder or ZIP of WIKI's features, with 5 unseen classes of 10.
-
-    \b
-    Example:
-      zscr data convert wiki wiki_rasiwasia.zip --out wiki
-    """
-    from zscr.data.sources.wiki import convert_wiki
-
-    convert_wiki(source, out, seed=seed)
-    _report(out)
-
-
-@convert.command()
-@click.argument("source", type=FOLDER)
-@click.option("--out", type=FOLDER, required=True, help="The collection to make.")
-@click.option("--seed", default=7, show_default=True, help="Of the choice of types and products.")
-def fashion44k(source: Path, out: Path, seed: int) -> None:
-    """Convert SOURCE, a folder or ZIP of products, with 20 unseen article types.
-
-    \b
-    Example:
-      zscr data convert fashion44k fashion44k.zip --out fashion
-    """
-    from zscr.data.sources.fashion import convert_fashion
-
-    convert_fashion(source, out, seed=seed)
-    _report(out)
-
-
-@convert.command()
-@click.argument("source", type=FOLDER)
-@click.option("--out", type=FOLDER, required=True, help="The collection to make.")
-@click.option("--val", type=amount, default=0.2, show_default=True, help="Held-out seen classes.")
-@click.option("--seed", default=7, show_default=True, help="Of the validation classes.")
-def awa(source: Path, out: Path, val: float | int, seed: int) -> None:
-    """Convert SOURCE, images with a matrix of class attributes in AWA2's format.
-
-    \b
-    Example:
-      zscr data convert awa Animals_with_Attributes2 --out awa2
-    """
-    from zscr.data.sources.awa import convert_awa
-
-    convert_awa(source, out, val=val, seed=seed)
-    _report(out)
-
-
-@convert.command()
-@click.argument("source", type=FOLDER)
-@click.option("--out", type=FOLDER, required=True, help="The collection to make.")
-@click.option("--unseen", type=amount, default=0.2, show_default=True, help="Test classes.")
-@click.option("--val", type=amount, default=0.2, show_default=True, help="Of the other classes.")
-@click.option("--seed", default=7, show_default=True, help="Of the choice of classes.")
-def folder(source: Path, out: Path, unseen: float | int, val: float | int, seed: int) -> None:
-    """Convert SOURCE, a folder with a subfolder of images for each class.
-
-    \b
-    Example:
-      zscr data convert folder photos/ --out photos-collection --unseen 10
-    """
-    from zscr.data.sources.folder import convert_folder
-
-    convert_folder(source, out, seed=seed, unseen=unseen, val=val)
-    _report(out)
 
 
 @data.command()
 @click.argument("path", type=FOLDER)
 def check(path: Path) -> None:
-    """Hash every file of the collection PATH and decode every image.
+    """Hash every file of the collection PATH, decode every image and check its tasks.
 
     \b
     Example:
@@ -207,7 +144,7 @@ def check(path: Path) -> None:
 @click.argument("path", type=FOLDER)
 @click.option("--format", "style", type=click.Choice(["table", "json"]), default="table")
 def info(path: Path, style: str) -> None:
-    """Show what the collection PATH holds, by split and by class.
+    """Show what the collection PATH holds, by split, task and class.
 
     \b
     Example:
@@ -217,8 +154,8 @@ def info(path: Path, style: str) -> None:
     if style == "json":
         click.echo(json.dumps(asdict(summary), ensure_ascii=False, indent=1))
         return
-    click.echo(f"{summary.name}: {summary.protocol}\n{summary.queries} queries\n")
-    click.echo(_table(summary.splits) + "\n\n" + _table(summary.classes))
+    tables = [_table(rows) for rows in (summary.splits, summary.tasks, summary.classes) if rows]
+    click.echo(f"{summary.name}: {summary.protocol}\n\n" + "\n\n".join(tables))
 
 
 def _summary(path: Path) -> Summary:

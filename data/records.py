@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zscr.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from PIL import Image
+
+FIELDS = ("text", "image", "sketch", "vector")  # what a query may be made of
 
 
 @dataclass(frozen=True)
 class Item:
-    """One gallery item. Paths are relative to the collection's folder, texts are its captions."""
+    """One gallery item. Paths are relative to the collection's folder, texts are its captions.
+
+    Attributes:
+        split: `seen`, `val` or `unseen`.
+        class_id: None in a collection without classes.
+        attributes: such as its domain or colour: what tasks and filters tell items apart by.
+    """
 
     id: str
-    class_id: str
     split: str
+    class_id: str | None = None
     image: str | None = None
     sketch: str | None = None
     texts: tuple[str, ...] = ()
-    domain: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -33,38 +49,63 @@ class ClassInfo:
 
 @dataclass(frozen=True)
 class Query:
-    """A query that is not simply an item's own text: its inputs and what is relevant to it."""
+    """What is asked for, from a query file, a task, the shell or Python to the answer.
 
-    id: str
-    relevant: Mapping[str, float]
+    Attributes:
+        id: names it in answers; a caption's is its line in the file.
+        text: a caption, or what is to be different about `image`.
+        image, sketch: a file, or an image that is open already.
+        vector: (D,) a feature that somebody else computed, for a graph that takes such.
+
+    Raises:
+        InputError: no field is filled.
+    """
+
+    id: str = ""
     text: str | None = None
-    image: str | None = None
-    sketch: str | None = None
-    exclude: tuple[str, ...] = ()
-    kind: str | None = None
+    image: str | Path | Image.Image | None = None
+    sketch: str | Path | Image.Image | None = None
+    vector: npt.NDArray[np.float32] | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.fields:
+            raise InputError(f"query '{self.id}' is empty; give it one of {', '.join(FIELDS)}")
+
+    @classmethod
+    def of(cls, field: str, values: Iterable[Any]) -> list[Query]:
+        """Return queries with one field, numbered from 1: `Query.of("text", captions)`."""
+        return [cls(str(number), **{field: value}) for number, value in enumerate(values, 1)]
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The names of the fields that it fills: what a bundle routes it by."""
+        return frozenset(name for name in FIELDS if getattr(self, name) is not None)
 
 
-def _filled(row: dict[str, Any]) -> dict[str, Any]:
+def filled(row: Mapping[str, Any]) -> dict[str, Any]:
     """Drop the fields that say nothing."""
     return {key: value for key, value in row.items() if value not in (None, (), [], {})}
 
 
 def item_row(item: Item) -> dict[str, Any]:
     """Return an item as its line of `items.jsonl`."""
-    row = {"id": item.id, "class": item.class_id, "split": item.split, "image": item.image}
-    return _filled(row | {"sketch": item.sketch, "domain": item.domain, "text": item.texts})
+    row: dict[str, Any] = {"id": item.id, "split": item.split, "class": item.class_id}
+    row |= {"image": item.image, "sketch": item.sketch}
+    row |= {"attributes": dict(item.attributes), "text": item.texts}
+    return filled(row)
 
 
 def item_from(row: Mapping[str, Any]) -> Item:
     """Read an item from its line."""
-    optional = {key: row.get(key) for key in ("image", "sketch", "domain")}
-    return Item(row["id"], row["class"], row["split"], texts=tuple(row.get("text", ())), **optional)
+    files = row.get("class"), row.get("image"), row.get("sketch")
+    texts, attributes = tuple(row.get("text", ())), row.get("attributes", {})
+    return Item(row["id"], row["split"], *files, texts, attributes)
 
 
 def class_row(info: ClassInfo) -> dict[str, Any]:
     """Return a class as its entry of `classes.json`."""
     row = {"id": info.id, "name": info.name, "descriptions": info.descriptions}
-    return _filled(row | {"attributes": dict(info.attributes), "text_rows": info.text_rows})
+    return filled(row | {"attributes": dict(info.attributes), "text_rows": info.text_rows})
 
 
 def class_from(row: Mapping[str, Any]) -> ClassInfo:
@@ -77,18 +118,3 @@ def class_from(row: Mapping[str, Any]) -> ClassInfo:
         row.get("attributes", {}),
         (rows[0], rows[1]) if rows else None,
     )
-
-
-def query_row(query: Query) -> dict[str, Any]:
-    """Return a query as its line of `queries.jsonl`."""
-    row: dict[str, Any] = {"id": query.id, "kind": query.kind}
-    row |= {"text": query.text, "image": query.image}
-    row |= {"sketch": query.sketch, "relevant": dict(query.relevant), "exclude": query.exclude}
-    return _filled(row)
-
-
-def query_from(row: Mapping[str, Any]) -> Query:
-    """Read a query from its line."""
-    optional = {key: row.get(key) for key in ("text", "image", "sketch", "kind")}
-    relevant = row.get("relevant", {})
-    return Query(row["id"], relevant, exclude=tuple(row.get("exclude", ())), **optional)

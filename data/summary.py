@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from zscr.data.collection import SPLITS, Collection
+from zscr.data.tasks import task_names, task_rows
 
 
 @dataclass(frozen=True)
@@ -30,19 +32,31 @@ class ClassCounts:
 
 
 @dataclass(frozen=True)
+class TaskCounts:
+    """Numbers of queries of one task; `asks` is what each query fills, such as `image+text`."""
+
+    task: str
+    asks: str
+    retrieves: str
+    seen: int
+    val: int
+    unseen: int
+
+
+@dataclass(frozen=True)
 class Summary:
     """A collection in numbers."""
 
     name: str
     protocol: str
     sha256: str
-    queries: int
     splits: tuple[SplitCounts, ...]
     classes: tuple[ClassCounts, ...]
+    tasks: tuple[TaskCounts, ...]
 
 
 def summarise(collection: Collection) -> Summary:
-    """Count a collection's classes, items, images and texts."""
+    """Count a collection's classes, items, images, texts and queries."""
     classes = tuple(
         ClassCounts(class_id, collection.classes[class_id].name, split, collection.counts[class_id])
         for split in SPLITS
@@ -52,10 +66,19 @@ def summarise(collection: Collection) -> Summary:
         name=collection.name,
         protocol=collection.protocol,
         sha256=collection.manifest.sha256,
-        queries=len(collection.queries),
         splits=tuple(_count(collection, split) for split in SPLITS),
         classes=classes,
+        tasks=tuple(_count_task(collection, name) for name in task_names(collection)),
     )
+
+
+def _count_task(collection: Collection, name: str) -> TaskCounts:
+    rows = task_rows(collection, name)
+    count = Counter(row.split for row in rows)
+    asks = "+".join(sorted(rows[0].query.fields))
+    info = collection.tasks.get(name)
+    retrieves = info.field if info else "image"
+    return TaskCounts(name, asks, retrieves, *(count[split] for split in SPLITS))
 
 
 def _count(collection: Collection, split: str) -> SplitCounts:

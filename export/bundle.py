@@ -2,123 +2,159 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 
-from zscr.artefact import Stage, dump_jsonl, staged
+from zscr.artefact import Stage, dump_jsonl, hash_file, staged
 from zscr.data.collection import Collection
-from zscr.export.heads import Side, build_graph, sides
-from zscr.export.parity import Tolerance, as_json, compare, require_parity, top_overlap
-from zscr.infer.bundle import KIND, Bundle
+from zscr.export.heads import Build, DeployedHead, build_graph, deployed_heads
+from zscr.export.parity import Parity, Tolerance, compare, require_parity, top_overlap
+from zscr.export.samples import samples_of
+from zscr.infer.bundle import GALLERY, KIND, Bundle, space_of
 from zscr.infer.encoder import Encoder
-from zscr.infer.runners.onnx import Runtime
+from zscr.infer.runners.runner import Runtime
 from zscr.progress import say
-from zscr.train.fit import Encoders, load_sources
-from zscr.train.methods import selection
+from zscr.train.methods.settings import make_head_settings, selection
 from zscr.train.run import Run, versions
+from zscr.train.sources import load_sources
 
-SAMPLES = 64  # texts and images of validation classes that parity is measured on
+METRIC, PRECISION = "cosine", "fp32"
 EXAMPLES = 10  # texts a class kept in the bundle, to mark answers right or wrong
 
 
-def export_run(run: Run, out: Path, *, noise_samples: int = 0) -> Bundle:
+def export_run(
+    run: Run,
+    out: Path,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    build: Build | None = None,
+) -> Bundle:
     """Write the bundle `out` from a run's best weights.
 
     Args:
         run: a validated run.
         out: the bundle's folder; must not exist.
-        noise_samples: K fixed draws of noise averaged in the query graph; 0 folds it to its mean.
+        settings: of the method's heads, such as `{"noise_samples": 8}`.
+        build: makes the graph of a head; None is `build_graph`.
 
     Raises:
-        ParityError: a graph differs from the trained model; nothing is written.
+        ArtefactError: the run has no validated weights, or `out` exists.
+        ConfigError: the heads have no such setting, or a graph could not be fed by queries.
         MismatchError: the collection or an encoder has changed since the training.
+        ParityError: a graph differs from the trained model; nothing is written.
     """
     collection, encoders = load_sources(run)
     method = run.load_best()
-    method.average_noise(noise_samples)
-    both = sides(method, encoders, run.dims)
+    chosen = make_head_settings(run.method, method, settings or {})
+    deployed = deployed_heads(method.heads(**chosen), encoders, run.shapes)
     with staged(out, KIND) as stage:
-        for side in both:
-            say(f"exporting {side.name}.onnx")
-            onnx.save(build_graph(method, side), stage.folder / f"{side.name}.onnx")
-        _write_texts(stage, collection, encoders)
-        exported = {side.name: _open(stage, side) for side in both}
-        stage.body |= {
-            "method": run.method,
-            "dim": exported["query"].dim,
-            "metric": "cosine",
-            "precision": "fp32",
-            "inputs": {side.name: [side.spec] for side in both},
-            "outputs": {side.name: side.output for side in both},
-            "noise_samples": noise_samples,
-            "parity": _prove(both, exported, collection),
-            "provenance": _provenance(run),
-        }
+        stage.body |= {"method": run.method, "head_settings": chosen}
+        stage.body |= {"provenance": _provenance(run)}
+        for one in deployed:
+            say(f"exporting {one.name}.onnx")
+            onnx.save((build or build_graph)(one), stage.folder / f"{one.name}.onnx")
+        _copy_tokenizers(stage, deployed)
+        if any(spec["field"] == "text" for one in deployed for spec in one.specs):
+            _write_examples(stage, collection)
+        stage.body |= _proven(stage, deployed, collection)
     return Bundle.open(out)
 
 
-def _open(stage: Stage, side: Side) -> Encoder:
+def _proven(
+    stage: Stage, deployed: Sequence[DeployedHead], collection: Collection
+) -> dict[str, Any]:
+    """Return what the manifest says of the graphs, once they are proven."""
+    exported = {one.name: _open(stage, one) for one in deployed}
+    proof, overlaps = _prove(deployed, exported, collection)
+    return {
+        "dim": exported[GALLERY].dim,
+        "metric": METRIC,
+        "space": _space(stage, exported[GALLERY]),
+        "default_precision": PRECISION,
+        "graphs": {one.name: _entry(one, proof[one.name]) for one in deployed},
+        "top10_overlap": overlaps,
+        "tolerance": asdict(Tolerance()),
+    }
+
+
+def _open(stage: Stage, deployed: DeployedHead) -> Encoder:
     """Load a graph as the runtime will, from the folder that is not published yet."""
-    graph = stage.folder / f"{side.name}.onnx"
-    return Encoder(graph, side.spec, name=side.name, sha256="", runtime=Runtime())
+    return Encoder(
+        stage.folder / f"{deployed.name}.onnx",
+        deployed.specs,
+        output=deployed.output,
+        name=deployed.name,
+        sha256="",
+        runtime=Runtime(),
+    )
 
 
-def _write_texts(stage: Stage, collection: Collection, encoders: Encoders) -> None:
-    """Add the tokenizer, and example texts of unseen classes with the class that is right."""
-    if encoders.text is None:
-        return
-    if name := encoders.text.spec.get("tokenizer"):
-        tokenizer = encoders.text.graph.with_name(str(name))
-        (stage.folder / tokenizer.name).write_bytes(tokenizer.read_bytes())
+def _entry(deployed: DeployedHead, parity: Parity) -> dict[str, Any]:
+    """Return a graph's entry in the manifest."""
+    return {
+        "role": deployed.head.role,
+        "output": deployed.output,
+        "inputs": deployed.specs,
+        "variants": {PRECISION: {"file": f"{deployed.name}.onnx", "parity": asdict(parity)}},
+    }
+
+
+def _space(stage: Stage, gallery: Encoder) -> str:
+    """Return the name of the space that the gallery graph embeds into."""
+    graph = hash_file(stage.folder / f"{GALLERY}.onnx")
+    return space_of(graph, gallery.specs, gallery.dim, METRIC)
+
+
+def _copy_tokenizers(stage: Stage, deployed: Sequence[DeployedHead]) -> None:
+    """Add the files that prepare the texts of the graphs."""
+    for encoder in (encoder for one in deployed for encoder in one.encoders if encoder):
+        for name in (str(spec["tokenizer"]) for spec in encoder.specs if "tokenizer" in spec):
+            shutil.copyfile(encoder.graph.with_name(name), stage.folder / name)
+
+
+def _write_examples(stage: Stage, collection: Collection) -> None:
+    """Add example texts of unseen classes with the class that is right, if there are any."""
     texts = collection.texts(collection.splits["unseen"])
     rows = [
         {"text": text, "class": name} for name, group in texts.items() for text in _spread(group)
     ]
-    (stage.folder / "examples.jsonl").write_bytes(dump_jsonl(rows))
+    if rows:
+        (stage.folder / "examples.jsonl").write_bytes(dump_jsonl(rows))
 
 
 def _spread(texts: list[str]) -> list[str]:
-    """Pick at most EXAMPLES texts, evenly over a class's texts and without its description."""
+    """Pick at most EXAMPLES of a class's texts, evenly, without the first: its description."""
     rest = texts[1:] or texts
     return rest[:: max(1, len(rest) // EXAMPLES)][:EXAMPLES]
 
 
 def _prove(
-    both: tuple[Side, Side], exported: dict[str, Encoder], collection: Collection
-) -> dict[str, Any]:
+    deployed: Sequence[DeployedHead], exported: Mapping[str, Encoder], collection: Collection
+) -> tuple[dict[str, Parity], dict[str, float]]:
+    """Return each graph's parity, and each query graph's agreement on the top 10."""
     pairs, found = {}, {}
-    for side in both:
-        values = _samples(side, collection)
-        pairs[side.name], found[side.name] = compare(side, exported[side.name], values)
-    overlap = top_overlap(pairs["query"], pairs["gallery"])
-    tolerance = Tolerance()
-    require_parity(found, overlap, tolerance)
-    return as_json(found, overlap, tolerance)
-
-
-def _samples(side: Side, collection: Collection) -> Any:
-    """Take up to SAMPLES texts, images or vectors of the validation classes."""
-    kind = "text" if side.name == "query" else "image"
-    if side.encoder is None:
-        rows = collection.vectors(kind)
-        return rows[np.linspace(0, len(rows) - 1, min(SAMPLES, len(rows)), dtype=int)]
-    if kind == "text":
-        texts = collection.texts(collection.splits["val"])
-        values: list[Any] = [text for group in texts.values() for text in group]
-    else:
-        items = collection.split("val")
-        values = [collection.folder / item.image for item in items if item.image]
-    return values[:: max(1, len(values) // SAMPLES)][:SAMPLES]
+    for one in deployed:
+        samples = samples_of(collection, one)
+        pairs[one.name], found[one.name] = compare(one, exported[one.name], samples)
+    overlaps = {
+        one.name: top_overlap(pairs[one.name], pairs[GALLERY])
+        for one in deployed
+        if one.head.role == "query"
+    }
+    require_parity(found, overlaps, Tolerance())
+    return found, overlaps
 
 
 def _provenance(run: Run) -> dict[str, Any]:
+    """Return where the weights come from: the run, its seed, its sources, what chose them."""
     assert run.best is not None
     return {
         "run": str(run.folder),
-        "mode": run.mode,
         "selection": selection(run.config),
         "step": run.best["step"],
         "seed": run.config.seed,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,11 +19,11 @@ import click
     show_default=True,
     help="The collection's images to index.",
 )
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Of the heads.")
 @click.option(
     "--noise-samples",
     type=click.IntRange(0),
-    default=0,
-    help="Average K fixed draws of noise in the graph.",
+    help="The same as --set noise_samples=K (zscrgan): average K fixed draws of noise.",
 )
 @click.option("--trt", is_flag=True, help="Also build TensorRT engines, beside the bundle.")
 @click.option("--target", "targets", multiple=True, metavar="SM", help="Such as sm86; repeatable.")
@@ -29,7 +31,8 @@ def export(
     run: Path,
     out: Path | None,
     gallery: str,
-    noise_samples: int,
+    settings: tuple[str, ...],
+    noise_samples: int | None,
     trt: bool,
     targets: tuple[str, ...],
 ) -> None:
@@ -44,17 +47,13 @@ def export(
 
     require_extras("exporting", "export", "cpu")
     from zscr.export.deploy import deploy
+    from zscr.train.commands import head_settings
 
     if targets and not trt:
         raise click.UsageError("--target goes with --trt")
-    made = deploy(run, out, gallery=gallery, noise_samples=noise_samples)
-    parity = made.bundle.manifest.body["parity"]
-    click.echo(
-        f"exported {made.bundle.folder}: onnxruntime agrees with torch to "
-        f"{parity['query']['max_abs']:.1e} (query) and {parity['gallery']['max_abs']:.1e} "
-        f"(gallery), top-10 overlap {parity['top10_overlap']:.3f}",
-        err=True,
-    )
+    chosen = head_settings(settings, noise_samples)
+    made = deploy(run, out, gallery=gallery, settings=chosen)
+    _tell(made.bundle.folder, made.bundle.manifest.body)
     if made.index:
         index = made.index.index
         click.echo(f"indexed {index.count} images in {index.folder}: {index.how}", err=True)
@@ -67,3 +66,17 @@ def export(
     if made.index:
         named = f" --bundle {out}" if out else ""
         click.echo(f"next: zscr query --file captions.txt{named}", err=True)
+
+
+def _tell(folder: Path, body: Mapping[str, Any]) -> None:
+    """Say what was exported, and how well each graph agrees with the trained model."""
+    agreed = [
+        f"{entry['variants']['fp32']['parity']['max_abs']:.1e} ({name})"
+        for name, entry in body["graphs"].items()
+    ]
+    overlap = min(body["top10_overlap"].values(), default=1.0)
+    click.echo(
+        f"exported {folder}: onnxruntime agrees with torch to {' and '.join(agreed)}, "
+        f"top-10 overlap {overlap:.3f}",
+        err=True,
+    )

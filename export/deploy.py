@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from zscr.data.collection import Collection
 from zscr.errors import ConfigError
 from zscr.export.bundle import export_run
-from zscr.infer.bundle import Bundle
-from zscr.infer.evaluation.embedded import bundle_collection
+from zscr.export.heads import Build
+from zscr.infer.bundle import SAME_IMAGE, Bundle
 from zscr.infer.index.add import Added, add_collection
 from zscr.progress import say
-from zscr.train.run import new_run_folder, open_run, point_latest
+from zscr.train.evaluation.bundle_model import bundle_collection
+from zscr.train.latest import next_folder, point_latest
+from zscr.train.run import open_run
 
 GALLERIES = ("unseen", "all")
 
@@ -31,7 +35,8 @@ def deploy(
     out: Path | None = None,
     *,
     gallery: str = "unseen",
-    noise_samples: int = 0,
+    settings: Mapping[str, Any] | None = None,
+    build: Build | None = None,
 ) -> Deployment:
     """Export a run and index its collection's gallery; `bundles/latest` points at the default.
 
@@ -39,17 +44,21 @@ def deploy(
         run_folder: a run.
         out: the bundle's folder; None takes the next free one in `bundles/`.
         gallery: the images to index: of the `unseen` classes (the zero-shot protocol) or `all`.
-        noise_samples: see `export_run`.
+        settings: of the method's heads; build: makes their graphs. See `export_run`.
+
+    Raises:
+        ArtefactError, MismatchError, ParityError: as `export_run`.
+        ConfigError: an unknown gallery, or as `export_run`.
+        InputError: none of the gallery's images can be used.
     """
     if gallery not in GALLERIES:
         raise ConfigError(f"gallery '{gallery}' is unknown; use one of {', '.join(GALLERIES)}")
     run = open_run(run_folder.resolve())
     name = f"{run.method}-{run.sources['collection']['name']}"
-    bundle = export_run(
-        run, out or new_run_folder(Path("bundles"), name), noise_samples=noise_samples
-    )
+    folder = out or next_folder(Path("bundles"), name)
+    bundle = export_run(run, folder, settings=settings, build=build)
     collection, index = bundle_collection(bundle), None
-    if bundle.manifest.body["inputs"]["gallery"][0]["kind"] == "image":
+    if bundle.gallery.fields == SAME_IMAGE:
         items = collection.items if gallery == "all" else collection.split("unseen")
         index = add_collection(bundle, bundle.index_folder, collection, items)
     if out is None:

@@ -1,37 +1,40 @@
-"""The two graphs of a bundle: a frozen encoder with the trained method's head merged behind it."""
+"""From a trained head to a bundle's graph: traced, and merged behind its frozen encoders."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import onnx
 import onnx.compose
 import torch
-from torch import nn
 
-from zscr.export.sparse import gather_first_layer
+from zscr.errors import ConfigError
 from zscr.infer.encoder import Encoder
-from zscr.train.encoders.onnx import IR_VERSION, trace
+from zscr.infer.features.listing import ENCODER_OF, Encoders
+from zscr.train.encoders.folder import OUTPUT
+from zscr.train.encoders.onnx import merge, rename, trace
+from zscr.train.encoders.sparse import gather_first_layer
+from zscr.train.methods.contract import Head, Port
+from zscr.train.methods.registry import Shapes
 
 
 @dataclass(frozen=True)
-class Side:
-    """One side of a method: how it embeds features, and the frozen encoder that makes them.
+class DeployedHead:
+    """A head with the frozen encoders of its ports: what one graph of a bundle is made of.
 
     Attributes:
-        name: `query` or `gallery`; the graph's output is `<name>_embedding`.
-        encode: torch function features (B, F) -> unit (B, D).
-        features: F.
-        encoder: the frozen encoder; None where the features themselves are the input.
+        name: of the graph, whose output is `<name>_embedding`.
+        head: the trained part.
+        encoders: of each port, in order; None where published vectors are the graph's input.
+        shapes: of one row of each port.
     """
 
     name: str
-    encode: Callable[[torch.Tensor], torch.Tensor]
-    features: int
-    encoder: Encoder | None
+    head: Head
+    encoders: tuple[Encoder | None, ...]
+    shapes: tuple[tuple[int, ...], ...]
 
     @property
     def output(self) -> str:
@@ -39,63 +42,92 @@ class Side:
         return f"{self.name}_embedding"
 
     @property
-    def spec(self) -> dict[str, Any]:
-        """The manifest's entry of the graph's input."""
-        if self.encoder:
-            return dict(self.encoder.spec)
-        shape = ["batch", self.features]
-        return {"name": f"{self.name}_vector", "kind": "vector", "dtype": "float32", "shape": shape}
+    def specs(self) -> list[dict[str, Any]]:
+        """The manifest's entries of the graph's inputs."""
+        parts = zip(self.head.ports, self.encoders, self.shapes, strict=True)
+        return [spec for part in parts for spec in _specs(*part, self.prefix(part[0]))]
+
+    def prefix(self, port: Port) -> str:
+        """Return what keeps the inputs of several encoders apart, such as two of pixels."""
+        several = sum(encoder is not None for encoder in self.encoders) > 1
+        return f"{port.name}/" if several else ""
+
+    @property
+    def ports(self) -> list[tuple[Port, Encoder | None]]:
+        """Each port with its encoder."""
+        return list(zip(self.head.ports, self.encoders, strict=True))
 
 
-def sides(method: Any, encoders: Any, dims: Any) -> tuple[Side, Side]:
-    """Return the query and the gallery side of a trained method."""
-    return (
-        Side("query", method.encode_query, dims["text"], encoders.text),
-        Side("gallery", method.encode_gallery, dims["image"], encoders.image),
-    )
+def deployed_heads(
+    heads: Mapping[str, Head], encoders: Encoders, shapes: Shapes
+) -> list[DeployedHead]:
+    """Pair the heads of a method with the run's encoders and row shapes.
+
+    Raises:
+        ConfigError: a head takes two published vectors, and a query holds only one.
+    """
+    deployed = [
+        DeployedHead(
+            name,
+            head,
+            tuple(encoders.get(ENCODER_OF[port.name]) for port in head.ports),
+            tuple(shapes[port.name] for port in head.ports),
+        )
+        for name, head in heads.items()
+    ]
+    for one in deployed:
+        published = [port.name for port, encoder in one.ports if encoder is None]
+        if len(published) > 1:
+            raise ConfigError(
+                f"the graph '{one.name}' would take published vectors of {' and '.join(published)},"
+                f" but a query holds one vector; train with encoders"
+            )
+    return deployed
 
 
-class _Head(nn.Module):
-    """A side's torch function as a module that can be traced, with the method's weights."""
+def _specs(
+    port: Port, encoder: Encoder | None, shape: tuple[int, ...], prefix: str
+) -> list[dict[str, Any]]:
+    """Return how a port is fed: as its encoder is, from its own field, or with vectors."""
+    if encoder is None:
+        spec = {"field": "vector", "kind": "vector", "names": [f"{port.name}_vector"]}
+        return [spec | {"dtype": "float32", "shape": ["batch", *shape]}]
+    return [
+        {**spec, "field": port.name, "names": [f"{prefix}{name}" for name in spec["names"]]}
+        for spec in encoder.specs
+    ]
 
-    def __init__(self, method: nn.Module, side: Side) -> None:
-        super().__init__()
-        self.method, self.encode = method, side.encode
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return self.encode(features)
+Build = Callable[[DeployedHead], onnx.ModelProto]
 
 
-def build_graph(method: nn.Module, side: Side) -> onnx.ModelProto:
-    """Trace a side's head and merge the frozen encoder before it.
+def build_graph(deployed: DeployedHead) -> onnx.ModelProto:
+    """Trace a head and merge the frozen encoder of each port before it.
 
     Returns:
-        One graph from the encoder's input (or from the features) to `<side>_embedding`.
+        One graph from the encoders' inputs (or from vectors) to `<name>_embedding`.
     """
-    name = "features" if side.encoder else str(side.spec["name"])
-    example = torch.rand(2, side.features)
-    head = trace(_Head(method, side), {name: example}, side.output, dynamic={name: {0: "batch"}})
-    return _merge(side.encoder.graph, head, side.output) if side.encoder else head
+    names = [
+        f"{port.name}_features" if encoder else f"{port.name}_vector"
+        for port, encoder in deployed.ports
+    ]
+    examples = dict(zip(names, (torch.rand(2, *s) for s in deployed.shapes), strict=True))
+    axes = {name: {0: "batch"} for name in names}
+    graph = trace(deployed.head.module, examples, deployed.output, dynamic=axes)
+    graph = onnx.compose.add_prefix(graph, "head/", rename_inputs=False, rename_outputs=False)
+    for name, (port, encoder) in zip(names, deployed.ports, strict=True):
+        if encoder is not None:
+            graph = _behind(encoder, graph, name, deployed.prefix(port))
+    onnx.checker.check_model(graph)
+    return graph
 
 
-def _merge(encoder: Path, head: onnx.ModelProto, output: str) -> onnx.ModelProto:
-    """Feed the encoder's `features` to the head; prefixes keep their names apart."""
-    first = onnx.load(encoder)
-    second = onnx.compose.add_prefix(head, "head/", rename_inputs=False, rename_outputs=False)
-    entries = [entry for model in (first, second) for entry in model.opset_import]
-    opsets = {entry.version for entry in entries if entry.domain in ("", "ai.onnx")}
-    assert len(opsets) == 1, opsets  # trace() and load_graph() see to it
-    features = {"features": "frozen/features"}
-    for node in first.graph.node:
-        node.output[:] = [features.get(name, name) for name in node.output]
-        node.input[:] = [features.get(name, name) for name in node.input]
-    first.graph.output[0].name = "frozen/features"
-    merged = onnx.compose.merge_models(
-        first, second, io_map=[("frozen/features", "features")], outputs=[output]
-    )
-    gather_first_layer(merged, "frozen/features")
-    merged.ir_version = IR_VERSION
-    merged.producer_name = "zscr"
-    del merged.graph.value_info[:]
-    onnx.checker.check_model(merged)
+def _behind(encoder: Encoder, head: onnx.ModelProto, port: str, prefix: str) -> onnx.ModelProto:
+    """Feed an encoder's features to a port; TF-IDF's wide row is not made on the way."""
+    first, features = onnx.load(encoder.graph), f"frozen/{port}"
+    if prefix:
+        first = onnx.compose.add_prefix(first, prefix)
+    rename(first, {f"{prefix}{OUTPUT}": features})
+    merged: onnx.ModelProto = merge(first, head, {features: port})
+    gather_first_layer(merged, features)
     return merged

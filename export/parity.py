@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
+from zscr.data.records import Query
 from zscr.errors import ParityError
-from zscr.export.heads import Side
+from zscr.export.heads import DeployedHead
 from zscr.infer.encoder import Encoder
+from zscr.train.heads import run_head
 
 Vectors = npt.NDArray[np.float32]
 TIE = 1e-6  # float32 scores that are closer than this are one score
@@ -44,28 +44,45 @@ class Parity:
     batch_sizes: tuple[int, ...]
 
 
-def compare(side: Side, exported: Encoder, values: Sequence[Any] | Vectors) -> tuple[Any, Any]:
+def compare(
+    deployed: DeployedHead, exported: Encoder, samples: Sequence[Query]
+) -> tuple[tuple[Vectors, Vectors], Parity]:
     """Embed samples by torch and by the exported graph at every batch size.
 
+    Args:
+        deployed: the head and its encoders.
+        exported: the graph.
+        samples: queries that fill the graph's fields.
+
     Returns:
-        The two (N, D) arrays of the largest batch size, and a `Parity`, as
-        `(expected, found), parity`.
+        The (N, D) embeddings of torch and of the largest batch size, and how far they differ.
     """
-    features = side.encoder.encode(values) if side.encoder else np.asarray(values)
-    with torch.no_grad():
-        expected = side.encode(torch.from_numpy(features)).numpy()
-    rows = [row % len(values) for row in range(max(len(values), *SIZES))]  # each size is filled
-    repeated = values[rows] if isinstance(values, np.ndarray) else [values[row] for row in rows]
+    expected = run_head(deployed.head, _features(deployed, samples), "cpu")
+    rows = [row % len(samples) for row in range(max(len(samples), *SIZES))]  # each size is filled
+    repeated = [samples[row] for row in rows]
     runs = [exported.encode(repeated, batch_size=size) for size in SIZES]
     wanted = expected[rows]
     parity = Parity(
         # numpy's extremes, unlike Python's, are NaN as soon as one embedding is
         max_abs=float(np.max([np.abs(found - wanted) for found in runs])),
         min_cosine=float(np.min([(found * wanted).sum(1) for found in runs])),
-        samples=len(values),
+        samples=len(samples),
         batch_sizes=SIZES,
     )
-    return (expected, runs[-1][: len(values)]), parity
+    return (expected, runs[-1][: len(samples)]), parity
+
+
+def _features(deployed: DeployedHead, samples: Sequence[Query]) -> list[Vectors]:
+    """Return the rows of each port, by its frozen encoder alone or as they were given."""
+    rows = []
+    for port, encoder in deployed.ports:
+        if encoder is None:
+            rows.append(np.stack([query.vector for query in samples if query.vector is not None]))
+        else:
+            [field] = encoder.fields
+            values = [getattr(query, port.name) for query in samples]
+            rows.append(encoder.encode(Query.of(field, values)))
+    return rows
 
 
 def top_overlap(
@@ -81,27 +98,29 @@ def top_overlap(
     return float(np.mean(np.take_along_axis(expected, nearest, 1) >= least - TIE))
 
 
-def require_parity(found: dict[str, Parity], overlap: float, tolerance: Tolerance) -> None:
+def require_parity(
+    found: Mapping[str, Parity], overlaps: Mapping[str, float], tolerance: Tolerance
+) -> None:
     """Refuse graphs that differ by more than the tolerance.
 
+    Args:
+        found: graph -> how far it differs.
+        overlaps: query graph -> agreement on the top 10 (see `top_overlap`).
+        tolerance: what is allowed.
+
     Raises:
-        ParityError: names the side and the figure.
+        ParityError: names the graph and the figure.
     """
-    for side, parity in found.items():
+    for name, parity in found.items():
         if not (parity.max_abs <= tolerance.max_abs and parity.min_cosine >= tolerance.min_cosine):
             raise ParityError(
-                f"{side}.onnx differs from the trained model: max abs {parity.max_abs:.2g} "
+                f"{name}.onnx differs from the trained model: max abs {parity.max_abs:.2g} "
                 f"(allowed {tolerance.max_abs:g}), cosine {parity.min_cosine:.6f} (at least "
                 f"{tolerance.min_cosine:g}); nothing was exported"
             )
-    if not overlap >= tolerance.min_overlap:  # NaN is refused, too
-        raise ParityError(
-            f"the exported graphs agree with the trained model on {overlap:.3f} of the top 10 "
-            f"(at least {tolerance.min_overlap:g}); nothing was exported"
-        )
-
-
-def as_json(found: dict[str, Parity], overlap: float, tolerance: Tolerance) -> dict[str, Any]:
-    """Return the proof as the manifest keeps it."""
-    sides = {side: asdict(parity) for side, parity in found.items()}
-    return {**sides, "top10_overlap": overlap, "tolerance": asdict(tolerance)}
+    for name, overlap in overlaps.items():
+        if not overlap >= tolerance.min_overlap:  # NaN is refused, too
+            raise ParityError(
+                f"{name}.onnx agrees with the trained model on {overlap:.3f} of the top 10 "
+                f"(at least {tolerance.min_overlap:g}); nothing was exported"
+            )

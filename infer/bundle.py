@@ -1,32 +1,35 @@
-"""A bundle: the deployed model, two ONNX graphs with everything that is needed to feed them."""
+"""A bundle: the deployed model, ONNX graphs by name with everything that is needed to feed them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from zscr.artefact import Manifest, read_manifest, verify
-from zscr.errors import ArtefactError
+from zscr.artefact import Manifest, hash_bytes, read_manifest, verify
+from zscr.errors import ArtefactError, InputError
 from zscr.infer.encoder import Encoder
-from zscr.infer.runners.onnx import Runtime
+from zscr.infer.runners.runner import Runtime
 
 KIND = "bundle"
+GALLERY = "gallery"
+SAME_IMAGE = frozenset({"image"})  # what a gallery graph answers as a query graph, too
 
 
 class Bundle:
-    """A bundle on disk; a graph is hashed and loaded when its side is first used.
+    """A bundle on disk; a graph is hashed and loaded when it is first used.
 
     Attributes:
         folder: where it is, links resolved, since index and engines stand beside it.
-        manifest: method, inputs, dim, parity, provenance.
+        manifest: method, graphs, space, parity, provenance (docs/formats.md).
         runtime: how its graphs are run.
     """
 
     def __init__(self, folder: Path, manifest: Manifest, runtime: Runtime) -> None:
         self.folder, self.manifest, self.runtime = folder, manifest, runtime
+        self._loaded: dict[str, Encoder] = {}
 
     @classmethod
     def open(cls, folder: Path, runtime: Runtime | None = None) -> Bundle:
@@ -51,32 +54,69 @@ class Bundle:
         return int(self.manifest.body["dim"])
 
     @property
-    def sha256(self) -> str:
-        """Hash of the manifest, so of everything in the bundle."""
-        return self.manifest.sha256
+    def space(self) -> str:
+        """What an index of its gallery is bound to; see `space_of`."""
+        return str(self.manifest.body["space"])
+
+    @property
+    def graphs(self) -> Mapping[str, Mapping[str, Any]]:
+        """The manifest's entry of each graph: role, output, inputs, variants."""
+        graphs: Mapping[str, Mapping[str, Any]] = self.manifest.body["graphs"]
+        return graphs
 
     @property
     def index_folder(self) -> Path:
         """Where `zscr export` puts the index of the collection's gallery."""
         return self.folder.with_name(f"{self.folder.name}.index")
 
-    @cached_property
-    def query(self) -> Encoder:
-        """The query side, such as token ids -> unit (B, D)."""
-        return self._encoder("query")
+    @property
+    def takes(self) -> dict[str, frozenset[str]]:
+        """The graphs that queries can be routed to, with the fields that each takes."""
+        own = {n: _fields(g) for n, g in self.graphs.items() if g["role"] == "query"}
+        gallery = _fields(self.graphs[GALLERY])
+        if gallery == SAME_IMAGE and gallery not in own.values():
+            own[GALLERY] = gallery
+        return own
 
-    @cached_property
+    def route(self, fields: frozenset[str]) -> Encoder:
+        """Return the graph for queries that fill exactly these fields.
+
+        An image alone goes to the gallery graph where no other takes it: it finds what is like it.
+
+        Raises:
+            InputError: no graph does; lists what the bundle takes.
+        """
+        for name, taken in self.takes.items():
+            if taken == fields:
+                return self.graph(name)
+        known = " or ".join(map(spoken, self.takes.values()))
+        raise InputError(f"'{self.name}' answers queries of {known}, not of {spoken(fields)}")
+
+    @property
     def gallery(self) -> Encoder:
-        """The gallery side, such as pixels -> unit (B, D)."""
-        return self._encoder("gallery")
+        """The gallery graph, such as pixels -> unit (B, D)."""
+        return self.graph(GALLERY)
 
-    def _encoder(self, side: str) -> Encoder:
-        spec = self.manifest.body["inputs"][side][0]
-        names = [f"{side}.onnx", *([spec["tokenizer"]] if "tokenizer" in spec else [])]
-        verify(self.folder, self.manifest, names)
-        graph = self.folder / f"{side}.onnx"
-        name = f"{self.name}.{side}"
-        return Encoder(graph, spec, name=name, sha256=self.sha256, runtime=self.runtime)
+    def graph(self, name: str) -> Encoder:
+        """Load one graph by its name, in the bundle's default precision.
+
+        Raises:
+            ArtefactError: a file of it is missing or damaged.
+        """
+        if name not in self._loaded:
+            entry = self.graphs[name]
+            file = graph_file(self.manifest, name)
+            tokenizers = [spec["tokenizer"] for spec in entry["inputs"] if "tokenizer" in spec]
+            verify(self.folder, self.manifest, [file, *tokenizers])
+            self._loaded[name] = Encoder(
+                self.folder / file,
+                entry["inputs"],
+                output=entry["output"],
+                name=f"{self.name}.{name}",
+                sha256=self.manifest.sha256,
+                runtime=self.runtime,
+            )
+        return self._loaded[name]
 
     @cached_property
     def examples(self) -> Mapping[str, str]:
@@ -87,3 +127,34 @@ class Bundle:
         with (self.folder / "examples.jsonl").open(encoding="utf-8") as lines:
             rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
         return {row["text"]: row["class"] for row in rows}
+
+
+def graph_file(manifest: Manifest, name: str) -> str:
+    """Return the file of a graph in a bundle's default precision."""
+    precision = manifest.body["default_precision"]
+    return str(manifest.body["graphs"][name]["variants"][precision]["file"])
+
+
+def space_of(graph_sha256: str, inputs: Iterable[Mapping[str, Any]], dim: int, metric: str) -> str:
+    """Return the name of an embedding space: a hash of all that decides a gallery's vectors.
+
+    Two bundles that share it may share an index; precision variants, parity and examples do not
+    change it.
+
+    Args:
+        graph_sha256: of the gallery graph's fp32 file.
+        inputs: how it is fed.
+        dim: of the vectors.
+        metric: such as `cosine`.
+    """
+    content = {"graph": graph_sha256, "inputs": list(inputs), "dim": dim, "metric": metric}
+    return hash_bytes(json.dumps(content, sort_keys=True, ensure_ascii=False).encode())
+
+
+def spoken(fields: frozenset[str]) -> str:
+    """Return the fields of a query as words: `text`, or `image and text`."""
+    return " and ".join(sorted(fields))
+
+
+def _fields(graph: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(str(spec["field"]) for spec in graph["inputs"])

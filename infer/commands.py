@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 if TYPE_CHECKING:
-    from zscr.infer.answers.answer import Format
-    from zscr.infer.queries import CaptionFile
-    from zscr.infer.runners.onnx import Runtime
+    from zscr.data.records import Query
+    from zscr.infer.answers.writers import Format
+    from zscr.infer.queries import QueryFile
+    from zscr.infer.runners.runner import Runtime
     from zscr.infer.searcher import Searcher
 
 FOLDER = click.Path(path_type=Path)
@@ -31,15 +32,17 @@ def runtime_options(command: Any) -> Any:
 
 def make_runtime(provider: str, threads: int | None, allow_fallback: bool) -> Runtime:
     """Build the runtime that the options describe."""
-    from zscr.infer.runners.onnx import Runtime
+    from zscr.infer.runners.runner import Runtime
 
     return Runtime(provider, threads, allow_fallback)
 
 
 @click.command()
-@click.option("--file", "file", help="Captions, one a line; '-' reads stdin.")
-@click.option("--text", help="One caption.")
-@click.option("-k", type=click.IntRange(1), default=10, show_default=True, help="Images a caption.")
+@click.option("--file", "file", help="Captions, or queries (.jsonl), one a line; '-': stdin.")
+@click.option("--text", help="A caption, or what is to be different about the image.")
+@click.option("--image", type=FILE, help="An image to find others by.")
+@click.option("--sketch", type=FILE, help="A sketch of what is sought.")
+@click.option("-k", type=click.IntRange(1), default=10, show_default=True, help="Images a query.")
 @click.option("--bundle", type=FOLDER, default="bundles/latest", show_default=True)
 @click.option("--index", type=FOLDER, help="[the one beside the bundle]")
 @click.option(
@@ -53,6 +56,8 @@ def make_runtime(provider: str, threads: int | None, allow_fallback: bool) -> Ru
 def query(
     file: str | None,
     text: str | None,
+    image: Path | None,
+    sketch: Path | None,
     k: int,
     bundle: Path,
     index: Path | None,
@@ -60,61 +65,62 @@ def query(
     out: Path | None,
     **runtime: Any,
 ) -> None:
-    """Find the images that captions describe.
+    """Find the images that queries ask for, by a text, an image or a sketch.
+
+    --text, --image and --sketch together make one query. What a query may be made of is up to the
+    model: one that compares texts with images takes a text, or an image to find more like it.
+
+    A line of a .jsonl file is such as {"id": "7", "text": "in red", "image": "shoe.jpg"}.
 
     \b
     Example:
       zscr query --file captions.txt
-      zscr query --file captions.txt --format html --out found.html
+      zscr query --file queries.jsonl --format html --out found.html
       zscr query --text "a small bird with a red crown" -k 5
+      zscr query --image photo.jpg
+      zscr query --image shoe.jpg --text "the same in red"
     """
-    from zscr.infer.answers.answer import write_answers
     from zscr.infer.answers.output import open_output
+    from zscr.infer.answers.writers import write_answers
+    from zscr.infer.queries import QueryFile
     from zscr.infer.searcher import Searcher
 
-    if (file is None) == (text is None):
-        raise click.UsageError("give captions by either --file or --text")
-    if text is not None and not text.strip():
-        raise click.UsageError("--text is empty; give a caption")
+    queries = _queries(file, text, image, sketch)
     out = None if out == Path("-") else out
-    captions = _captions(file, text)
     searcher = Searcher.open(bundle, index, make_runtime(**runtime))
-    answers, about = searcher.answers(captions, k), _about(searcher, k)
+    answers, about = searcher.answers(queries, k), _about(searcher, k)
     style = style or ("table" if out is None and sys.stdout.isatty() else "jsonl")
     with open_output(out) as stream:
         write_answers(answers, cast("Format", style), stream, about=about)
     if k > searcher.index.count:
         click.echo(f"-k {k}: the index holds only {searcher.index.count} images", err=True)
-    if captions.skipped:
-        click.echo(f"skipped {captions.skipped} empty lines of {captions.name}", err=True)
+    if isinstance(queries, QueryFile) and queries.skipped:
+        click.echo(f"skipped {queries.skipped} empty lines of {queries.name}", err=True)
     if out:
         click.echo(f"wrote {out}", err=True)
 
 
-def _captions(file: str | None, text: str | None) -> CaptionFile:
-    import io
+def _queries(
+    file: str | None, text: str | None, image: Path | None, sketch: Path | None
+) -> QueryFile | list[Query]:
+    """Prepare to read the file, or make the one query of the options."""
+    from zscr.infer.queries import make_query, read_queries
 
-    from zscr.infer.queries import read_captions
-
-    if text is not None:
-        text = " ".join(text.split())  # one caption, even if it was typed on two lines
-        return read_captions(io.BytesIO(text.encode()))
-    if file == "-":
-        return read_captions(sys.stdin.buffer)
-    return read_captions(Path(str(file)))
+    one = any(value is not None for value in (text, image, sketch))
+    if (file is not None) == one:
+        raise click.UsageError("give queries by either --file, or --text, --image and --sketch")
+    if text is not None and not text.strip():
+        raise click.UsageError("--text is empty; give a caption")
+    if one:
+        return [make_query(text, image, sketch)]
+    return read_queries(sys.stdin.buffer if file == "-" else Path(str(file)))
 
 
 def _about(searcher: Searcher, k: int) -> dict[str, object]:
-    """Return what ran, for the head of a contact sheet."""
-    bundle, index = searcher.bundle, searcher.index
-    return {
-        "bundle": bundle.name,
-        "index": index.folder.name,
-        "images": index.count,
-        "search": index.how,
-        "provider": f"{bundle.query.provider}, {bundle.runtime.thread_count} threads",
-        "k": k,
-    }
+    """Return what is searched, for the head of a contact sheet; its foot says what ran."""
+    index = searcher.index
+    about = {"bundle": searcher.bundle.name, "index": index.folder.name}
+    return about | {"images": index.count, "search": index.how, "k": k}
 
 
 @click.group()
@@ -187,5 +193,8 @@ def info(folder: Path) -> None:
 
     opened = Index.open(folder.resolve())
     click.echo(f"{opened.count} images of {opened.dim} dimensions, {opened.how}")
-    click.echo(f"generation {opened.generation}, bundle {opened.bundle_sha256[:12]}")
+    click.echo(
+        f"generation {opened.generation}, made by the bundle {opened.bundle_name} "
+        f"in the space {opened.space[:12]}"
+    )
     click.echo(f"{len(opened.errors)} images were skipped")

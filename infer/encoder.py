@@ -1,11 +1,13 @@
-"""An encoder: one ONNX graph with the preparation of its input, run on batches.
+"""An encoder: one graph with the preparation of its inputs, from queries to rows.
 
-Frozen encoders are folders with one graph; a bundle is a folder with two. Both are run here.
+Frozen encoders are folders with one graph; a bundle is a folder with several. All are run here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any
 
@@ -13,65 +15,80 @@ import numpy as np
 import numpy.typing as npt
 
 from zscr.artefact import read_manifest, verify
-from zscr.errors import InputError
-from zscr.infer.inputs import Feeds, Prepared, make_input
-from zscr.infer.runners.onnx import Runtime, open_session, provider_of
+from zscr.data.records import Query
+from zscr.errors import ArtefactError
+from zscr.infer.inputs.make import make_input
+from zscr.infer.inputs.prepared import Feeds, Prepared
+from zscr.infer.runners.onnx import OnnxRunner
+from zscr.infer.runners.runner import Runner, Runtime
 
-Vectors = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.float32]
 
 
 class Encoder:
-    """Turns texts, images or vectors into (B, D) float32 rows.
+    """Turns the fields of queries into (B, *row_shape) float32 rows.
 
     Attributes:
         name: short name for files and messages.
-        kind: what it takes: `text`, `image` or `vector`.
-        dim: D.
-        provider: what it runs on, `cpu` or `cuda`.
-        sha256: hash of the manifest that it came with, so of graph and preparation together.
+        graph: the ONNX file.
+        specs: the manifest's entry of each input, from which `inputs` are made.
+        runner: what computes the graph.
+        sha256: of the manifest that it came with, so of graph and preparation together.
+        fields: the fields of a query that it takes, all of them at once.
+        row_shape: of one output row: (D,) for a vector.
     """
 
     def __init__(
-        self, graph: Path, spec: Mapping[str, Any], *, name: str, sha256: str, runtime: Runtime
+        self,
+        graph: Path,
+        specs: Sequence[Mapping[str, Any]],
+        *,
+        output: str,
+        name: str,
+        sha256: str,
+        runtime: Runtime | None = None,
+        runner: Runner | None = None,
     ) -> None:
-        self.name, self.sha256 = name, sha256
-        self.graph, self.spec, self.runtime = graph, spec, runtime
-        self.input = make_input(spec, graph.parent)
-        self.kind = self.input.modality
-        self.session = open_session(graph, runtime)
-        self.provider = provider_of(self.session)
-        output = self.session.get_outputs()[0]
-        self.output, self.dim = output.name, int(output.shape[1])
+        self.name, self.sha256, self.graph = name, sha256, graph
+        self.specs = tuple(specs)
+        self.inputs = tuple(make_input(spec, graph.parent) for spec in specs)
+        self.fields = frozenset(one.field for one in self.inputs)
+        self.runner: Runner = OnnxRunner(graph, runtime or Runtime()) if runner is None else runner
+        if output not in self.runner.outputs:
+            raise ArtefactError(f"{graph} has no output '{output}'; make it again")
+        self.output = output
+        self.row_shape = tuple(int(size) for size in self.runner.outputs[output][1:])
 
-    def prepare(self, values: Any) -> Prepared:
-        """Tokenise texts, decode images or check vectors: everything before the graph."""
-        return self.input.prepare(values)
+    @property
+    def dim(self) -> int:
+        """D, the length of a row."""
+        return self.row_shape[0]
 
-    def run(self, feeds: Feeds) -> Vectors:
-        """Run the graph on prepared arrays -> (B, D)."""
-        rows: Vectors = self.session.run([self.output], feeds)[0]
+    def prepare(self, queries: Sequence[Query]) -> Prepared:
+        """Tokenise texts, decode images or check vectors: everything before the graph.
+
+        Raises:
+            InputError: a query cannot be prepared.
+        """
+        parts = [one.prepare([getattr(q, one.field) for q in queries]) for one in self.inputs]
+        return reduce(or_, parts)
+
+    def run(self, feeds: Feeds) -> Rows:
+        """Run the graph on prepared arrays -> (B, *row_shape)."""
+        rows: Rows = self.runner.run(feeds)[self.output]
         return rows
 
-    def encode(self, values: Sequence[Any] | Vectors, *, batch_size: int = 32) -> Vectors:
-        """Encode any number of values -> (N, D).
+    def encode(self, queries: Sequence[Query], *, batch_size: int = 32) -> Rows:
+        """Encode any number of queries -> (N, *row_shape).
 
         Raises:
-            InputError: a value cannot be prepared.
+            InputError: a query cannot be prepared.
         """
         blocks = [
-            self.run(self.prepare(values[start : start + batch_size]).feeds)
-            for start in range(0, len(values), batch_size)
+            self.run(self.prepare(queries[start : start + batch_size]).feeds)
+            for start in range(0, len(queries), batch_size)
         ]
-        return np.concatenate(blocks) if blocks else np.empty((0, self.dim), np.float32)
-
-    def require(self, kind: str) -> None:
-        """Refuse to be used for another kind of input.
-
-        Raises:
-            InputError: the graph takes something else.
-        """
-        if self.kind != kind:
-            raise InputError(f"'{self.name}' takes {self.kind} input, not {kind}")
+        return np.concatenate(blocks) if blocks else np.empty((0, *self.row_shape), np.float32)
 
 
 def load_encoder(folder: Path, runtime: Runtime | None = None) -> Encoder:
@@ -84,8 +101,9 @@ def load_encoder(folder: Path, runtime: Runtime | None = None) -> Encoder:
     verify(folder, manifest)
     return Encoder(
         folder / "model.onnx",
-        manifest.body["input"],
+        manifest.body["inputs"],
+        output=manifest.body["output"],
         name=manifest.body["name"],
         sha256=manifest.sha256,
-        runtime=runtime or Runtime(),
+        runtime=runtime,
     )

@@ -1,31 +1,24 @@
-"""Reading caption files: one caption a line, UTF-8, streamed, nothing dropped unseen."""
+"""Reading queries from captions and JSON Lines, streamed, nothing dropped unseen."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from zscr.data.records import Query
 from zscr.errors import InputError
+from zscr.infer.lines import read_lines
 
-LINE_LIMIT = 1 << 20  # bytes; no caption is that long, and a file without line ends is not text
-_BOM = "\ufeff"
-_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
-
-
-@dataclass(frozen=True)
-class Caption:
-    """One caption without the space around it, and its line in the file, counted from 1."""
-
-    line: int
-    text: str
+KEYS = ("id", "text", "image", "sketch")  # of a line of JSON
+_EXAMPLE = '{"text": "a red bird"}'
 
 
 @dataclass
-class CaptionFile:
-    """Captions to iterate over, read as they are asked for.
+class QueryFile:
+    """Queries to iterate over, read as they are asked for.
 
     Attributes:
         source: a file, or an open binary stream such as `sys.stdin.buffer`.
@@ -44,69 +37,126 @@ class CaptionFile:
         is_path = isinstance(self.source, Path)
         return str(self.source if is_path else getattr(self.source, "name", "the input"))
 
-    def __iter__(self) -> Iterator[Caption]:
+    def __iter__(self) -> Iterator[Query]:
+        if isinstance(self.source, Path) and self.source.suffix.lower() == ".jsonl":
+            return self._objects(self.source.parent)
+        return (Query(str(number), text=text) for number, text, _ in self._lines())
+
+    def _objects(self, folder: Path) -> Iterator[Query]:
+        lines: dict[str, int] = {}  # a query's id -> its line
+        for number, text, where in self._lines():
+            query = _query_of(_parsed(text, where), str(number), folder, where)
+            if query.id in lines:
+                raise InputError(
+                    f"{where} has the id {query.id[:40]!r}, as line {lines[query.id]} has (without "
+                    f"one, it is the line's number); give each query an id of its own"
+                )
+            lines[query.id] = number
+            yield query
+
+    def _lines(self) -> Iterator[tuple[int, str, str]]:
+        """Yield number, text and place of each line that is not empty; count the others."""
         self.skipped = 0
-        with _opened(self.source) as stream:
-            offset, number = 0, 0
-            while raw := stream.readline(LINE_LIMIT + 1):
-                number += 1
-                text = _decode(raw, f"{self.name} line {number}", offset).strip()
-                offset += len(raw)
-                if text:
-                    yield Caption(number, text)
-                else:
-                    self.skipped += 1
+        for number, (where, text) in enumerate(read_lines(self.source, self.name), 1):
+            if text:
+                yield number, text, where
+            else:
+                self.skipped += 1
 
 
-def read_captions(source: Path | BinaryIO) -> CaptionFile:
-    """Prepare to read a caption file: one caption a line, UTF-8, empty lines skipped and counted.
+def read_queries(source: Path | BinaryIO) -> QueryFile:
+    """Prepare to read a file of queries; empty lines are skipped and counted.
+
+    A file whose name ends in `.jsonl` holds one JSON object a line, with the keys `text`, `image`
+    and `sketch`, at least one of them, and `id` (by default the line's number), all of them
+    strings. An image's path is relative to the file's folder. The ids are kept while reading, to
+    find one that is there twice. Anything else, and every stream, holds one caption a line, whose
+    id is the line's number.
 
     Raises:
         InputError: the file is missing or a folder. What its lines hold is checked as they are
-            read: UTF-8 without NUL, line ends LF or CRLF, at most 1 MiB a line.
+            read: UTF-8 without NUL, line ends LF or CRLF, at most 1 MiB a line; and in JSON Lines
+            the keys, the types, that ids differ and that the images' files exist.
     """
     if isinstance(source, Path):
+        fix = "name a text file with one caption a line, or a .jsonl file with one query a line"
         if source.is_dir():
-            raise InputError(f"{source} is a folder; name a text file with one caption a line")
+            raise InputError(f"{source} is a folder; {fix}")
         if not source.exists():
-            raise InputError(f"{source} does not exist; name a text file with one caption a line")
-    return CaptionFile(source)
+            raise InputError(f"{source} does not exist; {fix}")
+    return QueryFile(source)
 
 
-@contextmanager
-def _opened(source: Path | BinaryIO) -> Iterator[BinaryIO]:
-    """Open a path; leave a stream to whoever opened it."""
-    if not isinstance(source, Path):
-        yield source
-        return
+def make_query(
+    text: str | None = None, image: Path | None = None, sketch: Path | None = None
+) -> Query:
+    """Make the one query of a command line, with the id "1".
+
+    Raises:
+        InputError: a file does not exist, a text or path holds what UTF-8 cannot, or nothing is
+            given.
+    """
+    files = {"image": image, "sketch": sketch}
+    found: dict[str, Any] = {
+        name: _found(path, f"--{name}") for name, path in files.items() if path is not None
+    }
+    if text is not None:
+        text = " ".join(_checked(text, "--text").split())  # one caption, if on two lines, too
+    return Query("1", text, **found)
+
+
+def _parsed(text: str, where: str) -> dict[str, Any]:
+    """Return the JSON object that a line holds."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            raise InputError(f"{where} has the key {twice[0][:40]!r} twice; leave one out")
+        return dict(pairs)
+
     try:
-        stream = source.open("rb")
-    except OSError as error:
+        row = json.loads(text, object_pairs_hook=unique)
+    except (ValueError, RecursionError) as error:
+        why = getattr(error, "msg", str(error))
         raise InputError(
-            f"{source} cannot be opened ({error.strerror}); check its permissions"
+            f"{where} is not JSON ({why}); write an object a line, such as {_EXAMPLE}"
         ) from error
-    with stream:
-        yield stream
+    if not isinstance(row, dict):
+        raise InputError(f"{where} is no JSON object; write one a line, such as {_EXAMPLE}")
+    return row
 
 
-def _decode(raw: bytes, where: str, offset: int) -> str:
-    """Return the text of the line that starts `offset` bytes into the file."""
-    if len(raw) > LINE_LIMIT:
-        raise InputError(f"{where} is over {LINE_LIMIT} bytes; put one caption on a line")
-    if offset == 0 and raw.startswith(_UTF16_BOMS):
-        raise InputError(f"{where} is UTF-16; save it as UTF-8: iconv -f utf-16 -t utf-8")
-    if b"\0" in raw:
-        raise InputError(f"{where} holds a NUL byte, so this is not a text file; name another")
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{where} is not UTF-8 (byte 0x{raw[error.start]:02x} at offset "
-            f"{offset + error.start}); save it as UTF-8, for instance: iconv -f latin1 -t utf-8"
-        ) from error
-    if "\r" in text.rstrip("\r\n"):
-        raise InputError(
-            f"{where} has a carriage return inside, which may hide further captions; "
-            f"end lines with LF: tr '\\r' '\\n'"
-        )
-    return text.removeprefix(_BOM) if offset == 0 else text
+def _query_of(row: dict[str, Any], number: str, folder: Path, where: str) -> Query:
+    """Check the keys and values of a line's object, and find its images below `folder`."""
+    for key, value in row.items():
+        if key not in KEYS:
+            raise InputError(f"{where} has the unknown key {key[:40]!r}; use {', '.join(KEYS)}")
+        if not isinstance(value, str):
+            raise InputError(f"{where} has '{key}' {json.dumps(value)[:40]}; make it a string")
+        if not _checked(value, f"'{key}' of {where}").strip():
+            raise InputError(f"{where} has an empty '{key}'; fill it or leave it out")
+    fields: dict[str, Any] = {key: value for key, value in row.items() if key != "id"}
+    if not fields:
+        raise InputError(f"{where} asks for nothing; give it text, image or sketch")
+    if "text" in fields:
+        fields["text"] = fields["text"].strip()
+    for key in fields.keys() - {"text"}:
+        fields[key] = _found(folder / fields[key], f"'{key}' of {where}")
+    return Query(row.get("id", number), **fields)
+
+
+def _found(path: Path, where: str) -> Path:
+    """Return the path of an image's file, which must exist."""
+    _checked(str(path), where)
+    if path.is_dir():
+        raise InputError(f"{where} is {path}, a folder; name an image's file")
+    if not path.exists():
+        raise InputError(f"{where} is {path}, which does not exist; name an image's file")
+    return path
+
+
+def _checked(text: str, where: str) -> str:
+    """Refuse what no UTF-8 file can hold, or no caption may."""
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise InputError(f"{where} holds a NUL or half a character; write it in plain UTF-8")
+    return text

@@ -1,27 +1,33 @@
-"""A bundle and an index together: captions in, images out."""
+"""A bundle and an index together: queries in, images out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from zscr.data.records import Query
 from zscr.errors import ArtefactError, InputError
 from zscr.infer.answers.answer import Answer, Hit
 from zscr.infer.bundle import Bundle
+from zscr.infer.encoder import Encoder
 from zscr.infer.index.index import Index, Match
-from zscr.infer.inputs import Prepared
-from zscr.infer.queries import Caption
-from zscr.infer.runners.onnx import Runtime
+from zscr.infer.inputs.prepared import Prepared
+from zscr.infer.runners.runner import Runtime
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 BATCH = 32
 
 
 class Searcher:
-    """Answers text queries over one index.
+    """Answers queries over one index: texts, images, sketches, or several of them at once.
 
-    Raises:
-        MismatchError: the index was made with another bundle.
+    Attributes:
+        bundle: the model, which decides what a query may be made of.
+        index: the images that are found.
     """
 
     def __init__(self, bundle: Bundle, index: Index) -> None:
@@ -35,48 +41,73 @@ class Searcher:
 
         Raises:
             ArtefactError: one of them is absent or damaged.
+            MismatchError: the index holds the embeddings of another gallery graph.
         """
         opened = Bundle.open(bundle, runtime)
         folder = index or opened.index_folder
         if not folder.exists():
             raise ArtefactError(f"there is no index {folder}; make it with 'zscr index add'")
-        return cls(opened, Index.open(folder, bundle_sha256=opened.sha256))
+        return cls(opened, Index.open(folder, space=opened.space))
 
-    def search(self, texts: Sequence[str], k: int = 10) -> list[Answer]:
-        """Answer B texts with their k nearest images each, best first."""
-        captions = [Caption(number, text) for number, text in enumerate(texts, 1)]
-        return list(self.answers(captions, k))
+    def search(
+        self,
+        texts: Sequence[str] | None = None,
+        *,
+        images: Sequence[str | Path | Image.Image] | None = None,
+        sketches: Sequence[str | Path | Image.Image] | None = None,
+        k: int = 10,
+    ) -> list[Answer]:
+        """Answer B queries, numbered from 1, with their k nearest images each, best first.
 
-    def answers(self, captions: Iterable[Caption], k: int = 10) -> Iterator[Answer]:
-        """Answer captions one batch at a time, so that any number of them fits in memory.
+        What is given together makes one query a row: `search(["in red"], images=["shoe.jpg"])`
+        asks for one image, by a text and an image at once. An image may find itself.
+
+        Args:
+            texts: (B,) captions, or what is to be different about the images.
+            images: (B,) files, or images that are open already.
+            sketches: (B,) likewise.
+            k: how many images to find, fewer if the index holds fewer.
 
         Raises:
-            InputError: the bundle's queries are not texts, k is less than 1, or a caption has no
-                word of the model's vocabulary, where that is closed.
+            InputError: nothing is given or not as many of each, the bundle does not take such
+                queries, k is less than 1, an image cannot be used, or a text has no word that the
+                model knows.
         """
-        self.bundle.query.require("text")
-        remaining = iter(captions)
-        while batch := list(islice(remaining, BATCH)):
-            yield from self._answer(batch, k)
+        columns = {"text": texts, "image": images, "sketch": sketches}
+        given = {name: column for name, column in columns.items() if column is not None}
+        return list(self.answers(_rows(given), k))
 
-    def _answer(self, batch: list[Caption], k: int) -> Iterator[Answer]:
-        encoder = self.bundle.query
-        prepared = encoder.prepare([caption.text for caption in batch])
+    def answers(self, queries: Iterable[Query], k: int = 10) -> Iterator[Answer]:
+        """Answer queries in their order, one batch at a time, so any number fits in memory.
+
+        A batch holds neighbours that fill the same fields, so sorted queries are faster.
+
+        Raises:
+            InputError: at the first query that cannot be answered; see `search`.
+        """
+        for _, alike in groupby(queries, key=lambda query: query.fields):
+            while batch := list(islice(alike, BATCH)):
+                yield from self._answer(batch, k)
+
+    def _answer(self, batch: list[Query], k: int) -> Iterator[Answer]:
+        encoder = self._encoder_for(batch[0])
+        prepared = encoder.prepare(batch)
         _refuse_blank(batch, prepared)
         found = self.index.search(encoder.run(prepared.feeds), k)
-        unit = encoder.spec.get("unit", "tokens")
-        for row, (caption, matches) in enumerate(zip(batch, found, strict=True)):
-            notes = []
-            if row in prepared.truncated:
-                notes.append(f"truncated to {encoder.spec['max_length']} {unit}")
-            if words := prepared.unknown.get(row):
-                notes.append(f"{len(words)} unknown: {', '.join(words)}")
-            hits = self._hits(caption.text, matches)
-            yield Answer(caption.line, caption.text, hits, "; ".join(notes) or None)
+        for row, (query, matches) in enumerate(zip(batch, found, strict=True)):
+            notes = tuple(_notes(row, prepared, encoder))
+            yield Answer(query, self._hits(query, matches), notes, encoder.runner.ran)
 
-    def _hits(self, text: str, matches: Sequence[Match]) -> tuple[Hit, ...]:
+    def _encoder_for(self, query: Query) -> Encoder:
+        try:
+            return self.bundle.route(query.fields)
+        except InputError as error:
+            raise InputError(f"query {query.id} cannot be answered: {error}") from error
+
+    def _hits(self, query: Query, matches: Sequence[Match]) -> tuple[Hit, ...]:
         """Rank the matches, marked right or wrong where the text's and their class are known."""
-        right = self.bundle.examples.get(text)
+        text = query.text if query.fields == {"text"} else None
+        right = None if text is None else self.bundle.examples.get(text)
         return tuple(
             Hit(
                 rank,
@@ -90,12 +121,38 @@ class Searcher:
         )
 
 
-def _refuse_blank(batch: Sequence[Caption], prepared: Prepared) -> None:
-    """Refuse captions that say nothing to the model: their answers would all be the same."""
+def _rows(columns: dict[str, Sequence[Any]]) -> list[Query]:
+    """Make a query of each row of columns that are equally long."""
+    if not columns:
+        raise InputError("nothing is asked for; give texts, images or sketches")
+    if single := [name for name, column in columns.items() if isinstance(column, str | Path)]:
+        raise InputError(f"one {single[0]} is given, not a list of them; put it in brackets")
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        counted = ", ".join(f"{length} of {name}" for name, length in lengths.items())
+        raise InputError(f"a query needs one of each, but there are {counted}; give as many of all")
+    rows = zip(*columns.values(), strict=True)
+    return [
+        Query(str(number), **dict(zip(columns, row, strict=True)))
+        for number, row in enumerate(rows, 1)
+    ]
+
+
+def _notes(row: int, prepared: Prepared, encoder: Encoder) -> Iterator[str]:
+    """Tell what the model could not look at."""
+    if row in prepared.truncated:
+        spec = next(spec for spec in encoder.specs if "max_length" in spec)
+        yield f"truncated to {spec['max_length']} {spec.get('unit', 'tokens')}"
+    if words := prepared.unknown.get(row):
+        yield f"{len(words)} unknown: {', '.join(words)}"
+
+
+def _refuse_blank(batch: Sequence[Query], prepared: Prepared) -> None:
+    """Refuse texts that say nothing to the model: their answers would all be the same."""
     if prepared.blank:
-        caption = batch[prepared.blank[0]]
-        words = ", ".join(prepared.unknown.get(prepared.blank[0], ())) or "it has none"
+        row = prepared.blank[0]
+        words = ", ".join(prepared.unknown.get(row, ())) or "it has none"
         raise InputError(
-            f"caption {caption.line} has no word that the model's text encoder knows ({words}); "
+            f"query {batch[row].id} has no word that the model's text encoder knows ({words}); "
             f"use words of the texts that it was fitted on"
         )

@@ -95,12 +95,13 @@ def killer() -> Iterator[Callable[..., dict[str, Any]]]:
         cwd: Path,
         *,
         at: int = 0,
+        call: str = "",
         number: int = signal.SIGKILL,
         times: int = 1,
         graphs: str = "",
     ) -> dict[str, Any]:
         job = {"args": args, "cwd": str(cwd), "at": at, "signal": number, "times": times}
-        job["graphs"] = graphs
+        job |= {"call": call, "graphs": graphs}
         server.stdin.write(json.dumps(job) + "\n")
         server.stdin.flush()
         return json.loads(server.stdout.readline())
@@ -139,7 +140,7 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
                     file = f"{name}-{number}.png"
                     image.save(draft.folder / file)
                     text = f"{'large' if number > 1 else 'small'} {colour} {form}"
-                    draft.add_item(Item(f"{name}-{number}", name, split, file, texts=(text,)))
+                    draft.add_item(Item(f"{name}-{number}", split, name, file, texts=(text,)))
     return path
 
 
@@ -157,13 +158,12 @@ def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
     images = np.maximum(texts[::2].repeat(4, 0) @ rng.standard_normal((8, 12), np.float32), 0)
     images += 0.1 * rng.random(images.shape, np.float32)
     with new_collection(path, name="vectors", protocol="test", provenance={}) as draft:
-        (draft.folder / "vectors").mkdir()
-        np.save(draft.folder / "vectors" / "image.npy", images)
-        np.save(draft.folder / "vectors" / "text.npy", texts)
+        draft.save_vectors("image", images)
+        draft.save_vectors("text", texts)
         for row, (name, split) in enumerate(names.items()):
             draft.add_class(ClassInfo(name, name, text_rows=(2 * row, 2 * row + 2)), split)
             for number in range(4):
-                draft.add_item(Item(f"{name}/{number}", name, split))
+                draft.add_item(Item(f"{name}/{number}", split, name))
     return path
 
 
@@ -258,13 +258,12 @@ def deployed(
     os.chdir(folder)
     try:
         request = Request(
-            "zscrgan",
+            "zscrgan-reference",
             shapes,
             settings=TINY | {"class_texts": "all"},
             image_encoder=str(tiny_image),
             text_encoder=str(tiny_text),
             device="cpu",
-            mode="reference",
         )
         run = fit(request).folder.resolve()
         made = deploy(run)

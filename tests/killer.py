@@ -1,10 +1,10 @@
 """Runs zscr commands in forked children that get a signal at a chosen moment; see `conftest.py`.
 
-A job a line on stdin: {"args", "cwd", "at", "signal", "times", "graphs"}. A child counts the calls
-that change the disk, the rounds of training and the steps of its optimizers, and sends itself the
-signal before number `at` (0: never). An export takes its graphs from the folder `graphs`, if one is
-given, instead of tracing anew. The answer is a line {"status", "calls", "stderr"}; `status` is
-negative for a signal, as usual.
+A job is a line on stdin: {"args", "cwd", "at", "call", "signal", "times", "graphs"}. A child counts
+the calls that change the disk, the rounds of training and the steps of its optimizers, and sends
+itself the signal before number `at` (0: never) of them all, or of those named `call`. An export
+takes its graphs from the folder `graphs`, if one is given, instead of tracing anew. The answer is a
+line {"status", "calls", "stderr"}; `status` is negative for a signal, as usual.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from click.testing import CliRunner
 import zscr.export.bundle
 import zscr.train.fit
 from zscr.cli import main
-from zscr.train.methods.zscrgan.reference.method import Method
+from zscr.train.methods.zscrgan.improved import method as improved
+from zscr.train.methods.zscrgan.reference import method as reference
 from zscr.train.methods.zscrgan.reference.optimizers import TFAdam, TFRMSprop
 
 DISK = ("replace", "rename", "fsync", "unlink", "symlink")
@@ -36,7 +37,8 @@ def run(job: dict[str, Any], report: str) -> int:
     def counted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **options: Any) -> Any:
             calls.append(name)
-            if len(calls) == job["at"]:
+            number = calls.count(name) if job["call"] else len(calls)
+            if number == job["at"] and job["call"] in ("", name):
                 for _ in range(job["times"]):
                     os.kill(os.getpid(), job["signal"])
             return function(*args, **options)
@@ -45,11 +47,12 @@ def run(job: dict[str, Any], report: str) -> int:
 
     for name in DISK:
         setattr(os, name, counted(name, getattr(os, name)))
-    Method.train_round = counted("round", Method.train_round)
+    for method in (improved.Method, reference.Method):
+        method.train_round = counted("round", method.train_round)
     for optimizer in (TFAdam, TFRMSprop):
         optimizer.update = counted("step", optimizer.update)
     if graphs := job["graphs"]:
-        zscr.export.bundle.build_graph = lambda _, side: onnx.load(f"{graphs}/{side.name}.onnx")
+        zscr.export.bundle.build_graph = lambda head: onnx.load(f"{graphs}/{head.name}.onnx")
     os.chdir(job["cwd"])
     result = CliRunner().invoke(main, job["args"])
     error = repr(result.exception) if result.exc_info and result.exit_code == 1 else ""

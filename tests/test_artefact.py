@@ -136,10 +136,12 @@ def test_one_flipped_byte_of_the_manifest_is_found(tmp_path_factory, place, flip
         ("{", "damaged"),
         ("[]", "damaged"),
         ('{"kind": "run"}', "damaged"),
-        ('{"kind": "run", "schema": 1, "files": {"a": {}}}', "damaged"),
-        ('{"kind": "bundle", "schema": 1, "files": {}}', "is a bundle, not a run"),
-        ('{"kind": "run", "schema": 3, "files": {}}', "schema 3"),
-        ('{"kind": "run", "schema": 1, "files": {}}', "damaged"),
+        ('{"kind": "run", "schema": 2, "files": {"a": {}}}', "damaged"),
+        ('{"kind": "bundle", "schema": 2, "files": {}}', "is a bundle, not a run"),
+        ('{"kind": "run", "schema": 3, "files": {}}', "schema 3, .* reads 2; upgrade zscr"),
+        ('{"kind": "run", "schema": "1", "files": {}}', "schema 1, .* reads 2; upgrade zscr"),
+        ('{"kind": "run", "schema": 1, "files": {}}', "schema 1, .* anew with 'zscr train'"),
+        ('{"kind": "run", "schema": 2, "files": {}}', "damaged: its checksum is wrong"),
     ],
 )
 def test_wrong_manifests_are_refused(tmp_path, content, named):
@@ -147,6 +149,36 @@ def test_wrong_manifests_are_refused(tmp_path, content, named):
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(ArtefactError, match=named):
         read_manifest(tmp_path, "run")
+
+
+@pytest.mark.parametrize(
+    ("kind", "command"),
+    [
+        ("collection", "zscr data make|convert"),
+        ("encoder", "zscr train"),
+        ("run", "zscr train"),
+        ("bundle", "zscr export"),
+        ("index", "zscr index add"),
+        ("engines", "zscr export --trt"),
+    ],
+)
+def test_older_artefacts_name_the_command_that_makes_them_anew(tmp_path, kind, command):
+    """Whatever was made by the first release."""
+    (tmp_path / "manifest.json").write_text(f'{{"kind": "{kind}", "schema": 1, "files": {{}}}}')
+    with pytest.raises(ArtefactError) as refused:
+        read_manifest(tmp_path, kind)
+    assert str(refused.value) == (
+        f"{tmp_path} has schema 1, this zscr reads 2; make it anew with '{command}'"
+    )
+
+
+def test_other_bytes_under_an_old_checksum_are_refused(tmp_path):
+    """The manifest vouches for the files, and its own checksum for it."""
+    make(tmp_path / "run")
+    path = tmp_path / "run/manifest.json"
+    path.write_text(path.read_text().replace('"seed": 7', '"seed": 8'))
+    with pytest.raises(ArtefactError, match="its checksum is wrong"):
+        read_manifest(tmp_path / "run", "run")
 
 
 def test_full_disk_is_one_sentence_and_leaves_nothing(small_disk):
@@ -169,3 +201,14 @@ def test_nan_is_refused_in_manifests(tmp_path):
     with pytest.raises(ValueError), staged(tmp_path / "run", "run") as stage:
         stage.body["loss"] = float("nan")
     assert os.listdir(tmp_path) == []
+
+
+def test_a_replaced_file_is_never_half_there(tmp_path: Path) -> None:
+    """Who has the old one open reads it to its end: the new bytes are another file of its name."""
+    path = tmp_path / "file"
+    write_atomically(path, b"the old bytes")
+    with path.open("rb", buffering=0) as reader:
+        assert reader.read(4) == b"the "
+        write_atomically(path, b"new")
+        assert reader.read() == b"old bytes"
+    assert {one.name: one.read_bytes() for one in tmp_path.iterdir()} == {"file": b"new"}

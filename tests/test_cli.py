@@ -13,8 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 import zscr
-from zscr.cli import COMMANDS, main
+from zscr.cli import LazyGroup, main
 from zscr.errors import MissingExtraError, ZscrError
+from zscr.extras import require_extras
 
 
 def leaves(command, path):
@@ -83,8 +84,8 @@ def test_version():
 
 
 @pytest.fixture
-def failing(monkeypatch):
-    """Return a function that runs `zscr fail`, a command which raises what it is given."""
+def failing():
+    """Return a function that runs a command which raises what it is given."""
 
     def run(error):
         @click.command()
@@ -93,9 +94,9 @@ def failing(monkeypatch):
 
         module = ModuleType("failing")
         module.fail = fail
-        monkeypatch.setitem(sys.modules, "failing", module)
-        monkeypatch.setitem(COMMANDS, "fail", "failing:fail")
-        return CliRunner().invoke(main, ["fail"])
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setitem(sys.modules, "failing", module)
+            return CliRunner().invoke(LazyGroup(homes={"fail": "failing:fail"}), ["fail"])
 
     return run
 
@@ -105,6 +106,13 @@ def test_known_errors_are_one_line(failing, error):
     """And exit 1."""
     result = failing(error)
     assert (result.exit_code, result.stdout, result.stderr) == (1, "", f"Error: {error}\n")
+
+
+def test_an_extra_that_is_half_there_is_missing(monkeypatch):
+    """Refused before the work begins: without onnxscript, torch alone exports nothing."""
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(MissingExtraError, match=r"trying needs the extra 'export': pip install"):
+        require_extras("trying", "export")
 
 
 def test_other_errors_keep_their_traceback(failing):
@@ -121,12 +129,13 @@ def test_ctrl_c_exits_130(failing):
 
 def test_public_names():
     """All of them, and no more; the lazy ones are the classes themselves."""
-    assert zscr.__all__ == ["Bundle", "Index", "Searcher", "__version__", "load"]
-    assert {zscr.Bundle.__module__, zscr.Index.__module__, zscr.Searcher.__module__} == {
+    assert zscr.__all__ == ["Bundle", "Index", "Query", "Searcher", "__version__", "load"]
+    assert [getattr(zscr, name).__module__ for name in zscr.__all__[:4]] == [
         "zscr.infer.bundle",
         "zscr.infer.index.index",
+        "zscr.data.records",
         "zscr.infer.searcher",
-    }
+    ]
     assert set(zscr.__all__) <= set(dir(zscr))
     with pytest.raises(AttributeError, match="'zscr' has no attribute 'Retriever'"):
         zscr.Retriever  # noqa: B018

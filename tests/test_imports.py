@@ -1,177 +1,282 @@
-"""The architecture, proved: imports point one way, and light imports load nothing heavy."""
+"""The architecture, proved: imports point one way, inside the packages too, and never in a circle.
+
+docs/architecture.md draws it; `scripts/architecture` finds the imports.
+"""
 
 from __future__ import annotations
 
-import ast
-import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# folder -> the packages of zscr that it may import: data <- infer <- train <- export
-MAY_IMPORT = {
-    "data": {"data"},
-    "infer": {"data", "infer"},
-    "train": {"data", "infer", "train"},
-    "export": {"data", "infer", "train", "export"},
-    "zscr": {"data", "infer"},
+# package -> its parts (modules and sub-packages), floor by floor. A part imports what stands on
+# lower floors, itself, and `__init__` of a package; never what stands beside or above it.
+FLOORS = {
+    "zscr": "errors <- artefact extras lock progress <- data <- infer <- __init__ train <- export"
+    " <- cli",
+    "zscr.data": "images records relevance splits <- rules task_files <- task_rules <- draft"
+    " <- collection <- aviary sources task_rows <- registry tasks <- check summary <- commands",
+    "zscr.data.sources": "archive captions normal origin <- definitions"
+    " <- awa fashion folder sketchy wiki zscrgan <- sketchy_clip",
+    "zscr.infer": "answers inputs lines runners <- queries <- encoder <- bundle features"
+    " <- evaluation index <- searcher <- commands",
+    "zscr.infer.inputs": "prepared <- characters image text vector <- make",
+    "zscr.train": "cuda_graph latest precision tables <- encoders <- methods"
+    " <- heads soundness state <- run <- loop sources <- fit <- evaluation <- commands",
+    "zscr.train.methods": "contract losses <- registry <- settings <- zscrgan",
+    "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"
+    " <- improved reference",
+    "zscr.export": "heads tensorrt <- parity samples <- bundle <- deploy <- commands",
 }
-FOR_ALL = {
-    "artefact",
-    "lock",
-    "",
-    "__version__",
-    "errors",
-    "extras",
-    "progress",
-}  # "": `import zscr` alone
+# package -> what none of its modules may need, not even by way of others
+APART = {"zscr.infer.evaluation": ("zscr.infer.bundle", "zscr.infer.encoder")}
+
 WITHOUT_TORCH = {"data", "infer", "zscr"}
 NOT_AT_RUN_TIME = {"torch", "onnx", "onnxscript", "transformers", "tensorrt", "tensorrt_rtx"}
 HEAVY = NOT_AT_RUN_TIME | {"onnxruntime", "hnswlib", "matplotlib", "rich", "scipy"}
-LIGHT = sys.stdlib_module_names | {"click"} | {f"zscr.{part}" for part in FOR_ALL - {""}}
+LIGHT = {"__version__", "artefact", "errors", "extras", "lock", "progress"}  # of zscr
 
 
-def imports(source: str, *, at_top_level: bool = False) -> Iterator[str]:
-    """Yield every `module.name` that a source imports; or only what importing it runs."""
-    waiting: list[ast.AST] = [ast.parse(source)]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level != 1:  # 1: within its own package
-            module = "." * node.level + (node.module or "")
-            yield from (f"{module}.{alias.name}" for alias in node.names)
-        elif at_top_level and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+def load_script(name: str) -> Any:
+    """Import a Python script of the repository, whose name has no suffix."""
+    loader = SourceFileLoader(f"scripts_{name}", str(ROOT / "scripts" / name))
+    module = module_from_spec(spec_from_loader(loader.name, loader))  # type: ignore[arg-type]
+    sys.modules[loader.name] = module
+    loader.exec_module(module)
+    return module
+
+
+CODE = load_script("architecture")
+HEIGHTS = {
+    package: {part: n for n, floor in enumerate(text.split("<-")) for part in floor.split()}
+    for package, text in FLOORS.items()
+}
+KNOWN = {f"{package}.{part}" for package, parts in HEIGHTS.items() for part in parts}
+
+
+def against_the_floors(found: Any) -> Iterator[str]:
+    """Say why an import points up or sideways, in whichever packages it does."""
+    name = CODE.module_name(found.file)
+    for package, height in HEIGHTS.items():
+        here, there = (CODE.part_of(each, package, KNOWN) for each in (name, found.name))
+        if None in (here, there) or there in (here, "__init__"):
             continue
-        elif at_top_level and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            waiting.extend(node.orelse)
-        else:
-            waiting.extend(ast.iter_child_nodes(node))
+        if here == "__init__" and name != package:  # on no floor, which is a fault by itself
+            continue
+        if height.get(here, -1) <= height[there]:
+            yield f"in {package}, {here} stands below or beside {there}"
 
 
-def against_the_arrows(folder: str, name: str, source: str) -> list[str]:
-    """Return what module `name` of `folder` imports and must not, wherever the import stands."""
-    banned = {"", "benchmarks", "tests"}  # "": relative imports that leave their package
-    if folder in WITHOUT_TORCH:
-        banned |= NOT_AT_RUN_TIME
-    wrong = []
-    for imported in imports(source):
-        package, _, rest = imported.partition(".")
-        part = rest.split(".")[0]
-        command = name == "cli.py" and ".commands" in rest
-        allowed = FOR_ALL if name == "cli.py" else MAY_IMPORT[folder] | FOR_ALL
-        if package in banned or (package == "zscr" and part not in allowed and not command):
-            wrong.append(imported)
-    return wrong
+def banned(found: Any) -> Iterator[str]:
+    """Say what is wrong with an import wherever the importing part stands."""
+    folder, top = found.file.split("/")[0], found.name.split(".")[0]
+    if found.level > 1:
+        yield "relative imports stay within their package"
+    if top in {"benchmarks", "tests"}:
+        yield f"{top} import the product, never the other way round"
+    if folder in WITHOUT_TORCH and top in NOT_AT_RUN_TIME:
+        yield f"{folder} works without {top}"
+    if found.file == "zscr/cli.py" and found.name.split(".")[1:2] in ([x] for x in CODE.FOLDERS):
+        if ".commands" not in found.name:
+            yield "the command line imports modules of commands alone"
+    if found.file.endswith(("/cli.py", "/commands.py")) and found.runs and not light(found.name):
+        yield "help must not load this: import it in the function that uses it"
 
 
-def heavy_at_top_level(name: str, source: str) -> list[str]:
-    """Return what a command module imports before any of its commands is called, but should not."""
-    if name not in ("cli.py", "commands.py"):
-        return []
-    top = imports(source, at_top_level=True)
-    return [
-        found
-        for found in top
-        if found != "zscr" and not any(f"{found}.".startswith(f"{module}.") for module in LIGHT)
-    ]
+def light(name: str) -> bool:
+    """Say whether an import costs nothing: the standard library, click, zscr's own base."""
+    first, _, rest = name.partition(".")
+    if first == "zscr":
+        return not rest or rest.split(".")[0] in LIGHT
+    return first == "click" or first in sys.stdlib_module_names
 
 
-def forbidden(folder: str, name: str, source: str) -> list[str]:
-    return against_the_arrows(folder, name, source) + heavy_at_top_level(name, source)
+def on_no_floor(file: str) -> Iterator[str]:
+    """Say that a file is in a package whose floors do not name it."""
+    name = CODE.module_name(file)
+    for package in FLOORS:
+        if name.startswith(f"{package}.") and CODE.part_of(name, package, KNOWN) == "__init__":
+            yield f"{file}: give it a floor of {package} in tests/test_imports.py"
+
+
+def graph_of(sources: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Return module -> the modules of zscr that it imports, each with its first such import."""
+    graph: dict[str, dict[str, Any]] = {CODE.module_name(file): {} for file in sources}
+    for file, source in sources.items():
+        for found in CODE.find_imports(file, source):
+            words = found.name.split(".")
+            target = next(
+                (m for n in range(len(words), 0, -1) if (m := ".".join(words[:n])) in graph), None
+            )
+            if target not in (None, CODE.module_name(file)):
+                graph[CODE.module_name(file)].setdefault(target, found)
+    return graph
+
+
+def way(graph: Mapping[str, Mapping[str, Any]], start: str, end: str) -> list[str]:
+    """Return the shortest way along imports from one module to another; empty: there is none."""
+    before, waiting = {start: ""}, [start]
+    for module in waiting:
+        if module == end:
+            path = [end]
+            while before[path[0]]:
+                path.insert(0, before[path[0]])
+            return path
+        new = [each for each in graph[module] if each not in before]
+        before |= dict.fromkeys(new, module)
+        waiting += new
+    return []
+
+
+def circles(graph: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Describe each circle of imports once, with the place of every import in it."""
+    seen = set()
+    for module, imported in graph.items():
+        for target in imported:
+            path = way(graph, target, module)
+            if path and frozenset(path) not in seen:
+                seen.add(frozenset(path))
+                steps = [graph[a][b] for a, b in zip([module, *path], path, strict=False)]
+                places = (f"{each.file}:{each.line} imports {each.name}" for each in steps)
+                yield f"a circle: {', '.join(places)}"
+
+
+def too_near(graph: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Describe each way from a package to what it must not need."""
+    for package, modules in APART.items():
+        for start in (module for module in graph if f"{module}.".startswith(f"{package}.")):
+            for path in filter(None, (way(graph, start, end) for end in modules if end in graph)):
+                first = graph[start][path[1]]
+                yield f"{first.file}:{first.line} needs {path[-1]}: {' -> '.join(path)}"
+
+
+def faults(sources: Mapping[str, str]) -> list[str]:
+    """Return everything that is wrong with the imports of a tree: path -> source."""
+    wrong = {}
+    for file, source in sources.items():
+        for found in CODE.find_imports(file, source):
+            for why in (*against_the_floors(found), *banned(found)):  # one of several names will do
+                wrong[file, found.line, why] = f"{file}:{found.line} imports {found.name}: {why}"
+    graph = graph_of(sources)
+    homeless = (fault for file in sources for fault in on_no_floor(file))
+    return [*homeless, *wrong.values(), *circles(graph), *too_near(graph)]
 
 
 def test_imports_point_one_way() -> None:
-    """No module imports against the arrows; command modules import only what is light."""
-    wrong = {
-        str(path.relative_to(ROOT)): found
-        for folder in MAY_IMPORT
-        for path in sorted((ROOT / folder).rglob("*.py"))
-        if (found := forbidden(folder, path.name, path.read_text()))
-    }
-    assert wrong == {}
+    """No import points up or sideways or closes a circle; help loads only what is light."""
+    wrong = faults(CODE.read_sources(ROOT))
+    assert not wrong, "\n".join([f"{len(wrong)} wrong imports", *wrong])
+
+
+def test_the_floors_name_what_is_there() -> None:
+    """A part that was renamed or removed does not stay behind in the floors."""
+    there = {CODE.module_name(file) for file in CODE.read_sources(ROOT)}
+    parts = {name.removesuffix(".__init__") for name in KNOWN}
+    assert parts - there == set()
+
+
+def file_of(module: str) -> str:
+    """Return a file that a module could be, as if every part were one file."""
+    path = module.removeprefix("zscr.").replace(".", "/")
+    return f"{path}.py" if path.split("/")[0] in CODE.FOLDERS else f"zscr/{path}.py"
+
+
+TREE = {file_of(module): "" for module in KNOWN - FLOORS.keys()}
+METHOD = "train/methods/zscrgan"
 
 
 @pytest.mark.parametrize(
-    ("folder", "name", "source", "expected"),
+    ("file", "source", "expected"),
     [
+        ("data/summary.py", "from zscr.infer.index.index import Index", "data stands below"),
+        ("data/summary.py", "def f():\n    from zscr import train", "2 imports zscr.train: in"),
+        ("train/fit.py", "from zscr.export.run import a", "train stands below or beside export"),
+        ("zscr/lock.py", "import zscr.data.records", "lock stands below or beside data"),
+        ("zscr/errors.py", "from zscr.progress import bar", "errors stands below or beside"),
+        ("data/splits.py", "from . import collection", "splits stands below"),
+        ("data/records.py", "from zscr.data import images", "records stands below or beside"),
+        ("data/sources/wiki.py", "from zscr.data.registry import find", "sources stands below"),
+        ("data/sources/wiki.py", "from zscr.data.sources import awa", "wiki stands below or bes"),
+        ("infer/encoder.py", "from zscr.infer.bundle import Bundle", "encoder stands below"),
+        ("infer/inputs/text.py", "from zscr.infer import runners", "inputs stands below or beside"),
+        ("infer/index/add.py", "import zscr.infer.evaluation.report", "index stands below or"),
+        ("infer/__init__.py", "from zscr.infer.bundle import Bundle", "__init__ stands below"),
+        ("infer/evaluation/x.py", "from zscr.infer.encoder import E", "x.py:1 needs zscr.infer.en"),
+        ("train/methods/contract.py", "from zscr.train.run import Run", "methods stands below"),
         (
-            "data",
-            "x.py",
-            "from zscr.infer.index.index import Index",
-            ["zscr.infer.index.index.Index"],
+            "train/methods/registry.py",
+            "import zscr.train.methods.zscrgan.improved",
+            "registry stands below or beside zscrgan",
         ),
-        ("data", "x.py", "def f():\n    from zscr import train", ["zscr.train"]),
-        ("infer", "x.py", "if TYPE_CHECKING:\n    import torch.nn", ["torch.nn"]),
-        ("train", "x.py", "from zscr.export.run import a", ["zscr.export.run.a"]),
-        ("data", "x.py", "from ..train import loop", ["..train.loop"]),
-        ("export", "x.py", "import benchmarks.speed", ["benchmarks.speed"]),
         (
-            "zscr",
-            "cli.py",
-            "def f():\n    import zscr.infer.index.index",
-            ["zscr.infer.index.index"],
+            "train/methods/registry.py",
+            "from importlib import import_module\nimport_module('zscr.train.methods.zscrgan')",
+            "registry.py:2 imports zscr.train.methods.zscrgan: in",
         ),
-        ("train", "commands.py", "import torch", ["torch"]),
-        ("train", "commands.py", "try:\n    import numpy\nfinally: 0", ["numpy"]),
-        ("infer", "x.py", "import numpy\nfrom zscr.errors import ZscrError", []),
-        ("train", "x.py", "from .loop import train", []),
-        ("zscr", "cli.py", "def f():\n    from zscr.train.commands import train", []),
-        ("train", "commands.py", "import click, json\ndef f():\n    import torch", []),
-        ("train", "commands.py", "if TYPE_CHECKING:\n    import torch", []),
+        (
+            f"{METHOD}/improved/method.py",
+            "from zscr.train.methods.zscrgan.reference import plain",
+            "improved stands below or beside reference",
+        ),
+        (f"{METHOD}/noise.py", "from .sampler import a", "noise stands below"),
+        ("export/bundle.py", "from zscr.export.deploy import a", "bundle stands below"),
+        ("infer/bundle.py", "if TYPE_CHECKING:\n    import torch.nn", "infer works without torch"),
+        ("data/summary.py", "from ...other import loop", "relative imports stay within"),
+        ("export/bundle.py", "import benchmarks.speed", "benchmarks import the product"),
+        ("zscr/cli.py", "def f():\n    import zscr.infer.index", "modules of commands alone"),
+        ("train/commands.py", "import torch", "help must not load this"),
+        ("train/commands.py", "try:\n    import numpy\nfinally: 0", "help must not load this"),
+        ("data/new.py", "", "new.py: give it a floor of zscr.data"),
+        ("infer/bundle.py", "import numpy\nfrom zscr.errors import ZscrError", None),
+        ("train/fit.py", "from .loop import train", None),
+        ("zscr/cli.py", "def f():\n    from zscr.train.commands import train", None),
+        ("zscr/__init__.py", "if TYPE_CHECKING:\n    from zscr.infer.bundle import B", None),
+        ("train/commands.py", "import click, json\ndef f():\n    import torch", None),
+        ("train/commands.py", "if TYPE_CHECKING:\n    import torch", None),
+        (f"{METHOD}/improved/method.py", "from zscr.train.methods.zscrgan.noise import a", None),
     ],
 )
-def test_the_check_of_imports_can_fail(
-    folder: str, name: str, source: str, expected: list[str]
-) -> None:
-    """Each kind of wrong import is found, and right ones are not."""
-    assert forbidden(folder, name, source) == expected
+def test_each_kind_of_wrong_import_is_found(file: str, source: str, expected: str | None) -> None:
+    """Exactly one fault each, which says where and why; right imports are none."""
+    found = faults(TREE | {file: source})
+    assert len(found) == (expected is not None), found
+    assert expected is None or expected in found[0]
+
+
+@pytest.mark.parametrize("inside", ["{}", "def f():\n    {}", "if TYPE_CHECKING:\n    {}"])
+@pytest.mark.parametrize("names", ["ab", "abc"], ids=["two", "three"])
+def test_circles_are_found(names: str, inside: str) -> None:
+    """Of two files or more, wherever the closing import stands; once, with every place."""
+    rows = [f"from zscr.infer.index.{name} import f" for name in names[1:]]
+    rows.append(inside.format("from zscr.infer.index import a"))
+    files = {f"infer/index/{name}.py": row for name, row in zip(names, rows, strict=True)}
+    [fault] = faults(TREE | files)
+    assert fault.startswith("a circle: ")
+    lines = [1] * (len(names) - 1) + [1 + inside.count("\n")]
+    for file, line in zip(files, lines, strict=True):
+        assert f"{file}:{line} imports" in fault
+
+
+def test_a_long_way_to_what_must_stay_apart_is_found() -> None:
+    """Evaluation that imports features which import the encoder needs the encoder."""
+    [fault] = faults(
+        TREE
+        | {"infer/evaluation/x.py": "import zscr.infer.features.y"}
+        | {"infer/features/y.py": "\nfrom zscr.infer.encoder import Encoder"}
+    )
+    assert "zscr.infer.evaluation.x -> zscr.infer.features.y -> zscr.infer.encoder" in fault
 
 
 def test_every_package_is_in_the_distribution() -> None:
     """A folder with modules that pyproject.toml does not list would be missing from the wheel."""
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-    folders = {
-        path.parent.relative_to(ROOT) for top in MAY_IMPORT for path in (ROOT / top).rglob("*.py")
-    }
-    names = {".".join(("zscr", *folder.parts)).replace("zscr.zscr", "zscr") for folder in folders}
-    assert names == set(listed)
-
-
-def heavy_after(code: str) -> set[str]:
-    """Run `code` in a fresh interpreter and return which heavy packages it has loaded."""
-    report = f"\nimport sys\nprint('loaded', *({HEAVY!r} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code + report], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return set(done.stdout.splitlines()[-1].split()[1:])
-
-
-HELP = """
-import sys
-from zscr.cli import COMMANDS, main
-for command in ([], *([name] for name in COMMANDS)):
-    sys.argv = ["zscr", *command, "--help"]
-    try:
-        main()
-    except SystemExit as stop:
-        assert not stop.code, command
-"""
-
-
-@pytest.mark.parametrize("code", ["import zscr, zscr.infer", HELP], ids=["import", "--help"])
-def test_light_imports_load_nothing_heavy(code: str) -> None:
-    """Importing zscr and asking for help load no torch, no onnx and nothing else that is heavy."""
-    assert heavy_after(code) == set()
-
-
-def test_the_check_of_loading_can_fail(tmp_path: Path) -> None:
-    """A heavy package that is imported anywhere below is reported; so are several."""
-    (tmp_path / "torch.py").touch()
-    (tmp_path / "onnx.py").touch()
-    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import torch, json, onnx"
-    assert heavy_after(code) == {"torch", "onnx"}
+    folders = {str(Path(file).parent) for file in CODE.read_sources(ROOT)}
+    assert {CODE.module_name(f"{folder}/__init__.py") for folder in folders} == set(listed)

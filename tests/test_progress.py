@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 import time
@@ -34,16 +35,32 @@ def test_say_is_talk(capsys):
     assert capsys.readouterr() == ("", "one sentence\n")
 
 
-def test_a_terminal_gets_a_bar():
-    """Drawn on stderr with what is done of how much, and the note."""
-    code = "from zscr.progress import progress\n"
-    code += "with progress('embedding', 8) as bar:\n bar.advance(8, note='loss 0.5')"
+def on_a_terminal(code):
+    """Run code whose standard error is a terminal; return what it shows."""
     ours, theirs = pty.openpty()
-    done = subprocess.run([sys.executable, "-c", code], stderr=theirs, stdout=subprocess.PIPE)
+    command = [sys.executable, "-c", "from zscr.progress import progress\n" + code]
+    done = subprocess.run(command, stderr=theirs, stdout=subprocess.PIPE)
     shown = os.read(ours, 4096).decode()
     os.close(theirs)
     os.close(ours)
     assert (done.returncode, done.stdout) == (0, b"")
+    return shown
+
+
+def test_a_terminal_gets_a_bar():
+    """Drawn on stderr with what is done of how much, and the note."""
+    code = "with progress('embedding', 8) as bar:\n bar.advance(8, note='loss 0.5')"
+    shown = on_a_terminal(code)
     assert "embedding" in shown
     assert "8/8" in shown
     assert "loss 0.5" in shown
+
+
+def test_the_bar_shows_the_figures_that_it_is_given():
+    """What was done earlier and each advance, whatever its size, of the total; the last note."""
+    code = "with progress('embedding', 97, done=40) as bar:\n"
+    code += " bar.advance(3, note='loss 0.5')\n bar.advance()\n bar.advance(2, note='loss 0.25')"
+    shown = on_a_terminal(code)
+    last = re.findall(r"(\d+)/(\d+)", shown)[-1]
+    assert last == ("46", "97")
+    assert re.findall(r"loss ([\d.]+)", shown)[-1] == "0.25"

@@ -45,7 +45,6 @@ def _reference_flags(command: Any) -> Any:
     show_default=True,
     help="A collection's folder, a folder of class folders with images, or a known name.",
 )
-@click.option("--mode", help="A mode of the method [zscrgan: improved; or reference].")
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder [runs/…-001].")
 @click.option("--rounds", "--epochs", type=int, help="E+M rounds to train.")
 @click.option("--seed", type=int, help="Seed of weights, batches and noise.")
@@ -63,7 +62,6 @@ def _reference_flags(command: Any) -> Any:
 def train(
     method: str,
     collection: str,
-    mode: str | None,
     out: Path | None,
     settings: tuple[str, ...],
     image_encoder: str | None,
@@ -73,19 +71,22 @@ def train(
     retrieved_res: Path | None,
     **flags: Any,
 ) -> None:
-    """Train METHOD (default zscrgan) on a collection; the best validation weights are kept.
+    """Train METHOD (zscrgan, zscrgan-reference or a plug-in) on a collection.
+
+    The weights that do best on the validation classes are kept.
 
     \b
     Example:
       zscr train
       zscr train --collection photos/ --image-encoder mobilenet_v2/ --rounds 100
+      zscr train zscrgan-reference --collection wiki
       zscr train --resume
     """
     from zscr.extras import require_extras
 
     require_extras("training", "train", "cpu")
     from zscr.data.registry import find_collection
-    from zscr.train.evaluation.evaluate import evaluate_model
+    from zscr.train.evaluation.evaluate import Question, evaluate_model
     from zscr.train.fit import Request, fit
     from zscr.train.fit import resume as resume_run
     from zscr.train.loop import Interrupted
@@ -100,12 +101,13 @@ def train(
         else:
             folder = find_collection(collection)
             encoders = (image_encoder, text_encoder)
-            run = fit(Request(method, folder, out, given, *encoders, device, mode))
+            run = fit(Request(method, folder, out, given, *encoders, device))
     except Interrupted:
         click.echo("interrupted; the run is checkpointed: zscr train --resume", err=True)
         raise click.exceptions.Exit(130) from None
     if retrieved_res:
-        report = evaluate_model(run.folder, split="val", retrieved_res=retrieved_res)
+        question = Question(split="val", retrieved_res=retrieved_res)
+        report = evaluate_model(run.folder, question)
         click.echo(f"wrote {report['retrieved_res']}", err=True)
     named = f" {out}" if out else ""
     click.echo(f"trained {run.folder}; next: zscr export{named}", err=True)
@@ -121,6 +123,12 @@ def _refuse_changes() -> None:
             raise click.UsageError(f"{named} cannot be changed with --resume; leave it out")
 
 
+def head_settings(settings: tuple[str, ...], noise_samples: int | None) -> dict[str, Any]:
+    """Return settings of heads from `--set` and its short form `--noise-samples`."""
+    short = {} if noise_samples is None else {"noise_samples": noise_samples}
+    return short | _pairs(settings)
+
+
 def _pairs(settings: tuple[str, ...]) -> dict[str, str]:
     for setting in settings:
         if setting.find("=") < 1:
@@ -131,12 +139,13 @@ def _pairs(settings: tuple[str, ...]) -> dict[str, str]:
 @click.command()
 @click.argument("models", type=click.Path(path_type=Path), nargs=-1)
 @click.option("--collection", type=click.Path(path_type=Path), help="[the one it was trained on]")
+@click.option("--task", default="text", show_default=True, help="One of `zscr data info`'s tasks.")
 @click.option("--split", type=click.Choice(["unseen", "val"]), default="unseen", show_default=True)
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Of the heads (runs).")
 @click.option(
     "--noise-samples",
     type=click.IntRange(0),
-    default=0,
-    help="Average K fixed draws of noise (runs).",
+    help="The same as --set noise_samples=K (zscrgan): average K fixed draws of noise.",
 )
 @click.option("--controls", is_flag=True, help="Add ridge, ESZSL, a dual encoder, … (runs).")
 @click.option("--generalised", is_flag=True, help="Also with the seen classes in the gallery.")
@@ -153,38 +162,45 @@ def _pairs(settings: tuple[str, ...]) -> dict[str, str]:
 def evaluate(
     models: tuple[Path, ...],
     collection: Path | None,
+    task: str,
     split: str,
-    noise_samples: int,
+    settings: tuple[str, ...],
+    noise_samples: int | None,
     controls: bool,
     generalised: bool,
     page: Path | None,
     retrieved_res: Path | None,
     as_json: bool,
 ) -> None:
-    """Retrieve the unseen classes' images by their texts with MODELS [bundles/latest].
+    """Answer a task of the collection with MODELS [bundles/latest].
 
-    A model is a run or a bundle. Several must differ in their seed alone: their figures are means
-    with standard deviations.
+    The task `text` retrieves the unseen classes' images by their texts. A model is a run or a
+    bundle; several must differ in their seed alone: their figures are means with standard
+    deviations.
 
     \b
     Example:
       zscr evaluate runs/latest --controls
       zscr evaluate runs/a-001 runs/a-002 --report report.html
       zscr evaluate bundles/latest --json
+      zscr evaluate bundles/latest --task composed
     """
     from zscr.infer.evaluation.table import table
-    from zscr.train.evaluation.evaluate import evaluate_model
+    from zscr.train.evaluation.evaluate import Question, evaluate_model
 
-    report = evaluate_model(
-        models or (Path("bundles/latest"),),
-        collection,
-        split,
-        noise_samples=noise_samples,
+    question = Question(
+        task=task,
+        split=split,
+        collection=collection,
+        head_settings=head_settings(settings, noise_samples),
         controls=controls,
         generalised=generalised,
-        page=page,
         retrieved_res=retrieved_res,
+        page=page,
     )
+    report = evaluate_model(models or (Path("bundles/latest"),), question)
     click.echo(json.dumps(report, indent=1) if as_json else table(report))
+    if "unanswered" in report:
+        click.echo(f"{report['unanswered']}; controls and bounds alone", err=True)
     if page:
         click.echo(f"wrote {page}", err=True)

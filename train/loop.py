@@ -13,19 +13,22 @@ from typing import Any
 import torch
 
 from zscr.artefact import dump_jsonl, no_space_as_error, write_atomically
-from zscr.infer.evaluation.embedded import Judged, judged
-from zscr.infer.features.split import SplitFeatures
-from zscr.progress import Progress, progress, say
-from zscr.train.methods import Rows, selection, selection_split
+from zscr.infer.encoder import Rows
+from zscr.infer.features.table import Split
+from zscr.progress import progress, say
+from zscr.train.heads import judge
+from zscr.train.methods.contract import Method
+from zscr.train.methods.settings import selection, selection_split
 from zscr.train.precision import computing_in
 from zscr.train.run import Run
+from zscr.train.tables import to_device
 
 
 class Interrupted(Exception):
     """Ctrl-C arrived; the run is checkpointed and can be resumed."""
 
 
-def train(run: Run, seen: SplitFeatures, judged_on: SplitFeatures, device: torch.device) -> None:
+def train(run: Run, seen: Split[Rows], judged_on: Split[Rows], device: torch.device) -> None:
     """Train from the run's last checkpoint (or from nothing) to its last round.
 
     Args:
@@ -37,26 +40,20 @@ def train(run: Run, seen: SplitFeatures, judged_on: SplitFeatures, device: torch
     Raises:
         Interrupted: SIGINT arrived; the round was finished and checkpointed.
     """
-    config, rows = run.config, Rows.of(seen, device)
-    method = run.new_method(device)
-    if run.step:
-        run.load_checkpoint(method)
-    else:
-        method.start(rows, Rows.of(judged_on, device))
+    config, method = run.config, _begun(run, seen, judged_on, device)
     _truncate_log(run, run.step)
     begin = time.monotonic()
-    title = f"training {run.method} ({run.mode}) on {device}"
     if selection_split(config) == "unseen":
         say(f"{selection(config)}: the unseen classes choose the best weights (select_on_test)")
     number = run.step
     with (
-        progress(title, config.rounds, number) as bar,
+        progress(f"training {run.method} on {device}", config.rounds, number) as bar,
         _sigint_as_flag(lambda: number) as interrupted,
     ):
         while run.step < config.rounds:
             number = run.step + 1
             with computing_in(config.precision, device):
-                losses = method.train_round(rows)
+                losses = method.train_round()
             run.step = number
             run.done = run.step == config.rounds
             entry = {"round": number, **{name: float(loss) for name, loss in losses.items()}}
@@ -66,47 +63,47 @@ def train(run: Run, seen: SplitFeatures, judged_on: SplitFeatures, device: torch
             _append_log(run, entry)
             if validated or interrupted():
                 run.commit(method, is_best=is_best)
-            _show(bar, run, entry)
+            bar.advance(1, shown(run, entry))
             if interrupted():
                 raise Interrupted
 
 
-def _validate(run: Run, method: Any, split: SplitFeatures, entry: dict[str, Any]) -> bool:
+def _begun(run: Run, seen: Split[Rows], judged_on: Split[Rows], device: torch.device) -> Method:
+    """Return the method as the next round needs it: restored, or started afresh."""
+    method = run.new_method(device)
+    tables = to_device(seen, device), to_device(judged_on, device)
+    if run.step:
+        run.load_checkpoint(method)
+        method.bind(*tables)
+    else:
+        method.bind(*tables)
+        method.start()
+    return method
+
+
+def _validate(run: Run, method: Method, split: Split[Rows], entry: dict[str, Any]) -> bool:
     """Add the split's figures to the entry; say whether these weights are the best so far."""
-    figures = judge(method, split).report().metrics
-    entry |= {selection_split(run.config): dict(figures), "selection": selection(run.config)}
+    name = selection_split(run.config)
+    figures = dict(judge(method, split, name, run.config.select_by).report().metrics)
+    entry |= {name: figures, "selection": selection(run.config)}
     value = figures[run.config.select_by]
-    run.last = {"step": run.step, "value": value, "figures": dict(figures)}
+    run.last = {"step": run.step, "value": value, "figures": figures}
     if run.best is not None and value <= run.best["value"]:
         return False
     run.best = run.last
     return True
 
 
-def judge(method: Any, split: SplitFeatures, block: int = 1024) -> Judged:
-    """Embed a split with torch, every text of every class being a query."""
-    device = method.noise.device
-
-    def encoded(encode: Callable[[torch.Tensor], torch.Tensor], rows: Any) -> Any:
-        parts = torch.split(torch.from_numpy(rows), block)
-        return torch.cat([encode(part.to(device)).cpu() for part in parts]).numpy()
-
-    with torch.no_grad():
-        queries = encoded(method.encode_query, split.texts)
-        return judged(split, queries, encoded(method.encode_gallery, split.images))
-
-
-def _show(bar: Progress, run: Run, entry: Mapping[str, Any]) -> None:
+def shown(run: Run, entry: Mapping[str, Any]) -> str:
+    """Return what stands beside the bar: the losses, and the figure that selects."""
     losses = " ".join(
         f"{name.removeprefix('loss/')} {value:.3g}"
         for name, value in entry.items()
         if name.startswith("loss/")
     )
     found = {"best": run.best, "last": run.last}
-    figures = " ".join(
-        f"{name} {one['figures']['Prec@50 macro']:.3f}" for name, one in found.items() if one
-    )
-    bar.advance(1, f"{losses} Prec@50 {figures or 'not yet'} ({selection(run.config)})")
+    figures = " ".join(f"{name} {one['value']:.3f}" for name, one in found.items() if one)
+    return f"{losses} {run.config.select_by} {figures or 'not yet'} ({selection(run.config)})"
 
 
 def _append_log(run: Run, entry: Mapping[str, Any]) -> None:

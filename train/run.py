@@ -7,10 +7,9 @@ Replacing the manifest commits a checkpoint; the files of the one before are del
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,9 @@ from zscr.artefact import (
     write_manifest,
 )
 from zscr.errors import ArtefactError
-from zscr.train.methods import Config, load_method, make_config, selection
+from zscr.train.methods.contract import Config, Method
+from zscr.train.methods.registry import Shapes, load_method
+from zscr.train.methods.settings import as_dict, make_config, selection
 from zscr.train.state import restore_state, state_tensors
 
 
@@ -39,8 +40,8 @@ class Run:
     """A run's folder and what its manifest says.
 
     Attributes:
-        method: the method's name; mode: which of its modes; config: the mode's settings.
-        dims: `text` and `image` feature dimensions.
+        method: its name; config: its settings.
+        shapes: of one row of each table that it was trained on, such as `{"text": (384,)}`.
         sources: collection and encoders: path, name and sha256 of each.
         step: rounds made so far; done: whether training has finished.
         best: `step`, `value` and all `figures` of the best weights on the split that selects.
@@ -49,9 +50,8 @@ class Run:
 
     folder: Path
     method: str
-    mode: str
     config: Config
-    dims: Mapping[str, int]
+    shapes: Shapes
     sources: Mapping[str, Any]
     step: int = 0
     done: bool = False
@@ -64,12 +64,11 @@ class Run:
         """One JSON object a round: losses, seconds, validation figures."""
         return self.folder / "metrics.jsonl"
 
-    def new_method(self, device: torch.device | str) -> Any:
+    def new_method(self, device: torch.device | str) -> Method:
         """Build the method with fresh weights."""
-        dims = {"text_dim": self.dims["text"], "image_dim": self.dims["image"]}
-        return load_method(self.method, self.mode).Method(self.config, **dims, device=device)
+        return load_method(self.method).Method(self.config, self.shapes, device)
 
-    def load_best(self, device: torch.device | str = "cpu") -> Any:
+    def load_best(self, device: torch.device | str = "cpu") -> Method:
         """Build the method with the best weights on the split that selects.
 
         Raises:
@@ -79,11 +78,12 @@ class Run:
             raise ArtefactError(f"{self.folder} has no validated weights yet; train it further")
         method = self.new_method(device)
         method.load_state_dict(load_file(self.folder / self._only("best."), device=str(device)))
-        return method.eval()
+        method.eval()
+        return method
 
-    def load_checkpoint(self, method: Any) -> None:
+    def load_checkpoint(self, method: Method) -> None:
         """Restore weights and all that decides the next round in place."""
-        device = str(method.noise.device)
+        device = str(method.device)
         weights = self.folder / self._only("checkpoint.")
         method.load_state_dict(load_file(weights, device=device))
         restore_state(method, load_file(self.folder / self._only("state."), device=device))
@@ -94,7 +94,7 @@ class Run:
             raise ArtefactError(f"{self.folder} has no {start}*; it was never checkpointed")
         return names[0]
 
-    def commit(self, method: Any, *, is_best: bool) -> None:
+    def commit(self, method: Method, *, is_best: bool) -> None:
         """Write a checkpoint (and the best weights, if these are) and make it the current one."""
         tail, old = f"{self.step:08d}", set(self.files)
         kept = {n: e for n, e in self.files.items() if n == "config.json"}
@@ -125,9 +125,10 @@ class Run:
                     path.unlink()
 
     def _body(self) -> dict[str, Any]:
-        body: dict[str, Any] = {"method": self.method, "mode": self.mode}
-        body |= {"config": asdict(self.config), "selection": selection(self.config)}
-        body |= {"dims": dict(self.dims), "sources": dict(self.sources), "step": self.step}
+        body: dict[str, Any] = {"method": self.method, "config": as_dict(self.config)}
+        body |= {"selection": selection(self.config), "sources": dict(self.sources)}
+        body |= {"shapes": {name: list(shape) for name, shape in self.shapes.items()}}
+        body |= {"step": self.step}
         body |= {"done": self.done, "best": self.best, "last": self.last}
         return body | {"versions": versions()}
 
@@ -146,15 +147,14 @@ def versions() -> dict[str, Any]:
 def create_run(
     folder: Path,
     method: str,
-    mode: str,
     config: Config,
-    dims: Mapping[str, int],
+    shapes: Shapes,
     sources: Mapping[str, Any],
 ) -> Run:
     """Make a run's folder with its configuration and no checkpoint."""
-    run = Run(folder, method, mode, config, dims, sources)
+    run = Run(folder, method, config, shapes, sources)
     with staged(folder, "run") as stage:
-        settings = {"method": method, "mode": mode, **asdict(config)}
+        settings = {"method": method, **as_dict(config)}
         (stage.folder / "config.json").write_bytes(dump_json(settings))
         stage.body |= run._body()
     run.files = dict(read_manifest(folder, "run").files)
@@ -175,33 +175,9 @@ def open_run(folder: Path) -> Run:
 
 def _from_manifest(folder: Path, manifest: Manifest) -> Run:
     body = manifest.body
-    if "mode" not in body:
-        raise ArtefactError(f"{folder} was trained before methods had modes; train it anew")
-    method, mode = body["method"], body["mode"]
-    config = make_config(method, mode, body["config"])
-    run = Run(folder, method, mode, config, body["dims"], body["sources"])
+    config = make_config(body["method"], body["config"])
+    shapes = {name: tuple(shape) for name, shape in body["shapes"].items()}
+    run = Run(folder, body["method"], config, shapes, body["sources"])
     run.step, run.done, run.best, run.last = (body[n] for n in ("step", "done", "best", "last"))
     run.files = dict(manifest.files)
     return run
-
-
-def new_run_folder(base: Path, name: str) -> Path:
-    """Return the first free `base/<name>-<number>`."""
-    taken = {p.name for p in base.glob(f"{name}-*")}
-    number = next(n for n in range(1, len(taken) + 2) if f"{name}-{n:03d}" not in taken)
-    return base / f"{name}-{number:03d}"
-
-
-def point_latest(folder: Path) -> None:
-    """Let the link `latest` beside `folder` point at it.
-
-    Raises:
-        ArtefactError: `latest` is a real folder.
-    """
-    link = folder.parent / "latest"
-    if link.exists() and not link.is_symlink():
-        raise ArtefactError(f"{link} is in the way of the link to {folder.name}; rename it")
-    partial = folder.parent / f".latest.{os.getpid()}.partial"
-    partial.unlink(missing_ok=True)
-    partial.symlink_to(folder.name)
-    os.replace(partial, link)

@@ -1,52 +1,67 @@
-"""What features must be before they are trained on; each refusal names both values."""
+"""What tables must be before they are trained on; each refusal names both values."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from zscr.errors import CollectionError, InputError, MismatchError
-from zscr.infer.features.split import SplitFeatures
+from zscr.infer.encoder import Rows
+from zscr.infer.features.table import Split, Table
+from zscr.train.methods.contract import Need
+from zscr.train.methods.registry import Shapes
 
-LEAST_IMAGES = 2  # of a seen class: one image says nothing of how its class varies
+_GROUPS = {"class": "classes", "item": "items", "image": "collections"}
 
 
-def check_trainable(seen: SplitFeatures) -> None:
-    """Refuse seen features that nothing can be learnt from.
+def check_trainable(seen: Split[Rows], needs: Sequence[Need]) -> None:
+    """Refuse seen tables that nothing can be learnt from.
 
     Features that are not finite are refused when they are loaded (`load_split`).
 
     Raises:
-        CollectionError: a class has a single image.
-        InputError: all images, or all texts, have one and the same feature.
+        CollectionError: a group has fewer rows than a need says.
+        InputError: all rows of a table are one and the same.
     """
-    counts = np.diff(seen.image_starts)
-    lone = [name for name, count in zip(seen.classes, counts, strict=True) if count < LEAST_IMAGES]
-    if lone:
-        raise CollectionError(
-            f"{len(lone)} of {len(counts)} seen classes have fewer than {LEAST_IMAGES} images "
-            f"('{lone[0]}' has {counts[seen.classes.index(lone[0])]}); add images or leave them out"
-        )
-    for name, rows in (("images", seen.images), ("texts", seen.texts)):
-        if (rows == rows[0]).all():
+    for need in needs:
+        table = seen[need.table]
+        _check_counts(seen.groups, table, need)
+        if (table.rows == table.rows[0]).all():
             raise InputError(
-                f"all {len(rows)} seen {name} have the same feature (its first number is "
-                f"{rows[0, 0]:g}), so nothing can be told apart; compute the features again"
+                f"all {len(table.rows)} seen {need.table}s have the same feature (its first number "
+                f"is {table.rows[0].flat[0]:g}), so nothing can be told apart; compute the "
+                f"features again"
             )
 
 
-def check_dims(folder: Path, dims: Mapping[str, int], split: SplitFeatures) -> None:
-    """Refuse features of other dimensions than a run's checkpoint.
+def _check_counts(groups: Sequence[str], table: Table[Rows], need: Need) -> None:
+    counts = np.diff(table.starts)
+    lone = np.flatnonzero(counts < need.least)
+    if len(lone):
+        raise CollectionError(
+            f"{len(lone)} of {len(counts)} seen {_GROUPS[need.per]} have fewer than {need.least} "
+            f"{need.table}s ('{groups[lone[0]]}' has {counts[lone[0]]}); add {need.table}s or "
+            f"leave them out"
+        )
+
+
+def shapes_of(split: Split[Rows]) -> dict[str, tuple[int, ...]]:
+    """Return the shape of one row of each table."""
+    return {name: table.rows.shape[1:] for name, table in split.tables.items()}
+
+
+def check_shapes(folder: Path, shapes: Shapes, found: Shapes) -> None:
+    """Refuse tables whose rows have other shapes than a run's checkpoint was trained on.
 
     Raises:
         MismatchError: they differ.
     """
-    found = {"text": split.texts.shape[1], "image": split.images.shape[1]}
-    for name, dim in found.items():
-        if dim != dims[name]:
+    for name, shape in found.items():
+        if shape != shapes[name]:
+            own, other = (" x ".join(map(str, one)) for one in (shapes[name], shape))
             raise MismatchError(
-                f"{folder} was trained on {name} features of {dims[name]} dimensions and these "
-                f"have {dim}; use the encoder that it was trained with"
+                f"{folder} was trained on {name} features of {own} dimensions and these "
+                f"have {other}; use the encoder that it was trained with"
             )

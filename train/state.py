@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 
 from zscr.errors import MismatchError
+from zscr.train.methods.contract import Method
 
 Tensors = Mapping[str, torch.Tensor]
 
 
-def state_tensors(method: Any) -> dict[str, torch.Tensor]:
+def state_tensors(method: Method) -> dict[str, torch.Tensor]:
     """Return the state of optimizers, sampling and the noise generator under flat names."""
     tensors = {"noise": method.noise.get_state()}
     tensors |= {f"sampling/{name}": tensor for name, tensor in method.sampling.items()}
@@ -23,7 +23,7 @@ def state_tensors(method: Any) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def restore_state(method: Any, tensors: Tensors) -> None:
+def restore_state(method: Method, tensors: Tensors) -> None:
     """Restore what `state_tensors` returned, in place.
 
     Raises:

@@ -4,6 +4,10 @@ A trained and exported model is used in two lines; nothing heavy is imported bef
 
     searcher = zscr.load("bundles/latest")
     answers = searcher.search(["a small bird with a red crown"], k=5)
+
+Images ask as well, alone or with a text, where the model takes such queries:
+
+    answers = searcher.search(["the same in red"], images=["shoe.jpg"])
 """
 
 from __future__ import annotations
@@ -14,16 +18,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from zscr.data.records import Query
     from zscr.infer.bundle import Bundle
     from zscr.infer.index.index import Index
     from zscr.infer.searcher import Searcher
 
-__version__ = "0.1.0"
-__all__ = ["Bundle", "Index", "Searcher", "__version__", "load"]
+__version__ = "0.2.0"
+__all__ = ["Bundle", "Index", "Query", "Searcher", "__version__", "load"]
 
 _HOMES = {
     "Bundle": "zscr.infer.bundle",
     "Index": "zscr.infer.index.index",
+    "Query": "zscr.data.records",
     "Searcher": "zscr.infer.searcher",
 }
 
@@ -40,7 +46,7 @@ def load(bundle: str | Path = "bundles/latest", index: str | Path | None = None)
 
     Raises:
         ArtefactError: one of them is absent or damaged.
-        MismatchError: the index was made with another bundle.
+        MismatchError: the index holds the embeddings of another gallery graph.
     """
     from zscr.infer.searcher import Searcher
 

@@ -20,7 +20,15 @@ from typing import Any, BinaryIO
 from zscr.errors import ArtefactError
 
 MANIFEST = "manifest.json"
-SCHEMA = 1
+SCHEMA = 2
+REMAKE = {  # kind -> the command that makes one anew
+    "collection": "zscr data make|convert",
+    "encoder": "zscr train",
+    "run": "zscr train",
+    "bundle": "zscr export",
+    "index": "zscr index add",
+    "engines": "zscr export --trt",
+}
 _MANIFEST_LIMIT = 64 << 20  # bytes; a manifest lists names and hashes, never data
 
 
@@ -119,7 +127,7 @@ def read_manifest(folder: Path, kind: str) -> Manifest:
     """Read and check `folder/manifest.json` without touching the files it names.
 
     Raises:
-        ArtefactError: no folder, no manifest, not JSON, another kind or a newer schema.
+        ArtefactError: no folder, no manifest, not JSON, another kind or another schema.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -138,10 +146,27 @@ def read_manifest(folder: Path, kind: str) -> Manifest:
     if found != kind:
         raise ArtefactError(f"{folder} is a {found}, not a {kind}")
     if schema != SCHEMA:
-        raise ArtefactError(f"{folder} has schema {schema}, this zscr reads {SCHEMA}; upgrade zscr")
+        older = isinstance(schema, int) and schema < SCHEMA
+        mend = f"make it anew with '{REMAKE[kind]}'" if older else "upgrade zscr"
+        raise ArtefactError(f"{folder} has schema {schema}, this zscr reads {SCHEMA}; {mend}")
     if not sound:
         raise ArtefactError(f"{path} is damaged: its checksum is wrong; make the {kind} again")
     return Manifest(found, files, content, hashlib.sha256(raw).hexdigest())
+
+
+def kind_of(folder: Path) -> str | None:
+    """Return the kind that a folder's manifest states, or None where there is no manifest.
+
+    Raises:
+        ArtefactError: the manifest cannot be read.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        return None
+    try:
+        return str(json.loads(path.read_bytes())["kind"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtefactError(f"{path} is damaged ({error!r}); make {folder} again") from error
 
 
 def verify(folder: Path, manifest: Manifest, names: list[str] | None = None) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
@@ -21,20 +23,32 @@ COMMANDS = {
 }
 
 
-class _Group(click.Group):
-    """A group whose commands are imported on use; known errors are one line, exit 1; Ctrl-C 130."""
+class LazyGroup(click.Group):
+    """A group whose commands are imported on use; known errors are one line, exit 1; Ctrl-C 130.
+
+    Args:
+        homes: name -> module and attribute of each command.
+        options: click's own, such as `help`.
+    """
+
+    def __init__(self, *, homes: Mapping[str, str], **options: Any) -> None:
+        super().__init__(**options)
+        self.homes = homes
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        """Return the names of the commands, in the order of the help."""
+        return list(self.homes)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
+        """Import one command; None if there is no such."""
+        if name not in self.homes:
             return None
-        module, attribute = COMMANDS[name].split(":")
+        module, attribute = self.homes[name].split(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
     def invoke(self, ctx: click.Context) -> object:
+        """Run a command, and turn known errors and Ctrl-C into a sentence and an exit code."""
         try:
             return super().invoke(ctx)
         except ZscrError as error:
@@ -44,7 +58,9 @@ class _Group(click.Group):
             raise click.exceptions.Exit(130) from None
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup, homes=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(zscr.__version__, package_name="zscr")
 def main() -> None:
     """Train zero-shot image retrieval, export it to ONNX and TensorRT, and find images.

@@ -1,4 +1,4 @@
-"""Make the aviary: images, sketches, sentences and queries of 50 species, from a seed alone."""
+"""Make the aviary: images, sketches, sentences and tasks of 50 species, from a seed alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from zscr.data.aviary.geometry import build_bird
 from zscr.data.aviary.paint import paint
-from zscr.data.aviary.queries import make_queries
+from zscr.data.aviary.queries import add_tasks
 from zscr.data.aviary.scene import sample_scene
 from zscr.data.aviary.sketch import draw_sketch
 from zscr.data.aviary.species import Species, make_species
@@ -57,8 +57,7 @@ def make_aviary(path: Path, *, seed: int = 7, images: int = 24) -> None:
             rng = np.random.default_rng([seed, _IMAGES, index])
             items[each.id] = [_add_item(draft, each, number, rng) for number in range(images)]
             bar.advance(images, each.name)
-        for query in make_queries(species, items, np.random.default_rng([seed, _QUERIES])):
-            draft.add_query(query)
+        add_tasks(draft, species, items, np.random.default_rng([seed, _QUERIES]))
 
 
 def _add_class(draft: Draft, species: Species, rng: np.random.Generator) -> None:
@@ -84,6 +83,6 @@ def _add_item(draft: Draft, species: Species, number: int, rng: np.random.Genera
     paint(traits, scene, bird).save(draft.folder / photo, quality=90, subsampling=0)
     draw_sketch(bird, scene).save(draft.folder / sketch)
     sentences = write_sentences(traits, scene, visible)
-    item = Item(name, species.id, species.split, photo, sketch, sentences)
+    item = Item(name, species.split, species.id, photo, sketch, sentences)
     draft.add_item(item)
     return item

@@ -84,12 +84,12 @@ def _modelled(feathers: Layer, rng: np.random.Generator) -> Layer:
     return np.concatenate([lit, feathers[..., 3:]], 2)
 
 
-def _exposed(image: Layer, scene: Scene, rng: np.random.Generator) -> Image.Image:
+def _exposed(drawn: Layer, scene: Scene, rng: np.random.Generator) -> Image.Image:
     """Apply the light of the scene, the lens's blur and the sensor's noise."""
     y, x = np.mgrid[-1 : 1 : SIDE * 1j, -1 : 1 : SIDE * 1j].astype(np.float32)[..., None]
     slope = rng.uniform(-0.1, 0.1, 2).astype(np.float32)
     light = scene.brightness * (1 + slope[0] * x + slope[1] * y)
-    lit = image * light * (1 + _WARM * np.float32(scene.warmth))
-    lit += rng.normal(0, scene.noise / 255, image.shape).astype(np.float32)
+    lit = drawn * light * (1 + _WARM * np.float32(scene.warmth))
+    lit += rng.normal(0, scene.noise / 255, drawn.shape).astype(np.float32)
     image = Image.fromarray((np.clip(lit, 0, 1) * 255).astype(np.uint8))
     return image.filter(ImageFilter.GaussianBlur(scene.blur)) if scene.blur else image

@@ -92,7 +92,7 @@ _FRAMES = (
     "on this {bird}, {facts}",
     "{a_bird} {place}; {facts}",
     "look for {things} on this {bird}",
-    "{facts} in this image of {a_bird}",
+    "{facts} in this picture of {a_bird}",
     "here {a_bird} is {pose}, and {facts}",
     "{things} can be seen on this {bird} {pose}",
 )

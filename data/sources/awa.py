@@ -31,7 +31,7 @@ Rows = npt.NDArray[np.float32]
 def convert_awa(source: Path, out: Path, *, val: float | int = 0.2, seed: int = 7) -> None:
     """Convert AWA2's folder, or a ZIP of it, into the collection `out`.
 
-    A class's one text is its row of the attribute matrix at length 1, as `vectors/text.npy`. A
+    A class's one text is its row of the attribute matrix at length 1, as `vectors/text.npy`. An
     image that cannot be decoded is listed in the collection's `errors.jsonl`.
 
     Args:
@@ -125,6 +125,6 @@ def _add_images(draft: Draft, folder: Path, class_id: str, split: str) -> None:
             continue
         shutil.copyfile(path, target / path.name)
         file = f"images/{class_id}/{path.name}"
-        draft.add_item(Item(f"{class_id}/{path.name}", class_id, split, image=file))
+        draft.add_item(Item(f"{class_id}/{path.name}", split, class_id, image=file))
     if not images:
         raise InputError(f"{folder} holds no image, but {class_id} is a listed class")

@@ -106,4 +106,4 @@ def _add(draft: Draft, images: Path, split: str, rows: list[dict[str, str]]) -> 
             raise InputError(f"{TABLE} names {images / image}, which is not there; fetch it")
         shutil.copyfile(images / image, draft.folder / "images" / image)
         file, texts = f"images/{image}", (row["title"],)
-        draft.add_item(Item(row["id"], row["articleType"], split, file, texts=texts))
+        draft.add_item(Item(row["id"], split, row["articleType"], file, texts=texts))

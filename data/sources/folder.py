@@ -143,7 +143,7 @@ def _add_image(
     file.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source / path, file)
     texts = captions.of.get(name, ()) if captions else ()
-    draft.add_item(Item(name, path.parts[0], split, image=f"images/{name}", texts=texts))
+    draft.add_item(Item(name, split, path.parts[0], f"images/{name}", texts=texts))
 
 
 def _fault(source: Path, path: Path) -> str | None:

@@ -32,9 +32,9 @@ def convert_sketchy(
 ) -> None:
     """Convert a Sketchy folder or ZIP into the collection `out`.
 
-    Photos are items of domain `photo`, sketches items of domain `sketch`, ids `class/file stem`;
-    what is relevant to a sketch is its class. A class is described by `a photo of a …` and, where
-    LVIS knows it, by its definition and synonyms.
+    Photos are items whose attribute `domain` is `photo`, sketches items whose is `sketch`; ids are
+    `class/file stem`, and what is relevant to a sketch is its class. A class is described by
+    `a photo of a …` and, where LVIS knows it, by its definition and synonyms.
 
     Args:
         source: `photo/<class>/*.jpg`, `sketch/<class>/*.png` and the lists of unseen classes.
@@ -123,8 +123,7 @@ def add_images(draft: Draft, domain: str, class_id: str, split: str, paths: list
     for path in paths:
         shutil.copyfile(path, folder / path.name)
         file = f"{domain}/{class_id}/{path.name}"
-        item_id = f"{class_id}/{path.stem}"
-        if domain == "photo":
-            draft.add_item(Item(item_id, class_id, split, image=file, domain=domain))
-        else:
-            draft.add_item(Item(item_id, class_id, split, sketch=file, domain=domain))
+        photo, sketch = (file, None) if domain == "photo" else (None, file)
+        attributes = {"domain": domain}
+        item = Item(f"{class_id}/{path.stem}", split, class_id, photo, sketch, (), attributes)
+        draft.add_item(item)

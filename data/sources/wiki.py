@@ -80,7 +80,7 @@ def _fill(draft: Draft, documents: _Documents, split_of: Mapping[str, str]) -> N
         rows = (start, start + documents.classes.count(name))
         draft.add_class(ClassInfo(name, name, text_rows=rows), split)
     for name, number in zip(documents.classes, documents.ids, strict=True):
-        draft.add_item(Item(f"{name}/{number}", name, split_of[name]))
+        draft.add_item(Item(f"{name}/{number}", split_of[name], name))
     draft.save_vectors("image", documents.images)
     draft.save_vectors("text", documents.texts)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -27,13 +27,13 @@ from zscr.artefact import (
 from zscr.errors import ArtefactError, ConfigError
 from zscr.export.tensorrt.library import Toolchain, choose_toolchain, find_tensorrt
 from zscr.export.tensorrt.profile import BATCHES, LENGTHS, Profile, Shape, Tensor, profile_for
+from zscr.infer.bundle import graph_file
 from zscr.progress import progress, say
 
 if TYPE_CHECKING:
     import tensorrt_rtx as trt  # for annotations; tensorrt has the same names
 
 STATUS = "built, not run"  # only a run on its GPU can say more of an engine
-_SIDES = ("query", "gallery")
 _log = logging.getLogger(__name__)
 
 
@@ -167,7 +167,7 @@ def _configure(
 
 
 def build_engines(bundle: Path, *, targets: Sequence[str] = ()) -> Path:
-    """Build the engines of a bundle's two graphs; return their folder `<bundle>.engines/<key>`.
+    """Build the engines of a bundle's graphs; return their folder `<bundle>.engines/<key>`.
 
     Engines that stand there already have the same graphs, library, targets and GPU: they are
     checked and kept, and a line on stderr says so.
@@ -179,42 +179,45 @@ def build_engines(bundle: Path, *, targets: Sequence[str] = ()) -> Path:
     """
     bundle = bundle.resolve()  # engines stand beside the folder, not beside a link to it
     manifest = read_manifest(bundle, "bundle")
-    verify(bundle, manifest, [f"{side}.onnx" for side in _SIDES])
-    origin = _origin(manifest, choose_toolchain(targets))
+    graphs = {name: graph_file(manifest, name) for name in manifest.body["graphs"]}
+    verify(bundle, manifest, list(graphs.values()))
+    origin = _origin(manifest, graphs, choose_toolchain(targets))
     folder = bundle.with_name(f"{bundle.name}.engines") / hash_bytes(dump_json(origin))[:16]
     if folder.exists():
         verify(folder, read_manifest(folder, "engines"))
         say(f"engines of these graphs are already built in {folder}")
         return folder
-    with staged(folder, "engines") as stage, progress("engines", len(_SIDES)) as bar:
-        stage.body |= {"bundle": manifest.sha256, "status": STATUS, **origin}
-        for side in _SIDES:
+    with staged(folder, "engines") as stage, progress("engines", len(graphs)) as bar:
+        stage.body |= {"bundle": manifest.sha256, "status": STATUS, **origin, "engines": {}}
+        for name, file in graphs.items():
+            engine = f"{name}.engine"
+            lengths = origin["lengths"][name]
             info = build_engine(
-                bundle / f"{side}.onnx",
-                stage.folder / f"{side}.engine",
-                batches=origin["batches"],
-                lengths=origin["lengths"],
-                targets=targets,
+                bundle / file, stage.folder / engine, lengths=lengths, targets=targets
             )
-            stage.body[side] = _entry(info)
-            bar.advance(1, f"{side} in {info.seconds:.1f} s")
+            stage.body["engines"][name] = {"file": engine, **_entry(info)}
+            bar.advance(1, f"{name} in {info.seconds:.1f} s")
     return folder
 
 
-def _origin(bundle: Manifest, toolchain: Toolchain) -> dict[str, Any]:
+def _origin(bundle: Manifest, graphs: Mapping[str, str], toolchain: Toolchain) -> dict[str, Any]:
     """Collect what the engines depend on; its hash is their key."""
-    longest = LENGTHS[-1]
-    for entry in bundle.body["inputs"]["query"]:
-        longest = entry.get("max_length", longest)
     return {
         **asdict(toolchain),
-        "onnx": {side: bundle.files[f"{side}.onnx"]["sha256"] for side in _SIDES},
+        "onnx": {name: bundle.files[file]["sha256"] for name, file in graphs.items()},
         "batches": BATCHES,
-        "lengths": (LENGTHS[0], min(LENGTHS[1], longest), longest),
+        "lengths": {name: _lengths(bundle.body["graphs"][name]["inputs"]) for name in graphs},
     }
 
 
+def _lengths(specs: Sequence[Mapping[str, Any]]) -> Shape:
+    """Return smallest, usual and largest length of a graph's texts, as its inputs are cut."""
+    longest = max((spec["max_length"] for spec in specs if "max_length" in spec), default=None)
+    return LENGTHS if longest is None else (LENGTHS[0], min(LENGTHS[1], longest), longest)
+
+
 def _entry(info: EngineInfo) -> dict[str, Any]:
+    """Return an engine's entry in the manifest, without what is the same for all of them."""
     entry = asdict(info)
-    del entry["toolchain"]  # the same for both engines: it stands beside the entries
+    del entry["toolchain"]
     return entry | {"profile": entry["profile"]["ranges"]}

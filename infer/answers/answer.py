@@ -1,23 +1,12 @@
-"""What a query found, written for people, programs and spreadsheets, one answer at a time."""
+"""What a query found."""
 
 from __future__ import annotations
 
-import csv
-import json
 import math
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TextIO
 
+from zscr.data.records import Query
 from zscr.errors import InputError
-from zscr.infer.answers.sheet import write_sheet
-
-Format = Literal["table", "jsonl", "csv", "html"]
-
-SCORE_DECIMALS = 6  # what float32 carries
-CSV_FIELDS = ("line", "query", "rank", "id", "score", "class", "image", "correct", "note")
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
-_ID_WIDTH, _CLASS_WIDTH = 48, 24  # with rank, score and verdict a row has 97 columns at most
 
 
 @dataclass(frozen=True)
@@ -45,109 +34,38 @@ class Hit:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one query found, best first. `line` is the query's line in its file, from 1."""
+    """What one query found, best first.
 
-    line: int
-    query: str
-    hits: tuple[Hit, ...]
-    note: str | None = None
-
-
-def write_answers(
-    answers: Iterable[Answer],
-    format: Format,
-    out: TextIO,
-    *,
-    title: str = "Query results",
-    about: Mapping[str, object] | None = None,
-) -> None:
-    """Write each answer as it comes, holding none, so that any number of them fits in memory.
-
-    Args:
-        answers: consumed lazily; an answer is written before the next is asked for.
-        format: `jsonl`, one object a query. `csv`, one row a hit, and one row with empty hit
-            fields for a query that found nothing; a text that a spreadsheet would take for a
-            formula (it starts with = + - @ tab CR LF) gets a leading apostrophe. `table`, plain
-            text for a terminal. `html`, one self-contained page with the images.
-        out: where to write.
-        title: the heading of the html page.
-        about: facts for the head of the html page, such as `{"captions": 10, "k": 5}`.
+    Attributes:
+        query: what was asked.
+        hits: the items, rank 1 first; none if the gallery has nothing.
+        notes: what was not looked at, such as "truncated to 16 tokens".
+        ran: what the query was embedded with, such as "onnxruntime 1.31.1 on cpu, 2 threads".
     """
-    if format == "jsonl":
-        _write_jsonl(answers, out)
-    elif format == "csv":
-        _write_csv(answers, out)
-    elif format == "table":
-        _write_table(answers, out)
-    else:
-        write_sheet(answers, out, title=title, about=about or {})
+
+    query: Query
+    hits: tuple[Hit, ...]
+    notes: tuple[str, ...] = ()
+    ran: str = ""
 
 
-def _write_jsonl(answers: Iterable[Answer], out: TextIO) -> None:
-    for answer in answers:
-        row: dict[str, Any] = {"line": answer.line, "query": answer.query}
-        row["hits"] = [_hit_row(hit) for hit in answer.hits]
-        if answer.note is not None:
-            row["note"] = answer.note
-        out.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+def shown_fields(query: Query) -> dict[str, str]:
+    """Return the filled fields of a query as texts, in one order: text, image, sketch.
+
+    An image that is open already is told by its size, since it has no name; of a vector nothing
+    can be shown.
+    """
+    fields = {"text": query.text, "image": query.image, "sketch": query.sketch}
+    return {name: _shown(value) for name, value in fields.items() if value is not None}
 
 
-def _hit_row(hit: Hit) -> dict[str, Any]:
-    row = {"rank": hit.rank, "id": hit.id, "score": round(hit.score, SCORE_DECIMALS)}
-    known = {"class": hit.class_id, "image": hit.image, "correct": hit.correct}
-    return row | {key: value for key, value in known.items() if value is not None}
+def _shown(value: object) -> str:
+    size: tuple[int, int] | None = getattr(value, "size", None)
+    return str(value) if size is None else f"{size[0]}x{size[1]} pixels"
 
 
-def _write_csv(answers: Iterable[Answer], out: TextIO) -> None:
-    # Every text is quoted: left to itself the module lets a bare CR through, which ends a row.
-    writer = csv.DictWriter(out, CSV_FIELDS, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    writer.writeheader()
-    for answer in answers:
-        head = {"line": answer.line, "query": answer.query, "note": answer.note}
-        for hit in map(_hit_row, answer.hits) if answer.hits else [{}]:
-            writer.writerow({key: _cell(value) for key, value in (head | hit).items()})
-
-
-def _cell(value: object) -> object:
-    """Return what a spreadsheet shows as it is; numbers may start with a minus, texts may not."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
-        return "'" + value
-    return value
-
-
-def _write_table(answers: Iterable[Answer], out: TextIO) -> None:
-    for number, answer in enumerate(answers):
-        note = f"  ({_printable(answer.note)})" if answer.note else ""
-        gap = "\n" if number else ""
-        out.write(f"{gap}{answer.line}: {_printable(answer.query)}{note}\n")
-        for row in _table_rows(answer.hits) or ["    nothing found"]:
-            out.write(row.rstrip() + "\n")
-
-
-def _table_rows(hits: tuple[Hit, ...]) -> list[str]:
-    """Align the columns of one answer; the answers to come cannot be known."""
-    ids = [_fit(hit.id, _ID_WIDTH) for hit in hits]
-    classes = [_fit(hit.class_id or "", _CLASS_WIDTH) for hit in hits]
-    id_width, class_width = max(map(len, ids), default=0), max(map(len, classes), default=0)
-    verdict = {True: "right", False: "wrong", None: ""}
-    return [
-        f"{hit.rank:5}  {hit.score:7.4f}  {id_:{id_width}}  {class_id:{class_width}}  "
-        f"{verdict[hit.correct]}"
-        for hit, id_, class_id in zip(hits, ids, classes, strict=True)
-    ]
-
-
-def _fit(text: str, width: int) -> str:
-    """Shorten in the middle: the ends of ids and paths tell them apart."""
-    text = _printable(text)
-    if len(text) <= width:
-        return text
-    tail = (width - 1) // 2
-    return f"{text[: width - 1 - tail]}…{text[-tail:]}"
-
-
-def _printable(text: str) -> str:
-    """Replace control characters, by which a caption could take over the terminal."""
-    return "".join(c if c.isprintable() else "�" for c in text)
+def describe(query: Query) -> str:
+    """Return a query in one phrase, such as "a red bird", "image cat.jpg", or both with a plus."""
+    fields = shown_fields(query)
+    parts = [value if name == "text" else f"{name} {value}" for name, value in fields.items()]
+    return " + ".join(parts) or "a vector"

@@ -1,4 +1,4 @@
-"""The contact sheet: one self-contained HTML page that shows what each caption found.
+"""The contact sheet: one self-contained HTML page that shows what each query found.
 
 Nothing in it refers to anything outside it. Every text is hostile until escaped, and the content
 security policy forbids scripts and the network even if one slipped through.
@@ -6,21 +6,14 @@ security policy forbids scripts and the network even if one slipped through.
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
-from zscr.errors import InputError
-
-if TYPE_CHECKING:
-    from zscr.infer.answers.answer import Answer, Hit
-
-SIDE = 160  # pixels of a thumbnail's longer side, which the page shows at 112 to 170
-_QUALITY = 78
+from zscr.data.records import Query
+from zscr.infer.answers.answer import Answer, Hit, describe
+from zscr.infer.answers.thumbnails import Thumbnails
 
 _HEAD = """<!doctype html>
 <html lang="en">
@@ -58,6 +51,10 @@ li.wrong {{ border: 2px dashed var(--wrong); }}
   ol {{ grid-template-columns: repeat(10, 1fr); gap: .6rem; }} }}
 .pic {{ aspect-ratio: 1; background: var(--field) center / contain no-repeat;
   print-color-adjust: exact; }}
+.asked {{ display: flex; gap: .8rem; margin-top: .6rem; }}
+.asked figure {{ margin: 0; width: 8.25rem; border: 2px solid var(--line); border-radius: 10px;
+  background: var(--card); overflow: hidden; }}
+.asked figcaption {{ padding: .2rem .55rem .3rem; color: var(--soft); font-size: .8rem; }}
 .none {{ display: grid; place-content: safe center; padding: 1.8rem .5rem .5rem; overflow: auto;
   text-align: center; color: var(--soft); font-size: .7rem; line-height: 1.3; }}
 .text {{ padding: .4rem .55rem .5rem; }}
@@ -84,12 +81,15 @@ _MARKS = {True: ("right", "✓ right"), False: ("wrong", "✗ wrong"), None: (""
 
 @dataclass
 class Sheet:
-    """What has been shown so far: enough to embed each image once and to count."""
+    """What has been shown so far: enough to embed each image once and to count.
 
-    styles: dict[str, str] = field(default_factory=dict)  # image path -> its CSS class
-    failures: dict[str, str] = field(default_factory=dict)  # image path -> why it cannot be shown
-    captions: int = 0
+    `ran` holds each way that queries were embedded, in the order of their first use.
+    """
+
+    images: Thumbnails = field(default_factory=Thumbnails)
+    queries: int = 0
     hits: int = 0
+    ran: dict[str, None] = field(default_factory=dict)
 
 
 def write_sheet(
@@ -103,7 +103,7 @@ def write_sheet(
     sheet = Sheet()
     out.write(page_head(title, about))
     for answer in answers:
-        out.write(answer_section(answer, sheet, [f"line {answer.line}"]))
+        out.write(answer_section(answer, sheet, [f"query {answer.query.id}"]))
     out.write(page_foot(summary(sheet)))
 
 
@@ -128,76 +128,57 @@ def _about(about: Mapping[str, object]) -> str:
 def answer_section(
     answer: Answer, sheet: Sheet, facts: Sequence[str], *, heading: str = "h2"
 ) -> str:
-    """Return one query with the images that it found, under `facts` about it."""
-    sheet.captions += 1
+    """Return one query, with its own images, and the images that it found, under `facts`."""
+    sheet.queries += 1
     sheet.hits += len(answer.hits)
-    shown = [escape(fact) for fact in facts]
-    judged = [hit.correct for hit in answer.hits if hit.correct is not None]
-    if judged:
-        shown.append(f"{sum(judged)} of {len(judged)} right")
-    if answer.note:
-        shown.append(escape(answer.note))
-    cards = "".join(_card(hit, sheet) for hit in answer.hits)
+    if answer.ran:
+        sheet.ran[answer.ran] = None
+    shown = [*facts, *_verdict(answer.hits), *answer.notes]
+    cards = "".join(_card(hit, sheet.images) for hit in answer.hits)
     return (
-        f'<section>\n<{heading} dir="auto">{escape(answer.query)}</{heading}>\n'
-        f"<p>{' · '.join(shown)}</p>\n"
+        f'<section>\n<{heading} dir="auto">{escape(describe(answer.query))}</{heading}>\n'
+        f"<p>{' · '.join(map(escape, shown))}</p>\n"
+        + _asked(answer.query, sheet.images)
         + (f'<ol role="list">\n{cards}</ol>\n' if cards else "<p>nothing found</p>\n")
         + "</section>\n"
     )
 
 
-def _card(hit: Hit, sheet: Sheet) -> str:
+def _verdict(hits: Sequence[Hit]) -> list[str]:
+    """Sum up how many hits are right, if that is known of any."""
+    judged = [hit.correct for hit in hits if hit.correct is not None]
+    return [f"{sum(judged)} of {len(judged)} right"] if judged else []
+
+
+def _asked(query: Query, images: Thumbnails) -> str:
+    """Show the images that a query is made of."""
+    given = {"image": query.image, "sketch": query.sketch}
+    figures = "".join(
+        f"<figure>{images.show(image, f'{name} of query {query.id}')}"
+        f"<figcaption>asked with this {name}</figcaption></figure>"
+        for name, image in given.items()
+        if image is not None
+    )
+    return f'<div class="asked">{figures}</div>\n' if figures else ""
+
+
+def _card(hit: Hit, images: Thumbnails) -> str:
     verdict, mark = _MARKS[hit.correct]
     badge = f'<span class="mark">{mark}</span>' if mark else ""
     named = f'<div class="class">{escape(hit.class_id)}</div>' if hit.class_id else ""
+    label = f"image {hit.id}" + (f", {hit.class_id}" if hit.class_id else "")
     return (
-        f'<li class="{verdict}">{_image(hit, sheet)}{badge}<div class="text">'
+        f'<li class="{verdict}">{images.show(hit.image, label)}{badge}<div class="text">'
         f'<div class="row"><span>#{hit.rank}</span><span>{hit.score:.4f}</span></div>'
         f'{named}<div class="id">{escape(hit.id)}</div></div></li>\n'
     )
 
 
-def _image(hit: Hit, sheet: Sheet) -> str:
-    if hit.image is None:
-        return '<div class="pic none">no image</div>'
-    embedded = ""
-    if hit.image not in sheet.styles and hit.image not in sheet.failures:
-        embedded = _embed(hit.image, sheet)
-    if hit.image in sheet.failures:
-        return f'<div class="pic none">{escape(sheet.failures[hit.image])}</div>'
-    label = escape(f"image {hit.id}" + (f", {hit.class_id}" if hit.class_id else ""))
-    return (
-        f'{embedded}<div class="pic {sheet.styles[hit.image]}" role="img" aria-label="{label}">'
-        f"</div>"
-    )
-
-
-def _embed(image: str, sheet: Sheet) -> str:
-    """Return the style rule that holds an image; remember it, or why there is none."""
-    try:
-        jpeg = _thumbnail(Path(image))
-    except InputError as error:
-        sheet.failures[image] = str(error)
-        return ""
-    name = f"t{len(sheet.styles)}"
-    sheet.styles[image] = name
-    data = base64.b64encode(jpeg).decode("ascii")
-    return f"<style>.{name}{{background-image:url(data:image/jpeg;base64,{data})}}</style>"
-
-
-def _thumbnail(path: Path) -> bytes:
-    # Pillow stays out of `import zscr.infer`: only this format needs it.
-    from zscr.data.images import open_image
-
-    image = open_image(path)
-    image.thumbnail((SIDE, SIDE))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=_QUALITY, optimize=True)
-    return buffer.getvalue()
-
-
 def summary(sheet: Sheet) -> str:
-    """Count what was shown, and what could not be."""
-    counts = {"caption": sheet.captions, "result": sheet.hits, "image": len(sheet.styles)}
-    shown = ", ".join(f"{n:,} {word}{'' if n == 1 else 's'}" for word, n in counts.items())
-    return shown + (f"; {len(sheet.failures):,} could not be shown" if sheet.failures else "")
+    """Count what was shown, and what could not be, and say what ran."""
+    images, failed = len(sheet.images.styles), len(sheet.images.failures)
+    counts = [(sheet.queries, "query", "queries"), (sheet.hits, "result", "results")]
+    counts.append((images, "image", "images"))
+    shown = ", ".join(f"{n:,} {one if n == 1 else many}" for n, one, many in counts)
+    shown += f"; {failed:,} could not be shown" if failed else ""
+    return "; ".join([shown, *sheet.ran])

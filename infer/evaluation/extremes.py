@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from zscr.infer.answers.answer import Answer, Hit
-from zscr.infer.evaluation.embedded import Judged
+from zscr.infer.evaluation.embedded import Embedded
 from zscr.infer.evaluation.metrics import Values
 from zscr.infer.evaluation.ranking import ranked_blocks
 
@@ -26,46 +26,62 @@ class Extremes:
 
 
 def find_extremes(
-    judged: Judged, texts: Sequence[str], images: Mapping[str, Path], *, shown: int = SHOWN
+    embedded: Embedded,
+    labels: Sequence[str],
+    images: Mapping[str, Path],
+    *,
+    classes: Mapping[str, str] | None = None,
+    shown: int = SHOWN,
 ) -> Extremes:
-    """Pick the best and the worst query of as many classes, at most half of them each.
+    """Pick the best and the worst query of as many groups, at most half of them each.
 
-    One query a class, because the best class's own queries would fill the list otherwise.
+    One query a group, because the best group's own queries would fill the list otherwise.
 
     Args:
-        judged: the embedded queries and gallery.
-        texts: (Q,) what each query says.
+        embedded: the embedded task.
+        labels: (Q,) what each query says; shown where it is nothing but a vector.
         images: item id -> its image's file; items without one are shown by their id.
+        classes: item id -> its class, where items have classes.
         shown: queries of each kind at most.
     """
-    assert len(texts) == len(judged.queries), (len(texts), len(judged.queries))
-    precision = judged.average_precision()
-    count = min(shown, -(-len(set(judged.query_classes)) // 2))
-    best = _one_a_class(-precision, judged.query_classes)[:count]
-    worst = [r for r in _one_a_class(precision, judged.query_classes) if r not in best][:count]
-    answers = [_answer(judged, row, texts[row], precision[row], images) for row in best + worst]
+    groups = embedded.task.groups
+    assert len(labels) == len(groups), (len(labels), len(groups))
+    precision = embedded.average_precision()
+    count = min(shown, -(-len(set(groups)) // 2))
+    best = _one_a_group(-precision, groups)[:count]
+    worst = [row for row in _one_a_group(precision, groups) if row not in best][:count]
+    answers = []
+    for row in best + worst:
+        query = embedded.task.queries[row]
+        if query.fields == {"vector"}:
+            query = replace(query, text=labels[row], vector=None)
+        note = f"{groups[row]} · average precision {precision[row]:.3f}"
+        hits = _hits(embedded, row, images, classes or {})
+        answers.append(Answer(query, hits, (note,)))
     return Extremes(tuple(answers[: len(best)]), tuple(answers[len(best) :]))
 
 
-def _one_a_class(cost: Values, classes: Sequence[str]) -> list[int]:
-    """Return the row of each class's cheapest query, cheapest first."""
+def _one_a_group(cost: Values, groups: Sequence[str]) -> list[int]:
+    """Return the row of each group's cheapest query, cheapest first."""
     rows: dict[str, int] = {}
     for row in np.argsort(cost, kind="stable"):
-        rows.setdefault(classes[row], int(row))
+        rows.setdefault(groups[row], int(row))
     return list(rows.values())
 
 
-def _answer(
-    judged: Judged, row: int, text: str, precision: float, images: Mapping[str, Path]
-) -> Answer:
-    query = judged.queries[row : row + 1]
-    [(_, order)] = ranked_blocks(query, judged.gallery)
+def _hits(
+    embedded: Embedded, row: int, images: Mapping[str, Path], classes: Mapping[str, str]
+) -> tuple[Hit, ...]:
+    """Return the first `K` items of one query's ranking; left-out ones are not in it."""
+    query = embedded.queries[row : row + 1]
+    [(_, order)] = ranked_blocks(query, embedded.gallery)
+    [grades] = embedded.task.relevance.grades(slice(row, row + 1), order)
+    counted = ~np.isnan(grades)
+    found = zip(order[0, counted][:K].tolist(), grades[counted].tolist(), strict=False)
     hits = []
-    for rank, item in enumerate(order[0, :K].tolist(), 1):
-        name, class_id = judged.gallery_ids[item], judged.gallery_classes[item]
-        right = class_id == judged.query_classes[row]
-        score = float(judged.gallery[item] @ query[0])
+    for rank, (item, grade) in enumerate(found, 1):
+        name = embedded.task.gallery[item]
         image = str(images[name]) if name in images else None
-        hits.append(Hit(rank, name, score, class_id, image, right))
-    note = f"{judged.query_classes[row]} · average precision {precision:.3f}"
-    return Answer(row + 1, text, tuple(hits), note)
+        score = float(embedded.gallery[item] @ query[0])
+        hits.append(Hit(rank, name, score, classes.get(name), image, grade > 0))
+    return tuple(hits)

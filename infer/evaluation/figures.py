@@ -2,70 +2,151 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
+from zscr.data.relevance import Relevance
+from zscr.errors import ConfigError
 from zscr.infer.evaluation import metrics
-from zscr.infer.evaluation.metrics import Hits, Values
+from zscr.infer.evaluation.graded import compacted
+from zscr.infer.evaluation.metrics import Hits, Sizes, Values
 from zscr.infer.evaluation.ranking import Embeddings, ranked_blocks
 
 KS = (1, 10, 50)
 CURVE = "precision at recall"
-
-PER_QUERY: Mapping[str, Callable[[Hits], Values]] = {
-    **{f"Prec@{k}": partial(metrics.precision_at_k, k=k) for k in KS},
-    **{f"Recall@{k}": partial(metrics.recall_at_k, k=k) for k in KS},
-    "AP@50 hits": partial(metrics.average_precision_at_k, k=50, norm="hits"),
-    "AP@50 relevant": partial(metrics.average_precision_at_k, k=50, norm="relevant"),
-    "mAP": metrics.average_precision,
-    "Top-1": metrics.top_1,
-}
+PER_QUERY = (  # what every report holds; a task's own figures come on top
+    *(f"Prec@{k}" for k in KS),
+    *(f"Recall@{k}" for k in KS),
+    "AP@50 hits",
+    "AP@50 relevant",
+    "mAP",
+    "Top-1",
+)
 DEFINITIONS: Mapping[str, str] = {
     "(plain) or micro": "mean over queries",
-    "macro": "mean over query classes of the mean over the class's queries",
-    "ceiling": "best macro Prec@k that the sizes of the classes allow",
+    "macro": "mean over groups (the queries' classes, where the task has classes) of the mean "
+    "over the group's queries",
+    "ceiling": "best macro Prec@k that the numbers of relevant items allow",
     "Prec@k": "relevant items in the first k / min(k, gallery)",
     "Recall@k": "relevant items in the first k / relevant items",
-    "AP@50 hits": "precision summed at the relevant ranks of the first 50 / relevant found there",
-    "AP@50 relevant": "the same sum / min(50, relevant items)",
+    "AP@k hits": "precision summed at the relevant ranks of the first k / relevant found there",
+    "AP@k relevant": "the same sum / min(k, relevant items)",
     "mAP": "average precision over the whole ranking / relevant items",
     "Top-1": "share of queries whose first item is relevant",
     "chance": "expected Prec@k of a random ranking: mean over queries of relevant / gallery",
+    "gallery": "of a query: the items of the task's gallery that its ranking does not leave out",
     "ties": "equal scores keep the gallery's order",
-    "intervals": "95 % percentile bootstrap over classes, 2000 draws, fixed seed",
+    "intervals": "95 % percentile bootstrap over groups, 2000 draws, fixed seed",
     "curve": "11-point interpolated precision at recall 0, 0.1, …, 1, mean over queries (TREC)",
-    "per_class": "means over a class's queries",
+    "per_group": "means over a group's queries",
     "sd": "sample standard deviation over runs",
     "generalised": "the gallery holds the seen classes' images as well, which the model was "
     "trained on; so seen classes' queries and images are training data",
     "harmonic": "2su / (s + u) of the generalised figures of seen and unseen classes' queries",
 }
 
+_Metric = Callable[[Hits, Sizes], Values]
+_K = re.compile(r"@([1-9][0-9]*)")
+_WHOLE: Mapping[str, _Metric] = {
+    "mAP": lambda hits, _: metrics.average_precision(hits),
+    "Top-1": lambda hits, _: metrics.top_1(hits),
+    CURVE: lambda hits, _: metrics.interpolated_precision(hits),
+}
+_AT_K: Mapping[str, Callable[..., Values]] = {
+    "Prec@k": lambda hits, sizes, k: metrics.precision_at_k(hits, k, sizes),
+    "Recall@k": lambda hits, _, k: metrics.recall_at_k(hits, k),
+    "AP@k hits": lambda hits, _, k: metrics.average_precision_at_k(hits, k, "hits"),
+    "AP@k relevant": lambda hits, _, k: metrics.average_precision_at_k(hits, k, "relevant"),
+}
 
-def summary_names(name: str) -> tuple[str, str]:
-    """Return what a metric's mean over queries, and over classes, is called."""
-    return (f"{name} micro" if name.startswith("Prec@") else name), f"{name} macro"
+
+def is_figure(name: str) -> bool:
+    """Say whether a report can hold a figure of that name: `mAP`, `Prec@7 macro`, `Recall@3`."""
+    metric = _metric_of(name)
+    return metric != CURVE and _function(metric) is not None and name in summary_names(metric)
+
+
+def summary_names(metric: str) -> tuple[str, str]:
+    """Return what a metric's mean over queries, and over groups, is called."""
+    return (f"{metric} micro" if metric.startswith("Prec@") else metric), f"{metric} macro"
+
+
+def read_figure(name: str) -> tuple[str, bool]:
+    """Return the metric that a figure is a mean of, and whether the mean is over groups.
+
+    `Prec@5 macro` is `("Prec@5", True)`. A protocol's plain `Prec@5` is the mean over queries.
+
+    Raises:
+        ConfigError: there is no such figure.
+    """
+    metric = _metric_of(name)
+    macro = summary_names(metric)[1]
+    if not (is_figure(name) or (name == metric and is_figure(macro))):
+        raise _unknown(name)
+    return metric, name == macro
+
+
+def _metric_of(name: str) -> str:
+    return name.removesuffix(" macro").removesuffix(" micro")
+
+
+def _function(metric: str) -> _Metric | None:
+    """Return the function of a metric by its name, of any k; None if there is none."""
+    found = _K.search(metric)
+    if found is None:
+        return _WHOLE.get(metric)
+    k = int(found[1])
+    family = _AT_K.get(f"{metric[: found.start(1)]}k{metric[found.end(1) :]}")
+    return None if family is None else partial(family, k=k)
+
+
+def _unknown(name: str) -> ConfigError:
+    return ConfigError(
+        f"'{name}' is no figure; use mAP, Top-1, Prec@k, Recall@k, AP@k hits or AP@k relevant "
+        f"with a number k from 1, such as Recall@10 or Prec@5 macro"
+    )
 
 
 def query_values(
     queries: Embeddings,
     gallery: Embeddings,
+    relevance: Relevance,
     *,
-    query_classes: Sequence[str],
-    gallery_classes: Sequence[str],
     names: Iterable[str] = (*PER_QUERY, CURVE),
+    kept: npt.NDArray[np.bool_] | None = None,
     block: int | None = None,
 ) -> dict[str, Values]:
-    """Return each named metric's (Q,) values, and the curve's (Q, 11); see `evaluate_retrieval`."""
-    functions = {**PER_QUERY, CURVE: metrics.interpolated_precision}
-    code_of = {class_id: code for code, class_id in enumerate(dict.fromkeys(gallery_classes))}
-    query_codes = np.array([code_of[class_id] for class_id in query_classes])
-    gallery_codes = np.array([code_of[class_id] for class_id in gallery_classes])
-    parts: dict[str, list[Values]] = {name: [] for name in names}
+    """Return each named metric's (Q,) values, and the curve's (Q, 11).
+
+    Args:
+        queries: (Q, D) unit vectors; gallery: (G, D) unit vectors.
+        relevance: of these Q queries and G items; an item is relevant if its grade is above 0.
+        names: metrics, `mAP`, `Prec@5` and so on, and `CURVE`.
+        kept: (Q,) which queries to evaluate; by default all. There are values of these only.
+        block: queries ranked at a time; changes the memory used and nothing else.
+
+    Raises:
+        ConfigError: a name is no metric's.
+        InputError: embeddings do not fit, or a query has no relevant item.
+    """
+    functions: list[tuple[str, _Metric, list[Values]]] = []
+    for name in names:
+        function = _function(name)
+        if function is None:
+            raise _unknown(name)
+        functions.append((name, function, []))
     for start, order in ranked_blocks(queries, gallery, block=block):
-        hits = gallery_codes[order] == query_codes[start : start + len(order), None]
-        for name, part in parts.items():
-            part.append(functions[name](hits))
-    return {name: np.concatenate(part) for name, part in parts.items()}
+        rows = slice(start, start + len(order))
+        grades = relevance.grades(rows, order)
+        if kept is not None:
+            grades = grades[kept[rows]]
+        if not len(grades):
+            continue
+        hits, sizes = compacted(grades)
+        for _, function, part in functions:
+            part.append(function(hits, sizes))
+    return {name: np.concatenate(part) for name, _, part in functions}

@@ -1,7 +1,7 @@
 """Plain and generalised zero-shot figures of one model, or their mean over several runs.
 
-Plain: unseen classes' texts ask for their images among images of unseen classes. Generalised
-(Chao et al. 2016): the gallery holds the seen classes' images too, and their texts ask as well.
+Plain: unseen classes' queries ask for their images among images of unseen classes. Generalised
+(Chao et al. 2016): the gallery holds the seen classes' images too, and their queries ask as well.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from zscr.infer.evaluation.embedded import Judged
+from zscr.infer.evaluation.embedded import Embedded
 from zscr.infer.evaluation.metrics import harmonic_mean
 from zscr.infer.evaluation.report import RetrievalReport
 
@@ -52,8 +52,8 @@ class Evaluation:
         return content
 
 
-def evaluate(unseen: Judged, seen: Judged | None = None) -> Evaluation:
-    """Return the figures of the judged classes, generalised too where the seen ones are given."""
+def evaluate(unseen: Embedded, seen: Embedded | None = None) -> Evaluation:
+    """Return the figures of a task, generalised too where that of the seen classes is given."""
     if seen is None:
         return Evaluation(unseen.report())
     reports = unseen.with_gallery_of(seen).report(), seen.with_gallery_of(unseen).report()
@@ -78,18 +78,18 @@ def mean_evaluation(evaluations: Sequence[Evaluation]) -> Evaluation:
 
 
 def _mean_report(reports: Sequence[RetrievalReport]) -> RetrievalReport:
-    """Average metrics, curve and each class's figures; intervals follow from the classes'."""
+    """Average metrics, curve and each group's figures; intervals follow from the groups'."""
     first = reports[0]
-    sizes = [[(row.class_id, row.queries, row.images) for row in r.per_class] for r in reports]
+    sizes = [[(row.group, row.queries, row.relevant) for row in r.per_group] for r in reports]
     assert all(size == sizes[0] for size in sizes), "runs on different test sets"
-    rows = zip(*(report.per_class for report in reports), strict=True)
+    rows = zip(*(report.per_group for report in reports), strict=True)
     metrics = [report.metrics for report in reports]
     return replace(
         first,
         metrics=_means(metrics),
         sd=_deviations(metrics),
         curve=tuple(map(statistics.fmean, zip(*(r.curve for r in reports), strict=True))),
-        per_class=tuple(
+        per_group=tuple(
             replace(group[0], metrics=_means([row.metrics for row in group])) for group in rows
         ),
     )

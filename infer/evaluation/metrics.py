@@ -1,9 +1,10 @@
 """Retrieval metrics over a ranked gallery: one function a metric, standard names, pure numpy.
 
 `hits` is (Q, G) bool everywhere: `hits[q, r]` says whether the item at rank r + 1 of query q's
-whole ranking is relevant. A metric gives one value a query, (Q,) float64 (a curve: (Q, 11));
-`macro` and `micro` average them. Where a query without any relevant item has no value, that is
-an error.
+whole ranking is relevant. Where queries have galleries of their own sizes, G is the largest one
+and rows are False behind the end of theirs. A metric gives one value a query, (Q,) float64
+(a curve: (Q, 11)); `macro` and `micro` average them. Where a query without any relevant item has
+no value, that is an error.
 """
 
 from __future__ import annotations
@@ -18,34 +19,19 @@ from zscr.errors import InputError
 
 Hits = npt.NDArray[np.bool_]
 Values = npt.NDArray[np.float64]
-Order = npt.NDArray[np.intp]
+Sizes = npt.NDArray[np.intp]
 
 
-def rank(scores: npt.NDArray[np.floating]) -> Order:
-    """Return (Q, G) gallery positions, best score first; ties keep the gallery's order.
-
-    `rank([[.2, .9, .9]])` is `[[1, 2, 0]]`. The ZSCRGAN reference breaks ties this way too.
-
-    Raises:
-        InputError: a score is NaN, which has no place in any order.
-    """
-    broken = np.isnan(scores).any(axis=1)
-    if broken.any():
-        raise InputError(
-            f"{broken.sum()} of {len(scores)} queries have a NaN score, the first is query "
-            f"{broken.argmax()}; check the embeddings for NaN"
-        )
-    return np.argsort(-scores, axis=1, kind="stable")
-
-
-def precision_at_k(hits: Hits, k: int) -> Values:
+def precision_at_k(hits: Hits, k: int, sizes: Sizes | None = None) -> Values:
     """Return the share of relevant items among the first min(k, G).
 
     P@k = sum_{r <= k} rel(r) / min(k, G). Hits 1 0 1: P@2 = 1/2, P@50 = 2/3.
-    A gallery smaller than k divides by its real size, as the ZSCRGAN reference does.
+    A gallery smaller than k divides by its real size, as the ZSCRGAN reference does; `sizes` (Q,)
+    are the queries' own gallery sizes where items are left out of their rankings.
     """
     assert k >= 1, k
-    precision: Values = hits[:, :k].mean(axis=1, dtype=np.float64)
+    own = np.full(len(hits), hits.shape[1]) if sizes is None else sizes
+    precision: Values = hits[:, :k].sum(axis=1) / np.minimum(own, k)
     return precision
 
 
@@ -125,34 +111,34 @@ def harmonic_mean(seen: float, unseen: float) -> float:
     return 2 * seen * unseen / (seen + unseen) if seen + unseen else 0.0
 
 
-def precision_ceiling(relevant: npt.NDArray[np.integer], k: int, gallery: int) -> Values:
-    """Return the best P@k that a query with n relevant items in a gallery of G can reach.
+def precision_ceiling(relevant: Sizes, k: int, sizes: Sizes) -> Values:
+    """Return the best P@k that each query with n relevant items in a gallery of G can reach.
 
     min(n, k) / min(k, G). A class of 41 images in a gallery of 2,933 allows P@50 = 0.82.
     """
-    ceiling: Values = np.minimum(relevant, k) / min(k, gallery)
+    ceiling: Values = np.minimum(relevant, k) / np.minimum(k, sizes)
     return ceiling
 
 
 def micro(values: Values) -> float:
-    """Return the mean over queries. Classes a, a, b with 1, 0, 1: 2/3."""
+    """Return the mean over queries. Groups a, a, b with 1, 0, 1: 2/3."""
     return float(values.mean())
 
 
-def class_means(values: Values, query_classes: Sequence[str]) -> dict[str, float]:
-    """Return the mean over each class's queries. Classes a, a, b with 1, 0, 1: a 1/2, b 1."""
-    assert len(values) == len(query_classes), (len(values), len(query_classes))
-    names, code = np.unique(np.asarray(query_classes), return_inverse=True)
+def by_group(values: Values, groups: Sequence[str]) -> dict[str, float]:
+    """Return the mean over each group's queries. Groups a, a, b with 1, 0, 1: a 1/2, b 1."""
+    assert len(values) == len(groups), (len(values), len(groups))
+    names, code = np.unique(np.asarray(groups), return_inverse=True)
     means = np.bincount(code, weights=values) / np.bincount(code)
     return dict(zip(names.tolist(), means.tolist(), strict=True))
 
 
-def macro(values: Values, query_classes: Sequence[str]) -> float:
-    """Return the mean over classes of the mean over the class's queries.
+def macro(values: Values, groups: Sequence[str]) -> float:
+    """Return the mean over groups, such as classes, of the mean over the group's queries.
 
-    Classes a, a, b with 1, 0, 1: (1/2 + 1) / 2 = 0.75. The ZSCRGAN reference's Prec@50.
+    Groups a, a, b with 1, 0, 1: (1/2 + 1) / 2 = 0.75. The ZSCRGAN reference's Prec@50.
     """
-    return float(np.mean([*class_means(values, query_classes).values()]))
+    return float(np.mean([*by_group(values, groups).values()]))
 
 
 def _precision_sum(hits: Hits) -> Values:

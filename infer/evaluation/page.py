@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from typing import Any
 
 from zscr.infer.answers.answer import Answer
 from zscr.infer.answers.sheet import Sheet, answer_section, page_foot, page_head, summary
 from zscr.infer.evaluation import charts
 from zscr.infer.evaluation.charts import Series
 from zscr.infer.evaluation.extremes import Extremes
-
-Report = Mapping[str, Any]
+from zscr.infer.evaluation.figures import read_figure
+from zscr.infer.evaluation.naming import Report, group_words, judged_on, own_figures
 
 HEADLINES = ("mAP", "Prec@1", "Prec@10", "Prec@50", "AP@50 hits", "AP@50 relevant", "Top-1")
 COMPARED = ("mAP", "Prec@1", "Prec@10", "Prec@50")
-CLASS_COLUMNS = ("Prec@10", "Prec@50", "Prec@50 ceiling", "mAP", "Top-1")
+GROUP_COLUMNS = ("Prec@10", "Prec@50", "Prec@50 ceiling", "mAP", "Top-1")
 
 STYLE = (
     charts.STYLE
@@ -56,21 +55,31 @@ WARNING = (
     "are an upper bound and no zero-shot result."
 )
 
+ORACLE_NOTE = (
+    " The class-mean oracle asks with the mean of the images that it seeks: a bound, in practice, "
+    "for one vector a class on these features, and no competitor."
+)
+
 
 def render_page(report: Report, extremes: Extremes) -> str:
-    """Return the page of a report (see `evaluate_model`) and its best and worst queries."""
+    """Return the page of a report (see `evaluate_model`) and its best and worst queries.
+
+    Args:
+        report: with `task`, the task's name; without it the task is `text`.
+        extremes: the queries to show.
+    """
     sheet = Sheet()
     warning = f'<p class="oracle">{WARNING}</p>\n' if report["selection"] == ORACLE else ""
     sections = (
         _headline(report),
         _controls(report),
         _curves(report),
-        _classes(report),
-        _queries("Best queries", extremes.best, sheet),
-        _queries("Worst queries", extremes.worst, sheet),
+        _groups(report),
+        _queries("Best queries", extremes.best, sheet, report),
+        _queries("Worst queries", extremes.worst, sheet, report),
         _definitions(report),
     )
-    title = f"{report['method']} on {report['collection']}, {report['split']} classes"
+    title = f"{report['method']} on {report['collection']}, {judged_on(report)}"
     head = page_head(title, _about(report), style=STYLE)
     return head + warning + "".join(sections) + page_foot(summary(sheet))
 
@@ -79,7 +88,7 @@ def _about(report: Report) -> dict[str, object]:
     """Return the facts of the page's head."""
     seeds = ", ".join(map(str, report["seeds"]))
     about = {"protocol": report["protocol"], "queries": f"{report['queries']:,}"}
-    about |= {"gallery": f"{report['gallery']:,}", "classes": report["classes"]}
+    about |= {"gallery": f"{report['gallery']:,}", group_words(report)[1]: report["groups"]}
     about |= {"weights": report["selection"]}
     about |= {"seeds" if len(report["seeds"]) > 1 else "seed": seeds, "kind": report["kind"]}
     if report["excluded"]:
@@ -123,12 +132,17 @@ def _headline(report: Report) -> str:
         columns["generalised, seen"] = generalised["seen"]
         columns["harmonic mean"] = generalised["harmonic"]
     rows = []
+    for name in own_figures(report, HEADLINES):
+        by = group_words(report)[1] if read_figure(name)[1] else "queries"
+        cells = [_figure(column, name) for column in columns.values()]
+        rows.append(_row(f"{escape(name)}<small>mean over {by}</small>", cells))
     for name in HEADLINES:
         ceiling = report["metrics"].get(f"{name} ceiling")
         note = "" if ceiling is None else f"<small>ceiling {ceiling:.3f}</small>"
         cells = [_figure(column, f"{name} macro") for column in columns.values()]
         rows.append(_row(name + note, cells))
-    about = "Means over classes, with 95 % bootstrap intervals over classes"
+    word = group_words(report)[1]
+    about = f"Means over {word}, with 95 % bootstrap intervals over {word}"
     about += f" and ± standard deviation over {len(report['seeds'])} runs" if "sd" in report else ""
     about += f". By chance precision is {report['chance']:.3f}."
     if generalised:
@@ -149,9 +163,8 @@ def _controls(report: Report) -> str:
         rows.append(_compared(name, control))
     head = ["", *COMPARED, "generalised mAP", "harmonic mean", "chosen on validation classes"]
     about = (
-        "The same frozen features, queries and images; means over classes. The class-mean oracle "
-        "asks with the mean of the images that it seeks: a bound, in practice, for one vector a "
-        "class on these features, and no competitor."
+        f"The same frozen features, queries and images; means over {group_words(report)[1]}."
+        f"{ORACLE_NOTE if 'class-mean oracle' in report['controls'] else ''}"
     )
     return _section("Controls", about, _table(head, rows))
 
@@ -198,37 +211,38 @@ def _lines(sources: Mapping[str, Report]) -> list[Series]:
     return [Series(name, curve, n) for n, (name, curve) in enumerate(curves.items())]
 
 
-def _classes(report: Report) -> str:
-    rows = sorted(report["per_class"], key=lambda row: -row["metrics"]["mAP"])
-    other = report.get("generalised", {}).get("unseen", {}).get("per_class", ())
-    harder = {row["class_id"]: row["metrics"]["mAP"] for row in other}
-    drawn = charts.bars((row["class_id"], _values(row, harder)) for row in rows)
+def _groups(report: Report) -> str:
+    rows = sorted(report["per_group"], key=lambda row: -row["metrics"]["mAP"])
+    other = report.get("generalised", {}).get("unseen", {}).get("per_group", ())
+    harder = {row["group"]: row["metrics"]["mAP"] for row in other}
+    one, several = group_words(report)
+    drawn = charts.bars((row["group"], _values(row, harder)) for row in rows)
     table = _table(
-        ("class", "queries", "images", *(c.replace("mAP", "AP") for c in CLASS_COLUMNS)),
-        (_class_row(row) for row in rows),
+        (one, "queries", "relevant images", *(c.replace("mAP", "AP") for c in GROUP_COLUMNS)),
+        (_group_row(row) for row in rows),
     )
-    about = "Average precision of each class's queries, best first"
+    about = f"Average precision of each {one}'s queries, best first"
     about += "; the thinner bar is generalised." if harder else "."
-    return _section(
-        "Classes", about, f"{drawn}<details><summary>All figures a class</summary>{table}</details>"
-    )
+    body = f"{drawn}<details><summary>All figures a {one}</summary>{table}</details>"
+    return _section(several.capitalize(), about, body)
 
 
 def _values(row: Report, harder: Mapping[str, float]) -> Sequence[float]:
     plain = row["metrics"]["mAP"]
-    return (plain, harder[row["class_id"]]) if harder else (plain,)
+    return (plain, harder[row["group"]]) if harder else (plain,)
 
 
-def _class_row(row: Report) -> str:
-    figures = [f"{row['metrics'][name]:.3f}" for name in CLASS_COLUMNS]
-    return _row(escape(row["class_id"]), [str(row["queries"]), str(row["images"]), *figures])
+def _group_row(row: Report) -> str:
+    figures = [f"{row['metrics'][name]:.3f}" for name in GROUP_COLUMNS]
+    return _row(escape(row["group"]), [str(row["queries"]), f"{row['relevant']:g}", *figures])
 
 
-def _queries(title: str, answers: Sequence[Answer], sheet: Sheet) -> str:
+def _queries(title: str, answers: Sequence[Answer], sheet: Sheet, report: Report) -> str:
     if not answers:
         return ""
-    shown = (answer_section(a, sheet, [f"query {a.line}"], heading="h3") for a in answers)
-    about = "By plain average precision, one query a class, with the first ten items found."
+    shown = (answer_section(a, sheet, [f"query {a.query.id}"], heading="h3") for a in answers)
+    one = group_words(report)[0]
+    about = f"By plain average precision, one query a {one}, with the first ten items found."
     return _section(title, about, "".join(shown))
 
 

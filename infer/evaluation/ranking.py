@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from zscr.data.relevance import Order
 from zscr.errors import InputError
-from zscr.infer.evaluation.metrics import Order, rank
 
 Embeddings = npt.NDArray[np.float32]
 
@@ -37,10 +37,32 @@ def ranked_blocks(
     """
     check_embeddings(queries, gallery)
     columns = gallery.astype(np.float64).T
-    step = block or max(1, BLOCK_SCORES // len(gallery))
+    step = block_rows(len(gallery), block)
     for start in range(0, len(queries), step):
         scores = queries[start : start + step].astype(np.float64) @ columns
         yield start, rank(np.round(scores, SCORE_DECIMALS))
+
+
+def block_rows(gallery: int, block: int | None) -> int:
+    """Return how many queries a block over a gallery of this size has."""
+    return block or max(1, BLOCK_SCORES // gallery)
+
+
+def rank(scores: npt.NDArray[np.floating]) -> Order:
+    """Return (Q, G) gallery positions, best score first; ties keep the gallery's order.
+
+    `rank([[.2, .9, .9]])` is `[[1, 2, 0]]`. The ZSCRGAN reference breaks ties this way too.
+
+    Raises:
+        InputError: a score is NaN, which has no place in any order.
+    """
+    broken = np.isnan(scores).any(axis=1)
+    if broken.any():
+        raise InputError(
+            f"{broken.sum()} of {len(scores)} queries have a NaN score, the first is query "
+            f"{broken.argmax()}; check the embeddings for NaN"
+        )
+    return np.argsort(-scores, axis=1, kind="stable")
 
 
 def check_embeddings(queries: Embeddings, gallery: Embeddings) -> None:

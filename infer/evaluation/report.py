@@ -1,30 +1,48 @@
-"""Every retrieval figure of one model on one test set, with its ceilings and chance."""
+"""Every retrieval figure of one model on one task, with its ceilings and chance."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import compress
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from zscr.data.relevance import Relevance
 from zscr.errors import InputError
 from zscr.infer.evaluation import metrics
-from zscr.infer.evaluation.bootstrap import class_intervals
-from zscr.infer.evaluation.figures import CURVE, KS, PER_QUERY, query_values, summary_names
+from zscr.infer.evaluation.bootstrap import group_intervals
+from zscr.infer.evaluation.figures import (
+    CURVE,
+    PER_QUERY,
+    query_values,
+    read_figure,
+    summary_names,
+)
+from zscr.infer.evaluation.graded import Counts, count_relevant
 from zscr.infer.evaluation.metrics import Values
 from zscr.infer.evaluation.ranking import Embeddings, check_embeddings
 
+_CEILING = " ceiling"
+
 
 @dataclass(frozen=True)
-class ClassFigures:
-    """One class: its queries, its images in the gallery, every metric, and Prec@k ceilings."""
+class GroupFigures:
+    """One group of queries, such as a class: every metric, and Prec@k ceilings.
 
-    class_id: str
+    Attributes:
+        group: its name; queries: their number.
+        relevant: mean number of relevant items a query.
+        metrics: metric -> mean over the group's queries.
+    """
+
+    group: str
     queries: int
-    images: int
+    relevant: float
     metrics: Mapping[str, float]
 
 
@@ -34,37 +52,40 @@ class RetrievalReport:
 
     Attributes:
         metrics: name -> value: `Prec@{1,10,50} macro|micro|ceiling`, and as means over queries
-            (`… macro`: over classes) `Recall@{1,10,50}`, `AP@50 hits`, `AP@50 relevant`,
-            `mAP` and `Top-1`.
+            (`… macro`: over groups) `Recall@{1,10,50}`, `AP@50 hits`, `AP@50 relevant`,
+            `mAP`, `Top-1` and the task's own.
+        figures: the task's own, its headline first, by their names in `metrics`.
         chance: what a random ranking's Prec@k is expected to be, for any k (micro).
         queries: number of queries that the figures rest on.
         gallery: number of gallery items.
-        classes: number of distinct classes among those queries.
-        excluded: queries left out because the gallery holds nothing of their class.
+        groups: number of distinct groups among those queries.
+        excluded: queries left out because the gallery holds nothing relevant to them.
         curve: interpolated precision at recall 0, 0.1, …, 1, mean over queries.
-        per_class: each class's figures, in the order of the queries.
+        per_group: each group's figures, in the order of the queries.
         sd: standard deviation of each metric over runs, where the report is of several.
     """
 
     metrics: Mapping[str, float]
+    figures: tuple[str, ...]
     chance: float
     queries: int
     gallery: int
-    classes: int
+    groups: int
     excluded: int
     curve: tuple[float, ...]
-    per_class: tuple[ClassFigures, ...]
+    per_group: tuple[GroupFigures, ...]
     sd: Mapping[str, float] | None = None
 
     @cached_property
     def intervals(self) -> dict[str, tuple[float, float]]:
-        """95 % bootstrap intervals over classes, of every macro and micro figure."""
-        means = np.array([[row.metrics[name] for name in PER_QUERY] for row in self.per_class])
-        queries = np.array([row.queries for row in self.per_class], np.float64)
+        """95 % bootstrap intervals over groups, of every macro and micro figure."""
+        names = [name for name in self.per_group[0].metrics if not name.endswith(_CEILING)]
+        means = np.array([[row.metrics[name] for name in names] for row in self.per_group])
+        queries = np.array([row.queries for row in self.per_group], np.float64)
         intervals: dict[str, tuple[float, float]] = {}
         for weights, side in ((queries, 0), (np.ones_like(queries), 1)):
-            bounds = class_intervals(means, weights).tolist()
-            for name, (low, high) in zip(PER_QUERY, bounds, strict=True):
+            bounds = group_intervals(means, weights).tolist()
+            for name, (low, high) in zip(names, bounds, strict=True):
                 intervals[summary_names(name)[side]] = low, high
         return intervals
 
@@ -79,101 +100,103 @@ class RetrievalReport:
 def evaluate_retrieval(
     queries: Embeddings,
     gallery: Embeddings,
+    relevance: Relevance,
+    groups: Sequence[str],
     *,
-    query_classes: Sequence[str],
-    gallery_classes: Sequence[str],
+    figures: Sequence[str] = (),
     exclude_unanswerable: bool = False,
     block: int | None = None,
 ) -> RetrievalReport:
-    """Rank the gallery for each query by cosine; an item is relevant if it has the query's class.
+    """Rank the gallery for each query by cosine, and grade the rankings.
 
     Args:
         queries: (Q, D) unit vectors.
         gallery: (G, D) unit vectors.
-        query_classes: the class id of each query.
-        gallery_classes: the class id of each gallery item.
-        exclude_unanswerable: leave out, and count, queries whose class the gallery lacks.
+        relevance: of these Q queries and G items; an item is relevant if its grade is above 0.
+        groups: (Q,) what macro figures average over and intervals resample, such as classes.
+        figures: the task's own figures, reported on top of those of every task.
+        exclude_unanswerable: leave out, and count, queries without any relevant item.
         block: queries ranked at a time; changes the memory used and nothing else.
 
     Raises:
-        InputError: embeddings and classes do not fit together, a vector is not of unit norm, or
-            the gallery lacks a query's class and `exclude_unanswerable` is false.
+        ConfigError: one of `figures` does not exist.
+        InputError: embeddings and groups do not fit together, a vector is not of unit norm, or
+            the gallery holds nothing relevant to a query and `exclude_unanswerable` is false.
     """
     check_embeddings(queries, gallery)
-    _check_classes(len(queries), query_classes, "query")
-    _check_classes(len(gallery), gallery_classes, "gallery")
-    kept = _answerable(query_classes, gallery_classes, exclude_unanswerable)
-    classes = [query_classes[row] for row in kept]
+    _check_groups(len(queries), groups)
+    own = [read_figure(name) for name in figures]
+    names = tuple(dict.fromkeys((*PER_QUERY, *(metric for metric, _ in own))))
+    counts = count_relevant(relevance, len(queries), len(gallery), block)
+    kept = _answerable(counts, groups, exclude_unanswerable)
     values = query_values(
-        queries[kept],
-        gallery,
-        query_classes=classes,
-        gallery_classes=gallery_classes,
-        block=block,
+        queries, gallery, relevance, names=(*names, CURVE), kept=kept, block=block
     )
     curve = values.pop(CURVE).mean(axis=0)
-    per_class = _per_class(values, classes, Counter(gallery_classes), len(gallery))
-    relevant = {row.class_id: row.images for row in per_class}
+    counts, groups = counts.of(kept), [*compress(groups, kept)]
+    per_group = _per_group(values | _ceilings(names, counts), counts, groups)
     return RetrievalReport(
-        metrics=_summary(values, classes) | _ceilings(per_class),
-        chance=sum(relevant[class_id] for class_id in classes) / len(kept) / len(gallery),
-        queries=len(kept),
+        metrics=_summary(values, _ceilings(names, counts), groups),
+        figures=tuple(summary_names(metric)[macro] for metric, macro in own),
+        chance=float((counts.relevant / counts.sizes).mean()),
+        queries=len(groups),
         gallery=len(gallery),
-        classes=len(per_class),
-        excluded=len(queries) - len(kept),
+        groups=len(per_group),
+        excluded=len(queries) - len(groups),
         curve=tuple(curve.tolist()),
-        per_class=per_class,
+        per_group=per_group,
     )
 
 
-def _check_classes(rows: int, classes: Sequence[str], side: str) -> None:
-    if len(classes) != rows:
+def _check_groups(queries: int, groups: Sequence[str]) -> None:
+    if len(groups) != queries:
         raise InputError(
-            f"there are {rows} {side} embeddings but {len(classes)} {side} classes; "
-            f"give one class an embedding"
+            f"there are {queries} query embeddings but {len(groups)} groups of queries; "
+            f"give each query its group"
         )
 
 
-def _answerable(
-    query_classes: Sequence[str], gallery_classes: Sequence[str], exclude: bool
-) -> list[int]:
-    """Return the rows of the queries whose class the gallery holds."""
-    held = set(gallery_classes)
-    kept = [row for row, class_id in enumerate(query_classes) if class_id in held]
-    lost = sorted(set(query_classes) - held)
-    if lost and not (exclude and kept):
+def _answerable(counts: Counts, groups: Sequence[str], exclude: bool) -> npt.NDArray[np.bool_]:
+    """Return (Q,) which queries have a relevant item."""
+    kept = counts.relevant > 0
+    lost = sorted(set(compress(groups, ~kept)))
+    if lost and not (exclude and kept.any()):
         raise InputError(
-            f"{len(query_classes) - len(kept)} of {len(query_classes)} queries have no relevant "
-            f"item, as the gallery holds nothing of {len(lost)} classes (the first is "
-            f"'{lost[0]}'); add them to the gallery or exclude these queries"
+            f"{(~kept).sum()} of {len(kept)} queries have no relevant item in the gallery, those "
+            f"of {len(lost)} groups (the first is '{lost[0]}'); add items to the gallery or "
+            f"exclude these queries"
         )
     return kept
 
 
-def _per_class(
-    values: Mapping[str, Values], classes: Sequence[str], sizes: Counter[str], gallery: int
-) -> tuple[ClassFigures, ...]:
-    queries = Counter(classes)  # in the order of the queries
-    means = {name: metrics.class_means(per_query, classes) for name, per_query in values.items()}
-    relevant = np.array([sizes[class_id] for class_id in queries])
-    ceilings = {k: metrics.precision_ceiling(relevant, k, gallery).tolist() for k in KS}
-    rows = []
-    for place, (class_id, count) in enumerate(queries.items()):
-        figures = {name: mean[class_id] for name, mean in means.items()}
-        figures |= {f"Prec@{k} ceiling": ceilings[k][place] for k in KS}
-        rows.append(ClassFigures(class_id, count, sizes[class_id], figures))
-    return tuple(rows)
+def _ceilings(names: Sequence[str], counts: Counts) -> dict[str, Values]:
+    """Return each query's best possible Prec@k, of every k that is reported."""
+    precisions = [name for name in names if name.startswith("Prec@")]
+    return {
+        name + _CEILING: metrics.precision_ceiling(
+            counts.relevant, int(name.removeprefix("Prec@")), counts.sizes
+        )
+        for name in precisions
+    }
 
 
-def _summary(values: Mapping[str, Values], classes: Sequence[str]) -> dict[str, float]:
+def _per_group(
+    values: Mapping[str, Values], counts: Counts, groups: Sequence[str]
+) -> tuple[GroupFigures, ...]:
+    relevant = metrics.by_group(counts.relevant.astype(np.float64), groups)
+    means = {name: metrics.by_group(per_query, groups) for name, per_query in values.items()}
+    return tuple(
+        GroupFigures(group, queries, relevant[group], {n: mean[group] for n, mean in means.items()})
+        for group, queries in Counter(groups).items()  # in the order of the queries
+    )
+
+
+def _summary(
+    values: Mapping[str, Values], ceilings: Mapping[str, Values], groups: Sequence[str]
+) -> dict[str, float]:
     summary = {}
     for name, per_query in values.items():
         plain, macro = summary_names(name)
         summary[plain] = metrics.micro(per_query)
-        summary[macro] = metrics.macro(per_query, classes)
-    return summary
-
-
-def _ceilings(per_class: Iterable[ClassFigures]) -> dict[str, float]:
-    names = [f"Prec@{k} ceiling" for k in KS]
-    return {name: float(np.mean([row.metrics[name] for row in per_class])) for name in names}
+        summary[macro] = metrics.macro(per_query, groups)
+    return summary | {name: metrics.macro(best, groups) for name, best in ceilings.items()}

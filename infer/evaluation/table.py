@@ -2,74 +2,106 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
+from zscr.infer.evaluation.naming import Report, group_words, judged_on, own_figures
 from zscr.infer.evaluation.page import chosen
 
 ROWS = ("Prec@1 macro", "Prec@10 macro", "Prec@50 macro", "AP@50 hits", "AP@50 relevant", "mAP")
 
-Report = Mapping[str, Any]
-
 
 def table(report: Report) -> str:
-    """Lay a report out: the model's figures, then each control's; then the same generalised."""
+    """Lay a report out: the model's figures, then each control's; then the same generalised.
+
+    The columns are some figures of every task and, behind them, the task's own.
+
+    Args:
+        report: see `evaluate_model`; with `task`, the task's name, without which it is `text`,
+            and with `unanswered` where the model does not take its queries, and why.
+    """
+    several = group_words(report)[1]
+    layout = _Layout((*ROWS, *own_figures(report, ROWS)), several)
     seeds = report["seeds"]
     named = f"seeds {', '.join(map(str, seeds))}" if len(seeds) > 1 else f"seed {seeds[0]}"
+    name = f"{report['method']} ({report['kind']})"
+    controls: Mapping[str, Report] = report.get("controls", {})
+    notes = {control: chosen(figures) for control, figures in controls.items()}
     lines = [
-        f"{report['collection']}, {report['split']} classes: {report['queries']} queries, "
-        f"{report['gallery']} images, {report['classes']} classes",
-        f"{report['protocol']}; mode {report['mode']}, {report['selection']}, {named}, "
+        f"{report['collection']}, {judged_on(report)}: {report['queries']} queries, "
+        f"{report['gallery']} images, {report['groups']} {several}",
+        f"{report['protocol']}; {report['selection']}, {named}, "
         f"torch {report['versions']['torch']}",
         "",
-        f"{'':38}" + "".join(f"{name.removesuffix(' macro'):>15}" for name in ROWS),
+        *layout.plain(name, report, controls),
     ]
-    name = f"{report['method']} ({report['kind']})"
-    lines += _model_rows(name, report)
-    lines.append(_row("ceiling", _ceilings(report["metrics"])))
-    lines.append(_row("chance", {key: report["chance"] for key in ROWS[:3]}))
-    controls: Mapping[str, Report] = report.get("controls", {})
-    for control, figures in controls.items():
-        lines.append(_row(control, figures.get("metrics") or _as_macro(figures)))
     if "generalised" in report:
-        lines += ["", *_generalised(name, report["generalised"], controls)]
-    notes = {control: chosen(figures) for control, figures in controls.items()}
+        lines += ["", *layout.generalised(name, report["generalised"], controls)]
     lines += ["", *(f"{control}: {note}" for control, note in notes.items() if note)]
     return "\n".join(lines).rstrip()
 
 
-def _model_rows(name: str, report: Report) -> list[str]:
-    rows = [_row(name, report["metrics"])]
-    if "sd" in report:
-        rows.append(_row("  standard deviation over runs", report["sd"]))
-    for place, bound in enumerate(("lower", "upper")):
-        figures = {key: bounds[place] for key, bounds in report["intervals"].items()}
-        rows.append(_row(f"  95 % over classes, {bound}", figures))
-    return rows
+@dataclass(frozen=True)
+class _Layout:
+    """Rows of a name and a figure a column; `groups` is what the groups are called."""
+
+    columns: tuple[str, ...]
+    groups: str
+
+    def row(self, name: str, figures: Mapping[str, float]) -> str:
+        """Return a line with the figures that there are."""
+        shown = {key: f"{figures[key]:.3f}" for key in self.columns if key in figures}
+        return self.cells(name, shown)
+
+    def cells(self, name: str, shown: Mapping[str, str]) -> str:
+        """Return a line: each column is as wide as the longest of its kind needs."""
+        parts = (f"{shown.get(key, ''):>{max(15, len(key) + 1)}}" for key in self.columns)
+        return (f"{name:38}" + "".join(parts)).rstrip()
+
+    def plain(self, name: str, report: Report, controls: Mapping[str, Report]) -> Iterator[str]:
+        """Yield the head, and the rows of the model, its bounds and the controls."""
+        heads = {key: key.removesuffix(" macro") if key in ROWS else key for key in self.columns}
+        yield self.cells("", heads)
+        if "unanswered" in report:
+            yield f"{name}: {report['unanswered']}"
+        else:
+            yield from self.model(name, report)
+        precisions = [key for key in self.columns if key.startswith("Prec@")]
+        yield self.row("ceiling", _ceilings(precisions, report["metrics"]))
+        yield self.row("chance", {key: report["chance"] for key in precisions})
+        for control, figures in controls.items():
+            yield self.row(control, figures.get("metrics") or _as_macro(figures))
+
+    def model(self, name: str, report: Report) -> Iterator[str]:
+        """Yield the model's figures, their deviation over runs, and their intervals."""
+        yield self.row(name, report["metrics"])
+        if "sd" in report:
+            yield self.row("  standard deviation over runs", report["sd"])
+        for place, bound in enumerate(("lower", "upper")):
+            figures = {key: bounds[place] for key, bounds in report["intervals"].items()}
+            yield self.row(f"  95 % over {self.groups}, {bound}", figures)
+
+    def generalised(
+        self, name: str, generalised: Report, controls: Mapping[str, Report]
+    ) -> Iterator[str]:
+        """Yield the same over the gallery of both kinds of classes."""
+        unseen, seen = generalised["unseen"], generalised["seen"]
+        images = unseen["gallery"]
+        yield f"generalised: {images} images, the seen classes' (trained on) among them"
+        yield from self.model(f"{name}, unseen", unseen)
+        yield self.row(f"{name}, seen", seen["metrics"])
+        yield self.row("harmonic mean", generalised["harmonic"]["metrics"])
+        for control, figures in controls.items():
+            if "generalised" in figures:
+                found = figures["generalised"]
+                yield self.row(f"{control}, unseen", found["unseen"]["metrics"])
+                yield self.row("  harmonic mean", found["harmonic"]["metrics"])
 
 
-def _generalised(name: str, generalised: Report, controls: Mapping[str, Report]) -> list[str]:
-    unseen, seen = generalised["unseen"], generalised["seen"]
-    lines = [f"generalised: {unseen['gallery']} images, the seen classes' (trained on) among them"]
-    lines += _model_rows(f"{name}, unseen", unseen)
-    lines.append(_row(f"{name}, seen", seen["metrics"]))
-    lines.append(_row("harmonic mean", generalised["harmonic"]["metrics"]))
-    for control, figures in controls.items():
-        if "generalised" in figures:
-            lines.append(_row(f"{control}, unseen", figures["generalised"]["unseen"]["metrics"]))
-            harmonic = figures["generalised"]["harmonic"]["metrics"]
-            lines.append(_row("  harmonic mean", harmonic))
-    return lines
-
-
-def _row(name: str, figures: Mapping[str, float]) -> str:
-    cells = (f"{figures[key]:15.3f}" if key in figures else f"{'':15}" for key in ROWS)
-    return (f"{name:38}" + "".join(cells)).rstrip()
-
-
-def _ceilings(figures: Mapping[str, float]) -> dict[str, float]:
-    pairs = {key: key.replace("macro", "ceiling") for key in ROWS[:3]}
-    return {key: figures[name] for key, name in pairs.items()}
+def _ceilings(names: list[str], figures: Mapping[str, float]) -> dict[str, float]:
+    """Return the ceilings of macro precisions, by the names of these."""
+    macro = [name for name in names if name.endswith(" macro")]
+    return {name: figures[name.replace("macro", "ceiling")] for name in macro}
 
 
 def _as_macro(figures: Mapping[str, float]) -> dict[str, float]:

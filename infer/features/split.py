@@ -1,208 +1,139 @@
-"""What a method trains on and is judged by: one split's texts and images, class after class."""
+"""The tables of one split: what a method needs of a collection, encoded or published, by group."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from zscr.artefact import dump_jsonl, write_atomically
 from zscr.data.collection import Collection
 from zscr.errors import CollectionError, InputError
-from zscr.infer.encoder import Encoder
-from zscr.infer.features.store import Source, compute_features
+from zscr.infer.encoder import Encoder, Rows
+from zscr.infer.features.listing import ENCODER_OF, Encoders, Row, list_rows
+from zscr.infer.features.store import compute_features
+from zscr.infer.features.table import (
+    Array,
+    Split,
+    Table,
+    check_finite,
+    starts_of,
+    whole_groups,
+)
 from zscr.progress import say
 
-Vectors = npt.NDArray[np.float32]
-Starts = npt.NDArray[np.int64]
 
-
-@dataclass(frozen=True)
-class SplitFeatures:
-    """The image and text features of one split, class after class in the split's order.
-
-    Attributes:
-        classes: C class ids.
-        images: (N, I) float32; image_ids: their N item ids.
-        texts: (M, T) float32, each class's descriptions first, then its items' captions.
-        image_starts, text_starts: (C+1,) rows of class c are [starts[c], starts[c+1]).
-    """
-
-    classes: tuple[str, ...]
-    images: Vectors
-    image_ids: tuple[str, ...]
-    image_starts: Starts
-    texts: Vectors
-    text_starts: Starts
+class Wanted(Protocol):
+    """A table that is asked for; see `zscr.train.methods.contract.Need`."""
 
     @property
-    def image_classes(self) -> list[str]:
-        """The class id of each image row."""
-        return _spread(self.classes, self.image_starts)
+    def table(self) -> str:
+        """`image`, `sketch` or `text`."""
 
     @property
-    def text_classes(self) -> list[str]:
-        """The class id of each text row."""
-        return _spread(self.classes, self.text_starts)
-
-
-def joined(first: SplitFeatures, second: SplitFeatures) -> SplitFeatures:
-    """Return the features of two splits as of one, the first one's classes first."""
-
-    def starts(ours: Starts, theirs: Starts) -> Starts:
-        return np.concatenate([ours, ours[-1] + theirs[1:]])
-
-    return SplitFeatures(
-        first.classes + second.classes,
-        np.concatenate([first.images, second.images]),
-        first.image_ids + second.image_ids,
-        starts(first.image_starts, second.image_starts),
-        np.concatenate([first.texts, second.texts]),
-        starts(first.text_starts, second.text_starts),
-    )
-
-
-def _spread(classes: tuple[str, ...], starts: Starts) -> list[str]:
-    return [c for c, n in zip(classes, np.diff(starts), strict=True) for _ in range(n)]
+    def per(self) -> str:
+        """What its groups are: `class`, `item` or `image` (all as one group)."""
 
 
 def load_split(
     collection: Collection,
     split: str,
-    image: Encoder | None,
-    text: Encoder | None,
+    needs: Sequence[Wanted],
+    encoders: Encoders,
     store: Path | None = None,
-) -> SplitFeatures:
-    """Read one split's features, encoding what is not cached yet.
+) -> Split[Array]:
+    """Read one split's tables, encoding what is not cached yet.
 
     Args:
-        collection: with images and texts, or with published vectors of both.
+        collection: with what the tables need: images, sketches, texts, or published vectors.
         split: `seen`, `val` or `unseen`.
-        image: the frozen image encoder; None where the collection has image vectors.
-        text: the frozen text encoder; None where it has text vectors.
+        needs: the tables; all of them per class, per item, or as one group.
+        encoders: the frozen encoders by name; None where the collection has published vectors.
         store: where to cache; None is the collection's own `features`. Images that cannot be
             used are left out, counted on stderr and listed here in `errors.<split>.jsonl`.
 
     Raises:
-        CollectionError: the split is empty.
+        CollectionError: a table would be empty.
         InputError: features are not finite.
     """
-    classes = collection.splits[split]
-    store = store or collection.folder / "features"
-    images, ids, image_starts = load_images(collection, split, image, store)
-    texts, text_starts = _text_rows(collection, classes, text, store)
-    if not len(images) or not len(texts):
+    [per] = {need.per for need in needs}
+    names = [need.table for need in needs]
+    groups, listed = list_rows(collection, split, names, encoders, per)
+    tables: dict[str, Table[Array]] = {}
+    lost: list[dict[str, str]] = []
+    for name in names:
+        rows, kept, failed = _values(collection, name, listed[name], encoders, store)
+        lost += failed
+        counts = np.bincount([row.group for row in kept], minlength=len(groups))
+        table_ids = tuple(row.id for row in kept)
+        tables[name] = Table(table_ids, rows, starts_of(counts.tolist()))
+    _report_lost(lost, collection, split, store)
+    _check(collection, split, tables)
+    found = Split(groups, tables)
+    return whole_groups(found) if per == "item" else found
+
+
+def _check(collection: Collection, split: str, tables: Mapping[str, Table[Array]]) -> None:
+    if not all(len(table.rows) for table in tables.values()):
+        found = " and ".join(f"{len(table.rows)} {name}s" for name, table in tables.items())
         raise CollectionError(
-            f"split '{split}' of {collection.folder} has {len(images)} usable images and "
-            f"{len(texts)} texts; it needs some of both"
+            f"split '{split}' of {collection.folder} has {found} that can be used; it needs some "
+            f"of each"
         )
-    _check_finite("text", texts, split)
-    return SplitFeatures(classes, images, ids, image_starts, texts, text_starts)
+    for name, table in tables.items():
+        check_finite(name, table.rows, f"split '{split}'")
 
 
-def load_images(
-    collection: Collection, split: str, encoder: Encoder | None, store: Path | None = None
-) -> tuple[Vectors, tuple[str, ...], Starts]:
-    """Return a split's image rows (N, I), their item ids and where each class starts.
-
-    The arguments and errors are those of `load_split`.
-    """
-    store = store or collection.folder / "features"
-    classes = collection.splits[split]
-    by_class: dict[str, list[int]] = defaultdict(list)
-    published = None if encoder else collection.vectors("image")
-    for row, item in enumerate(collection.items):
-        if item.split == split and (item.image or published is not None):
-            by_class[item.class_id].append(row)
-    rows = [row for name in classes for row in by_class[name]]
-    if encoder:
-        kept, vectors = _encoded(collection, split, rows, encoder, store)
-    else:
-        assert published is not None
-        kept, vectors = rows, published[rows]
-    _check_finite("image", vectors, split)
-    counts = Counter(collection.items[row].class_id for row in kept)
-    ids = tuple(collection.items[row].id for row in kept)
-    return vectors, ids, _starts([counts[name] for name in classes])
-
-
-def _encoded(
-    collection: Collection, split: str, rows: list[int], encoder: Encoder, store: Path
-) -> tuple[list[int], Vectors]:
-    """Encode items' images; those that cannot be are left out, listed and counted."""
-    keys = {row: _image_key(collection, row) for row in rows}
-    paths = {row: collection.folder / str(collection.items[row].image) for row in rows}
-    sources = [Source(keys[row], paths[row]) for row in rows]
-    features = compute_features(store, encoder, sources)
-    kept = [row for row in rows if keys[row] not in features.failed]
+def _values(
+    collection: Collection,
+    name: str,
+    rows: list[Row],
+    encoders: Encoders,
+    store: Path | None,
+) -> tuple[Rows, list[Row], list[dict[str, str]]]:
+    """Return a table's rows, those of the list that are among them, and what was lost."""
+    encoder = encoders.get(ENCODER_OF[name])
+    if encoder is None:
+        return collection.vectors(name)[[row.place for row in rows]], rows, []
+    sources = [row.source for row in rows if row.source]
+    features = compute_features(store or collection.folder / "features", encoder, sources)
+    if name == "text":
+        _refuse_failed_texts(collection, features.failed)
+    kept = [row for row in rows if row.source and row.source.key not in features.failed]
     lost = [
-        {"id": collection.items[row].id, "reason": features.failed[keys[row]]}
+        {"id": row.id, "reason": features.failed[row.source.key]}
         for row in rows
-        if keys[row] in features.failed
+        if row.source and row.source.key in features.failed
     ]
-    _report_failures(lost, collection, split, store)
-    return kept, features.take(keys[row] for row in kept)
+    vectors = features.take(row.source.key for row in kept if row.source)
+    if name == "text":
+        _report_blank(vectors, encoder)
+    return vectors, kept, lost
 
 
-def _image_key(collection: Collection, row: int) -> str:
-    """Return the sha256 that the manifest holds of an item's image."""
-    return str(collection.manifest.files[str(collection.items[row].image)]["sha256"])
+def _refuse_failed_texts(collection: Collection, failed: Mapping[str, str]) -> None:
+    if failed:
+        first = next(iter(failed.values()))
+        raise InputError(f"{len(failed)} texts of {collection.folder} fail: {first}")
 
 
-def _report_failures(
-    lost: list[dict[str, str]], collection: Collection, split: str, store: Path
+def _report_blank(vectors: Rows, encoder: Encoder) -> None:
+    """Count texts without any word of a closed vocabulary; they stay, as queries that must fail."""
+    blank = sum(not row.any() for row in vectors)
+    if blank:
+        say(f"{blank} of {len(vectors)} texts hold no word that '{encoder.name}' knows: a zero row")
+
+
+def _report_lost(
+    lost: list[dict[str, str]], collection: Collection, split: str, store: Path | None
 ) -> None:
-    path = store / f"errors.{split}.jsonl"
+    path = (store or collection.folder / "features") / f"errors.{split}.jsonl"
     path.unlink(missing_ok=True)  # what an earlier call could not use
     if lost:
         write_atomically(path, dump_jsonl(lost))
         say(
             f"{len(lost)} images of split '{split}' could not be used and are left out, first "
             f"{lost[0]['id']}: {lost[0]['reason']}; try 'zscr data check {collection.folder}'"
-        )
-
-
-def _text_rows(
-    collection: Collection, classes: tuple[str, ...], encoder: Encoder | None, store: Path
-) -> tuple[Vectors, Starts]:
-    if encoder is None:
-        return _published_texts(collection, classes)
-    texts = collection.texts(classes)
-    sources = [[Source.text(text) for text in texts[name]] for name in classes]
-    flat = [source for group in sources for source in group]
-    features = compute_features(store, encoder, flat)
-    for reason in features.failed.values():
-        raise InputError(f"{len(features.failed)} texts of {collection.folder} fail: {reason}")
-    vectors = features.take(s.key for s in flat)
-    _report_blank(vectors, encoder)
-    return vectors, _starts([len(group) for group in sources])
-
-
-def _report_blank(vectors: Vectors, encoder: Encoder) -> None:
-    """Count texts without any word of a closed vocabulary; they stay, as queries that must fail."""
-    blank = int((~vectors.any(1)).sum())
-    if blank:
-        say(f"{blank} of {len(vectors)} texts hold no word that '{encoder.name}' knows: a zero row")
-
-
-def _published_texts(collection: Collection, classes: tuple[str, ...]) -> tuple[Vectors, Starts]:
-    vectors = collection.vectors("text")
-    spans = [collection.classes[name].text_rows or (0, 0) for name in classes]
-    rows = [row for start, stop in spans for row in range(start, stop)]
-    return vectors[rows], _starts([stop - start for start, stop in spans])
-
-
-def _starts(counts: list[int]) -> Starts:
-    return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-
-
-def _check_finite(name: str, rows: Vectors, split: str) -> None:
-    bad = int((~np.isfinite(rows)).any(1).sum())
-    if bad:
-        raise InputError(
-            f"{bad} of {len(rows)} {name} features of split '{split}' are not finite numbers; "
-            f"leave these rows out or compute them again"
         )

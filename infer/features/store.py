@@ -15,108 +15,116 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from zscr.artefact import dump_json, hash_bytes, hash_file, write_atomically
+from zscr.data.records import Query
 from zscr.errors import InputError
-from zscr.infer.encoder import Encoder
+from zscr.infer.encoder import Encoder, Rows
 from zscr.progress import progress, say
 
-Vectors = npt.NDArray[np.float32]
 BATCH = 32
 SHARD = 256  # rows lost at most by a kill; small enough that a shard takes seconds
 
 
 @dataclass(frozen=True)
 class Source:
-    """One thing to encode: a text or an image's path, with the sha256 of its content."""
+    """One thing to encode: a query of one field, with the sha256 of that field's content."""
 
     key: str
-    value: str | Path
+    query: Query
 
     @classmethod
     def text(cls, text: str) -> Source:
         """A text, keyed by its UTF-8 bytes."""
-        return cls(hash_bytes(text.encode()), text)
+        return cls(hash_bytes(text.encode()), Query(text=text))
 
     @classmethod
-    def image(cls, path: Path) -> Source:
-        """An image, keyed by its file's bytes."""
-        return cls(hash_file(path), path)
+    def image(cls, path: Path, key: str | None = None) -> Source:
+        """An image (or a sketch, as one), keyed by its file's sha256, which may be known."""
+        return cls(key or hash_file(path), Query(image=path))
+
+    @property
+    def path(self) -> Path | None:
+        """The file that it was listed by."""
+        return self.query.image if isinstance(self.query.image, Path) else None
 
 
 @dataclass(frozen=True)
 class Features:
-    """The encoded sources: `vectors[rows[key]]`; `failed` holds the reason of those that were not.
+    """The encoded sources: `rows[places[key]]`; `failed` holds the reason of those that were not.
 
     Attributes:
-        vectors: (N, D) float32.
-        rows: content hash -> row.
+        rows: (N, *row_shape) float32.
+        places: content hash -> row.
         failed: content hash -> why it could not be encoded.
     """
 
-    vectors: Vectors
-    rows: Mapping[str, int]
+    rows: Rows
+    places: Mapping[str, int]
     failed: Mapping[str, str]
 
-    def take(self, keys: Iterable[str]) -> Vectors:
-        """Return the vectors of `keys`, in their order -> (len(keys), D)."""
-        return self.vectors[[self.rows[key] for key in keys]]
+    def take(self, keys: Iterable[str]) -> Rows:
+        """Return the rows of `keys`, in their order -> (len(keys), *row_shape)."""
+        return self.rows[[self.places[key] for key in keys]]
 
 
-def compute_features(store: Path, encoder: Encoder, sources: Sequence[Source]) -> Features:
-    """Encode what the store lacks, keep it there, and return the vectors of all of `sources`.
+def compute_features(
+    store: Path, encoder: Encoder, sources: Sequence[Source], *, shard: int = SHARD
+) -> Features:
+    """Encode what the store lacks, keep it there, and return the rows of all of `sources`.
 
     Args:
         store: folder of the cache; a read-only one raises the OSError that it gives.
         encoder: its name and sha256 name the cache's files, so another encoder never hits it.
         sources: what to encode; equal contents are encoded once.
+        shard: rows that are kept together as soon as they are computed.
     """
-    cache = _Cache(store, f"{encoder.name}-{encoder.sha256[:12]}", encoder.dim)
+    cache = _Cache(store, f"{encoder.name}-{encoder.sha256[:12]}", encoder.row_shape)
     known = set(cache.keys)
     todo = list({s.key: s for s in sources if s.key not in known}.values())
-    if encoder.kind == "text":  # padding to a batch's longest text is wasted on its short ones
-        todo.sort(key=lambda source: len(str(source.value)))
+    # Padding to a batch's longest text is wasted on its short ones; images have no text.
+    todo.sort(key=lambda source: len(source.query.text or ""))
     failed: dict[str, str] = {}
     if todo:
         with progress(f"features ({encoder.name})", len(todo)) as bar:
-            for start in range(0, len(todo), SHARD):
-                cache.append(*_encode_shard(encoder, todo[start : start + SHARD], failed))
-                bar.advance(len(todo[start : start + SHARD]))
+            for start in range(0, len(todo), shard):
+                part = todo[start : start + shard]
+                cache.append(*_encode_shard(encoder, part, failed))
+                bar.advance(len(part))
     if cache.parts.exists():
         cache.compact()
-    vectors, rows = cache.content()
-    return Features(vectors, rows, failed)
+    return Features(*cache.content(), failed)
 
 
 def _encode_shard(
     encoder: Encoder, shard: list[Source], failed: dict[str, str]
-) -> tuple[list[str], Vectors]:
+) -> tuple[list[str], Rows]:
     """Encode what can be encoded of one shard; note in `failed` what cannot, and why."""
     sound = [source for source in shard if not _changed(source, failed)]
     try:
-        return _keys(sound), encoder.encode([s.value for s in sound], batch_size=BATCH)
+        return _encoded(encoder, sound)
     except InputError:  # find the bad ones, so that one of them does not cost the others
         sound = [source for source in sound if not _unusable(encoder, source, failed)]
-        return _keys(sound), encoder.encode([s.value for s in sound], batch_size=BATCH)
+        return _encoded(encoder, sound)
 
 
-def _keys(sources: list[Source]) -> list[str]:
-    return [source.key for source in sources]
+def _encoded(encoder: Encoder, sources: list[Source]) -> tuple[list[str], Rows]:
+    rows = encoder.encode([source.query for source in sources], batch_size=BATCH)
+    return [source.key for source in sources], rows
 
 
 def _changed(source: Source, failed: dict[str, str]) -> bool:
-    if isinstance(source.value, Path):
-        if not source.value.is_file():
-            failed[source.key] = f"{source.value} does not exist"
-        elif hash_file(source.value) != source.key:
-            failed[source.key] = f"{source.value} has changed since it was listed"
+    if path := source.path:
+        if not path.is_file():
+            failed[source.key] = f"{path} does not exist"
+        elif hash_file(path) != source.key:
+            failed[source.key] = f"{path} has changed since it was listed"
     return source.key in failed
 
 
 def _unusable(encoder: Encoder, source: Source, failed: dict[str, str]) -> bool:
     try:
-        encoder.prepare([source.value])
+        encoder.prepare([source.query])
     except InputError as error:
         failed[source.key] = str(error)
     return source.key in failed
@@ -125,19 +133,19 @@ def _unusable(encoder: Encoder, source: Source, failed: dict[str, str]) -> bool:
 class _Cache:
     """The files of one encoder in a store."""
 
-    def __init__(self, store: Path, name: str, dim: int) -> None:
+    def __init__(self, store: Path, name: str, row_shape: tuple[int, ...]) -> None:
         self.index, self.parts = store / f"{name}.json", store / f"{name}.parts"
         self.store, self.name = store, name
-        keys, vectors = self._read_index()
-        self.keys, self.blocks = keys, [vectors if keys else np.empty((0, dim), np.float32)]
+        keys, rows = self._read_index()
+        self.keys, self.blocks = keys, [rows if keys else np.empty((0, *row_shape), np.float32)]
         for part in sorted(self.parts.glob("*.npz")):
-            keys, vectors = self._read_part(part)
+            keys, rows = self._read_part(part)
             if not set(keys) & set(self.keys):  # or a killed run has merged it already
                 self.keys += keys
-                self.blocks.append(vectors)
+                self.blocks.append(rows)
 
-    def _read_index(self) -> tuple[list[str], Vectors]:
-        nothing: tuple[list[str], Vectors] = [], np.empty((0, 0), np.float32)
+    def _read_index(self) -> tuple[list[str], Rows]:
+        nothing: tuple[list[str], Rows] = [], np.empty((0, 0), np.float32)
         if not self.index.is_file():
             return nothing
         try:
@@ -145,32 +153,32 @@ class _Cache:
             path, keys = self.store / entry["file"], entry["keys"]
             if hash_file(path) != entry["sha256"]:
                 raise ValueError(f"the sha256 of {path.name} is another")
-            vectors: Vectors = np.load(path, allow_pickle=False)
-            if len(keys) != len(vectors):
-                raise ValueError(f"{len(keys)} keys for {len(vectors)} rows")
+            rows: Rows = np.load(path, allow_pickle=False)
+            if len(keys) != len(rows):
+                raise ValueError(f"{len(keys)} keys for {len(rows)} rows")
         except (OSError, ValueError, KeyError, TypeError) as error:
             say(f"{self.index} is damaged ({error}); its features are computed again")
             return nothing
-        return keys, vectors
+        return keys, rows
 
-    def _read_part(self, part: Path) -> tuple[list[str], Vectors]:
+    def _read_part(self, part: Path) -> tuple[list[str], Rows]:
         if not part.stem.endswith(hash_file(part)[:12]):
             say(f"{part} is damaged; its features are computed again")
             part.unlink()
             return [], self.blocks[0][:0]
         with np.load(part, allow_pickle=False) as content:
-            return content["keys"].tolist(), content["vectors"]
+            return content["keys"].tolist(), content["rows"]
 
-    def append(self, keys: list[str], vectors: Vectors) -> None:
+    def append(self, keys: list[str], rows: Rows) -> None:
         """Keep one finished shard."""
         self.parts.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
-        np.savez(buffer, keys=np.array(keys, "U64"), vectors=vectors)
+        np.savez(buffer, keys=np.array(keys, "U64"), rows=rows)
         number = max((int(part.stem[:6]) + 1 for part in self.parts.glob("*.npz")), default=0)
         name = f"{number:06d}-{hash_bytes(buffer.getvalue())[:12]}.npz"
         write_atomically(self.parts / name, buffer.getvalue())
         self.keys += keys
-        self.blocks.append(vectors)
+        self.blocks.append(rows)
 
     def compact(self) -> None:
         """Merge all shards into one file; the replaced index is the commit."""
@@ -185,6 +193,6 @@ class _Cache:
             stale.unlink(missing_ok=True)
         shutil.rmtree(self.parts, ignore_errors=True)
 
-    def content(self) -> tuple[Vectors, dict[str, int]]:
-        """Return all vectors and the row of each key."""
+    def content(self) -> tuple[Rows, dict[str, int]]:
+        """Return all rows and the row of each key."""
         return np.concatenate(self.blocks), {key: row for row, key in enumerate(self.keys)}

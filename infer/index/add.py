@@ -1,4 +1,4 @@
-"""Images into an index: embedded by a bundle's gallery side, resumable, the bad ones listed."""
+"""Images into an index: embedded by a bundle's gallery graph, resumable, the bad ones listed."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ from pathlib import Path
 import numpy as np
 
 from zscr.artefact import hash_file
-from zscr.data.collection import Collection, Item
+from zscr.data.collection import Collection
 from zscr.data.images import find_images
+from zscr.data.records import Item, Query
 from zscr.errors import InputError
-from zscr.infer.bundle import Bundle
-from zscr.infer.encoder import Vectors
-from zscr.infer.features.store import Features, Source, compute_features
-from zscr.infer.index.change import check_entries
-from zscr.infer.index.generation import Skipped
-from zscr.infer.index.index import AddReport, Entry, Index
+from zscr.infer.bundle import Bundle, spoken
+from zscr.infer.features.store import SHARD, Features, Source, compute_features
+from zscr.infer.index.change import Change
+from zscr.infer.index.entry import CLASS, Entry, Skipped, check_entries
+from zscr.infer.index.exact import Vectors
+from zscr.infer.index.index import ChangeReport, Index
+
+TEXT = frozenset({"text"})
+IMAGE = frozenset({"image"})
 
 
 @dataclass(frozen=True)
@@ -27,22 +31,29 @@ class Added:
     """What became of the images that were to be indexed."""
 
     index: Index
-    report: AddReport
+    report: ChangeReport
     skipped: tuple[Skipped, ...]
 
 
-def add_images(bundle: Bundle, folder: Path, images: Sequence[Path]) -> Added:
+def add_images(
+    bundle: Bundle, folder: Path, images: Sequence[Path], *, shard: int = SHARD
+) -> Added:
     """Add files, and every image below folders, to the index `folder`, made if it is absent.
 
     An id is the image's path from the named folder's parent on, so it stays what it is when
     more images come; an image that changed replaces its old self, one that did not is not
     embedded again.
 
+    Args:
+        bundle: whose gallery graph embeds them.
+        folder: of the index.
+        images: files and folders.
+        shard: how many are embedded between two saves; what a kill costs at most.
+
     Raises:
-        InputError: a path does not exist, or there is no image at all.
-        MismatchError: the index was made with another bundle.
+        InputError: a path does not exist, there is no image at all, or the bundle takes none.
+        MismatchError: the index holds vectors of another space.
     """
-    bundle.gallery.require("image")
     found = [pair for named in images for pair in _listed(Path(os.path.abspath(named)))]
     if not found:
         named = ", ".join(map(str, images))
@@ -55,8 +66,8 @@ def add_images(bundle: Bundle, folder: Path, images: Sequence[Path]) -> Added:
             reason = f"{path} cannot be read ({error.strerror})"
             unreadable.append({"image": str(path), "reason": reason})
         else:
-            entries.append(Entry(path.relative_to(base).as_posix(), sha256, image=str(path)))
-    return add_entries(bundle, folder, entries, unreadable)
+            entries.append(Entry(path.relative_to(base).as_posix(), sha256, str(path)))
+    return add_entries(bundle, folder, entries, unreadable, shard=shard)
 
 
 def _listed(named: Path) -> list[tuple[Path, Path]]:
@@ -70,15 +81,20 @@ def _listed(named: Path) -> list[tuple[Path, Path]]:
 def add_collection(
     bundle: Bundle, folder: Path, collection: Collection, items: Sequence[Item]
 ) -> Added:
-    """Index a collection's items with their classes, so that answers can be marked."""
+    """Index a collection's items with their classes and attributes, so that answers can be marked.
+
+    Raises:
+        InputError: see `add_entries`.
+        MismatchError: the index holds vectors of another space.
+    """
     files = collection.manifest.files
     base = collection.folder.resolve()
     entries = [
         Entry(
             item.id,
-            str(files[str(item.image)]["sha256"]),
-            class_id=item.class_id,
-            image=str(base / str(item.image)),
+            str(files[item.image]["sha256"]),
+            str(base / item.image),
+            {**item.attributes, **({CLASS: item.class_id} if item.class_id else {})},
         )
         for item in items
         if item.image
@@ -87,37 +103,55 @@ def add_collection(
 
 
 def add_entries(
-    bundle: Bundle, folder: Path, entries: Sequence[Entry], unreadable: Sequence[Skipped] = ()
+    bundle: Bundle,
+    folder: Path,
+    entries: Sequence[Entry],
+    unreadable: Sequence[Skipped] = (),
+    *,
+    shard: int = SHARD,
 ) -> Added:
     """Embed the images that the index lacks, and commit those that could be embedded to it.
 
     Raises:
-        InputError: an id twice, or none of the first images can be used.
-        MismatchError: the index was made with another bundle.
+        InputError: an id twice, the bundle's gallery is not of images, or none of the first
+            images can be used.
+        MismatchError: the index holds vectors of another space.
     """
+    _require_images(bundle)
     check_entries(entries)
     folder = folder.resolve()
-    index = Index.open(folder, bundle_sha256=bundle.sha256) if folder.exists() else None
+    index = Index.open(folder, bundle.space) if folder.exists() else None
     held = set(index.entries) if index else set()
     old = [entry for entry in entries if entry in held]
     fresh = [entry for entry in entries if entry not in held]
     # The embeddings of a killed run wait beside the index until a rerun commits them.
     store = folder.with_name(f".{folder.name}.features")
-    sources = [Source(entry.sha256, Path(str(entry.image))) for entry in fresh]
-    features = compute_features(store, bundle.gallery, sources)
+    features = compute_features(store, bundle.gallery, list(map(_source, fresh)), shard=shard)
     new = [entry for entry in fresh if entry.sha256 not in features.failed]
     skipped = (*unreadable, *_failed(fresh, features))
     vectors = features.take(entry.sha256 for entry in new)
     if index is None:
         index = _create(bundle, folder, new, vectors, skipped)
-        report = AddReport(len(new), 0, 0, index.generation)
+        report = ChangeReport(len(new), 0, 0, index.generation)
     else:
         vectors = np.concatenate([index.vectors_of([entry.id for entry in old]), vectors])
-        report = index.add(
-            [*old, *new], vectors, errors=skipped, threads=bundle.runtime.thread_count
-        )
+        change = Change([*old, *new], vectors, errors=skipped)
+        report = index.apply(change, threads=bundle.runtime.thread_count)
     shutil.rmtree(store, ignore_errors=True)
     return Added(index, report, skipped)
+
+
+def _require_images(bundle: Bundle) -> None:
+    if bundle.gallery.fields != IMAGE:
+        raise InputError(
+            f"the gallery of the bundle {bundle.name} is embedded from "
+            f"{spoken(bundle.gallery.fields)}, not from images; use a bundle that was trained "
+            f"with an image encoder"
+        )
+
+
+def _source(entry: Entry) -> Source:
+    return Source.image(Path(str(entry.image)), entry.sha256)
 
 
 def _create(
@@ -133,7 +167,7 @@ def _create(
         )
     return Index.create(
         folder,
-        bundle_sha256=bundle.sha256,
+        space=bundle.space,
         bundle_name=bundle.name,
         entries=entries,
         vectors=vectors,
@@ -153,6 +187,6 @@ def _failed(entries: Sequence[Entry], features: Features) -> list[Skipped]:
 
 def _example_embeddings(bundle: Bundle) -> Vectors | None:
     """Embed the bundle's examples: recall is to be measured on queries, not on images."""
-    if not bundle.examples or bundle.query.kind != "text":
+    if not bundle.examples or TEXT not in bundle.takes.values():
         return None
-    return bundle.query.encode(list(bundle.examples))
+    return bundle.route(TEXT).encode(Query.of("text", bundle.examples))

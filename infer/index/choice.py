@@ -1,4 +1,4 @@
-"""Choosing between exact search and a graph by measuring both on this machine."""
+"""Choosing between exact search and HNSW by measuring both on this machine."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Literal
 import numpy as np
 
 from zscr.infer.index.exact import Hits, Vectors, search_exact
-from zscr.infer.index.hnsw import Graph
+from zscr.infer.index.hnsw import Hnsw
 
 Search = Literal["exact", "hnsw"]
 
 # Measured on one thread of an AMD EPYC server, D = 256, p50 of one query at k = 10, exact search
-# against a graph with recall@10 >= 0.99: 5k items 0.07 | 0.03 ms, 10k 0.14 | 0.05 ms,
-# 20k 0.56 | 0.08 ms, 100k 3.1 | 0.16 ms. Below this number a graph saves a tenth of a millisecond,
+# against HNSW with recall@10 >= 0.99: 5k items 0.07 | 0.03 ms, 10k 0.14 | 0.05 ms,
+# 20k 0.56 | 0.08 ms, 100k 3.1 | 0.16 ms. Below this number HNSW saves a tenth of a millisecond,
 # which nobody notices behind an encoder, and costs recall and a second of building (100k: 26 s).
 EXACT_BELOW = 10_000
 RECALL = 0.99
@@ -32,7 +32,7 @@ class Measured:
     """What was measured on `n` queries over `count` items; the times are medians of one query.
 
     `queries` says what kind they were: `query modality`, or `gallery` for gallery vectors with
-    noise, which flatter the graph (OOD-DiskANN, arXiv:2211.12850).
+    noise, which flatter HNSW (OOD-DiskANN, arXiv:2211.12850).
     """
 
     recall_at_10: float
@@ -55,23 +55,23 @@ class Choice:
 
 
 def choose(
-    vectors: Vectors, queries: Vectors | None, graph: Callable[[], Graph], before: Choice
-) -> tuple[Choice, Graph | None]:
+    vectors: Vectors, queries: Vectors | None, build: Callable[[], Hnsw], before: Choice
+) -> tuple[Choice, Hnsw | None]:
     """Choose how to search `vectors` (N, D).
 
     Args:
         vectors: unit rows (N, D).
         queries: unit rows (Q, D) of the query modality; without them, gallery rows with noise.
-        graph: builds or extends the graph over `vectors`; called only if one is needed.
+        build: builds or extends HNSW over `vectors`; called only if it is needed.
         before: the choice of the previous generation. It stands if the user pinned it.
     """
     count = len(vectors)
     if before.search == "exact" and (before.pinned or _settled(before, count)):
         return before, None
     if count < EXACT_BELOW and not before.pinned:
-        why = f"exact: {count} items are fewer than {EXACT_BELOW}, where a graph gains nothing"
+        why = f"exact: {count} items are fewer than {EXACT_BELOW}, where HNSW gains nothing"
         return Choice("exact", why), None
-    built = graph()
+    built = build()
     ef, measured = _measure(vectors, queries, built)
     choice = decide(ef, measured, pinned=before.pinned)
     return choice, built if choice.search == "hnsw" else None
@@ -83,23 +83,23 @@ def start(pinned: Search | None) -> Choice:
 
 
 def _settled(before: Choice, count: int) -> bool:
-    """Exact search won when measured: build no graph again until the gallery has doubled."""
+    """Exact search won when measured: build no HNSW again until the gallery has doubled."""
     measured = before.measured
     return before.search == "exact" and measured is not None and count < 2 * measured.count
 
 
 def decide(ef: int, measured: Measured, *, pinned: bool) -> Choice:
-    """Choose the graph if it is pinned, or if it finds enough and is faster than exact search."""
+    """Choose HNSW if it is pinned, or if it finds enough and is faster than exact search."""
     on = f"on {measured.n} queries ({measured.queries})"
     found = f"recall@10 {measured.recall_at_10:.4f} {on}"
     times = f"p50 {measured.p50_hnsw_ms:.3g} ms against {measured.p50_exact_ms:.3g} ms exact"
     if pinned:
         return Choice("hnsw", f"hnsw with ef {ef}, as was asked for: {found}", True, ef, measured)
     if measured.recall_at_10 < RECALL:
-        why = f"exact: a graph with ef {ef} has {found}, under {RECALL}"
+        why = f"exact: HNSW with ef {ef} has {found}, under {RECALL}"
         return Choice("exact", why, measured=measured)
     if measured.p50_hnsw_ms >= measured.p50_exact_ms:
-        why = f"exact: a graph with ef {ef} is no faster, {times}"
+        why = f"exact: HNSW with ef {ef} is no faster, {times}"
         return Choice("exact", why, measured=measured)
     return Choice("hnsw", f"hnsw with ef {ef}: {found}, {times}", ef=ef, measured=measured)
 
@@ -119,16 +119,16 @@ def _noisy(vectors: Vectors) -> Vectors:
     return unit
 
 
-def _measure(vectors: Vectors, queries: Vectors | None, graph: Graph) -> tuple[int, Measured]:
+def _measure(vectors: Vectors, queries: Vectors | None, hnsw: Hnsw) -> tuple[int, Measured]:
     """Return the smallest ef of the ladder with enough recall (else the last) and its figures."""
     kind = "gallery" if queries is None else "query modality"
     asked = _noisy(vectors) if queries is None else sample(queries)
     truth = search_exact(vectors, asked, _K)
     for ef in LADDER:
-        recall = recall_of(graph.search(vectors, asked, _K, ef), truth)
+        recall = recall_of(hnsw.search(vectors, asked, _K, ef), truth)
         if recall >= RECALL:
             break
-    exact_ms, hnsw_ms = _race(vectors, asked[:_TIMED], graph, ef)
+    exact_ms, hnsw_ms = _race(vectors, asked[:_TIMED], hnsw, ef)
     return ef, Measured(recall, exact_ms, hnsw_ms, kind, len(asked), len(vectors))
 
 
@@ -140,15 +140,15 @@ def recall_of(hits: Hits, truth: Hits) -> float:
     return float((hits.scores >= truth.scores[:, -1:] - 1e-9).mean())
 
 
-def _race(vectors: Vectors, queries: Vectors, graph: Graph, ef: int) -> tuple[float, float]:
-    """Return the p50 in ms of exact and graph search, one query at a time, interleaved."""
+def _race(vectors: Vectors, queries: Vectors, hnsw: Hnsw, ef: int) -> tuple[float, float]:
+    """Return the p50 in ms of exact search and HNSW, one query at a time, interleaved."""
     seconds = np.empty((len(queries), 2))
     for row in range(len(queries)):
         query = queries[row : row + 1]
         start = time.perf_counter()
         search_exact(vectors, query, _K)
         middle = time.perf_counter()
-        graph.search(vectors, query, _K, ef)
+        hnsw.search(vectors, query, _K, ef)
         seconds[row] = middle - start, time.perf_counter() - middle
-    exact, hnsw = np.median(seconds, axis=0) * 1e3
-    return float(exact), float(hnsw)
+    exact_ms, hnsw_ms = np.median(seconds, axis=0) * 1e3
+    return float(exact_ms), float(hnsw_ms)

@@ -1,4 +1,4 @@
-"""Exact search by matrix product: the choice for small galleries, and every graph's oracle."""
+"""Exact search by matrix product: the choice for small galleries, and what HNSW is measured by."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What one generation of an index holds, and its files: immutable, numbered, named by the manifest.
 
-vectors.N.npy (count, dim) float32, ids.N.jsonl (a line a row), and where there is something to
-hold: graph.N.hnsw, queries.N.npy (the queries that the choice was measured on), errors.N.jsonl.
+vectors.N.npy (count, dim) float32, entries.N.jsonl (a line a row), and where there is something to
+hold: hnsw.N.bin, queries.N.npy (the queries that the choice was measured on), errors.N.jsonl.
 """
 
 from __future__ import annotations
@@ -18,41 +18,44 @@ import numpy as np
 from zscr.artefact import Manifest, dump_jsonl, fsync, verify
 from zscr.errors import ArtefactError
 from zscr.infer.index.choice import Choice, Measured
+from zscr.infer.index.entry import Entry, Skipped, entry_from, entry_row
 from zscr.infer.index.exact import Vectors
-from zscr.infer.index.hnsw import EF_CONSTRUCTION, Graph, M
+from zscr.infer.index.hnsw import EF_CONSTRUCTION, Hnsw, M
 
 KIND = "index"
-_SUFFIXES = {"vectors": "npy", "ids": "jsonl", "graph": "hnsw", "queries": "npy", "errors": "jsonl"}
+_SUFFIXES = {"vectors": "npy", "entries": "jsonl", "hnsw": "bin", "queries": "npy"}
+_SUFFIXES |= {"errors": "jsonl"}
 _OWN = re.compile(
-    r"(vectors|ids|graph|queries|errors)\.\d+\.(npy|jsonl|hnsw)|\.manifest\.json\.\d+\.partial"
+    r"(vectors|entries|hnsw|queries|errors)\.\d+\.(npy|jsonl|bin)|\.manifest\.json\.\d+\.partial"
 )
-
-Skipped = Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One image of the gallery: `sha256` is of its content, `image` its path where it has one."""
-
-    id: str
-    sha256: str
-    class_id: str | None = None
-    image: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Generation:
-    """One state of an index. Row i of `vectors` (N, D), unit float32, belongs to `entries[i]`."""
+    """One state of an index. Row i of `vectors` (N, D), unit float32, belongs to `entries[i]`.
+
+    Attributes:
+        space: the embedding space that the vectors are in, as a bundle names it.
+        bundle_name: what the bundle that computed them is called in messages.
+        hnsw: over `vectors`, if it was chosen.
+        queries: (Q, D) the sample that the choice was measured on.
+        errors: the images that were skipped and have not been indexed since.
+    """
 
     number: int
-    bundle_sha256: str
+    space: str
     bundle_name: str
     entries: tuple[Entry, ...]
     vectors: Vectors
     choice: Choice
-    graph: Graph | None = None
+    hnsw: Hnsw | None = None
     queries: Vectors | None = None
     errors: tuple[Skipped, ...] = ()
+
+    @property
+    def dim(self) -> int:
+        """D, the length of a vector."""
+        return int(self.vectors.shape[1])
 
 
 def file_name(stem: str, number: int) -> str:
@@ -64,9 +67,9 @@ def write_files(folder: Path, generation: Generation) -> list[str]:
     """Write and sync the files of a generation; return their names."""
     paths = {stem: folder / file_name(stem, generation.number) for stem in _SUFFIXES}
     np.save(paths["vectors"], generation.vectors, allow_pickle=False)
-    paths["ids"].write_bytes(dump_jsonl(map(_row, generation.entries)))
-    if generation.graph is not None:
-        generation.graph.save(paths["graph"])
+    paths["entries"].write_bytes(dump_jsonl(map(entry_row, generation.entries)))
+    if generation.hnsw is not None:
+        generation.hnsw.save(paths["hnsw"])
     if generation.queries is not None:
         np.save(paths["queries"], generation.queries, allow_pickle=False)
     if generation.errors:
@@ -80,16 +83,16 @@ def write_files(folder: Path, generation: Generation) -> list[str]:
 
 def body(generation: Generation) -> dict[str, Any]:
     """Return the manifest's fields."""
-    graph = generation.graph is not None
+    approximate = generation.hnsw is not None
     return {
-        "bundle_sha256": generation.bundle_sha256,
+        "space": generation.space,
         "bundle_name": generation.bundle_name,
         "metric": "cosine",
-        "dim": generation.vectors.shape[1],
+        "dim": generation.dim,
         "count": len(generation.entries),
         "generation": generation.number,
-        "M": M if graph else None,
-        "ef_construction": EF_CONSTRUCTION if graph else None,
+        "M": M if approximate else None,
+        "ef_construction": EF_CONSTRUCTION if approximate else None,
         **asdict(generation.choice),
     }
 
@@ -104,7 +107,7 @@ def read_generation(folder: Path, manifest: Manifest) -> Generation:
     try:
         number, count, dim = (int(fields[key]) for key in ("generation", "count", "dim"))
         choice = _choice(fields)
-        _check_names(manifest, number, graph=choice.search == "hnsw")
+        _check_names(manifest, number, hnsw=choice.search == "hnsw")
         verify(folder, manifest)
         return _read(folder, manifest, number, choice, (count, dim))
     except (KeyError, TypeError, ValueError) as error:
@@ -118,17 +121,17 @@ def _read(
 ) -> Generation:
     """Parse files whose checksums are right."""
     path = {s: folder / n for s in _SUFFIXES if (n := file_name(s, number)) in manifest.files}
-    entries = tuple(map(_entry, _rows(path["ids"])))
+    entries = tuple(map(entry_from, _rows(path["entries"])))
     if len(entries) != shape[0] or len({entry.id for entry in entries}) != shape[0]:
-        raise ValueError(f"{len(entries)} ids for {shape[0]} vectors, or an id twice")
+        raise ValueError(f"{len(entries)} entries for {shape[0]} vectors, or an id twice")
     return Generation(
         number,
-        manifest.body["bundle_sha256"],
+        manifest.body["space"],
         manifest.body["bundle_name"],
         entries,
         _load(path["vectors"], shape),
         choice,
-        Graph.load(path["graph"], shape[1], shape[0]) if "graph" in path else None,
+        Hnsw.load(path["hnsw"], shape[1], shape[0]) if "hnsw" in path else None,
         _load(path["queries"], (-1, shape[1])) if "queries" in path else None,
         tuple(_rows(path["errors"])) if "errors" in path else (),
     )
@@ -140,8 +143,8 @@ def _choice(fields: Mapping[str, Any]) -> Choice:
     return Choice(**own, measured=None if measured is None else Measured(**measured))
 
 
-def _check_names(manifest: Manifest, number: int, *, graph: bool) -> None:
-    needed = {file_name(s, number) for s in ("vectors", "ids", *(["graph"] if graph else []))}
+def _check_names(manifest: Manifest, number: int, *, hnsw: bool) -> None:
+    needed = {file_name(s, number) for s in ("vectors", "entries", *(["hnsw"] if hnsw else []))}
     allowed = needed | {file_name(s, number) for s in ("queries", "errors")}
     if not needed <= set(manifest.files) <= allowed:
         raise ValueError(f"its files are {sorted(manifest.files)}")
@@ -160,15 +163,6 @@ def _load(path: Path, shape: tuple[int, int]) -> Vectors:
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     with path.open(encoding="utf-8") as lines:
         yield from map(json.loads, lines)
-
-
-def _row(entry: Entry) -> dict[str, str]:
-    row = {"id": entry.id, "sha256": entry.sha256, "class": entry.class_id, "image": entry.image}
-    return {key: value for key, value in row.items() if value is not None}
-
-
-def _entry(row: Mapping[str, Any]) -> Entry:
-    return Entry(row["id"], row["sha256"], row.get("class"), row.get("image"))
 
 
 def remove_leftovers(folder: Path, manifest: Manifest) -> None:

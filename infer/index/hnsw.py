@@ -1,7 +1,7 @@
-"""Approximate search over an hnswlib graph (Malkov & Yashunin, arXiv:1603.09320).
+"""Approximate search over an hnswlib index (HNSW: Malkov & Yashunin, arXiv:1603.09320).
 
 hnswlib trusts the file that it loads: one flipped bit crashes the process. Whoever calls
-`Graph.load` has compared the file with its checksum before.
+`Hnsw.load` has compared the file with its checksum before.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ EF_CONSTRUCTION = 200
 _SEED = 100
 
 
-class Graph:
-    """A graph over unit vectors whose labels are the gallery's row numbers."""
+class Hnsw:
+    """HNSW over unit vectors; its labels are the gallery's row numbers."""
 
     def __init__(self, index: Any, count: int) -> None:
         self._index = index
         self.count = count
 
     @classmethod
-    def build(cls, vectors: Vectors, *, threads: int) -> Graph:
+    def build(cls, vectors: Vectors, *, threads: int) -> Hnsw:
         """Build over `vectors` (N, D); with one thread, the same vectors give the same bytes."""
         index = _new(vectors.shape[1])
         index.init_index(len(vectors), M, EF_CONSTRUCTION, random_seed=_SEED)
-        graph = cls(index, len(vectors))
-        graph.update(vectors, np.arange(len(vectors)), threads=threads)
-        return graph
+        hnsw = cls(index, len(vectors))
+        hnsw.update(vectors, np.arange(len(vectors)), threads=threads)
+        return hnsw
 
     @classmethod
-    def load(cls, path: Path, dim: int, count: int, *, room: int = 0) -> Graph:
-        """Load a graph of `count` vectors from a file of known checksum, with room for more.
+    def load(cls, path: Path, dim: int, count: int, *, room: int = 0) -> Hnsw:
+        """Load HNSW of `count` vectors from a file of known checksum, with room for more.
 
         Raises:
             ArtefactError: the file is gone, or holds another number of vectors.
@@ -46,7 +46,9 @@ class Graph:
         try:
             index.load_index(str(path), max_elements=count + room)
         except RuntimeError as error:
-            raise ArtefactError(f"{path} is not a graph ({error}); make the index anew") from error
+            raise ArtefactError(
+                f"{path} is no file of hnswlib ({error}); make the index anew"
+            ) from error
         if index.get_current_count() != count:
             raise ArtefactError(
                 f"{path} holds {index.get_current_count()} vectors, its index {count}; "
@@ -60,7 +62,7 @@ class Graph:
         self.count = len(vectors)
 
     def save(self, path: Path) -> None:
-        """Write the graph.
+        """Write it.
 
         Raises:
             ArtefactError: the file came out short; hnswlib itself does not notice a full disk.
@@ -76,7 +78,7 @@ class Graph:
     def search(self, vectors: Vectors, queries: Vectors, k: int, ef: int) -> Hits:
         """Return the min(k, N) nearest rows of each query (B, D), scored as exact search does.
 
-        A query for which the graph reaches fewer rows than that is answered by exact search.
+        A query for which HNSW reaches fewer rows than that is answered by exact search.
         """
         k = min(k, self.count)
         self._index.set_ef(max(ef, k))
@@ -90,7 +92,7 @@ class Graph:
         return hits
 
     def _candidates(self, queries: Vectors, k: int) -> list[Rows | None]:
-        """Return k rows a query, None where the graph cannot reach as many."""
+        """Return k rows a query, None where HNSW cannot reach as many."""
         try:
             labels, _ = self._index.knn_query(queries, k, num_threads=1)
         except RuntimeError as error:
@@ -101,8 +103,7 @@ class Graph:
             return [found for query in queries for found in self._candidates(query[None], k)]
         if labels.size and labels.max() >= self.count:
             raise ArtefactError(
-                f"the graph names row {labels.max()} of a gallery of {self.count}; "
-                f"make the index anew"
+                f"HNSW names row {labels.max()} of a gallery of {self.count}; make the index anew"
             )
         return list(labels.astype(np.int64))
 

@@ -2,41 +2,37 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
+from PIL import Image
 
+from zscr.artefact import file_entry, read_manifest, write_manifest
 from zscr.data.check import check_collection
-from zscr.data.collection import (
-    ClassInfo,
-    Item,
-    Query,
-    check,
-    new_collection,
-    read_collection,
-)
+from zscr.data.collection import ClassInfo, Item, new_collection, read_collection
+from zscr.data.rules import check_items
+from zscr.data.tasks import task_names
 from zscr.errors import ArtefactError, CollectionError
 
 SPLITS = {"seen": ["a"], "val": ["b"], "unseen": ["c"]}
 CLASSES = [ClassInfo(name, name) for name in "abc"]
-ITEMS = [Item("1", "a", "seen"), Item("2", "b", "val"), Item("3", "c", "unseen")]
+ITEMS = [Item("1", "seen", "a"), Item("2", "val", "b"), Item("3", "unseen", "c")]
+
+NO_CLASSES = {"classes": [], "splits": dict.fromkeys(SPLITS, ())}
 
 
 def test_everything_written_is_read_back(tmp_path):
-    """All fields of items, classes and queries, the vectors and the provenance survive."""
+    """All fields of items and classes, the vectors and the provenance survive."""
     items = (
-        Item("a/1", "a", "seen", "1.png", None, ("ein Käfer", "two"), "photo"),
-        Item("b/1", "b", "val", None, "1.png", (), "sketch"),
-        Item("c/1", "c", "unseen"),
+        Item("a/1", "seen", "a", "1.png", None, ("ein Käfer", "two"), {"domain": "photo"}),
+        Item("b/1", "val", "b", None, "1.png", (), {"domain": "sketch", "colour": "red"}),
+        Item("c/1", "unseen", "c"),
     )
     classes = (
         ClassInfo("a", "Ä", ("text",), {"colour": "red"}, (0, 2)),
         ClassInfo("b", "b", text_rows=(2, 3)),
         ClassInfo("c", "c"),
-    )
-    queries = (
-        Query("q1", {"c/1": 2.0, "a/1": 0.5}, text="t", exclude=("b/1",), kind="edit"),
-        Query("q2", {}, image="1.png"),
-        Query("q3", {}, sketch="1.png"),
     )
     rows = np.arange(6, dtype=np.float32).reshape(3, 2)
     provenance = {"seed": 7}
@@ -45,8 +41,6 @@ def test_everything_written_is_read_back(tmp_path):
             draft.add_class(info, split)
         for item in items:
             draft.add_item(item)
-        for query in queries:
-            draft.add_query(query)
         draft.skip("bad.png", "truncated")
         (draft.folder / "1.png").write_bytes(b"")
         (draft.folder / "vectors").mkdir()
@@ -54,7 +48,6 @@ def test_everything_written_is_read_back(tmp_path):
     found = read_collection(tmp_path / "x")
     assert found.items == items
     assert tuple(found.classes.values()) == classes
-    assert found.queries == queries
     assert found.splits == {name: tuple(ids) for name, ids in SPLITS.items()}
     assert (found.name, found.protocol) == ("n", "p")
     assert found.manifest.body["provenance"] == provenance
@@ -69,22 +62,25 @@ def test_everything_written_is_read_back(tmp_path):
     [
         ({"splits": SPLITS | {"unseen": ["c", "a"]}}, "split 'unseen' and in an earlier one.*: a"),
         ({"splits": SPLITS | {"val": ["b", "c"]}}, "split 'unseen' and in an earlier one.*: c"),
-        ({"splits": SPLITS | {"val": []}}, "not in both: b"),
-        ({"classes": [*CLASSES, ClassInfo("d", "d")]}, "not in both: d"),
+        ({"splits": SPLITS | {"seen": ["a", "a"]}}, "in split 'seen' .*or twice in it.*: a"),
+        ({"splits": SPLITS | {"val": []}}, "not in both.*: b"),
+        ({"classes": [*CLASSES, ClassInfo("d", "d")]}, "not in both.*: d"),
         ({"classes": [*CLASSES, CLASSES[0]]}, "class ids occur twice.*: a"),
         ({"items": [*ITEMS, ITEMS[0]]}, "item ids occur twice.*: 1"),
-        ({"items": [Item("1", "a", "unseen")]}, "of another split: 1"),
-        ({"items": [Item("1", "z", "seen")]}, "unknown or of another split: 1"),
-        ({"queries": [Query("q", {"9": 1.0})]}, "do not exist: q"),
-        ({"queries": [Query("q", {"1": 1.0}, exclude=("9",))]}, "do not exist: q"),
+        ({"items": [Item("1", "unseen", "a")]}, "of another split.*: 1"),
+        ({"items": [Item("1", "seen", "z")]}, "unknown or of another split.*: 1"),
+        ({"items": [*ITEMS, Item("4", "seen")]}, "name no class.*: 4"),
+        ({"items": [Item("1", "test", "a")]}, "are of no split.*: 1"),
+        ({"items": ITEMS, **NO_CLASSES}, "3 items name a class, but .* none.*: 1, 2, 3"),
+        ({"items": [Item("1", "test")], **NO_CLASSES}, "are of no split.*: 1"),
     ],
 )
 def test_contradictions_are_refused(change, named):
     """Each rule of the format, one at a time; the offender is named."""
-    parts = {"items": ITEMS, "classes": CLASSES, "splits": SPLITS, "queries": []}
-    check(**parts)
+    parts = {"items": ITEMS, "classes": CLASSES, "splits": SPLITS}
+    check_items(**parts)
     with pytest.raises(CollectionError, match=named):
-        check(**(parts | change))
+        check_items(**(parts | change))
 
 
 def test_overlapping_classes_are_never_published(tmp_path):
@@ -98,6 +94,28 @@ def test_overlapping_classes_are_never_published(tmp_path):
     with pytest.raises(CollectionError, match="split 'unseen'"):
         publish()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("table", "old", "new", "named"),
+    [
+        (
+            "classes.json",
+            '"val": [\n  "val"',
+            '"val": [\n  "seen"',
+            "in split 'val' and in an earl",
+        ),
+        ("items.jsonl", '"id": "val/0"', '"id": "seen/0"', "item ids occur twice.*: seen/0"),
+    ],
+)
+def test_overlapping_classes_are_never_loaded(small_collection, reseal, table, old, new, named):
+    """Whoever wrote the tables: every zero-shot figure rests on it."""
+    path = small_collection / table
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    reseal(small_collection)
+    with pytest.raises(CollectionError, match=named):
+        read_collection(small_collection)
 
 
 @pytest.mark.parametrize("name", ["items.jsonl", "classes.json"])
@@ -126,7 +144,7 @@ def test_deep_check_counts_rows_and_decodes_images(tmp_path):
     with new_collection(tmp_path / "x", name="n", protocol="p", provenance={}) as draft:
         for info, split in zip(CLASSES, SPLITS, strict=True):
             draft.add_class(info, split)
-        draft.add_item(Item("1", "a", "seen", image="1.png"))
+        draft.add_item(Item("1", "seen", "a", "1.png"))
         (draft.folder / "1.png").write_text("text")
         (draft.folder / "vectors").mkdir()
         np.save(draft.folder / "vectors/image.npy", np.zeros((2, 4), np.float32))
@@ -135,9 +153,44 @@ def test_deep_check_counts_rows_and_decodes_images(tmp_path):
     assert "image.npy is (2, 4)" in faults
 
 
+def test_classes_texts_and_sketches_are_optional(tmp_path):
+    """Images alone, in splits, are a collection: it asks nothing, and its class lists are empty."""
+    items = tuple(Item(split, split, image="1.png") for split in SPLITS)
+    with new_collection(tmp_path / "x", name="n", protocol="p", provenance={}) as draft:
+        (draft.folder / "1.png").write_bytes(b"")
+        for item in items:
+            draft.add_item(item)
+    found = read_collection(tmp_path / "x")
+    assert found.items == items
+    assert found.split("val") == [items[1]]
+    assert found.classes == {}
+    assert found.splits == {"seen": (), "val": (), "unseen": ()}
+    assert found.counts == {}
+    assert found.texts(found.splits["seen"]) == {}
+    assert task_names(found) == []
+
+
+@pytest.mark.parametrize("content", ["objects", "pickle", "cut"])
+def test_vectors_are_numbers_and_never_pickles(small_collection, reseal, content):
+    """A file that would run code when it is unpickled is refused, whatever its checksum says."""
+    path = small_collection / "vectors/image.npy"
+    path.parent.mkdir()
+    if content == "objects":
+        np.save(path, np.array([{}, {}, {}], object), allow_pickle=True)
+    elif content == "pickle":
+        path.write_bytes(pickle.dumps(np.zeros((3, 2), np.float32)))
+    else:
+        np.save(path, np.zeros((3, 2), np.float32))
+        path.write_bytes(path.read_bytes()[:-1])
+    reseal(small_collection)
+    with pytest.raises(CollectionError, match=r"image\.npy is not an array of numbers"):
+        read_collection(small_collection).vectors("image")
+    assert "is not an array of numbers" in check_collection(small_collection).faults[0]
+
+
 @pytest.mark.parametrize("name", ["none.png", "/etc/hostname", "../other/1.png"])
 def test_images_outside_are_refused(tmp_path, name):
-    """An item's image is one of the collection's own files, when it is written and read."""
+    """An item's image is one of the collection's own files when it is written."""
     (tmp_path / "other").mkdir()
     (tmp_path / "other/1.png").write_bytes(b"")
 
@@ -145,7 +198,21 @@ def test_images_outside_are_refused(tmp_path, name):
         with new_collection(tmp_path / "x", name="n", protocol="p", provenance={}) as draft:
             for info, split in zip(CLASSES, SPLITS, strict=True):
                 draft.add_class(info, split)
-            draft.add_item(Item("1", "a", "seen", image=name))
+            draft.add_item(Item("1", "seen", "a", name))
 
-    with pytest.raises(CollectionError, match="does not hold: 1"):
+    with pytest.raises(CollectionError, match="does not hold.*: 1"):
         write()
+
+
+@pytest.mark.parametrize("name", ["../other.png", "/etc/hostname", "none.png"])
+def test_images_outside_are_refused_when_a_manifest_lists_them(small_collection, reseal, name):
+    """A collection that somebody else made cannot read files outside its folder."""
+    Image.new("RGB", (8, 8)).save(small_collection.parent / "other.png")
+    table = small_collection / "items.jsonl"
+    table.write_text(table.read_text().replace("seen.png", name, 1))
+    reseal(small_collection)
+    manifest = read_manifest(small_collection, "collection")
+    files = manifest.files if name == "none.png" else {**manifest.files, name: file_entry(table)}
+    write_manifest(small_collection, "collection", files, manifest.body)
+    with pytest.raises(CollectionError, match="image that the collection does not hold.*: seen/0"):
+        read_collection(small_collection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -12,6 +13,18 @@ from click.testing import CliRunner
 from zscr.data.collection import read_collection
 from zscr.data.commands import data
 from zscr.errors import ArtefactError, InputError
+
+SOURCES = {  # what each converter offers besides --out
+    "zscrgan": {"val", "seed"},
+    "sketchy25": {"split", "names", "seed"},
+    "sketchy25-25": {"names", "seed"},
+    "sketchy25-clip": {"split", "names", "seed"},
+    "sketchy25-25-clip": {"names", "seed"},
+    "fashion44k": {"seed"},
+    "wiki": {"seed"},
+    "awa": {"val", "seed"},
+    "folder": {"unseen", "val", "seed"},
+}
 
 
 def run(*arguments: object):
@@ -45,8 +58,8 @@ def test_info_counts_splits_and_classes(small_collection):
         "items": 1,
     }
     lines = run("info", small_collection).stdout.splitlines()
-    assert lines[3].split() == ["split", "classes", "items", "images", "sketches", "texts"]
-    assert lines[6].split() == ["unseen", "1", "1", "1", "0", "0"]
+    assert lines[2].split() == ["split", "classes", "items", "images", "sketches", "texts"]
+    assert lines[5].split() == ["unseen", "1", "1", "1", "0", "0"]
 
 
 def test_check_passes_and_fails(small_collection):
@@ -59,9 +72,32 @@ def test_check_passes_and_fails(small_collection):
 
 def test_unknown_source_is_an_input_error(tmp_path):
     """Each converter names the path that is not there."""
-    for kind in ("zscrgan", "sketchy25", "sketchy25-clip", "wiki", "fashion44k", "awa", "folder"):
+    for kind in SOURCES:
         with pytest.raises(InputError, match="none"):
             run("convert", kind, tmp_path / "none", "--out", tmp_path / "out")
+
+
+def test_every_collection_with_a_source_can_be_converted():
+    """The group lists them all; each has its own options and no others."""
+    listed = run("convert", "--help").stdout
+    for kind, options in SOURCES.items():
+        assert f"  {kind} " in listed
+        shown = run("convert", kind, "--help").stdout
+        assert set(re.findall(r"^  --(\w+)", shown, re.MULTILINE)) - {"help"} == options | {"out"}
+    assert run("convert", "aviary", "--help").exit_code == 2
+
+
+def test_options_reach_the_converter(sketchy, tmp_path):
+    """`--split` and `--seed` change what they say."""
+    found = {}
+    for args in ([], ["--split", "25"], ["--seed", 8]):
+        out = tmp_path / "-".join(map(str, ["out", *args]))
+        assert run("convert", "sketchy25", sketchy, "--out", out, *args).exit_code == 0
+        found[str(args)] = read_collection(out).splits
+    plain, other, drawn = found.values()
+    assert plain["unseen"] == drawn["unseen"] == ("bat", "class_3")
+    assert other["unseen"] == ("mouse",)
+    assert plain["val"] != drawn["val"]
 
 
 def test_usage_errors_exit_with_2(tmp_path):
@@ -72,11 +108,24 @@ def test_usage_errors_exit_with_2(tmp_path):
 
 
 def test_aviary_is_made_where_it_is_asked_for(tmp_path):
-    """The smallest aviary is a sound collection."""
+    """The smallest aviary is a sound collection, and `info` shows its tasks.
+
+    What their queries are made of, what they seek, and how many there are in each split.
+    """
     result = run("make", "aviary", "--out", tmp_path / "a", "--images", 1, "--seed", 3)
     assert result.stdout == f"{tmp_path / 'a'}\n"
-    assert "faults" not in run("check", tmp_path / "a").stdout
-    assert read_collection(tmp_path / "a").splits["unseen"]
+    assert "is sound" in run("check", tmp_path / "a").stdout
+    lines = [line.split() for line in run("info", tmp_path / "a").stdout.splitlines()]
+    assert ["seen", "30", "30", "30", "30", "180"] in lines  # 5 captions and a description a class
+    first = lines.index(["task", "asks", "retrieves", "seen", "val", "unseen"])
+    assert lines[first + 1 : first + 5] == [
+        ["text", "text", "image", "180", "60", "60"],
+        ["sketch", "sketch", "image", "30", "10", "10"],
+        ["composed", "image+text", "image", "8", "4", "4"],
+        ["style", "image+text", "sketch", "30", "10", "10"],
+    ]
+    content = json.loads(run("info", tmp_path / "a", "--format", "json").stdout)
+    assert content["tasks"][2]["asks"] == "image+text"
 
 
 def test_group_imports_neither_numpy_nor_pillow():

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+from pathlib import Path
+
 import pytest
 
 from zscr.data.collection import read_collection
-from zscr.data.registry import DATA_VARIABLE, MAKERS, find_collection
+from zscr.data.registry import COLLECTIONS, DATA_VARIABLE, find_collection, names, table
 from zscr.errors import ArtefactError, ConfigError, InputError
 
 
@@ -45,7 +48,11 @@ def test_unknown_name_lists_the_known_ones(tmp_path):
     """A typo is answered with every name there is."""
     with pytest.raises(ConfigError) as refused:
         find_collection("aviery", base=tmp_path)
-    assert all(name in str(refused.value) for name in ("aviery", *MAKERS))
+    known = {"aviary", "sketchy25", "sketchy25-25", "sketchy25-clip", "sketchy25-25-clip"}
+    assert {*names()} == known | {"fashion44k", "wiki"}
+    assert all(name in str(refused.value) for name in ("aviery", *known))
+    with pytest.raises(ConfigError, match="no collection 'awa'"):
+        find_collection("awa", base=tmp_path)
 
 
 def test_missing_data_names_the_variable(tmp_path, monkeypatch):
@@ -69,6 +76,41 @@ def test_other_artefacts_and_folders_are_refused(small_collection, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="0 class folders"):
         find_collection(str(tmp_path / "empty"), base=tmp_path / "base")
+
+
+@pytest.mark.parametrize("name", COLLECTIONS)
+def test_every_entry_names_a_function_that_takes_its_options(name):
+    """It exists, and takes a place, and a source before it where there is one."""
+    source = COLLECTIONS[name]
+    parameters = inspect.signature(source.function()).parameters
+    assert {*source.options, *source.arguments} <= set(parameters)
+    assert not {*source.options} & {*source.arguments}
+    places = [p.name for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    assert len(places) == (2 if source.what else 1)
+    assert bool(source.what) == bool(source.example)
+
+
+def test_variants_differ_in_their_split(sketchy, tmp_path, monkeypatch):
+    """`sketchy25-25` is made by the other published list, under its own name."""
+    sketchy.rename(tmp_path / "sketchy25")
+    monkeypatch.setenv(DATA_VARIABLE, str(tmp_path))
+    unseen = {}
+    for name in ("sketchy25", "sketchy25-25"):
+        found = read_collection(find_collection(name, base=tmp_path / "made"))
+        assert found.name == name
+        unseen[name] = found.splits["unseen"]
+    assert unseen == {"sketchy25": ("bat", "class_3"), "sketchy25-25": ("mouse",)}
+
+
+def test_readme_lists_the_collections():
+    """The README's table is the registry's."""
+    text = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    _, _, rest = text.partition("<!-- collections -->\n")
+    shown, end, _ = rest.partition("\n<!-- /collections -->")
+    assert end
+    assert shown.strip() == table()
+    rows = [line.split("|")[1].strip(" `") for line in table().splitlines()[2:]]
+    assert rows == list(COLLECTIONS)
 
 
 @pytest.mark.realdata

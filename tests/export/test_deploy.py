@@ -8,35 +8,35 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import onnx
 import pytest
 
 from zscr.artefact import read_manifest, verify, write_manifest
 from zscr.data.collection import read_collection
 from zscr.errors import ConfigError, MismatchError
-from zscr.export import bundle as bundle_module
 from zscr.export.deploy import deploy
+from zscr.export.heads import Build
 from zscr.infer.bundle import Bundle
 from zscr.infer.index.index import Index
 from zscr.infer.searcher import Searcher
 from zscr.train.run import open_run
 
 Killer = Callable[..., dict[str, Any]]
+NAME = "zscrgan-reference-shapes"
 
 
 @pytest.fixture
-def graphs_of(deployed, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def build(
+    deployed, traced: Callable[[Path], Build], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Build:
     """Take the graphs that the fixture traced, and work in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(
-        bundle_module, "build_graph", lambda _, s: onnx.load(deployed.bundle / f"{s.name}.onnx")
-    )
+    return traced(deployed.bundle)
 
 
 def test_what_an_export_leaves_behind(deployed, shapes: Path) -> None:
     """Bundle, index beside it, `latest`, and a caption for each unseen class."""
     assert (deployed.folder / "bundles/latest").resolve() == deployed.bundle.resolve()
-    index = Index.open(deployed.index, bundle_sha256=Bundle.open(deployed.bundle).sha256)
+    index = Index.open(deployed.index, space=Bundle.open(deployed.bundle).space)
     unseen = [item.id for item in read_collection(shapes).split("unseen")]
     assert sorted(entry.id for entry in index.entries) == sorted(unseen)
     lines = deployed.captions.read_text().splitlines()
@@ -44,29 +44,29 @@ def test_what_an_export_leaves_behind(deployed, shapes: Path) -> None:
     assert [bundle.examples[line] for line in lines] == ["white-circle", "white-square"]
 
 
-@pytest.mark.usefixtures("graphs_of")
-def test_a_second_export_has_its_own_number_and_keeps_the_captions(deployed, shapes: Path) -> None:
+def test_a_second_export_has_its_own_number_and_keeps_the_captions(deployed, build: Build) -> None:
     """`--gallery all` indexes every image; a captions.txt that is there is the user's."""
     Path("captions.txt").write_text("my own\n")
-    first = deploy(deployed.run)
-    second = deploy(deployed.run, gallery="all")
-    assert [d.bundle.name for d in (first, second)] == ["zscrgan-shapes-001", "zscrgan-shapes-002"]
+    first = deploy(deployed.run, build=build)
+    second = deploy(deployed.run, gallery="all", build=build)
+    assert [d.bundle.name for d in (first, second)] == [
+        f"{NAME}-001",
+        f"{NAME}-002",
+    ]
     assert Path("bundles/latest").resolve() == second.bundle.folder
     assert [d.index.index.count for d in (first, second)] == [8, 40]
     assert [d.captions for d in (first, second)] == [None, None]
     assert Path("captions.txt").read_text() == "my own\n"
 
 
-@pytest.mark.usefixtures("graphs_of")
-def test_unknown_galleries_are_refused(deployed) -> None:
+def test_unknown_galleries_are_refused(deployed, build: Build) -> None:
     """Before anything is exported."""
     with pytest.raises(ConfigError, match="gallery 'seen' is unknown; use one of unseen, all"):
-        deploy(deployed.run, gallery="seen")
+        deploy(deployed.run, gallery="seen", build=build)
     assert not Path("bundles").exists()
 
 
-@pytest.mark.usefixtures("graphs_of")
-def test_a_changed_collection_is_refused(deployed, tmp_path: Path) -> None:
+def test_a_changed_collection_is_refused(deployed, build: Build) -> None:
     """What the run was trained with is what is exported and indexed, or nothing."""
     collection = Path(open_run(deployed.run).sources["collection"]["path"])
     aside = collection.with_name("aside")
@@ -77,7 +77,7 @@ def test_a_changed_collection_is_refused(deployed, tmp_path: Path) -> None:
         manifest = read_manifest(aside, "collection")
         write_manifest(collection, "collection", manifest.files, {**manifest.body, "name": "new"})
         with pytest.raises(MismatchError, match="was trained with collection"):
-            deploy(deployed.run)
+            deploy(deployed.run, build=build)
     finally:
         shutil.rmtree(collection)
         aside.rename(collection)
@@ -108,13 +108,13 @@ def test_kill_anywhere_then_export_again(deployed, killer: Killer, tmp_path: Pat
         again = killer(command, folder, graphs=graphs)
         assert again["status"] == 0, (at, again)
         made = (folder / "bundles/latest").resolve()
-        assert made.name == f"zscrgan-shapes-00{1 if at <= published else 2}"
+        assert made.name == f"{NAME}-00{1 if at <= published else 2}"
         assert read_manifest(made, "bundle").files == expected
         assert len(Searcher.open(made).search(["a white circle"], k=3)[0].hits) == 3
-        assert not list((folder / "bundles").glob(".zscrgan-shapes-00?.[0-9]*.partial")), at
+        assert not list((folder / "bundles").glob(f".{NAME}-00?.[0-9]*.partial")), at
 
 
 def names_after(calls: list[str]) -> set[str]:
     """Return what stands under its final name once these calls are done."""
-    names = ["zscrgan-shapes-001", "zscrgan-shapes-001.index"][: calls.count("rename")]
+    names = [f"{NAME}-001", f"{NAME}-001.index"][: calls.count("rename")]
     return {*names, *(["latest"] if "symlink" in calls and calls[-1] == "replace" else [])}

@@ -1,4 +1,4 @@
-"""One graph a side, from the raw input to the embedding, equal to torch at any batch size."""
+"""One graph a head, from the raw input to the embedding, equal to torch at any batch size."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import pytest
 
 from zscr.artefact import file_entry, read_manifest, write_manifest
 from zscr.data.collection import read_collection
-from zscr.export.heads import build_graph, sides
+from zscr.data.records import Query
+from zscr.export.heads import build_graph, deployed_heads
 from zscr.infer.bundle import Bundle
 from zscr.infer.encoder import load_encoder
 from zscr.train.encoders.onnx import OPSET, run_bytes
-from zscr.train.fit import Encoders, load_sources
 from zscr.train.run import open_run
+from zscr.train.sources import load_sources
 
 
 def names(values) -> list[str]:
@@ -24,17 +25,17 @@ def names(values) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("side", "inputs"), [("query", ["input_ids", "attention_mask"]), ("gallery", ["pixels"])]
+    ("name", "inputs"), [("text", ["input_ids", "attention_mask"]), ("gallery", ["pixels"])]
 )
 def test_a_merged_graph_has_the_encoders_inputs_and_one_output(
-    deployed, side: str, inputs: list[str]
+    deployed, name: str, inputs: list[str]
 ) -> None:
     """Both graphs run anywhere: one file, one opset, a batch that is free, unit rows."""
-    model = onnx.load(deployed.bundle / f"{side}.onnx", load_external_data=False)
+    model = onnx.load(deployed.bundle / f"{name}.onnx", load_external_data=False)
     onnx.checker.check_model(model)
     assert names(model.graph.input) == inputs
     [output] = model.graph.output
-    assert output.name == f"{side}_embedding"
+    assert output.name == f"{name}_embedding"
     batch, dim = output.type.tensor_type.shape.dim
     assert (batch.dim_value, dim.dim_value) == (0, 16)
     assert {entry.domain: entry.version for entry in model.opset_import}[""] == OPSET
@@ -45,22 +46,21 @@ def test_a_merged_graph_has_the_encoders_inputs_and_one_output(
 
 def test_merged_graphs_name_no_path_of_the_machine(deployed) -> None:
     """A bundle is given away: where it was made is nobody's business."""
-    for side in ("query", "gallery"):
-        content = (deployed.bundle / f"{side}.onnx").read_bytes()
+    for name in ("text", "gallery"):
+        content = (deployed.bundle / f"{name}.onnx").read_bytes()
         assert b".py" not in content
         assert str(deployed.folder).encode() not in content
 
 
 def test_frozen_encoders_are_inside_unchanged(deployed) -> None:
     """The features that the head is given are the frozen encoder's own."""
-    run = open_run(deployed.run)
-    _, encoders = load_sources(run)
-    model = onnx.load(deployed.bundle / "query.onnx")
-    value = onnx.helper.make_tensor_value_info("frozen/features", onnx.TensorProto.FLOAT, None)
+    encoder = load_sources(open_run(deployed.run))[1]["text"]
+    model, name = onnx.load(deployed.bundle / "text.onnx"), "frozen/text_features"
+    value = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
     del model.graph.output[:]
     model.graph.output.append(value)
-    feeds = encoders.text.prepare(["a red circle", "small"]).feeds
-    np.testing.assert_allclose(run_bytes(model, feeds), encoders.text.run(feeds), atol=1e-6)
+    feeds = encoder.prepare(Query.of("text", ["a red circle", "small"])).feeds
+    np.testing.assert_allclose(run_bytes(model, feeds), encoder.run(feeds), atol=1e-6)
 
 
 def test_encoders_with_operators_of_another_domain_can_be_merged(
@@ -75,10 +75,10 @@ def test_encoders_with_operators_of_another_domain_can_be_merged(
     write_manifest(path.parent, "encoder", {"model.onnx": file_entry(path)}, manifest.body)
     run = open_run(deployed.run)
     _, encoders = load_sources(run)
-    method = run.load_best()
-    changed = Encoders(load_encoder(path.parent), encoders.text)
-    merged = build_graph(method, sides(method, changed, run.dims)[1])
+    changed = {**encoders, "image": load_encoder(path.parent)}
+    heads = deployed_heads(run.load_best().heads(), changed, run.shapes)
+    [merged] = [build_graph(one) for one in heads if one.name == "gallery"]
     image = read_collection(Path(run.sources["collection"]["path"])).folder / "red-circle-0.png"
-    feeds = encoders.image.prepare([image]).feeds
+    feeds = encoders["image"].prepare(Query.of("image", [image])).feeds
     expected = Bundle.open(deployed.bundle).gallery.run(feeds)
     np.testing.assert_allclose(run_bytes(merged, feeds), expected, atol=1e-6)

@@ -7,11 +7,12 @@ import shutil
 import numpy as np
 import pytest
 
-from zscr.errors import ArtefactError
-from zscr.infer.bundle import Bundle
+from zscr.data.records import Query
+from zscr.errors import ArtefactError, InputError
+from zscr.infer.bundle import Bundle, space_of
 
 FILES = {
-    "query": ("query.onnx", "tokenizer.json"),
+    "text": ("text.onnx", "tokenizer.json"),
     "gallery": ("gallery.onnx",),
     "examples": ("examples.jsonl",),
     "name": ("manifest.json",),  # read when the bundle is opened
@@ -40,10 +41,15 @@ def test_one_flipped_byte_is_one_sentence(own, side, name):
         damaged[place] ^= 1
         (own / name).write_bytes(damaged)
         with pytest.raises(ArtefactError) as refused:
-            getattr(Bundle.open(own), side)
+            use(Bundle.open(own), side)
         assert "\n" not in str(refused.value)
     if side != "name":
-        assert all(getattr(Bundle.open(own), other) for other in FILES if other != side)
+        assert all(use(Bundle.open(own), other) for other in FILES if other != side)
+
+
+def use(bundle, what):
+    """Load a graph by its name, or read another part of the bundle."""
+    return bundle.graph(what) if what in bundle.graphs else getattr(bundle, what)
 
 
 def test_latest_is_the_bundle_itself(deployed):
@@ -51,16 +57,48 @@ def test_latest_is_the_bundle_itself(deployed):
     bundle = Bundle.open(deployed.folder / "bundles/latest")
     assert bundle.folder == deployed.bundle.resolve()
     assert bundle.index_folder == deployed.index.resolve()
-    assert bundle.dim == bundle.query.dim == bundle.gallery.dim == 16
+    assert bundle.dim == bundle.graph("text").dim == bundle.gallery.dim == 16
 
 
 def test_both_sides_give_unit_vectors(deployed, shapes):
     """So that a dot product is their cosine."""
     bundle = Bundle.open(deployed.bundle)
-    queries = bundle.query.encode(["a red circle", "", "unknown words"])
-    gallery = bundle.gallery.encode(sorted(shapes.glob("red-*.png")))
+    texts = Query.of("text", ["a red circle", "", "unknown words"])
+    queries = bundle.route(frozenset({"text"})).encode(texts)
+    gallery = bundle.gallery.encode(Query.of("image", sorted(shapes.glob("red-*.png"))))
     for vectors in (queries, gallery):
         np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_queries_are_routed_by_what_they_fill(deployed):
+    """A text to its graph, an image to the gallery's; anything else is told what would do."""
+    bundle = Bundle.open(deployed.bundle)
+    assert bundle.route(frozenset({"text"})) is bundle.graph("text")
+    assert bundle.route(frozenset({"image"})) is bundle.gallery
+    for fields, named in (({"sketch"}, "sketch"), ({"text", "image"}, "image and text")):
+        with pytest.raises(InputError, match=f"answers queries of text or image, not of {named}$"):
+            bundle.route(frozenset(fields))
+
+
+def test_a_space_is_what_decides_the_gallerys_vectors(deployed):
+    """Graph, preprocessing, dim and metric; whatever else a bundle holds does not change it."""
+    bundle = Bundle.open(deployed.bundle)
+    graph = bundle.manifest.files["gallery.onnx"]["sha256"]
+    specs = bundle.graphs["gallery"]["inputs"]
+    assert bundle.space == space_of(graph, specs, 16, "cosine")
+    other = [{**specs[0], "preprocess": {**specs[0]["preprocess"], "image_size": 33}}]
+    changed = [("f" * 64, specs, 16, "cosine"), (graph, other, 16, "cosine")]
+    changed += [(graph, specs, 17, "cosine"), (graph, specs, 16, "ip")]
+    assert len({bundle.space, *(space_of(*content) for content in changed)}) == 5
+
+
+def test_preprocessing_is_part_of_a_space():
+    """The same graph sees other pixels; the order of what a manifest says does not matter."""
+    spec = {"field": "image", "preprocess": {"image_size": 32, "resample": "bilinear"}}
+    other = {"field": "image", "preprocess": {"image_size": 32, "resample": "bicubic"}}
+    turned = {"preprocess": {"resample": "bilinear", "image_size": 32}, "field": "image"}
+    own, rough, same = (space_of("f" * 64, [one], 8, "cosine") for one in (spec, other, turned))
+    assert own == same != rough
 
 
 def test_examples_name_the_unseen_classes(deployed):

@@ -8,9 +8,10 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from zscr.errors import ArtefactError, InputError
-from zscr.infer.encoder import load_encoder
-from zscr.infer.runners.onnx import Runtime
+from zscr.data.records import Query
+from zscr.errors import ArtefactError
+from zscr.infer.encoder import Encoder, load_encoder
+from zscr.infer.runners.runner import Runtime
 
 ONE = Runtime(threads=1)
 
@@ -47,13 +48,13 @@ def test_damage_is_found_before_onnxruntime_sees_it(tiny_text, tmp_path, monkeyp
 def test_batches_change_nothing(tiny_image, tiny_text, images):
     """Neither the size of a batch nor what else is in it, such as longer texts."""
     texts = ["red", "a small red circle on grey ground", "", "black square", "a", "white"]
-    for folder, values in ((tiny_image, images(6)), (tiny_text, texts)):
-        encoder = load_encoder(folder, ONE)
-        alone = np.concatenate([encoder.encode([value]) for value in values])
+    for folder, field, values in ((tiny_image, "image", images(6)), (tiny_text, "text", texts)):
+        encoder, queries = load_encoder(folder, ONE), Query.of(field, values)
+        alone = np.concatenate([encoder.encode([query]) for query in queries])
         assert alone.shape == (6, encoder.dim)
         assert np.ptp(alone, axis=0).max() > 1e-3  # they do differ
         for size in (2, 5, 32):
-            np.testing.assert_allclose(encoder.encode(values, batch_size=size), alone, atol=1e-6)
+            np.testing.assert_allclose(encoder.encode(queries, batch_size=size), alone, atol=1e-6)
 
 
 def test_nothing_is_encoded_to_nothing(tiny_image):
@@ -62,9 +63,38 @@ def test_nothing_is_encoded_to_nothing(tiny_image):
     assert encoder.encode([]).shape == (0, encoder.dim)
 
 
-def test_other_inputs_are_refused(tiny_image):
-    """By name and kind."""
+def test_an_encoder_knows_what_it_takes_and_gives(tiny_image, tiny_text):
+    """The fields of a query, and the shape of a row."""
+    image, text = load_encoder(tiny_image, ONE), load_encoder(tiny_text, ONE)
+    assert (image.fields, text.fields) == ({"image"}, {"text"})
+    assert (text.row_shape, text.dim) == ((32,), 32)
+
+
+def test_outputs_that_are_not_there_are_refused(tiny_image):
+    """A manifest that names another output is not followed blindly."""
     encoder = load_encoder(tiny_image, ONE)
-    encoder.require("image")
-    with pytest.raises(InputError, match="'tiny-image' takes image input, not text"):
-        encoder.require("text")
+    with pytest.raises(ArtefactError, match="has no output 'tokens'; make it again"):
+        Encoder(encoder.graph, encoder.specs, output="tokens", name="x", sha256="")
+
+
+def test_rows_of_any_shape_are_kept(tmp_path):
+    """A map of tokens stays one: (B, P, C), also for no queries at all."""
+    runner = Tokens()
+    spec = {"field": "vector", "kind": "vector", "names": ["v"], "shape": ["batch", 6]}
+    encoder = Encoder(tmp_path / "x", [spec], output="t", name="x", sha256="", runner=runner)
+    rows = Query.of("vector", np.arange(18, dtype=np.float32).reshape(3, 6))
+    assert encoder.row_shape == (2, 3)
+    np.testing.assert_array_equal(
+        encoder.encode(rows, batch_size=2)[2], [[12, 13, 14], [15, 16, 17]]
+    )
+    assert encoder.encode([]).shape == (0, 2, 3)
+
+
+class Tokens:
+    """A runner that folds each row of six into two tokens of three."""
+
+    outputs = {"t": ("batch", 2, 3)}  # noqa: RUF012
+    ran = "a test"
+
+    def run(self, feeds):
+        return {"t": feeds["v"].reshape(-1, 2, 3)}

@@ -10,19 +10,23 @@ from PIL import Image
 from transformers import CLIPImageProcessorPil
 
 from zscr.errors import ConfigError, InputError
-from zscr.infer.inputs import ImageInput, TextInput, VectorInput, make_input
+from zscr.infer.inputs.image import ImageInput
+from zscr.infer.inputs.make import make_input
+from zscr.infer.inputs.prepared import Prepared
+from zscr.infer.inputs.text import TextInput
 
 HOW = {"resize_shorter_side": 2, "image_size": 2, "resample": "bilinear", "rescale": 1 / 255}
 HOW |= {"mean": [0.5, 0.25, 0.0], "std": [0.5, 0.25, 1.0]}
 
 
 def image_input(tmp_path, **how):
-    return ImageInput({"name": "pixels", "preprocess": HOW | how}, tmp_path)
+    spec = {"field": "image", "names": ["pixels"], "preprocess": HOW | how}
+    return ImageInput(spec, tmp_path)
 
 
 def text_input(folder, max_length):
-    spec = {"name": "ids", "mask": "mask", "tokenizer": "tokenizer.json", "max_length": max_length}
-    return TextInput(spec, folder)
+    spec = {"field": "text", "names": ["ids", "mask"], "tokenizer": "tokenizer.json"}
+    return TextInput(spec | {"max_length": max_length}, folder)
 
 
 def test_known_pixels(tmp_path):
@@ -95,36 +99,49 @@ def test_truncated_texts_are_reported_by_row(tiny_text):
     np.testing.assert_array_equal(prepared.feeds["ids"][3], [2, 10, 10, 10, 3])
 
 
+def vector_input(dim):
+    spec = {"field": "vector", "kind": "vector", "names": ["image"], "shape": ["batch", dim]}
+    return make_input(spec, None)
+
+
 @pytest.mark.parametrize(
-    "values",
-    [np.zeros((2, 3), np.float32), np.zeros(4, np.float32), np.zeros((2, 4), np.int64)],
-    ids=["dim", "one row", "whole numbers"],
+    "value",
+    [np.zeros(3, np.float32), np.zeros((1, 4), np.float32), np.zeros(4, np.int64)],
+    ids=["dim", "a matrix", "whole numbers"],
 )
-def test_vectors_of_another_kind_are_refused(tmp_path, values):
-    """With both shapes."""
-    taken = VectorInput({"name": "image", "shape": ["batch", 4]}, tmp_path)
-    found = rf"of shape \(B, 4\), not {values.dtype} \({values.shape[0]},"
+def test_vectors_of_another_kind_are_refused(value):
+    """With the number of the first, its kind and its shape."""
+    found = rf"vectors of 4 numbers, number 2 is {value.dtype} of shape \("
     with pytest.raises(InputError, match=found):
-        taken.prepare(values)
+        vector_input(4).prepare([np.zeros(4, np.float32), value])
 
 
-def test_vectors_pass_unchanged(tmp_path):
+def test_vectors_pass_unchanged():
     """In the graph's precision, whatever they were stored in."""
-    taken = make_input({"name": "image", "kind": "vector", "shape": ["batch", 2]}, tmp_path)
-    feeds = taken.prepare(np.array([[1, 0.5]], np.float64)).feeds
+    feeds = vector_input(2).prepare([np.array([1, 0.5]), np.array([2, 3.0])]).feeds
     assert feeds["image"].dtype == np.float32
-    np.testing.assert_array_equal(feeds["image"], [[1, 0.5]])
+    np.testing.assert_array_equal(feeds["image"], [[1, 0.5], [2, 3]])
+
+
+def test_several_inputs_prepare_one_batch():
+    """Feeds stand side by side; what is told of a row is told once."""
+    one = Prepared({"a": np.zeros(2)}, (1,), {0: ("x",)}, (0,))
+    other = Prepared({"b": np.ones(2)}, (0, 1), {1: ("y",)}, ())
+    both = one | other
+    assert set(both.feeds) == {"a", "b"}
+    assert (both.truncated, both.blank) == ((0, 1), (0,))
+    assert both.unknown == {0: ("x",), 1: ("y",)}
 
 
 def test_unknown_kinds_of_input_are_refused(tmp_path):
     """A bundle of a later version may have some."""
     with pytest.raises(ConfigError, match="'sound' is unknown; upgrade zscr"):
-        make_input({"name": "x", "kind": "sound"}, tmp_path)
+        make_input({"field": "image", "names": ["x"], "kind": "sound"}, tmp_path)
 
 
 def characters(length):
-    spec = {"name": "ids", "kind": "characters", "alphabet": "abc-d- ", "max_length": length}
-    return make_input(spec, None)
+    spec = {"field": "text", "kind": "characters", "names": ["ids"], "alphabet": "abc-d- "}
+    return make_input(spec | {"max_length": length}, None)
 
 
 def test_characters_are_numbered_by_their_last_place():

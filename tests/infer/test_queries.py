@@ -1,24 +1,28 @@
-"""Caption files as people save them: read line by line, or refused with the place and the fix."""
+"""Query files as people save them: read line by line, or refused with the place and the fix."""
 
 import io
+import json
 from pathlib import Path
 
 import pytest
 
+from zscr.data.records import Query
 from zscr.errors import InputError
-from zscr.infer.queries import LINE_LIMIT, Caption, read_captions
+from zscr.infer.lines import LINE_LIMIT
+from zscr.infer.queries import make_query, read_queries
 
 
 def captions_of(content: bytes):
-    return list(read_captions(io.BytesIO(content)))
+    return list(read_queries(io.BytesIO(content)))
 
 
 def test_lines_are_numbered_and_empty_ones_counted(tmp_path):
     """BOM, CRLF, blank lines and a missing last line end change neither texts nor numbers."""
     file = tmp_path / "captions.txt"
     file.write_bytes("\ufeff a red bird \r\n\r\n  \t\nein Vögelchen\nlast".encode())
-    captions = read_captions(file)
-    expected = [Caption(1, "a red bird"), Caption(4, "ein Vögelchen"), Caption(5, "last")]
+    captions = read_queries(file)
+    texts = {"1": "a red bird", "4": "ein Vögelchen", "5": "last"}
+    expected = [Query(name, text=text) for name, text in texts.items()]
     assert list(captions) == expected
     assert captions.skipped == 2
     assert list(captions) == expected, "a file can be read again"
@@ -28,15 +32,15 @@ def test_lines_are_numbered_and_empty_ones_counted(tmp_path):
 def test_reading_is_lazy():
     """Of a stream only what was asked for is consumed, so any number of lines fits in memory."""
     stream = io.BytesIO(b"caption\n" * 20_000)
-    captions = iter(read_captions(stream))
-    assert [next(captions).line for _ in range(3)] == [1, 2, 3]
+    captions = iter(read_queries(stream))
+    assert [next(captions).id for _ in range(3)] == ["1", "2", "3"]
     assert stream.tell() == 3 * len(b"caption\n")
     assert sum(1 for _ in captions) == 19_997
 
 
 def test_a_fault_is_met_only_where_it_stands():
     """The captions before a bad line are handed out before the error."""
-    captions = iter(read_captions(io.BytesIO(b"good\n\xff\n")))
+    captions = iter(read_queries(io.BytesIO(b"good\n\xff\n")))
     assert next(captions).text == "good"
     with pytest.raises(InputError, match="line 2"):
         next(captions)
@@ -45,7 +49,6 @@ def test_a_fault_is_met_only_where_it_stands():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"a\n\xef\xbb\xbf", None),
         (b"one\ntwo\nV\xf6gel\n", r"line 3 is not UTF-8 \(byte 0xf6 at offset 9\); .*iconv"),
         (b"\xef\xbb\xbfV\xf6gel", "line 1 is not UTF-8 .*offset 4"),
         ("a bird\n".encode("utf-16"), "line 1 is UTF-16; .*iconv -f utf-16 -t utf-8"),
@@ -53,28 +56,38 @@ def test_a_fault_is_met_only_where_it_stands():
         (b"one\rtwo\rthree\r", "line 1 has a carriage return inside"),
         (b"ok\n" + b"x" * (LINE_LIMIT + 1), f"line 2 is over {LINE_LIMIT} bytes"),
     ],
-    ids=["bom-inside", "latin1", "latin1-after-bom", "utf-16", "nul", "old-mac", "long"],
+    ids=["latin1", "latin1-after-bom", "utf-16", "nul", "old-mac", "long"],
 )
-def test_what_is_not_a_caption_file_is_refused(content, message):
+def test_what_is_not_a_text_file_is_refused(content, message):
     """The message names the line, the byte and the command that repairs it."""
-    if message is None:
-        assert [c.text for c in captions_of(content)] == ["a", "\ufeff"]
-        return
     with pytest.raises(InputError, match=message):
         captions_of(content)
 
 
+def test_json_lines_are_text_files_too(tmp_path):
+    """The same checks, before the line is parsed."""
+    (tmp_path / "queries.jsonl").write_bytes(b'{"text": "a"}\n{"text": "V\xf6gel"}\n')
+    with pytest.raises(InputError, match="line 2 is not UTF-8 .*offset 25"):
+        list(read_queries(tmp_path / "queries.jsonl"))
+
+
+def test_a_mark_of_byte_order_inside_a_file_is_text():
+    """Only at the beginning is it none."""
+    assert [query.text for query in captions_of(b"a\n\xef\xbb\xbf")] == ["a", "\ufeff"]
+
+
 def test_a_line_of_just_the_limit_is_read():
     """The limit itself is allowed."""
-    assert len(captions_of(b"x" * LINE_LIMIT)[0].text) == LINE_LIMIT
+    [query] = captions_of(b"x" * LINE_LIMIT)
+    assert len(query.text) == LINE_LIMIT
 
 
 def test_missing_files_and_folders_are_refused_at_once(tmp_path):
-    """Before any model is loaded, and without waiting for the first caption."""
+    """Before any model is loaded, and without waiting for the first query."""
     with pytest.raises(InputError, match="is a folder"):
-        read_captions(tmp_path)
+        read_queries(tmp_path)
     with pytest.raises(InputError, match=r"none\.txt does not exist"):
-        read_captions(tmp_path / "none.txt")
+        read_queries(tmp_path / "none.txt")
 
 
 def test_files_that_cannot_be_opened_are_refused(tmp_path):
@@ -85,4 +98,98 @@ def test_files_that_cannot_be_opened_are_refused(tmp_path):
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
         with pytest.raises(InputError, match="cannot be opened"):
-            list(read_captions(path))
+            list(read_queries(path))
+
+
+@pytest.fixture
+def jsonl(tmp_path):
+    """Return a function that writes lines beside two images and prepares to read them."""
+    (tmp_path / "img").mkdir()
+    for name in ("img/a.jpg", "b.png"):
+        (tmp_path / name).touch()
+
+    def write(*lines):
+        file = tmp_path / "queries.jsonl"
+        file.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+        return read_queries(file)
+
+    return write
+
+
+def test_json_lines_fill_any_fields(jsonl, tmp_path):
+    """Paths are relative to the file, ids the line's number unless given, empty lines counted."""
+    absolute = json.dumps({"sketch": str(tmp_path / "b.png")})
+    queries = jsonl(
+        '{"text": " a red Vögelchen "}',
+        "",
+        '{"id": "x", "image": "img/a.jpg", "text": "in\\nred"}',
+        absolute,
+    )
+    assert list(queries) == [
+        Query("1", text="a red Vögelchen"),
+        Query("x", text="in\nred", image=tmp_path / "img/a.jpg"),
+        Query("4", sketch=tmp_path / "b.png"),
+    ]
+    assert queries.skipped == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("a red bird", "is not JSON .*such as"),
+        ('{"text": "a"} {"text": "b"}', "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ('"a red bird"', "is no JSON object"),
+        ("{}", "asks for nothing"),
+        ('{"id": "7"}', "asks for nothing"),
+        ('{"caption": "a"}', "has the unknown key 'caption'; use id, text, image, sketch"),
+        ('{"text": "a", "text": "b"}', "has the key 'text' twice"),
+        ('{"text": 7}', "has 'text' 7; make it a string"),
+        ('{"text": "a", "image": null}', "has 'image' null; make it a string"),
+        ('{"text": "a", "id": 7}', "has 'id' 7; make it a string"),
+        ('{"text": " "}', "has an empty 'text'"),
+        ('{"text": "a", "id": ""}', "has an empty 'id'"),
+        ('{"image": "gone.jpg"}', r"gone\.jpg, which does not exist"),
+        ('{"text": "a", "sketch": "img"}', "img, a folder"),
+        ('{"text": "a\\u0000b"}', "holds a NUL"),
+        ('{"image": "\\ud800.jpg"}', "holds a NUL or half a character"),
+        ('{"text": "b", "id": "first"}', "has the id 'first', as line 1 has"),
+    ],
+)
+def test_a_line_that_is_no_query_is_one_sentence(jsonl, line, message):
+    """Which names the line; the query before it is handed out."""
+    queries = iter(jsonl('{"text": "good", "id": "first"}', line))
+    assert next(queries).id == "first"
+    with pytest.raises(InputError, match=message) as refused:
+        next(queries)
+    assert "queries.jsonl line 2" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("first", "second"), [("2", None), (None, "1")])
+def test_an_id_may_not_be_another_lines_number(jsonl, first, second):
+    """Neither before that line nor after it: answers could not be told apart."""
+    rows = [{"text": "a"} | ({"id": name} if name else {}) for name in (first, second)]
+    with pytest.raises(InputError, match="line 2 has the id '[12]', as line 1 has"):
+        list(jsonl(*map(json.dumps, rows)))
+
+
+def test_the_ending_alone_makes_json_lines(tmp_path):
+    """In either case; what looks like JSON elsewhere is a caption."""
+    for name in ("a.JSONL", "a.json", "a"):
+        (tmp_path / name).write_text('{"text": "red"}\n')
+    assert [q.text for q in read_queries(tmp_path / "a.JSONL")] == ["red"]
+    for name in ("a.json", "a"):
+        assert [q.text for q in read_queries(tmp_path / name)] == ['{"text": "red"}']
+
+
+def test_options_make_one_query(tmp_path):
+    """A text typed on two lines is one caption; files must be there."""
+    image = tmp_path / "a.jpg"
+    image.touch()
+    assert make_query(" a red\n bird ", image) == Query("1", text="a red bird", image=image)
+    assert make_query(sketch=image) == Query("1", sketch=image)
+    with pytest.raises(InputError, match=r"--sketch is .*gone\.jpg, which does not exist"):
+        make_query("a", image, tmp_path / "gone.jpg")
+    with pytest.raises(InputError, match="--text holds"):
+        make_query("V\udcf6gel")

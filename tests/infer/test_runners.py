@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
+import numpy as np
 import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
 from zscr.errors import ArtefactError, ConfigError, MissingExtraError
-from zscr.infer.runners.onnx import Runtime, open_session, provider_of
+from zscr.infer.runners.onnx import OnnxRunner, session_options
+from zscr.infer.runners.runner import Runtime
 
 without_cuda = pytest.mark.skipif(
     "CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="CUDA can be had here"
@@ -47,27 +50,38 @@ def test_unknown_ways_to_run_are_refused(options, message):
         Runtime(**options)
 
 
-def test_threads_asked_for_are_the_ones_that_run(sound):
-    """By default as many as the process may use, which a container may limit."""
-    session = open_session(sound, Runtime(threads=3))
-    assert session.get_session_options().intra_op_num_threads == 3
-    assert Runtime().thread_count >= 1
-    assert provider_of(session) == "cpu"
+def test_threads_asked_for_are_the_ones_that_run():
+    """By default as many as the process may use, which a container may limit; none of them spins.
+
+    Spinning threads take the cores from decoding and from other processes.
+    """
+    options = session_options(Runtime(threads=3))
+    assert options.intra_op_num_threads == 3
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+    assert Runtime().thread_count == len(os.sched_getaffinity(0))
+
+
+def test_what_ran_is_told(sound):
+    """The library with its version, the provider and the threads, for answers and reports."""
+    runner = OnnxRunner(sound, Runtime(threads=3))
+    assert runner.ran == f"onnxruntime {onnxruntime.__version__}, cpu, 3 threads"
+    assert runner.outputs == {"y": ("batch", 2)}
+    np.testing.assert_array_equal(runner.run({"x": np.array([[-1, 2]], np.float32)})["y"], [[0, 2]])
 
 
 @without_cuda
 def test_cuda_is_an_error_where_it_cannot_be_had(sound):
     """One sentence with what there is instead and how to go on."""
     with pytest.raises(ConfigError, match="'cuda' cannot run here.*--allow-fallback") as refused:
-        open_session(sound, Runtime("cuda"))
+        OnnxRunner(sound, Runtime("cuda"))
     assert "\n" not in str(refused.value)
 
 
 @without_cuda
 def test_fallback_runs_and_says_what_ran(sound, capsys):
     """Permitted, it is no secret."""
-    session = open_session(sound, Runtime("cuda", allow_fallback=True))
-    assert provider_of(session) == "cpu"
+    runner = OnnxRunner(sound, Runtime("cuda", allow_fallback=True))
+    assert ", cpu, " in runner.ran
     assert "'cuda' cannot run here: model.onnx runs on the CPU" in capsys.readouterr().err
 
 
@@ -89,7 +103,7 @@ def test_graphs_that_cannot_be_loaded_are_one_sentence(tmp_path, content):
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
     with pytest.raises(ArtefactError, match=r"model\.onnx cannot be loaded") as refused:
-        open_session(path, Runtime())
+        OnnxRunner(path, Runtime())
     assert "\n" not in str(refused.value)
 
 
@@ -97,4 +111,4 @@ def test_missing_onnxruntime_names_the_pip_line(sound, monkeypatch):
     """It is an extra: which of its two packages fits depends on the machine."""
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'zscr\[cpu\]'"):
-        open_session(sound, Runtime())
+        OnnxRunner(sound, Runtime())

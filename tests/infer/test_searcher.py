@@ -1,144 +1,275 @@
-"""Captions in, images out: the answers of a brute-force ranking, whatever the batch."""
+"""Queries in, images out, over a bundle made by hand whose embeddings are colours.
+
+A text is the sum of its words' colours, an image its mean colour, a sketch the opposite of its
+mean colour, and an image with a text the sum of both; all of unit length, as (red, green, blue).
+"""
 
 from __future__ import annotations
 
 import itertools
 import json
-import shutil
+from pathlib import Path
 
 import numpy as np
-import onnxruntime
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from zscr.artefact import read_manifest, staged, write_manifest
+from zscr.artefact import staged
+from zscr.data.records import Query
 from zscr.errors import ArtefactError, InputError, MismatchError
+from zscr.infer.bundle import Bundle
 from zscr.infer.index.index import Entry, Index
-from zscr.infer.queries import Caption
 from zscr.infer.searcher import BATCH, Searcher
 
-TEXTS = ["small white circle", "a large square", "", "red red red", "a white square on grey ground"]
+WORDS = {"[PAD]": (0, 0, 0), "[UNK]": (0, 0, 0), "red": (1, 0, 0), "green": (0, 1, 0)}
+WORDS |= {"blue": (0, 0, 1), "grey": (1, 1, 1)}
+GALLERY = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1), "violet": (1, 0, 1)}
+GALLERY |= {"orange": (2, 1, 0), "grey": (1, 1, 1)}
+
+TEXT = {"field": "text", "kind": "text", "names": ["input_ids", "attention_mask"]}
+TEXT |= {"tokenizer": "tokenizer.json", "max_length": 4, "unit": "words", "unknown_id": 1}
+SCALE = {"image_size": 4, "resample": "bilinear", "rescale": 1 / 255, "mean": [0] * 3}
+IMAGE = {"field": "image", "kind": "image", "names": ["pixels"]}
+IMAGE |= {"preprocess": SCALE | {"std": [1] * 3}}
+SKETCH = {**IMAGE, "field": "sketch"}
+OF_TEXT = [
+    helper.make_node("Gather", ["words", "input_ids"], ["rows"]),
+    helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
+    helper.make_node("Unsqueeze", ["mask", "last"], ["weights"]),
+    helper.make_node("Mul", ["rows", "weights"], ["weighted"]),
+    helper.make_node("ReduceSum", ["weighted", "one"], ["text"], keepdims=0),
+]
+OF_IMAGE = [
+    helper.make_node("GlobalAveragePool", ["pixels"], ["pooled"]),
+    helper.make_node("Flatten", ["pooled"], ["image"]),
+]
+GRAPHS = {
+    "text": ([TEXT], OF_TEXT, ("Identity", ["text"])),
+    "gallery": ([IMAGE], OF_IMAGE, ("Identity", ["image"])),
+    "composed": ([TEXT, IMAGE], OF_TEXT + OF_IMAGE, ("Add", ["text", "image"])),
+    "sketch": ([SKETCH], OF_IMAGE, ("Sub", ["white", "image"])),
+}
 
 
-def embedded(graph, **feeds):
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    return session.run(None, feeds)[0].astype(np.float64)
+def write_graph(path, inputs, nodes, last):
+    """Write the nodes with unit length after them; its output is `embedding`."""
+    constants = {"words": np.array(list(WORDS.values()), np.float32), "last": np.array([-1])}
+    constants |= {"one": np.array([1]), "white": np.ones((1, 3), np.float32)}
+    ends = [helper.make_node(*last, ["raw"])]
+    ends.append(helper.make_node("LpNormalization", ["raw"], ["embedding"], axis=1, p=2))
+    feeds = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["B", 3, 4, 4])
+        if name == "pixels"
+        else helper.make_tensor_value_info(name, TensorProto.INT64, ["B", "L"])
+        for spec in inputs
+        for name in spec["names"]
+    ]
+    output = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["B", 3])
+    tensors = [numpy_helper.from_array(array, name) for name, array in constants.items()]
+    graph = helper.make_graph([*nodes, *ends], path.stem, feeds, [output], tensors)
+    versions = {"opset_imports": [helper.make_opsetid("", 17)], "ir_version": 8}
+    onnx.save(helper.make_model(graph, **versions), path)
 
 
-def brute_force(bundle, index):
-    """Every text's images, best first, from the two graphs and the images' files alone."""
-    rows = [json.loads(line) for line in (index / "ids.1.jsonl").read_text().splitlines()]
-    pixels = np.stack([np.asarray(Image.open(row["image"]).convert("RGB")) for row in rows])
-    pixels = ((pixels.astype(np.float32) / 255 - 0.5) / 0.5).transpose(0, 3, 1, 2)
-    gallery = embedded(bundle / "gallery.onnx", pixels=pixels)
-    tokenizer = Tokenizer.from_file(str(bundle / "tokenizer.json"))
-    for text in TEXTS:
-        encoding = tokenizer.encode(text)
-        ids = {"input_ids": encoding.ids, "attention_mask": encoding.attention_mask}
-        query = embedded(bundle / "query.onnx", **{k: np.array([v]) for k, v in ids.items()})
-        scores = (gallery @ query.T)[:, 0]
-        yield [(rows[row]["id"], scores[row]) for row in np.argsort(-scores)]
+def make_bundle(folder: Path, *names: str, space: str = "colours") -> Path:
+    """Make a bundle with these of the graphs above."""
+    words = {word: number for number, word in enumerate(WORDS)}
+    tokenizer = Tokenizer(models.WordLevel(words, "[UNK]"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    graphs = {}
+    with staged(folder, "bundle") as stage:
+        tokenizer.save(str(stage.folder / "tokenizer.json"))
+        for name in names:
+            write_graph(stage.folder / f"{name}.onnx", *GRAPHS[name])
+            role = "gallery" if name == "gallery" else "query"
+            graphs[name] = {"role": role, "output": "embedding", "inputs": GRAPHS[name][0]}
+            graphs[name]["variants"] = {"fp32": {"file": f"{name}.onnx"}}
+        known = [{"text": "red", "class": "warm"}, {"text": "blue", "class": "cold"}]
+        lines = "".join(json.dumps(row) + "\n" for row in known)
+        (stage.folder / "examples.jsonl").write_text(lines)
+        stage.body |= {"dim": 3, "space": space, "graphs": graphs, "default_precision": "fp32"}
+    return folder
 
 
-def test_answers_equal_brute_force(deployed, searcher):
-    """The same images in the same order, with their cosines."""
-    expected = list(brute_force(deployed.bundle, deployed.index))
-    answers = searcher.search(TEXTS, k=5)
-    assert [answer.query for answer in answers] == TEXTS
-    for answer, ranking in zip(answers, expected, strict=True):
-        assert [hit.id for hit in answer.hits] == [name for name, _ in ranking[:5]]
-        scores = [score for _, score in ranking[:5]]
-        np.testing.assert_allclose([hit.score for hit in answer.hits], scores, atol=1e-5)
-        assert [hit.rank for hit in answer.hits] == [1, 2, 3, 4, 5]
+def make_index(folder: Path) -> Index:
+    """Index the colours; red and orange are of the class warm, blue is cold."""
+    classes = {"red": "warm", "orange": "warm", "blue": "cold"}
+    entries = [
+        Entry(name, "0" * 64, attributes={"class": classes[name]} if name in classes else {})
+        for name in GALLERY
+    ]
+    vectors = np.array(list(GALLERY.values()), np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    about = {"space": "colours", "bundle_name": "colours"}
+    return Index.create(folder, entries=entries, vectors=vectors, **about)
 
 
-def test_batches_change_no_answer(searcher):
-    """More captions than a batch holds are answered as each alone would be, in their order."""
-    texts = [TEXTS[number % len(TEXTS)] for number in range(2 * BATCH + 3)]
-    alone = {text: searcher.search([text])[0] for text in TEXTS}
-    answers = searcher.search(texts)
-    assert [answer.line for answer in answers] == list(range(1, len(texts) + 1))
-    for answer, text in zip(answers, texts, strict=True):
-        assert [hit.id for hit in answer.hits] == [hit.id for hit in alone[text].hits]
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A folder with the bundle of all four graphs, its index, and a file of each colour."""
+    folder = tmp_path_factory.mktemp("colours")
+    make_bundle(folder / "bundle", *GRAPHS)
+    make_index(folder / "bundle.index")
+    for name, colour in GALLERY.items():
+        scaled = tuple(255 * part // max(colour) for part in colour)
+        Image.new("RGB", (8, 6), scaled).save(folder / f"{name}.png")
+    return folder
 
 
-def test_captions_are_taken_as_they_are_needed(searcher):
+@pytest.fixture(scope="module")
+def colours(home):
+    return Searcher.open(home / "bundle")
+
+
+def ids(answer):
+    return [hit.id for hit in answer.hits]
+
+
+def test_a_text_finds_what_it_says(colours):
+    """k images, best first, ranked from 1, with their cosines; the query is in the answer."""
+    [answer] = colours.search(["Red"], k=3)
+    assert (answer.query.id, answer.query.text) == ("1", "Red")
+    assert [(hit.rank, hit.id) for hit in answer.hits] == [(1, "red"), (2, "orange"), (3, "violet")]
+    cosines = [1, 2 / 5**0.5, 1 / 2**0.5]
+    assert [hit.score for hit in answer.hits] == pytest.approx(cosines, abs=1e-6)
+
+
+def test_every_field_has_its_graph(home, colours):
+    """An image finds its like, a sketch its opposite, an image with a text what lies between."""
+    red, green = home / "red.png", home / "green.png"
+    assert ids(colours.search(images=[red], k=1)[0]) == ["red"]
+    assert ids(colours.search(sketches=[green], k=1)[0]) == ["violet"]
+    assert ids(colours.search(["blue"], images=[red], k=1)[0]) == ["violet"]
+    with Image.open(red) as opened:
+        assert ids(colours.search(images=[opened, str(green)], k=1)[0]) == ["red"]
+
+
+def test_columns_make_a_query_a_row(home, colours):
+    """The first text goes with the first image, and so on."""
+    files = [home / "red.png", home / "green.png"]
+    answers = colours.search(["blue", "green"], images=files, k=1)
+    assert [ids(answer) for answer in answers] == [["violet"], ["green"]]
+    assert [answer.query for answer in answers] == [
+        Query("1", text="blue", image=files[0]),
+        Query("2", text="green", image=files[1]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({}, "nothing is asked for; give texts, images or sketches"),
+        ({"texts": ["red"], "images": []}, "there are 1 of text, 0 of image; give as many"),
+        ({"texts": ["red"], "sketches": ["a", "b"]}, "1 of text, 2 of sketch"),
+        ({"texts": "red"}, "one text is given, not a list"),
+        ({"images": Path("red.png")}, "one image is given, not a list"),
+        ({"images": ["gone.png"]}, r"gone\.png does not exist"),
+        ({"texts": ["red"], "sketches": ["x"]}, "query 1 .* not of sketch and text"),
+        ({"texts": ["red"], "k": 0}, "k is 0"),
+    ],
+)
+def test_what_is_no_query_is_refused(colours, columns, message):
+    """Before anything else could be answered instead; the sentence says what was wrong."""
+    with pytest.raises(InputError, match=message):
+        colours.search(**columns)
+
+
+def test_an_empty_list_asks_nothing(colours):
+    """It is a batch of no query, and no mistake."""
+    assert colours.search([]) == []
+
+
+def test_a_bundle_that_takes_no_such_query_says_what_it_takes(home, tmp_path):
+    """A text model finds more like an image through its gallery graph, but takes no sketch."""
+    searcher = Searcher.open(
+        make_bundle(tmp_path / "plain", "text", "gallery"), home / "bundle.index"
+    )
+    assert ids(searcher.search(images=[home / "grey.png"], k=1)[0]) == ["grey"]
+    with pytest.raises(InputError, match="query 1 .*'plain' answers queries of text or image, not"):
+        searcher.search(sketches=[home / "grey.png"])
+
+
+def test_answers_keep_the_order_of_their_queries(home, colours):
+    """Whatever their fields, and however many of them a batch holds."""
+    turns = [Query("", text="red"), Query("", image=home / "blue.png")]
+    turns += [Query("", text="green", image=home / "green.png"), Query("", text="grey")] * 2
+    turns = turns * BATCH + [Query("", text="blue")] * (2 * BATCH + 3)
+    queries = [Query(f"q{n}", q.text, q.image) for n, q in enumerate(turns)]
+    answers = list(colours.answers(queries, 1))
+    assert [answer.query for answer in answers] == queries
+    expected = ["red", "blue", "green", "grey", "green", "grey"] * BATCH
+    assert [ids(answer)[0] for answer in answers] == expected + ["blue"] * (2 * BATCH + 3)
+
+
+def test_queries_are_taken_as_they_are_needed(colours):
     """An endless file is answered; no more than one batch is read ahead."""
     numbers = itertools.count(1)
-    answers = searcher.answers((Caption(n, "red") for n in numbers), k=1)
-    assert [next(answers).line for _ in range(BATCH + 1)] == list(range(1, BATCH + 2))
+    answers = colours.answers((Query(str(n), text="red") for n in numbers), k=1)
+    assert [int(next(answers).query.id) for _ in range(BATCH + 1)] == [*range(1, BATCH + 2)]
     assert next(numbers) <= 2 * BATCH + 1
 
 
-def test_only_known_answers_are_marked(searcher):
-    """A text among the examples has a right class; about any other text nothing is claimed."""
-    known, unknown = searcher.search(["small white circle", "small white circles"], k=8)
-    assert [hit.correct for hit in known.hits] == [h.class_id == "white-circle" for h in known.hits]
-    assert {hit.correct for hit in known.hits} == {True, False}
+def test_only_known_answers_are_marked(home, colours):
+    """By the class that is right for this very text, where the image has one; else not at all."""
+    red, blue, unknown = colours.search(["red", "blue", "green"], k=6)
+    marks = {"red": True, "orange": True, "blue": False, "violet": None, "grey": None}
+    marks["green"] = None
+    assert {hit.id: hit.correct for hit in red.hits} == marks
+    marks |= {"red": False, "orange": False, "blue": True}
+    assert {hit.id: hit.correct for hit in blue.hits} == marks
     assert {hit.correct for hit in unknown.hits} == {None}
+    [composed] = colours.search(["red"], images=[home / "blue.png"])
+    assert {hit.correct for hit in composed.hits} == {None}, "another question than the text alone"
 
 
-def test_images_without_a_class_are_not_marked(deployed, searcher, tmp_path):
-    """A folder of one's own images: they are neither right nor wrong."""
-    entries = [Entry("mine", "0" * 64)]
-    bundle = searcher.bundle
-    about = {"bundle_sha256": bundle.sha256, "bundle_name": bundle.name}
-    index = Index.create(
-        tmp_path / "index", entries=entries, vectors=searcher.index.vectors[:1], **about
-    )
-    [answer] = Searcher(bundle, index).search(["small white circle"])
-    assert [(hit.id, hit.correct) for hit in answer.hits] == [("mine", None)]
-
-
-def test_small_galleries_give_fewer(searcher):
+def test_small_galleries_give_fewer(colours):
     """All that there is, once each."""
-    [answer] = searcher.search(["red"], k=1000)
-    assert len({hit.id for hit in answer.hits}) == len(answer.hits) == searcher.index.count == 8
+    [answer] = colours.search(["red"], k=1000)
+    assert sorted(ids(answer)) == sorted(GALLERY)
 
 
-def test_truncated_texts_say_so(searcher):
-    """And only they; the answer is the one to what is left of them."""
-    [long, short] = searcher.search(["red " * 99, "red " * 14])
-    assert (long.note, short.note) == ("truncated to 16 tokens", None)
-    assert [hit.id for hit in long.hits] == [hit.id for hit in short.hits]
+def test_what_was_not_looked_at_is_noted(colours):
+    """Words over the limit and words outside the vocabulary, each with the query it is about."""
+    answers = colours.search(["red red red red blue", "a red tern", "red", "x red red red blue"])
+    assert [answer.notes for answer in answers] == [
+        ("truncated to 4 words",),
+        ("2 unknown: a, tern",),
+        (),
+        ("truncated to 4 words", "1 unknown: x"),
+    ]
+    assert ids(answers[0]) == ids(answers[2]), "the answer is the one to what is left"
 
 
-def test_no_text_no_answer(searcher):
-    """An empty batch is one."""
-    assert searcher.search([]) == []
+@pytest.mark.parametrize(("text", "words"), [("a tern", r"\(a, tern\)"), (" ", r"\(it has none\)")])
+def test_texts_that_say_nothing_to_the_model_are_refused(colours, text, words):
+    """Their answers would all be the same; the sentence names the query and its words."""
+    queries = [Query("good", text="red"), Query("odd", text=text)]
+    with pytest.raises(InputError, match=f"query odd has no word that .* knows {words}"):
+        list(colours.answers(queries))
 
 
-def test_index_of_another_bundle_is_refused(deployed, tmp_path):
-    """Its vectors live in another space; the sentence names both."""
-    other = shutil.copytree(deployed.bundle, tmp_path / "other")
-    manifest = read_manifest(other, "bundle")
-    write_manifest(other, "bundle", manifest.files, {**manifest.body, "noise_samples": 9})
-    theirs = read_manifest(other, "bundle").sha256
-    with pytest.raises(MismatchError, match=f"bundle {deployed.bundle.name} .* not with {theirs}"):
-        Searcher.open(other, deployed.index)
+def test_answers_say_what_ran(home):
+    """The runner's own words, so with the provider that it got."""
+    searcher = Searcher(Bundle.open(home / "bundle"), Index.open(home / "bundle.index"))
+    [answer] = searcher.search(["red"])
+    assert answer.ran == searcher.bundle.graph("text").runner.ran
+    assert "cpu" in answer.ran
 
 
-def test_absent_indexes_name_the_command(deployed, tmp_path):
+def test_an_index_of_another_space_is_refused(home, tmp_path):
+    """Its vectors mean something else; a bundle with the same gallery may use it."""
+    make_bundle(tmp_path / "same", "text", "gallery")
+    make_bundle(tmp_path / "other", "text", "gallery", space="shapes")
+    assert Searcher.open(tmp_path / "same", home / "bundle.index").search(["red"])
+    with pytest.raises(MismatchError, match="space colours, not in shapes"):
+        Searcher.open(tmp_path / "other", home / "bundle.index")
+
+
+def test_absent_indexes_name_the_command(home, tmp_path):
     """Which makes one."""
     with pytest.raises(ArtefactError, match="no index .*nowhere; make it with 'zscr index add'"):
-        Searcher.open(deployed.bundle, tmp_path / "nowhere")
-
-
-def test_queries_that_are_no_texts_are_refused(tmp_path, searcher):
-    """A bundle whose queries are vectors takes no captions."""
-    bundle = searcher.bundle
-    spec = {"name": "text", "kind": "vector", "shape": ["batch", 8]}
-    with staged(tmp_path / "vectors", "bundle") as stage:
-        shutil.copy(bundle.folder / "query.onnx", stage.folder)
-        stage.body |= {**bundle.manifest.body, "inputs": {"query": [spec]}}
-    about = {"bundle_sha256": read_manifest(tmp_path / "vectors", "bundle").sha256}
-    Index.create(
-        tmp_path / "vectors.index",
-        entries=[Entry("a", "0" * 64)],
-        vectors=np.eye(1, 16),
-        bundle_name="vectors",
-        **about,
-    )
-    with pytest.raises(InputError, match=r"'vectors\.query' takes vector input, not text"):
-        Searcher.open(tmp_path / "vectors").search(["red"])
+        Searcher.open(home / "bundle", tmp_path / "nowhere")

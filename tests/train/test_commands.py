@@ -11,13 +11,11 @@ from click.testing import CliRunner, Result
 
 from zscr.cli import main
 from zscr.train.commands import REFERENCE_FLAGS
-from zscr.train.evaluation.evaluate import evaluate_model
-from zscr.train.methods.zscrgan.reference.method import Config
+from zscr.train.evaluation.evaluate import Question, evaluate_model
+from zscr.train.methods.zscrgan.reference.config import Config
 from zscr.train.run import open_run
 
 TINY = [
-    "--mode",
-    "reference",
     "--gf-dim",
     "8",
     "--df-dim",
@@ -45,7 +43,8 @@ def zscr(*args: object) -> Result:
 
 
 def train(collection: Path, *args: object) -> Result:
-    return zscr("train", "--collection", collection, "--device", "cpu", *TINY, *args)
+    where = ("--collection", collection, "--device", "cpu")
+    return zscr("train", "zscrgan-reference", *where, *TINY, *args)
 
 
 def test_train_with_encoders_then_evaluate(shapes: Path, tiny_image: Path, tiny_text: Path) -> None:
@@ -54,18 +53,17 @@ def test_train_with_encoders_then_evaluate(shapes: Path, tiny_image: Path, tiny_
     done = train(shapes, *encoders, "--rounds", 2, "--retrieved-res", "results")
     assert done.exit_code == 0, done.output
     assert done.stdout == ""
-    assert done.stderr.endswith("trained runs/zscrgan-shapes-001; next: zscr export\n")
+    assert done.stderr.endswith("trained runs/zscrgan-reference-shapes-001; next: zscr export\n")
     [pkl] = Path("results").iterdir()
-    figures = open_run(Path("runs/zscrgan-shapes-001")).best["figures"]
+    figures = open_run(Path("runs/zscrgan-reference-shapes-001")).best["figures"]
     assert pkl.name == f"acc{figures['Prec@50 macro']:.3f}.pkl"
     assert len(pickle.loads(pkl.read_bytes())) == 10  # the texts of two validation classes
     shown = zscr("evaluate", "runs/latest")
     assert shown.exit_code == 0
     assert shown.stdout.startswith("shapes, unseen classes: 10 queries, 8 images, 2 classes\n")
-    dumped = zscr("evaluate", "runs/latest", "--json", "--split", "val", "--noise-samples", 2)
-    report = json.loads(dumped.stdout)
-    expected = evaluate_model(Path("runs/latest"), split="val", noise_samples=2)
-    assert report == json.loads(json.dumps(expected))
+    dumped = zscr("evaluate", "runs/latest", "--json", "--split", "val")
+    expected = evaluate_model(Path("runs/latest"), Question(split="val"))
+    assert json.loads(dumped.stdout) == json.loads(json.dumps(expected))
 
 
 def test_every_reference_flag_sets_its_setting(vectors: Path) -> None:
@@ -75,8 +73,8 @@ def test_every_reference_flag_sets_its_setting(vectors: Path) -> None:
         word for name, value in kinds.items() for word in (f"--{name.replace('_', '-')}", value)
     ]
     args = ["--dataset", vectors, "--device", "cpu", "--epochs", 1, "--seed", 3, "--out", "x"]
-    quick = ["--mode", "reference", "--set", "e_steps=1", "--set", "m_steps=1"]
-    done = zscr("train", "zscrgan", *args, *flags, *quick)
+    quick = ["--set", "e_steps=1", "--set", "m_steps=1"]
+    done = zscr("train", "zscrgan-reference", *args, *flags, *quick)
     assert done.exit_code == 0, done.output
     config = open_run(Path("x")).config
     assert {name: getattr(config, name) for name in kinds} == kinds
@@ -89,13 +87,9 @@ def test_every_reference_flag_sets_its_setting(vectors: Path) -> None:
     [
         ("rounds", 2, "--set takes KEY=VALUE, not 'rounds'"),
         ("=3", 2, "--set takes KEY=VALUE, not '=3'"),
-        (
-            "rouns=3",
-            1,
-            "Error: zscrgan in mode reference has no setting 'rouns'; it has batch_size, ",
-        ),
+        ("rouns=3", 1, "Error: zscrgan-reference has no setting 'rouns'; it has batch_size, "),
         ("rounds=three", 1, "Error: setting rounds='three' is not a int"),
-        ("select_by=fame", 1, "Error: setting select_by='fame' is unknown; use one of Prec@1"),
+        ("select_by=fame", 1, "Error: setting select_by='fame' is no figure; use one such as mAP"),
     ],
 )
 def test_wrong_settings_leave_no_run(
@@ -113,7 +107,7 @@ def test_resume_goes_on_with_the_latest_run(vectors: Path) -> None:
     assert train(vectors, "--rounds", 1).exit_code == 0
     done = zscr("train", "--resume")
     assert done.exit_code == 0
-    assert "zscrgan-vectors-001 is finished already; nothing to resume" in done.stderr
+    assert "zscrgan-reference-vectors-001 is finished already; nothing to resume" in done.stderr
     assert "trained " in done.stderr
 
 
@@ -122,7 +116,7 @@ def test_resume_goes_on_with_the_latest_run(vectors: Path) -> None:
     [
         ["--collection", "x"],
         ["zscrgan"],
-        ["--mode", "reference"],
+        ["--text-encoder", "x"],
     ],
 )
 def test_a_resumed_run_cannot_be_changed(vectors: Path, change: list[object]) -> None:
@@ -143,6 +137,28 @@ def test_a_resumed_run_keeps_its_settings(vectors: Path, change: list[object]) -
     assert zscr("train", "--resume", "--rounds", 1).exit_code == 0
 
 
+def test_settings_of_heads(vectors: Path) -> None:
+    """`--noise-samples K` is `--set noise_samples=K`; an unknown one lists those that there are."""
+    quick = ("gf_dim=8", "df_dim=8", "batch_size=4", "landmarks=16", "e_steps=1", "latent_noise=1")
+    settings = [word for setting in quick for word in ("--set", setting)]
+    where = ("--collection", vectors, "--device", "cpu", "--rounds", 1, "--out", "x")
+    assert zscr("train", *where, *settings).exit_code == 0
+    wishes = (["--noise-samples", 1], ["--set", "noise_samples=1"], [])
+    command = ("evaluate", "x", "--json", "--generalised")
+    shown = [json.loads(zscr(*command, *wish).stdout) for wish in wishes]
+    question = Question(generalised=True, head_settings={"noise_samples": 1})
+    expected = evaluate_model(Path("x"), question)
+    assert shown[0] == shown[1] == json.loads(json.dumps(expected))
+    assert shown[0]["head_settings"] == {"noise_samples": 1}
+    assert shown[2]["head_settings"] == {}
+    assert shown[0]["generalised"] != shown[2]["generalised"]
+    done = zscr("evaluate", "x", "--set", "noise=2")
+    assert done.exit_code == 1
+    named = "Error: a trained zscrgan has no setting 'noise'; it has noise_samples"
+    assert named in done.stderr
+    assert zscr("evaluate", "x", "--set", "noise_samples=-2").exit_code == 1
+
+
 def test_resume_without_a_run_is_one_sentence() -> None:
     """There is nothing yet to go on with."""
     done = zscr("train", "--resume")
@@ -154,12 +170,13 @@ def test_resume_without_a_run_is_one_sentence() -> None:
     ("args", "status", "message"),
     [
         (["train", "clap", "--collection", "HERE"], 1, "method 'clap' is unknown; use one of"),
-        (["train", "--mode", "best", "--collection", "HERE"], 1, "zscrgan has no mode 'best'; use"),
+        (["train", "--mode", "best"], 2, "No such option '--mode'"),
         (["train", "--collection", "nowhere"], 1, "there is no collection 'nowhere'"),
         (["train", "--device", "tpu"], 2, "'tpu' is not one of 'cpu', 'cuda'"),
         (["evaluate"], 1, "bundles/latest is neither a run nor a bundle; run 'zscr train' first"),
         (["evaluate", "x", "--noise-samples", "-1"], 2, "-1 is not in the range x>=0"),
         (["evaluate", "x", "--split", "seen"], 2, "'seen' is not one of 'unseen', 'val'"),
+        (["evaluate", "x", "--set", "noise"], 2, "--set takes KEY=VALUE, not 'noise'"),
     ],
 )
 def test_wrong_calls(vectors: Path, args: list[str], status: int, message: str) -> None:

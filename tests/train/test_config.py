@@ -5,34 +5,26 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 from importlib.resources import files
+from types import ModuleType
 
 import pytest
 
 from zscr.errors import ConfigError
 from zscr.train.fit import load_recipe
-from zscr.train.methods import (
-    METHODS,
-    default_mode,
-    figure_names,
-    load_method,
-    make_config,
-    selection_split,
-)
+from zscr.train.methods.registry import METHODS, load_method
+from zscr.train.methods.settings import as_dict, make_config, make_head_settings, selection_split
 
 RECIPES = sorted(p for p in (files("zscr.train") / "recipes").iterdir() if p.name != "__init__.py")
 
 
-MODES = [(method, mode) for method, modes in METHODS.items() for mode in modes]
-
-
-@pytest.mark.parametrize(("method", "mode"), MODES)
-def test_defaults_make_a_config(method: str, mode: str) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_defaults_make_a_config(method: str) -> None:
     """Nothing needs to be set, and every setting can be given as its own string."""
-    config = make_config(method, mode, {})
-    assert config == load_method(method, mode).Config()
+    config = make_config(method, {})
+    assert config == load_method(method).Config()
     spelt = {name: str(value) for name, value in dataclasses.asdict(config).items()}
-    assert make_config(method, mode, spelt) == config
-    assert default_mode(method) == METHODS[method][0]
+    assert make_config(method, spelt) == config
+    assert as_dict(config) == dataclasses.asdict(config)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +41,7 @@ def test_defaults_make_a_config(method: str, mode: str) -> None:
 )
 def test_values_become_the_fields_types(name: str, text: object, value: object) -> None:
     """Strings of the command line and numbers of a recipe become the type of the default."""
-    found = getattr(make_config("zscrgan", "reference", {name: text}), name)
+    found = getattr(make_config("zscrgan-reference", {name: text}), name)
     assert (type(found), found) == (type(value), value)
 
 
@@ -57,6 +49,8 @@ def test_values_become_the_fields_types(name: str, text: object, value: object) 
     ("values", "message"),
     [
         ({"bath_size": 3}, "no setting 'bath_size'; it has batch_size, gf_dim, .*seed"),
+        ({"landmarks": 3}, r"no setting 'landmarks' \(method zscrgan has\); it has batch_size"),
+        ({"mode": "reference"}, "zscrgan-reference has no setting 'mode'; it has batch_size"),
         ({"rounds": "many"}, "rounds='many' is not a int"),
         ({"rounds": "1.5"}, "rounds='1.5' is not a int"),
         ({"rounds": 1.5}, "rounds=1.5 is not a int"),
@@ -73,46 +67,80 @@ def test_values_become_the_fields_types(name: str, text: object, value: object) 
         ({"wrong_class": "same"}, "wrong_class='same' is unknown; use one of previous, random"),
         ({"precision": "fp64"}, "precision='fp64' is unknown; use one of fp32, tf32, bf16"),
         ({"joint": True, "triplet": False}, "joint=true trains CSEM by .* which triplet=false"),
-        ({"select_by": "map"}, "select_by='map' is unknown; use one of .*mAP"),
+        ({"select_by": "map"}, "select_by='map' is no figure; use one such as mAP, Prec@10 macro"),
+        ({"select_by": "Prec@0 macro"}, "select_by='Prec@0 macro' is no figure"),
+        ({"select_by": "Prec@50 ceiling"}, "select_by='Prec@50 ceiling' is no figure"),
     ],
 )
 def test_wrong_settings_are_one_sentence(values: dict[str, object], message: str) -> None:
     """An unknown key or a value that could not mean anything names what is allowed."""
     with pytest.raises(ConfigError, match=message):
-        make_config("zscrgan", "reference", values)
+        make_config("zscrgan-reference", values)
 
 
-def test_unknown_methods_are_one_sentence() -> None:
-    """The names that there are come with the refusal."""
-    with pytest.raises(ConfigError, match="'clap' is unknown; use one of zscrgan"):
-        default_mode("clap")
-    with pytest.raises(ConfigError, match="zscrgan has no mode 'best'; use one of .*reference"):
-        load_method("zscrgan", "best")
+@pytest.mark.parametrize("figure", ["mAP", "mAP macro", "Prec@7 macro", "Prec@3 micro", "Recall@2"])
+def test_every_figure_of_a_report_may_select(figure: str) -> None:
+    """Of any k; what is the same for all weights, a ceiling, may not."""
+    assert make_config("zscrgan", {"select_by": figure}).select_by == figure
 
 
-def test_ceilings_select_nothing() -> None:
-    """What is the same for all weights cannot choose among them."""
-    assert {"mAP", "Prec@50 macro"} <= set(figure_names())
-    assert not [name for name in figure_names() if "ceiling" in name]
+def test_unknown_methods_are_one_sentence(plain: ModuleType) -> None:
+    """The names that there are come with the refusal, those of plug-ins among them."""
+    with pytest.raises(
+        ConfigError, match="'clap' is unknown; .* zscrgan, zscrgan-reference, plain"
+    ):
+        load_method("clap")
+    assert load_method("plain") is plain
+
+
+def test_a_plug_ins_settings_are_typed_and_checked(plain: ModuleType) -> None:
+    """As those of zscr's own methods are; zscr's are named where a setting is one of theirs."""
+    config = make_config("plain", {"asks": "sketch", "composed": "true", "rate": "0.5"})
+    assert config == plain.Config(asks="sketch", composed=True, rate=0.5)
+    with pytest.raises(ConfigError, match="asks='speech' is unknown; use one of text, sketch"):
+        make_config("plain", {"asks": "speech"})
+    with pytest.raises(ConfigError, match=r"plain has no setting 'z_dim' \(method zscrgan has\)"):
+        make_config("plain", {"z_dim": 3})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"noise": 2}, "a trained plain has no setting 'noise'; it has doubled, weight"),
+        ({"doubled": 2}, "doubled=2 is not a bool"),
+        ({"weight": "-1"}, "weight=-1.0 must be at least 0"),
+        ({"weight": "nan"}, "weight=nan must be at least 0"),
+    ],
+)
+def test_wrong_settings_of_heads_are_one_sentence(
+    plain: ModuleType, values: dict[str, object], message: str
+) -> None:
+    """They are the keyword arguments of `heads`, typed by their defaults."""
+    method = plain.Method(plain.Config(), {"text": (3,), "image": (4,)}, "cpu")
+    assert make_head_settings("plain", method, {"doubled": "true"}) == {"doubled": True}
+    with pytest.raises(ConfigError, match=message):
+        make_head_settings("plain", method, values)
 
 
 def test_there_are_recipes() -> None:
     """The folder is found in the installed package."""
-    assert {"zscrgan-aviary.toml"} <= {path.name for path in RECIPES}
+    names = {"zscrgan-aviary.toml", "zscrgan-reference-aviary.toml"}
+    assert names <= {path.name for path in RECIPES}
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
 def test_recipes_suit_their_methods(path) -> None:
     """Every recipe is named after its method, sets what there is, and names encoders only."""
     recipe = tomllib.loads(path.read_text("utf-8"))
-    method, collection = path.name.removesuffix(".toml").split("-", 1)
-    assert set(recipe) <= {"encoders", *METHODS[method]}
+    name = path.name.removesuffix(".toml")
+    method = max((m for m in METHODS if name.startswith(f"{m}-")), key=len)
+    assert set(recipe) <= {"encoders", "settings"}
     assert set(recipe.get("encoders", {})) <= {"image", "text"}
-    for mode in METHODS[method]:
-        config, settings = make_config(method, mode, recipe.get(mode, {})), recipe.get(mode, {})
-        assert {name: getattr(config, name) for name in settings} == settings
-        assert selection_split(config) == "val"  # what a collection is compared by is honest
-    assert load_recipe(method, collection) == recipe
+    settings = recipe.get("settings", {})
+    config = make_config(method, settings)
+    assert {name: getattr(config, name) for name in settings} == settings
+    assert selection_split(config) == "val"  # what a collection is compared by is honest
+    assert load_recipe(method, name.removeprefix(f"{method}-")) == recipe
 
 
 def test_a_collection_without_a_recipe_has_the_defaults() -> None:

@@ -10,18 +10,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import onnx
 import torch
 from torch import nn
 from torch.nn import functional
 
-from zscr.artefact import staged
 from zscr.data.collection import Collection
-from zscr.errors import ParityError
 from zscr.infer.encoder import Encoder
-from zscr.infer.inputs import CharacterInput
+from zscr.infer.inputs.characters import CharacterInput
+from zscr.train.encoders.folder import OUTPUT, write_encoder
 from zscr.train.encoders.joint_embedding import Training, load_pairs, train_jointly
-from zscr.train.encoders.onnx import max_difference, run_bytes, trace
+from zscr.train.encoders.onnx import require_parity, trace
 
 # As released: the hyphen stands in it twice, and its second place is the one that counts.
 ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789-,;.!?:'\"/\\|_@#$%^&*~`+-=<>()[]{} "
@@ -43,8 +41,9 @@ class CharCnnRnnConfig:
     def spec(self) -> dict[str, Any]:
         """The manifest's entry of the graph's input."""
         return {
-            "name": "characters",
+            "field": "text",
             "kind": "characters",
+            "names": ["characters"],
             "dtype": "int64",
             "shape": ["batch", self.length],
             "max_length": self.length,
@@ -117,27 +116,19 @@ def train_char_cnn_rnn(
         InputError: image features that are all the same, or a text without a known character.
         ParityError: the ONNX graph differs from the trained network.
     """
-    texts = CharacterInput(config.spec, out)
-    seen, val = load_pairs(collection, image, texts)
-    network = new_network(config, seen.images.shape[1])
+    seen, val = load_pairs(collection, image, CharacterInput(config.spec, out))
+    network = new_network(config, seen["image"].rows.shape[1])
     best = train_jointly(network, seen, val, config.training)
-    model = trace(
-        network, {"characters": seen.texts[:2]}, "features", dynamic={"characters": {0: "batch"}}
-    )
-    difference = _require_parity(network, model, seen.texts[:8])
-    with staged(out, "encoder") as stage:
-        onnx.save(model, stage.folder / "model.onnx")
-        stage.body |= {"name": name, "modality": "text", "input": config.spec}
-        stage.body |= {"source": f"trained on {len(seen.texts)} texts of seen classes"}
-        stage.body |= {"config": asdict(config), "validation": asdict(best)}
-        stage.body |= {"max_abs_difference_to_torch": difference}
-
-
-def _require_parity(network: nn.Module, model: onnx.ModelProto, characters: torch.Tensor) -> float:
-    """Return the largest difference of onnxruntime's rows from torch's, or refuse the graph."""
+    texts = seen["text"].rows
+    axes = {"characters": {0: "batch"}}
+    model = trace(network, {"characters": texts[:2]}, OUTPUT, dynamic=axes)
     with torch.no_grad():
-        expected = network(characters).numpy()
-    difference = max_difference([run_bytes(model, {"characters": characters.numpy()})], [expected])
-    if not difference <= TOLERANCE * max(1.0, abs(expected).max()):
-        raise ParityError(f"the char-CNN-RNN's graph differs from torch by {difference:.2g}")
-    return difference
+        expected = network(texts[:8]).numpy()
+    feeds, tolerance = {"characters": texts[:8].numpy()}, TOLERANCE * max(1.0, abs(expected).max())
+    difference = require_parity("the char-CNN-RNN's graph", model, feeds, expected, tolerance)
+    about: dict[str, Any] = {
+        "source": f"trained on {len(texts)} texts of seen classes",
+        "config": asdict(config),
+    }
+    about |= {"validation": asdict(best), "max_abs_difference_to_torch": difference}
+    write_encoder(out, name, model, config.spec, about)

@@ -9,11 +9,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from zscr.errors import InputError, MissingExtraError, ParityError
-from zscr.infer.inputs import TextInput
-from zscr.train.encoders.onnx import max_difference, run_bytes, trace
+from zscr.errors import InputError, MissingExtraError
+from zscr.infer.inputs.text import TextInput
+from zscr.train.encoders.folder import OUTPUT
+from zscr.train.encoders.onnx import require_parity, trace
 
-FEATURES, STATES = "features", "last_hidden_state"
+STATES = "last_hidden_state"
 TOLERANCE = 1e-4  # token states of a six-layer BERT agree to about 1e-6
 _SENTENCES = ("a small bird with a red belly", "two dogs", "a red house by the sea at night")
 
@@ -85,19 +86,14 @@ def trace_checkpoint(
     model = trace(
         module,
         dict(zip(names, example, strict=True)),
-        FEATURES if clip else STATES,
+        OUTPUT if clip else STATES,
         dynamic=dict.fromkeys(names, axes),
     )
     feeds = texts.prepare(_SENTENCES).feeds
     with torch.no_grad():
         expected = module(*(torch.from_numpy(array) for array in feeds.values())).numpy()
     kept = ... if clip else feeds["attention_mask"] > 0
-    difference = max_difference([run_bytes(model, feeds)[kept]], [expected[kept]])
-    if difference > TOLERANCE:
-        raise ParityError(
-            f"{source}: onnxruntime differs from torch by {difference:.2g}, over {TOLERANCE}"
-        )
-    return model, difference
+    return model, require_parity(str(source), model, feeds, expected, TOLERANCE, kept=kept)
 
 
 def _library() -> Any:

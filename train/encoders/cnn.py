@@ -12,17 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
 from torch import nn
 from torch.nn import functional
 
-from zscr.artefact import staged
-from zscr.errors import InputError, ParityError
-from zscr.infer.inputs import ImageInput
+from zscr.errors import InputError
+from zscr.infer.inputs.image import ImageInput
 from zscr.progress import progress, say
+from zscr.train.encoders.folder import write_encoder
 from zscr.train.encoders.image import pixel_spec
-from zscr.train.encoders.onnx import max_difference, run_bytes, trace
+from zscr.train.encoders.onnx import require_parity, trace
 
 TOLERANCE = 1e-4
 
@@ -91,15 +90,10 @@ def train_cnn(
     model = trace(network, {"pixels": pixels[:2]}, "features", dynamic={"pixels": {0: "batch"}})
     with torch.no_grad():
         expected = network(pixels[:8]).numpy()
-    found = run_bytes(model, {"pixels": pixels[:8].numpy()})
-    difference = max_difference([found], [expected])
-    if difference > TOLERANCE:
-        raise ParityError(f"the CNN's graph differs from torch by {difference:.2g}")
-    with staged(out, "encoder") as stage:
-        onnx.save(model, stage.folder / "model.onnx")
-        stage.body |= {"name": name, "modality": "image", "input": spec}
-        stage.body |= {"source": f"trained on {len(kept)} images of seen classes"}
-        stage.body |= {"max_abs_difference_to_torch": difference}
+    feeds = {"pixels": pixels[:8].numpy()}
+    difference = require_parity("the CNN's graph", model, feeds, expected, TOLERANCE)
+    about = {"source": f"trained on {len(kept)} images of seen classes"}
+    write_encoder(out, name, model, spec, about | {"max_abs_difference_to_torch": difference})
 
 
 def _decode(pixels: ImageInput, images: Sequence[Path]) -> tuple[torch.Tensor, list[int]]:
@@ -107,7 +101,7 @@ def _decode(pixels: ImageInput, images: Sequence[Path]) -> tuple[torch.Tensor, l
     arrays, kept, reason = [], [], ""
     for row, image in enumerate(images):
         try:
-            arrays.append(pixels.prepare([image]).feeds[pixels.name])
+            arrays.append(pixels.prepare([image]).feeds[pixels.names[0]])
             kept.append(row)
         except InputError as error:
             reason = str(error)

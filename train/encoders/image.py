@@ -10,9 +10,9 @@ from typing import Any
 import onnx
 import onnx.utils
 
-from zscr.artefact import staged
 from zscr.errors import InputError
-from zscr.train.encoders.onnx import load_graph
+from zscr.train.encoders.folder import OUTPUT, write_encoder
+from zscr.train.encoders.onnx import load_graph, rename
 
 # What published image encoders call their pooled feature, the most specific name first.
 _FEATURES = ("features", "image_embeds", "pooler_output", "embedding")
@@ -41,21 +41,18 @@ def convert_image_encoder(source: Path, out: Path, name: str) -> None:
     model = load_graph(graphs[0])
     pixels, features = model.graph.input[0].name, _pooled_output(model, source)
     model = onnx.utils.Extractor(model).extract_model([pixels], [features])
-    _rename(model, {pixels: "pixels", features: "features"})
+    rename(model, {pixels: "pixels", features: OUTPUT})
     preprocess = _read_preprocess(config)
     _check_size(model, preprocess, source)
-    with staged(out, "encoder") as stage:
-        onnx.save(model, stage.folder / "model.onnx")
-        stage.body |= {"name": name, "modality": "image", "input": pixel_spec(preprocess)}
-        stage.body |= {"source": graphs[0].name}
+    write_encoder(out, name, model, pixel_spec(preprocess), {"source": graphs[0].name})
 
 
 def pixel_spec(preprocess: Mapping[str, Any]) -> dict[str, Any]:
     """Return the manifest's input entry for a graph that takes pixels."""
     side = preprocess["image_size"]
     shape = ["batch", 3, side, side]
-    spec = {"name": "pixels", "kind": "image", "dtype": "float32", "shape": shape}
-    return spec | {"preprocess": dict(preprocess)}
+    spec = {"field": "image", "kind": "image", "names": ["pixels"], "dtype": "float32"}
+    return spec | {"shape": shape, "preprocess": dict(preprocess)}
 
 
 def _pooled_output(model: onnx.ModelProto, source: Path) -> str:
@@ -75,14 +72,6 @@ def _check_size(model: onnx.ModelProto, preprocess: Mapping[str, Any], source: P
     if any(axis.dim_value not in (0, side) for axis in axes):  # 0: any size
         sizes = " x ".join(str(axis.dim_value) for axis in axes)
         raise InputError(f"{source} makes images of {side} pixels for a graph that takes {sizes}")
-
-
-def _rename(model: onnx.ModelProto, names: Mapping[str, str]) -> None:
-    for value in (*model.graph.input, *model.graph.output):
-        value.name = names.get(value.name, value.name)
-    for node in model.graph.node:
-        node.input[:] = [names.get(name, name) for name in node.input]
-        node.output[:] = [names.get(name, name) for name in node.output]
 
 
 def _read_preprocess(path: Path) -> dict[str, Any]:

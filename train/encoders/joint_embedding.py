@@ -7,7 +7,8 @@ Reed et al. (CVPR 2016), in the symmetric form and with the schedule of the rele
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +19,12 @@ from torch.nn import functional
 from zscr.data.collection import Collection
 from zscr.errors import CollectionError, InputError
 from zscr.infer.encoder import Encoder
-from zscr.infer.evaluation.figures import query_values
-from zscr.infer.features.split import load_images
-from zscr.infer.inputs import CharacterInput
+from zscr.infer.evaluation.embedded import Embedded, split_task
+from zscr.infer.features.split import load_split
+from zscr.infer.features.table import Split, Table, starts_of
+from zscr.infer.inputs.characters import CharacterInput
 from zscr.progress import progress, say
+from zscr.train.tables import TensorSplit, rows_at, to_device, to_numpy
 
 Vectors = npt.NDArray[np.float32]
 BLOCK = 256  # texts encoded at once
@@ -39,41 +42,16 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """One split's images and texts, class after class.
+class _Images:
+    """The table that is asked of a collection."""
 
-    Attributes:
-        images: (N, D) unit rows; texts: (M, L) int64 character ids.
-        image_starts, text_starts: (C+1,) rows of class c are [starts[c], starts[c+1]).
-    """
-
-    images: torch.Tensor
-    image_starts: torch.Tensor
-    texts: torch.Tensor
-    text_starts: torch.Tensor
-
-    @property
-    def classes(self) -> int:
-        """C, the number of classes."""
-        return len(self.text_starts) - 1
-
-    def draw(self, count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """Draw an image and a text of each of `count` different classes -> (B, D), (B, L)."""
-        classes = torch.randperm(self.classes, generator=generator)[:count]
-        image = _any_row(self.image_starts, classes, generator)
-        return self.images[image], self.texts[_any_row(self.text_starts, classes, generator)]
-
-
-def _any_row(
-    starts: torch.Tensor, classes: torch.Tensor, generator: torch.Generator
-) -> torch.Tensor:
-    share = torch.rand(len(classes), generator=generator, dtype=torch.float64)
-    return starts[classes] + (share * (starts[classes + 1] - starts[classes])).long()
+    table: str = "image"
+    per: str = "class"
 
 
 def load_pairs(
     collection: Collection, image: Encoder | None, characters: CharacterInput
-) -> tuple[Pairs, Pairs]:
+) -> tuple[TensorSplit, TensorSplit]:
     """Load the seen and the validation classes; the unseen ones stay closed.
 
     Image features are centred on the seen classes' mean and brought to unit norm, so that a dot
@@ -84,46 +62,67 @@ def load_pairs(
         image: the frozen image encoder; None where the collection has image vectors.
         characters: how texts become ids.
 
+    Returns:
+        Tables `image`, unit rows (N, D), and `text`, character ids (M, L), of both splits.
+
     Raises:
         CollectionError: a class has no image or no text.
         InputError: all image features are the same, or a text has no known character.
     """
-    seen_images = load_images(collection, "seen", image)[0]
-    if not np.ptp(seen_images, axis=0).any():
+    images = {
+        split: load_split(collection, split, [_Images()], {"image": image})["image"]
+        for split in ("seen", "val")
+    }
+    if not np.ptp(images["seen"].rows, axis=0).any():
         raise InputError(
-            f"all {len(seen_images)} image features of the seen classes of {collection.folder} are "
-            f"the same vector; give features that differ"
+            f"all {len(images['seen'].rows)} image features of the seen classes of "
+            f"{collection.folder} are the same vector; give features that differ"
         )
-    centre = seen_images.mean(0)
-    seen, val = (_load(collection, split, image, characters, centre) for split in ("seen", "val"))
+    centre = images["seen"].rows.mean(0)
+    seen, val = (
+        _with_texts(collection, split, table, characters, centre) for split, table in images.items()
+    )
     return seen, val
 
 
-def _load(
+def _with_texts(
     collection: Collection,
     split: str,
-    image: Encoder | None,
+    images: Table[Vectors],
     characters: CharacterInput,
     centre: Vectors,
-) -> Pairs:
-    rows, _, image_starts = load_images(collection, split, image)
-    groups = collection.texts(collection.splits[split]).values()
-    prepared = characters.prepare([text for group in groups for text in group])
-    ids = prepared.feeds[characters.name]
-    text_starts = np.cumsum([0, *map(len, groups)])
-    for what, starts in (("image", image_starts), ("text", text_starts)):
-        lacking = int((np.diff(starts) < 1).sum())
+) -> TensorSplit:
+    groups = collection.texts(collection.splits[split])
+    flat = [text for group in groups.values() for text in group]
+    prepared = characters.prepare(flat)
+    ids = prepared.feeds[characters.names[0]]
+    texts = Table(tuple(flat), ids, starts_of([*map(len, groups.values())]))
+    tables: dict[str, Table[Any]] = {"image": images, "text": texts}
+    for what, table in tables.items():
+        lacking = int((np.diff(table.starts) < 1).sum())
         if lacking:
             raise CollectionError(
-                f"{lacking} of {len(starts) - 1} {split} classes of {collection.folder} have no "
+                f"{lacking} of {len(groups)} {split} classes of {collection.folder} have no "
                 f"{what}; add some or leave these classes out"
             )
     if prepared.truncated:
         cut, longest = len(prepared.truncated), characters.length
         say(f"{cut} of {len(ids)} texts of split '{split}' are cut to {longest} characters")
-    images = functional.normalize(torch.from_numpy(rows - centre))
-    arrays = (torch.from_numpy(a) for a in (image_starts, ids, text_starts))
-    return Pairs(images, *arrays)
+    unit = functional.normalize(torch.from_numpy(images.rows - centre)).numpy()
+    return to_device(Split(tuple(groups), tables | {"image": replace(images, rows=unit)}), "cpu")
+
+
+def draw_pairs(
+    pairs: TensorSplit, count: int, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw an image and a text of each of `count` different classes -> (B, D), (B, L)."""
+    classes = torch.randperm(len(pairs.groups), generator=generator)[:count]
+    drawn = []
+    for name in ("image", "text"):
+        share = torch.rand(len(classes), generator=generator, dtype=torch.float64)
+        table = pairs[name]
+        drawn.append(table.rows[rows_at(table.starts, classes, share)])
+    return drawn[0], drawn[1]
 
 
 def joint_embedding_loss(images: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
@@ -155,7 +154,9 @@ class Best:
     mAP: float
 
 
-def train_jointly(network: nn.Module, seen: Pairs, val: Pairs, training: Training) -> Best:
+def train_jointly(
+    network: nn.Module, seen: TensorSplit, val: TensorSplit, training: Training
+) -> Best:
     """Train `network`, character ids (B, L) -> (B, D), and leave it at its best epoch."""
     generator = torch.Generator().manual_seed(training.seed)
     optimizer = torch.optim.RMSprop(network.parameters(), training.lr, alpha=0.99, eps=1e-8)
@@ -164,13 +165,13 @@ def train_jointly(network: nn.Module, seen: Pairs, val: Pairs, training: Trainin
     with progress("training the text encoder", training.epochs) as bar:
         for epoch in range(1, training.epochs + 1):
             loss = torch.zeros(())
-            for _ in range(seen.classes):
-                images, texts = seen.draw(training.batch_size, generator)
+            for _ in range(len(seen.groups)):
+                images, texts = draw_pairs(seen, training.batch_size, generator)
                 step = joint_embedding_loss(images, network(texts))
                 optimizer.zero_grad()
                 step.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
-                loss += step.detach() / seen.classes
+                loss += step.detach() / len(seen.groups)
             schedule.step()
             figure = retrieval_map(network, val)
             if figure > best.mAP:
@@ -180,20 +181,10 @@ def train_jointly(network: nn.Module, seen: Pairs, val: Pairs, training: Trainin
     return best
 
 
-def retrieval_map(network: nn.Module, pairs: Pairs) -> float:
+def retrieval_map(network: nn.Module, pairs: TensorSplit) -> float:
     """Return the mAP of text -> image retrieval, every text being a query."""
     with torch.no_grad():
-        blocks = [network(block) for block in torch.split(pairs.texts, BLOCK)]
-    values = query_values(
-        functional.normalize(torch.cat(blocks)).numpy(),
-        pairs.images.numpy(),
-        query_classes=_classes(pairs.text_starts),
-        gallery_classes=_classes(pairs.image_starts),
-        names=["mAP"],
-    )
-    return float(values["mAP"].mean())
-
-
-def _classes(starts: torch.Tensor) -> list[str]:
-    numbers = torch.arange(len(starts) - 1).repeat_interleave(starts.diff())
-    return [str(number) for number in numbers.tolist()]
+        blocks = [network(block) for block in torch.split(pairs["text"].rows, BLOCK)]
+    queries = functional.normalize(torch.cat(blocks)).numpy()
+    task = split_task(to_numpy(pairs), "val")
+    return Embedded(task, queries, pairs["image"].rows.numpy()).figure("mAP")

@@ -1,21 +1,23 @@
-"""From a torch module to an ONNX graph with a dynamic batch: the one place where zscr traces."""
+"""ONNX graphs: tracing torch modules, loading published graphs, renaming, merging and pruning."""
 
 from __future__ import annotations
 
 import io
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import onnx
+import onnx.compose
 import onnx.version_converter
 import torch
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from torch import nn
 
-from zscr.errors import InputError
+from zscr.errors import InputError, MismatchError, ParityError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,8 +95,7 @@ def load_graph(path: Path) -> onnx.ModelProto:
         raise InputError(f"{path} is not an ONNX graph ({error})") from error
     if any(onnx.external_data_helper.uses_external_data(t) for t in model.graph.initializer):
         raise InputError(f"{path} keeps weights in other files; save it as one file")
-    version = max(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-    if version != OPSET:
+    if version_of(model) != OPSET:
         try:
             model = onnx.version_converter.convert_version(model, OPSET)
         except onnx.version_converter.ConvertError as error:
@@ -115,6 +116,87 @@ def run_bytes(model: onnx.ModelProto, feeds: Mapping[str, Any]) -> Any:
     return session.run(None, dict(feeds))[0]
 
 
-def max_difference(left: Sequence[Any], right: Sequence[Any]) -> float:
-    """Return the largest absolute difference between two lists of arrays."""
-    return max(float(abs(a - b).max()) for a, b in zip(left, right, strict=True))
+def require_parity(
+    what: str,
+    model: onnx.ModelProto,
+    feeds: Mapping[str, Any],
+    expected: Any,
+    tolerance: float,
+    *,
+    kept: Any = ...,
+) -> float:
+    """Compare onnxruntime's output with torch's; return their largest difference.
+
+    Args:
+        what: names the graph in the error.
+        model: the graph; feeds: its inputs.
+        expected: torch's output, an array.
+        tolerance: of a component.
+        kept: index of what counts, such as the tokens that are not padding.
+
+    Raises:
+        ParityError: they differ by more, or one of them is NaN.
+    """
+    difference = float(np.abs(run_bytes(model, feeds)[kept] - expected[kept]).max())
+    if not difference <= tolerance:
+        raise ParityError(
+            f"{what}: onnxruntime differs from torch by {difference:.2g}, over {tolerance:.2g}"
+        )
+    return difference
+
+
+def rename(model: onnx.ModelProto, names: Mapping[str, str]) -> None:
+    """Give tensors of a graph other names, in place."""
+    for value in (*model.graph.input, *model.graph.output):
+        value.name = names.get(value.name, value.name)
+    for node in model.graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+
+
+def merge(
+    first: onnx.ModelProto, second: onnx.ModelProto, links: Mapping[str, str]
+) -> onnx.ModelProto:
+    """Feed outputs of one graph to inputs of another; inputs of either that are left stay.
+
+    Args:
+        first, second: of one opset; their tensors have different names.
+        links: output of the first -> input of the second.
+
+    Raises:
+        MismatchError: they are of different opsets; `trace` and `load_graph` make them alike.
+    """
+    versions = [version_of(model) for model in (first, second)]
+    if versions[0] != versions[1]:
+        raise MismatchError(
+            f"graphs of opset {versions[0]} and {versions[1]} cannot be merged; convert the "
+            f"encoder again with this version of zscr"
+        )
+    outputs = [value.name for value in second.graph.output]
+    merged: onnx.ModelProto = onnx.compose.merge_models(
+        first, second, io_map=[*links.items()], outputs=outputs
+    )
+    merged.ir_version = IR_VERSION
+    merged.producer_name = "zscr"
+    del merged.graph.value_info[:]
+    return merged
+
+
+def version_of(model: onnx.ModelProto) -> int:
+    """Return the version of the default operator set."""
+    versions = [e.version for e in model.opset_import if e.domain in ("", "ai.onnx")]
+    return int(max(versions))
+
+
+def prune(model: onnx.ModelProto) -> None:
+    """Drop the nodes and constants that no output depends on."""
+    graph, needed = model.graph, {output.name for output in model.graph.output}
+    for node in reversed(list(graph.node)):
+        if needed.isdisjoint(node.output):
+            graph.node.remove(node)
+        else:
+            needed.update(node.input)
+    for tensor in list(graph.initializer):
+        if tensor.name not in needed:
+            graph.initializer.remove(tensor)
+    onnx.checker.check_model(model)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import zscr
-from zscr.artefact import MANIFEST, hash_bytes, hash_file
+from zscr.artefact import MANIFEST, SCHEMA, hash_bytes, hash_file
 from zscr.data.collection import Collection
 from zscr.data.sources.archive import opened
 from zscr.errors import ConfigError, MissingExtraError
@@ -24,6 +24,7 @@ from zscr.train.encoders.tfidf import TfidfConfig, fit_tfidf
 DEFAULT_TEXT = "all-MiniLM-L6-v2"
 DEFAULT_IMAGE = "small-cnn"
 TFIDF = "tfidf"
+CNN = CnnConfig()
 CHARACTERS = {
     "char-cnn-rnn": CharCnnRnnConfig(),
     "small-char-cnn-rnn": CharCnnRnnConfig((64, 128, 128), training=Training(epochs=40)),
@@ -59,16 +60,20 @@ def text_encoder(name: str, collection: Collection, image: Encoder | None = None
         return _converted(source, Path(name).name, convert_text_encoder)
 
 
-def image_encoder(name: str, collection: Collection) -> Path:
+def image_encoder(name: str, collection: Collection, *, cnn: CnnConfig = CNN) -> Path:
     """Return the folder of the image encoder called `name`.
 
     Args:
         name: a path, `small-cnn` (trained here on the collection's seen classes), the name of a
             folder or ZIP in `$ZSCR_DATA` (such as `mobilenet_v2`), or a hub name.
         collection: what `small-cnn` is trained on.
+        cnn: the recipe of `small-cnn`.
+
+    Raises:
+        ConfigError: nothing of that name is here or can be had, or `small-cnn` has no classes.
     """
     if name == DEFAULT_IMAGE:
-        return _trained_cnn(collection)
+        return _trained_cnn(collection, cnn)
     with opened(_find(name)) as source:
         return _converted(source, Path(name).stem, convert_image_encoder)
 
@@ -88,7 +93,8 @@ def _converted(source: Path, name: str, convert: _Convert) -> Path:
     if (source / MANIFEST).is_file():
         return source
     files = sorted(p for p in source.rglob("*") if p.suffix in (".onnx", ".safetensors", ".json"))
-    identity = hash_bytes("".join([zscr.__version__, *map(hash_file, files)]).encode())
+    made_by = f"{zscr.__version__} {SCHEMA}"
+    identity = hash_bytes("".join([made_by, *map(hash_file, files)]).encode())
     out = encoder_cache() / f"{name}-{identity[:12]}"
     if not out.exists():
         say(f"converting {name} to ONNX (once; kept in {out})")
@@ -98,7 +104,8 @@ def _converted(source: Path, name: str, convert: _Convert) -> Path:
 
 def _fitted_path(name: str, collection: Collection, config: object) -> Path:
     """Return where the encoder lies that is made of a collection; it belongs to no other."""
-    identity = hash_bytes(f"{zscr.__version__} {collection.manifest.sha256} {config}".encode())
+    made_of = f"{zscr.__version__} {SCHEMA} {collection.manifest.sha256} {config}"
+    identity = hash_bytes(made_of.encode())
     return encoder_cache() / f"{name}-{identity[:12]}"
 
 
@@ -106,19 +113,30 @@ def _fitted_tfidf(collection: Collection) -> Path:
     config = TfidfConfig()
     out = _fitted_path(TFIDF, collection, config)
     if not out.exists():
-        texts = [t for group in collection.texts(collection.splits["seen"]).values() for t in group]
-        fit_tfidf(texts, out, f"{TFIDF}-{collection.name}", config)
+        fit_tfidf(_seen_texts(collection), out, f"{TFIDF}-{collection.name}", config)
     return out
 
 
-def _trained_cnn(collection: Collection) -> Path:
-    config = CnnConfig()
+def _seen_texts(collection: Collection) -> list[str]:
+    """Return the texts of seen classes; without classes, the captions of seen items."""
+    if not collection.classes:
+        return [text for item in collection.split("seen") for text in item.texts]
+    groups = collection.texts(collection.splits["seen"]).values()
+    return [text for group in groups for text in group]
+
+
+def _trained_cnn(collection: Collection, config: CnnConfig) -> Path:
     out = _fitted_path(DEFAULT_IMAGE, collection, config)
     if not out.exists():
-        items = [item for item in collection.split("seen") if item.image]
-        number = {name: row for row, name in enumerate(sorted({i.class_id for i in items}))}
+        items = [item for item in collection.split("seen") if item.image and item.class_id]
+        if not items:
+            raise ConfigError(
+                f"the image encoder '{DEFAULT_IMAGE}' learns to name seen classes, and "
+                f"{collection.folder} has none with images; name another with --image-encoder"
+            )
+        number = {name: row for row, name in enumerate(sorted({str(i.class_id) for i in items}))}
         images = [collection.folder / str(item.image) for item in items]
-        labels = [number[item.class_id] for item in items]
+        labels = [number[str(item.class_id)] for item in items]
         train_cnn(images, labels, out, f"{DEFAULT_IMAGE}-{collection.name}", config)
     return out
 

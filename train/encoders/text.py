@@ -14,11 +14,14 @@ from typing import Any
 import onnx
 import onnx.parser
 
-from zscr.artefact import staged
 from zscr.errors import InputError
-from zscr.train.encoders.checkpoint import FEATURES, STATES, trace_checkpoint
-from zscr.train.encoders.onnx import IR_VERSION, load_graph
+from zscr.train.encoders.checkpoint import STATES, trace_checkpoint
+from zscr.train.encoders.folder import OUTPUT, write_encoder
+from zscr.train.encoders.onnx import IR_VERSION, load_graph, version_of
 
+# What every encoder of token ids is fed with, in the manifest.
+TOKENS = {"field": "text", "kind": "text", "names": ["input_ids", "attention_mask"]}
+TOKENS |= {"dtype": "int64"}
 _STATES = (STATES, "token_embeddings")
 _STAGES = {"Transformer", "Pooling", "Normalize"}
 _POOLING = {
@@ -59,13 +62,11 @@ def convert_text_encoder(source: Path, out: Path, name: str) -> None:
     else:
         raise InputError(f"{source} has neither model.onnx nor model.safetensors")
     _drop_token_types(model)
-    if graphs or model.graph.output[0].name != FEATURES:
+    if graphs or model.graph.output[0].name != OUTPUT:
         _append(model, _states_of(model, source), pooling, unit=unit)
-    with staged(out, "encoder") as stage:
-        onnx.save(model, stage.folder / "model.onnx")
-        (stage.folder / "tokenizer.json").write_bytes((source / "tokenizer.json").read_bytes())
-        stage.body |= {"name": name, "modality": "text", "input": _input_spec(source)}
-        stage.body |= {"source": source.name, "max_abs_difference_to_torch": parity}
+    about = {"source": source.name, "max_abs_difference_to_torch": parity}
+    files = {"tokenizer.json": (source / "tokenizer.json").read_bytes()}
+    write_encoder(out, name, model, _input_spec(source), about, files)
 
 
 def _input_spec(source: Path) -> dict[str, Any]:
@@ -77,8 +78,7 @@ def _input_spec(source: Path) -> dict[str, Any]:
     ]
     # transformers writes 1e30 where it knows no limit
     limit = min((limit for limit in limits if limit and limit < 1 << 20), default=512)
-    spec = {"name": "input_ids", "mask": "attention_mask", "kind": "text", "dtype": "int64"}
-    return spec | {
+    return TOKENS | {
         "shape": ["batch", "length"],
         "tokenizer": "tokenizer.json",
         "max_length": int(limit),
@@ -129,8 +129,7 @@ def _append(model: onnx.ModelProto, states: tuple[str, int], pooling: str, *, un
     """Append the pooling, written in ONNX's text form; `features` becomes the only output."""
     tail = _POOLING[pooling].format(states=states[0])
     tail += _NORMALISE if unit else "\n        features = Identity (pooled)"
-    version = max(entry.version for entry in model.opset_import if entry.domain == "")
-    text = f"""<ir_version: {IR_VERSION}, opset_import: ["": {version}]>
+    text = f"""<ir_version: {IR_VERSION}, opset_import: ["": {version_of(model)}]>
     tail (int64[batch, length] attention_mask) => (float[batch, {states[1]}] features)
     <int64[1] last_axis = {{-1}}, int64[1] length_axis = {{1}}, int64 first = {{0}},
      float[1] tiny = {{1e-24}}> {{ {tail} }}"""

@@ -18,9 +18,10 @@ import onnx
 import onnx.parser
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from zscr.artefact import staged
 from zscr.errors import InputError
+from zscr.train.encoders.folder import write_encoder
 from zscr.train.encoders.onnx import IR_VERSION, OPSET
+from zscr.train.encoders.text import TOKENS
 
 PAD, UNKNOWN, START = SPECIAL = ("[PAD]", "[UNK]", "[CLS]")  # ids 0 to 2, of weight 0
 WEIGHTS = "tfidf_weights"  # (batch, length) in the graph, of the words; the export looks for it
@@ -93,13 +94,11 @@ def fit_tfidf(texts: Sequence[str], out: Path, name: str, config: TfidfConfig) -
             f"TF-IDF has no vocabulary; use a pretrained text encoder"
         )
     idf = [math.log((1 + len(texts)) / (1 + n)) + 1 for n in df.values()]
-    with staged(out, "encoder") as stage:
-        onnx.save(_graph(idf), stage.folder / "model.onnx")
-        vocabulary = {word: number for number, word in enumerate([*SPECIAL, *df])}
-        _tokenizer(vocabulary).save(str(stage.folder / "tokenizer.json"))
-        stage.body |= {"name": name, "modality": "text", "input": _input_spec(config)}
-        fitted = {"texts": len(texts), "words": len(df), "words_left_out": len(found) - len(df)}
-        stage.body |= {"tfidf": fitted | asdict(config)}
+    vocabulary = {word: number for number, word in enumerate([*SPECIAL, *df])}
+    files = {"tokenizer.json": _tokenizer(vocabulary).to_str(pretty=True).encode()}
+    fitted = {"texts": len(texts), "words": len(df), "words_left_out": len(found) - len(df)}
+    about = {"tfidf": fitted | asdict(config)}
+    write_encoder(out, name, _graph(idf), _input_spec(config), about, files)
 
 
 def _tokenizer(vocabulary: Mapping[str, int]) -> Tokenizer:
@@ -130,8 +129,7 @@ def _graph(idf: Sequence[float]) -> onnx.ModelProto:
 
 
 def _input_spec(config: TfidfConfig) -> dict[str, object]:
-    spec = {"name": "input_ids", "mask": "attention_mask", "kind": "text", "dtype": "int64"}
-    return spec | {
+    return TOKENS | {
         "shape": ["batch", "length"],
         "tokenizer": "tokenizer.json",
         "max_length": config.max_length,

@@ -14,43 +14,54 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from zscr.infer.evaluation.controls.control import Control, class_means
+from zscr.infer.encoder import Rows
+from zscr.infer.evaluation.controls.control import Control, Features
 from zscr.infer.evaluation.controls.linear import Scaling
-from zscr.infer.evaluation.embedded import Judged, judged
-from zscr.infer.features.split import SplitFeatures
+from zscr.infer.evaluation.embedded import Embedded, split_task
+from zscr.infer.features.table import group_means
 from zscr.progress import progress
+from zscr.train.methods.losses import info_nce
+from zscr.train.tables import rows_at
 
 NAME = "linear dual encoder"
-TEMPERATURES = (0.1, 0.2, 0.4)
-DIM = 1024  # of 256 and 1024 the better one on the validation classes of aviary and sketchy25
-BATCH = 128  # classes a step, or all of them: one image and one text of each
-RATE = 3e-4
-LOOK = 10  # steps between two looks at the validation classes
-PATIENCE = 15  # looks without a better one, after which training stops
-STEPS = 2000
 
 
-def linear_dual_encoder(seen: SplitFeatures, val: SplitFeatures, seed: int) -> Control:
+@dataclass(frozen=True)
+class DualConfig:
+    """How it is trained."""
+
+    temperatures: tuple[float, ...] = (0.1, 0.2, 0.4)
+    dim: int = 1024  # of 256 and 1024 the better one on validation (aviary and sketchy25)
+    batch_size: int = 128  # classes a step, or all of them: one image and one text of each
+    lr: float = 3e-4
+    look: int = 10  # steps between two looks at the validation classes
+    patience: int = 15  # looks without a better one, after which training stops
+    steps: int = 2000
+
+
+def linear_dual_encoder(
+    seen: Features, val: Features, seed: int, config: DualConfig | None = None
+) -> Control:
     """Train one encoder a temperature; keep the weights with the best validation mAP.
 
     Each is stopped early by the validation classes, which also choose the temperature. `chosen`
     holds it, the step of the best weights, and whether each is at the edge of what was allowed.
     """
-    trained: dict[float, _Weights] = {}
-    with progress(f"training the {NAME}", len(TEMPERATURES)) as bar:
-        for temperature in TEMPERATURES:
-            trained[temperature] = _train(seen, val, temperature, seed)
+    config, trained = config or DualConfig(), dict[float, _Weights]()
+    with progress(f"training the {NAME}", len(config.temperatures)) as bar:
+        for one in config.temperatures:
+            trained[one] = _train(seen, val, one, seed, config)
             bar.advance()
     temperature, best = max(trained.items(), key=lambda pair: pair[1].quality)
     chosen = {
         "val_mAP": best.quality,
         "temperature": temperature,
-        "temperature_at_edge": temperature in (TEMPERATURES[0], TEMPERATURES[-1]),
+        "temperature_at_edge": temperature in (config.temperatures[0], config.temperatures[-1]),
         "step": best.step,
-        "step_at_edge": best.step == STEPS,
+        "step_at_edge": best.step == config.steps,
         "seed": seed,
     }
-    return Control(NAME, best.judge, chosen)
+    return Control(NAME, best.embed, chosen)
 
 
 @dataclass(frozen=True)
@@ -64,56 +75,58 @@ class _Weights:
     step: int
     quality: float
 
-    def judge(self, split: SplitFeatures) -> Judged:
-        queries = _embed(_tensor(self.text_scaling(split.texts)), self.text)
-        gallery = _embed(_tensor(self.image_scaling(split.images)), self.image)
-        return judged(split, queries.numpy(), gallery.numpy())
+    def embed(self, split: Features) -> tuple[Rows, Rows]:
+        queries = _embed(_tensor(self.text_scaling(split["text"].rows)), self.text)
+        gallery = _embed(_tensor(self.image_scaling(split["image"].rows)), self.image)
+        return queries.numpy(), gallery.numpy()
 
 
-def _train(seen: SplitFeatures, val: SplitFeatures, temperature: float, seed: int) -> _Weights:
-    """Train until the validation classes have gained nothing for `PATIENCE` looks."""
-    draw = torch.Generator().manual_seed(seed)
-    scalings = Scaling.of(class_means(seen.texts, seen.text_starts), "class mean texts")
-    both = scalings, Scaling.of(seen.images, "images")
-    texts, images = _tensor(both[0](seen.texts)), _tensor(both[1](seen.images))
+def _train(
+    seen: Features, val: Features, temperature: float, seed: int, config: DualConfig
+) -> _Weights:
+    """Train until the validation classes have gained nothing for `patience` looks."""
+    draw, judged_on = torch.Generator().manual_seed(seed), split_task(val, "val")
+    means = group_means(seen["text"].rows, seen["text"].starts)
+    both = Scaling.of(means, "class mean texts"), Scaling.of(seen["image"].rows, "images")
+    texts, images = _tensor(both[0](seen["text"].rows)), _tensor(both[1](seen["image"].rows))
     maps = [
-        (torch.randn(rows.shape[1], DIM, generator=draw) / rows.shape[1] ** 0.5).requires_grad_()
+        (
+            torch.randn(rows.shape[1], config.dim, generator=draw) / rows.shape[1] ** 0.5
+        ).requires_grad_()
         for rows in (texts, images)
     ]
-    optimizer = torch.optim.Adam(maps, RATE)
+    optimizer = torch.optim.Adam(maps, config.lr)
     best = _Weights(*both, maps[0].detach(), maps[1].detach(), step=0, quality=-1.0)
-    for step in range(1, STEPS + 1):
-        text, image = _pairs(seen, draw)
-        logits = _embed(texts[text], maps[0]) @ _embed(images[image], maps[1]).T / temperature
-        right = torch.arange(len(logits))
-        loss = functional.cross_entropy(logits, right) + functional.cross_entropy(logits.T, right)
+    for step in range(1, config.steps + 1):
+        text, image = _pairs(seen, config.batch_size, draw)
+        loss = 2 * info_nce(texts[text] @ maps[0], images[image] @ maps[1], 1 / temperature)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        if step % LOOK == 0:
+        if step % config.look == 0:
             text_map, image_map = (weights.detach().clone() for weights in maps)
             now = _Weights(*both, text_map, image_map, step, quality=math.nan)
-            now = replace(now, quality=float(now.judge(val).average_precision().mean()))
+            now = replace(now, quality=Embedded(judged_on, *now.embed(val)).figure("mAP"))
             if now.quality > best.quality:
                 best = now
-            elif step - best.step >= PATIENCE * LOOK:
+            elif step - best.step >= config.patience * config.look:
                 break
     return best
 
 
-def _pairs(seen: SplitFeatures, draw: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw up to `BATCH` different classes, and of each a text's row and an image's."""
-    classes = torch.randperm(len(seen.classes), generator=draw)[:BATCH]
-    return _rows(seen.text_starts, classes, draw), _rows(seen.image_starts, classes, draw)
+def _pairs(seen: Features, count: int, draw: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw up to `count` different classes, and of each a text's row and an image's."""
+    classes = torch.randperm(len(seen.groups), generator=draw)[:count]
+    starts = seen["text"].starts, seen["image"].starts
+    text, image = (_any_rows(one, classes, draw) for one in starts)
+    return text, image
 
 
-def _rows(
+def _any_rows(
     starts: npt.NDArray[np.int64], classes: torch.Tensor, draw: torch.Generator
 ) -> torch.Tensor:
-    bounds = torch.from_numpy(starts)
-    first, counts = bounds[classes], bounds.diff()[classes]
     share = torch.rand(len(classes), generator=draw, dtype=torch.float64)
-    return first + (share * counts).long()
+    return rows_at(torch.from_numpy(starts), classes, share)
 
 
 def _embed(rows: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

@@ -1,115 +1,184 @@
-"""`zscr evaluate`: the same figures for a run, by torch, and for a bundle, by onnxruntime."""
+"""`zscr evaluate`: the figures of a task, alike for a run, by torch, and for a bundle."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from zscr.artefact import write_atomically
-from zscr.errors import ConfigError
-from zscr.infer.evaluation.embedded import Judged, query_texts
+from zscr.data.relevance import ByLabel
+from zscr.data.tasks import Task, load_task, query_labels
+from zscr.errors import ConfigError, InputError
+from zscr.infer.evaluation.embedded import Embedded
 from zscr.infer.evaluation.extremes import find_extremes
 from zscr.infer.evaluation.figures import DEFINITIONS
 from zscr.infer.evaluation.generalised import evaluate, mean_evaluation
 from zscr.infer.evaluation.page import ORACLE, render_page
 from zscr.infer.evaluation.retrieved import retrieved_classes, write_retrieved
-from zscr.train.evaluation.models import Model, open_models
+from zscr.train.evaluation.controls import class_controls, part_figures
+from zscr.train.evaluation.model import Model
+from zscr.train.evaluation.models import open_models
+
+TEXT = "text"  # the task in which texts of classes ask for their images
 
 
-def evaluate_model(
-    model: Path | Sequence[Path],
-    collection: Path | None = None,
-    split: str = "unseen",
-    *,
-    noise_samples: int = 0,
-    controls: bool = False,
-    generalised: bool = False,
-    retrieved_res: Path | None = None,
-    page: Path | None = None,
-) -> dict[str, Any]:
-    """Retrieve a split's images by its classes' texts.
+@dataclass(frozen=True)
+class Question:
+    """What is to be evaluated, and what is wanted beside the figures.
 
-    Args:
-        model: a run's or a bundle's folder; several that differ in their seed alone give means
-            and standard deviations.
-        collection: another collection than the one it was trained on.
-        split: `unseen` (the reported figures) or `val`.
-        noise_samples: draws of noise averaged per query; a bundle has its own folded in.
+    Attributes:
+        task: one of the collection's; split: `unseen` (the reported figures) or `val`.
+        collection: another one than the models were trained on.
+        head_settings: such as `{"noise_samples": 8}`, of runs.
         controls: judge the controls too; of a run, which has the features.
         generalised: judge with the seen classes' images in the gallery as well.
         retrieved_res: folder for the reference's own result pickle, of the first model.
         page: file for the report as one HTML page, generalised and, of a run, with controls.
+    """
+
+    task: str = TEXT
+    split: str = "unseen"
+    collection: Path | None = None
+    head_settings: Mapping[str, Any] = field(default_factory=dict)
+    controls: bool = False
+    generalised: bool = False
+    retrieved_res: Path | None = None
+    page: Path | None = None
+
+
+def evaluate_model(
+    model: Path | Sequence[Path], question: Question | None = None
+) -> dict[str, Any]:
+    """Answer a task with runs or bundles; several that differ in their seed alone give means.
+
+    Where no graph of a model takes the queries of a task other than `text`, the report holds the
+    controls and the bounds alone, and `unanswered` says why.
 
     Raises:
         ArtefactError: a folder is neither a run nor a bundle.
+        CollectionError: the collection has no such task.
         ConfigError: an option that only a run has was given for a bundle, or the validation
             classes for a model that was trained on them.
+        InputError: the model takes none of the task's queries, or the task has nothing to write.
         MismatchError: the models differ in more than their seed.
     """
+    asked = question or Question()
     folders = [model] if isinstance(model, Path) else list(model)
-    models = open_models(folders, collection, noise_samples=noise_samples, controls=controls)
-    if split == "val" and models[0].about["selection"] == ORACLE:
+    wanted = asked.controls and asked.task == TEXT  # other tasks' controls need no features
+    models = open_models(folders, asked.collection, settings=asked.head_settings, controls=wanted)
+    first = models[0]
+    tasks = _tasks(first, asked)
+    embedded = _embedded(models, tasks, asked)
+    controls = _controls(first, tasks, asked)
+    report = _head(models, asked)
+    report |= _figures(models, embedded) if embedded else _unanswered(first, tasks[0], controls)
+    report |= {"controls": controls} if controls else {}
+    report["definitions"] = dict(DEFINITIONS)
+    if embedded:
+        _write_files(report, first, embedded[0][0], asked)
+    return report
+
+
+def _tasks(model: Model, asked: Question) -> list[Task]:
+    """Return the task on the split judged on, and for generalised figures on the seen classes."""
+    if asked.split == "val" and model.about["selection"] == ORACLE:
         raise ConfigError(
-            f"{folders[0]} was trained on the validation classes, for the unseen ones selected "
+            f"{model.folder} was trained on the validation classes, for the unseen ones selected "
             f"(select_on_test); judge it with --split unseen"
         )
-    if page:
-        generalised, controls = True, models[0].features is not None
-    splits = (split, "seen") if generalised else (split,)
-    first, *others = models
-    judged = [first.judge(name) for name in splits]
-    evaluations = [evaluate(*judged)]
-    evaluations += [evaluate(*(other.judge(name) for name in splits)) for other in others]
-    report = _head(models, split) | mean_evaluation(evaluations).to_json()
-    if others:
+    generalised = asked.generalised or (asked.page is not None and asked.task == TEXT)
+    splits = (asked.split, "seen") if generalised else (asked.split,)
+    return [load_task(model.collection, asked.task, split) for split in splits]
+
+
+def _embedded(
+    models: Sequence[Model], tasks: Sequence[Task], asked: Question
+) -> list[list[Embedded]]:
+    """Embed each task by each model; nothing where the models do not take the queries."""
+    if models[0].answers(tasks[0]):
+        return [[model.embed(task) for task in tasks] for model in models]
+    if asked.task == TEXT or asked.page or asked.retrieved_res:
+        raise InputError(f"{models[0].unanswered(tasks[0])}; choose another --task or model")
+    return []
+
+
+def _controls(model: Model, tasks: Sequence[Task], asked: Question) -> dict[str, Any]:
+    """Return the controls: of the task `text` where they are asked for, of others always."""
+    if asked.task != TEXT:
+        return part_figures(*model.embed_parts(tasks[0]))
+    if model.features and (asked.controls or asked.page):
+        return class_controls(model, [task.split for task in tasks])
+    return {}
+
+
+def _figures(models: Sequence[Model], embedded: Sequence[Sequence[Embedded]]) -> dict[str, Any]:
+    """Return the figures of every model, or their mean."""
+    evaluations = [evaluate(*parts) for parts in embedded]
+    report = mean_evaluation(evaluations).to_json()
+    if len(models) > 1:
         report["runs"] = [
             {"model": str(m.folder), "seed": m.about["seed"], **e.to_json()}
             for m, e in zip(models, evaluations, strict=True)
         ]
-    if controls:
-        report["controls"] = _controls(first, splits)
-    report["definitions"] = dict(DEFINITIONS)
-    if retrieved_res:
-        report["retrieved_res"] = str(write_reference_result(judged[0], retrieved_res))
-    if page:
-        _write_page(page, report, first, judged[0], split)
     return report
 
 
-def write_reference_result(judged: Judged, folder: Path) -> Path:
-    """Write the top 50 of every query in the reference's form; return the file."""
-    rows = retrieved_classes(
-        judged.queries,
-        judged.gallery,
-        query_classes=judged.query_classes,
-        gallery_classes=judged.gallery_classes,
-    )
-    return write_retrieved(folder, rows)
+def _unanswered(model: Model, task: Task, controls: Mapping[str, Any]) -> dict[str, Any]:
+    """Say why a task is not answered, and what is known of it all the same: sizes and bounds."""
+    control = controls["random ranking"]
+    known = ("figures", "chance", "queries", "gallery", "groups", "excluded")
+    bounds = {name: v for name, v in control["metrics"].items() if name.endswith("ceiling")}
+    about = {name: control[name] for name in known} | {"metrics": bounds, "intervals": {}}
+    return about | {"unanswered": model.unanswered(task)}
 
 
-def _head(models: Sequence[Model], split: str) -> dict[str, Any]:
+def _head(models: Sequence[Model], asked: Question) -> dict[str, Any]:
     first = models[0]
     about = {key: value for key, value in first.about.items() if key != "sources"}
     collection = {"collection": first.collection.name, "protocol": first.collection.protocol}
     seeds = {"seeds": [model.about["seed"] for model in models]}
-    return {"model": str(first.folder), **collection, "split": split, **about, **seeds}
+    task = {"task": asked.task, "split": asked.split}
+    return {"model": str(first.folder), **collection, **task, **about, **seeds}
 
 
-def _controls(model: Model, judged_on: Sequence[str]) -> dict[str, Any]:
-    from zscr.train.evaluation.controls import control_figures
+def _write_files(report: dict[str, Any], model: Model, embedded: Embedded, asked: Question) -> None:
+    """Write the page and the reference's own result, of the first model."""
+    if asked.retrieved_res:
+        report["retrieved_res"] = str(write_reference_result(embedded, model, asked.retrieved_res))
+    if asked.page:
+        _write_page(asked.page, report, model, embedded)
 
-    assert model.features is not None, "a bundle has no features"
-    splits = {name: model.features(name) for name in {"seen", "val", *judged_on}}
-    return control_figures(model.collection, splits, judged_on, model.about["seed"])
+
+def write_reference_result(embedded: Embedded, model: Model, folder: Path) -> Path:
+    """Write the top 50 of every query in the reference's form; return the file.
+
+    Raises:
+        ConfigError: the task is not of classes.
+    """
+    if not isinstance(embedded.task.relevance, ByLabel):
+        raise ConfigError(
+            f"--retrieved-res: the reference's result is of classes, which task "
+            f"'{embedded.task.name}' does not ask for; leave it out"
+        )
+    class_of = {item.id: str(item.class_id) for item in model.collection.items}
+    rows = retrieved_classes(
+        embedded.queries,
+        embedded.gallery,
+        query_classes=embedded.task.groups,
+        gallery_classes=[class_of[name] for name in embedded.task.gallery],
+    )
+    return write_retrieved(folder, rows)
 
 
-def _write_page(
-    path: Path, report: Mapping[str, Any], model: Model, judged: Judged, split: str
-) -> None:
+def _write_page(path: Path, report: Mapping[str, Any], model: Model, embedded: Embedded) -> None:
     collection = model.collection
-    texts = query_texts(collection, split, encoded=model.encodes_text)
-    images = {i.id: collection.folder / i.image for i in collection.items if i.image}
-    page = render_page(report, find_extremes(judged, texts, images))
+    labels = query_labels(collection, embedded.task)
+    field = "sketch" if embedded.task.field == "sketch" else "image"
+    files = {item.id: getattr(item, field) for item in collection.items}
+    images = {name: collection.folder / file for name, file in files.items() if file}
+    classes = {item.id: item.class_id for item in collection.items if item.class_id}
+    page = render_page(report, find_extremes(embedded, labels, images, classes=classes))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, page.encode())

@@ -12,6 +12,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +29,23 @@ PROTOCOL = (
     "ZSCRGAN text to image on published features: every text vector of every unseen class asks, "
     "the gallery is all images of the unseen classes (Roy et al. 2020)"
 )
-# A list of small integers takes 16 bytes for each 2 of the file, its float32 copies 8 more.
-_MEMORY_BASE, _MEMORY_PER_BYTE = 384 << 20, 16
-_SECONDS_BASE, _BYTES_PER_SECOND = 60, 500_000
 _INHERITED = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV")  # no secrets among them
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the process that reads the pickles may use, given their size in bytes.
+
+    A list of small integers takes 16 bytes for each 2 of the file, its float32 copies 8 more.
+    """
+
+    memory: int = 384 << 20  # bytes, and as many more for each byte of the files as:
+    memory_per_byte: int = 16
+    seconds: int = 60  # of CPU, and one more for as many bytes as:
+    bytes_per_second: int = 500_000
+
+
+LIMITS = Limits()
 
 
 def convert_zscrgan(
@@ -54,7 +69,7 @@ def convert_zscrgan(
     """
     with opened(source) as folder, tempfile.TemporaryDirectory(prefix="zscr-") as plain:
         pickles = _find(source, folder)
-        _read_in_child(pickles, Path(plain))
+        read_in_child(pickles, Path(plain))
         content = json.loads((Path(plain) / "classes.json").read_text("utf-8"))
         val = hold_out(content["train"], val_classes, seed=seed, least=2)
         provenance = {
@@ -80,15 +95,24 @@ def _find(source: Path, folder: Path) -> Path:
     return root.resolve()
 
 
-def _read_in_child(folder: Path, out: Path) -> None:
-    """Run `published` as a process whose limits follow from the sizes of the files."""
+def read_in_child(folder: Path, out: Path, limits: Limits = LIMITS) -> None:
+    """Run `published` as a process whose limits follow from the sizes of the files.
+
+    Args:
+        folder: with the four pickles.
+        out: an existing folder for the arrays and `classes.json`.
+        limits: of the process.
+
+    Raises:
+        InputError: a pickle was refused, or the process ended before it was done.
+    """
     size = sum((folder / name).stat().st_size for name in published.PICKLES)
-    memory = _MEMORY_BASE + _MEMORY_PER_BYTE * size
-    seconds = _SECONDS_BASE + size // _BYTES_PER_SECOND
+    memory = limits.memory + limits.memory_per_byte * size
+    seconds = limits.seconds + size // limits.bytes_per_second
     arguments = [str(folder), str(out), str(memory), str(seconds)]
     child = subprocess.run(
         [sys.executable, "-m", "zscr.data.sources.zscrgan.published", *arguments],
-        env=_environment(),
+        env=child_environment(os.environ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -105,8 +129,9 @@ def _read_in_child(folder: Path, out: Path) -> None:
     )
 
 
-def _environment() -> dict[str, str]:
-    kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what the process that reads pickles may know of the environment of this one."""
+    kept = {name: environment[name] for name in _INHERITED if name in environment}
     # A BLAS thread reserves its own memory, which would count against the limit.
     return kept | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
@@ -126,5 +151,5 @@ def _fill(draft: Draft, content: dict[str, Any], val: set[str]) -> None:
     for (name, split), (image, text) in zip(classes, ends, strict=True):
         draft.add_class(ClassInfo(name, name, text_rows=(first_text, text)), split)
         for row in range(image - first_image):
-            draft.add_item(Item(f"{name}/{row}", name, split))
+            draft.add_item(Item(f"{name}/{row}", split, name))
         first_image, first_text = image, text

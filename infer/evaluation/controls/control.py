@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zscr.errors import InputError
-from zscr.infer.evaluation.embedded import Judged, judged
-from zscr.infer.features.split import SplitFeatures, Starts
+from zscr.infer.evaluation.embedded import Embedded, Vectors, split_task
+from zscr.infer.features.table import Split, group_means
 
-Matrix = npt.NDArray[np.float64]
+Features = Split[npt.NDArray[Any]]  # with the tables `text`, which asks, and `image`, the gallery
+
+_RANDOM_DIM = 32
 
 
 @dataclass(frozen=True)
@@ -22,62 +23,54 @@ class Control:
 
     Attributes:
         name: what tables call it.
-        judge: embeds any split.
+        embed: maps a split's texts and images to (M, D) queries and an (N, D) gallery.
         chosen: its hyper-parameters, chosen on the validation classes, and how it did there.
     """
 
     name: str
-    judge: Callable[[SplitFeatures], Judged]
+    embed: Callable[[Features], tuple[Vectors, Vectors]]
     chosen: Mapping[str, Any] = field(default_factory=dict)
+
+    def judge(self, split: Features, name: str) -> Embedded:
+        """Embed the task in which the texts of a split, called `name`, ask for its images."""
+        return Embedded(split_task(split, name), *self.embed(split))
 
 
 def random_ranking(seed: int = 7) -> Control:
     """Rank by random vectors: what chance is for figures, such as mAP, that have no simple one."""
     rng = np.random.default_rng(seed)
 
-    def judge(split: SplitFeatures) -> Judged:
-        sides = (unit(rng.standard_normal((len(s), 32))) for s in (split.texts, split.images))
-        return judged(split, *sides)
+    def embed(split: Features) -> tuple[Vectors, Vectors]:
+        return random_unit(rng, len(split["text"].rows)), random_unit(rng, len(split["image"].rows))
 
-    return Control("random ranking", judge)
+    return Control("random ranking", embed)
 
 
-def class_mean_oracle(seen: SplitFeatures) -> Control:
+def class_mean_oracle(seen: Features) -> Control:
     """Ask with the mean image of the query's class: it sees the very images that it seeks.
 
     Of all single vectors a class this one has the highest mean cosine with its images, so it
     bounds, in practice, what one vector a class can reach on these features as they are; a learnt
     metric may pass it. Images are centred with the mean of the seen classes and L2-normalised.
     """
-    centre = seen.images.mean(0, dtype=np.float64)
+    centre = seen["image"].rows.mean(0, dtype=np.float64)
 
-    def judge(split: SplitFeatures) -> Judged:
-        gallery = unit(split.images - centre)
-        means = class_means(gallery, split.image_starts)
-        queries = np.repeat(means, np.diff(split.text_starts), axis=0)
-        return judged(split, unit(queries), gallery)
+    def embed(split: Features) -> tuple[Vectors, Vectors]:
+        images, texts = split["image"], split["text"]
+        gallery = unit(images.rows - centre)
+        means = group_means(gallery, images.starts)
+        return unit(np.repeat(means, np.diff(texts.starts), axis=0)), gallery
 
-    return Control("class-mean oracle", judge)
-
-
-def class_means(rows: npt.NDArray[np.float32], starts: Starts) -> Matrix:
-    """Return (C, D) means of the rows [starts[c], starts[c + 1]) of each class.
-
-    Raises:
-        InputError: a class has no rows.
-    """
-    empty = np.flatnonzero(np.diff(starts) == 0)
-    if len(empty):
-        raise InputError(
-            f"{len(empty)} of {len(starts) - 1} classes have no features to average, the first is "
-            f"number {empty[0]}; leave these classes out of the collection"
-        )
-    spans = zip(starts[:-1], starts[1:], strict=True)
-    return np.stack([rows[a:b].mean(0, dtype=np.float64) for a, b in spans])
+    return Control("class-mean oracle", embed)
 
 
-def unit(rows: Matrix) -> npt.NDArray[np.float32]:
+def random_unit(rng: np.random.Generator, rows: int) -> Vectors:
+    """Draw (rows, 32) unit vectors in random directions."""
+    return unit(rng.standard_normal((rows, _RANDOM_DIM)))
+
+
+def unit(rows: npt.NDArray[np.floating[Any]]) -> Vectors:
     """L2-normalise (N, D) rows; a row of zeros stays one, which no ranking accepts."""
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    normed: npt.NDArray[np.float32] = (rows / np.maximum(norms, 1e-12)).astype(np.float32)
+    normed: Vectors = (rows / np.maximum(norms, 1e-12)).astype(np.float32)
     return normed

@@ -9,16 +9,17 @@ for a ranking by cosine, so embeddings have at most C dimensions, however long t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from zscr.errors import InputError
-from zscr.infer.evaluation.controls.control import Control, class_means, unit
-from zscr.infer.evaluation.embedded import Judged, judged
-from zscr.infer.features.split import SplitFeatures
+from zscr.infer.evaluation.controls.control import Control, Features, unit
+from zscr.infer.evaluation.embedded import Embedded, Vectors, split_task
+from zscr.infer.features.table import group_means, group_sums
 
 Matrix = npt.NDArray[np.float64]
 Penalties = tuple[float, ...]
@@ -55,49 +56,48 @@ class Scaling:
         return scaled
 
 
-def ridge(seen: SplitFeatures, val: SplitFeatures) -> Control:
+def ridge(seen: Features, val: Features, *, penalties: Penalties = PENALTIES) -> Control:
     """Regress image features onto their class's mean text: W = (X'X + lambda I)^-1 X'Y S.
 
-    Lambda is the one of `PENALTIES` with the best mAP on the validation classes; the control says
+    Lambda is the one of `penalties` with the best mAP on the validation classes; the control says
     whether it is at the edge of that grid, beyond which a better one may lie.
     """
     problem = _Problem.of(seen)
-    fitted: dict[Penalties, Control] = {
-        (p,): problem.control("ridge", problem.text_map, p) for p in PENALTIES
-    }
-    return _chosen(fitted, ("lambda",), val)
+    fitted = {(p,): problem.control("ridge", problem.text_map, p) for p in penalties}
+    return _chosen(fitted, ("lambda",), val, penalties)
 
 
-def eszsl(seen: SplitFeatures, val: SplitFeatures) -> Control:
+def eszsl(seen: Features, val: Features, *, penalties: Penalties = PENALTIES) -> Control:
     """An embarrassingly simple approach to zero-shot learning (Romera-Paredes and Torr 2015).
 
     Their equation 5 on both sides' scaled features: W = (X'X + gamma I)^-1 X'Y S (S'S + lambda
-    I)^-1; gamma and lambda of `PENALTIES`, chosen as ridge's is. Their Y is in {-1, 1}, which for
+    I)^-1; gamma and lambda of `penalties`, chosen as ridge's is. Their Y is in {-1, 1}, which for
     centred images gives twice the map that {0, 1} gives. The image's norm, which cancels in
     their classification, is divided away: the score is a cosine. For a large lambda it is ridge
     regression.
     """
     problem = _Problem.of(seen)
-    fitted: dict[Penalties, Control] = {
+    fitted = {
         (gamma, p): problem.control("ESZSL", problem.text_map / (problem.text_values + p), gamma)
-        for gamma, p in product(PENALTIES, PENALTIES)
+        for gamma, p in product(penalties, penalties)
     }
-    return _chosen(fitted, ("gamma", "lambda"), val)
+    return _chosen(fitted, ("gamma", "lambda"), val, penalties)
 
 
 def _chosen(
-    fitted: Mapping[Penalties, Control], names: Iterable[str], val: SplitFeatures
+    fitted: Mapping[Any, Control], names: Iterable[str], val: Features, penalties: Penalties
 ) -> Control:
     """Return the control with the best validation mAP, and what it was chosen by."""
+    task = split_task(val, "val")
     quality = {
-        key: control.judge(val).average_precision().mean() for key, control in fitted.items()
+        key: Embedded(task, *control.embed(val)).figure("mAP") for key, control in fitted.items()
     }
     best = max(quality, key=quality.__getitem__)
-    chosen: dict[str, float | bool] = {"val_mAP": float(quality[best])}
+    chosen: dict[str, float | bool] = {"val_mAP": quality[best]}
     for name, penalty in zip(names, best, strict=True):
         chosen[name] = penalty
-        chosen[f"{name}_at_edge"] = penalty in (PENALTIES[0], PENALTIES[-1])
-    return Control(fitted[best].name, fitted[best].judge, chosen)
+        chosen[f"{name}_at_edge"] = penalty in (penalties[0], penalties[-1])
+    return replace(fitted[best], chosen=chosen)
 
 
 @dataclass(frozen=True)
@@ -120,28 +120,26 @@ class _Problem:
     text_map: Matrix
 
     @classmethod
-    def of(cls, seen: SplitFeatures) -> _Problem:
-        means = class_means(seen.texts, seen.text_starts)
-        image, text = Scaling.of(seen.images, "images"), Scaling.of(means, "class mean texts")
-        rows, texts = image(seen.images), text(means)
-        starts = seen.image_starts
-        sums = np.stack([rows[a:b].sum(0) for a, b in zip(starts[:-1], starts[1:], strict=True)])
+    def of(cls, seen: Features) -> _Problem:
+        images, means = seen["image"], group_means(seen["text"].rows, seen["text"].starts)
+        image, text = Scaling.of(images.rows, "images"), Scaling.of(means, "class mean texts")
+        rows, texts = image(images.rows), text(means)
         image_values, image_vectors = _spectrum(rows)
         text_values, text_vectors = _spectrum(texts)
-        cross, text_map = (sums @ image_vectors).T, texts @ text_vectors
-        images = image_values, image_vectors, cross
-        return cls(image, text, *images, text_values, text_vectors, text_map)
+        cross = (group_sums(rows, images.starts) @ image_vectors).T
+        by_image = image_values, image_vectors, cross
+        return cls(image, text, *by_image, text_values, text_vectors, texts @ text_vectors)
 
     def control(self, name: str, text_map: Matrix, penalty: float) -> Control:
         """Fit one penalty; `text_map` (C, r) is S M in the texts' spectrum."""
         inner = (self.cross / (self.image_values + penalty)[:, None]) @ text_map
         weights = self.image_vectors @ inner
 
-        def judge(split: SplitFeatures) -> Judged:
-            queries = unit(self.text(split.texts) @ self.text_vectors)
-            return judged(split, queries, unit(self.image(split.images) @ weights))
+        def embed(split: Features) -> tuple[Vectors, Vectors]:
+            queries = unit(self.text(split["text"].rows) @ self.text_vectors)
+            return queries, unit(self.image(split["image"].rows) @ weights)
 
-        return Control(name, judge)
+        return Control(name, embed)
 
 
 def _spectrum(rows: Matrix) -> tuple[Matrix, Matrix]:

@@ -40,6 +40,7 @@ def test_attributes_go_with_their_class(animals, tmp_path):
     found = read_collection(tmp_path / "out")
     assert found.name == "AWA2"
     assert {*found.splits["seen"], *found.splits["val"]} == {*TRAIN}
+    assert (len(found.splits["seen"]), len(found.splits["val"])) == (3, 1)
     assert found.splits["unseen"] == tuple(TEST)
     texts = found.vectors("text")
     vector = {name: texts[info.text_rows[0]].tolist() for name, info in found.classes.items()}

@@ -74,6 +74,16 @@ def test_captions_become_texts(image_folder, tmp_path):
     assert found.classes["class_3"].descriptions == ("a photo of a class 3",)
 
 
+def test_only_the_first_line_can_be_a_header(image_folder, tmp_path):
+    """Elsewhere `image` is a name like any other, here one of no image."""
+    source = image_folder(4, 1)
+    (source / "captions.txt").write_text("class_0/0.png,red\nimage,caption\n")
+    convert_folder(source, tmp_path / "out")
+    found = read_collection(tmp_path / "out")
+    assert {i.id: i.texts for i in found.items if i.texts} == {"class_0/0.png": ("red",)}
+    assert list(faults(tmp_path / "out")) == ["captions.txt: image"]
+
+
 def test_bare_file_names_find_their_image_only_when_unique(image_folder, tmp_path):
     """`1.png` exists in one class, `0.png` in all four."""
     source = image_folder(4, 1)

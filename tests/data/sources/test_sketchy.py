@@ -6,7 +6,6 @@ import json
 import shutil
 
 import pytest
-from PIL import Image
 
 from zscr.data.collection import read_collection
 from zscr.data.sources.definitions import LVIS, define, read_definitions
@@ -18,21 +17,6 @@ LVIS_ROWS = [
     {"name": "sofa", "def": "a seat", "synonyms": ["sofa", "couch", "lounge_(chair)"]},
     {"name": "mouse_(computer_equipment)", "def": "a device", "synonyms": ["mouse_(computer)"]},
 ]
-
-
-@pytest.fixture
-def sketchy(tmp_path):
-    """Write a Sketchy folder of 20 classes with a photo and two sketches each."""
-    names = ["bat", "couch", "mouse", *(f"class_{i}" for i in range(17))]
-    for name in names:
-        for file in (f"photo/{name}/n1_2.jpg", f"sketch/{name}/n1_2-1.png"):
-            path = tmp_path / "sketchy" / file
-            path.parent.mkdir(parents=True)
-            Image.new("RGB", (4, 4)).save(path)
-        shutil.copy(path, path.with_name("n1_2-2.png"))
-    (tmp_path / "sketchy/split_zeroshot0_unseen.txt").write_text("bat 0\nclass_3 1\n")
-    (tmp_path / "sketchy/split_zeroshot1_unseen.txt").write_text("mouse 0\n")
-    return tmp_path / "sketchy"
 
 
 def test_definitions_keep_to_the_sense(tmp_path):
@@ -55,7 +39,7 @@ def test_photos_and_sketches_are_items(sketchy, tmp_path):
     assert found.splits["unseen"] == ("bat", "class_3")
     assert (len(found.splits["seen"]), len(found.splits["val"])) == (3, 15)
     bats = [item for item in found.items if item.class_id == "bat"]
-    assert [(i.id, i.domain, i.image, i.sketch, i.split) for i in bats] == [
+    assert [(i.id, i.attributes["domain"], i.image, i.sketch, i.split) for i in bats] == [
         ("bat/n1_2", "photo", "photo/bat/n1_2.jpg", None, "unseen"),
         ("bat/n1_2-1", "sketch", None, "sketch/bat/n1_2-1.png", "unseen"),
         ("bat/n1_2-2", "sketch", None, "sketch/bat/n1_2-2.png", "unseen"),
@@ -95,7 +79,7 @@ def test_published_subset_is_complete(realdata_folder, tmp_path):
     }
     assert set(found.counts.values()) == {50}
     assert {"bat", "wheelchair", "window"} <= set(found.splits["unseen"])
-    photos = {item.id for item in found.items if item.domain == "photo"}
-    sketches = {item.id for item in found.items if item.domain == "sketch"}
+    photos = {item.id for item in found.items if item.attributes["domain"] == "photo"}
+    sketches = {item.id for item in found.items if item.attributes["domain"] == "sketch"}
     assert {name.rsplit("-", 1)[0] for name in sketches} <= photos
     assert found.manifest.body["provenance"]["classes_with_definition"] == 87

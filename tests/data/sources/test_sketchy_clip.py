@@ -46,7 +46,7 @@ def test_classes_have_the_vector_of_their_name(sketchy, tmp_path):
     assert row["hot-air_balloon"] == pytest.approx(np.array([1, 2, 3]) / 14**0.5, abs=1e-6)
     assert row["car_(sedan)"] == pytest.approx(np.array([4, 5, 6]) / 77**0.5, abs=1e-6)
     assert found.classes["car_(sedan)"].descriptions == ("a car",)
-    assert {item.domain for item in found.items} == {"photo"}
+    assert {item.attributes["domain"] for item in found.items} == {"photo"}
     assert check_collection(tmp_path / "out").faults == ()
 
 
@@ -57,6 +57,9 @@ def test_unsound_vectors_are_refused(tmp_path):
         read_name_vectors(tmp_path)
     save(tmp_path, ["a", "b"], [[1, 2]])
     with pytest.raises(InputError, match=r"2 names do not fit vectors of shape \(1, 2\)"):
+        read_name_vectors(tmp_path)
+    np.savez(tmp_path / VECTORS, names=np.array(["a"], object), emb=np.ones((1, 2)))
+    with pytest.raises(InputError, match="is not names and vectors .*Object arrays"):
         read_name_vectors(tmp_path)
     (tmp_path / VECTORS).write_bytes(b"PK")
     with pytest.raises(InputError, match="is not names and vectors"):

@@ -13,8 +13,12 @@ import pytest
 
 from zscr.data.check import check_collection
 from zscr.data.collection import read_collection
-from zscr.data.sources.zscrgan import convert as zscrgan
-from zscr.data.sources.zscrgan.convert import convert_zscrgan
+from zscr.data.sources.zscrgan.convert import (
+    Limits,
+    child_environment,
+    convert_zscrgan,
+    read_in_child,
+)
 from zscr.data.sources.zscrgan.published import convert_pickles
 from zscr.errors import ArtefactError, CollectionError, ConfigError, InputError
 
@@ -124,28 +128,26 @@ def test_shared_vectors_are_not_expanded(tmp_path):
         convert_pickles(source, tmp_path)
 
 
-def test_reader_over_its_memory_is_ended(tmp_path, monkeypatch):
+def test_reader_over_its_memory_is_ended(tmp_path):
     """The child dies of its own limit, and the parent says which."""
-    monkeypatch.setattr(zscrgan, "_MEMORY_BASE", 256 << 20)
     source = write(tmp_path / "s", image_embed_dict=b"]" * 4_000_000)
     with pytest.raises(InputError, match=r"was ended \(MemoryError\).*317 MB"):
-        convert_zscrgan(source, tmp_path / "out")
+        read_in_child(source, tmp_path, Limits(memory=256 << 20))
 
 
-def test_killed_reader_is_reported(tmp_path, monkeypatch):
+def test_killed_reader_is_reported(tmp_path):
     """5 million opcodes take longer than the least limit; the sentence names the signal."""
-    monkeypatch.setattr(zscrgan, "_SECONDS_BASE", 0)
-    monkeypatch.setattr(zscrgan, "_BYTES_PER_SECOND", 10**9)
     source = write(tmp_path / "s", image_embed_dict=b"N" * 5_000_000)
     with pytest.raises(InputError, match="killed by SIG(KILL|XCPU)"):
-        convert_zscrgan(source, tmp_path / "out")
+        read_in_child(source, tmp_path, Limits(seconds=0, bytes_per_second=10**9))
 
 
-def test_child_inherits_no_secret(tmp_path, monkeypatch):
+def test_child_inherits_no_secret():
     """The reader's environment holds a few paths and nothing that a shell may have put there."""
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
-    assert "AWS_SECRET_ACCESS_KEY" not in zscrgan._environment()
-    assert "PATH" in zscrgan._environment()
+    given = {"AWS_SECRET_ACCESS_KEY": "x", "PATH": "/bin"}
+    found = child_environment(given)
+    assert found["PATH"] == "/bin"
+    assert "AWS_SECRET_ACCESS_KEY" not in found
 
 
 def test_full_disk_leaves_nothing(small_disk, tmp_path):

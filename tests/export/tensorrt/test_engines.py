@@ -3,134 +3,43 @@
 from __future__ import annotations
 
 import logging
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from zscr.artefact import read_manifest, staged, verify
-from zscr.errors import ArtefactError, ConfigError
+from zscr.artefact import read_manifest, verify
+from zscr.errors import ArtefactError
 from zscr.export.tensorrt.engines import build_engine, build_engines
-from zscr.export.tensorrt.library import choose_toolchain
-from zscr.export.tensorrt.profile import Range, Tensor, profile_for
 
 onnx = pytest.importorskip("onnx", reason="needs the extra 'export'")
-from onnx import TensorProto as T  # noqa: E402
-from onnx import helper, numpy_helper  # noqa: E402
-
-WIDTH, DIM = 8, 4
-
-
-@pytest.fixture(scope="module")
-def tensorrt_rtx():
-    return pytest.importorskip("tensorrt_rtx", reason="needs the extra 'trt-rtx'")
-
-
-def save_graph(path: Path, nodes, inputs, outputs, **weights: np.ndarray) -> Path:
-    initializers = [numpy_helper.from_array(value, name) for name, value in weights.items()]
-    graph = helper.make_graph(nodes, "graph", inputs, outputs, initializers)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    onnx.checker.check_model(model)
-    onnx.save(model, path)
-    return path
-
-
-def save_mlp(path: Path) -> Path:
-    """Two layers over vectors with a dynamic batch: (batch, 8) -> (batch, 4)."""
-    rng = np.random.default_rng(0)
-    return save_graph(
-        path,
-        [
-            helper.make_node("MatMul", ["features", "w1"], ["h"]),
-            helper.make_node("Relu", ["h"], ["r"]),
-            helper.make_node("MatMul", ["r", "w2"], ["gallery_embedding"]),
-        ],
-        [helper.make_tensor_value_info("features", T.FLOAT, ["batch", WIDTH])],
-        [helper.make_tensor_value_info("gallery_embedding", T.FLOAT, ["batch", DIM])],
-        w1=rng.standard_normal((WIDTH, 16)).astype(np.float32),
-        w2=rng.standard_normal((16, DIM)).astype(np.float32),
-    )
-
-
-def save_text_encoder(path: Path) -> Path:
-    """Mean of the token embeddings under the mask: two int64 (batch, length) -> (batch, 4)."""
-    ids = [
-        helper.make_tensor_value_info(name, T.INT64, ["batch", "length"])
-        for name in ("input_ids", "attention_mask")
-    ]
-    return save_graph(
-        path,
-        [
-            helper.make_node("Gather", ["table", "input_ids"], ["tokens"]),
-            helper.make_node("Cast", ["attention_mask"], ["m2"], to=T.FLOAT),
-            helper.make_node("Unsqueeze", ["m2", "last"], ["m3"]),
-            helper.make_node("Mul", ["tokens", "m3"], ["kept"]),
-            helper.make_node("ReduceSum", ["kept", "axis"], ["total"], keepdims=0),
-            helper.make_node("ReduceSum", ["m3", "axis"], ["count"], keepdims=0),
-            helper.make_node("Div", ["total", "count"], ["query_embedding"]),
-        ],
-        ids,
-        [helper.make_tensor_value_info("query_embedding", T.FLOAT, ["batch", DIM])],
-        table=np.random.default_rng(0).standard_normal((50, DIM)).astype(np.float32),
-        last=np.array([2], np.int64),
-        axis=np.array([1], np.int64),
-    )
-
-
-def save_bundle(path: Path, damage: Callable[[Path], None] | None = None) -> Path:
-    """A bundle with a text query of at most 32 tokens and a gallery of vectors."""
-    with staged(path, "bundle") as stage:
-        save_text_encoder(stage.folder / "query.onnx")
-        gallery = save_mlp(stage.folder / "gallery.onnx")
-        if damage:
-            damage(gallery)
-        ids = {"kind": "text", "dtype": "int64", "max_length": 32}
-        stage.body["inputs"] = {
-            "query": [{"name": "input_ids", **ids}, {"name": "attention_mask", "kind": "mask"}],
-            "gallery": [{"name": "features", "kind": "vector", "dtype": "float32"}],
-        }
-    return path
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> Path:
-    return save_bundle(tmp_path / "birds")
-
-
-def test_profile_bounds_batch_and_length() -> None:
-    """Dynamic axes get the three sizes of their kind, fixed ones stay, others are refused."""
-    pixels = Tensor("pixels", "float32", (-1, 3, 224, 224))
-    ids = Tensor("input_ids", "int64", (-1, -1))
-    ranges = profile_for([pixels, ids], batches=(1, 2, 4), lengths=(1, 8, 32)).ranges
-    assert ranges["pixels"] == Range((1, 3, 224, 224), (2, 3, 224, 224), (4, 3, 224, 224))
-    assert ranges["input_ids"] == Range((1, 1), (2, 8), (4, 32))
-    with pytest.raises(ConfigError, match=r"pixels has the shape \(-1, 3, -1, -1\)"):
-        profile_for([Tensor("pixels", "float32", (-1, 3, -1, -1))])
 
 
 @pytest.mark.engines
 @pytest.mark.usefixtures("tensorrt_rtx")
-def test_bundle_gets_two_engines_beside_it(bundle: Path) -> None:
-    """Both graphs become engines, the manifest says what they are, and the bundle is untouched."""
+def test_every_graph_of_a_bundle_gets_an_engine_beside_it(bundle: Path) -> None:
+    """By the graph's name; the manifest says what they are, and the bundle is untouched."""
     before = {path: path.read_bytes() for path in bundle.iterdir()}
     folder = build_engines(bundle, targets=["8.9", "sm86"])
     manifest = read_manifest(folder, "engines")
     verify(folder, manifest)
     assert folder.parent == bundle.with_name("birds.engines")
-    assert set(manifest.files) == {"query.engine", "gallery.engine"}
+    assert set(manifest.files) == {"text.engine", "story.engine", "gallery.engine"}
     assert all(entry["bytes"] > 1000 for entry in manifest.files.values())
     assert manifest.body["status"] == "built, not run"
     assert manifest.body["gpu"] is None
     assert manifest.body["bundle"] == read_manifest(bundle, "bundle").sha256
     assert manifest.body["targets"] == ["SM86", "SM89"]
-    query = manifest.body["query"]
-    assert query["inputs"][0] == {"name": "input_ids", "dtype": "int64", "shape": [-1, -1]}
-    assert query["outputs"] == [{"name": "query_embedding", "dtype": "float32", "shape": [-1, DIM]}]
-    assert query["profile"]["input_ids"] == {"min": [1, 1], "opt": [8, 16], "max": [64, 32]}
-    assert manifest.body["gallery"]["profile"]["features"]["max"] == [64, WIDTH]
+    engines = manifest.body["engines"]
+    assert {name: entry["file"] for name, entry in engines.items()} == {
+        name: f"{name}.engine" for name in ("text", "story", "gallery")
+    }
+    text = engines["text"]
+    assert text["inputs"][0] == {"name": "input_ids", "dtype": "int64", "shape": [-1, -1]}
+    assert text["outputs"] == [{"name": "text_embedding", "dtype": "float32", "shape": [-1, 4]}]
+    assert text["profile"]["input_ids"] == {"min": [1, 1], "opt": [8, 16], "max": [64, 32]}
+    assert engines["story"]["profile"]["input_ids"]["max"] == [64, 200]
+    assert engines["gallery"]["profile"]["features"]["max"] == [64, 8]
     assert before == {path: path.read_bytes() for path in bundle.iterdir()}
 
 
@@ -141,12 +50,12 @@ def test_engines_are_built_once_per_target(
 ) -> None:
     """The same call (through a link too) keeps the engines and says so; another target builds."""
     first = build_engines(bundle, targets=["sm86"])
-    made = (first / "query.engine").stat().st_mtime_ns
+    made = (first / "text.engine").stat().st_mtime_ns
     (tmp_path / "latest").symlink_to(bundle)
     capsys.readouterr()
     assert build_engines(tmp_path / "latest", targets=["SM86"]) == first
     assert f"already built in {first}" in capsys.readouterr().err
-    assert (first / "query.engine").stat().st_mtime_ns == made
+    assert (first / "text.engine").stat().st_mtime_ns == made
     assert build_engines(bundle) != first
 
 
@@ -155,11 +64,11 @@ def test_engines_are_built_once_per_target(
 def test_damaged_cache_is_not_reused(bundle: Path) -> None:
     """One flipped bit in a cached engine is an error that names the file."""
     folder = build_engines(bundle, targets=["sm86"])
-    engine = folder / "query.engine"
+    engine = folder / "text.engine"
     content = bytearray(engine.read_bytes())
     content[len(content) // 2] ^= 1
     engine.write_bytes(content)
-    with pytest.raises(ArtefactError, match="query.engine is damaged"):
+    with pytest.raises(ArtefactError, match="text.engine is damaged"):
         build_engines(bundle, targets=["sm86"])
 
 
@@ -186,6 +95,7 @@ def name_an_unknown_operator(path: Path) -> None:
 )
 def test_broken_graph_is_one_sentence_and_no_file(
     tmp_path: Path,
+    save_mlp: Callable[[Path], Path],
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
     damage: Callable[[Path], None],
@@ -204,8 +114,8 @@ def test_broken_graph_is_one_sentence_and_no_file(
 
 @pytest.mark.engines
 @pytest.mark.usefixtures("tensorrt_rtx")
-def test_failed_bundle_leaves_no_folder(tmp_path: Path) -> None:
-    """If the second graph cannot be built, no engines folder appears, nor a partial one."""
+def test_failed_bundle_leaves_no_folder(tmp_path: Path, save_bundle: Callable[..., Path]) -> None:
+    """If the last graph cannot be built, no engines folder appears, nor a partial one."""
     bundle = save_bundle(tmp_path / "broken", damage=name_an_unknown_operator)
     with pytest.raises(ArtefactError, match="NoSuchOperator"):
         build_engines(bundle, targets=["sm86"])
@@ -213,82 +123,29 @@ def test_failed_bundle_leaves_no_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.engines
-def test_unknown_target_lists_the_known_ones(tensorrt_rtx) -> None:
-    """A GPU that the library does not build for is a sentence with those that it does."""
-    with pytest.raises(ConfigError, match=r"cannot build for sm90; it knows sm75, sm80, sm86"):
-        choose_toolchain(["sm86", "sm90"])
-    assert choose_toolchain(["SM86", "8.6", "12.0"]).targets == ("SM86", "SM120")
+def test_float32_is_not_rounded_to_tf32(
+    tensorrt_rtx, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The builder rounds unless told not to, and it is told for every engine."""
+    flags, real, tf32 = [], tensorrt_rtx.Builder, tensorrt_rtx.BuilderFlag.TF32
 
+    class Watched:
+        """The library's builder, which notes its flag before and when it builds."""
 
-BLOCKED = """
-import sys
+        def __init__(self, logger) -> None:
+            self.real = real(logger)
+            flags.append(self.real.create_builder_config().get_flag(tf32))
 
-class Blocker:
-    def find_spec(self, name, path=None, target=None):
-        if name in {blocked!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+        def __getattr__(self, name: str):
+            return getattr(self.real, name)
 
-sys.meta_path.insert(0, Blocker())
-from zscr.errors import ZscrError
-from zscr.export.tensorrt.library import choose_toolchain
-try:
-    print(choose_toolchain({targets!r}))
-except ZscrError as error:
-    print(type(error).__name__, error, sep=": ")
-"""
+        def build_serialized_network(self, network, config):
+            flags.append(config.get_flag(tf32))
+            return self.real.build_serialized_network(network, config)
 
-
-def choice(blocked: tuple[str, ...], targets: tuple[str, ...], folder: Path) -> str:
-    """Choose a toolchain where `blocked` are not installed and only `folder` holds programs."""
-    done = subprocess.run(
-        [sys.executable, "-c", BLOCKED.format(blocked=blocked, targets=targets)],
-        env={"PYTHONPATH": str(folder), "PATH": str(folder)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout.strip()
-
-
-@pytest.mark.parametrize("targets", [(), ("sm86",)], ids=["this GPU", "sm86"])
-def test_missing_library_names_both_pip_lines(tmp_path: Path, targets: tuple[str, ...]) -> None:
-    """Without either library the sentence holds the two pip lines and when to use which."""
-    assert choice(("tensorrt", "tensorrt_rtx"), targets, tmp_path) == (
-        "MissingExtraError: an engine for this machine's GPU needs the extra 'trt': pip install "
-        "'zscr[trt]'; one built without that GPU needs the extra 'trt-rtx': pip install "
-        "'zscr[trt-rtx]'"
-    )
-
-
-@pytest.mark.parametrize(
-    ("source", "expected"),
-    [
-        ("raise ImportError('libnvonnxparser.so.11: cannot open')", "libnvonnxparser.so.11"),
-        ("import tensorrt_libs_that_is_missing", "tensorrt_libs_that_is_missing"),
-    ],
-    ids=["shared library", "module inside"],
-)
-def test_broken_library_is_not_called_missing(tmp_path: Path, source: str, expected: str) -> None:
-    """An installed library that does not load says why instead of asking to be installed."""
-    (tmp_path / "tensorrt.py").write_text(source)
-    message = choice(("tensorrt_rtx",), (), tmp_path)
-    assert message.startswith("ZscrError: tensorrt is installed but cannot be loaded (")
-    assert expected in message
-
-
-def test_tensorrt_builds_on_its_gpu_or_says_how_else(tmp_path: Path) -> None:
-    """`tensorrt` is chosen first: for the GPU that is there, else the sentence names a way."""
-    (tmp_path / "tensorrt.py").write_text("__version__ = '11.4'")
-    assert choice((), (), tmp_path).startswith(
-        "ConfigError: tensorrt builds only for a GPU of this machine and nvidia-smi lists none; "
-        "name the GPU to build for, such as --target sm86"
-    )
-    lister = tmp_path / "nvidia-smi"
-    lister.write_text("#!/bin/sh\necho 'NVIDIA A10, 580.1'\n")
-    lister.chmod(0o755)
-    assert choice((), (), tmp_path) == (
-        "Toolchain(library='tensorrt', version='11.4', targets=(), gpu='NVIDIA A10, 580.1')"
-    )
+    monkeypatch.setattr(tensorrt_rtx, "Builder", Watched)
+    build_engine(bundle / "gallery.onnx", bundle.with_name("x.engine"), targets=["sm86"])
+    assert flags == [True, False]
 
 
 @pytest.mark.engines

@@ -4,24 +4,28 @@ import csv
 import io
 import json
 import math
+from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from zscr.data.records import Query
 from zscr.errors import InputError
-from zscr.infer.answers.answer import Answer, Hit, write_answers
+from zscr.infer.answers.answer import Answer, Hit
+from zscr.infer.answers.writers import write_answers
 
 ANSWERS = (
     Answer(
-        1,
-        "a red bird",
+        Query("1", text="a red bird"),
         (
             Hit(1, "cardinal/1", 0.87654321, "cardinal", "images/1.jpg", True),
             Hit(2, "tern/22", -0.25, "tern", None, False),
         ),
-        "cut",
+        ("cut", "1 unknown: x"),
     ),
-    Answer(3, 'says "hi", Vögel', (Hit(1, "x", 0.5),)),
-    Answer(4, "nothing like it", ()),
+    Answer(Query("x", text='says "hi", Vögel', image=Path("a/b.jpg")), (Hit(1, "x", 0.5),)),
+    Answer(Query("4", sketch="s.png"), ()),
 )
 
 
@@ -32,49 +36,64 @@ def written(format, answers=ANSWERS, **kwargs):
 
 
 def test_jsonl():
-    """One object a query; fields that are not known are absent, scores have six decimals."""
+    """One object a query; what is not known is absent, scores have six decimals."""
     assert written("jsonl") == (
-        '{"line": 1, "query": "a red bird", "hits": [{"rank": 1, "id": "cardinal/1", '
+        '{"id": "1", "text": "a red bird", "hits": [{"rank": 1, "id": "cardinal/1", '
         '"score": 0.876543, "class": "cardinal", "image": "images/1.jpg", "correct": true}, '
         '{"rank": 2, "id": "tern/22", "score": -0.25, "class": "tern", "correct": false}], '
-        '"note": "cut"}\n'
-        '{"line": 3, "query": "says \\"hi\\", Vögel", '
+        '"notes": ["cut", "1 unknown: x"]}\n'
+        '{"id": "x", "text": "says \\"hi\\", Vögel", "image": "a/b.jpg", '
         '"hits": [{"rank": 1, "id": "x", "score": 0.5}]}\n'
-        '{"line": 4, "query": "nothing like it", "hits": []}\n'
+        '{"id": "4", "sketch": "s.png", "hits": []}\n'
     )
 
 
 def test_csv():
     """One row a hit, and a row for a query that found nothing."""
     assert written("csv") == (
-        '"line","query","rank","id","score","class","image","correct","note"\n'
-        '1,"a red bird",1,"cardinal/1",0.876543,"cardinal","images/1.jpg","true","cut"\n'
-        '1,"a red bird",2,"tern/22",-0.25,"tern","","false","cut"\n'
-        '3,"says ""hi"", Vögel",1,"x",0.5,"","","",""\n'
-        '4,"nothing like it","","","","","","",""\n'
+        '"query_id","query_text","query_image","query_sketch",'
+        '"rank","id","score","class","image","correct","notes"\n'
+        '"1","a red bird","","",1,"cardinal/1",0.876543,"cardinal","images/1.jpg","true",'
+        '"cut; 1 unknown: x"\n'
+        '"1","a red bird","","",2,"tern/22",-0.25,"tern","","false","cut; 1 unknown: x"\n'
+        '"x","says ""hi"", Vögel","a/b.jpg","",1,"x",0.5,"","","",""\n'
+        '"4","","","s.png","","","","","","",""\n'
     )
 
 
 def test_table():
     """Columns align within an answer and lines carry no trailing space."""
     assert written("table") == (
-        "1: a red bird  (cut)\n"
+        "1: a red bird  (cut; 1 unknown: x)\n"
         "    1   0.8765  cardinal/1  cardinal  right\n"
         "    2  -0.2500  tern/22     tern      wrong\n"
         "\n"
-        '3: says "hi", Vögel\n'
+        'x: says "hi", Vögel + image a/b.jpg\n'
         "    1   0.5000  x\n"
         "\n"
-        "4: nothing like it\n"
+        "4: sketch s.png\n"
         "    nothing found\n"
     )
+
+
+def test_queries_without_a_name_are_told_by_what_they_are():
+    """An open image by its size; of a vector nothing can be written but the query's id."""
+    opened = Answer(Query("1", image=Image.new("RGB", (30, 20))), ())
+    vector = Answer(Query("2", vector=np.zeros(3, np.float32)), ())
+    rows = [json.loads(line) for line in written("jsonl", [opened, vector]).splitlines()]
+    assert rows == [{"id": "1", "image": "30x20 pixels", "hits": []}, {"id": "2", "hits": []}]
+    assert written("table", [opened, vector]).splitlines()[::3] == [
+        "1: image 30x20 pixels",
+        "2: a vector",
+    ]
 
 
 def test_table_fits_the_terminal_and_cannot_take_it_over():
     """Long ids keep both ends within 100 columns; escape sequences are printed as marks."""
     hit = Hit(10, "folder/" + "x" * 90 + "/last.jpg", -0.5, "c" * 80, correct=False)
-    lines = written("table", [Answer(1, "\x1b[2Jboo\u202e", (hit,))]).splitlines()
-    assert lines[0] == "1: �[2Jboo�"
+    query = Query("\x1b", text="\x1b[2Jboo\u202e", image="\x1b.jpg")
+    lines = written("table", [Answer(query, (hit,), ("\x07",))]).splitlines()
+    assert lines[0] == "�: �[2Jboo� + image �.jpg  (�)"
     assert len(lines[1]) <= 100
     assert "folder/" in lines[1]
     assert "/last.jpg" in lines[1]
@@ -89,7 +108,7 @@ def test_answers_are_written_as_they_come(format):
         for number in range(1, 4):
             for earlier in range(1, number):
                 assert f"caption-{earlier}" in out.getvalue()
-            yield Answer(number, f"caption-{number}", (Hit(1, "x", 0.5),))
+            yield Answer(Query(str(number), text=f"caption-{number}"), (Hit(1, "x", 0.5),))
 
     write_answers(answers(), format, out)
     assert "caption-3" in out.getvalue()
@@ -99,9 +118,11 @@ def test_answers_are_written_as_they_come(format):
 def test_csv_disarms_formulas(start):
     """A text that a spreadsheet would run is stored behind an apostrophe; numbers are not."""
     text = f"{start}cmd|' /C calc'!A0"
-    answer = Answer(1, text, (Hit(1, text, -0.5, text, text),), text)
+    query = Query(text, text=text, image=text, sketch=text)
+    answer = Answer(query, (Hit(1, text, -0.5, text, text),), (text,))
     (row,) = csv.DictReader(io.StringIO(written("csv", [answer]), newline=""))
-    assert {row[name] for name in ("query", "id", "class", "image", "note")} == {"'" + text}
+    texts = {value for name, value in row.items() if name not in ("rank", "score", "correct")}
+    assert texts == {"'" + text}
     assert row["score"] == "-0.5"
 
 
@@ -114,5 +135,6 @@ def test_scores_that_json_cannot_hold_are_refused(score):
 
 def test_each_json_line_stands_alone():
     """A caption with line separators does not break the one-object-a-line rule."""
-    lines = written("jsonl", [Answer(1, "a\nb\u2028c", ())] * 3).split("\n")
-    assert [json.loads(line)["query"] for line in lines[:-1]] == ["a\nb\u2028c"] * 3
+    answer = Answer(Query("1", text="a\nb\u2028c"), ())
+    lines = written("jsonl", [answer] * 3).split("\n")
+    assert [json.loads(line)["text"] for line in lines[:-1]] == ["a\nb\u2028c"] * 3

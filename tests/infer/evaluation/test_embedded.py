@@ -1,28 +1,30 @@
-"""A bundle's figures on a collection: those of its own embeddings, by another way round."""
+"""Embedded tasks: their figures, the cheap ones among them, wider galleries, tasks of tables."""
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
 
-from zscr.artefact import staged
-from zscr.data.collection import read_collection
-from zscr.errors import MismatchError
-from zscr.infer.bundle import Bundle
-from zscr.infer.evaluation.embedded import bundle_collection, judge_bundle
-from zscr.infer.runners.onnx import Runtime
+from zscr.data.relevance import ByItem, ByLabel, Truth
+from zscr.errors import ConfigError, InputError
+from zscr.infer.evaluation.embedded import Embedded, split_task
+from zscr.infer.evaluation.report import evaluate_retrieval
+from zscr.infer.features.table import Split, Table
 
-ONE = Runtime(threads=1)
+
+def unit(rng, rows, dim=6):
+    vectors = rng.standard_normal((rows, dim)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 @pytest.fixture
-def bundle(deployed):
-    return Bundle.open(deployed.bundle, ONE)
+def embedded(embedded_of):
+    """Classes of 1 to 4 queries, so that macro and micro differ, and a figure of its own."""
+    rng = np.random.default_rng(1)
+    asked, found = [*"abbcccdddd"], [*"aabbccdd" * 3]
+    return embedded_of(unit(rng, 10), unit(rng, 24), asked, found, figures=("Recall@7", "mAP"))
 
 
 def average_precision(scores, relevant):
@@ -31,82 +33,89 @@ def average_precision(scores, relevant):
     return np.mean([ranked[: rank + 1].mean() for rank in np.flatnonzero(ranked)])
 
 
-@pytest.mark.parametrize("split", ["unseen", "val"])
-def test_figures_are_those_of_the_embeddings(bundle, shapes, split):
-    """Every text of the split's classes asks for its images, and for no others."""
-    collection = read_collection(shapes)
-    items = collection.split(split)
-    gallery = bundle.gallery.encode([shapes / str(item.image) for item in items])
+def test_figures_are_those_of_the_embeddings(embedded):
+    """Every query of a class asks for its items, and for no others."""
     precisions, firsts = [], []
-    for name, texts in collection.texts(collection.splits[split]).items():
-        relevant = np.array([item.class_id == name for item in items])
-        for query in bundle.query.encode(texts):
-            scores = gallery.astype(np.float64) @ query
-            precisions.append(average_precision(scores, relevant))
-            firsts.append(relevant[scores.argmax()])
-    report = judge_bundle(bundle, collection, split).report()
-    assert (report.queries, report.gallery, report.classes) == (10, 8, 2)
+    for query, group in zip(embedded.queries, embedded.task.groups, strict=True):
+        scores = embedded.gallery.astype(np.float64) @ query
+        relevant = np.array([item.split("/")[0] == group for item in embedded.task.gallery])
+        precisions.append(average_precision(scores, relevant))
+        firsts.append(relevant[scores.argmax()])
+    report = embedded.report()
+    assert (report.queries, report.gallery, report.groups, report.chance) == (10, 24, 4, 0.25)
     assert report.metrics["mAP"] == pytest.approx(np.mean(precisions))
     assert report.metrics["Top-1"] == pytest.approx(np.mean(firsts))
-    assert report.chance == 0.5
+    assert report.figures == ("Recall@7", "mAP")
+    np.testing.assert_allclose(embedded.average_precision(), precisions)
 
 
-def test_nothing_is_left_in_the_collection(bundle, shapes, tmp_path):
-    """It may be read-only, and the embeddings of one bundle are of no use to another."""
-    own = shutil.copytree(shapes, tmp_path / "shapes", ignore=shutil.ignore_patterns("features"))
-    before = sorted(own.rglob("*"))
-    judge_bundle(bundle, read_collection(own), "val")
-    assert sorted(own.rglob("*")) == before
+@pytest.mark.parametrize(
+    "name", ["mAP", "mAP macro", "Prec@10 macro", "Prec@10 micro", "Recall@7", "AP@50 hits"]
+)
+def test_one_figure_is_the_reports(embedded, name):
+    """To the last bit, as the best weights are chosen by one and reported by the other."""
+    report = embedded.report().metrics
+    assert embedded.figure(name) == report[name]
+    assert report["mAP macro"] != report["mAP"]
 
 
-def vector_graph(path, name, width):
-    """A graph from vectors to their first eight numbers, normalised."""
-    ends = [(name, width), (f"{path.stem}_embedding", 8)]
-    infos = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["b", w]) for n, w in ends]
-    bounds = [helper.make_tensor(n, TensorProto.INT64, [1], [v]) for n, v in (("a", 0), ("z", 8))]
-    axis = helper.make_tensor("axis", TensorProto.INT64, [1], [1])
-    nodes = [
-        helper.make_node("Slice", [name, "a", "z", "axis"], ["cut"]),
-        helper.make_node("LpNormalization", ["cut"], [ends[1][0]], axis=1, p=2),
-    ]
-    graph = helper.make_graph(nodes, "g", infos[:1], infos[1:], [*bounds, axis])
-    opset = [helper.make_opsetid("", 17)]
-    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=10), path)
+def test_a_figure_that_does_not_exist_is_refused(embedded):
+    """Instead of choosing weights by something else."""
+    with pytest.raises(ConfigError, match="'mAP@all' is no figure"):
+        embedded.figure("mAP@all")
 
 
-def test_published_vectors_are_embedded_by_the_bundle(vectors, tmp_path):
-    """Where the collection has vectors, both sides take them from it."""
-    with staged(tmp_path / "bundle", "bundle") as stage:
-        inputs = {}
-        for side, name, width in (("query", "text", 8), ("gallery", "image", 12)):
-            vector_graph(stage.folder / f"{side}.onnx", name, width)
-            inputs[side] = [{"name": name, "kind": "vector", "shape": ["batch", width]}]
-        stage.body |= {"dim": 8, "inputs": inputs}
-    judged = judge_bundle(Bundle.open(tmp_path / "bundle", ONE), read_collection(vectors), "unseen")
-    for found, name, rows in ((judged.queries, "text", 16), (judged.gallery, "image", 32)):
-        first = np.load(vectors / f"vectors/{name}.npy")[rows:, :8]
-        first /= np.linalg.norm(first, axis=1, keepdims=True)
-        np.testing.assert_allclose(found, first, atol=1e-6)
-    assert judged.query_classes == ["c8", "c8", "c9", "c9"]
+def test_a_wider_gallery_comes_behind_the_own_one(embedded, embedded_of):
+    """The other task's items are wrong ones here, by label and by id alike."""
+    rng = np.random.default_rng(2)
+    other = embedded_of(unit(rng, 2), unit(rng, 9), "xy", "xxxyyyyyy")
+    both = embedded.with_gallery_of(other)
+    assert both.task.gallery == embedded.task.gallery + other.task.gallery
+    np.testing.assert_array_equal(both.gallery[:24], embedded.gallery)
+    np.testing.assert_array_equal(both.gallery[24:], other.gallery)
+    assert (both.task.queries, both.task.groups) == (embedded.task.queries, embedded.task.groups)
+    gallery = np.concatenate([embedded.gallery, other.gallery])
+    found = [name.split("/")[0] for name in both.task.gallery]
+    relevance = ByLabel(embedded.task.groups, found)
+    expected = evaluate_retrieval(embedded.queries, gallery, relevance, embedded.task.groups)
+    assert both.report().metrics["mAP macro"] == expected.metrics["mAP macro"]
+    own, its = embedded.task, other.task
+    truths = [Truth({own.gallery[n]: 1}) for n in range(10)]
+    by_item = replace(own, relevance=ByItem(truths, own.gallery))
+    its = replace(its, relevance=ByItem([Truth({"x/0": 1})] * 2, its.gallery))
+    wide = replace(embedded, task=by_item).with_gallery_of(replace(other, task=its)).report()
+    assert wide.chance == pytest.approx(1 / 33)
 
 
-def test_the_collection_is_the_one_that_it_was_trained_on(bundle, shapes, tmp_path):
-    """Found without being named; another one only when it is."""
-    assert bundle_collection(bundle).folder == shapes
-    own = Path(shutil.copytree(shapes, tmp_path / "own"))
-    assert bundle_collection(bundle, own).folder == own
+def test_each_query_and_item_is_embedded_once(embedded):
+    """Rows that do not belong to the task would be judged by somebody else's truth."""
+    task = embedded.task
+    with pytest.raises(InputError, match="9 embeddings of the 10 queries of task 'text'"):
+        Embedded(task, embedded.queries[1:], embedded.gallery)
+    with pytest.raises(InputError, match="25 embeddings of the 24 gallery items"):
+        Embedded(task, embedded.queries, np.eye(25, 6, dtype=np.float32))
 
 
-def test_a_collection_that_has_changed_is_refused(bundle, shapes, tmp_path):
-    """Its figures would be of other images than the ones that the run was judged on."""
-    from zscr.data.collection import ClassInfo, new_collection
-
-    sources = bundle.manifest.body["provenance"]["sources"]
-    with new_collection(tmp_path / "c", name="c", protocol="test", provenance={}) as draft:
-        draft.add_class(ClassInfo("a", "a"), "seen")
-    with staged(tmp_path / "bundle", "bundle") as stage:
-        collection = sources["collection"] | {"path": str(tmp_path / "c")}
-        stage.body |= {"provenance": {"sources": {"collection": collection}}}
-    message = f"{collection['sha256'][:12]} of .*/c, which is now .*--collection"
-    with pytest.raises(MismatchError, match=message):
-        bundle_collection(Bundle.open(tmp_path / "bundle"))
+def test_a_splits_rows_ask_for_those_of_their_group():
+    """Also where groups have different numbers of both, and whatever table asks."""
+    rows = np.arange(12, dtype=np.float32).reshape(6, 2)
+    split = Split(
+        ("a", "b"),
+        {
+            "text": Table(("t0", "t1", "t2"), rows[:3], np.array([0, 1, 3])),
+            "image": Table(("p0", "p1", "p2", "p3"), rows[:4], np.array([0, 3, 4])),
+            "sketch": Table(("s0", "s1"), rows[4:], np.array([0, 1, 2])),
+        },
+    )
+    task = split_task(split, "val", protocol="by hand")
+    assert (task.name, task.split, task.protocol, task.field) == ("text", "val", "by hand", "image")
+    assert (task.groups, task.gallery) == (("a", "b", "b"), ("p0", "p1", "p2", "p3"))
+    assert [query.id for query in task.queries] == ["t0", "t1", "t2"]
+    np.testing.assert_array_equal(np.stack([query.vector for query in task.queries]), rows[:3])
+    order = np.tile(np.arange(4), (3, 1))
+    grades = task.relevance.grades(slice(0, 3), order)
+    assert grades.tolist() == [[1, 1, 1, 0], [0, 0, 0, 1], [0, 0, 0, 1]]
+    assert task.figures == ("mAP",)
+    sketches = split_task(split, "unseen", queries="sketch", figures=("AP@200 hits", "Prec@100"))
+    assert (sketches.name, sketches.groups) == ("sketch", ("a", "b"))
+    assert sketches.figures == ("AP@200 hits", "Prec@100")

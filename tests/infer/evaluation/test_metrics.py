@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as arrays
 
 from zscr.errors import InputError
 from zscr.infer.evaluation import metrics
+from zscr.infer.evaluation.ranking import rank
 
 # The class ids that the ZSCRGAN reference's README shows as retrieved for a query of class 3.
 README_TOP_50 = (
@@ -27,7 +28,7 @@ def hits_of(*rows):
 def test_docstring_examples():
     """The values worked out by hand in the docstrings are what the functions return."""
     hits = hits_of([1, 0, 1])
-    assert metrics.rank(np.array([[0.2, 0.9, 0.9]])).tolist() == [[1, 2, 0]]
+    assert rank(np.array([[0.2, 0.9, 0.9]])).tolist() == [[1, 2, 0]]
     assert metrics.precision_at_k(hits, 2) == 1 / 2
     assert metrics.precision_at_k(hits, 50) == 2 / 3
     assert metrics.recall_at_k(hits, 2) == 1 / 2
@@ -67,7 +68,7 @@ def test_agrees_with_trec_eval_including_ties():
     ).evaluate(run)
     expected = {name: [judged[f"{q}"][name] for q in range(queries)] for name in names}
 
-    hits = np.take_along_axis(relevant, metrics.rank(scores), axis=1)
+    hits = np.take_along_axis(relevant, rank(scores), axis=1)
     n = relevant.sum(axis=1)
     by_all = metrics.average_precision_at_k(hits, 50, "relevant") * np.minimum(50, n) / n
     ours = {"map": metrics.average_precision(hits), "map_cut_50": by_all}
@@ -126,23 +127,33 @@ def test_harmonic_mean():
     assert metrics.harmonic_mean(0.0, 0.0) == 0
 
 
-def test_macro_and_micro_on_uneven_classes():
-    """Classes a, a, a, b with 1, 0, 0, 1: the queries' mean is 1/2, the classes' mean 2/3."""
-    values, classes = np.array([1.0, 0.0, 0.0, 1.0]), ["a", "a", "a", "b"]
+def test_macro_and_micro_on_uneven_groups():
+    """Groups a, a, a, b with 1, 0, 0, 1: the queries' mean is 1/2, the groups' mean 2/3."""
+    values, groups = np.array([1.0, 0.0, 0.0, 1.0]), ["a", "a", "a", "b"]
     assert metrics.micro(values) == 0.5
-    assert metrics.macro(values, classes) == pytest.approx(2 / 3)
-    assert metrics.class_means(values, classes) == pytest.approx({"a": 1 / 3, "b": 1})
+    assert metrics.macro(values, groups) == pytest.approx(2 / 3)
+    assert metrics.by_group(values, groups) == pytest.approx({"a": 1 / 3, "b": 1})
+
+
+def test_precision_divides_by_each_querys_own_gallery():
+    """Three rankings of 4, 2 and 1 items: k counts up to the end of each, and no further."""
+    hits, sizes = hits_of([1, 0, 1, 0], [1, 0, 0, 0], [1, 0, 0, 0]), np.array([4, 2, 1])
+    assert metrics.precision_at_k(hits, 3, sizes).tolist() == [2 / 3, 1 / 2, 1]
+    assert metrics.precision_at_k(hits, 1, sizes).tolist() == [1, 1, 1]
+    assert metrics.precision_at_k(hits, 9, sizes).tolist() == [1 / 2, 1 / 2, 1]
+    assert metrics.precision_ceiling(np.array([2, 1, 1]), 3, sizes).tolist() == [2 / 3, 1 / 2, 1]
 
 
 def test_ceiling_is_reached_by_a_perfect_ranking_and_by_no_other():
     """The ceiling equals the precision of a ranking with all relevant items first."""
     n = np.array([3, 41, 60])
     perfect = np.arange(100) < n[:, None]
-    ceiling = metrics.precision_ceiling(n, 50, 100)
+    ceiling = metrics.precision_ceiling(n, 50, np.full(3, 100))
     assert ceiling.tolist() == [0.06, 0.82, 1.0]
     np.testing.assert_array_equal(metrics.precision_at_k(perfect, 50), ceiling)
     assert (metrics.precision_at_k(perfect[:, ::-1], 50) < ceiling).all()
-    assert metrics.precision_ceiling(np.array([3]), 50, 4) == 0.75, "a gallery smaller than k"
+    small = metrics.precision_ceiling(np.array([3]), 50, np.array([4]))
+    assert small == 0.75, "a gallery smaller than k"
 
 
 @given(answerable, st.integers(1, 70))
@@ -185,4 +196,4 @@ def test_queries_without_a_relevant_item_are_refused_where_undefined():
 def test_nan_scores_are_refused():
     """NaN compares false with everything, so a ranking with it would be arbitrary."""
     with pytest.raises(InputError, match="1 of 2 queries have a NaN score, the first is query 1"):
-        metrics.rank(np.array([[1.0, 0.0], [np.nan, 1.0]]))
+        rank(np.array([[1.0, 0.0], [np.nan, 1.0]]))

@@ -1,6 +1,7 @@
 """The report page: well-formed, self-contained, safe with hostile texts, true to its figures."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -8,7 +9,6 @@ import pytest
 from PIL import Image
 
 from zscr.infer.evaluation.charts import Series, bars, legend, recall_chart
-from zscr.infer.evaluation.embedded import Judged
 from zscr.infer.evaluation.extremes import Extremes, find_extremes
 from zscr.infer.evaluation.figures import DEFINITIONS
 from zscr.infer.evaluation.generalised import evaluate, mean_evaluation
@@ -48,13 +48,13 @@ class Page(HTMLParser):
         return [a for _, a in self.tags if a.get("role") == "img" and "pic" in a.get("class", "")]
 
 
-def split_of(rng, names):
+def some(embedded_of, rng, names):
     asked, found = [n for n in names for _ in range(2)], [n for n in names for _ in range(6)]
     rows = []
     for side in (asked, found):
         drawn = rng.standard_normal((len(side), 6))
         rows.append((drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32))
-    return Judged(*rows, asked, found, tuple(f"{n}/{i}" for i, n in enumerate(found)))
+    return embedded_of(*rows, asked, found)
 
 
 def report_of(evaluation, **more):
@@ -65,15 +65,17 @@ def report_of(evaluation, **more):
 
 
 @pytest.fixture
-def judged():
-    return split_of(np.random.default_rng(0), "abcd")
+def embedded(embedded_of):
+    return some(embedded_of, np.random.default_rng(0), "abcd")
 
 
 @pytest.fixture
-def full(judged):
+def full(embedded_of):
     """Three runs, generalised, with two controls, one of them of the kind with few figures."""
     rng = np.random.default_rng(1)
-    runs = [evaluate(split_of(rng, "abcd"), split_of(rng, "xyz")) for _ in range(3)]
+    runs = [
+        evaluate(some(embedded_of, rng, "abcd"), some(embedded_of, rng, "xyz")) for _ in range(3)
+    ]
     control = {"lambda": 10.0, "lambda_at_edge": True, **runs[0].to_json()}
     neighbours = {"Prec@1": 0.123, "Prec@10": 0.1, "mAP": 0.2, "excluded": 0}
     controls = {"ridge": control, "neighbours": neighbours}
@@ -81,13 +83,13 @@ def full(judged):
 
 
 @pytest.fixture
-def extremes(judged, tmp_path):
+def extremes(embedded, tmp_path):
     """Every item has an image, each of another colour."""
     images = {}
-    for number, name in enumerate(judged.gallery_ids):
+    for number, name in enumerate(embedded.task.gallery):
         images[name] = tmp_path / f"{number}.png"
         Image.new("RGB", (20, 10), (10 * number, 0, 0)).save(images[name])
-    return find_extremes(judged, [f"query {n}" for n in range(8)], images)
+    return find_extremes(embedded, [f"query {n}" for n in range(8)], images)
 
 
 def test_the_page_is_well_formed_and_shows_every_figure(full, extremes):
@@ -112,9 +114,9 @@ def test_the_page_is_well_formed_and_shows_every_figure(full, extremes):
 def test_classes_stand_in_the_order_of_their_average_precision(full, extremes):
     """The first bar is the best class's, as wide as its figure says; the second is generalised."""
     content = render_page(full, extremes)
-    best = max(full["per_class"], key=lambda row: row["metrics"]["mAP"])
+    best = max(full["per_group"], key=lambda row: row["metrics"]["mAP"])
     named = re.findall(r'<div class="name" dir="auto">(\w)</div>', content)
-    assert named[0] == best["class_id"]
+    assert named[0] == best["group"]
     assert sorted(named) == list("abcd")
     first = re.search(r'<rect class="first" y="0" width="([\d.]+)"', content)
     assert float(first[1]) == pytest.approx(100 * best["metrics"]["mAP"], abs=0.06)
@@ -131,24 +133,25 @@ def test_one_image_element_a_hit(full, extremes):
     assert page.text.count("✗ wrong") == sum(not hit.correct for hit in hits)
 
 
-def test_items_without_images_are_listed_by_id(full, judged):
+def test_items_without_images_are_listed_by_id(full, embedded):
     """Published vectors have none; the page is whole all the same."""
-    extremes = find_extremes(judged, [f"c, text {n}" for n in range(8)], {})
+    extremes = find_extremes(embedded, [f"c, text {n}" for n in range(8)], {})
     page = Page(render_page(full, extremes))
     assert page.images() == []
     for hit in extremes.worst[0].hits:
         assert hit.id in page.text
 
 
-def test_hostile_names_stay_text(tmp_path):
+def test_hostile_names_stay_text(embedded_of):
     """Of classes, queries, items, the collection, its protocol and controls: no tag is added."""
 
     def page_of(name):
-        judged = split_of(np.random.default_rng(0), [name, "b", "c", "d"])
-        evaluation = evaluate(judged, split_of(np.random.default_rng(1), ["x", "y"]))
+        embedded = some(embedded_of, np.random.default_rng(0), [name, "b", "c", "d"])
+        seen = some(embedded_of, np.random.default_rng(1), ["x", "y"])
+        evaluation = evaluate(embedded, seen)
         report = report_of(evaluation, collection=name, protocol=name, method=name)
         report |= {"controls": {f"ridge {name}": evaluation.to_json()}}
-        return Page(render_page(report, find_extremes(judged, [name] * 8, {})))
+        return Page(render_page(report, find_extremes(embedded, [name] * 8, {})))
 
     hostile, tame = page_of(HOSTILE), page_of("a")
     shapes = [[(tag, sorted(attrs)) for tag, attrs in page.tags] for page in (hostile, tame)]
@@ -167,20 +170,44 @@ def test_nothing_outside_is_referred_to(full, extremes):
     assert "default-src 'none'" in content
 
 
-def test_oracle_selection_is_said(judged):
+def test_oracle_selection_is_said(embedded):
     """Wherever the run was selected on the classes that it is judged on."""
-    report = report_of(evaluate(judged), selection=ORACLE)
+    report = report_of(evaluate(embedded), selection=ORACLE)
     assert WARNING in Page(render_page(report, Extremes((), ()))).text
 
 
-def test_without_controls_chance_is_drawn(judged):
+def test_without_controls_chance_is_drawn(embedded):
     """A bundle has no features, but its curve has something to be above of."""
-    report = report_of(evaluate(judged))
+    report = report_of(evaluate(embedded))
     page = Page(render_page(report, Extremes((), ())))
     assert [tag for tag, _ in page.tags].count("polyline") == 2
     assert "chance" in page.text
     assert "Controls" not in page.text
     assert "Best queries" not in page.text
+
+
+def test_another_task_is_named_with_its_own_figures(embedded_of):
+    """Its own figures stand first, as the protocol means them; its groups are no classes."""
+    embedded = some(embedded_of, np.random.default_rng(0), "abcd")
+    figures = ("Recall@5", "Prec@7 macro", "mAP")
+    embedded = replace(embedded, task=replace(embedded.task, figures=figures))
+    controls = {"image only": evaluate(embedded).to_json()}
+    report = report_of(evaluate(embedded), task="composed", controls=controls)
+    content = render_page(report, find_extremes(embedded, [""] * 8, {}))
+    page = Page(content)
+    assert "zscrgan on birds, composed, unseen" in page.text
+    names = re.findall(r'<th scope="row" class="name" dir="auto">([^<]+)<', content)
+    assert names[:3] == ["Recall@5", "Prec@7 macro", "mAP"], "mAP is a headline anyway"
+    for text in (
+        "Recall@5mean over queries" + f"{report['metrics']['Recall@5']:.3f}",
+        "Prec@7 macromean over groups" + f"{report['metrics']['Prec@7 macro']:.3f}",
+        "All figures a group",
+        "one query a group",
+        "means over groups",
+    ):
+        assert text in page.text, text
+    assert "Groups" in page.text
+    assert "Classes" not in page.text
 
 
 def test_a_chart_places_its_points():

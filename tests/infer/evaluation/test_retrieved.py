@@ -6,6 +6,7 @@ import pickletools
 import numpy as np
 import pytest
 
+from zscr.data.relevance import ByLabel
 from zscr.infer.evaluation.report import evaluate_retrieval
 from zscr.infer.evaluation.retrieved import retrieved_classes, write_retrieved
 
@@ -32,7 +33,8 @@ def test_file_is_named_by_the_macro_precision(tmp_path):
     queries = GALLERY[[0, 7, 11]]
     retrieved = retrieved_classes(queries, GALLERY, k=10, **given)
     path = write_retrieved(tmp_path / "results", retrieved)
-    figure = evaluate_retrieval(queries, GALLERY, **given).metrics["Prec@10 macro"]
+    relevance = ByLabel(classes, GALLERY_CLASSES)
+    figure = evaluate_retrieval(queries, GALLERY, relevance, classes).metrics["Prec@10 macro"]
     assert path == tmp_path / "results" / f"acc{figure:.3f}.pkl"
     assert figure == pytest.approx((0.4 + 0.2) / 2 / 2 + 0.4 / 2)
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from zscr.data.records import Query
 from zscr.infer.encoder import load_encoder
 from zscr.infer.features.store import Source, compute_features
-from zscr.infer.runners.onnx import Runtime
+from zscr.infer.runners.runner import Runtime
 
 ONE = Runtime(threads=1)
 
@@ -23,12 +24,12 @@ def take(features, sources):
     return features.take(source.key for source in sources)
 
 
-def test_features_are_computed_once(tmp_path, tiny_image, encoded, images):
+def test_features_are_computed_once(tmp_path, tiny_image, counted, images):
     """The second call runs no graph and needs no image; the rows come in the order asked for."""
     paths = images(5)
     sources, encoder = sources_of(paths), load_encoder(tiny_image, ONE)
-    alone = np.concatenate([encoder.encode([path]) for path in paths])
-    encoded.clear()
+    alone = np.concatenate([encoder.encode(Query.of("image", [path])) for path in paths])
+    encoded = counted(encoder)
     first = compute_features(tmp_path / "store", encoder, sources)
     assert sum(encoded) == 5
     np.testing.assert_allclose(take(first, sources), alone, atol=1e-6)
@@ -39,9 +40,10 @@ def test_features_are_computed_once(tmp_path, tiny_image, encoded, images):
     assert again.failed == {}
 
 
-def test_features_are_keyed_by_content(tmp_path, tiny_image, encoded, images):
+def test_features_are_keyed_by_content(tmp_path, tiny_image, counted, images):
     """A new name is no new image, a new content is; so is another encoder's view of it."""
     paths, encoder, store = images(4), load_encoder(tiny_image, ONE), tmp_path / "store"
+    encoded = counted(encoder)
     compute_features(store, encoder, sources_of(paths))
     renamed = paths[0].rename(paths[0].with_name("other.png"))
     paths[1].write_bytes(paths[2].read_bytes())  # a twin
@@ -56,17 +58,18 @@ def test_features_are_keyed_by_content(tmp_path, tiny_image, encoded, images):
     assert len([*store.glob("*.npy")]) == 2  # what has grown replaces what it was before
 
 
-def test_texts_keep_their_rows(tmp_path, tiny_text, encoded):
+def test_texts_keep_their_rows(tmp_path, tiny_text, counted):
     """Texts are encoded in the order of their lengths, and each gets its own vector back."""
     texts = ["a small red circle on grey ground", "red", "white square", "red", ""]
     sources, encoder = [Source.text(text) for text in texts], load_encoder(tiny_text, ONE)
+    encoded = counted(encoder)
     features = compute_features(tmp_path / "store", encoder, sources)
     assert sum(encoded) == 4
-    alone = np.concatenate([encoder.encode([text]) for text in texts])
+    alone = np.concatenate([encoder.encode(Query.of("text", [text])) for text in texts])
     np.testing.assert_allclose(take(features, sources), alone, atol=1e-6)
 
 
-def test_bad_images_are_left_out_with_their_reasons(tmp_path, tiny_image, encoded, images):
+def test_bad_images_are_left_out_with_their_reasons(tmp_path, tiny_image, counted, images):
     """Whatever is wrong with some, the others' vectors are what they are without them."""
     paths, encoder = images(9), load_encoder(tiny_image, ONE)
     bad = {1: "truncated", 2: "not a JPEG", 4: "over the limit", 5: "does not exist", 7: "changed"}
@@ -83,10 +86,10 @@ def test_bad_images_are_left_out_with_their_reasons(tmp_path, tiny_image, encode
         assert reason in why
         assert str(paths[number]) in why
     good = [number for number in range(9) if number not in bad]
-    alone = np.concatenate([encoder.encode([paths[number]]) for number in good])
+    alone = encoder.encode(Query.of("image", [paths[number] for number in good]), batch_size=1)
     found = take(features, [sources[number] for number in good])
     np.testing.assert_allclose(found, alone, atol=1e-6)
-    encoded.clear()
+    encoded = counted(encoder)
     again = compute_features(tmp_path / "store", encoder, sources)
     assert (sum(encoded), again.failed) == (0, features.failed)
 
@@ -139,13 +142,16 @@ def test_damaged_part_is_computed_again(tmp_path, tiny_image, images, run_killed
 
 WORK = """
 from zscr.infer.encoder import load_encoder
-from zscr.infer.runners.onnx import Runtime
+from zscr.infer.features.store import Source, compute_features
+from zscr.infer.runners.runner import Runtime
+from zscr.artefact import hash_file
 
 encoder = load_encoder(Path(sys.argv[1]), Runtime(threads=1))
-sources = [features.Source.image(path) for path in sorted(Path(sys.argv[2]).iterdir())]
+count(encoder)
+sources = [Source.image(path) for path in sorted(Path(sys.argv[2]).iterdir())]
 
 def work(store):
-    return features.compute_features(store, encoder, sources)
+    return compute_features(store, encoder, sources, shard=4)
 """
 AGAIN = "print(rows_of(lambda: work(Path(sys.argv[3]))))"
 EVERYWHERE = """
@@ -155,7 +161,7 @@ for calls in range(99):
     died = killed(lambda: work(store), calls)
     kept = len([*store.glob("*.parts/0*.npz")])
     rows = rows_of(lambda: work(store))
-    files = {path.name: features.hash_file(path) for path in store.iterdir()}
+    files = {path.name: hash_file(path) for path in store.iterdir()}
     print(json.dumps([died, kept, rows, files]))
     if not died:
         break

@@ -7,20 +7,24 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 from PIL import Image
 
 from zscr.artefact import hash_file, read_manifest, write_manifest
+from zscr.data.collection import ClassInfo, Item, new_collection, read_collection
+from zscr.data.records import Query
 from zscr.errors import InputError, MismatchError
 from zscr.infer.bundle import Bundle
-from zscr.infer.index.add import add_images
+from zscr.infer.index.add import add_collection, add_images
 from zscr.infer.index.index import Index
-from zscr.infer.runners.onnx import Runtime
+from zscr.infer.runners.runner import Runtime
+
+ONE = Runtime(threads=1)
 
 
-@pytest.fixture(scope="module")
-def bundle(deployed):
-    return Bundle.open(deployed.bundle, Runtime(threads=1))
+def queries_of(paths):
+    return Query.of("image", paths)
 
 
 def counts(added):
@@ -46,16 +50,16 @@ def test_ids_are_paths_below_the_named_folder(bundle, tmp_path, images, monkeypa
 
 
 def test_vectors_are_the_images_own(bundle, tmp_path, images):
-    """Each row is what the gallery side makes of its image, and the image is named."""
+    """Each row is what the gallery graph makes of its image, and the image is named."""
     paths = images(5)
     index = add_images(bundle, tmp_path / "index", [tmp_path / "images"]).index
-    alone = np.concatenate([bundle.gallery.encode([path]) for path in paths])
+    alone = np.concatenate([bundle.gallery.encode([query]) for query in queries_of(paths)])
     np.testing.assert_allclose(index.vectors, alone, atol=1e-6)
     assert [entry.image for entry in index.entries] == list(map(str, paths))
-    assert index.bundle_sha256 == bundle.sha256
+    assert (index.space, index.bundle_name) == (bundle.space, "birds")
 
 
-def test_only_what_is_new_is_embedded(bundle, tmp_path, images, encoded):
+def test_only_what_is_new_is_embedded(bundle, tmp_path, images, counted):
     """New images come, changed ones replace their old selves, the rest costs nothing."""
     paths, folder = images(6), tmp_path / "index"
     for path in paths[4:]:
@@ -64,14 +68,13 @@ def test_only_what_is_new_is_embedded(bundle, tmp_path, images, encoded):
     for path in paths[4:]:
         (tmp_path / path.name).rename(path)
     Image.new("RGB", (30, 30), "red").save(paths[1])
-    encoded.clear()
+    sizes = counted(bundle.gallery)
     added = add_images(bundle, folder, [tmp_path / "images"])
-    assert (counts(added), sum(encoded)) == ((2, 1, 3, 0), 3)
+    assert (counts(added), sum(sizes)) == ((2, 1, 3, 0), 3)
     assert [entry.id for entry in added.index.entries] == [f"images/0{n}.png" for n in range(6)]
     np.testing.assert_array_equal(added.index.vectors[[0, 2, 3]], before.vectors[[0, 2, 3]])
-    np.testing.assert_allclose(
-        added.index.vectors[1:2], bundle.gallery.encode(paths[1:2]), atol=1e-6
-    )
+    red = bundle.gallery.encode(queries_of(paths[1:2]))
+    np.testing.assert_allclose(added.index.vectors[1:2], red, atol=1e-6)
 
 
 def test_bad_images_are_listed_until_mended(bundle, tmp_path, images):
@@ -90,6 +93,11 @@ def test_bad_images_are_listed_until_mended(bundle, tmp_path, images):
     paths[2].write_bytes(whole)
     assert counts(add_images(bundle, folder, [tmp_path / "images"])) == (1, 0, 3, 1)
     assert [row["image"] for row in Index.open(folder).errors] == [str(paths[4])]
+    paths[4].unlink()
+    paths[4].write_text("text")
+    assert counts(add_images(bundle, folder, [tmp_path / "images"])) == (0, 0, 4, 1)
+    [row] = Index.open(folder).errors
+    assert "not a JPEG" in row["reason"]
 
 
 def test_nothing_usable_is_one_sentence(bundle, tmp_path, images):
@@ -107,41 +115,112 @@ def test_nothing_usable_is_one_sentence(bundle, tmp_path, images):
     assert not (tmp_path / "index").exists()
 
 
-def test_two_images_of_one_id_are_refused_before_the_work(bundle, tmp_path, images, encoded):
+def test_two_images_of_one_id_are_refused_before_the_work(bundle, tmp_path, images, counted):
     """Folders of the same name in different places."""
     images(2)
     shutil.copytree(tmp_path / "images", tmp_path / "other/images")
-    named = [tmp_path / "images", tmp_path / "other/images"]
+    named, sizes = [tmp_path / "images", tmp_path / "other/images"], counted(bundle.gallery)
     with pytest.raises(InputError, match=r"the id images/0\d\.png is given 2 times"):
         add_images(bundle, tmp_path / "index", named)
-    assert encoded == []
+    assert sizes == []
 
 
-def test_an_index_of_another_bundle_is_left_alone(bundle, tmp_path, images, encoded):
+def test_an_index_of_another_space_is_left_alone(bundle, make_bundle, tmp_path, images, counted):
     """Refused before anything is embedded; the index is as it was."""
     images(2)
     add_images(bundle, tmp_path / "index", [tmp_path / "images"])
-    other = shutil.copytree(bundle.folder, tmp_path / "other")
-    manifest = read_manifest(other, "bundle")
-    write_manifest(other, "bundle", manifest.files, {**manifest.body, "noise_samples": 9})
+    other = Bundle.open(make_bundle(tmp_path / "other", gallery=9), ONE)
     before = {path: path.read_bytes() for path in (tmp_path / "index").iterdir()}
-    encoded.clear()
-    with pytest.raises(MismatchError, match="index the images again"):
-        add_images(Bundle.open(other), tmp_path / "index", [tmp_path / "images"])
-    assert encoded == []
+    sizes = counted(other.gallery)
+    with pytest.raises(
+        MismatchError, match=f"birds .*not in {other.space}.*index the images again"
+    ):
+        add_images(other, tmp_path / "index", [tmp_path / "images"])
+    assert sizes == []
     assert {path: path.read_bytes() for path in (tmp_path / "index").iterdir()} == before
+
+
+def test_a_bundle_with_the_same_gallery_may_add(bundle, make_bundle, tmp_path, images):
+    """Another query graph, other examples, more in the manifest: it is one space all the same."""
+    images(2)
+    add_images(bundle, tmp_path / "index", [tmp_path / "images"])
+    other = make_bundle(tmp_path / "other", query=9, examples={"finch": "finch"})
+    manifest = read_manifest(other, "bundle")
+    write_manifest(other, "bundle", manifest.files, {**manifest.body, "parity": {"text": 1e-7}})
+    images(3)
+    added = add_images(Bundle.open(other, ONE), tmp_path / "index", [tmp_path / "images"])
+    assert counts(added) == (1, 0, 2, 0)
+
+
+def test_the_search_is_measured_on_the_examples(bundle, tmp_path, images):
+    """A sample of real queries is kept: what the text graph makes of the bundle's examples."""
+    images(3)
+    add_images(bundle, tmp_path / "index", [tmp_path / "images"])
+    session = onnxruntime.InferenceSession(
+        bundle.folder / "query.onnx", providers=["CPUExecutionProvider"]
+    )
+    numbers = np.zeros((3, 24), np.int64)
+    for row, text in enumerate(("a red wren", "a robin", "blue tit")):
+        numbers[row, : len(text)] = [27 if c == " " else ord(c) - ord("a") + 1 for c in text]
+    [expected] = session.run(None, {"given": numbers})
+    kept = np.load(tmp_path / "index/queries.1.npy")
+    np.testing.assert_allclose(kept, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{"takes": "vector"}, {"examples": {}}])
+def test_without_texts_there_are_no_real_queries(make_bundle, tmp_path, images, options):
+    """A bundle that takes no texts, or has no examples, still indexes."""
+    images(2)
+    bundle = Bundle.open(make_bundle(tmp_path / "bundle", **options), ONE)
+    assert counts(add_images(bundle, tmp_path / "index", [tmp_path / "images"])) == (2, 0, 0, 0)
+    assert not (tmp_path / "index/queries.1.npy").exists()
+
+
+def test_a_gallery_that_is_not_of_images_is_refused(make_bundle, tmp_path, images):
+    """In one sentence, before anything is written."""
+    images(1)
+    bundle = Bundle.open(make_bundle(tmp_path / "bundle", gallery_takes="vector"), ONE)
+    with pytest.raises(InputError, match="bundle bundle is embedded from vector, not from images"):
+        add_images(bundle, tmp_path / "index", [tmp_path / "images"])
+    assert sorted(os.listdir(tmp_path)) == ["bundle", "images"]
+
+
+def test_a_collection_is_indexed_with_what_it_knows(bundle, tmp_path, images):
+    """Ids, contents, classes and attributes are the collection's; its other items have no image."""
+    paths = images(2)
+    with new_collection(tmp_path / "birds", name="birds", protocol="test", provenance={}) as draft:
+        draft.add_class(ClassInfo("wren", "wren", ("a wren",)), "unseen")
+        for number, path in enumerate(paths):
+            shutil.copy(path, draft.folder / path.name)
+            about = {"domain": "photo"} if number else {}
+            draft.add_item(Item(f"w{number}", "unseen", "wren", path.name, attributes=about))
+        draft.add_item(Item("described", "unseen", "wren", texts=("brown",)))
+    collection = read_collection(tmp_path / "birds")
+    added = add_collection(bundle, tmp_path / "index", collection, collection.split("unseen"))
+    first, second = Index.open(tmp_path / "index", bundle.space).entries
+    assert (first.id, first.class_id, first.attributes) == ("w0", "wren", {"class": "wren"})
+    assert second.attributes == {"domain": "photo", "class": "wren"}
+    assert (first.sha256, first.image) == (hash_file(paths[0]), str(tmp_path / "birds/00.png"))
+    expected = bundle.gallery.encode(queries_of(paths))
+    np.testing.assert_allclose(added.index.vectors, expected, atol=1e-6)
+    again = add_collection(bundle, tmp_path / "index", collection, collection.split("unseen"))
+    assert counts(again) == (0, 0, 2, 0)
 
 
 KILLED = """
 import shutil
+
 from zscr.infer.bundle import Bundle
 from zscr.infer.index.add import add_images
 from zscr.infer.index.index import Index
-from zscr.infer.runners.onnx import Runtime
+from zscr.infer.runners.runner import Runtime
 
 bundle = Bundle.open(Path(sys.argv[1]), Runtime(threads=1))
 made, images = Path(sys.argv[2]), Path(sys.argv[3])
-bundle.gallery
+count(bundle.gallery)
+
+def add():
+    add_images(bundle, folder, [images], shard=4)
 
 def state(folder):
     return {entry.id: entry.sha256 for entry in Index.open(folder).entries}
@@ -149,10 +228,10 @@ def state(folder):
 for calls in range(99):
     folder = made.with_name("indexes") / str(calls) / "index"
     shutil.copytree(made, folder) if made.exists() else folder.parent.mkdir(parents=True)
-    died = killed(lambda: add_images(bundle, folder, [images]), calls)
+    died = killed(add, calls)
     found = state(folder) if folder.exists() else None
     kept = len([*folder.parent.glob(".*/*.parts/0*.npz")])
-    rows = rows_of(lambda: add_images(bundle, folder, [images]))
+    rows = rows_of(add)
     left = sorted(os.listdir(folder.parent))
     print(json.dumps([died, found, kept, rows, state(folder), left]))
     if not died:

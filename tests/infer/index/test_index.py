@@ -1,48 +1,22 @@
-"""The index as its callers see it: upsert, search, the format, and what it refuses."""
+"""The index as its callers see it: what is searched, what a change makes of it, what it refuses."""
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
 from collections import Counter
+from types import MappingProxyType
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zscr.artefact import file_entry, read_manifest, write_manifest
-from zscr.errors import ArtefactError, InputError, MismatchError
-from zscr.infer.index.index import Entry, Index
-from zscr.infer.index.verify import verify_index
+from zscr.errors import InputError, MismatchError
+from zscr.infer.index.index import Change, Entry, Index
 
-DIM = 8
+DIM, SPACE = 8, "b" * 64
 
 
-def entry(name, version=0, class_id=None):
-    sha256 = hashlib.sha256(f"{name} {version}".encode()).hexdigest()
-    return Entry(name, sha256, class_id, f"images/{name}.png")
-
-
-def embed(entries):
-    """A unit vector for each content."""
-    rows = [np.random.default_rng(int(e.sha256, 16)).normal(size=DIM) for e in entries]
-    vectors = np.array(rows).reshape(-1, DIM)
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-
-
-def create(folder, entries, **options):
-    bundle = {"bundle_sha256": "b" * 64, "bundle_name": "birds"}
-    return Index.create(folder, entries=entries, vectors=embed(entries), **bundle, **options)
-
-
-@pytest.fixture
-def entries():
-    return [entry(f"bird {number}", class_id="wren") for number in range(60)]
-
-
-def test_search_finds_the_best_first(tmp_path, entries):
+def test_search_finds_the_best_first(tmp_path, entries, create):
     """An image finds itself with cosine 1, and k above the gallery's size gives all of it."""
     index = create(tmp_path / "index", entries)
     found = index.search(index.vectors[[5, 9]], 1000)
@@ -56,21 +30,22 @@ def test_search_finds_the_best_first(tmp_path, entries):
 
 
 @pytest.mark.parametrize("search", ["exact", "hnsw"])
-def test_reopened_index_gives_the_same_answers(tmp_path, entries, search):
+def test_reopened_index_gives_the_same_answers(tmp_path, entries, entry, embed, create, search):
     """Entries, vectors, choice (with ef) and answers survive the disk; a pinned search stays."""
     options = {"search": search, "queries": embed([entry("query")]), "errors": [{"image": "x"}]}
     made = create(tmp_path / "index", entries, **options)
-    read = Index.open(tmp_path / "index", bundle_sha256="b" * 64)
+    read = Index.open(tmp_path / "index", SPACE)
     queries = embed([entry("a"), entry("b")])
     assert read.search(queries, 7) == made.search(queries, 7)
     assert (read.entries, read.choice, read.errors) == (made.entries, made.choice, made.errors)
-    read.add([entry("late")], embed([entry("late")]))
+    assert (read.space, read.bundle_name, read.dim) == (SPACE, "birds", DIM)
+    read.apply(Change([entry("late")], embed([entry("late")])))
     assert (read.choice.search, read.choice.pinned) == (search, True)
     assert read.search(embed([entry("late")]), 1)[0][0].entry.id == "late"
 
 
-def test_graph_and_exact_answers_agree(tmp_path, entries):
-    """On a gallery that a graph covers wholly, asking for exact search changes nothing."""
+def test_hnsw_and_exact_answers_agree(tmp_path, entries, entry, embed, create):
+    """On a gallery that HNSW covers wholly, asking for exact search changes nothing."""
     index = create(tmp_path / "index", entries, search="hnsw")
     queries = embed([entry(str(number)) for number in range(20)])
     assert index.search(queries, 60, ef=200) == index.search(queries, 60, exact=True)
@@ -86,7 +61,7 @@ ARRIVALS = st.lists(
     st.lists(ARRIVALS, min_size=2, max_size=4).filter(lambda batches: batches[0]),
     st.sampled_from([None, "hnsw"]),
 )
-def test_upsert_equals_a_dict(tmp_path_factory, batches, search):
+def test_upserts_equal_a_dict(tmp_path_factory, entry, embed, create, batches, search):
     """After any batches the index is the dict of what came last, in order of first arrival."""
     folder = tmp_path_factory.mktemp("upsert") / "index"
     model: dict[str, Entry] = {}
@@ -100,11 +75,12 @@ def test_upsert_equals_a_dict(tmp_path_factory, batches, search):
         if index is None:
             index = create(folder, arrived, search=search)
         else:
-            report, before = index.add(arrived, embed(arrived)), index.generation
+            before = index.generation
+            report = index.apply(Change(arrived, embed(arrived)))
             assert kinds == Counter(
                 added=report.added, replaced=report.replaced, unchanged=report.unchanged
             )
-            assert report.generation == before
+            assert report.generation == before + bool(report.added or report.replaced)
         model |= {e.id: e for e in arrived}
     read = Index.open(folder)
     assert read.entries == index.entries == tuple(model.values())
@@ -113,103 +89,123 @@ def test_upsert_equals_a_dict(tmp_path_factory, batches, search):
     assert [best.entry for [best] in found] == list(model.values())
 
 
-def test_nothing_new_writes_nothing(tmp_path, entries):
-    """Adding what is there already is counted and leaves the folder's bytes alone."""
+def test_an_entry_equal_in_all_fields_keeps_its_vector(tmp_path, entry, embed, create):
+    """Any other field makes it another: its attributes, too; another kind of mapping does not."""
+    old, other = entry("a", domain="photo"), embed([entry("other")])
+    index = create(tmp_path / "index", [old])
+    same = Entry(old.id, old.sha256, old.image, MappingProxyType({"domain": "photo"}))
+    assert (same, hash(same)) == (old, hash(old))
+    assert index.apply(Change([same], other)).unchanged == 1
+    np.testing.assert_array_equal(index.vectors, embed([old]))
+    for changed in (
+        Entry(old.id, "f" * 64, old.image, old.attributes),
+        Entry(old.id, old.sha256, "elsewhere.png", old.attributes),
+        Entry(old.id, old.sha256, old.image, {"domain": "sketch"}),
+    ):
+        again = create(tmp_path / changed.sha256 / str(changed.image) / str(hash(changed)), [old])
+        assert again.apply(Change([changed], other)).replaced == 1
+        np.testing.assert_array_equal(again.vectors, other)
+        assert again.entries == (changed,)
+
+
+def test_the_class_is_an_attribute(entry):
+    """An image without one is of no class."""
+    assert entry("a", **{"class": "wren", "domain": "photo"}).class_id == "wren"
+    assert entry("a", domain="photo").class_id is None
+
+
+def test_nothing_new_writes_nothing(tmp_path, entries, embed, create):
+    """Changing nothing is counted and leaves the folder's bytes alone."""
     index = create(tmp_path / "index", entries)
     before = (tmp_path / "index/manifest.json").read_bytes()
-    report = index.add(entries[:9], embed(entries[:9]))
+    report = index.apply(Change(entries[:9], embed(entries[:9])))
     assert (report.added, report.replaced, report.unchanged, report.generation) == (0, 0, 9, 1)
+    assert index.apply(Change()).generation == 1
     assert (tmp_path / "index/manifest.json").read_bytes() == before
 
 
-def test_errors_are_kept_until_mended(tmp_path, entries):
+def test_errors_are_kept_until_mended(tmp_path, entries, entry, embed, create):
     """A skipped image stays listed, once, until it is indexed."""
     broken = [{"image": "images/late.png", "reason": "truncated"}, {"image": "b", "reason": "c"}]
     index = create(tmp_path / "index", entries, errors=broken)
-    index.add([], np.empty((0, DIM)), errors=broken[:1])
+    index.apply(Change(errors=broken[:1]))
     assert (index.errors, index.generation) == (tuple(broken), 1)
-    index.add([entry("late")], embed([entry("late")]))
-    assert Index.open(tmp_path / "index").errors == (broken[1],)
+    index.apply(Change(errors=[{"image": "d", "reason": "e"}]))
+    late = [entry("late")]
+    index.apply(Change(late, embed(late)))
+    assert Index.open(tmp_path / "index").errors == (broken[1], {"image": "d", "reason": "e"})
 
 
-def test_format(tmp_path):
-    """The files can be read by numpy and line by line, as a C++ program would."""
-    one = Entry("a\u2028b", "f" * 64, "wren", "a b.png")
-    create(tmp_path / "index", [one, entry("c")], search="hnsw")
-    lines = (tmp_path / "index/ids.1.jsonl").read_bytes().split(b"\n")
-    row = '{"id": "a\u2028b", "sha256": "' + "f" * 64 + '", "class": "wren", "image": "a b.png"}'
-    assert lines[0] == row.encode()
-    assert np.load(tmp_path / "index/vectors.1.npy").shape == (2, DIM)
-    manifest = json.loads((tmp_path / "index/manifest.json").read_bytes())
-    expected = {"kind": "index", "metric": "cosine", "dim": DIM, "count": 2, "generation": 1}
-    expected |= {"search": "hnsw", "M": 16, "ef_construction": 200, "bundle_sha256": "b" * 64}
-    assert expected.items() <= manifest.items()
-    assert manifest["ef"] >= 10
-    assert manifest["measured"]["recall_at_10"] == 1.0
-    assert Index.open(tmp_path / "index").entries[0] == one
+def test_the_search_is_measured_on_the_latest_queries(tmp_path, entries, entry, embed, create):
+    """On those that came last, else on those that were kept; on images where none ever came."""
+    queries = embed([entry(f"query {number}") for number in range(30)])
+    index = create(tmp_path / "index", entries, search="hnsw", queries=queries[:20])
+    measured = index.choice.measured
+    assert (measured.queries, measured.n, measured.count) == ("query modality", 20, 60)
+    for arrived, used in ((None, 20), (queries, 30), (queries[:0], 30)):
+        index = Index.open(tmp_path / "index")
+        more = [entry(f"more {index.generation}")]
+        index.apply(Change(more, embed(more), queries=arrived))
+        measured = index.choice.measured
+        assert (measured.queries, measured.n, measured.count) == (
+            "query modality",
+            used,
+            index.count,
+        )
+    np.testing.assert_array_equal(np.load(tmp_path / "index/queries.4.npy"), queries)
+    alone = create(tmp_path / "alone", entries, search="hnsw")
+    assert (alone.choice.measured.queries, alone.choice.measured.n) == ("gallery", 60)
 
 
-def test_any_flipped_byte_is_refused(tmp_path, entries):
-    """One changed byte anywhere is an ArtefactError, as is a short or a missing file."""
-    options = {"queries": embed([entry("query")]), "errors": [{"image": "x", "reason": "y"}]}
-    create(tmp_path / "index", entries, search="hnsw", **options)
-    files = sorted(path for path in (tmp_path / "index").iterdir())
-    assert len(files) == 6
-    for path in files:
-        sound = path.read_bytes()
-        for position in np.unique(np.linspace(0, len(sound) - 1, 150).astype(int)):
-            damaged = bytearray(sound)
-            damaged[position] ^= 1
-            path.write_bytes(damaged)
-            with pytest.raises(ArtefactError):
-                Index.open(tmp_path / "index")
-        path.write_bytes(sound[:-2])
-        with pytest.raises(ArtefactError):
-            Index.open(tmp_path / "index")
-        path.unlink()
-        with pytest.raises(ArtefactError):
-            Index.open(tmp_path / "index")
-        path.write_bytes(sound)
-    assert Index.open(tmp_path / "index").count == 60
-
-
-def test_damaged_graph_is_not_extended(tmp_path, entries):
-    """A graph that was damaged after opening is not handed to hnswlib by `add`."""
-    index = create(tmp_path / "index", entries, search="hnsw")
-    graph = tmp_path / "index/graph.1.hnsw"
-    graph.write_bytes(graph.read_bytes()[:96] + bytes(graph.stat().st_size - 96))
-    with pytest.raises(ArtefactError, match=r"graph\.1\.hnsw is damaged"):
-        index.add([entry("late")], embed([entry("late")]))
-
-
-def test_index_of_another_bundle_is_refused(tmp_path, entries):
-    """The message names both bundles."""
+def test_index_of_another_space_is_refused(tmp_path, entries, create):
+    """The message names both spaces, the bundle and what to do; without a space, any is opened."""
     create(tmp_path / "index", entries)
-    with pytest.raises(MismatchError, match=f"birds .{'b' * 64}., not with {'c' * 64}"):
-        Index.open(tmp_path / "index", bundle_sha256="c" * 64)
+    with pytest.raises(MismatchError, match="the bundle birds .*index the images again") as refused:
+        Index.open(tmp_path / "index", "c" * 64)
+    assert SPACE in str(refused.value)
+    assert "c" * 64 in str(refused.value)
+    assert Index.open(tmp_path / "index").space == SPACE
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda e, v: (e, v * 1.01), "60 of 60 vectors are not unit vectors, first bird 0 with"),
-        (lambda e, v: (e, np.where(np.arange(60)[:, None] == 7, np.nan, v)), "first bird 7"),
-        (lambda e, v: (e, v * 0), "norm 0"),
-        (lambda e, v: (e[:-1], v), r"shape \(60, 8\), but \(59, 8\) is needed"),
-        (lambda e, v: (e, v[0]), r"shape \(8,\)"),
-        (lambda e, v: ([*e[:-1], e[3]], v), "the id bird 3 is given 2 times"),
-        (lambda e, v: ([*e[:-1], Entry("", "0")], v), "empty id"),
-        (lambda e, v: ([*e[:-1], Entry("\udcff", "0")], v), "not UTF-8"),
-        (lambda e, v: ([], v[:0]), "no image to index"),
-    ],
-)
-def test_unusable_images_are_refused(tmp_path, entries, change, message):
-    """Nothing is written, and the sentence names the image."""
+UNUSABLE = [
+    (lambda e, v: (e, v * 1.01), "60 of 60 vectors are not unit vectors, first bird 0 with"),
+    (lambda e, v: (e, v * 0.99), "60 of 60 vectors are not unit vectors, first bird 0 with"),
+    (lambda e, v: (e, np.where(np.arange(60)[:, None] == 7, np.nan, v)), "first bird 7"),
+    (lambda e, v: (e, v * 0), "norm 0"),
+    (lambda e, v: (e[:-1], v), r"shape \(60, 8\), but \(59, 8\) is needed"),
+    (lambda e, v: (e, v[0]), r"shape \(8,\)"),
+    (lambda e, v: ([*e[:-1], e[3]], v), "the id bird 3 is given 2 times"),
+    (lambda e, v: ([*e[:-1], Entry("", "0")], v), "empty id"),
+    (lambda e, v: ([*e[:-1], Entry("\udcff", "0")], v), "not UTF-8"),
+    (lambda e, v: ([*e[:-1], Entry("a", "0", "\udcff")], v), "'a' has a name that is not UTF-8"),
+    (lambda e, v: ([*e[:-1], Entry("a", "0", None, {"class": "\udcff"})], v), "'a' .* not UTF-8"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), UNUSABLE)
+def test_unusable_images_are_refused(tmp_path, entries, entry, embed, create, change, message):
+    """Nothing is written, no index and no generation; the sentence names the image."""
     changed, vectors = change(entries, embed(entries))
-    bundle = {"bundle_sha256": "b", "bundle_name": "birds"}
     with pytest.raises(InputError, match=message):
-        Index.create(tmp_path / "index", entries=changed, vectors=vectors, **bundle)
+        create(tmp_path / "new", changed, vectors=vectors)
     assert list(tmp_path.iterdir()) == []
+    index = create(tmp_path / "index", [entry("old")])
+    with pytest.raises(InputError, match=message):
+        index.apply(Change(changed, vectors))
+    assert (Index.open(tmp_path / "index").count, index.count) == (1, 1)
+
+
+def test_nothing_to_index_is_refused(tmp_path, create):
+    """An index holds at least one image; how many were skipped is told."""
+    with pytest.raises(InputError, match="no image to index, 1 were skipped"):
+        create(tmp_path / "index", [], errors=[{"image": "a", "reason": "b"}])
+
+
+def test_vectors_of_another_length_are_refused(tmp_path, entry, create):
+    """They are of another bundle."""
+    index = create(tmp_path / "index", [entry("a")])
+    with pytest.raises(InputError, match=r"shape \(1, 9\), but \(1, 8\) is needed"):
+        index.apply(Change([entry("b")], np.eye(1, 9)))
 
 
 @pytest.mark.parametrize(
@@ -221,77 +217,23 @@ def test_unusable_images_are_refused(tmp_path, entries, change, message):
         (DIM + 1, {"k": 1}, r"shape \(1, 9\), but \('any', 8\) is needed"),
     ],
 )
-def test_unusable_searches_are_refused(tmp_path, entries, width, options, message):
+def test_unusable_searches_are_refused(tmp_path, entries, create, width, options, message):
     """The sentence has the numbers."""
     index = create(tmp_path / "index", entries)
     with pytest.raises(InputError, match=message):
         index.search(np.eye(1, width, dtype=np.float32), **options)
 
 
-def test_queries_that_are_not_finite_are_refused(tmp_path, entries):
+def test_queries_that_are_not_finite_are_refused(tmp_path, entries, create):
     """NaN would compare false with every score."""
     index = create(tmp_path / "index", entries)
     with pytest.raises(InputError, match="row 1 with norm nan"):
         index.search(np.vstack([np.eye(1, DIM), np.full((1, DIM), np.nan)]), 3)
 
 
-def test_vectors_of(tmp_path, entries):
+def test_vectors_of(tmp_path, entries, create):
     """Vectors come in the order asked for; an unknown id is named."""
     index = create(tmp_path / "index", entries)
     np.testing.assert_array_equal(index.vectors_of(["bird 9", "bird 2"]), index.vectors[[9, 2]])
     with pytest.raises(InputError, match="1 ids are not in .* first emu"):
         index.vectors_of(["bird 9", "emu"])
-
-
-@pytest.mark.parametrize("search", ["exact", "hnsw"])
-def test_verify(tmp_path, entries, search):
-    """A sound index finds its own images, twins included."""
-    create(tmp_path / "index", [*entries, Entry("twin", entries[0].sha256)], search=search)
-    report = verify_index(tmp_path / "index")
-    assert (report.count, report.dim, report.generation, report.sample) == (61, DIM, 1, 61)
-    assert report.self_recall == 1.0
-
-
-def forge(folder, name, content):
-    """Replace a file and make the manifest agree."""
-    (folder / name).write_bytes(content)
-    manifest = read_manifest(folder, "index")
-    files = {**manifest.files, name: file_entry(folder / name)}
-    write_manifest(folder, manifest.kind, files, manifest.body)
-
-
-def npy(array):
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("vectors.1.npy", npy(np.eye(60, DIM))),
-        ("vectors.1.npy", npy(np.eye(61, DIM, dtype=np.float32))),
-        ("vectors.1.npy", npy(np.array([{}]))),
-        ("vectors.1.npy", npy(np.eye(60, DIM, dtype=np.float32))[:-4]),
-        ("ids.1.jsonl", b'{"id": "a", "sha256": "0"}\n'),
-        ("ids.1.jsonl", b'{"id": "a", "sha256": "0"}\n' * 60),
-        ("ids.1.jsonl", b'{"id": "a"}\n' * 60),
-        ("ids.1.jsonl", b"\xff"),
-        ("graph.1.hnsw", b"graph"),
-        ("extra.1.npy", b"extra"),
-    ],
-)
-def test_contradictions_are_refused(tmp_path, entries, name, content):
-    """Files whose checksums are right are still compared with what the manifest says they hold."""
-    create(tmp_path / "index", entries, search="hnsw")
-    forge(tmp_path / "index", name, content)
-    with pytest.raises(ArtefactError):
-        Index.open(tmp_path / "index")
-
-
-def test_verify_measures_the_norms(tmp_path, entries):
-    """Vectors that are not unit vectors have the right checksums and give wrong scores."""
-    index = create(tmp_path / "index", entries)
-    forge(tmp_path / "index", "vectors.1.npy", npy(index.vectors * np.float32(1.1)))
-    with pytest.raises(ArtefactError, match="60 of 60 vectors are not unit vectors"):
-        verify_index(tmp_path / "index")

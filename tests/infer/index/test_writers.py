@@ -14,16 +14,17 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from zscr.artefact import read_manifest, write_manifest
 from zscr.errors import ArtefactError
-from zscr.infer.index.index import Entry, Index
+from zscr.infer.index.index import Change, Entry, Index
 from zscr.lock import LOCK, writer_lock
 
-# Runs `create` or `add` and kills itself with -9 just before the n-th call that touches the disk.
+# Makes or changes an index; kills itself with -9 just before the n-th call that touches the disk.
 WRITER = """
 import os, signal, sys
 from pathlib import Path
 import numpy as np
-from zscr.infer.index.index import Entry, Index
+from zscr.infer.index.index import Change, Entry, Index
 
 verb, folder, left = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 
@@ -36,16 +37,16 @@ def dying(call):
         return call(*args, **kwargs)
     return wrapped
 
-index = Index.open(folder) if verb == "add" else None
+index = Index.open(folder) if verb == "apply" else None
 for name in ("fsync", "replace", "rename", "unlink", "mkdir"):
     setattr(os, name, dying(getattr(os, name)))
 vectors = np.eye(6, dtype=np.float32)
 entries = [Entry(name, "new") for name in "abcdef"]
 if index:
-    index.add(entries, vectors)
+    index.apply(Change(entries, vectors))
 else:
-    bundle = {"bundle_sha256": "b", "bundle_name": "birds"}
-    Index.create(folder, entries=entries, vectors=vectors, search="hnsw", **bundle)
+    about = {"space": "b", "bundle_name": "birds", "search": "hnsw"}
+    Index.create(folder, entries=entries, vectors=vectors, **about)
 """
 
 
@@ -60,32 +61,37 @@ def killed(verb, folder, calls):
 def create(folder, names="abc"):
     entries = [Entry(name, "old") for name in names]
     vectors = np.eye(len(names), 6, dtype=np.float32)
-    bundle = {"bundle_sha256": "b", "bundle_name": "birds"}
-    return Index.create(folder, entries=entries, vectors=vectors, search="hnsw", **bundle)
+    about = {"space": "b", "bundle_name": "birds", "search": "hnsw"}
+    return Index.create(folder, entries=entries, vectors=vectors, **about)
+
+
+def one(name, place=5):
+    """A change that adds one image."""
+    return Change([Entry(name, name)], np.eye(1, 6, k=place))
 
 
 def contents(folder):
     """What an index holds, and the names of the files that this needs."""
     index = Index.open(folder)
-    stems = [f"{stem}.{index.generation}" for stem in ("graph", "ids", "vectors")]
-    files = [f"{s}.{e}" for s, e in zip(stems, ("hnsw", "jsonl", "npy"), strict=True)]
+    stems = [f"{stem}.{index.generation}" for stem in ("entries", "hnsw", "vectors")]
+    files = [f"{s}.{e}" for s, e in zip(stems, ("jsonl", "bin", "npy"), strict=True)]
     state = {entry.id: entry.sha256 for entry in index.entries}
     assert [m.entry.id for [m] in index.search(index.vectors, 1)] == list(state)
     return state, sorted([*files, "manifest.json", LOCK])
 
 
-def test_killed_add_leaves_the_old_or_the_new(tmp_path):
-    """Killed at any call to the disk, `add` is done or undone; the next one works and cleans up."""
+def test_killed_change_leaves_the_old_or_the_new(tmp_path):
+    """Killed at any call to the disk, a change is done or undone; the next one cleans up."""
     old, new = dict.fromkeys("abc", "old"), dict.fromkeys("abcdef", "new")
     seen = []
     for calls in range(100):
         folder = tmp_path / str(calls)
         create(folder)
-        died = killed("add", folder, calls)
+        died = killed("apply", folder, calls)
         state, _ = contents(folder)
         assert state in (old, new)
         seen.append(state == new)
-        Index.open(folder).add([Entry("z", "z")], np.full((1, 6), 6**-0.5))
+        Index.open(folder).apply(Change([Entry("z", "z")], np.full((1, 6), 6**-0.5)))
         state, files = contents(folder)
         assert state == (new if seen[-1] else old) | {"z": "z"}
         assert sorted(os.listdir(folder)) == files
@@ -126,12 +132,12 @@ def test_files_are_synced_before_the_commit(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", spy_fsync)
     monkeypatch.setattr(os, "replace", spy_replace)
-    index.add([Entry("z", "z")], np.eye(1, 6, k=5))
-    assert {"vectors.2.npy", "ids.2.jsonl", "graph.2.hnsw", "index"} <= set(at_commit)
+    index.apply(one("z"))
+    assert {"vectors.2.npy", "entries.2.jsonl", "hnsw.2.bin", "index"} <= set(at_commit)
     assert synced[-1] == "index"
 
 
-def test_failed_add_changes_nothing(tmp_path, monkeypatch):
+def test_failed_change_changes_nothing(tmp_path, monkeypatch):
     """A full disk is one sentence; the index in memory and on the disk stays as it was."""
     index = create(tmp_path / "index")
     before = contents(tmp_path / "index")[0]
@@ -142,11 +148,11 @@ def test_failed_add_changes_nothing(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         with pytest.raises(ArtefactError, match="the disk is full"):
-            index.add([Entry("z", "z")], np.eye(1, 6, k=5))
+            index.apply(one("z"))
     assert index.generation == 1
     state, files = contents(tmp_path / "index")
     assert (state, sorted(os.listdir(tmp_path / "index"))) == (before, files)
-    assert index.add([Entry("z", "z")], np.eye(1, 6, k=5)).generation == 2
+    assert index.apply(one("z")).generation == 2
 
 
 def test_busy_writer_is_named(tmp_path):
@@ -156,18 +162,34 @@ def test_busy_writer_is_named(tmp_path):
         writer_lock(tmp_path / "index"),
         pytest.raises(ArtefactError, match=f"process {os.getpid()} "),
     ):
-        index.add([Entry("z", "z")], np.eye(1, 6, k=5))
-    assert index.add([Entry("z", "z")], np.eye(1, 6, k=5)).added == 1
+        index.apply(one("z"))
+    assert index.apply(one("z")).added == 1
 
 
 def test_stale_writer_is_refused(tmp_path):
     """Who opened before another's commit must open again, so that no update is overwritten."""
     first, second = create(tmp_path / "index"), Index.open(tmp_path / "index")
-    first.add([Entry("y", "y")], np.eye(1, 6, k=4))
+    first.apply(one("y", 4))
     with pytest.raises(ArtefactError, match="at generation 2 .* read generation 1"):
-        second.add([Entry("z", "z")], np.eye(1, 6, k=5))
-    Index.open(tmp_path / "index").add([Entry("z", "z")], np.eye(1, 6, k=5))
+        second.apply(one("z"))
+    Index.open(tmp_path / "index").apply(one("z"))
     assert [*contents(tmp_path / "index")[0]] == [*"abcyz"]
+
+
+def test_a_commit_that_the_lock_did_not_stop_is_not_overwritten(tmp_path, monkeypatch):
+    """As on a network disk: another writer commits while this one writes its files."""
+    index, fsync = create(tmp_path / "index"), os.fsync
+    manifest = read_manifest(tmp_path / "index", "index")
+
+    def meanwhile(handle):
+        monkeypatch.setattr(os, "fsync", fsync)
+        body = {**manifest.body, "generation": 7}
+        write_manifest(tmp_path / "index", "index", manifest.files, body)
+
+    monkeypatch.setattr(os, "fsync", meanwhile)
+    with pytest.raises(ArtefactError, match="at generation 7 by another writer"):
+        index.apply(one("z"))
+    assert read_manifest(tmp_path / "index", "index").body["generation"] == 7
 
 
 def test_index_made_anew_is_not_overwritten(tmp_path):
@@ -177,7 +199,7 @@ def test_index_made_anew_is_not_overwritten(tmp_path):
     folder.rename(tmp_path / "gone")
     create(folder, "xyz")
     with pytest.raises(ArtefactError, match="open it again"):
-        stale.add([Entry("q", "q")], np.eye(1, 6, k=5))
+        stale.apply(one("q"))
 
 
 def test_many_writers_and_a_reader(tmp_path):
@@ -190,7 +212,7 @@ def test_many_writers_and_a_reader(tmp_path):
         for name in mine:
             while True:
                 try:
-                    Index.open(folder).add([Entry(name, name)], np.eye(1, 6, k=5))
+                    Index.open(folder).apply(one(name))
                     break
                 except ArtefactError as error:
                     if not re.search("another writer|is writing to", str(error)):
@@ -205,3 +227,47 @@ def test_many_writers_and_a_reader(tmp_path):
         writer.result()
     assert counts == sorted(counts)
     assert {entry.id for entry in Index.open(folder).entries} == {*"abc", *names}
+
+
+def test_threads_that_share_an_index_lose_no_update(tmp_path):
+    """One object, many threads: each change starts from what the one before has committed."""
+    index = create(tmp_path / "index")
+    names = [hashlib.sha256(bytes([n])).hexdigest()[:8] for n in range(24)]
+
+    def write(name):
+        while True:
+            try:
+                return index.apply(one(name)).added
+            except ArtefactError as error:
+                if "is writing to" not in str(error):
+                    raise
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(write, names)) == [1] * 24
+    assert index.generation == 25
+    assert {entry.id for entry in Index.open(tmp_path / "index").entries} == {*"abc", *names}
+
+
+def test_an_open_index_stays_what_it_is(tmp_path):
+    """Another's commit, which deletes its files and moves its images, changes no answer."""
+    create(tmp_path / "index")
+    reader, queries = Index.open(tmp_path / "index"), np.eye(6, dtype=np.float32)
+    before = reader.search(queries, 3)
+    moved = [Entry(name, "new") for name in "abc"]
+    Index.open(tmp_path / "index").apply(Change(moved, np.eye(6, dtype=np.float32)[3:]))
+    assert reader.search(queries, 3) == before
+    assert Index.open(tmp_path / "index").search(queries, 3) != before
+
+
+def test_hnsw_that_came_out_short_is_not_committed(small_disk):
+    """hnswlib does not notice a full disk; the old generation lives and nothing else is left."""
+    vectors = np.random.default_rng(0).normal(size=(1700, 64))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    entries = [Entry(f"{n}", "0") for n in range(1700)]
+    about = {"space": "b", "bundle_name": "birds", "search": "hnsw"}
+    index = Index.create(small_disk / "index", entries=entries[:9], vectors=vectors[:9], **about)
+    with pytest.raises(ArtefactError, match=r"only \d+ of \d+ bytes of .*hnsw\.2\.bin"):
+        index.apply(Change(entries, vectors))
+    assert (index.generation, Index.open(small_disk / "index").count) == (1, 9)
+    files = {"manifest.json", LOCK, "entries.1.jsonl", "hnsw.1.bin", "vectors.1.npy"}
+    assert set(os.listdir(small_disk / "index")) == files

@@ -12,6 +12,7 @@ import torch
 
 from zscr.artefact import read_manifest
 from zscr.data.collection import read_collection
+from zscr.data.records import Query
 from zscr.export.deploy import deploy
 from zscr.export.tensorrt.engines import build_engine
 from zscr.infer.encoder import Encoder, load_encoder
@@ -85,13 +86,14 @@ def test_network_equals_plain_loops() -> None:
 def test_graph_serves_every_batch(shapes: Path, trained: Encoder) -> None:
     """1, 3 and 8 texts at a time give the rows of all at once, as wide as the image features."""
     collection = read_collection(shapes)
-    texts = [t for group in collection.texts(collection.splits["seen"]).values() for t in group]
+    groups = collection.texts(collection.splits["seen"]).values()
+    texts = Query.of("text", [text for group in groups for text in group])
     rows = trained.encode(texts, batch_size=len(texts))
     for size in (1, 3, 8):
         np.testing.assert_allclose(trained.encode(texts, batch_size=size), rows, atol=1e-5)
     assert rows.shape == (30, 16)
     assert rows.std(0).max() > 1e-3
-    assert (trained.kind, trained.name) == ("text", "tiny-characters")
+    assert (trained.fields, trained.name) == ({"text"}, "tiny-characters")
     body = read_manifest(trained.graph.parent, "encoder").body
     assert body["max_abs_difference_to_torch"] <= 1e-5
     assert body["source"] == "trained on 30 texts of seen classes"
@@ -127,17 +129,15 @@ def test_from_its_name_to_an_answer(
     image = load_encoder(tiny_image)
     assert resolve.text_encoder("char-cnn-rnn", read_collection(shapes), image) == made
     bundle = deploy(run.folder).bundle
-    spec = bundle.manifest.body["inputs"]["query"][0]
+    graph = bundle.manifest.body["graphs"]["text"]
+    [spec] = graph["inputs"]
     assert (spec["kind"], spec["shape"]) == ("characters", ["batch", 84])
-    assert bundle.manifest.body["parity"]["query"]["max_abs"] < 1e-5
+    assert graph["variants"]["fp32"]["parity"]["max_abs"] < 1e-5
     texts = ["A small WHITE circle", "a white square", "a whité " * 20]
     answers = Searcher.open(bundle.folder).search(texts, k=3)
     assert [len(answer.hits) for answer in answers] == [3, 3, 3]
-    assert [answer.note for answer in answers] == [
-        None,
-        None,
-        "truncated to 84 characters; 1 unknown: é",
-    ]
+    cut = ("truncated to 84 characters", "1 unknown: é")
+    assert [answer.notes for answer in answers] == [(), (), cut]
 
 
 @pytest.mark.engines

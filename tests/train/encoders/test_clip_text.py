@@ -18,13 +18,17 @@ from transformers import (
     CLIPTextModelWithProjection,
 )
 
+from zscr.data.records import Query
 from zscr.errors import InputError
 from zscr.infer.encoder import Encoder, load_encoder
 from zscr.train.encoders.text import convert_text_encoder
 
 WORDS = "! a photo of red blue bird house".split()
 START, END = "<|startoftext|>", "<|endoftext|>"
-TEXTS = ["a photo of a red bird", "bird", "", "a blue house of a bird ! a photo of a red house"]
+TEXTS = Query.of(
+    "text",
+    ["a photo of a red bird", "bird", "", "a blue house of a bird ! a photo of a red house"],
+)
 VISION = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
 VISION |= {"intermediate_size": 16, "image_size": 8, "patch_size": 4}
 
@@ -104,7 +108,7 @@ def test_a_whole_clip_gives_its_text_tower(save: Callable[..., Path], tmp_path: 
     (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 9}))
     encoder = convert(folder, tmp_path / "out")
     np.testing.assert_allclose(encoder.encode(TEXTS), rows_of(folder, encoder), atol=1e-5)
-    assert encoder.spec["max_length"] == 9
+    assert encoder.specs[0]["max_length"] == 9
 
 
 def test_a_tower_without_its_projection_is_refused(

@@ -18,6 +18,7 @@ from torch import nn
 
 from zscr.artefact import read_manifest
 from zscr.data.collection import Collection, read_collection
+from zscr.data.records import Query
 from zscr.errors import InputError
 from zscr.infer.encoder import Encoder, load_encoder
 from zscr.train.encoders.cnn import CnnConfig, train_cnn
@@ -85,9 +86,10 @@ def test_published_preprocessing_is_followed(
     resized = Image.open(path).resize((20, 10), Image.Resampling.BICUBIC).crop((6, 1, 14, 9))
     pixels = np.asarray(resized, np.float64) / 255
     expected = ((pixels - CONFIG["image_mean"]) / CONFIG["image_std"]).transpose(2, 0, 1)
-    found = encoder.prepare([path]).feeds["pixels"]
+    query = Query.of("image", [path])
+    found = encoder.prepare(query).feeds["pixels"]
     np.testing.assert_allclose(found, expected[None], atol=1e-5)
-    np.testing.assert_allclose(encoder.encode([path]), expected[None].mean((2, 3)), atol=1e-5)
+    np.testing.assert_allclose(encoder.encode(query), expected[None].mean((2, 3)), atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +106,7 @@ def test_both_spellings_of_sizes(
     published: Callable[..., Path], tmp_path: Path, changes: dict[str, Any], sizes: tuple[int, int]
 ) -> None:
     """A number or a dict; without a crop the shorter side is the image."""
-    how = convert(published(**changes), tmp_path / "out").spec["preprocess"]
+    how = convert(published(**changes), tmp_path / "out").specs[0]["preprocess"]
     assert (how["resize_shorter_side"], how["image_size"]) == sizes
     assert how["resample"] == ("bilinear" if changes.get("resample") == 2 else "bicubic")
 
@@ -154,10 +156,10 @@ def test_the_pooled_feature_is_found_among_the_outputs(
     both.graph.output.insert(0, value)
     both.graph.node.append(onnx.helper.make_node("Neg", ["pooler_output"], ["logits"]))
     onnx.save(both, folder / "model.onnx")
-    path = image(tmp_path / "x.png", 12, 12)
+    query = Query.of("image", [image(tmp_path / "x.png", 12, 12)])
     encoder = convert(folder, tmp_path / "out")
-    pixels = encoder.prepare([path]).feeds["pixels"]
-    np.testing.assert_allclose(encoder.encode([path]), pixels.mean((2, 3)), atol=1e-5)
+    pixels = encoder.prepare(query).feeds["pixels"]
+    np.testing.assert_allclose(encoder.encode(query), pixels.mean((2, 3)), atol=1e-5)
     for node in both.graph.node:
         for names in (node.input, node.output):
             names[:] = ["other" if name == "pooler_output" else name for name in names]
@@ -172,19 +174,20 @@ def test_mobilenet_gives_the_features_of_the_published_graph(
     realdata_folder: Callable[[str], Path], tmp_path: Path
 ) -> None:
     """The real MobileNetV2 on two photos: the features that its own graph gives for the pixels."""
-    source, photos = realdata_folder("mobilenet_v2"), realdata_folder("sketchy25") / "photo"
-    paths = sorted(photos.glob("*/*.jpg"))[:: len(list(photos.glob("*/*.jpg"))) // 2][:2]
+    source, folder = realdata_folder("mobilenet_v2"), realdata_folder("sketchy25") / "photo"
+    paths = sorted(folder.glob("*/*.jpg"))[:: len(list(folder.glob("*/*.jpg"))) // 2][:2]
     encoder = convert(source, tmp_path / "out")
-    pixels = encoder.prepare(paths).feeds["pixels"]
+    photos = Query.of("image", paths)
+    pixels = encoder.prepare(photos).feeds["pixels"]
     assert pixels.shape == (2, 3, 224, 224)
     assert -1 <= pixels.min() < pixels.max() <= 1
     [graph] = source.glob("*.onnx")
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     [expected] = session.run(["features"], {"pixels": pixels})
-    np.testing.assert_allclose(encoder.encode(paths), expected, atol=1e-4)
+    np.testing.assert_allclose(encoder.encode(photos), expected, atol=1e-4)
     assert encoder.dim == 1280
     assert np.abs(expected[0] - expected[1]).max() > 0.1
-    assert [output.name for output in encoder.session.get_outputs()] == ["features"]
+    assert [*encoder.runner.outputs] == ["features"]
 
 
 CNN = CnnConfig(size=16, widths=(4, 8), epochs=2, batch_size=8)
@@ -216,7 +219,7 @@ def test_cnn_has_the_same_bytes_for_the_same_seed(shapes: Path, cnn: Encoder, tm
 
 def test_cnn_serves_every_batch_and_never_goes_below_zero(shapes: Path, cnn: Encoder) -> None:
     """1, 3 and 8 images at a time: the same non-negative rows."""
-    images = sorted(shapes.glob("*.png"))[:8]
+    images = Query.of("image", sorted(shapes.glob("*.png"))[:8])
     rows = [cnn.encode(images, batch_size=size) for size in (1, 3, 8)]
     np.testing.assert_allclose(rows[0], rows[2], atol=1e-5)
     np.testing.assert_allclose(rows[1], rows[2], atol=1e-5)
@@ -232,7 +235,7 @@ def test_cnn_learns_to_tell_classes_apart(shapes: Path, tmp_path: Path) -> None:
     collection = read_collection(shapes)
     encoder = train(collection, tmp_path / "out", CnnConfig(32, (8, 16, 32), 80, 8))
     items = collection.split("seen")
-    rows = encoder.encode([shapes / item.image for item in items])
+    rows = encoder.encode(Query.of("image", [shapes / item.image for item in items]))
     rows = rows - rows.mean(0)
     scores = rows @ rows.T / np.linalg.norm(rows, axis=1)
     np.fill_diagonal(scores, -np.inf)
@@ -246,7 +249,8 @@ def test_both_sides_given_means_no_crop(published: Callable[..., Path], tmp_path
     encoder = convert(published(size=both, do_center_crop=False), tmp_path / "out")
     photo = Image.effect_noise((20, 10), 60).convert("RGB")
     square = photo.resize((8, 8), Image.Resampling.BICUBIC)
-    found = [encoder.prepare([each]).feeds["pixels"] for each in (photo, square)]
+    both = Query.of("image", [photo, square])
+    found = [encoder.prepare([query]).feeds["pixels"] for query in both]
     np.testing.assert_array_equal(*found)
 
 

@@ -14,16 +14,18 @@ from torch import nn
 
 from zscr.data.collection import ClassInfo, Item, new_collection, read_collection
 from zscr.errors import CollectionError, InputError
-from zscr.infer.inputs import CharacterInput
+from zscr.infer.features.table import Split, Table, starts_of
+from zscr.infer.inputs.characters import CharacterInput
 from zscr.train.encoders.char_cnn_rnn import CharCnnRnnConfig, new_network
 from zscr.train.encoders.joint_embedding import (
-    Pairs,
     Training,
+    draw_pairs,
     joint_embedding_loss,
     load_pairs,
     retrieval_map,
     train_jointly,
 )
+from zscr.train.tables import TensorSplit
 
 CONFIG = CharCnnRnnConfig((8, 8, 8), length=66, init=0.3)
 CHARACTERS = CharacterInput(CONFIG.spec, Path())
@@ -45,16 +47,20 @@ def test_loss_of_three_classes_by_hand() -> None:
     assert found == pytest.approx(11 / 9)
 
 
-def pairs(images_a_class: list[int], texts_a_class: list[int]) -> Pairs:
+def pairs(images: torch.Tensor, texts: torch.Tensor, *counts: list[int]) -> TensorSplit:
+    """Group rows of images and texts by their counts a class."""
+    tables = {}
+    for name, rows, count in zip(("image", "text"), (images, texts), counts, strict=True):
+        ids = tuple(map(str, range(len(rows))))
+        tables[name] = Table(ids, rows, torch.from_numpy(starts_of(count)))
+    return Split(tuple(map(str, range(len(counts[0])))), tables)
+
+
+def numbered(images_a_class: list[int], texts_a_class: list[int]) -> TensorSplit:
     """Make pairs whose only column is the class."""
-
-    def rows(counts: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        starts = torch.tensor([0, *np.cumsum(counts)])
-        return torch.arange(len(counts)).repeat_interleave(starts.diff())[:, None], starts
-
-    images, image_starts = rows(images_a_class)
-    texts, text_starts = rows(texts_a_class)
-    return Pairs(images.float(), image_starts, texts, text_starts)
+    counts = images_a_class, texts_a_class
+    rows = [torch.arange(len(c)).repeat_interleave(torch.tensor(c))[:, None] for c in counts]
+    return pairs(rows[0].float(), rows[1], *counts)
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 3)), min_size=2), st.integers(2, 9))
@@ -62,20 +68,17 @@ def test_batches_pair_images_and_texts_of_different_classes(
     counts: list[tuple[int, int]], size: int
 ) -> None:
     """Row i of both sides is of one class, and no class comes twice."""
-    split = pairs([images for images, _ in counts], [texts for _, texts in counts])
-    images, texts = split.draw(size, torch.Generator().manual_seed(size))
+    split = numbered([images for images, _ in counts], [texts for _, texts in counts])
+    images, texts = draw_pairs(split, size, torch.Generator().manual_seed(size))
     assert torch.equal(images.long(), texts)
     assert len(texts) == len(texts.unique()) == min(size, len(counts))
 
 
 def test_every_row_is_drawn() -> None:
     """All images and texts of a class take their turn, the first and the last included."""
-    split = pairs([3, 1], [1, 3])
-    split = Pairs(
-        torch.arange(4.0)[:, None], split.image_starts, torch.arange(4), split.text_starts
-    )
+    split = pairs(torch.arange(4.0)[:, None], torch.arange(4), [3, 1], [1, 3])
     generator = torch.Generator().manual_seed(1)
-    drawn = [split.draw(2, generator) for _ in range(50)]
+    drawn = [draw_pairs(split, 2, generator) for _ in range(50)]
     for side in (0, 1):
         assert set(torch.cat([batch[side].flatten() for batch in drawn]).tolist()) == {0, 1, 2, 3}
 
@@ -101,11 +104,11 @@ def test_one_batch_is_learnt_by_heart() -> None:
 
 def test_the_best_epoch_is_kept() -> None:
     """Trained to the opposite of what validation wants, the first epoch's weights come back."""
-    starts = torch.arange(3)
+    one_each = [1, 1], [1, 1]
     texts = ids("a red bird", "a blue fish")
     network = nn.Sequential(nn.Embedding(71, 2), nn.Flatten(), nn.Linear(132, 2))
-    seen = Pairs(torch.eye(2), starts, texts, starts)
-    val = Pairs(torch.eye(2).flip(0), starts, texts, starts)
+    seen = pairs(torch.eye(2), texts, *one_each)
+    val = pairs(torch.eye(2).flip(0), texts, *one_each)
     train_jointly(network, val, val, Training(epochs=9, lr=0.01))
     assert retrieval_map(network, val) == 1
     best = train_jointly(network, seen, val, Training(epochs=30, lr=1e-3))
@@ -119,13 +122,12 @@ def make(tmp_path: Path) -> Callable[..., Path]:
 
     def collection(vectors: np.ndarray, text: str = "a bird of kind {}", lacking: str = "") -> Path:
         with new_collection(tmp_path / "c", name="c", protocol="test", provenance={}) as draft:
-            (draft.folder / "vectors").mkdir()
-            np.save(draft.folder / "vectors" / "image.npy", vectors.astype(np.float32))
+            draft.save_vectors("image", vectors)
             for number in range(6):
                 split, name = ("seen", "val", "unseen")[number // 2], f"c{number}"
                 texts = () if name == lacking else (text.format(number),)
                 draft.add_class(ClassInfo(name, name, texts), split)
-                draft.add_item(Item(name, name, split))
+                draft.add_item(Item(name, split, name))
         return tmp_path / "c"
 
     return collection
@@ -138,9 +140,9 @@ def test_images_are_centred_on_the_seen_classes(make: Callable[..., Path]) -> No
     for split, rows in ((seen, vectors[:2]), (val, vectors[2:4])):
         expected = rows - vectors[:2].mean(0)
         expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-        np.testing.assert_allclose(split.images, expected, atol=1e-5)
-    assert torch.equal(val.texts, ids("a bird of kind 2", "a bird of kind 3"))
-    assert seen.text_starts.tolist() == [0, 1, 2]
+        np.testing.assert_allclose(split["image"].rows, expected, atol=1e-5)
+    assert torch.equal(val["text"].rows, ids("a bird of kind 2", "a bird of kind 3"))
+    assert seen["text"].starts.tolist() == [0, 1, 2]
 
 
 def test_cut_texts_are_counted(

@@ -12,8 +12,17 @@ import pytest
 import torch
 from torch import nn
 
-from zscr.errors import InputError
-from zscr.train.encoders.onnx import OPSET, load_graph, max_difference, run_bytes, trace
+from zscr.errors import InputError, MismatchError, ParityError
+from zscr.train.encoders.onnx import (
+    OPSET,
+    load_graph,
+    merge,
+    prune,
+    rename,
+    require_parity,
+    run_bytes,
+    trace,
+)
 
 AXES = {"x": {0: "batch"}}
 
@@ -61,7 +70,8 @@ def test_a_trace_serves_every_batch(model: onnx.ModelProto) -> None:
     for batch in (1, 2, 7):
         rows = torch.rand(batch, 3)
         expected = Scaled()(rows).detach().numpy()
-        assert max_difference([run_bytes(model, {"x": rows.numpy()})], [expected]) < 1e-6
+        found = run_bytes(model, {"x": rows.numpy()})
+        np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_a_trace_of_one_batch_size_only_is_no_trace() -> None:
@@ -104,3 +114,57 @@ def test_weights_in_other_files_are_refused(model: onnx.ModelProto, tmp_path: Pa
     )
     with pytest.raises(InputError, match="keeps weights in other files; save it as one file"):
         load_graph(tmp_path / "x.onnx")
+
+
+def halved(opset: int = OPSET) -> onnx.ModelProto:
+    return onnx.parser.parse_model(f"""<ir_version: 10, opset_import: ["": {opset}]>
+        half (float[batch, 2] y) => (float[batch, 2] z)
+        <float[1] two = {{2}}> {{ z = Div (y, two) }}""")
+
+
+def test_merged_graphs_compute_one_after_the_other(tmp_path: Path) -> None:
+    """Renamed so that they meet: double, then half, is what went in."""
+    first = load_graph(double(tmp_path / "x.onnx", OPSET))
+    rename(first, {"x": "rows", "y": "doubled"})
+    merged = merge(first, halved(), {"doubled": "y"})
+    assert [value.name for value in merged.graph.input] == ["rows"]
+    assert [value.name for value in merged.graph.output] == ["z"]
+    rows = np.array([[1.0, 2.0], [3.0, -4.0]], np.float32)
+    np.testing.assert_array_equal(run_bytes(merged, {"rows": rows}), rows)
+
+
+def test_graphs_of_two_opsets_are_not_merged(tmp_path: Path) -> None:
+    """An operator may mean something else in another version; onnx would take the higher one."""
+    first = onnx.load(double(tmp_path / "x.onnx", OPSET - 1))
+    with pytest.raises(MismatchError, match="opset 17 and 18 cannot be merged; convert"):
+        merge(first, halved(), {"y": "y"})
+    # A further set of operators is no other version of ONNX's own.
+    first = load_graph(double(tmp_path / "x.onnx", OPSET, ', "com.microsoft": 1'))
+    assert merge(first, halved(), {"y": "y"}).graph.output[0].name == "z"
+
+
+def test_pruning_drops_what_no_output_needs() -> None:
+    """Nodes in a row that lead nowhere, and their constants; the rest computes the same."""
+    model = onnx.parser.parse_model("""<ir_version: 10, opset_import: ["": 18]>
+        wide (float[batch, 2] x) => (float[batch, 2] y)
+        <float[1] two = {2}, float[1] three = {3}, float[1] four = {4}> {
+            lost = Mul (x, three)
+            y = Mul (x, two)
+            gone = Add (lost, four) }""")
+    prune(model)
+    assert [node.output[0] for node in model.graph.node] == ["y"]
+    assert [tensor.name for tensor in model.graph.initializer] == ["two"]
+    rows = np.array([[1.0, 2.0]], np.float32)
+    np.testing.assert_array_equal(run_bytes(model, {"x": rows}), 2 * rows)
+
+
+@pytest.mark.parametrize("wrong", [0.1, np.nan])
+def test_a_graph_that_is_not_torchs_is_refused(wrong: float) -> None:
+    """The sentence says whose graph it is and by how much; what does not count may differ."""
+    rows = np.array([[2.0, 4.0], [6.0, 8.0]], np.float32)
+    expected = rows / 2
+    assert require_parity("half", halved(), {"y": rows}, expected, 1e-6) == 0
+    expected[1, 1] += wrong
+    with pytest.raises(ParityError, match=f"^half: onnxruntime differs from torch by {wrong:.2g}"):
+        require_parity("half", halved(), {"y": rows}, expected, 0.05)
+    assert require_parity("half", halved(), {"y": rows}, expected, 0.05, kept=[0]) == 0

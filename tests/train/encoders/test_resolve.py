@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -12,7 +15,8 @@ import onnx.parser
 import pytest
 
 from zscr.artefact import read_manifest
-from zscr.data.collection import Collection, read_collection
+from zscr.data.collection import Collection, Item, new_collection, read_collection
+from zscr.data.records import Query
 from zscr.errors import ConfigError, MissingExtraError
 from zscr.infer.encoder import load_encoder
 from zscr.train.encoders import resolve
@@ -20,6 +24,8 @@ from zscr.train.encoders.char_cnn_rnn import CharCnnRnnConfig
 from zscr.train.encoders.cnn import CnnConfig
 from zscr.train.encoders.joint_embedding import Training
 from zscr.train.encoders.resolve import DEFAULT_TEXT, image_encoder, text_encoder
+
+CNN = CnnConfig(16, (4,), 1, 8)
 
 
 @pytest.fixture(autouse=True)
@@ -72,8 +78,32 @@ def test_a_published_folder_is_converted_once(
     (folder / "1_Pooling/config.json").write_text('{"pooling_mode_cls_token": true}')
     second = text_encoder(str(folder), collection)
     assert second != first
-    rows = [load_encoder(encoder).encode(["a red circle"]) for encoder in (first, second)]
+    rows = [
+        load_encoder(encoder).encode(Query.of("text", ["a red circle"]))
+        for encoder in (first, second)
+    ]
     assert np.abs(rows[0] - rows[1]).max() > 1e-3
+
+
+OLDER = """
+import sys
+import zscr.artefact
+zscr.artefact.SCHEMA = 1
+from zscr.data.collection import read_collection
+from zscr.train.encoders.resolve import text_encoder
+print(text_encoder(sys.argv[1], None))
+"""
+
+
+def test_what_an_older_zscr_has_converted_is_converted_again(
+    collection: Collection, published: Path
+) -> None:
+    """Its cached folder is of a format that is no longer read."""
+    command = [sys.executable, "-c", OLDER, str(published)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    older = Path(done.stdout.strip())
+    assert json.loads((older / "manifest.json").read_text())["schema"] == 1
+    assert load_encoder(text_encoder(str(published), collection)).dim == 4
 
 
 def test_a_converted_encoder_is_taken_as_it_is(
@@ -100,16 +130,16 @@ def test_names_are_looked_for_in_the_data_folder(
     assert load_encoder(text_encoder(DEFAULT_TEXT, collection)).dim == 4
 
 
-def test_small_cnn_is_trained_once_a_collection(
-    collection: Collection, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It belongs to the collection's hash and the recipe, and numbers the seen classes only."""
-    monkeypatch.setattr(resolve, "CnnConfig", lambda: CnnConfig(16, (4,), 1, 8))
-    first = image_encoder("small-cnn", collection)
-    assert image_encoder("small-cnn", collection) == first
+def test_small_cnn_is_trained_once_a_collection(collection: Collection, cache: Path) -> None:
+    """It belongs to the collection's hash and the recipe, and sees images of seen classes only."""
+    first = image_encoder("small-cnn", collection, cnn=CNN)
+    assert image_encoder("small-cnn", collection, cnn=CNN) == first
     assert [path.name for path in cache.iterdir()] == [first.name]
     encoder = load_encoder(first)
     assert (encoder.name, encoder.dim) == ("small-cnn-shapes", 4)
+    other = image_encoder("small-cnn", collection, cnn=replace(CNN, seed=8))
+    assert other != first
+    assert read_manifest(first, "encoder").body["source"] == "trained on 24 images of seen classes"
 
 
 def test_tfidf_is_fitted_once_on_seen_texts(collection: Collection, cache: Path) -> None:
@@ -121,8 +151,39 @@ def test_tfidf_is_fitted_once_on_seen_texts(collection: Collection, cache: Path)
     assert body["name"] == "tfidf-shapes"
     seen = collection.texts(collection.splits["seen"])
     assert body["tfidf"]["texts"] == sum(map(len, seen.values()))
-    known = load_encoder(first).prepare(["white red black square"])
+    known = load_encoder(first).prepare(Query.of("text", ["white red black square"]))
     assert known.unknown == {0: ("white", "black")}  # colours of unseen and validation classes
+
+
+def test_what_is_fitted_belongs_to_its_collection(tmp_path: Path) -> None:
+    """Another one of the same name and size has its own vocabulary."""
+    unknown = []
+    for word in ("wren", "robin"):
+        with new_collection(tmp_path / word, name="birds", protocol="", provenance={}) as draft:
+            for number in range(2):
+                draft.add_item(Item(str(number), "seen", texts=(f"a {word}",)))
+        fitted = load_encoder(text_encoder("tfidf", read_collection(tmp_path / word)))
+        unknown.append(fitted.prepare(Query.of("text", ["wren robin"])).unknown)
+    assert unknown == [{0: ("robin",)}, {0: ("wren",)}]
+
+
+def test_without_classes_captions_are_fitted_and_no_cnn_is_trained(
+    collection: Collection, tmp_path: Path, cache: Path
+) -> None:
+    """TF-IDF needs no classes, only texts of seen items; `small-cnn` has nothing to name."""
+    with new_collection(tmp_path / "bare", name="bare", protocol="", provenance={}) as draft:
+        for item in collection.items:
+            file = str(item.image)
+            shutil.copy(collection.folder / file, draft.folder / file)
+            draft.add_item(Item(item.id, item.split, image=file, texts=item.texts))
+    bare = read_collection(tmp_path / "bare")
+    fitted = load_encoder(text_encoder("tfidf", bare))
+    known = fitted.prepare(Query.of("text", ["small red black white square"]))
+    assert known.unknown == {0: ("black", "white")}
+    message = "'small-cnn' learns to name seen classes, and .*bare has none .*--image-encoder"
+    with pytest.raises(ConfigError, match=message):
+        image_encoder("small-cnn", bare, cnn=CNN)
+    assert not list(cache.glob("small-cnn*"))
 
 
 def test_char_cnn_rnn_is_trained_once_an_image_encoder(
@@ -131,9 +192,8 @@ def test_char_cnn_rnn_is_trained_once_an_image_encoder(
     """It is as wide as the features that it was trained against, and belongs to them alone."""
     config = CharCnnRnnConfig((2, 2, 2), length=66, training=Training(epochs=1))
     monkeypatch.setitem(resolve.CHARACTERS, "char-cnn-rnn", config)
-    monkeypatch.setattr(resolve, "CnnConfig", lambda: CnnConfig(16, (4,), 1, 8))
     collection = read_collection(shapes)
-    images = [tiny_image, image_encoder("small-cnn", collection), tiny_image]
+    images = [tiny_image, image_encoder("small-cnn", collection, cnn=CNN), tiny_image]
     made = [text_encoder("char-cnn-rnn", collection, load_encoder(image)) for image in images]
     assert made[0] == made[2]
     assert [load_encoder(folder).dim for folder in made] == [16, 4, 16]

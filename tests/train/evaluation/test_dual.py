@@ -7,68 +7,102 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from zscr.infer.features.split import SplitFeatures
-from zscr.train.evaluation import dual
-from zscr.train.evaluation.dual import linear_dual_encoder
+from zscr.infer.encoder import Rows
+from zscr.infer.features.table import Split, Table, starts_of
+from zscr.train.evaluation.dual import DualConfig, linear_dual_encoder
+
+# One temperature and few steps: the same code in a fraction of a second.
+QUICK = DualConfig(temperatures=(0.1,), dim=16, lr=1e-2, steps=300)
 
 
-def splits(noise=0.5):
+def splits(noise: float = 0.5) -> dict[str, Split[Rows]]:
     """Images are a linear map of their class's text, with noise; classes differ by split."""
     rng = np.random.default_rng(2)
     linear, made = rng.standard_normal((6, 10)), {}
     for name in ("seen", "val", "unseen"):
         texts = rng.standard_normal((24, 6)).astype(np.float32)
         images = texts.repeat(3, 0) @ linear + noise * rng.standard_normal((72, 10))
-        made[name] = SplitFeatures(
+        tables = {
+            "image": (images.astype(np.float32), [3] * 24),
+            "text": (texts, [1] * 24),
+        }
+        made[name] = Split(
             tuple(f"{name}{n}" for n in range(24)),
-            images.astype(np.float32),
-            tuple(map(str, range(72))),
-            np.arange(25) * 3,
-            texts,
-            np.arange(25),
+            {
+                which: Table(tuple(map(str, range(len(rows)))), rows, starts_of(counts))
+                for which, (rows, counts) in tables.items()
+            },
         )
     return made
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """One temperature and few steps: the same code in a fraction of a second."""
-    monkeypatch.setattr(dual, "TEMPERATURES", (0.1,))
-    monkeypatch.setattr(dual, "STEPS", 300)
-    monkeypatch.setattr(dual, "DIM", 16)
-    monkeypatch.setattr(dual, "RATE", 1e-2)
+def backwards(split: Split[Rows]) -> Split[Rows]:
+    """Give every class the images of another, so that nothing of it can be learnt."""
+    images = replace(split["image"], rows=split["image"].rows[::-1].copy())
+    return replace(split, tables={**split.tables, "image": images})
 
 
-def test_it_learns_and_says_what_was_chosen():
+def test_it_learns_and_says_what_was_chosen() -> None:
     """Unseen classes are found far above chance; the best weights are those that `val` liked."""
     made = splits()
-    control = linear_dual_encoder(made["seen"], made["val"], seed=7)
-    report = control.judge(made["unseen"]).report()
+    control = linear_dual_encoder(made["seen"], made["val"], seed=7, config=QUICK)
+    report = control.judge(made["unseen"], "unseen").report()
     assert report.metrics["mAP"] > 8 * report.chance
-    quality = control.judge(made["val"]).average_precision().mean()
+    quality = control.judge(made["val"], "val").average_precision().mean()
     assert control.chosen["val_mAP"] == pytest.approx(quality)
     assert control.chosen["temperature"] == 0.1
     assert 0 < control.chosen["step"] <= 300
-    assert control.chosen["step"] % dual.LOOK == 0
+    assert control.chosen["step"] % QUICK.look == 0
 
 
-def test_the_seed_alone_decides():
+def test_the_seed_alone_decides() -> None:
     """The same seed gives the same embeddings, another one does not."""
     made = splits()
     rows = [
-        linear_dual_encoder(made["seen"], made["val"], seed=s).judge(made["unseen"]).queries
+        linear_dual_encoder(made["seen"], made["val"], seed=s, config=QUICK)
+        .judge(made["unseen"], "unseen")
+        .queries
         for s in (1, 1, 2)
     ]
     np.testing.assert_array_equal(rows[0], rows[1])
     assert np.abs(rows[0] - rows[2]).max() > 0.01
 
 
-def test_it_stops_where_nothing_is_gained(monkeypatch):
-    """With validation images of other texts there is nothing to gain for long."""
-    monkeypatch.setattr(dual, "STEPS", 5000)
-    monkeypatch.setattr(dual, "PATIENCE", 4)
+def test_it_stops_where_nothing_is_gained() -> None:
+    """With validation images of other texts there is nothing to gain for long.
+
+    The weights are those of the best look; it is no better `patience` looks and more before.
+    """
     made = splits()
-    val = replace(made["val"], images=made["val"].images[::-1].copy())
-    chosen = linear_dual_encoder(made["seen"], val, seed=7).chosen
-    assert chosen["step"] < 1000
-    assert not chosen["step_at_edge"]
+    val, config = backwards(made["val"]), replace(QUICK, steps=5000, patience=4)
+    stopped = linear_dual_encoder(made["seen"], val, seed=7, config=config)
+    assert stopped.chosen["step"] < 1000
+    assert not stopped.chosen["step_at_edge"]
+    quality = stopped.judge(val, "val").average_precision().mean()
+    assert stopped.chosen["val_mAP"] == pytest.approx(quality)
+
+
+def test_patience_is_counted_in_looks_without_a_gain() -> None:
+    """Had it been patient for longer, it would have found better weights further on."""
+    made, found = splits(), {}
+    for patience in (1, 30):
+        config = replace(QUICK, look=1, patience=patience)
+        control = linear_dual_encoder(made["seen"], made["val"], seed=7, config=config)
+        found[patience] = control.chosen
+    assert found[1]["step"] < found[30]["step"]
+    assert found[1]["val_mAP"] < found[30]["val_mAP"]
+
+
+def test_the_validation_classes_choose_the_temperature() -> None:
+    """Of several the one with the best weights, which is said to be at an edge where it is."""
+    made, alone = splits(), {}
+    for temperature in (0.02, 0.1, 1.0):
+        config = replace(QUICK, temperatures=(temperature,))
+        chosen = linear_dual_encoder(made["seen"], made["val"], seed=7, config=config).chosen
+        alone[temperature] = chosen["val_mAP"]
+    assert len(set(alone.values())) == 3
+    config = replace(QUICK, temperatures=(0.02, 0.1, 1.0))
+    chosen = linear_dual_encoder(made["seen"], made["val"], seed=7, config=config).chosen
+    assert chosen["val_mAP"] == max(alone.values())
+    assert alone[chosen["temperature"]] == max(alone.values())
+    assert chosen["temperature_at_edge"] == (chosen["temperature"] != 0.1)

@@ -7,23 +7,28 @@ import pickle
 import shutil
 import statistics
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from zscr.data.aviary import make_aviary
-from zscr.errors import ArtefactError, ConfigError, MismatchError
+from zscr.data.collection import ClassInfo, Item, new_collection
+from zscr.errors import ArtefactError, ConfigError, InputError, MismatchError
 from zscr.export.bundle import export_run
 from zscr.infer.evaluation.table import table
-from zscr.train.evaluation.evaluate import evaluate_model
+from zscr.train.evaluation.evaluate import Question, evaluate_model
 from zscr.train.fit import Request, fit
+from zscr.train.run import open_run
 
+METHOD = "zscrgan-reference"
 CONTROLS = ["random ranking", "class-mean oracle", "ridge", "ESZSL", "linear dual encoder"]
 CONTROLS += ["colour histogram + ridge", "colour histogram, image to image"]
 QUICK = {"gf_dim": 16, "df_dim": 16, "embed_dim": 16, "z_dim": 4, "batch_size": 8}
 QUICK |= {"e_steps": 4, "critic_steps": 2, "m_steps": 4, "rounds": 3, "validate_every": 3}
 QUICK |= {"select_on_test": False}
-FIGURES = ("metrics", "chance", "queries", "gallery", "classes", "excluded", "protocol", "seed")
+FIGURES = ("metrics", "chance", "queries", "gallery", "groups", "excluded", "protocol", "seed")
 
 
 def assert_same(run: dict[str, Any], bundle: dict[str, Any]) -> None:
@@ -37,7 +42,8 @@ def assert_same(run: dict[str, Any], bundle: dict[str, Any]) -> None:
 @pytest.mark.parametrize("split", ["unseen", "val"])
 def test_run_and_bundle_have_the_same_figures(deployed, split: str) -> None:
     """On the tiny collection, for both splits."""
-    assert_same(*(evaluate_model(m, split=split) for m in (deployed.run, deployed.bundle)))
+    question = Question(split=split)
+    assert_same(*(evaluate_model(m, question) for m in (deployed.run, deployed.bundle)))
 
 
 def test_run_and_bundle_have_the_same_figures_on_birds(
@@ -46,14 +52,12 @@ def test_run_and_bundle_have_the_same_figures_on_birds(
     """On a small aviary: 30 images of 10 species, several texts a species."""
     make_aviary(tmp_path / "aviary", images=3)
     encoders = {"image_encoder": str(tiny_image), "text_encoder": str(tiny_text)}
-    request = Request(
-        "zscrgan", tmp_path / "aviary", tmp_path / "run", QUICK, **encoders, mode="reference"
-    )
+    request = Request(METHOD, tmp_path / "aviary", tmp_path / "run", QUICK, **encoders)
     run = fit(request)
     bundle = export_run(run, tmp_path / "bundle")
     reports = [evaluate_model(folder) for folder in (run.folder, bundle.folder)]
     assert_same(*reports)
-    assert (reports[0]["gallery"], reports[0]["classes"]) == (30, 10)
+    assert (reports[0]["gallery"], reports[0]["groups"]) == (30, 10)
     assert reports[0]["queries"] > 30
 
 
@@ -61,16 +65,17 @@ def test_run_and_bundle_of_published_vectors_have_the_same_figures(
     vectors: Path, tmp_path: Path
 ) -> None:
     """Where neither side has an encoder; with the same draws of noise folded in."""
-    run = fit(Request("zscrgan", vectors, tmp_path / "run", QUICK, device="cpu", mode="reference"))
-    bundle = export_run(run, tmp_path / "bundle", noise_samples=3)
-    judged = evaluate_model(run.folder, noise_samples=3)
-    assert judged["noise_samples"] == 3
+    run = fit(Request(METHOD, vectors, tmp_path / "run", QUICK, device="cpu"))
+    settings = {"noise_samples": 3}
+    bundle = export_run(run, tmp_path / "bundle", settings=settings)
+    judged = evaluate_model(run.folder, Question(head_settings=settings))
+    assert judged["head_settings"] == settings
     assert_same(judged, evaluate_model(bundle.folder))
 
 
 def test_controls_stand_beside_the_figures(deployed) -> None:
     """All are judged on the same queries and images; the table has a row and a choice each."""
-    report = evaluate_model(deployed.run, controls=True, generalised=True)
+    report = evaluate_model(deployed.run, Question(controls=True, generalised=True))
     controls = report["controls"]
     assert [*controls] == CONTROLS
     for name in CONTROLS[:-1]:
@@ -82,7 +87,7 @@ def test_controls_stand_beside_the_figures(deployed) -> None:
         assert controls[name]["val_mAP"] > 0
     lines = table(report).splitlines()
     assert any(line.startswith("ESZSL: gamma ") for line in lines)
-    for name in ("zscrgan (run)", "ceiling", "chance", *controls):
+    for name in ("zscrgan-reference (run)", "ceiling", "chance", *controls):
         assert any(line.startswith(name) for line in lines), name
     assert f"{report['metrics']['mAP']:.3f}" in lines[4]
     json.dumps(report, allow_nan=False)
@@ -90,8 +95,9 @@ def test_controls_stand_beside_the_figures(deployed) -> None:
 
 def test_on_published_vectors_there_is_no_colour(vectors: Path, tmp_path: Path) -> None:
     """The other controls need no images; `val` is judged on itself when that is asked for."""
-    run = fit(Request("zscrgan", vectors, tmp_path / "run", QUICK, device="cpu", mode="reference"))
-    report = evaluate_model(run.folder, split="val", controls=True, page=tmp_path / "page.html")
+    run = fit(Request(METHOD, vectors, tmp_path / "run", QUICK, device="cpu"))
+    question = Question(split="val", controls=True, page=tmp_path / "page.html")
+    report = evaluate_model(run.folder, question)
     assert [*report["controls"]] == CONTROLS[:5]
     assert report["controls"]["ridge"]["metrics"]["mAP"] == report["controls"]["ridge"]["val_mAP"]
     page = (tmp_path / "page.html").read_text("utf-8")
@@ -101,7 +107,9 @@ def test_on_published_vectors_there_is_no_colour(vectors: Path, tmp_path: Path) 
 
 def test_generalised_figures_of_run_and_bundle_agree(deployed) -> None:
     """The gallery is unseen and seen images, 8 and 24; validation classes are in neither."""
-    reports = [evaluate_model(m, generalised=True) for m in (deployed.run, deployed.bundle)]
+    reports = [
+        evaluate_model(m, Question(generalised=True)) for m in (deployed.run, deployed.bundle)
+    ]
     assert_same(*reports)
     run, bundle = (report["generalised"] for report in reports)
     for side, queries in (("unseen", 10), ("seen", 30)):
@@ -113,34 +121,36 @@ def test_generalised_figures_of_run_and_bundle_agree(deployed) -> None:
 
 
 @pytest.fixture(scope="module")
-def seeds(vectors: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Three runs that differ in their seed, and a fourth that differs in more."""
+def seeds(
+    plain_module: ModuleType, vectors: Path, tmp_path_factory: pytest.TempPathFactory
+) -> list[Path]:
+    """Three runs that differ in their seed, and so in all figures, and a fourth in more."""
     folder = tmp_path_factory.mktemp("seeds")
-    changes = [{"seed": 1}, {"seed": 2}, {"seed": 3}, {"seed": 4, "z_dim": 5}]
-    for number, change in enumerate(changes):
-        out = folder / f"run{number}"
-        fit(Request("zscrgan", vectors, out, QUICK | change, device="cpu", mode="reference"))
+    for number, change in enumerate(({"seed": 1}, {"seed": 3}, {"seed": 5}, {"least": 1})):
+        settings = {"rounds": 2, "rate": 0.03} | change
+        fit(Request("plain", vectors, folder / f"run{number}", settings, device="cpu"))
     return [folder / f"run{number}" for number in range(4)]
 
 
 def test_several_seeds_give_mean_and_deviation(seeds: list[Path], tmp_path: Path) -> None:
     """Of every figure; the single runs' figures stand beside them and on the page."""
-    report = evaluate_model(seeds[:3], page=tmp_path / "page.html")
+    report = evaluate_model(seeds[:3], Question(page=tmp_path / "page.html"))
     alone = [evaluate_model(folder)["metrics"]["mAP"] for folder in seeds[:3]]
-    assert report["seeds"] == [1, 2, 3]
+    assert len({*alone}) == len({open_run(folder).last["value"] for folder in seeds[:3]}) == 3
+    assert report["seeds"] == [1, 3, 5]
     assert report["metrics"]["mAP"] == pytest.approx(statistics.fmean(alone))
     assert report["sd"]["mAP"] == pytest.approx(statistics.stdev(alone))
     assert [run["metrics"]["mAP"] for run in report["runs"]] == alone
-    assert "seeds 1, 2, 3" in table(report)
+    assert "seeds 1, 3, 5" in table(report)
     assert "standard deviation over runs" in table(report)
     assert f"{report['metrics']['mAP macro']:.3f} ± " in (tmp_path / "page.html").read_text("utf-8")
 
 
 def test_runs_that_differ_in_more_than_their_seed_are_refused(seeds: list[Path], deployed) -> None:
     """A mean over them would be of nothing; nor is one run's a spread."""
-    with pytest.raises(MismatchError, match="run0 and .*run3 differ in z_dim: 4 and 5"):
+    with pytest.raises(MismatchError, match="run0 and .*run3 differ in least: 2 and 1"):
         evaluate_model([seeds[0], seeds[3]])
-    with pytest.raises(MismatchError, match="the seeds of these 2 models are 1, 1"):
+    with pytest.raises(MismatchError, match="the seeds of these 2 models are 1, 1; a spread over"):
         evaluate_model([seeds[0], seeds[0]])
     with pytest.raises(MismatchError, match="differ in kind: 'run' and 'bundle'"):
         evaluate_model([deployed.run, deployed.bundle])
@@ -148,7 +158,7 @@ def test_runs_that_differ_in_more_than_their_seed_are_refused(seeds: list[Path],
 
 def test_a_bundle_has_a_page_too(deployed, tmp_path: Path) -> None:
     """Generalised, with images, without controls."""
-    report = evaluate_model(deployed.bundle, page=tmp_path / "new" / "page.html")
+    report = evaluate_model(deployed.bundle, Question(page=tmp_path / "new" / "page.html"))
     page = (tmp_path / "new" / "page.html").read_text("utf-8")
     assert {"generalised"} < set(report)
     assert "controls" not in report
@@ -165,9 +175,9 @@ def test_oracle_selection_is_said_in_the_table(deployed) -> None:
 
 def test_options_that_only_a_run_has_are_refused(deployed) -> None:
     """A bundle's noise is folded in, and it has no features for controls."""
-    for options in ({"noise_samples": 2}, {"controls": True}):
-        with pytest.raises(ConfigError, match="is a bundle; --noise-samples and --controls take"):
-            evaluate_model(deployed.bundle, **options)
+    for question in (Question(head_settings={"noise_samples": 2}), Question(controls=True)):
+        with pytest.raises(ConfigError, match="is a bundle; settings of heads and --controls take"):
+            evaluate_model(deployed.bundle, question)
 
 
 def test_what_is_neither_run_nor_bundle_is_refused(tmp_path: Path) -> None:
@@ -183,34 +193,60 @@ def test_a_run_is_judged_on_another_collection_where_one_is_named(
     """Its own must be unchanged; another may be named, moved or not, and is the one judged on."""
     moved = tmp_path / "moved"
     shutil.copytree(shapes, moved)
-    assert evaluate_model(deployed.run, moved)["metrics"] == pytest.approx(
+    assert evaluate_model(deployed.run, Question(collection=moved))["metrics"] == pytest.approx(
         evaluate_model(deployed.run)["metrics"]
     )
     make_aviary(tmp_path / "aviary", images=1)
-    reports = [evaluate_model(m, tmp_path / "aviary") for m in (deployed.run, deployed.bundle)]
+    question = Question(collection=tmp_path / "aviary")
+    reports = [evaluate_model(m, question) for m in (deployed.run, deployed.bundle)]
     assert_same(*reports)
     assert [report["collection"] for report in reports] == ["aviary", "aviary"]
 
 
-def test_a_runs_own_collection_must_be_unchanged(
-    vectors: Path, shapes: Path, tmp_path: Path
-) -> None:
+def test_the_own_collection_must_be_unchanged(vectors: Path, shapes: Path, tmp_path: Path) -> None:
     """Figures of a collection that is not the one that was trained on are never given unasked."""
     shutil.copytree(vectors, tmp_path / "vectors")
-    run = fit(
-        Request(
-            "zscrgan", tmp_path / "vectors", tmp_path / "run", QUICK, device="cpu", mode="reference"
-        )
-    )
+    run = fit(Request(METHOD, tmp_path / "vectors", tmp_path / "run", QUICK, device="cpu"))
+    bundle = export_run(run, tmp_path / "bundle")
     shutil.rmtree(tmp_path / "vectors")
     shutil.copytree(shapes, tmp_path / "vectors")
     with pytest.raises(MismatchError, match="was trained with collection"):
         evaluate_model(run.folder)
+    with pytest.raises(MismatchError, match="was trained on collection .* name a collection with"):
+        evaluate_model(bundle.folder)
+
+
+def test_vectors_of_another_length_are_refused(vectors: Path, tmp_path: Path) -> None:
+    """With both lengths; `vectors` has images of 12 numbers and texts of 8."""
+    with new_collection(tmp_path / "c", name="c", protocol="", provenance={}) as draft:
+        draft.save_vectors("image", np.ones((2, 5), np.float32))
+        draft.save_vectors("text", np.ones((1, 8), np.float32))
+        draft.add_class(ClassInfo("a", "a", text_rows=(0, 1)), "unseen")
+        for number in range(2):
+            draft.add_item(Item(str(number), "unseen", "a"))
+    run = fit(Request(METHOD, vectors, tmp_path / "run", QUICK, device="cpu"))
+    bundle = export_run(run, tmp_path / "bundle")
+    question = Question(collection=tmp_path / "c")
+    with pytest.raises(MismatchError, match="on image features of 12 dimensions and these have 5"):
+        evaluate_model(run.folder, question)
+    with pytest.raises(InputError, match="'image_vector' takes float vectors of 12 numbers, numb"):
+        evaluate_model(bundle.folder, question)
+
+
+def test_a_gallery_of_another_kind_is_refused(deployed, tmp_path: Path) -> None:
+    """Texts are encoded, but published vectors of images are no images."""
+    with new_collection(tmp_path / "c", name="c", protocol="", provenance={}) as draft:
+        draft.save_vectors("image", np.ones((1, 16), np.float32))
+        draft.add_class(ClassInfo("a", "a", ("a red circle",)), "unseen")
+        draft.add_item(Item("a/0", "unseen", "a"))
+    for model in (deployed.run, deployed.bundle):
+        with pytest.raises(InputError, match="holds a gallery of images, .*c has vectors; judge"):
+            evaluate_model(model, Question(collection=tmp_path / "c"))
 
 
 def test_reference_result_has_the_name_and_form_of_the_reference(deployed, tmp_path: Path) -> None:
     """acc<Prec@50>.pkl: a dict a query, from its class to the classes of what it found."""
-    report = evaluate_model(deployed.run, retrieved_res=tmp_path / "results")
+    report = evaluate_model(deployed.run, Question(retrieved_res=tmp_path / "results"))
     path = Path(report["retrieved_res"])
     assert path.name == f"acc{report['metrics']['Prec@50 macro']:.3f}.pkl"
     rows = pickle.loads(path.read_bytes())

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import doctest
 import math
+from types import ModuleType
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zscr.train.methods import losses as shared
 from zscr.train.methods.zscrgan import losses
 from zscr.train.methods.zscrgan.losses import (
     critic_loss,
@@ -33,10 +35,11 @@ def released_divergence(mu: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
     return 0.5 * (k(mu, middle) + k(s, middle))
 
 
-def test_examples_in_the_docstrings_hold() -> None:
+@pytest.mark.parametrize(("module", "examples"), [(losses, 5), (shared, 1)])
+def test_examples_in_the_docstrings_hold(module: ModuleType, examples: int) -> None:
     """Every docstring's example is run, and there is one a loss."""
-    result = doctest.testmod(losses)
-    assert (result.failed, result.attempted) == (0, 5)
+    result = doctest.testmod(module)
+    assert (result.failed, result.attempted) == (0, examples)
 
 
 @pytest.mark.parametrize("scale", [0.01, 1.0, 3.0])

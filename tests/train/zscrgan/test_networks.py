@@ -13,7 +13,7 @@ from zscr.train.methods.zscrgan.reference.method import Config, Method
 @pytest.fixture(scope="module")
 def published() -> Method:
     """Build the published sizes on 1024-d texts and 2048-d images."""
-    return Method(Config(), text_dim=1024, image_dim=2048)
+    return Method(Config(), {"text": (1024,), "image": (2048,)})
 
 
 def count(*modules: nn.Module) -> int:
@@ -43,9 +43,9 @@ def test_kernels_are_normal_and_biases_zero(published: Method) -> None:
 
 def test_seed_decides_the_weights() -> None:
     """One seed gives the same weights twice, another seed others."""
-    sizes = {"text_dim": 3, "image_dim": 4}
+    shapes = {"text": (3,), "image": (4,)}
     small = {"gf_dim": 2, "df_dim": 2, "embed_dim": 2, "z_dim": 1}
-    states = [Method(Config(**small, seed=seed), **sizes).state_dict() for seed in (1, 1, 2)]
+    states = [Method(Config(**small, seed=seed), shapes).state_dict() for seed in (1, 1, 2)]
     same = [torch.equal(states[0][k], states[1][k]) for k in states[0]]
     other = [torch.equal(states[0][k], states[2][k]) for k in states[0] if k.endswith("weight")]
     assert all(same)

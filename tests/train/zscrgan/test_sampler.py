@@ -11,18 +11,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zscr.errors import ConfigError
-from zscr.train.methods import Rows
-from zscr.train.methods.zscrgan.sampler import ClassSampler, Draws, first_texts
+from zscr.infer.features.table import Split, Table
+from zscr.train.methods.zscrgan.draws import Draws, first_texts
+from zscr.train.methods.zscrgan.sampler import ClassSampler
+from zscr.train.tables import TensorSplit
 
 
-def starts(counts: list[int]) -> torch.Tensor:
-    return torch.tensor([0, *np.cumsum(counts)])
+def table_of(rows: torch.Tensor, counts: list[int]) -> Table[torch.Tensor]:
+    starts = torch.tensor([0, *np.cumsum(counts)])
+    return Table(tuple(str(number) for number in range(len(rows))), rows, starts)
 
 
-def rows_of(images: list[int], texts: list[int]) -> Rows:
+def rows_of(images: list[int], texts: list[int]) -> TensorSplit:
     """Make rows whose features are their own numbers."""
-    image, text = (torch.arange(float(sum(counts)))[:, None] for counts in (images, texts))
-    return Rows(image, text, starts(images), starts(texts))
+    counts = {"image": images, "text": texts}
+    tables = {
+        name: table_of(torch.arange(float(sum(own)))[:, None], own) for name, own in counts.items()
+    }
+    return Split(tuple(str(number) for number in range(len(images))), tables)
 
 
 class Drawer:
@@ -65,6 +71,15 @@ def test_no_class_stands_beside_itself(classes: int, batch_size: int, seed: int)
     assert (found != np.roll(found, 1, 1)).all()
     assert found.min() >= 0
     assert found.max() < classes
+
+
+def test_the_wrong_pair_is_the_row_before() -> None:
+    """In each batch; before row 0 stands the last one, and text and image stay together."""
+    draws = Drawer(9, 4).draw(8)
+    pairs = ((draws.texts, draws.wrong_texts), (draws.images, draws.wrong_images))
+    for right, wrong in pairs:
+        assert torch.equal(wrong[:, 1:], right[:, :-1])
+        assert torch.equal(wrong[:, 0], right[:, -1])
 
 
 @given(classes=st.integers(3, 30), batch_size=st.integers(2, 29), chunk=st.integers(1, 9))
@@ -119,7 +134,7 @@ def test_images_go_round_from_the_second(
             draw.texts.flatten().tolist(), draw.images.flatten().tolist(), strict=True
         ):
             if c >= 0:
-                given[c].append(row - int(rows.image_starts[c]))
+                given[c].append(row - int(rows["image"].starts[c]))
     for c, indices in given.items():
         assert indices == [(n + 1) % counts[c] for n in range(len(indices))]
 
@@ -132,9 +147,22 @@ def test_every_text_is_drawn_unless_rows_have_the_first_only() -> None:
     counts = Counter(drawn.flatten().tolist())
     assert set(counts) == set(range(16))
     assert all(30 < counts[n] < 90 for n in range(16) if n != 5)  # 60 expected, but 300 of class 1
-    first = first_texts(rows)
-    assert first.texts.flatten().tolist() == [0, 5, 6, 11]
-    assert first.text_starts.tolist() == [0, 1, 2, 3, 4]
+    first = first_texts(rows)["text"]
+    assert first.rows.flatten().tolist() == [0, 5, 6, 11]
+    assert first.starts.tolist() == [0, 1, 2, 3, 4]
+    assert first.ids == ("0", "5", "6", "11")
+
+
+def test_rows_of_zeros_are_numbered_as_the_last() -> None:
+    """Of tables with 3 texts and 5 images, the last of which is zeros: 2 and 4; others stay."""
+    given = torch.tensor([[0, 1, -1]]), torch.tensor([[3, 0, -1]])
+    draws = Draws(*given, *(table.roll(1, 1) for table in given)).within(3, 5)
+    assert [table.tolist() for table in draws.tables] == [
+        [[0, 1, 2]],
+        [[3, 0, 4]],
+        [[2, 0, 1]],
+        [[4, 3, 0]],
+    ]
 
 
 OPTIONS = {"zero_pad_tail": st.booleans(), "wrong_class": st.sampled_from(["previous", "random"])}
@@ -223,8 +251,11 @@ def test_random_wrong_classes_are_uniform_over_the_others() -> None:
 def test_the_nearest_wrong_class_has_the_nearest_mean_text() -> None:
     """By the cosine of the classes' mean texts, whatever their lengths."""
     texts = torch.tensor([[1.0, 0.0], [3.0, 0.3], [0.0, 1.0], [0.0, 3.0], [50.0, 50.0]])
-    rows = Rows(torch.zeros(4, 1), texts, torch.arange(5), torch.tensor([0, 2, 3, 4, 5]))
-    made = ClassSampler(rows, 4, "nearest")
+    tables = {
+        "image": table_of(torch.zeros(4, 1), [1, 1, 1, 1]),
+        "text": table_of(texts, [2, 1, 1, 1]),
+    }
+    made = ClassSampler(Split(("a", "b", "c", "d"), tables), 4, "nearest")
     draws = made.draw(1, made.start(), torch.Generator().manual_seed(1))
     nearest = dict(zip(draws.images[0].tolist(), draws.wrong_images[0].tolist(), strict=True))
     assert nearest == {0: 3, 1: 2, 2: 1, 3: 0}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from zscr.train.methods import METHODS, Rows, load_method
+from zscr.train.methods.registry import load_method
+from zscr.train.tables import TensorSplit
 
 SMALL = {"gf_dim": 8, "df_dim": 8, "embed_dim": 6, "z_dim": 2, "batch_size": 4, "e_steps": 3}
-OWN = {"reference": {"m_steps": 3}, "improved": {"landmarks": 16, "imagined": 32}}
+OWN = {"zscrgan-reference": {"m_steps": 3}, "zscrgan": {"landmarks": 16, "imagined": 32}}
 
 
 class Values(TorchDispatchMode):
@@ -36,17 +37,17 @@ def cuda_errors() -> Iterator[None]:
         torch.cuda.set_sync_debug_mode("default")
 
 
-@pytest.mark.parametrize("mode", METHODS["zscrgan"])
+@pytest.mark.parametrize("name", OWN)
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
-def test_a_round_never_waits_for_the_device(mode: str, device: str) -> None:
+def test_a_round_never_waits_for_the_device(
+    random_split: Callable[..., TensorSplit], name: str, device: str
+) -> None:
     """Nine classes in batches of four: some batches lie across the end of a pass."""
-    found = load_method("zscrgan", mode)
-    config = found.Config(**SMALL, **OWN[mode])
-    noise, starts = torch.Generator().manual_seed(3), torch.arange(10)
-    tables = torch.rand(36, 5, generator=noise), torch.randn(18, 7, generator=noise)
-    rows = Rows(*(table.to(device) for table in (*tables, starts * 4, starts * 2)))
-    method = found.Method(config, text_dim=7, image_dim=5, device=device)
-    method.start(rows, rows)
-    method.train_round(rows)  # allocates, and records its graphs, for which CUDA waits
+    found = load_method(name)
+    rows = random_split(9, images=4, image_dim=5, text_dim=7, device=device)
+    method = found.Method(found.Config(**SMALL, **OWN[name]), {"text": (7,), "image": (5,)}, device)
+    method.bind(rows, rows)
+    method.start()
+    method.train_round()  # allocates, and records its graphs, for which CUDA waits
     with Values() if device == "cpu" else cuda_errors():
-        method.train_round(rows)
+        method.train_round()

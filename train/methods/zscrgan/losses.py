@@ -1,4 +1,4 @@
-"""The losses of ZSCRGAN as its released code computes them (fact numbers: docs of each).
+"""The losses of ZSCRGAN as its released code computes them, each a scalar.
 
 Notation: x real image feature, x_w that of the wrong class, t text, f = G(c(t), z) generated,
 f_w = G(c(t_w), z'), h = CSEM, c latent of the right text.
@@ -13,7 +13,7 @@ from torch.nn import functional
 def critic_loss(
     real: torch.Tensor, fake: torch.Tensor, wrong: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Wasserstein critic with two negatives: (D(f,t) + D(x_w,t)) / 2 - D(x,t), batch means.
+    """Wasserstein critic with two negatives: (D(f,t) + D(x_w,t)) / 2 - D(x,t), means over B rows.
 
     Without a wrong class the fake is the only negative (the paper does not say): D(f,t) - D(x,t).
 
@@ -26,11 +26,11 @@ def critic_loss(
 
 
 def latent_divergence(mu: torch.Tensor, log_sigma: torch.Tensor) -> torch.Tensor:
-    """Pull mu and s = log-sigma towards 0: J = mean[-(mu+s)/2 + (e^(mu+s) - 1)/2 + (mu²+s²)/4].
+    """J = mean[-(mu+s)/2 + (e^(mu+s) - 1)/2 + (mu²+s²)/4] of (B, E) each pulls mu and s towards 0.
 
     The released code imitates a Jensen-Shannon average of two "KL" calls, K(mu, m) and K(s, m)
-    with m = (mu+s)/2; this is its closed form. It is neither KL nor JS, but convex with its
-    only minimum 0 at mu = s = 0.
+    with s the log-sigma and m = (mu+s)/2; this is its closed form. It is neither KL nor JS, but
+    convex with its only minimum 0 at mu = s = 0.
 
     >>> float(latent_divergence(torch.zeros(1), torch.zeros(1)))
     0.0
@@ -43,10 +43,11 @@ def latent_divergence(mu: torch.Tensor, log_sigma: torch.Tensor) -> torch.Tensor
 def regulariser(
     fake: torch.Tensor, real: torch.Tensor, wrong: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Max-margin regulariser without its hinge: |f - x|_1 - |f - x_w|_1 + 2, summed over dims.
+    """Max-margin regulariser without its hinge: |f - x|_1 - |f - x_w|_1 + 2 of rows (B, I).
 
-    The constant has no gradient; `mm_reg_coeff` multiplies the whole term. Without a wrong class
-    the second distance is left out (the paper does not say).
+    Distances are summed over the I dimensions and averaged over the rows. The constant has no
+    gradient; `mm_reg_coeff` multiplies the whole term. Without a wrong class the second distance
+    is left out (the paper does not say).
 
     >>> float(regulariser(torch.tensor([[1.0]]), torch.tensor([[0.0]]), torch.tensor([[4.0]])))
     0.0
@@ -61,7 +62,8 @@ def csem_loss(
 ) -> torch.Tensor:
     """Softplus of batch means: log(1 + exp(mean cos(h(f_w), c) - mean cos(h(f), c))).
 
-    Without a wrong class the first cosine is left out (the paper does not say).
+    All are rows (B, E). Without a wrong class the first cosine is left out (the paper does not
+    say).
 
     >>> one, other = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
     >>> round(float(csem_loss(one, one, other)), 4)

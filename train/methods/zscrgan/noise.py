@@ -22,11 +22,13 @@ def draw_eps(shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
     return eps.clamp_(-EPS_LIMIT, EPS_LIMIT)  # of what rounding puts outside
 
 
+def draw_latents(
+    means: torch.Tensor, spread: torch.Tensor | float, noise: torch.Generator
+) -> torch.Tensor:
+    """Draw latents (B, E) around their means, by eps times a spread: (B, E), or one number."""
+    return means + spread * draw_eps(means.shape, noise)
+
+
 def draw_z(shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
     """Draw standard normals."""
     return torch.randn(*shape, generator=generator, device=generator.device)
-
-
-def latent(mu: torch.Tensor, log_sigma: torch.Tensor, eps: torch.Tensor) -> torch.Tensor:
-    """c = mu + exp(log_sigma) · eps: the latent (B, E) of a text."""
-    return mu + log_sigma.exp() * eps

@@ -1,4 +1,4 @@
-"""What the improved mode's E-step trains: a text encoder and a generator, as small corrections."""
+"""What the E-step of `zscrgan` trains: a text encoder and a generator, as small corrections."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from zscr.train.methods.zscrgan.improved.scaling import ridge_weights
+from zscr.train.methods.zscrgan.improved.ridge import ridge
 from zscr.train.methods.zscrgan.networks import SLOPE
 
 
@@ -28,7 +28,7 @@ class Imagination(nn.Module):
 
     @torch.no_grad()
     def initialise(self, noise: torch.Generator) -> None:
-        """Zero the correction; let the generator's details begin small."""
+        """Zero the correction and the prototypes; draw small weights for the details."""
         for parameter in self.parameters():
             nn.init.zeros_(parameter)
         for layer, gain in ((self.hidden, 1.0), (self.detail, 0.1)):
@@ -37,7 +37,9 @@ class Imagination(nn.Module):
     @torch.no_grad()
     def start(self, latents: torch.Tensor, images: torch.Tensor, penalty: float) -> None:
         """Fit the prototypes: latents (N, E) of texts -> mean images (N, I) of their classes."""
-        self.prototype.weight.copy_(ridge_weights(latents, images, penalty).T)
+        eye = torch.eye(latents.shape[1], device=latents.device)
+        weights = ridge(latents.T @ latents + penalty * eye, latents.T @ images)
+        self.prototype.weight.copy_(weights.T)
 
     def encode(self, texts: torch.Tensor) -> torch.Tensor:
         """Map scaled texts (B, E) -> means of their latents (B, E)."""

@@ -1,4 +1,4 @@
-"""The improved mode's CSEM: a kernel machine whose M-step is solved exactly."""
+"""The CSEM of `zscrgan`: a kernel machine whose M-step is solved exactly."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+
+from zscr.train.methods.zscrgan.improved.ridge import ridge
 
 JITTER = 1e-4  # on the diagonal: landmarks may coincide, and float32 sums round
 
@@ -58,6 +60,5 @@ class KernelCsem(nn.Module):
         """Return the weights (L, E) that minimise Σ w |k W - y|² + penalty · tr(Wᵀ K W)."""
         eye = torch.eye(len(self.landmarks), device=self.landmarks.device)
         left = sums.gram + penalty * self.kernel(self.landmarks) + JITTER * eye
-        # In double: the kernel of near landmarks is nearly singular. `_ex` waits for no device.
-        factor, _ = torch.linalg.cholesky_ex(left.double())
-        return torch.cholesky_solve(sums.cross.double(), factor).float()
+        # In double: the kernel of near landmarks is nearly singular.
+        return ridge(left.double(), sums.cross.double()).float()

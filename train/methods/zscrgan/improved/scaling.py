@@ -1,12 +1,12 @@
-"""Feature scaling of the improved mode: fixed maps in closed form, fitted on seen classes only."""
+"""Feature scaling of `zscrgan`: fixed maps in closed form, fitted on seen classes only."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
 
-from zscr.train.methods import Rows
-from zscr.train.methods.zscrgan.embedding import unit
+from zscr.train.methods.losses import unit
+from zscr.train.tables import Tensors, group_means
 
 
 class ImageScaling(nn.Module):
@@ -55,9 +55,9 @@ class TextScaling(nn.Module):
         self.register_buffer("mean", torch.zeros(text_dim))
         self.register_buffer("axes", torch.zeros(text_dim, embed_dim))
 
-    def fit(self, rows: Rows, shrink: float) -> None:
-        """Find the axes of the class means; columns beyond their rank stay zero."""
-        means = class_means(rows.texts, rows.text_starts)
+    def fit(self, texts: Tensors, shrink: float) -> None:
+        """Find the axes of the seen classes' mean texts; columns beyond their rank stay zero."""
+        means = group_means(texts)
         self.mean.copy_(means.mean(0))
         _, values, axes = torch.linalg.svd(means - self.mean, full_matrices=False)
         kept = min(len(values), self.axes.shape[1])
@@ -67,26 +67,3 @@ class TextScaling(nn.Module):
     def forward(self, texts: torch.Tensor) -> torch.Tensor:
         """Map (B, T) -> unit rows (B, E)."""
         return unit((texts - self.mean) @ self.axes)
-
-
-def class_of_rows(starts: torch.Tensor, rows: int) -> torch.Tensor:
-    """Return the class number (rows,) of each row, for starts (C+1,)."""
-    return torch.repeat_interleave(starts.diff(), output_size=rows)
-
-
-def class_means(table: torch.Tensor, starts: torch.Tensor) -> torch.Tensor:
-    """Average the rows (N, D) of each class -> (C, D)."""
-    return class_sums(table, starts) / starts.diff()[:, None]
-
-
-def class_sums(table: torch.Tensor, starts: torch.Tensor) -> torch.Tensor:
-    """Sum the rows (N, D) of each class -> (C, D)."""
-    sums = table.new_zeros(len(starts) - 1, table.shape[1])
-    return sums.index_add_(0, class_of_rows(starts, len(table)), table)
-
-
-def ridge_weights(inputs: torch.Tensor, targets: torch.Tensor, penalty: float) -> torch.Tensor:
-    """Solve ridge regression inputs (N, D) -> targets (N, K) for weights (D, K)."""
-    gram = inputs.T @ inputs + penalty * torch.eye(inputs.shape[1], device=inputs.device)
-    factor, _ = torch.linalg.cholesky_ex(gram)
-    return torch.cholesky_solve(inputs.T @ targets, factor)

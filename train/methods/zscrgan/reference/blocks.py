@@ -1,8 +1,9 @@
 """Where an optimizer's parameters, gradients and states lie, and in what blocks they are updated.
 
-Updates are bound by memory and by calls. So parameters lie in one buffer and move by one call; only
-on a CPU large matrices stand apart. Their gradient, the product of two thin matrices, never lies
-in memory as a whole: it is multiplied out and used up one cache-sized block after the other.
+An update's time goes to memory traffic and to calls. So parameters lie in one buffer, and one call
+updates them. On a CPU large matrices are updated apart: their gradient, the product of two thin
+matrices, is never in memory as a whole, but multiplied out and used up one cache-sized block after
+the other.
 """
 
 from __future__ import annotations
@@ -20,7 +21,13 @@ Block = tuple[torch.Tensor, ...]  # gradient, values, states and scratch, of the
 
 @dataclass(frozen=True)
 class Strip:
-    """Some rows of a large matrix: the memory of their gradient, and the blocks they consist of."""
+    """Some rows of a large matrix.
+
+    Attributes:
+        rows: which.
+        gradient: memory of their gradient, shared by all strips.
+        blocks: what they are updated in.
+    """
 
     rows: slice
     gradient: torch.Tensor
@@ -32,18 +39,24 @@ class Blocks:
 
     Args:
         parameters: on one device.
+        block: floats a thread that a block of a large matrix has.
+        product: blocks whose gradient is multiplied out at once; a matrix of more floats than
+            block · product is large.
 
     Attributes:
         values: (P,) of all parameters one after the other.
         products: of large matrices (O, I), what their gradient is a product of: (R, O) and (R, I).
     """
 
-    def __init__(self, parameters: Iterable[torch.Tensor]) -> None:
+    def __init__(
+        self, parameters: Iterable[torch.Tensor], block: int = BLOCK, product: int = PRODUCT
+    ) -> None:
+        self.block, self.product = block, product
         # an order of neither device nor threads: every checkpoint is laid out alike
-        self.parameters = sorted(parameters, key=_is_large)
+        self.parameters = sorted(parameters, key=self._is_large)
         self.values = torch.cat([p.detach().flatten() for p in self.parameters])
         on_cpu = self.values.device.type == "cpu"
-        self.apart = [p for p in self.parameters if on_cpu and _is_large(p)]
+        self.apart = [p for p in self.parameters if on_cpu and self._is_large(p)]
         self.together = self.parameters[: len(self.parameters) - len(self.apart)]
         self.products: dict[torch.Tensor, tuple[torch.Tensor, torch.Tensor]] = {}
         self.gradients = self.values.new_zeros(sum(p.numel() for p in self.together))
@@ -63,14 +76,14 @@ class Blocks:
     def lay(self, *states: torch.Tensor) -> None:
         """Cut values and states (P,) into blocks once, for cutting costs as much as an update."""
         columns = (self.values, *states)
-        size = max((_rows(p) * p.shape[1] for p in self.apart), default=0)
+        size = max((self._rows(p) * p.shape[1] for p in self.apart), default=0)
         scratch = self.values.new_zeros(max(len(self.gradients), size))
-        product = self.values.new_empty(PRODUCT * size)
+        product = self.values.new_empty(self.product * size)
         own = [column[: len(self.gradients)] for column in columns]
         self.first: Block = (self.gradients, *own, scratch[: len(self.gradients)])
         parts = zip(*(_cut(column, self.parameters) for column in columns), strict=True)
         matrices = list(parts)[len(self.together) :]
-        self.rest = [list(_strips(tables, product, scratch)) for tables in matrices]
+        self.rest = [list(self._strips(tables, product, scratch)) for tables in matrices]
 
     def __iter__(self) -> Iterator[Block]:
         """Yield gradient, values, states and scratch of each block; products are used up."""
@@ -94,9 +107,26 @@ class Blocks:
                 view.copy_(_given(p))
                 p.grad = view
 
+    def _is_large(self, parameter: torch.Tensor) -> bool:
+        return parameter.ndim == 2 and parameter.numel() > self.product * self.block
 
-def _is_large(parameter: torch.Tensor) -> bool:
-    return parameter.ndim == 2 and parameter.numel() > PRODUCT * BLOCK
+    def _rows(self, matrix: torch.Tensor) -> int:
+        """Return the rows of a matrix's blocks."""
+        return max(1, self.block * torch.get_num_threads() // matrix.shape[1])
+
+    def _strips(
+        self, tables: tuple[torch.Tensor, ...], product: torch.Tensor, scratch: torch.Tensor
+    ) -> Iterator[Strip]:
+        """Cut tables of one shape (O, I) into strips; their gradients share the memory product."""
+        height, width = tables[0].shape
+        rows = self._rows(tables[0])
+        for start in range(0, height, self.product * rows):
+            stop = min(start + self.product * rows, height)
+            gradient = product[: (stop - start) * width].view(-1, width)
+            columns = (gradient, *(table[start:stop] for table in tables))
+            blocks = zip(*(torch.split(column, rows) for column in columns), strict=True)
+            with_scratch = [(*b, scratch[: b[0].numel()].view_as(b[0])) for b in blocks]
+            yield Strip(slice(start, stop), gradient, with_scratch)
 
 
 def _cut(column: torch.Tensor, parameters: list[torch.Tensor]) -> list[torch.Tensor]:
@@ -109,23 +139,3 @@ def _given(parameter: torch.Tensor) -> torch.Tensor:
     """Return the gradient that autograd or a user has given."""
     assert parameter.grad is not None, "every parameter of the optimizer needs a gradient"
     return parameter.grad
-
-
-def _rows(matrix: torch.Tensor) -> int:
-    """Rows of a matrix's blocks."""
-    return max(1, BLOCK * torch.get_num_threads() // matrix.shape[1])
-
-
-def _strips(
-    tables: tuple[torch.Tensor, ...], product: torch.Tensor, scratch: torch.Tensor
-) -> Iterator[Strip]:
-    """Cut tables of one shape (O, I) into strips, whose gradients share the memory `product`."""
-    height, width = tables[0].shape
-    rows = _rows(tables[0])
-    for start in range(0, height, PRODUCT * rows):
-        stop = min(start + PRODUCT * rows, height)
-        gradient = product[: (stop - start) * width].view(-1, width)
-        columns = (gradient, *(table[start:stop] for table in tables))
-        blocks = zip(*(torch.split(column, rows) for column in columns), strict=True)
-        with_scratch = [(*b, scratch[: b[0].numel()].view_as(b[0])) for b in blocks]
-        yield Strip(slice(start, stop), gradient, with_scratch)

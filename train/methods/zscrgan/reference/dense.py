@@ -1,8 +1,9 @@
-"""A linear layer forwards and backwards, by hand: autograd allocates every gradient anew.
+"""A linear layer and its leaky ReLU, forwards and backwards, without autograd.
 
-For a layer of 8 million weights and 64 rows the page faults of that take longer on a CPU than the
-product itself (28 ms against 11 ms, measured), and each small call has its price on a GPU, too.
-Between the layers everything is as precise as the rows; under autocast the products are not.
+Autograd allocates every gradient anew: for a layer of 8 million weights and 64 rows the page faults
+of that take longer on a CPU than the product itself (28 ms against 11 ms, measured), and each small
+call has its price on a GPU, too. Results have the type of the rows, float32, though autocast may
+multiply in a lower precision.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from zscr.train.methods.zscrgan.networks import SLOPE
-from zscr.train.methods.zscrgan.reference.optimizers import FusedOptimizer
+from zscr.train.methods.zscrgan.reference.fused import FusedOptimizer
 
 
 def forward(layer: nn.Linear, rows: torch.Tensor) -> torch.Tensor:
@@ -28,19 +29,26 @@ def back(layer: nn.Linear, gradient: torch.Tensor) -> torch.Tensor:
 def keep(
     optimizer: FusedOptimizer, layer: nn.Linear, rows: torch.Tensor, gradient: torch.Tensor
 ) -> None:
-    """Give an optimizer the gradient of a layer from its input and its output's gradient."""
+    """Give an optimizer the gradients of a layer.
+
+    Args:
+        optimizer: of the layer.
+        layer: with or without a bias.
+        rows: its input (R, in), which must stay as it is until the update.
+        gradient: of its output (R, out), likewise.
+    """
     optimizer.blocks.multiply(layer.weight, gradient, rows)
     if layer.bias is not None:
         torch.sum(gradient, 0, out=layer.bias.grad)
 
 
 def leaky(rows: torch.Tensor) -> torch.Tensor:
-    """Leaky ReLU in place: rows are a layer's output, which its gradient can be told from."""
+    """Leaky ReLU of rows (R, D) in place; its gradient can be told from the result."""
     return functional.leaky_relu_(rows, SLOPE)
 
 
 def leaky_back(gradient: torch.Tensor, result: torch.Tensor) -> torch.Tensor:
-    """Map the gradient of a leaky ReLU's result to that of its input, in place."""
+    """Map the gradient (R, D) of a leaky ReLU's result to that of its input, in place."""
     into: torch.Tensor = torch.ops.aten.leaky_relu_backward.grad_input(
         gradient, result, SLOPE, True, grad_input=gradient
     )

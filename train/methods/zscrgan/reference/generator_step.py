@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 
 from zscr.train.methods.zscrgan.losses import latent_divergence, regulariser
 from zscr.train.methods.zscrgan.networks import Networks
 from zscr.train.methods.zscrgan.reference import dense
+from zscr.train.methods.zscrgan.reference.config import Config
 from zscr.train.methods.zscrgan.reference.csem_step import contrast
 from zscr.train.methods.zscrgan.reference.imagine import Encoded, Imagined
-from zscr.train.methods.zscrgan.reference.optimizers import TFAdam, TFRMSprop
-
-if TYPE_CHECKING:
-    from zscr.train.methods.zscrgan.reference.method import Config
+from zscr.train.methods.zscrgan.reference.optimizers import Optimizers
 
 
 @dataclass(frozen=True)
-class Draw:
+class GeneratorBatch:
     """One generator update's rows: R = B texts encoded, or 2B where the wrong ones are drawn.
 
     Attributes:
@@ -40,56 +37,54 @@ class Draw:
 class GeneratorStep:
     """Moves text encoder and generator down -D(f,t) + Lc + 2 R + J; in joint training CSEM, too."""
 
-    def __init__(
-        self, config: Config, networks: Networks, generator: TFRMSprop, csem: TFAdam
-    ) -> None:
+    def __init__(self, config: Config, networks: Networks, optimizers: Optimizers) -> None:
         self.config, self.networks = config, networks
-        self.generator, self.csem = generator, csem
+        self.generator, self.csem = optimizers.generator, optimizers.csem
 
-    def __call__(self, draw: Draw) -> torch.Tensor:
+    def __call__(self, batch: GeneratorBatch) -> torch.Tensor:
         """Make one update; return the loss before it."""
-        config, features = self.config, draw.imagined.features
+        config, features = self.config, batch.imagined.features
         to_features = torch.zeros_like(features)
         right = to_features[: config.batch_size]
-        loss = self._regulariser(draw, right)
+        loss = self._regulariser(batch, right)
         if config.adversarial:
-            loss = loss - self._score(draw, right)
-        to_latent = torch.zeros_like(draw.imagined.latent[: config.batch_size])
+            loss = loss - self._score(batch, right)
+        to_latent = torch.zeros_like(batch.imagined.latent[: config.batch_size])
         if config.triplet:
-            loss = loss + self._contrast(draw, to_features, to_latent)
-        into_latents = self._through_generator(draw.imagined, to_features)
+            loss = loss + self._contrast(batch, to_features, to_latent)
+        into_latents = self._through_generator(batch.imagined, to_features)
         into_latents[: config.batch_size] += to_latent
-        loss = loss + self._through_encoder(draw, into_latents)
+        loss = loss + self._through_encoder(batch, into_latents)
         self.generator.update()
         if config.joint:
             self.csem.update()
         return loss
 
-    def _regulariser(self, draw: Draw, right: torch.Tensor) -> torch.Tensor:
+    def _regulariser(self, batch: GeneratorBatch, right: torch.Tensor) -> torch.Tensor:
         """R's gradient is the sign of f - x, less that of f - x_w."""
-        coefficient, fake = self.config.mm_reg_coeff, draw.imagined.features[: len(right)]
-        signs = (fake - draw.images).sign_()
+        coefficient, fake = self.config.mm_reg_coeff, batch.imagined.features[: len(right)]
+        signs = (fake - batch.images).sign_()
         signs[1:].neg_()
         right.add_(signs.sum(0), alpha=coefficient / len(right))
-        return coefficient * regulariser(fake, *draw.images)
+        return coefficient * regulariser(fake, *batch.images)
 
-    def _score(self, draw: Draw, right: torch.Tensor) -> torch.Tensor:
+    def _score(self, batch: GeneratorBatch, right: torch.Tensor) -> torch.Tensor:
         """Return the mean of D(f, t) and take its gradient off."""
         critic, size = self.networks.critic, len(right)
-        hidden = dense.forward(critic.image, draw.imagined.features[:size])
-        hidden = dense.leaky(hidden.add_(dense.forward(critic.text, draw.text[:size])))
+        hidden = dense.forward(critic.image, batch.imagined.features[:size])
+        hidden = dense.leaky(hidden.add_(dense.forward(critic.text, batch.text[:size])))
         weight = critic.score.weight
         gradient = dense.leaky_back((weight / size).repeat(size, 1), hidden)
         right.sub_(dense.back(critic.image, gradient))
         return torch.mv(hidden, weight[0]).mean() + critic.score.bias[0]
 
     def _contrast(
-        self, draw: Draw, to_features: torch.Tensor, to_latent: torch.Tensor
+        self, batch: GeneratorBatch, to_features: torch.Tensor, to_latent: torch.Tensor
     ) -> torch.Tensor:
         """Add the gradients of Lc; its anchor c is not cut off, so it moves the text encoder."""
-        layer, features = self.networks.csem.fc, draw.imagined.features
+        layer, features = self.networks.csem.fc, batch.imagined.features
         mapped = dense.leaky(dense.forward(layer, features))
-        latent = draw.imagined.latent[: len(to_latent)]
+        latent = batch.imagined.latent[: len(to_latent)]
         found = contrast(mapped.view(-1, *latent.shape), latent)
         gradient = dense.leaky_back(found.to_mapped.flatten(0, 1), mapped)
         if self.config.joint:
@@ -109,7 +104,7 @@ class GeneratorStep:
         dense.keep(self.generator, generator.fc1, first, gradient)
         return dense.back(generator.fc1, gradient)[:, : imagined.latent.shape[1]]
 
-    def _through_encoder(self, draw: Draw, gradient: torch.Tensor) -> torch.Tensor:
+    def _through_encoder(self, batch: GeneratorBatch, gradient: torch.Tensor) -> torch.Tensor:
         """Keep the text encoder's gradients, those of J among them; return J's share of the loss.
 
         J = mean[(e^t - 1 - t) / 2 + (mu² + s²) / 4] with t = mu + s has the gradient
@@ -117,16 +112,16 @@ class GeneratorStep:
         """
         coefficient, mu, log_sigma = (
             self.config.kl_div_coefficient,
-            draw.encoded.mu,
-            draw.encoded.log_sigma,
+            batch.encoded.mu,
+            batch.encoded.log_sigma,
         )
         grown = (mu + log_sigma).expm1_()
-        to_both = torch.cat([grown, grown], 1).add_(draw.encoded.both)
+        to_both = torch.cat([grown, grown], 1).add_(batch.encoded.both)
         to_both.mul_(0.5 * coefficient / mu.numel())
         width = mu.shape[1]
-        to_both[:, :width].index_add_(0, draw.pairs, gradient)
-        spread = log_sigma.exp().index_select(0, draw.pairs).mul_(draw.eps).mul_(gradient)
-        to_both[:, width:].index_add_(0, draw.pairs, spread)
+        to_both[:, :width].index_add_(0, batch.pairs, gradient)
+        spread = log_sigma.exp().index_select(0, batch.pairs).mul_(batch.eps).mul_(gradient)
+        to_both[:, width:].index_add_(0, batch.pairs, spread)
         layer = self.networks.text_encoder.fc
-        dense.keep(self.generator, layer, draw.text, dense.leaky_back(to_both, draw.encoded.both))
+        dense.keep(self.generator, layer, batch.text, dense.leaky_back(to_both, batch.encoded.both))
         return coefficient * latent_divergence(mu, log_sigma)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from zscr.train.methods.zscrgan.draws import Draws
 from zscr.train.methods.zscrgan.networks import Networks
 from zscr.train.methods.zscrgan.reference import dense
 
@@ -43,6 +44,27 @@ class Imagined:
         """Return some of the rows."""
         first, second, third = (table[rows] for table in self.given)
         return Imagined(self.latent[rows], (first, second, third), self.features[rows])
+
+
+def branches(draws: Draws, wrong: str, wrong_for: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Number the texts to encode, and of those the ones to imagine.
+
+    Args:
+        draws: batches (n, B), all of which need their right branch.
+        wrong: where wrong texts come from: `previous`, the row before; `drawn`; or `none`.
+        wrong_for: of how many batches, the last ones, the wrong branch is needed, too.
+
+    Returns:
+        index (R,) into the texts, and pairs (P,) into these: right rows, then wrong ones.
+    """
+    rows = torch.arange(draws.texts.numel(), device=draws.texts.device).view_as(draws.texts)
+    index, pairs = [draws.texts], [rows]
+    if wrong == "previous":
+        pairs.append(rows[-wrong_for:].roll(1, 1))
+    elif wrong == "drawn":
+        index.append(draws.wrong_texts[-wrong_for:])
+        pairs.append(rows.numel() + rows[:wrong_for])
+    return torch.cat(index).flatten(), torch.cat(pairs).flatten()
 
 
 def encode(networks: Networks, texts: torch.Tensor, index: torch.Tensor) -> Encoded:

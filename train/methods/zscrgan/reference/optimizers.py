@@ -1,73 +1,21 @@
 """RMSProp and Adam as TensorFlow 1 computes them, which torch's own cannot be set to do.
 
-Both can be brought to the formula of torch's fused Adam, which reads and writes everything once.
+Both can be brought to the formula of torch's fused Adam, which reads and writes everything once;
+README.md derives how.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import torch
 
-from zscr.train.methods.zscrgan.reference.blocks import Blocks
-
-SETTLED = 1e6  # a step at which Adam no longer corrects the bias of its moments
-
-
-class FusedOptimizer(torch.optim.Optimizer):
-    """What both have in common: parameters in blocks, states beside them, and one fused update.
-
-    Attributes:
-        blocks: where parameters, gradients and states lie.
-        first: the parameter under which the states of all are kept.
-    """
-
-    kept: tuple[str, ...]  # names of the states (P,), in the order in which blocks give them
-
-    def __init__(self, params: Iterable[torch.Tensor], defaults: dict[str, Any]) -> None:
-        super().__init__(params, defaults)
-        [group] = self.param_groups
-        self.blocks, self.first = Blocks(group["params"]), group["params"][0]
-        self.settled = torch.tensor(SETTLED, device=self.blocks.values.device)
-        # loading replaces the states
-        self.register_load_state_dict_post_hook(FusedOptimizer._lay)  # type: ignore[arg-type]
-
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """Update every parameter; a closure is not supported."""
-        assert closure is None
-        self.update()
-
-    def update(self) -> None:
-        """Update every parameter, without torch's hooks around a step (a fifth of a small one)."""
-        raise NotImplementedError
-
-    def _lay(self) -> None:
-        """Cut the states with the values."""
-        self.blocks.lay(*(self.state[self.first][name] for name in self.kept))
-
-    def _adam(
-        self,
-        p: torch.Tensor,
-        g: torch.Tensor,
-        moments: tuple[torch.Tensor, torch.Tensor],
-        rate: float | torch.Tensor,
-        betas: tuple[float, float],
-        eps: float,
-    ) -> None:
-        """m <- b1 m + (1 - b1) g; v <- b2 v + (1 - b2) g²; p <- p - rate · m / (sqrt(v) + eps)."""
-        (m, v), (b1, b2) = moments, betas
-        torch._fused_adam_(
-            *([p], [g], [m], [v], [], [self.settled]),
-            lr=rate,
-            beta1=b1,
-            beta2=b2,
-            weight_decay=0.0,
-            eps=eps,
-            amsgrad=False,
-            maximize=False,
-        )
+from zscr.train.methods.zscrgan.networks import Networks
+from zscr.train.methods.zscrgan.reference.blocks import BLOCK, PRODUCT
+from zscr.train.methods.zscrgan.reference.config import Config
+from zscr.train.methods.zscrgan.reference.fused import FusedOptimizer
 
 
 class TFRMSprop(FusedOptimizer):
@@ -84,6 +32,7 @@ class TFRMSprop(FusedOptimizer):
         decay: of the squared-gradient average (TF1 default 0.9).
         eps: inside the root (TF1 default 1e-10).
         limit: after the step, values stay within ± this.
+        block, product: sizes of the blocks, see `Blocks`.
     """
 
     kept = ("square_and_eps",)
@@ -95,8 +44,12 @@ class TFRMSprop(FusedOptimizer):
         decay: float = 0.9,
         eps: float = 1e-10,
         limit: float = math.inf,
+        *,
+        block: int = BLOCK,
+        product: int = PRODUCT,
     ) -> None:
-        super().__init__(params, {"lr": lr, "decay": decay, "eps": eps, "limit": limit})
+        settings = {"lr": lr, "decay": decay, "eps": eps, "limit": limit}
+        super().__init__(params, settings, block, product)
         values = self.blocks.values
         self.fresh = values.new_tensor(eps * (1 - decay) / decay)
         self.state[self.first]["square_and_eps"] = torch.full_like(values, 1 + eps / decay)
@@ -125,6 +78,7 @@ class TFAdam(FusedOptimizer):
         lr: step size.
         betas: b1 and b2, the decays of m and v.
         eps: added to the uncorrected root (TF1 default 1e-8).
+        block, product: sizes of the blocks, see `Blocks`.
     """
 
     kept = ("mean", "square")
@@ -135,8 +89,11 @@ class TFAdam(FusedOptimizer):
         lr: float,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
+        *,
+        block: int = BLOCK,
+        product: int = PRODUCT,
     ) -> None:
-        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps}, block, product)
         values = self.blocks.values
         # float64: 1 - b2^t loses half of its digits in float32
         step = torch.zeros((), dtype=torch.float64, device=values.device)
@@ -153,3 +110,24 @@ class TFAdam(FusedOptimizer):
         rate = group["lr"] * (1 - b2**step).sqrt() / (1 - b1**step)
         for g, p, m, v, _ in self.blocks:
             self._adam(p, g, (m, v), rate.to(p.dtype), group["betas"], eps=group["eps"])
+
+
+@dataclass(frozen=True)
+class Optimizers:
+    """The three of a model: the generator's has the text encoder, too."""
+
+    critic: TFRMSprop
+    generator: TFRMSprop
+    csem: TFAdam
+
+    @classmethod
+    def of(cls, config: Config, networks: Networks, *, block: int = BLOCK) -> Optimizers:
+        """Make the released ones, at the rates of a configuration."""
+        imagine = [*networks.text_encoder.parameters(), *networks.generator.parameters()]
+        judge, map_images = networks.critic.parameters(), networks.csem.parameters()
+        rate, limit = config.discriminator_lr, config.clip_val
+        return cls(
+            critic=TFRMSprop(judge, rate, limit=limit, block=block),
+            generator=TFRMSprop(imagine, config.generator_lr, block=block),
+            csem=TFAdam(map_images, config.csem_lr, (0.5, 0.999), block=block),
+        )

@@ -1,50 +1,38 @@
 """The released ZSCRGAN training loop, ported as plainly as it is written: the speed's baseline.
 
-Every update takes a fresh batch from numpy, every branch has its own forward pass, the critic runs
-three times, and its weights are clipped after the step. Losses and optimisers are written out here
-once more (methods' fact sheet, sections 1.2 to 1.5), so that a test can hold the fast round
-against them; nothing is shared with it.
+Every update takes a fresh batch, every branch has its own forward pass, the critic runs three
+times, and its weights are clipped after the step. Losses and optimisers are written out here once
+more, so that a test can hold the fast round against them; no arithmetic is shared with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-Tensors = list[torch.Tensor]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One update's rows: texts (B, T), images (B, I), those of the wrong class, and noise a side.
-
-    Attributes:
-        eps, z: of the right text, (B, E) and (B, Z), and of the wrong one.
-    """
-
-    text: torch.Tensor
-    image: torch.Tensor
-    wrong_text: torch.Tensor
-    wrong_image: torch.Tensor
-    eps: Tensors
-    z: Tensors
+from zscr.train.methods.zscrgan.reference.config import Config
+from zscr.train.methods.zscrgan.reference.plain_batches import Batch
+from zscr.train.methods.zscrgan.reference.plain_optimizers import Adam, RMSProp
 
 
 class Plain:
-    """The model and its three updates; `weights` is the state dict of a `Method`, copied."""
+    """The model and its three updates.
 
-    def __init__(self, config: Any, weights: Mapping[str, torch.Tensor]) -> None:
+    Args:
+        config: the settings.
+        weights: state dict of a `Method`, which is copied.
+    """
+
+    def __init__(self, config: Config, weights: Mapping[str, torch.Tensor]) -> None:
         self.config = config
         found = {name: value.clone().requires_grad_() for name, value in weights.items()}
         halves = (found["critic.image.weight"], found["critic.text.weight"])
         first = torch.cat(halves, 1).detach().requires_grad_()
-        self.critic = [first, *(found[f"critic.{n}"] for n in ("image.bias", *score_names()))]
+        rest = ("image.bias", "score.weight", "score.bias")
+        self.critic = [first, *(found[f"critic.{name}"] for name in rest)]
         self.encoder = [found["text_encoder.fc.weight"], found["text_encoder.fc.bias"]]
         names = [f"generator.fc{n}.{part}" for n in (1, 2, 3) for part in ("weight", "bias")]
         self.generator = [found[name] for name in names]
@@ -150,85 +138,6 @@ class Plain:
         }
 
 
-def score_names() -> tuple[str, str]:
-    """Return the names of the critic's last layer."""
-    return "score.weight", "score.bias"
-
-
 def leaky(rows: torch.Tensor) -> torch.Tensor:
     """Leaky ReLU with TensorFlow's slope."""
     return functional.leaky_relu(rows, 0.2)
-
-
-class RMSProp:
-    """TensorFlow 1's, with torch's foreach operations."""
-
-    def __init__(self, parameters: Tensors, lr: float) -> None:
-        self.parameters, self.lr = parameters, lr
-        self.squares = [torch.ones_like(p) for p in parameters]
-
-    @torch.no_grad()
-    def step(self, gradients: tuple[torch.Tensor, ...]) -> None:
-        """Update all parameters."""
-        torch._foreach_mul_(self.squares, 0.9)
-        torch._foreach_addcmul_(self.squares, gradients, gradients, 0.1)
-        roots = torch._foreach_add(self.squares, 1e-10)
-        torch._foreach_sqrt_(roots)
-        torch._foreach_addcdiv_(self.parameters, gradients, roots, -self.lr)
-
-
-class Adam:
-    """TensorFlow 1's with beta1 0.5, with torch's foreach operations."""
-
-    def __init__(self, parameters: Tensors, lr: float) -> None:
-        self.parameters, self.lr, self.count = parameters, lr, 0
-        self.means = [torch.zeros_like(p) for p in parameters]
-        self.squares = [torch.zeros_like(p) for p in parameters]
-
-    @torch.no_grad()
-    def step(self, gradients: tuple[torch.Tensor, ...]) -> None:
-        """Update all parameters."""
-        self.count += 1
-        rate = self.lr * (1 - 0.999**self.count) ** 0.5 / (1 - 0.5**self.count)
-        torch._foreach_mul_(self.means, 0.5)
-        torch._foreach_add_(self.means, gradients, alpha=0.5)
-        torch._foreach_mul_(self.squares, 0.999)
-        torch._foreach_addcmul_(self.squares, gradients, gradients, 0.001)
-        roots = torch._foreach_sqrt(self.squares)
-        torch._foreach_add_(roots, 1e-8)
-        torch._foreach_addcdiv_(self.parameters, self.means, roots, -rate)
-
-
-def numpy_batches(
-    images: npt.NDArray[np.float32],
-    texts: npt.NDArray[np.float32],
-    config: Any,
-    device: torch.device | str,
-) -> Iterator[Batch]:
-    """Build batches row by row as released: slices of classes, round-robin images, zero tails.
-
-    Args:
-        images: (C, n, I), n images a class; texts: (C, T).
-        config: of the reference mode; only the previous row's class is wrong here.
-        device: where each fresh batch is copied to.
-    """
-    rng, size, count = np.random.default_rng(config.seed), config.batch_size, len(texts)
-    order, position, turn = list(range(count)), 0, [1] * count
-    while True:
-        image = np.zeros((size, images.shape[2]), np.float32)
-        text = np.zeros((size, texts.shape[1]), np.float32)
-        for row, label in enumerate(order[position : position + size]):
-            image[row], text[row] = images[label, turn[label] % images.shape[1]], texts[label]
-            turn[label] += 1
-        position += size
-        if position >= count:
-            rng.shuffle(order)
-            position = 0
-        rows = (text, image, np.roll(text, 1, 0), np.roll(image, 1, 0))
-        z = [rng.standard_normal((size, config.z_dim), np.float32) for _ in range(2)]
-        eps = [torch.empty(size, config.embed_dim, device=device) for _ in range(2)]
-        yield Batch(
-            *(torch.from_numpy(array).to(device) for array in rows),
-            [torch.nn.init.trunc_normal_(e, a=-2.0, b=2.0) for e in eps],
-            [torch.from_numpy(noise).to(device) for noise in z],
-        )

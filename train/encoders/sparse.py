@@ -6,7 +6,7 @@ weighted sum of those columns' weights: they are gathered instead.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from zscr.progress import say
+from zscr.train.encoders.onnx import prune
 from zscr.train.encoders.tfidf import SPECIAL, WEIGHTS
 
 Array = npt.NDArray[np.float64]
@@ -32,10 +33,10 @@ def gather_first_layer(model: onnx.ModelProto, features: str) -> None:
     or multiplied (such as a standardisation). Any other head keeps the wide row, which is said;
     any other encoder's graph is left alone.
     """
-    maker = {name: node for node in model.graph.node for name in node.output}
-    scatter = maker.get(maker[features].input[0]) if features in maker else None
-    if scatter is None or scatter.op_type != "ScatterElements" or scatter.input[2] != WEIGHTS:
+    scatter = _scatter(model, features)
+    if scatter is None:
         return
+    ids, weights = scatter.input[1:3]
     chain = _chain(model, features)
     if not chain:
         say("the query graph stays dense: its head does not begin with a matrix product")
@@ -44,9 +45,20 @@ def gather_first_layer(model: onnx.ModelProto, features: str) -> None:
     wide = {features, *(name for node in chain[:-1] for name in node.output)}
     for node in model.graph.node:
         if _tells_batch(node) and node.input[0] in wide:
-            node.input[0] = WEIGHTS  # as many rows, and no columns to make
-    _replace(model, chain[-1], scatter.input[1], np.pad(table, ((len(SPECIAL), 0), (0, 0))), bias)
-    _prune(model)
+            node.input[0] = weights  # as many rows, and no columns to make
+    constants = {"table": np.pad(table, ((len(SPECIAL), 0), (0, 0))), "bias": bias}
+    _replace(model, chain[-1], ids, weights, constants)
+    prune(model)
+
+
+def _scatter(model: onnx.ModelProto, features: str) -> onnx.NodeProto | None:
+    """Return the node that makes TF-IDF's wide row, None if the features are another encoder's."""
+    maker = {name: node for node in model.graph.node for name in node.output}
+    scatter = maker.get(maker[features].input[0]) if features in maker else None
+    if scatter is None or scatter.op_type != "ScatterElements":
+        return None
+    # A prefix keeps the encoders of several ports apart.
+    return scatter if scatter.input[2].rpartition("/")[2] == WEIGHTS else None
 
 
 def _chain(model: onnx.ModelProto, name: str) -> list[onnx.NodeProto]:
@@ -102,37 +114,27 @@ def _attribute(node: onnx.NodeProto, name: str, default: float) -> float:
 
 
 def _replace(
-    model: onnx.ModelProto, product: onnx.NodeProto, ids: str, table: Array, bias: Array
+    model: onnx.ModelProto,
+    product: onnx.NodeProto,
+    ids: str,
+    weights: str,
+    constants: Mapping[str, Array],
 ) -> None:
-    """Put the sum of the table's rows, weighted, in the place of a product."""
+    """Put the sum of the rows `ids` of the table, weighted, and the bias in a product's place."""
     nodes = [
         helper.make_node("Gather", ["sparse/table", ids], ["sparse/rows"]),
-        helper.make_node("Unsqueeze", [WEIGHTS, "sparse/last"], ["sparse/column"]),
+        helper.make_node("Unsqueeze", [weights, "sparse/last"], ["sparse/column"]),
         helper.make_node("Mul", ["sparse/rows", "sparse/column"], ["sparse/parts"]),
         helper.make_node(
             "ReduceSum", ["sparse/parts", "sparse/middle"], ["sparse/sum"], keepdims=0
         ),
         helper.make_node("Add", ["sparse/sum", "sparse/bias"], list(product.output)),
     ]
-    constants = {"table": table.astype(np.float32), "bias": bias.astype(np.float32)}
-    constants |= {"last": np.array([2], np.int64), "middle": np.array([1], np.int64)}
-    for name, array in constants.items():
+    arrays = {name: array.astype(np.float32) for name, array in constants.items()}
+    axes = {"last": np.array([2], np.int64), "middle": np.array([1], np.int64)}
+    for name, array in (arrays | axes).items():
         model.graph.initializer.append(numpy_helper.from_array(array, f"sparse/{name}"))
     place = list(model.graph.node).index(product)
     for node in reversed(nodes):
         model.graph.node.insert(place, node)
     model.graph.node.remove(product)
-
-
-def _prune(model: onnx.ModelProto) -> None:
-    """Drop the nodes and constants that no output depends on any more."""
-    graph, needed = model.graph, {output.name for output in model.graph.output}
-    for node in reversed(list(graph.node)):
-        if needed.isdisjoint(node.output):
-            graph.node.remove(node)
-        else:
-            needed.update(node.input)
-    for tensor in list(graph.initializer):
-        if tensor.name not in needed:
-            graph.initializer.remove(tensor)
-    onnx.checker.check_model(model)

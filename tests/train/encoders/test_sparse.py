@@ -11,20 +11,22 @@ import pytest
 import torch
 from torch import nn
 
+from zscr.data.records import Query
 from zscr.errors import InputError
 from zscr.export.deploy import deploy
-from zscr.export.heads import Side, build_graph
+from zscr.export.heads import DeployedHead, build_graph
 from zscr.export.tensorrt import engines
 from zscr.infer.encoder import Encoder, load_encoder
-from zscr.infer.runners.onnx import Runtime
+from zscr.infer.runners.runner import Runtime
 from zscr.infer.searcher import Searcher
 from zscr.train.encoders.onnx import run_bytes
 from zscr.train.encoders.tfidf import TfidfConfig, fit_tfidf
 from zscr.train.fit import Request, fit
+from zscr.train.methods import contract
 
 QUICK = {"gf_dim": 8, "df_dim": 8, "embed_dim": 6, "z_dim": 2, "batch_size": 4}
 QUICK |= {"e_steps": 2, "critic_steps": 2, "rounds": 1, "validate_every": 1}
-MODES = {"improved": QUICK, "reference": QUICK | {"m_steps": 2}}
+METHODS = {"zscrgan": QUICK, "zscrgan-reference": QUICK | {"m_steps": 2}}
 TEXTS = ["red red bird zebra", "the sea", "", "a big blue bird by the sea"]
 
 
@@ -38,7 +40,7 @@ class Head(nn.Module):
         self.register_buffer("mean", torch.rand(dim))
         self.register_buffer("scale", torch.rand(dim) + 0.5)
 
-    def encode(self, features: torch.Tensor) -> torch.Tensor:
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
         return nn.functional.normalize(self.rows(self, features), dim=1)
 
 
@@ -66,7 +68,8 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
 
 def build(encoder: Encoder, kind: str) -> tuple[Head, onnx.ModelProto]:
     head = Head(encoder.dim, HEADS[kind])
-    return head, build_graph(head, Side("query", head.encode, encoder.dim, encoder))
+    port = contract.Head(head, (contract.Port("text"),), "query")
+    return head, build_graph(DeployedHead("text", port, (encoder,), ((encoder.dim,),)))
 
 
 @pytest.mark.parametrize("kind", HEADS)
@@ -77,9 +80,9 @@ def test_graphs_equal_the_product_with_wide_rows(
     head, model = build(encoder, kind)
     for batch in ([text] for text in TEXTS), [TEXTS]:
         for texts in batch:
-            feeds = encoder.prepare(texts).feeds
+            feeds = encoder.prepare(Query.of("text", texts)).feeds
             with torch.no_grad():
-                expected = head.encode(torch.from_numpy(encoder.run(feeds))).numpy()
+                expected = head(torch.from_numpy(encoder.run(feeds))).numpy()
             np.testing.assert_allclose(run_bytes(model, feeds), expected, atol=1e-6)
     dense = kind in ("not linear", "squared", "used twice")
     assert ("ScatterElements" in {node.op_type for node in model.graph.node}) == dense
@@ -87,8 +90,8 @@ def test_graphs_equal_the_product_with_wide_rows(
 
 
 def test_other_graphs_are_left_alone(deployed) -> None:
-    """A sentence encoder's query graph has no gathered layer."""
-    model = onnx.load(deployed.bundle / "query.onnx")
+    """A sentence encoder's text graph has no gathered layer."""
+    model = onnx.load(deployed.bundle / "text.onnx")
     assert not any(tensor.name.startswith("sparse/") for tensor in model.graph.initializer)
 
 
@@ -96,44 +99,43 @@ def test_other_graphs_are_left_alone(deployed) -> None:
 def test_tensorrt_compiles_the_gathered_graph(encoder: Encoder, tmp_path: Path) -> None:
     """Ids, counts and gathered rows are all known to TensorRT; nothing is run."""
     pytest.importorskip("tensorrt_rtx")
-    onnx.save(build(encoder, "plain")[1], tmp_path / "query.onnx")
-    info = engines.build_engine(tmp_path / "query.onnx", tmp_path / "query.engine")
+    onnx.save(build(encoder, "plain")[1], tmp_path / "text.onnx")
+    info = engines.build_engine(tmp_path / "text.onnx", tmp_path / "text.engine")
     assert [tensor.name for tensor in info.inputs] == ["input_ids", "attention_mask"]
-    assert (tmp_path / "query.engine").stat().st_size > 0
+    assert (tmp_path / "text.engine").stat().st_size > 0
 
 
-@pytest.fixture(scope="module", params=MODES)
+@pytest.fixture(scope="module", params=METHODS)
 def searcher(
     request: pytest.FixtureRequest,
     shapes: Path,
     tiny_image: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Searcher]:
-    """Train on TF-IDF in each mode, export and index, all by name."""
+    """Train each method on TF-IDF, export and index, all by name."""
     folder = tmp_path_factory.mktemp("tfidf")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZSCR_CACHE", str(folder / "cache"))
         patch.chdir(folder)
-        encoders = (str(tiny_image), "tfidf")
-        mode, device = request.param, "cpu"
-        asked = Request("zscrgan", shapes, None, MODES[mode], *encoders, device, mode)
+        method, encoders = request.param, (str(tiny_image), "tfidf")
+        asked = Request(method, shapes, None, METHODS[method], *encoders, "cpu")
         made = deploy(fit(asked).folder)
         yield Searcher.open(made.bundle.folder, runtime=Runtime(threads=1))
 
 
 def test_a_bundle_answers_by_words(searcher: Searcher) -> None:
     """No wide row is left in the graph, and a word that the training never saw is told."""
-    model = onnx.load(searcher.bundle.folder / "query.onnx")
+    model = onnx.load(searcher.bundle.folder / "text.onnx")
     assert "ScatterElements" not in {node.op_type for node in model.graph.node}
     assert {value.name for value in model.graph.input} == {"input_ids", "attention_mask"}
     red, strange = searcher.search(["small red square", "small mauve square"], k=3)
-    assert (len(red.hits), red.note) == (3, None)
-    assert strange.note == "1 unknown: mauve"
+    assert (len(red.hits), red.notes) == (3, ())
+    assert strange.notes == ("1 unknown: mauve",)
 
 
 def test_a_caption_of_unknown_words_is_refused(searcher: Searcher) -> None:
     """Every such caption would have the same answer; line and words are named."""
-    with pytest.raises(InputError, match=r"caption 2 has no word .* knows \(mauve, zebra\)"):
+    with pytest.raises(InputError, match=r"query 2 has no word .* knows \(mauve, zebra\)"):
         searcher.search(["red", "mauve zebra"])
-    with pytest.raises(InputError, match=r"caption 1 .*\(it has none\)"):
+    with pytest.raises(InputError, match=r"query 1 .*\(it has none\)"):
         searcher.search(["!!"])

@@ -1,0 +1,85 @@
+"""The queries of a collection's tasks, stored ones and those that follow from its classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from zscr.artefact import verify
+from zscr.data.collection import SPLITS, Collection
+from zscr.data.records import Query
+from zscr.data.task_files import TaskRow, read_rows, task_file
+from zscr.data.task_rules import DERIVED, check_rows
+from zscr.errors import CollectionError
+
+
+def task_names(collection: Collection) -> list[str]:
+    """Return the names of a collection's tasks, those that follow from its classes first."""
+    items, classes = collection.items, collection.classes.values()
+    described = collection.has_vectors("text") or any(c.descriptions for c in classes)
+    asked = {
+        "text": described or any(item.texts for item in items),
+        "sketch": any(item.sketch for item in items),
+    }
+    found = any(collection.known.holds(item, "image") for item in items)
+    return [name for name in DERIVED if classes and found and asked[name]] + [*collection.tasks]
+
+
+def task_rows(collection: Collection, name: str, splits: Sequence[str] = SPLITS) -> list[TaskRow]:
+    """Return the queries of a task in some splits; files are named relative to the collection.
+
+    Raises:
+        CollectionError: there is no such task (lists those that exist), or it is not sound.
+        ArtefactError: its file, or that of published text vectors, is damaged.
+    """
+    names = task_names(collection)
+    if name not in names:
+        raise CollectionError(
+            f"{collection.folder} has no task '{name}'; it has {', '.join(names) or 'none at all'}"
+        )
+    if name not in collection.tasks:
+        rows = _texts if name == "text" else _sketches
+        return [row for split in splits for row in rows(collection, split)]
+    verify(collection.folder, collection.manifest, [task_file(name)])
+    stored = read_rows(collection.folder, name)
+    check_rows(collection.tasks[name], stored, collection.known)
+    return [row for row in stored if row.split in splits]
+
+
+def _texts(collection: Collection, split: str) -> Iterator[TaskRow]:
+    """Yield each text of each class, its published vector where there are such."""
+    classes = collection.splits.get(split, ())
+    field, values = "text", dict[str, Any](collection.texts(classes))
+    if collection.has_vectors("text"):
+        field, vectors = "vector", collection.vectors("text")
+        spans = {name: collection.classes[name].text_rows or (0, 0) for name in classes}
+        values = {name: vectors[slice(*span)] for name, span in spans.items()}
+    for name in classes:
+        for number, value in enumerate(values[name]):
+            query = Query(f"{name}#{number}", **{field: value})
+            yield TaskRow(query, split, name, class_id=name)
+
+
+def _sketches(collection: Collection, split: str) -> Iterator[TaskRow]:
+    """Yield each sketch, class after class."""
+    for row in gallery_rows(collection, split, "sketch"):
+        item = collection.items[row]
+        query = Query(item.id, sketch=item.sketch)
+        yield TaskRow(query, split, str(item.class_id), class_id=item.class_id)
+
+
+def gallery_rows(collection: Collection, split: str, field: str = "image") -> list[int]:
+    """Return which items of a split can be retrieved: class after class, in the split's order.
+
+    Args:
+        collection: whose `items` the rows are of.
+        split: `seen`, `val` or `unseen`.
+        field: `image` or `sketch`, which the items must have, or `vector`, which all have.
+    """
+    place = {name: number for number, name in enumerate(collection.splits.get(split, ()))}
+    rows = [
+        row
+        for row, item in enumerate(collection.items)
+        if item.split == split and (field == "vector" or getattr(item, field))
+    ]
+    return sorted(rows, key=lambda row: place.get(collection.items[row].class_id or "", 0))

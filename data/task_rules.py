@@ -1,0 +1,195 @@
+"""What every stored task fulfils, when it is written and whenever it is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from zscr.data.records import Item
+from zscr.data.relevance import Truth
+from zscr.data.rules import SPLITS, is_own, refuse, repeated
+from zscr.data.task_files import TaskInfo, TaskRow
+from zscr.errors import CollectionError
+
+DERIVED = ("text", "sketch")  # the tasks that follow from classes
+RETRIEVED = ("image", "sketch")
+_LIMITS = np.finfo(np.float32)  # what grades are stored in when figures are computed
+
+Rule = tuple[Callable[[TaskRow], bool], str]  # what is wrong with a query, and how it is said
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a task may refer to: its collection's items, the classes of each split, and files."""
+
+    items: Sequence[Item]
+    splits: Mapping[str, Sequence[str]]
+    files: Container[str]
+
+    @cached_property
+    def by_id(self) -> dict[str, Item]:
+        """The items by their id."""
+        return {item.id: item for item in self.items}
+
+    def holds(self, item: Item, field: str) -> bool:
+        """Say whether an item has what is retrieved: a file, or a published vector of its image."""
+        return bool(getattr(item, field)) or (
+            field == "image" and "vectors/image.npy" in self.files
+        )
+
+
+def check_infos(infos: Sequence[TaskInfo], known: Known) -> None:
+    """Prove that what each task says of all its queries is possible.
+
+    Raises:
+        CollectionError: names the value and what it may be.
+    """
+    for info in infos:
+        _check_info(info, known)
+    refuse(repeated(info.name for info in infos), "task names occur twice; rename one")
+
+
+def _check_info(info: TaskInfo, known: Known) -> None:
+    if not (isinstance(info.name, str) and re.fullmatch(r"[a-z0-9][a-z0-9_-]*", info.name)):
+        raise CollectionError(
+            f"a task is named {info.name!a:.80}; use small letters, digits, - and _ alone"
+        )
+    if info.name in DERIVED and any(known.splits.values()):
+        raise CollectionError(f"the task '{info.name}' follows from the classes; rename yours")
+    _one_of(info.name, "field", info.field, RETRIEVED)
+    _one_of(info.name, "relevance by", info.by, ("item", "class"))
+    if info.attribute is not None and (info.by == "item" or not isinstance(info.attribute, str)):
+        raise CollectionError(
+            f"task '{info.name}' names the attribute {info.attribute!r} beside relevance by "
+            f"{info.by}; an attribute is a string and goes with relevance by class"
+        )
+    figures = (*info.figures, info.protocol)
+    if not info.figures or not all(isinstance(figure, str) for figure in figures):
+        raise CollectionError(
+            f"task '{info.name}' has the figures {info.figures!r} and the protocol "
+            f"{info.protocol!r}; give strings, and one figure at least"
+        )
+
+
+def _one_of(task: str, what: str, value: object, choice: Sequence[str]) -> None:
+    if value not in choice:
+        raise CollectionError(f"task '{task}' has {what} {value!r}; use {' or '.join(choice)}")
+
+
+def _files(row: TaskRow) -> list[str]:
+    return [str(name) for name in (row.query.image, row.query.sketch) if name is not None]
+
+
+def check_rows(info: TaskInfo, rows: Sequence[TaskRow], known: Known) -> None:
+    """Prove that a task's queries can be asked, and that each has something left to be found.
+
+    Raises:
+        CollectionError: names the first offenders and their number.
+    """
+    task = f"task '{info.name}'"
+    if not rows:
+        raise CollectionError(f"{task} has no queries; add some, or leave the task out")
+    refuse(repeated(row.query.id for row in rows), f"query ids of {task} occur twice; rename them")
+    decided = _by_item(known, info) if info.by == "item" else _by_class(known, info)
+    for wrong, why in [*_asked(known, rows[0].query.fields), *decided]:
+        refuse([row.query.id for row in rows if wrong(row)], f"queries of {task} {why}")
+
+
+def _asked(known: Known, fields: frozenset[str]) -> list[Rule]:
+    """Return the rules of what queries are made of; `fields` are those that the first one fills."""
+    return [
+        (
+            lambda row: row.split not in SPLITS,
+            f"are of no split; give each one of {', '.join(SPLITS)}",
+        ),
+        (
+            lambda row: row.query.fields != fields or "vector" in fields,
+            f"do not fill {' and '.join(sorted(fields))} as the first one does, or fill a vector, "
+            f"which is not stored; make them alike",
+        ),
+        (
+            lambda row: not all(is_own(name, known.files) for name in _files(row)),
+            "name an image that the collection does not hold; put it into its folder",
+        ),
+    ]
+
+
+def _by_item(known: Known, info: TaskInfo) -> list[Rule]:
+    """Return the rules of a task whose queries list items; all but the first need the list."""
+
+    def truth(row: TaskRow) -> Truth:
+        assert row.truth is not None
+        return row.truth
+
+    def named(row: TaskRow) -> set[str]:
+        return {*truth(row).relevant, *truth(row).exclude, *truth(row).subset}
+
+    def splits(row: TaskRow) -> set[str]:
+        return {known.by_id[name].split for name in named(row)}
+
+    def left(row: TaskRow) -> set[str]:
+        found = set(truth(row).relevant) - set(truth(row).exclude)
+        return found & set(truth(row).subset) if truth(row).subset else found
+
+    def held(row: TaskRow) -> bool:
+        return all(known.holds(known.by_id[name], info.field) for name in truth(row).relevant)
+
+    def graded(row: TaskRow) -> bool:
+        return all(_LIMITS.tiny <= grade <= _LIMITS.max for grade in truth(row).relevant.values())
+
+    return [
+        (
+            lambda row: row.truth is None or row.class_id is not None or row.value is not None,
+            "do not list relevant items alone, as relevance by item needs; give these",
+        ),
+        (
+            lambda row: not named(row) <= known.by_id.keys(),
+            "name items that do not exist; correct or remove them",
+        ),
+        (
+            lambda row: not splits(row) <= {row.split},
+            "name items of another split than their own; keep each query to one split",
+        ),
+        (
+            lambda row: not graded(row),
+            "have relevant items with a grade that is not above 0 and finite; correct it",
+        ),
+        (
+            lambda row: not held(row),
+            f"have relevant items without {info.field}, which is retrieved; remove them",
+        ),
+        (
+            lambda row: not left(row),
+            "have nothing relevant left after their exclusions; remove them",
+        ),
+    ]
+
+
+def _by_class(known: Known, info: TaskInfo) -> list[Rule]:
+    """Return the rules of a task whose queries ask for a class, or for a class and an attribute."""
+    found = {
+        (item.split, item.class_id, item.attributes.get(info.attribute or ""))
+        for item in known.items
+        if known.holds(item, info.field)
+    }
+    if info.attribute is None:
+        found = {(split, class_id, None) for split, class_id, _ in found}
+    return [
+        (
+            lambda row: row.truth is not None or (row.value is None) != (info.attribute is None),
+            f"do not name a class{' and a value' if info.attribute else ''} alone, as the task's "
+            f"relevance needs; give what it needs",
+        ),
+        (
+            lambda row: row.class_id not in known.splits[row.split],
+            "ask for a class that is unknown or of another split; correct or remove them",
+        ),
+        (
+            lambda row: (row.split, row.class_id, row.value) not in found,
+            f"ask for what no item with {info.field} is; correct or remove them",
+        ),
+    ]

@@ -1,0 +1,82 @@
+"""Real samples for the proof of parity: texts, images or vectors of the validation classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from zscr.data.collection import Collection
+from zscr.data.records import Query
+from zscr.errors import CollectionError, InputError
+from zscr.export.heads import DeployedHead
+from zscr.infer.encoder import Encoder
+from zscr.infer.features.listing import ENCODER_OF, Row, list_rows
+from zscr.infer.features.store import Source
+from zscr.train.methods.contract import Port
+
+SAMPLES = 64  # at most
+
+
+def samples_of(collection: Collection, deployed: DeployedHead) -> list[Query]:
+    """Return up to `SAMPLES` different queries that fill the fields of a head's graph.
+
+    They are spread evenly over the validation split. Where the head has several ports, sample i
+    takes the i-th value of each; the values of the shorter ones come again.
+
+    Raises:
+        CollectionError: the validation split has nothing for a port.
+    """
+    columns = {
+        port.name if encoder else "vector": _values(collection, port, encoder)
+        for port, encoder in deployed.ports
+    }
+    count = max(map(len, columns.values()))
+    return [
+        Query(str(row), **{name: values[row % len(values)] for name, values in columns.items()})
+        for row in range(count)
+    ]
+
+
+def _values(collection: Collection, port: Port, encoder: Encoder | None) -> Sequence[Any]:
+    """Return what the field of a port is filled with, no value twice."""
+    per = "class" if collection.classes else "image"
+    encoders = {ENCODER_OF[port.name]: encoder}
+    rows = list_rows(collection, "val", [port.name], encoders, per)[1][port.name]
+    values = _contents(rows, encoder) if encoder else _vectors(collection, port, rows)
+    if not values:
+        raise CollectionError(
+            f"{collection.folder} has no {port.name} in its validation split to prove parity on; "
+            f"add some"
+        )
+    return values
+
+
+def _vectors(collection: Collection, port: Port, rows: Sequence[Row]) -> list[Any]:
+    return list(collection.vectors(port.name)[[row.place for row in _spread(rows)]])
+
+
+def _contents(rows: Sequence[Row], encoder: Encoder) -> list[Any]:
+    """Return texts or files, without those that the encoder cannot use, as in the training."""
+    sources = {row.source.key: row.source for row in rows if row.source}
+    [field] = encoder.fields
+    return [
+        getattr(source.query, field)
+        for source in _spread([*sources.values()])
+        if _usable(source, encoder)
+    ]
+
+
+def _usable(source: Source, encoder: Encoder) -> bool:
+    try:
+        encoder.prepare([source.query])
+    except InputError:
+        return False
+    return True
+
+
+def _spread(values: Sequence[Any]) -> list[Any]:
+    """Pick at most `SAMPLES` of the values, evenly."""
+    places = np.linspace(0, len(values) - 1, min(SAMPLES, len(values)), dtype=int)
+    return [values[place] for place in places]

@@ -1,0 +1,73 @@
+"""Images embedded in a page: small, each once, and told apart from those that cannot be shown."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zscr.errors import InputError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SIDE = 160  # pixels of a thumbnail's longer side, which the page shows at 112 to 170
+_QUALITY = 78
+
+
+@dataclass
+class Thumbnails:
+    """What has been shown so far; memory grows with the number of distinct images' names only."""
+
+    styles: dict[str, str] = field(default_factory=dict)  # image -> its CSS class
+    failures: dict[str, str] = field(default_factory=dict)  # image -> why it cannot be shown
+
+    def show(self, image: str | Path | Image.Image | None, label: str) -> str:
+        """Return the HTML that shows an image, embedded at its first use.
+
+        Args:
+            image: a file or an open image; None and what cannot be shown become a placeholder.
+            label: what it is called for those who cannot see it.
+        """
+        if image is None:
+            return '<div class="pic none">no image</div>'
+        name, embedded = self._name(image), ""
+        if name not in self.styles and name not in self.failures:
+            embedded = self._embed(name, image)
+        if name in self.failures:
+            return f'<div class="pic none">{escape(self.failures[name])}</div>'
+        style = self.styles[name]
+        return f'{embedded}<div class="pic {style}" role="img" aria-label="{escape(label)}"></div>'
+
+    def _name(self, image: str | Path | Image.Image) -> str:
+        """Return what tells an image apart: its path, or its pixels where it has none."""
+        if isinstance(image, str | Path):
+            return str(image)
+        return f"{image.mode} {image.size} {hashlib.sha256(image.tobytes()).hexdigest()}"
+
+    def _embed(self, name: str, image: str | Path | Image.Image) -> str:
+        """Return the style rule that holds an image; remember it, or why there is none."""
+        try:
+            jpeg = _thumbnail(image)
+        except InputError as error:
+            self.failures[name] = str(error)
+            return ""
+        style = f"t{len(self.styles)}"
+        self.styles[name] = style
+        data = base64.b64encode(jpeg).decode("ascii")
+        return f"<style>.{style}{{background-image:url(data:image/jpeg;base64,{data})}}</style>"
+
+
+def _thumbnail(image: str | Path | Image.Image) -> bytes:
+    # Pillow stays out of `import zscr.infer`: only this format needs it.
+    from zscr.data.images import open_image
+
+    small = open_image(Path(image)) if isinstance(image, str | Path) else image.convert("RGB")
+    small.thumbnail((SIDE, SIDE))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=_QUALITY, optimize=True)
+    return buffer.getvalue()

@@ -1,0 +1,121 @@
+"""Answers written for people, programs and spreadsheets, one at a time."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, TextIO
+
+from zscr.infer.answers.answer import Answer, Hit, describe, shown_fields
+from zscr.infer.answers.sheet import write_sheet
+
+Format = Literal["table", "jsonl", "csv", "html"]
+
+SCORE_DECIMALS = 6  # what float32 carries
+_QUERY_FIELDS = ("query_id", "query_text", "query_image", "query_sketch")
+CSV_FIELDS = (*_QUERY_FIELDS, "rank", "id", "score", "class", "image", "correct", "notes")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_ID_WIDTH, _CLASS_WIDTH = 48, 24  # with rank, score and verdict a row has 97 columns at most
+
+
+def write_answers(
+    answers: Iterable[Answer],
+    format: Format,
+    out: TextIO,
+    *,
+    title: str = "Query results",
+    about: Mapping[str, object] | None = None,
+) -> None:
+    """Write each answer as it comes, holding none, so that any number of them fits in memory.
+
+    Args:
+        answers: consumed lazily; an answer is written before the next is asked for.
+        format: `jsonl`, one object a query. `csv`, one row a hit, and one row with empty hit
+            fields for a query that found nothing; a text that a spreadsheet would take for a
+            formula (it starts with = + - @ tab CR LF) gets a leading apostrophe. `table`, plain
+            text for a terminal. `html`, one self-contained page with the images.
+        out: where to write.
+        title: the heading of the html page.
+        about: facts for the head of the html page, such as `{"images": 10, "k": 5}`.
+    """
+    if format == "jsonl":
+        _write_jsonl(answers, out)
+    elif format == "csv":
+        _write_csv(answers, out)
+    elif format == "table":
+        _write_table(answers, out)
+    else:
+        write_sheet(answers, out, title=title, about=about or {})
+
+
+def _write_jsonl(answers: Iterable[Answer], out: TextIO) -> None:
+    for answer in answers:
+        row: dict[str, Any] = {"id": answer.query.id, **shown_fields(answer.query)}
+        row["hits"] = [_hit_row(hit) for hit in answer.hits]
+        if answer.notes:
+            row["notes"] = list(answer.notes)
+        out.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _hit_row(hit: Hit) -> dict[str, Any]:
+    row = {"rank": hit.rank, "id": hit.id, "score": round(hit.score, SCORE_DECIMALS)}
+    known = {"class": hit.class_id, "image": hit.image, "correct": hit.correct}
+    return row | {key: value for key, value in known.items() if value is not None}
+
+
+def _write_csv(answers: Iterable[Answer], out: TextIO) -> None:
+    # Every text is quoted: left to itself the module lets a bare CR through, which ends a row.
+    writer = csv.DictWriter(out, CSV_FIELDS, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    writer.writeheader()
+    for answer in answers:
+        head = {"query_id": answer.query.id, "notes": "; ".join(answer.notes)}
+        head |= {f"query_{name}": value for name, value in shown_fields(answer.query).items()}
+        for hit in map(_hit_row, answer.hits) if answer.hits else [{}]:
+            writer.writerow({key: _cell(value) for key, value in (head | hit).items()})
+
+
+def _cell(value: object) -> object:
+    """Return what a spreadsheet shows as it is; numbers may start with a minus, texts may not."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
+        return "'" + value
+    return value
+
+
+def _write_table(answers: Iterable[Answer], out: TextIO) -> None:
+    for number, answer in enumerate(answers):
+        notes = f"  ({'; '.join(answer.notes)})" if answer.notes else ""
+        gap = "\n" if number else ""
+        head = _printable(f"{answer.query.id}: {describe(answer.query)}{notes}")
+        out.write(f"{gap}{head}\n")
+        for row in _table_rows(answer.hits) or ["    nothing found"]:
+            out.write(row.rstrip() + "\n")
+
+
+def _table_rows(hits: tuple[Hit, ...]) -> list[str]:
+    """Align the columns of one answer; the answers to come cannot be known."""
+    ids = [_fit(hit.id, _ID_WIDTH) for hit in hits]
+    classes = [_fit(hit.class_id or "", _CLASS_WIDTH) for hit in hits]
+    id_width, class_width = max(map(len, ids), default=0), max(map(len, classes), default=0)
+    verdict = {True: "right", False: "wrong", None: ""}
+    return [
+        f"{hit.rank:5}  {hit.score:7.4f}  {id_:{id_width}}  {class_id:{class_width}}  "
+        f"{verdict[hit.correct]}"
+        for hit, id_, class_id in zip(hits, ids, classes, strict=True)
+    ]
+
+
+def _fit(text: str, width: int) -> str:
+    """Shorten in the middle: the ends of ids and paths tell them apart."""
+    text = _printable(text)
+    if len(text) <= width:
+        return text
+    tail = (width - 1) // 2
+    return f"{text[: width - 1 - tail]}…{text[-tail:]}"
+
+
+def _printable(text: str) -> str:
+    """Replace control characters, by which a caption could take over the terminal."""
+    return "".join(c if c.isprintable() else "�" for c in text)

@@ -1,0 +1,135 @@
+"""Which rows a table of a collection's split has, before any of them is computed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from zscr.data.collection import Collection
+from zscr.data.records import Item
+from zscr.infer.encoder import Encoder
+from zscr.infer.features.store import Source
+
+ENCODER_OF = {"image": "image", "sketch": "image", "text": "text"}  # table -> its encoder
+Encoders = Mapping[str, Encoder | None]  # None where the collection has published vectors
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table before it is computed: its group, its id, and what it is made of."""
+
+    group: int
+    id: str
+    source: Source | None = None
+    place: int = -1  # in the published vectors, where there is no source
+
+
+Listed = tuple[tuple[str, ...], dict[str, list[Row]]]
+
+
+def _by_class(
+    collection: Collection, split: str, names: Sequence[str], encoders: Encoders
+) -> Listed:
+    """List rows class after class in the split's order; a class's texts are all that it has."""
+    classes = collection.splits[split]
+    listed = {}
+    for name in names:
+        if name == "text":
+            listed[name] = _class_texts(collection, classes, published=not encoders.get("text"))
+            continue
+        number = {class_id: group for group, class_id in enumerate(classes)}
+        by_group: dict[int, list[Row]] = defaultdict(list)
+        for place, item in _usable(collection, split, name, encoders):
+            if item.class_id is not None:
+                group = number[item.class_id]
+                by_group[group].append(_item_row(collection, group, place, item, name))
+        listed[name] = [row for group in range(len(classes)) for row in by_group[group]]
+    return classes, listed
+
+
+def _by_item(
+    collection: Collection, split: str, names: Sequence[str], encoders: Encoders
+) -> Listed:
+    """List the items that have all tables, each a group of its own."""
+    groups: list[str] = []
+    listed = {name: list[Row]() for name in names}
+    items = {name: dict(_usable(collection, split, name, encoders)) for name in names}
+    for place, item in enumerate(collection.items):
+        if not all(place in items[name] for name in names):
+            continue
+        for name in names:
+            if name == "text":
+                listed[name] += _item_texts(len(groups), item)
+            else:
+                listed[name].append(_item_row(collection, len(groups), place, item, name))
+        groups.append(item.id)
+    return tuple(groups), listed
+
+
+def _as_one(collection: Collection, split: str, names: Sequence[str], encoders: Encoders) -> Listed:
+    """List everything of each table as one group."""
+    listed: dict[str, list[Row]] = {}
+    for name in names:
+        items = _usable(collection, split, name, encoders)
+        if name == "text":
+            listed[name] = [row for _, item in items for row in _item_texts(0, item)]
+        else:
+            listed[name] = [_item_row(collection, 0, place, item, name) for place, item in items]
+    return ("all",), listed
+
+
+_LISTS = {"class": _by_class, "item": _by_item, "image": _as_one}
+
+
+def list_rows(
+    collection: Collection, split: str, names: Sequence[str], encoders: Encoders, per: str
+) -> Listed:
+    """Return the groups of a split, and of each table its rows, group after group.
+
+    Args:
+        collection: the collection; split: one of its splits.
+        names: of the tables.
+        encoders: by name; a missing one means the collection's published vectors.
+        per: `class`, `item` or `image` (all as one group).
+    """
+    return _LISTS[per](collection, split, names, encoders)
+
+
+def _usable(
+    collection: Collection, split: str, name: str, encoders: Encoders
+) -> Iterable[tuple[int, Item]]:
+    """Yield the items of a split that have a row in a table, with their places."""
+    published = name == "image" and not encoders.get("image")
+    field = "texts" if name == "text" else name
+    for place, item in enumerate(collection.items):
+        if item.split == split and (published or getattr(item, field)):
+            yield place, item
+
+
+def _item_row(collection: Collection, group: int, place: int, item: Item, name: str) -> Row:
+    file = getattr(item, name)
+    if not file:
+        return Row(group, item.id, place=place)
+    key = str(collection.manifest.files[file]["sha256"])
+    return Row(group, item.id, Source.image(collection.folder / file, key), place)
+
+
+def _item_texts(group: int, item: Item) -> list[Row]:
+    return [Row(group, f"{item.id}#{n}", Source.text(t)) for n, t in enumerate(item.texts)]
+
+
+def _class_texts(collection: Collection, classes: tuple[str, ...], *, published: bool) -> list[Row]:
+    if not published:
+        texts = collection.texts(classes)
+        return [
+            Row(group, f"{name}#{number}", Source.text(text))
+            for group, name in enumerate(classes)
+            for number, text in enumerate(texts[name])
+        ]
+    spans = [collection.classes[name].text_rows or (0, 0) for name in classes]
+    return [
+        Row(group, f"{classes[group]}#{row - start}", place=row)
+        for group, (start, stop) in enumerate(spans)
+        for row in range(start, stop)
+    ]

@@ -1,0 +1,52 @@
+"""Texts as character ids, as Reed et al. (CVPR 2016) feed them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zscr.errors import InputError
+from zscr.infer.inputs.prepared import Prepared
+
+
+class CharacterInput:
+    """Character ids of a fixed length.
+
+    A character's id is its last place in the manifest's alphabet, counted from 1. The letters A
+    to Z stand for a to z; any other unknown character keeps its place and has id 0, which is also
+    the padding behind a short text.
+    """
+
+    def __init__(self, spec: Mapping[str, Any], folder: Path) -> None:
+        self.field, self.names = str(spec["field"]), tuple(spec["names"])
+        self.length = int(spec["max_length"])
+        numbers = {character: number for number, character in enumerate(spec["alphabet"], 1)}
+        # ASCII alone: Unicode's lower-casing changes the length of a text, and C++ has none.
+        upper = {c.upper(): number for c, number in numbers.items() if "a" <= c <= "z"}
+        self.numbers = numbers | upper
+
+    def prepare(self, values: Sequence[str]) -> Prepared:
+        """Number the characters of B texts -> int64 (B, `max_length`).
+
+        Raises:
+            InputError: a text has no known character but spaces, so it says nothing.
+        """
+        ids = np.zeros((len(values), self.length), np.int64)
+        read = [text[: self.length] for text in values]
+        for row, text in zip(ids, read, strict=True):
+            found = [self.numbers.get(character, 0) for character in text]
+            if not set(found) - {0, self.numbers.get(" ")}:
+                raise InputError(
+                    f"no character of the text {text[:40]!r} is known to the encoder; write it "
+                    f"with Latin letters and digits"
+                )
+            row[: len(found)] = found
+        cut = tuple(row for row, text in enumerate(values) if len(text) > self.length)
+        unknown = {
+            row: tuple(sorted(set(text) - self.numbers.keys())) for row, text in enumerate(read)
+        }
+        told = {row: new for row, new in unknown.items() if new}
+        return Prepared({self.names[0]: ids}, cut, told)

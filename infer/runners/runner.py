@@ -1,0 +1,58 @@
+"""How graphs are run, and what every runner is: feeds in, arrays out, and what really ran."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy.typing as npt
+
+from zscr.errors import ConfigError
+
+PROVIDERS = ("cpu", "cuda")
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """How graphs are run.
+
+    Attributes:
+        provider: `cpu` or `cuda`.
+        threads: intra-op threads, at least 1; None means every core that this process may use.
+        allow_fallback: accept onnxruntime's quiet fallback from CUDA to the CPU.
+
+    Raises:
+        ConfigError: an unknown provider, or fewer threads than 1.
+    """
+
+    provider: str = "cpu"
+    threads: int | None = None
+    allow_fallback: bool = False
+
+    def __post_init__(self) -> None:
+        if self.provider not in PROVIDERS:
+            raise ConfigError(f"provider '{self.provider}' is unknown; use one of {[*PROVIDERS]}")
+        if self.threads is not None and self.threads < 1:
+            raise ConfigError(f"{self.threads} threads cannot run anything; give at least 1")
+
+    @property
+    def thread_count(self) -> int:
+        """The number of threads that will run."""
+        return self.threads or len(os.sched_getaffinity(0))
+
+
+class Runner(Protocol):
+    """Computes a graph.
+
+    Attributes:
+        outputs: name -> shape of each output; a text stands for a size that the batch decides.
+        ran: what computes, for answers and reports: `onnxruntime 1.31.1, cpu, 2 threads`.
+    """
+
+    outputs: Mapping[str, tuple[int | str, ...]]
+    ran: str
+
+    def run(self, feeds: Mapping[str, npt.NDArray[Any]]) -> Mapping[str, npt.NDArray[Any]]:
+        """Compute every output of a batch."""

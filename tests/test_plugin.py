@@ -1,0 +1,56 @@
+"""The method of docs/methods.md, as an installed plug-in: no product file knows it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LINES = 40  # that are not blank
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Lay the page's code out as an installed distribution that names it as an entry point."""
+    folder = tmp_path_factory.mktemp("site")
+    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "docs/methods.md").read_text(), re.DOTALL)
+    [entry] = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/methods.md").read_text(), re.DOTALL)
+    assert len([line for line in code.splitlines() if line.strip()]) <= LINES
+    (folder / "class_ridge.py").write_text(code)
+    name, module = re.findall(r'^([\w-]+) = "(\w+)"$', entry, re.MULTILINE)[0]
+    info = folder / "class_ridge-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: class-ridge\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(f"[zscr.methods]\n{name} = {module}\n")
+    return folder
+
+
+def zscr(site: Path, here: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own, with the plug-in installed."""
+    code = f"import sys; sys.path.insert(0, {str(site)!r}); from zscr.cli import main; main()"
+    command = [sys.executable, "-c", code, *args]
+    done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_a_plug_in_does_all_that_a_method_can(
+    site: Path, shapes: Path, tiny_text: Path, tiny_image: Path, tmp_path: Path
+) -> None:
+    """Train, evaluate, export with parity, index and answer, by the page's commands."""
+    encoders = ("--image-encoder", str(tiny_image), "--text-encoder", str(tiny_text))
+    zscr(site, tmp_path, "train", "class-ridge", "--collection", str(shapes), *encoders)
+    judged = json.loads(zscr(site, tmp_path, "evaluate", "runs/latest", "--json").stdout)
+    assert judged["method"] == "class-ridge"
+    exported = zscr(site, tmp_path, "export")
+    assert "onnxruntime agrees with torch" in exported.stderr
+    found = zscr(site, tmp_path, "query", "--file", "captions.txt", "-k", "3")
+    answers = [json.loads(line) for line in found.stdout.splitlines()]
+    assert [len(answer["hits"]) for answer in answers] == [3, 3]
+    bundled = json.loads(zscr(site, tmp_path, "evaluate", "--json").stdout)
+    assert bundled["metrics"]["mAP"] == pytest.approx(judged["metrics"]["mAP"], abs=1e-6)

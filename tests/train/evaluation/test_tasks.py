@@ -1,0 +1,299 @@
+"""`zscr evaluate --task`: composed, style and sketch queries, beside what their parts find."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from zscr.cli import main
+from zscr.data.collection import Collection, read_collection
+from zscr.data.records import Query
+from zscr.errors import CollectionError, ConfigError, InputError
+from zscr.export.bundle import export_run
+from zscr.infer.encoder import load_encoder
+from zscr.train.evaluation.evaluate import Question, evaluate_model
+from zscr.train.fit import Request, fit
+from zscr.train.run import Run
+
+SETTINGS = {"composed": True, "rounds": 12, "rate": 0.03, "seed": 1}
+PARTS = ["image only", "text only", "mean of image and text", "random ranking"]
+
+
+def zscr(*args: object) -> Result:
+    return CliRunner().invoke(main, [str(arg) for arg in args])
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run on the scenes, with a head of two ports, and its bundle."""
+
+    run: Run
+    bundle: Path
+    collection: Path
+
+    @property
+    def both(self) -> tuple[Path, Path]:
+        """The two models."""
+        return self.run.folder, self.bundle
+
+
+@pytest.fixture(scope="module")
+def trained(
+    plain_module: ModuleType,
+    scenes: Path,
+    tiny_image: Path,
+    tiny_text: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Trained:
+    """Train and export once."""
+    folder = tmp_path_factory.mktemp("trained")
+    encoders = {"image_encoder": str(tiny_image), "text_encoder": str(tiny_text)}
+    run = fit(Request("plain", scenes, folder / "run", SETTINGS, **encoders, device="cpu"))
+    return Trained(run, export_run(run, folder / "bundle").folder, scenes)
+
+
+class ByHand:
+    """The model in numpy: frozen features times the run's two matrices."""
+
+    def __init__(self, run: Run, image: Path, text: Path) -> None:
+        weights = run.load_best().state_dict()
+        self.maps = {"image": weights["gallery.weight"], "text": weights["asking.weight"]}
+        self.encoders = {"image": load_encoder(image), "text": load_encoder(text)}
+
+    def rows(self, field: str, values: list[Any]) -> np.ndarray:
+        features = self.encoders[field].encode(Query.of(field, values))
+        return features @ self.maps[field].numpy().T
+
+    @staticmethod
+    def unit(rows: np.ndarray) -> np.ndarray:
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def average_precision(scores: np.ndarray, relevant: list[bool]) -> float:
+    """Walk down one ranking."""
+    found, total = 0, 0.0
+    for rank, place in enumerate(np.argsort(-scores, kind="stable"), 1):
+        if relevant[place]:
+            found += 1
+            total += found / rank
+    return total / found
+
+
+def asked(collection: Collection, name: str) -> list[dict[str, Any]]:
+    """Read a task's unseen queries from its file."""
+    lines = (collection.folder / f"tasks/{name}.jsonl").read_text().splitlines()
+    return [row for row in map(json.loads, lines) if row["split"] == "unseen"]
+
+
+def wanted(name: str, row: dict[str, Any], items: list[Any]) -> tuple[list[int], list[bool]]:
+    """Return the places of the items that count for a query, and which of them it seeks."""
+    kept = [n for n, item in enumerate(items) if item.id not in row.get("exclude", ())]
+    if name == "composed":
+        return kept, [items[n].id in row["relevant"] for n in kept]
+    size = [items[n].attributes["size"] == row["value"] for n in kept]
+    return kept, [s and items[n].class_id == row["class"] for s, n in zip(size, kept, strict=True)]
+
+
+def mean_average_precision(collection: Collection, name: str, queries: np.ndarray, hand: ByHand):
+    """Rank the unseen images for each query of a task by hand."""
+    items = collection.split("unseen")
+    gallery = hand.unit(hand.rows("image", [collection.folder / i.image for i in items]))
+    values = []
+    for query, row in zip(queries, asked(collection, name), strict=True):
+        kept, relevant = wanted(name, row, items)
+        values.append(average_precision(gallery[kept] @ query, relevant))
+    return np.mean(values)
+
+
+@pytest.mark.parametrize("task", ["composed", "style"])
+def test_composed_queries_and_their_parts_by_hand(
+    trained: Trained, tiny_image: Path, tiny_text: Path, task: str
+) -> None:
+    """Image and text, each alone, and the mean of both, of runs and bundles to 1e-6.
+
+    The head adds the two maps' rows before it makes them unit; the control adds unit rows.
+    """
+    collection = read_collection(trained.collection)
+    hand, rows = ByHand(trained.run, tiny_image, tiny_text), asked(collection, task)
+    image = hand.rows("image", [trained.collection / row["image"] for row in rows])
+    text = hand.rows("text", [row["text"] for row in rows])
+    own = {"image only": hand.unit(image), "text only": hand.unit(text)}
+    own["mean of image and text"] = hand.unit(own["image only"] + own["text only"])
+    expected = {n: mean_average_precision(collection, task, q, hand) for n, q in own.items()}
+    head = mean_average_precision(collection, task, hand.unit(image + text), hand)
+    reports = [evaluate_model(m, Question(task=task)) for m in trained.both]
+    for report in reports:
+        assert report["metrics"]["mAP"] == pytest.approx(head, abs=1e-6)
+        found = {name: report["controls"][name]["metrics"]["mAP"] for name in expected}
+        assert found == pytest.approx(expected, abs=1e-6)
+        assert [*report["controls"]] == PARTS
+        assert "unanswered" not in report
+    run, bundle = reports
+    assert run["metrics"] == pytest.approx(bundle["metrics"], abs=1e-6)
+    for name in PARTS:
+        others = run["controls"][name]["metrics"], bundle["controls"][name]["metrics"]
+        assert others[0] == pytest.approx(others[1], abs=1e-6)
+    assert len({round(value, 6) for value in (*expected.values(), head)}) == 4
+
+
+def test_chance_follows_from_what_is_left_out(trained: Trained) -> None:
+    """Of 8 images 2 are sought; a composed query's own is left out, and may be one of them."""
+    reports = {
+        t: evaluate_model(trained.run.folder, Question(task=t)) for t in ("composed", "style")
+    }
+    assert reports["style"]["chance"] == pytest.approx(2 / 8)
+    assert reports["composed"]["chance"] == pytest.approx((2 + 1) / 2 / 7)
+    for report in reports.values():
+        assert report["queries"] == 8
+        chance = report["controls"]["random ranking"]
+        assert (chance["chance"], chance["queries"]) == (report["chance"], 8)
+        assert 0.1 < chance["metrics"]["mAP"] < 0.8
+
+
+def test_the_heads_settings_reach_the_task(trained: Trained) -> None:
+    """A text of no weight leaves the image alone, and the controls as they were."""
+    plainly = evaluate_model(trained.run.folder, Question(task="composed"))
+    settings = {"weight": "0"}
+    silent = evaluate_model(trained.run.folder, Question(task="composed", head_settings=settings))
+    assert silent["head_settings"] == {"weight": 0.0}
+    assert silent["metrics"] == pytest.approx(plainly["controls"]["image only"]["metrics"])
+    assert silent["metrics"] != plainly["metrics"]
+    assert silent["controls"] == plainly["controls"]
+
+
+def test_sketches_that_nothing_takes_have_their_controls_alone(trained: Trained) -> None:
+    """They are embedded as images; the report says what the model takes, and bounds without it."""
+    for model in trained.both:
+        report = evaluate_model(model, Question(task="sketch"))
+        takes = "text or image and text or image, not of sketch"
+        assert report["unanswered"] == f"{model} answers queries of {takes}"
+        assert [*report["controls"]] == ["sketch only", "random ranking"]
+        assert (report["queries"], report["gallery"], report["groups"]) == (4, 8, 2)
+        assert all(name.endswith("ceiling") for name in report["metrics"])
+        shown = zscr("evaluate", model, "--task", "sketch")
+        assert shown.exit_code == 0, shown.output
+        assert "sketch only" in shown.stdout
+        assert "answers queries of" in shown.stderr
+    page = Question(task="sketch", page=trained.collection / "page.html")
+    with pytest.raises(InputError, match="not of sketch; choose another --task or model"):
+        evaluate_model(trained.run.folder, page)
+    assert not page.page.exists()
+
+
+def test_sketch_only_is_the_gallery_map_of_sketches(
+    trained: Trained, tiny_image: Path, tiny_text: Path
+) -> None:
+    """By hand, each sketch asking for the images of its class."""
+    collection = read_collection(trained.collection)
+    hand = ByHand(trained.run, tiny_image, tiny_text)
+    items = collection.split("unseen")
+    drawn = [item for item in items if item.sketch]
+    sketches = hand.unit(hand.rows("image", [collection.folder / i.sketch for i in drawn]))
+    images = hand.unit(hand.rows("image", [collection.folder / i.image for i in items]))
+    values = [
+        average_precision(images @ query, [i.class_id == item.class_id for i in items])
+        for query, item in zip(sketches, drawn, strict=True)
+    ]
+    report = evaluate_model(trained.run.folder, Question(task="sketch"))
+    found = report["controls"]["sketch only"]["metrics"]["mAP"]
+    assert found == pytest.approx(np.mean(values), abs=1e-6)
+
+
+def test_a_head_of_sketches_answers_them(
+    plain: ModuleType, scenes: Path, tiny_image: Path, tmp_path: Path
+) -> None:
+    """Run and bundle agree, and the control goes through the head that takes sketches."""
+    settings = {"asks": "sketch", "rounds": 4}
+    run = fit(Request("plain", scenes, tmp_path / "run", settings, image_encoder=str(tiny_image)))
+    bundle = export_run(run, tmp_path / "bundle")
+    reports = [evaluate_model(m, Question(task="sketch")) for m in (run.folder, bundle.folder)]
+    for report in reports:
+        assert report["metrics"] == pytest.approx(reports[0]["metrics"], abs=1e-6)
+        assert report["controls"]["sketch only"]["metrics"] == pytest.approx(report["metrics"])
+    with pytest.raises(InputError, match="answers queries of sketch or image, not of text; choose"):
+        evaluate_model(run.folder)
+    composed = evaluate_model(run.folder, Question(task="composed"))
+    assert composed["unanswered"].endswith("sketch or image, not of image and text")
+    assert [*composed["controls"]] == ["image only", "random ranking"]
+
+
+@pytest.fixture
+def damaged(trained: Trained, tmp_path: Path) -> Path:
+    """Copy the scenes, to take images away; features of those were never computed there."""
+    ignored = shutil.ignore_patterns("features")
+    return shutil.copytree(trained.collection, tmp_path / "scenes", ignore=ignored)
+
+
+def test_a_missing_image_is_left_out_and_told(
+    trained: Trained, damaged: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once, of run and bundle alike; figures and controls are of the images that are left."""
+    (damaged / "white-circle-1.png").unlink()
+    reports = []
+    for model in trained.both:
+        capsys.readouterr()
+        reports.append(evaluate_model(model, Question(task="sketch", collection=damaged)))
+        said = capsys.readouterr().err
+        assert said.count("1 images of split 'unseen' could not be used and are left out") == 1
+    reports += [evaluate_model(m, Question(collection=damaged)) for m in trained.both]
+    assert [report["gallery"] for report in reports] == [7, 7, 7, 7]
+    assert reports[2]["metrics"] == pytest.approx(reports[3]["metrics"], abs=1e-6)
+    sketches = [report["controls"]["sketch only"]["metrics"] for report in reports[:2]]
+    assert sketches[0] == pytest.approx(sketches[1], abs=1e-6)
+
+
+def test_a_query_that_cannot_be_used_is_refused(trained: Trained, damaged: Path) -> None:
+    """It is counted or named; a figure without it would be of another task."""
+    (damaged / "white-circle-1.png").unlink()
+    (damaged / "white-circle-0-sketch.png").unlink()
+    sketch = Question(task="sketch", collection=damaged)
+    for model in trained.both:
+        with pytest.raises(InputError, match="1 of 4 queries .* first is 'white-circle-0'; try"):
+            evaluate_model(model, sketch)
+    composed = Question(task="style", collection=damaged)
+    with pytest.raises(InputError, match="white-circle-1"):
+        evaluate_model(trained.bundle, composed)
+    with pytest.raises(InputError, match="1 of 8 queries have a file that cannot be used"):
+        evaluate_model(trained.run.folder, composed)
+
+
+def test_no_image_at_all_is_one_sentence(trained: Trained, damaged: Path) -> None:
+    """With the reason of the first."""
+    for path in damaged.glob("white-*.png"):
+        path.unlink()
+    for model in trained.both:
+        with pytest.raises(InputError, match="8 of 8 images fail: .*white-.*png does not exist"):
+            evaluate_model(model, Question(collection=damaged))
+
+
+def test_tasks_that_there_are_not_are_refused(trained: Trained, vectors: Path) -> None:
+    """Those that there are, are listed; a collection of another kind is no gallery of this one."""
+    run = trained.run.folder
+    with pytest.raises(CollectionError, match="no task 'video'; it has text, sketch, composed, st"):
+        evaluate_model(run, Question(task="video"))
+    for model in (run, trained.bundle):
+        with pytest.raises(
+            InputError, match="answers queries of text or .*, not of vector; choose"
+        ):
+            evaluate_model(model, Question(collection=vectors))
+    with pytest.raises(ConfigError, match="is of classes, which task 'composed' does not ask for"):
+        evaluate_model(run, Question(task="composed", retrieved_res=Path("x")))
+
+
+def test_a_page_of_composed_queries(trained: Trained, tmp_path: Path) -> None:
+    """Their images and texts are told, and the parts stand beside the model."""
+    done = zscr("evaluate", trained.bundle, "--task", "composed", "--report", tmp_path / "p.html")
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / "p.html").read_text("utf-8")
+    assert "mean of image and text" in page
+    assert re.search(r"(small|large) \+ image [^<]*white-\w+-\d\.png", page)
+    assert done.stdout.startswith("scenes, composed, unseen: 8 queries, 8 images, 2 groups\n")

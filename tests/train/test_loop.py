@@ -1,0 +1,148 @@
+"""The loop: what it calls and when, which weights it keeps, and what it shows meanwhile."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+
+from zscr.errors import CollectionError
+from zscr.train.evaluation.evaluate import Question, evaluate_model
+from zscr.train.fit import Request, fit, resume
+from zscr.train.loop import Interrupted
+from zscr.train.run import Run, open_run
+
+
+def train(collection: Path, out: Path, **settings: Any) -> Run:
+    return fit(Request("plain", collection, out, settings, device="cpu"))
+
+
+def log_of(run: Run) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in run.log.read_text().splitlines()]
+
+
+def safetensors(run: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in run.glob("*.safetensors")}
+
+
+def interrupt(plain: ModuleType, number: int, collection: Path, out: Path, **settings: Any) -> None:
+    """Train until Ctrl-C arrives in a round, which is finished and checkpointed."""
+    plain.BEFORE[number] = lambda: signal.raise_signal(signal.SIGINT)
+    with pytest.raises(Interrupted):
+        train(collection, out, **settings)
+    plain.BEFORE.clear()
+    plain.CALLS.clear()
+
+
+def test_a_run_begins_with_bind_and_start(plain: ModuleType, vectors: Path, tmp_path: Path) -> None:
+    """Then come the rounds; the tables are those that the method needs, and no others."""
+    train(vectors, tmp_path / "run")
+    assert [name for name, _ in plain.CALLS] == ["bind", "start", "round 1", "round 2", "round 3"]
+    shapes = {"image": (24, 12), "text": (12, 8)}
+    assert all(state["tables"] == shapes for _, state in plain.CALLS)
+
+
+def test_a_resumed_run_is_bound_in_the_state_that_it_was_left_in(
+    plain: ModuleType, vectors: Path, tmp_path: Path
+) -> None:
+    """`start` is not called again; weights, noise, sampling and optimizer are there before."""
+    train(vectors, tmp_path / "whole")
+    third = dict(plain.CALLS)["round 3"]
+    plain.CALLS.clear()
+    interrupt(plain, 2, vectors, tmp_path / "run")
+    resume(tmp_path / "run", "cpu")
+    assert [name for name, _ in plain.CALLS] == ["bind", "round 3"]
+    for _, state in plain.CALLS:
+        assert torch.equal(state["noise"], third["noise"])
+        assert torch.equal(state["asking"], third["asking"])
+        assert state["sampling"] == {"rounds": 2}
+        assert state["steps"] == third["steps"] == 2  # one state a parameter
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_an_interrupted_run_ends_in_the_same_bytes(
+    plain: ModuleType, vectors: Path, tmp_path: Path, number: int
+) -> None:
+    """Wherever it stops, at a round that is validated or one that is not."""
+    settings = {"rounds": 5, "validate_every": 2, "rate": 0.3}
+    train(vectors, tmp_path / "whole", **settings)
+    interrupt(plain, number, vectors, tmp_path / "run", **settings)
+    stopped = open_run(tmp_path / "run")
+    assert (stopped.step, stopped.done) == (number, False)
+    assert (stopped.last or {"step": 0})["step"] == number // 2 * 2
+    resume(tmp_path / "run", "cpu")
+    assert safetensors(tmp_path / "run") == safetensors(tmp_path / "whole")
+    whole, resumed = open_run(tmp_path / "whole"), open_run(tmp_path / "run")
+    assert (whole.best, whole.last) == (resumed.best, resumed.last)
+
+
+def test_rounds_are_judged_as_often_as_asked(
+    plain: ModuleType, vectors: Path, tmp_path: Path
+) -> None:
+    """Every third and the last; between two of them nothing is judged."""
+    run = train(vectors, tmp_path / "run", rounds=7, validate_every=3)
+    assert [row["round"] for row in log_of(run) if "val" in row] == [3, 6, 7]
+    assert run.last["step"] == 7
+
+
+def test_the_figure_that_selects_is_the_one_that_is_maximised(
+    plain: ModuleType, vectors: Path, tmp_path: Path
+) -> None:
+    """Each figure keeps the first round of its highest value, and they choose different ones."""
+    chosen = {}
+    for figure in ("mAP", "Prec@1 macro"):
+        out = tmp_path / figure.replace(" ", "-")
+        run = train(vectors, out, rounds=8, rate=0.05, select_by=figure, seed=5)
+        values = [row["val"][figure] for row in log_of(run)]
+        best = max(values)
+        assert run.best["value"] == run.best["figures"][figure] == best > min(values)
+        assert run.best["step"] == values.index(best) + 1
+        chosen[figure] = run.best["step"]
+    assert chosen == {"mAP": 5, "Prec@1 macro": 4}
+
+
+def test_the_bar_shows_the_figure_that_selects(
+    plain: ModuleType, vectors: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its name, the best and the last value of it, and what chose: the same as in the log."""
+    settings = {"rounds": 10, "validate_every": 2, "rate": 0.2, "seed": 3}
+    run = train(vectors, tmp_path / "run", **settings, select_by="Prec@5 micro")
+    shown = capsys.readouterr().err.splitlines()[-1]
+    loss = log_of(run)[-1]["loss/nce"]
+    values = [row["val"]["Prec@5 micro"] for row in log_of(run) if "val" in row]
+    assert max(values) > values[-1]
+    assert shown.startswith("training plain on cpu: 10/10 ")
+    assert shown.endswith(
+        f"nce {loss:.3g} Prec@5 micro best {max(values):.3f} last {values[-1]:.3f} "
+        f"(selected on validation classes)"
+    )
+
+
+def test_weights_are_judged_out_of_training(
+    plain: ModuleType, vectors: Path, tmp_path: Path
+) -> None:
+    """Dropout is off while the loop judges, so its figures are those of the finished run."""
+    run = train(vectors, tmp_path / "run", rounds=4)
+    judged = evaluate_model(run.folder, Question(split="val"))
+    assert judged["metrics"] == run.best["figures"]
+    method = run.load_best()
+    method.train()
+    head = method.heads()["text"]
+    assert head.module.training
+    rows = torch.ones(4, 8)
+    assert not torch.equal(head.module(rows), head.module(rows))  # so dropout does something
+
+
+def test_fewer_images_than_the_method_needs_are_refused(
+    plain: ModuleType, vectors: Path, tmp_path: Path
+) -> None:
+    """Before a run's folder is made; `vectors` has four images a class."""
+    train(vectors, tmp_path / "four", least=4, rounds=1)
+    with pytest.raises(CollectionError, match=r"6 of 6 seen classes have fewer than 5 images"):
+        train(vectors, tmp_path / "five", least=5)
+    assert not (tmp_path / "five").exists()

@@ -1,0 +1,64 @@
+"""A bundle as a model that is judged; needs no torch."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from zscr.data.collection import Collection, read_collection
+from zscr.data.records import Query
+from zscr.errors import MismatchError
+from zscr.infer.bundle import Bundle
+from zscr.infer.encoder import Encoder
+from zscr.train.evaluation.model import Encoded, Model, all_of, encode_cached
+
+KEPT = ("selection", "seed", "versions", "sources")  # of a bundle's provenance, for reports
+
+
+def open_bundle_model(folder: Path, collection: Path | None = None) -> Model:
+    """Open a bundle with the collection that it was trained on, or the one at a path.
+
+    Raises:
+        MismatchError: the bundle's own collection has changed since.
+    """
+    bundle = Bundle.open(folder)
+    found = bundle_collection(bundle, collection)
+    provenance = bundle.manifest.body["provenance"]
+    about = {"kind": "bundle", "method": bundle.manifest.body["method"]}
+    about |= {name: provenance[name] for name in KEPT}
+
+    def encode(queries: Sequence[Query]) -> Encoded:
+        return _encoded(bundle.route(queries[0].fields), queries, found)
+
+    def encode_gallery(queries: Sequence[Query]) -> Encoded:
+        return _encoded(bundle.gallery, queries, found)
+
+    takes, holds = list(bundle.takes.values()), bundle.gallery.fields
+    return Model(bundle.folder, about, found, takes, holds, encode, encode_gallery)
+
+
+def _encoded(encoder: Encoder, queries: Sequence[Query], collection: Collection) -> Encoded:
+    """Encode queries; images that cannot be used are left out where they come alone."""
+    if encoder.fields not in ({"image"}, {"text"}):
+        return all_of(queries, encoder.encode(queries))
+    with tempfile.TemporaryDirectory(prefix="zscr-") as store:
+        return encode_cached(Path(store), encoder, queries, collection)
+
+
+def bundle_collection(bundle: Bundle, path: Path | None = None) -> Collection:
+    """Read the collection that a bundle was trained on, or the one at `path`.
+
+    Raises:
+        MismatchError: the bundle's own has changed since; names both hashes.
+    """
+    trained_on: dict[str, Any] = bundle.manifest.body["provenance"]["sources"]["collection"]
+    found = read_collection(path or Path(trained_on["path"]))
+    if path is None and found.manifest.sha256 != trained_on["sha256"]:
+        raise MismatchError(
+            f"{bundle.folder} was trained on collection {trained_on['sha256'][:12]} of "
+            f"{found.folder}, which is now {found.manifest.sha256[:12]}; restore it, or name a "
+            f"collection with --collection"
+        )
+    return found

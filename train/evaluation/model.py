@@ -1,0 +1,162 @@
+"""A trained model that embeds tasks: what is common to runs and bundles when they are judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zscr.data.collection import Collection
+from zscr.data.records import Query
+from zscr.data.tasks import Task, gallery_queries
+from zscr.errors import InputError
+from zscr.infer.bundle import spoken
+from zscr.infer.encoder import Encoder, Rows
+from zscr.infer.evaluation.embedded import Embedded
+from zscr.infer.features.store import Source, compute_features
+from zscr.infer.features.table import Split, check_finite
+from zscr.progress import say
+
+Encoded = tuple[Rows, list[int]]  # rows, and the places of the queries that they are of
+
+
+@dataclass(frozen=True)
+class Model:
+    """A run or bundle with the collection that it is judged on.
+
+    Attributes:
+        about: what reports say of it; equal for runs of one configuration but for its seed.
+        takes: the fields that its queries may fill together.
+        holds: the field that its gallery's items fill: `image`, or `vector`.
+        encode: embeds queries that fill the same of `takes`.
+        encode_gallery: embeds gallery items.
+        features: loads a split's frozen features by name; None for a bundle, which has none.
+    """
+
+    folder: Path
+    about: Mapping[str, Any]
+    collection: Collection
+    takes: Sequence[frozenset[str]]
+    holds: frozenset[str]
+    encode: Callable[[Sequence[Query]], Encoded]
+    encode_gallery: Callable[[Sequence[Query]], Encoded]
+    features: Callable[[str], Split[Rows]] | None = None
+    _galleries: dict[tuple[str, str], Encoded] = field(default_factory=dict)
+
+    def answers(self, task: Task) -> bool:
+        """Say whether it takes a task's queries as they are."""
+        return task.fields in self.takes
+
+    def embed(self, task: Task) -> Embedded:
+        """Embed a task's queries and gallery; items that cannot be used are left out and told.
+
+        Raises:
+            InputError: a query cannot be used, or no item can.
+        """
+        gallery, kept = self._gallery(task)
+        return Embedded(task.narrowed(kept), self._asked(task.queries), gallery)
+
+    def embed_parts(self, task: Task) -> tuple[Mapping[str, Rows], Rows, Task]:
+        """Embed each field of a task's queries by itself, as far as the model takes it alone.
+
+        Returns:
+            Field -> (Q, D) rows, the gallery's rows, and the task over these. A sketch is embedded
+            as an image where nothing takes sketches.
+
+        Raises:
+            InputError: the model takes none of the fields.
+        """
+        ways = {name: self._way(name) for name in sorted(task.fields)}
+        if not any(ways.values()):
+            raise InputError(f"{self.unanswered(task)}, nor any part of these; use another model")
+        gallery, kept = self._gallery(task)
+        parts = {
+            name: self._asked([Query(q.id, **{way: getattr(q, name)}) for q in task.queries])
+            for name, way in ways.items()
+            if way
+        }
+        return parts, gallery, task.narrowed(kept)
+
+    def unanswered(self, task: Task) -> str:
+        """Say why it does not answer a task."""
+        takes = " or ".join(map(spoken, self.takes))
+        return f"{self.folder} answers queries of {takes}, not of {spoken(task.fields)}"
+
+    def _way(self, name: str) -> str | None:
+        ways = (name, "image") if name == "sketch" else (name,)
+        return next((way for way in ways if frozenset({way}) in self.takes), None)
+
+    def _asked(self, queries: Sequence[Query]) -> Rows:
+        rows, kept = self.encode(queries)
+        if len(kept) < len(queries):
+            lost = sorted(set(range(len(queries))) - set(kept))
+            raise InputError(
+                f"{len(lost)} of {len(queries)} queries cannot be used, the first is "
+                f"'{queries[lost[0]].id}'; try 'zscr data check {self.collection.folder}'"
+            )
+        return rows
+
+    def _gallery(self, task: Task) -> Encoded:
+        """Embed a gallery once, for the task and for the controls beside it."""
+        place = (task.split, task.field)
+        if place not in self._galleries:
+            self._galleries[place] = self._encoded_gallery(task)
+        return self._galleries[place]
+
+    def _encoded_gallery(self, task: Task) -> Encoded:
+        queries, folder = gallery_queries(self.collection, task), self.collection.folder
+        if queries[0].fields != self.holds:
+            raise InputError(
+                f"{self.folder} holds a gallery of {spoken(self.holds)}s, {folder} has "
+                f"{spoken(queries[0].fields)}s; judge it on a collection of its own kind"
+            )
+        rows, kept = self.encode_gallery(queries)
+        lost = len(queries) - len(kept)
+        if lost:
+            say(
+                f"{lost} images of split '{task.split}' could not be used and are left out; "
+                f"try 'zscr data check {folder}'"
+            )
+        return rows, kept
+
+
+def encode_cached(
+    store: Path, encoder: Encoder, queries: Sequence[Query], collection: Collection
+) -> Encoded:
+    """Encode queries of one field through a store of features.
+
+    Raises:
+        InputError: a text or no image at all can be encoded, or a row is not finite.
+    """
+    sources = [_source(query, collection) for query in queries]
+    features = compute_features(store, encoder, sources)
+    kept = [place for place, one in enumerate(sources) if one.key not in features.failed]
+    if not kept or (len(kept) < len(sources) and sources[0].path is None):
+        lost, [reason, *_] = len(sources) - len(kept), features.failed.values()
+        raise InputError(f"{lost} of {len(sources)} {spoken(queries[0].fields)}s fail: {reason}")
+    rows = features.take(sources[place].key for place in kept)
+    check_finite(encoder.name, rows, str(collection.folder))
+    return rows, kept
+
+
+def _source(query: Query, collection: Collection) -> Source:
+    """Return what a query's one field is encoded from, with the hash that the manifest holds."""
+    if query.text is not None:
+        return Source.text(query.text)
+    path = Path(str(query.image or query.sketch))
+    folder, files = collection.folder.absolute(), collection.manifest.files
+    name = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else ""
+    return Source.image(path, str(files[name]["sha256"]) if name in files else None)
+
+
+def all_of(queries: Sequence[Query], rows: Rows) -> Encoded:
+    """Return rows of which every query has one."""
+    return rows, list(range(len(queries)))
+
+
+def stacked(queries: Sequence[Query]) -> Encoded:
+    """Stack the vectors of queries -> (N, D)."""
+    return all_of(queries, np.stack([q.vector for q in queries if q.vector is not None]))

@@ -1,0 +1,118 @@
+"""A run as a model that is judged: frozen encoders by onnxruntime, the trained heads by torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zscr.data.collection import Collection
+from zscr.data.records import Query
+from zscr.errors import InputError
+from zscr.extras import require_extras
+from zscr.infer.bundle import GALLERY, SAME_IMAGE
+from zscr.infer.features.listing import ENCODER_OF, Encoders
+from zscr.infer.features.split import load_split
+from zscr.train.evaluation.model import Encoded, Model, encode_cached, stacked
+
+if TYPE_CHECKING:
+    from zscr.train.methods.contract import Head
+    from zscr.train.run import Run
+
+
+def open_run_model(
+    folder: Path,
+    collection: Path | None,
+    settings: Mapping[str, Any],
+    first: Model | None = None,
+) -> Model:
+    """Open a run with its best weights.
+
+    Args:
+        folder: the run.
+        collection: another one than it was trained on.
+        settings: of its heads, such as `{"noise_samples": 8}`.
+        first: a run opened before, whose features are shared if they are the same.
+    """
+    require_extras("judging a run", "train", "cpu")
+    from zscr.train.fit import needs_of
+    from zscr.train.methods.settings import make_head_settings
+    from zscr.train.run import open_run
+    from zscr.train.sources import load_sources
+
+    run = open_run(folder.resolve())
+    method = run.load_best()
+    chosen = make_head_settings(run.method, method, settings)
+    about, (found, encoders) = _about(run, chosen), load_sources(run, collection)
+    shared = first and first.about["sources"] == about["sources"] and first.features
+    features = shared or cache(lambda split: load_split(found, split, needs_of(run), encoders))
+    embedder = _Embedder(run, method.heads(**chosen), encoders, found)
+    coders = embedder.encode, embedder.encode_gallery
+    return Model(
+        run.folder, about, found, [*embedder.takes], embedder.holds, *coders, features=features
+    )
+
+
+def _about(run: Run, head_settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what reports say of a run."""
+    from zscr.train.methods.settings import as_dict, selection
+    from zscr.train.run import versions
+
+    about = {"kind": "run", "method": run.method, "seed": run.config.seed}
+    about |= {"selection": selection(run.config), "last": run.last, "best": run.best}
+    about |= {"versions": versions(), "sources": dict(run.sources), "config": as_dict(run.config)}
+    return about | {"head_settings": dict(head_settings)}
+
+
+class _Embedder:
+    """Runs a run's heads on queries, whose features are cached beside the collection."""
+
+    def __init__(
+        self, run: Run, heads: Mapping[str, Head], encoders: Encoders, collection: Collection
+    ) -> None:
+        self.run, self.encoders, self.collection = run, encoders, collection
+        self.gallery = heads[GALLERY]
+        self.holds = self._fields(self.gallery)
+        queries = [head for head in heads.values() if head.role == "query"]
+        self.takes = {self._fields(head): head for head in queries}
+        if self.holds == SAME_IMAGE:
+            self.takes.setdefault(SAME_IMAGE, self.gallery)
+
+    def _fields(self, head: Head) -> frozenset[str]:
+        return frozenset(self._field(port.name) for port in head.ports)
+
+    def _field(self, table: str) -> str:
+        """Return the field of a query that a table's rows are made of."""
+        return table if self.encoders.get(ENCODER_OF[table]) else "vector"
+
+    def encode(self, queries: Sequence[Query]) -> Encoded:
+        """Embed queries that fill the same fields, which `takes` holds."""
+        return self._embed(self.takes[queries[0].fields], queries)
+
+    def encode_gallery(self, queries: Sequence[Query]) -> Encoded:
+        """Embed gallery items."""
+        return self._embed(self.gallery, queries)
+
+    def _embed(self, head: Head, queries: Sequence[Query]) -> Encoded:
+        from zscr.train.heads import run_head
+        from zscr.train.soundness import check_shapes
+
+        found = {port.name: self._port(port.name, queries) for port in head.ports}
+        ports, places = {n: rows for n, (rows, _) in found.items()}, [p for _, p in found.values()]
+        if any(kept != places[0] for kept in places):
+            fewest = min(map(len, places))
+            raise InputError(
+                f"{len(queries) - fewest} of {len(queries)} queries have a file that cannot be "
+                f"used; try 'zscr data check {self.collection.folder}'"
+            )
+        check_shapes(self.run.folder, self.run.shapes, {n: r.shape[1:] for n, r in ports.items()})
+        return run_head(head, [*ports.values()], "cpu"), places[0]
+
+    def _port(self, table: str, queries: Sequence[Query]) -> Encoded:
+        encoder, field = self.encoders.get(ENCODER_OF[table]), self._field(table)
+        if encoder is None:
+            return stacked(queries)
+        alone = [Query(q.id, **{field: getattr(q, field)}) for q in queries]
+        store = self.collection.folder / "features"
+        return encode_cached(store, encoder, alone, self.collection)

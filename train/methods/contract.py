@@ -1,0 +1,148 @@
+"""What a retrieval method is: a module with `Config`, `needs` and `Method`, as described here.
+
+docs/methods.md adds one in forty lines. `infer` never sees a method: a bundle's manifest says what
+its graphs are fed with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol
+
+import torch
+from torch import nn
+
+from zscr.train.tables import TensorSplit
+
+Role = Literal["query", "gallery", "pair"]
+
+
+class Config(Protocol):
+    """What the loop needs of a method's configuration: a frozen dataclass, every field a default.
+
+    A method that selects on test classes as a released bug has a field `select_on_test`, too.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def rounds(self) -> int:
+        """Rounds of training; validation and checkpoints stand between rounds."""
+
+    @property
+    def validate_every(self) -> int:
+        """Rounds between two looks at the validation classes."""
+
+    @property
+    def select_by(self) -> str:
+        """The figure that the best weights maximise, such as `mAP`."""
+
+    @property
+    def precision(self) -> str:
+        """How matrices are multiplied in training: one of `zscr.train.precision.PRECISIONS`."""
+
+    @property
+    def seed(self) -> int:
+        """Seed of weights, batches and noise."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """A table that a method trains on.
+
+    Attributes:
+        table: `image`, `text` or `sketch`.
+        per: what its groups are: a `class`, an `item` (its own image, sketch and texts), or all
+            `image`s as one group. A method's needs agree on it.
+        least: rows that each group must have.
+    """
+
+    table: str
+    per: Literal["class", "item", "image"] = "class"
+    least: int = 1
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input of a head: rows of a table, which a frozen encoder makes of images or texts.
+
+    In a bundle the encoder is merged in front of the head; where the collection's vectors are
+    published, the port is an input of the graph itself.
+    """
+
+    name: str  # of the table
+
+
+@dataclass(frozen=True)
+class Head:
+    """A trained part of the model that is deployed.
+
+    Attributes:
+        module: takes the ports in their order, (B, D) each; returns unit rows (B, E), or for a
+            `pair` (B,) logits.
+        ports: its inputs.
+        role: `query`, `gallery` or `pair`.
+    """
+
+    module: nn.Module
+    ports: tuple[Port, ...]
+    role: Role
+
+
+class Method(Protocol):
+    """A trainable method: an `nn.Module` made by `Method(config, shapes, device)`.
+
+    `shapes` are the row shapes of its tables: `{"text": (384,), "image": (1280,)}`.
+    `state_dict()` with `optimizers`, `noise` and `sampling` is all that decides the next round.
+
+    Attributes:
+        device: of the weights.
+        noise: the generator of every random number, on that device.
+        optimizers: name -> optimizer; their state is made before the first round.
+        sampling: name -> tensor that batches remember between rounds.
+    """
+
+    device: torch.device
+    noise: torch.Generator
+    optimizers: dict[str, torch.optim.Optimizer]
+    sampling: dict[str, torch.Tensor]
+
+    def bind(self, seen: TensorSplit, val: TensorSplit) -> None:
+        """Take the tables that are trained on; draws no noise and changes no state.
+
+        It comes before `start` when a run begins, and after the state is restored on resume.
+
+        Args:
+            seen: the needed tables of the seen classes.
+            val: of the split that selects, to choose settings by.
+
+        Raises:
+            ConfigError: these tables cannot be trained on with these settings.
+        """
+
+    def start(self) -> None:
+        """Prepare for the first round; never called on resume: it writes buffers or `sampling`."""
+
+    def train_round(self) -> dict[str, torch.Tensor]:
+        """Make one round without waiting for the device.
+
+        Returns:
+            `loss/<name>` -> mean over the round's updates, a detached scalar on the device.
+        """
+
+    def heads(self) -> Mapping[str, Head]:
+        """Return the deployed parts by the names of their graphs, such as `text` and `gallery`.
+
+        Keyword arguments with defaults, if it has any, are settings of the heads, which
+        `zscr evaluate` and `zscr export` can set.
+        """
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Return the weights; `nn.Module`'s."""
+
+    def load_state_dict(self, state_dict: Mapping[str, torch.Tensor]) -> Any:
+        """Restore the weights in place; `nn.Module`'s."""
+
+    def eval(self) -> Any:
+        """Leave training mode; `nn.Module`'s."""

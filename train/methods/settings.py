@@ -1,0 +1,122 @@
+"""Settings by name, from the shell, a recipe or a run: typed, checked, and unknown ones refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from zscr.errors import ConfigError
+from zscr.infer.evaluation.figures import is_figure
+from zscr.train.methods.contract import Config, Method
+from zscr.train.methods.registry import METHODS, load_method
+from zscr.train.precision import PRECISIONS
+
+
+def make_config(method: str, values: Mapping[str, Any]) -> Config:
+    """Build a method's configuration from names and values, which may be strings.
+
+    Raises:
+        ConfigError: an unknown key, or a value of the wrong type or out of range; names what is
+            allowed.
+    """
+    config = load_method(method).Config
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    made: Config = config(**_typed_all(method, defaults, values, _elsewhere(method, values)))
+    return made
+
+
+def as_dict(config: Config) -> dict[str, Any]:
+    """Return a configuration's settings by name."""
+    return {name: getattr(config, name) for name in config.__dataclass_fields__}
+
+
+def make_head_settings(name: str, method: Method, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Check settings of a method's heads: the keyword arguments of its `heads`.
+
+    Raises:
+        ConfigError: an unknown key, a value of the wrong type, or a number below 0.
+    """
+    parameters = inspect.signature(method.heads).parameters
+    defaults = {key: parameter.default for key, parameter in parameters.items()}
+    typed = _typed_all(f"a trained {name}", defaults, values)
+    for key, value in typed.items():
+        if isinstance(value, int | float) and not value >= 0:
+            raise ConfigError(f"setting {key}={value} must be at least 0")
+    return typed
+
+
+def selection_split(config: Config) -> str:
+    """Return the split whose figures choose the best weights: `val`, or as released `unseen`."""
+    return "unseen" if getattr(config, "select_on_test", False) else "val"
+
+
+def selection(config: Config) -> str:
+    """Say what chose the best weights; it stands wherever a run's figures do."""
+    oracle = selection_split(config) == "unseen"
+    return "oracle selection" if oracle else "selected on validation classes"
+
+
+def _typed_all(
+    what: str, defaults: Mapping[str, Any], values: Mapping[str, Any], hint: str = ""
+) -> dict[str, Any]:
+    unknown = sorted(set(values) - set(defaults))
+    if unknown:
+        known = ", ".join(defaults) or "none"
+        raise ConfigError(f"{what} has no setting {unknown[0]!r}{hint}; it has {known}")
+    return {name: _typed(name, defaults[name], value) for name, value in values.items()}
+
+
+def _elsewhere(method: str, values: Mapping[str, Any]) -> str:
+    """Say which of zscr's methods has the first unknown setting, for who meant that one."""
+    own = load_method(method).Config.__dataclass_fields__
+    for setting in sorted(set(values) - set(own)):
+        for other in METHODS:
+            if setting in load_method(other).Config.__dataclass_fields__:
+                return f" (method {other} has)"
+    return ""
+
+
+def _typed(name: str, default: Any, value: Any) -> Any:
+    """Convert `value` to the type of the field's default, or refuse."""
+    kind = type(default)
+    try:
+        if kind is bool:
+            return {"true": True, "false": False}[str(value).lower()]
+        converted = kind(value)
+    except (KeyError, ValueError, TypeError) as error:
+        raise ConfigError(f"setting {name}={value!r} is not a {kind.__name__}") from error
+    if isinstance(value, bool) or (isinstance(value, float) and converted != value):
+        raise ConfigError(f"setting {name}={value!r} is not a {kind.__name__}")
+    return converted
+
+
+def check_settings(config: Config, choices: Mapping[str, Sequence[str]] | None = None) -> None:
+    """Refuse values that would fail, or quietly mean something else, far into the training.
+
+    Args:
+        config: its whole numbers must be 1 or more (a seed 0 or more), the others finite and 0 or
+            more, `select_by` a figure and `precision` a known one.
+        choices: setting -> the words that it may be.
+
+    Raises:
+        ConfigError: names the setting and what is allowed.
+    """
+    words = {"precision": PRECISIONS, **(choices or {})}
+    for field in dataclasses.fields(config):
+        kind, value = type(field.default), getattr(config, field.name)
+        least = 0 if field.name == "seed" else 1
+        if field.name in words and value not in words[field.name]:
+            allowed = ", ".join(words[field.name])
+            raise ConfigError(f"setting {field.name}={value!r} is unknown; use one of {allowed}")
+        if kind is int and value < least:
+            raise ConfigError(f"setting {field.name}={value} must be at least {least}")
+        if kind is float and not 0 <= value < math.inf:
+            raise ConfigError(f"setting {field.name}={value} must be a number from 0 up")
+    if not is_figure(config.select_by):
+        raise ConfigError(
+            f"setting select_by={config.select_by!r} is no figure; use one such as mAP, "
+            f"Prec@10 macro or Recall@1"
+        )

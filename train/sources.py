@@ -1,0 +1,97 @@
+"""What a run is made of: the frozen encoders of the tables that it needs, and its collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from zscr.data.collection import Collection, read_collection
+from zscr.errors import ConfigError, MismatchError
+from zscr.infer.encoder import Encoder, load_encoder
+from zscr.infer.features.listing import ENCODER_OF, Encoders
+from zscr.train.encoders.resolve import DEFAULT_IMAGE, DEFAULT_TEXT, image_encoder, text_encoder
+from zscr.train.methods.contract import Need
+from zscr.train.run import Run
+
+
+def choose_encoders(
+    collection: Collection,
+    needs: Sequence[Need],
+    wishes: Mapping[str, str | None],
+    recipe: Mapping[str, str],
+) -> Encoders:
+    """Load the frozen encoders of the tables that are needed; None for published vectors.
+
+    Args:
+        collection: what they are for, and what some of them are fitted on.
+        needs: the tables.
+        wishes: path or name of `image` and `text`; None leaves it to the recipe.
+        recipe: the recipe's encoders; what it lacks is the default.
+
+    Raises:
+        ConfigError: an encoder was asked for that the method or the collection has no use for.
+    """
+    wanted = {ENCODER_OF[need.table] for need in needs}
+    for name, wish in wishes.items():
+        if wish and name not in wanted:
+            raise ConfigError(f"--{name}-encoder: the method needs no {name}s; leave it out")
+        if wish and collection.has_vectors(name):
+            raise ConfigError(f"--{name}-encoder: {collection.folder} has published {name} vectors")
+    encoders: dict[str, Encoder | None] = {}
+    if "image" in wanted:
+        named = wishes.get("image") or recipe.get("image", DEFAULT_IMAGE)
+        published = collection.has_vectors("image")
+        encoders["image"] = None if published else load_encoder(image_encoder(named, collection))
+    if "text" in wanted:
+        named, eyes = wishes.get("text") or recipe.get("text", DEFAULT_TEXT), encoders.get("image")
+        published = collection.has_vectors("text")
+        folder = None if published else text_encoder(named, collection, eyes)
+        encoders["text"] = load_encoder(folder) if folder else None
+    return encoders
+
+
+def sources_of(collection: Collection, encoders: Encoders) -> dict[str, Any]:
+    """Return what a run remembers: path, name and hash of the collection and of each encoder."""
+    folder = str(collection.folder.resolve())
+    sources: dict[str, Any] = {
+        "collection": {
+            "path": folder,
+            "name": collection.name,
+            "sha256": collection.manifest.sha256,
+        }
+    }
+    for name, encoder in encoders.items():
+        sources[name] = encoder and {
+            "path": str(encoder.graph.parent.resolve()),
+            "name": encoder.name,
+            "sha256": encoder.sha256,
+        }
+    return sources
+
+
+def load_sources(run: Run, collection: Path | None = None) -> tuple[Collection, Encoders]:
+    """Load the encoders that a run was trained with and its collection, or the one at a path.
+
+    Raises:
+        MismatchError: one of the run's own has changed since; names both hashes.
+    """
+    entry = run.sources["collection"]
+    found = read_collection(collection or Path(entry["path"]))
+    if collection is None:
+        _require_same("collection", entry, found.manifest.sha256, run)
+    encoders: dict[str, Encoder | None] = {}
+    for name in [name for name in run.sources if name != "collection"]:
+        entry = run.sources[name]
+        encoders[name] = load_encoder(Path(entry["path"])) if entry else None
+        if encoder := encoders[name]:
+            _require_same(f"{name} encoder", entry, encoder.sha256, run)
+    return found, encoders
+
+
+def _require_same(what: str, entry: Mapping[str, str], sha256: str, run: Run) -> None:
+    if entry["sha256"] != sha256:
+        raise MismatchError(
+            f"{run.folder} was trained with {what} {entry['sha256'][:12]} of {entry['path']}, "
+            f"which is now {sha256[:12]}; restore it or train anew"
+        )
