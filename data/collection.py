@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from zscr.artefact import Manifest, read_manifest, verify
 from zscr.data.draft import Draft, new_collection
-from zscr.data.records import ClassInfo, Item, class_from, item_from
+from zscr.data.records import FAULTS, ClassInfo, Item, class_from, item_from, read_table
 from zscr.data.rules import SPLITS, check_files, check_items
 from zscr.data.task_files import TASKS, TaskInfo, read_infos
 from zscr.data.task_rules import Known, check_infos
@@ -85,19 +85,22 @@ class Collection:
     def vectors(self, field_name: str) -> Vectors:
         """Return the published vectors of `image` (a row an item) or `text` (see `text_rows`).
 
+        The file is hashed at the first call and mapped, not read: the array cannot be written to.
+
         Raises:
             ArtefactError: there are none, or the file is damaged.
             CollectionError: the file is not an array of numbers.
         """
-        name = f"vectors/{field_name}.npy"
-        verify(self.folder, self.manifest, [name])
-        try:
-            array: Vectors = np.load(self.folder / name, allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            raise CollectionError(
-                f"{self.folder / name} is not an array of numbers ({error}); save it as float32"
-            ) from error
-        return array
+        if field_name not in self._mapped:
+            name = f"vectors/{field_name}.npy"
+            verify(self.folder, self.manifest, [name])
+            self._mapped[field_name] = _map_array(self.folder / name)
+        return self._mapped[field_name]
+
+    @cached_property
+    def _mapped(self) -> dict[str, Vectors]:
+        """The published vectors that were asked for."""
+        return {}
 
     @cached_property
     def counts(self) -> Counter[str]:
@@ -120,14 +123,43 @@ def read_collection(folder: Path) -> Collection:
     manifest = read_manifest(folder, "collection")
     stored = [TASKS] if TASKS in manifest.files else []
     verify(folder, manifest, ["items.jsonl", "classes.json", *stored])
-    content = json.loads((folder / "classes.json").read_text("utf-8"))
-    classes = [class_from(row) for row in content["classes"]]
-    splits = {name: tuple(content[name]) for name in SPLITS}
-    with (folder / "items.jsonl").open(encoding="utf-8") as lines:
-        items = tuple(item_from(json.loads(line)) for line in lines)
+    classes, splits = _read_classes(folder / "classes.json")
+    items = tuple(read_table(folder / "items.jsonl", item_from, "item"))
     check_items(items, classes, splits)
     check_files(items, manifest.files)
     tasks = read_infos(folder) if stored else []
     check_infos(tasks, Known(items, splits, manifest.files))
     by_id = {info.id: info for info in classes}
     return Collection(folder, items, by_id, splits, {t.name: t for t in tasks}, manifest)
+
+
+def _read_classes(path: Path) -> tuple[list[ClassInfo], dict[str, tuple[str, ...]]]:
+    """Read the classes, and the class ids of each split.
+
+    Raises:
+        CollectionError: the file holds something else; names the line of what is no JSON.
+    """
+    number = 0  # of the class that is being read
+    try:
+        content = json.loads(path.read_bytes())
+        classes = []
+        for row in content["classes"]:
+            number += 1
+            classes.append(class_from(row))
+        number = 0
+        splits = {name: tuple(content[name]) for name in SPLITS}
+        if not all(isinstance(class_id, str) for ids in splits.values() for class_id in ids):
+            raise TypeError("a split names a class by something else than a string")
+    except FAULTS as error:
+        where = f"{path}, class {number}" if number else str(path)
+        raise CollectionError(f"{where} is not in the format ({error!r}); correct it") from error
+    return classes, splits
+
+
+def _map_array(path: Path) -> Vectors:
+    try:
+        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    except (ValueError, EOFError) as error:
+        raise CollectionError(
+            f"{path} is not an array of numbers ({error}); save it as float32"
+        ) from error

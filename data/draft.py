@@ -84,7 +84,7 @@ def new_collection(
 
 def _check(draft: Draft) -> None:
     check_items(draft.items, draft.classes, draft.splits)
-    files = {p.relative_to(draft.folder).as_posix() for p in draft.folder.rglob("*.*")}
+    files = {p.relative_to(draft.folder).as_posix() for p in draft.folder.rglob("*") if p.is_file()}
     check_files(draft.items, files)
     known = Known(draft.items, draft.splits, files)
     check_infos([info for info, _ in draft.tasks], known)

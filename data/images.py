@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -20,26 +21,46 @@ def open_image(path: Path) -> Image.Image:
     Raises:
         InputError: missing, not JPEG/PNG/WebP, truncated, damaged or over 64 million pixels.
     """
+    with _faults_of(str(path)), Image.open(path, formats=FORMATS) as image:
+        return upright_rgb(image)
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Return an open image as upright RGB, transparency laid over white; it stays what it is.
+
+    Raises:
+        InputError: it is truncated, damaged, closed or over 64 million pixels.
+    """
+    name = str(getattr(image, "filename", "")) or "an image that is open already"
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise InputError(
+            f"{name} has {width}x{height} pixels, over the limit of {MAX_PIXELS}; shrink it"
+        )
+    with _faults_of(name):
+        image.load()
+        return _converted(image)
+
+
+@contextmanager
+def _faults_of(name: str) -> Iterator[None]:
+    """Turn what Pillow raises about an image into one sentence."""
     try:
-        with Image.open(path, formats=FORMATS) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise InputError(
-                    f"{path} has {width}x{height} pixels, over the limit of {MAX_PIXELS}; shrink it"
-                )
-            image.load()
-            return _upright_rgb(image)
+        yield
     except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist") from error
+        raise InputError(f"{name} does not exist") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InputError(f"{path} is far too large to decode ({error}); shrink it") from error
+        raise InputError(f"{name} is far too large to decode ({error}); shrink it") from error
     except UnidentifiedImageError as error:
-        raise InputError(f"{path} is not a JPEG, PNG or WebP image") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path} cannot be decoded ({error}); it may be truncated") from error
+        raise InputError(f"{name} is not a JPEG, PNG or WebP image") from error
+    except (OSError, SyntaxError, ValueError, AssertionError) as error:
+        # the last is what Pillow says of an image whose file was closed before it was loaded
+        raise InputError(
+            f"{name} cannot be decoded ({error or 'it is closed'}); it may be truncated"
+        ) from error
 
 
-def _upright_rgb(image: Image.Image) -> Image.Image:
+def _converted(image: Image.Image) -> Image.Image:
     upright = ImageOps.exif_transpose(image)
     if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
         layer = upright.convert("RGBA")

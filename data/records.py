@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from zscr.errors import InputError
+from zscr.errors import CollectionError, InputError
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from PIL import Image
 
+Row = TypeVar("Row")
+
+FAULTS = (  # of rows that are something else
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    IndexError,
+    RecursionError,
+    InputError,
+)
 FIELDS = ("text", "image", "sketch", "vector")  # what a query may be made of
 
 
@@ -96,9 +108,12 @@ def item_row(item: Item) -> dict[str, Any]:
 
 
 def item_from(row: Mapping[str, Any]) -> Item:
-    """Read an item from its line."""
-    files = row.get("class"), row.get("image"), row.get("sketch")
-    texts, attributes = tuple(row.get("text", ())), row.get("attributes", {})
+    """Read an item from its line; one of `FAULTS` if it is none."""
+    _check_strings({"id": row["id"], "split": row["split"]})
+    named = {key: row[key] for key in ("class", "image", "sketch") if row.get(key) is not None}
+    _check_strings(named)
+    files = named.get("class"), named.get("image"), named.get("sketch")
+    texts, attributes = _strings_of(row, "text"), _attributes_of(row)
     return Item(row["id"], row["split"], *files, texts, attributes)
 
 
@@ -109,12 +124,50 @@ def class_row(info: ClassInfo) -> dict[str, Any]:
 
 
 def class_from(row: Mapping[str, Any]) -> ClassInfo:
-    """Read a class from its entry."""
-    rows = row.get("text_rows")
-    return ClassInfo(
-        row["id"],
-        row["name"],
-        tuple(row.get("descriptions", ())),
-        row.get("attributes", {}),
-        (rows[0], rows[1]) if rows else None,
-    )
+    """Read a class from its entry; one of `FAULTS` if it is none."""
+    _check_strings({"id": row["id"], "name": row["name"]})
+    descriptions, rows = _strings_of(row, "descriptions"), row.get("text_rows")
+    if rows is None:
+        return ClassInfo(row["id"], row["name"], descriptions, _attributes_of(row))
+    start, stop = rows
+    if not (type(start) is type(stop) is int and 0 <= start <= stop):
+        raise ValueError(f"text_rows {rows} are not [start, stop)")
+    return ClassInfo(row["id"], row["name"], descriptions, _attributes_of(row), (start, stop))
+
+
+def _strings_of(row: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    values = row.get(key, [])
+    if not isinstance(values, list):
+        raise TypeError(f"{key} is no list")
+    _check_strings({f"{key} {number}": value for number, value in enumerate(values, 1)})
+    return tuple(values)
+
+
+def _attributes_of(row: Mapping[str, Any]) -> Mapping[str, str]:
+    attributes: Mapping[str, str] = row.get("attributes", {})
+    _check_strings(attributes)
+    return attributes
+
+
+def _check_strings(values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        if not isinstance(value, str):
+            raise TypeError(f"{key} is no string")
+
+
+def read_table(path: Path, parse: Callable[[Any], Row], what: str) -> list[Row]:
+    """Read a file of JSON Lines, each line by `parse`, which raises one of `FAULTS`.
+
+    Raises:
+        CollectionError: a line is no `what`; names the file and the line's number.
+    """
+    rows = []
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                rows.append(parse(json.loads(line)))
+            except FAULTS as error:
+                raise CollectionError(
+                    f"{path}, line {number} is no {what} ({error!r}); correct it"
+                ) from error
+    return rows

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from zscr.artefact import dump_json, dump_jsonl
-from zscr.data.records import Query, filled
+from zscr.data.records import FAULTS, Query, filled, read_table
 from zscr.data.relevance import Truth
-from zscr.errors import CollectionError, InputError
+from zscr.errors import CollectionError
 
 TASKS = "tasks.json"
-_FAULTS = (KeyError, TypeError, ValueError, AttributeError, InputError)  # of rows that are no such
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def read_infos(folder: Path) -> list[TaskInfo]:
     path = folder / TASKS
     try:
         return [_info_from(row) for row in json.loads(path.read_bytes())]
-    except _FAULTS as error:
+    except FAULTS as error:
         raise CollectionError(f"{path} is no list of tasks ({error!r}); write it again") from error
 
 
@@ -93,17 +92,7 @@ def read_rows(folder: Path, name: str) -> list[TaskRow]:
     Raises:
         CollectionError: a line is no query; names its number.
     """
-    path = folder / task_file(name)
-    rows = []
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                rows.append(_row_from(json.loads(line)))
-            except _FAULTS as error:
-                raise CollectionError(
-                    f"{path}, line {number} is no query of a task ({error!r}); correct it"
-                ) from error
-    return rows
+    return read_table(folder / task_file(name), _row_from, "query of a task")
 
 
 def _info_row(info: TaskInfo) -> dict[str, Any]:

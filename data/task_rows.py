@@ -8,6 +8,7 @@ from typing import Any
 from zscr.artefact import verify
 from zscr.data.collection import SPLITS, Collection
 from zscr.data.records import Query
+from zscr.data.rules import refuse
 from zscr.data.task_files import TaskRow, read_rows, task_file
 from zscr.data.task_rules import DERIVED, check_rows
 from zscr.errors import CollectionError
@@ -16,9 +17,12 @@ from zscr.errors import CollectionError
 def task_names(collection: Collection) -> list[str]:
     """Return the names of a collection's tasks, those that follow from its classes first."""
     items, classes = collection.items, collection.classes.values()
-    described = collection.has_vectors("text") or any(c.descriptions for c in classes)
+    if collection.has_vectors("text"):
+        described = any(c.text_rows and c.text_rows[0] < c.text_rows[1] for c in classes)
+    else:
+        described = any(c.descriptions for c in classes) or any(item.texts for item in items)
     asked = {
-        "text": described or any(item.texts for item in items),
+        "text": described,
         "sketch": any(item.sketch for item in items),
     }
     found = any(collection.known.holds(item, "image") for item in items)
@@ -53,6 +57,8 @@ def _texts(collection: Collection, split: str) -> Iterator[TaskRow]:
     if collection.has_vectors("text"):
         field, vectors = "vector", collection.vectors("text")
         spans = {name: collection.classes[name].text_rows or (0, 0) for name in classes}
+        lost = [name for name, (_, stop) in spans.items() if stop > len(vectors)]
+        refuse(lost, f"classes have text_rows beyond the {len(vectors)} of vectors/text.npy")
         values = {name: vectors[slice(*span)] for name, span in spans.items()}
     for name in classes:
         for number, value in enumerate(values[name]):

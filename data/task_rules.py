@@ -120,53 +120,58 @@ def _asked(known: Known, fields: frozenset[str]) -> list[Rule]:
 
 def _by_item(known: Known, info: TaskInfo) -> list[Rule]:
     """Return the rules of a task whose queries list items; all but the first need the list."""
-
-    def truth(row: TaskRow) -> Truth:
-        assert row.truth is not None
-        return row.truth
-
-    def named(row: TaskRow) -> set[str]:
-        return {*truth(row).relevant, *truth(row).exclude, *truth(row).subset}
-
-    def splits(row: TaskRow) -> set[str]:
-        return {known.by_id[name].split for name in named(row)}
-
-    def left(row: TaskRow) -> set[str]:
-        found = set(truth(row).relevant) - set(truth(row).exclude)
-        return found & set(truth(row).subset) if truth(row).subset else found
-
-    def held(row: TaskRow) -> bool:
-        return all(known.holds(known.by_id[name], info.field) for name in truth(row).relevant)
-
-    def graded(row: TaskRow) -> bool:
-        return all(_LIMITS.tiny <= grade <= _LIMITS.max for grade in truth(row).relevant.values())
-
     return [
         (
             lambda row: row.truth is None or row.class_id is not None or row.value is not None,
             "do not list relevant items alone, as relevance by item needs; give these",
         ),
         (
-            lambda row: not named(row) <= known.by_id.keys(),
+            lambda row: not _named(row) <= known.by_id.keys(),
             "name items that do not exist; correct or remove them",
         ),
         (
-            lambda row: not splits(row) <= {row.split},
+            lambda row: any(known.by_id[name].split != row.split for name in _named(row)),
             "name items of another split than their own; keep each query to one split",
         ),
         (
-            lambda row: not graded(row),
+            lambda row: not _graded(row),
             "have relevant items with a grade that is not above 0 and finite; correct it",
         ),
         (
-            lambda row: not held(row),
+            lambda row: not _held(row, known, info.field),
             f"have relevant items without {info.field}, which is retrieved; remove them",
         ),
         (
-            lambda row: not left(row),
+            lambda row: not _left(row),
             "have nothing relevant left after their exclusions; remove them",
         ),
     ]
+
+
+def _truth(row: TaskRow) -> Truth:
+    assert row.truth is not None  # the first rule by item refuses such
+    return row.truth
+
+
+def _named(row: TaskRow) -> set[str]:
+    """Return all items that a query names."""
+    return {*_truth(row).relevant, *_truth(row).exclude, *_truth(row).subset}
+
+
+def _graded(row: TaskRow) -> bool:
+    """Say whether every grade is one that figures can be computed from."""
+    return all(_LIMITS.tiny <= grade <= _LIMITS.max for grade in _truth(row).relevant.values())
+
+
+def _held(row: TaskRow, known: Known, field: str) -> bool:
+    """Say whether every relevant item can be retrieved."""
+    return all(known.holds(known.by_id[name], field) for name in _truth(row).relevant)
+
+
+def _left(row: TaskRow) -> set[str]:
+    """Return the relevant items that are ranked."""
+    found = set(_truth(row).relevant) - set(_truth(row).exclude)
+    return found & set(_truth(row).subset) if _truth(row).subset else found
 
 
 def _by_class(known: Known, info: TaskInfo) -> list[Rule]:

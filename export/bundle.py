@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +20,7 @@ from zscr.infer.bundle import GALLERY, KIND, Bundle, space_of
 from zscr.infer.encoder import Encoder
 from zscr.infer.runners.runner import Runtime
 from zscr.progress import say
-from zscr.train.methods.settings import make_head_settings, selection
+from zscr.train.methods.settings import as_dict, make_head_settings, selection
 from zscr.train.run import Run, versions
 from zscr.train.sources import load_sources
 
@@ -118,10 +119,17 @@ def _copy_tokenizers(stage: Stage, deployed: Sequence[DeployedHead]) -> None:
 
 
 def _write_examples(stage: Stage, collection: Collection) -> None:
-    """Add example texts of unseen classes with the class that is right, if there are any."""
+    """Add example texts of unseen classes with the class that is right, if there are any.
+
+    A text of several classes, such as a product's title, is no example: it has no right class.
+    """
     texts = collection.texts(collection.splits["unseen"])
+    owners = Counter(text for group in texts.values() for text in set(group))
     rows = [
-        {"text": text, "class": name} for name, group in texts.items() for text in _spread(group)
+        {"text": text, "class": name}
+        for name, group in texts.items()
+        for text in _spread(group)
+        if owners[text] == 1
     ]
     if rows:
         (stage.folder / "examples.jsonl").write_bytes(dump_jsonl(rows))
@@ -158,6 +166,7 @@ def _provenance(run: Run) -> dict[str, Any]:
         "selection": selection(run.config),
         "step": run.best["step"],
         "seed": run.config.seed,
+        "config": as_dict(run.config),
         "validation": run.best["figures"],
         "sources": dict(run.sources),
         "versions": versions(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from zscr.data.records import Query
+    from zscr.infer.answers.answer import Answer
     from zscr.infer.answers.writers import Format
     from zscr.infer.queries import QueryFile
     from zscr.infer.runners.runner import Runtime
@@ -88,10 +90,13 @@ def query(
     queries = _queries(file, text, image, sketch)
     out = None if out == Path("-") else out
     searcher = Searcher.open(bundle, index, make_runtime(**runtime))
-    answers, about = searcher.answers(queries, k), _about(searcher, k)
+    ran: dict[str, None] = {}
+    answers, about = _noted(searcher.answers(queries, k), ran), _about(searcher, k)
     style = style or ("table" if out is None and sys.stdout.isatty() else "jsonl")
     with open_output(out) as stream:
         write_answers(answers, cast("Format", style), stream, about=about)
+    if style == "table":  # the other formats say it themselves
+        click.echo("; ".join(ran), err=True)
     if k > searcher.index.count:
         click.echo(f"-k {k}: the index holds only {searcher.index.count} images", err=True)
     if isinstance(queries, QueryFile) and queries.skipped:
@@ -114,6 +119,13 @@ def _queries(
     if one:
         return [make_query(text, image, sketch)]
     return read_queries(sys.stdin.buffer if file == "-" else Path(str(file)))
+
+
+def _noted(answers: Iterable[Answer], ran: dict[str, None]) -> Iterator[Answer]:
+    """Pass answers on, and note each way that queries were embedded."""
+    for answer in answers:
+        ran[answer.ran] = None
+        yield answer
 
 
 def _about(searcher: Searcher, k: int) -> dict[str, object]:

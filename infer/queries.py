@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,7 +41,18 @@ class QueryFile:
     def __iter__(self) -> Iterator[Query]:
         if isinstance(self.source, Path) and self.source.suffix.lower() == ".jsonl":
             return self._objects(self.source.parent)
-        return (Query(str(number), text=text) for number, text, _ in self._lines())
+        return self._captions()
+
+    def _captions(self) -> Iterator[Query]:
+        first = True
+        for number, text, where in self._lines():
+            if first and _is_object(text):
+                raise InputError(
+                    f"{where} is a JSON object, not a caption; save such queries as a file whose "
+                    f"name ends in .jsonl and name that"
+                )
+            first = False
+            yield Query(str(number), text=text)
 
     def _objects(self, folder: Path) -> Iterator[Query]:
         lines: dict[str, int] = {}  # a query's id -> its line
@@ -74,16 +86,15 @@ def read_queries(source: Path | BinaryIO) -> QueryFile:
     id is the line's number.
 
     Raises:
-        InputError: the file is missing or a folder. What its lines hold is checked as they are
-            read: UTF-8 without NUL, line ends LF or CRLF, at most 1 MiB a line; and in JSON Lines
-            the keys, the types, that ids differ and that the images' files exist.
+        InputError: the file is missing or a folder, or cannot be looked at. What its lines hold is
+            checked as they are read: UTF-8 without NUL, line ends LF or CRLF, at most 1 MiB a
+            line; of captions that the first is no JSON object; and in JSON Lines the keys, the
+            types, that ids differ and that the images' files exist.
     """
     if isinstance(source, Path):
         fix = "name a text file with one caption a line, or a .jsonl file with one query a line"
-        if source.is_dir():
-            raise InputError(f"{source} is a folder; {fix}")
-        if not source.exists():
-            raise InputError(f"{source} does not exist; {fix}")
+        if fault := _fault_of(source):
+            raise InputError(f"{source} {fault}; {fix}")
     return QueryFile(source)
 
 
@@ -93,8 +104,8 @@ def make_query(
     """Make the one query of a command line, with the id "1".
 
     Raises:
-        InputError: a file does not exist, a text or path holds what UTF-8 cannot, or nothing is
-            given.
+        InputError: a file does not exist, a text is blank, a text or path holds what UTF-8
+            cannot, or nothing is given.
     """
     files = {"image": image, "sketch": sketch}
     found: dict[str, Any] = {
@@ -102,7 +113,17 @@ def make_query(
     }
     if text is not None:
         text = " ".join(_checked(text, "--text").split())  # one caption, if on two lines, too
+        if not text:
+            raise InputError("--text is empty; give a caption")
     return Query("1", text, **found)
+
+
+def _is_object(text: str) -> bool:
+    """Say whether a line is an object of JSON, as JSON Lines under another name begin."""
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _parsed(text: str, where: str) -> dict[str, Any]:
@@ -148,11 +169,20 @@ def _query_of(row: dict[str, Any], number: str, folder: Path, where: str) -> Que
 def _found(path: Path, where: str) -> Path:
     """Return the path of an image's file, which must exist."""
     _checked(str(path), where)
-    if path.is_dir():
-        raise InputError(f"{where} is {path}, a folder; name an image's file")
-    if not path.exists():
-        raise InputError(f"{where} is {path}, which does not exist; name an image's file")
+    if fault := _fault_of(path):
+        raise InputError(f"{where} is {path}, which {fault}; name an image's file")
     return path
+
+
+def _fault_of(path: Path) -> str | None:
+    """Return why a path that somebody typed is no file to be opened, or None."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return "does not exist"
+    except (OSError, ValueError) as error:  # too long a name, no permission, a NUL
+        return f"cannot be opened ({getattr(error, 'strerror', error)})"
+    return "is a folder" if stat.S_ISDIR(mode) else None
 
 
 def _checked(text: str, where: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,8 +70,8 @@ class Searcher:
 
         Raises:
             InputError: nothing is given or not as many of each, the bundle does not take such
-                queries, k is less than 1, an image cannot be used, or a text has no word that the
-                model knows.
+                queries, k is less than 1, an image cannot be used, or a text is blank or has no
+                word that the model knows.
         """
         columns = {"text": texts, "image": images, "sketch": sketches}
         given = {name: column for name, column in columns.items() if column is not None}
@@ -91,6 +91,7 @@ class Searcher:
 
     def _answer(self, batch: list[Query], k: int) -> Iterator[Answer]:
         encoder = self._encoder_for(batch[0])
+        _refuse_empty(batch)
         prepared = encoder.prepare(batch)
         _refuse_blank(batch, prepared)
         found = self.index.search(encoder.run(prepared.feeds), k)
@@ -125,7 +126,7 @@ def _rows(columns: dict[str, Sequence[Any]]) -> list[Query]:
     """Make a query of each row of columns that are equally long."""
     if not columns:
         raise InputError("nothing is asked for; give texts, images or sketches")
-    if single := [name for name, column in columns.items() if isinstance(column, str | Path)]:
+    if single := [name for name, column in columns.items() if _is_one(column)]:
         raise InputError(f"one {single[0]} is given, not a list of them; put it in brackets")
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
@@ -138,6 +139,11 @@ def _rows(columns: dict[str, Sequence[Any]]) -> list[Query]:
     ]
 
 
+def _is_one(column: object) -> bool:
+    """Say whether it is a text, path or open image, and no list of such."""
+    return isinstance(column, str) or not isinstance(column, Collection)
+
+
 def _notes(row: int, prepared: Prepared, encoder: Encoder) -> Iterator[str]:
     """Tell what the model could not look at."""
     if row in prepared.truncated:
@@ -145,6 +151,12 @@ def _notes(row: int, prepared: Prepared, encoder: Encoder) -> Iterator[str]:
         yield f"truncated to {spec['max_length']} {spec.get('unit', 'tokens')}"
     if words := prepared.unknown.get(row):
         yield f"{len(words)} unknown: {', '.join(words)}"
+
+
+def _refuse_empty(batch: Sequence[Query]) -> None:
+    for query in batch:
+        if query.text is not None and not query.text.strip():
+            raise InputError(f"query {query.id} has an empty text; give it words or leave it out")
 
 
 def _refuse_blank(batch: Sequence[Query], prepared: Prepared) -> None:

@@ -140,7 +140,10 @@ def test_one_flipped_byte_of_the_manifest_is_found(tmp_path_factory, place, flip
         ('{"kind": "bundle", "schema": 2, "files": {}}', "is a bundle, not a run"),
         ('{"kind": "run", "schema": 3, "files": {}}', "schema 3, .* reads 2; upgrade zscr"),
         ('{"kind": "run", "schema": "1", "files": {}}', "schema 1, .* reads 2; upgrade zscr"),
-        ('{"kind": "run", "schema": 1, "files": {}}', "schema 1, .* anew with 'zscr train'"),
+        (
+            '{"kind": "run", "schema": 1, "files": {}}',
+            "schema 1, .*; remove it, then run 'zscr train'$",
+        ),
         ('{"kind": "run", "schema": 2, "files": {}}', "damaged: its checksum is wrong"),
     ],
 )
@@ -154,21 +157,21 @@ def test_wrong_manifests_are_refused(tmp_path, content, named):
 @pytest.mark.parametrize(
     ("kind", "command"),
     [
-        ("collection", "zscr data make|convert"),
-        ("encoder", "zscr train"),
-        ("run", "zscr train"),
-        ("bundle", "zscr export"),
-        ("index", "zscr index add"),
-        ("engines", "zscr export --trt"),
+        ("collection", "'zscr data make aviary' or 'zscr data convert', whichever made it"),
+        ("encoder", "'zscr train'"),
+        ("run", "'zscr train'"),
+        ("bundle", "'zscr export'"),
+        ("index", "'zscr index add'"),
+        ("engines", "'zscr export --trt'"),
     ],
 )
 def test_older_artefacts_name_the_command_that_makes_them_anew(tmp_path, kind, command):
-    """Whatever was made by the first release."""
+    """Whatever was made by the first release; the command refuses what is there, so it goes."""
     (tmp_path / "manifest.json").write_text(f'{{"kind": "{kind}", "schema": 1, "files": {{}}}}')
     with pytest.raises(ArtefactError) as refused:
         read_manifest(tmp_path, kind)
     assert str(refused.value) == (
-        f"{tmp_path} has schema 1, this zscr reads 2; make it anew with '{command}'"
+        f"{tmp_path} has schema 1, this zscr reads 2; remove it, then run {command}"
     )
 
 

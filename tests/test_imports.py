@@ -41,7 +41,6 @@ APART = {"zscr.infer.evaluation": ("zscr.infer.bundle", "zscr.infer.encoder")}
 
 WITHOUT_TORCH = {"data", "infer", "zscr"}
 NOT_AT_RUN_TIME = {"torch", "onnx", "onnxscript", "transformers", "tensorrt", "tensorrt_rtx"}
-HEAVY = NOT_AT_RUN_TIME | {"onnxruntime", "hnswlib", "matplotlib", "rich", "scipy"}
 LIGHT = {"__version__", "artefact", "errors", "extras", "lock", "progress"}  # of zscr
 
 

@@ -20,7 +20,7 @@ from zscr.export.deploy import deploy
 from zscr.infer.bundle import Bundle
 from zscr.infer.searcher import Searcher
 from zscr.train.evaluation.evaluate import Question, evaluate_model
-from zscr.train.fit import Request, fit, load_training, needs_of, resume
+from zscr.train.fit import Request, fit, load_training, resume
 from zscr.train.heads import run_head
 from zscr.train.methods.registry import METHODS
 from zscr.train.run import Run, open_run
@@ -132,7 +132,7 @@ def test_the_reference_learns_by_its_rounds(maps: Path, tmp_path: Path) -> None:
 def test_binding_draws_nothing(learnt: Run) -> None:
     """Weights, noise and sampling are the same after it, as a resumed run relies on."""
     collection, encoders = load_sources(learnt)
-    tables = [to_device(s, "cpu") for s in load_training(collection, needs_of(learnt), encoders)]
+    tables = [to_device(s, "cpu") for s in load_training(collection, learnt.needs, encoders)]
     method = learnt.load_best()
     method.sampling = {"left": torch.ones(3)}
     noise, before = method.noise.get_state(), {k: v.clone() for k, v in method.state_dict().items()}
@@ -148,7 +148,7 @@ def test_checkpoint_round_trips(learnt: Run) -> None:
     """A run that is read again embeds to the same bits; its best weights are those logged so."""
     run = open_run(learnt.folder)
     collection, encoders = load_sources(run)
-    _, val = load_training(collection, needs_of(run), encoders)
+    _, val = load_training(collection, run.needs, encoders)
     first, second = learnt.load_best(), run.load_best()
     for name, table in (("text", "text"), ("gallery", "image")):
         rows = [val[table].rows]

@@ -15,10 +15,9 @@ import torch
 from zscr.artefact import read_manifest
 from zscr.data.collection import Collection, read_collection
 from zscr.errors import ConfigError
-from zscr.infer.encoder import Rows
 from zscr.infer.features.listing import Encoders
 from zscr.infer.features.split import load_split
-from zscr.infer.features.table import Split, joined
+from zscr.infer.features.table import Array, Split, joined
 from zscr.lock import writer_lock
 from zscr.progress import say
 from zscr.train.latest import next_folder, point_latest
@@ -104,7 +103,7 @@ def resume(
         check_precision(run.config.precision, where)
         collection, encoders = load_sources(run)
         seen, judged_on = load_training(
-            collection, needs_of(run), encoders, selection_split(run.config)
+            collection, run.needs, encoders, selection_split(run.config)
         )
         check_shapes(folder, run.shapes, shapes_of(seen))
         train(run, seen, judged_on, where)
@@ -122,17 +121,12 @@ def _require_own_settings(run: Run, settings: Mapping[str, Any]) -> None:
             )
 
 
-def needs_of(run: Run) -> tuple[Need, ...]:
-    """Return the tables that a run is trained on."""
-    return load_method(run.method).needs(run.config)
-
-
 def load_training(
     collection: Collection,
     needs: Sequence[Need],
     encoders: Encoders,
     judged_on: str = "val",
-) -> tuple[Split[Rows], Split[Rows]]:
+) -> tuple[Split[Array], Split[Array]]:
     """Load what is trained on and the split that selects.
 
     The unseen split stays closed unless it selects; then the validation classes, which have nothing

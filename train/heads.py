@@ -1,4 +1,4 @@
-"""Running a method's heads by torch: what the loop and `zscr evaluate` judge, and exports equal."""
+"""A method's heads by torch, as the loop and `zscr evaluate` run them; an export equals them."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ import torch
 from torch import nn
 
 from zscr.errors import ConfigError
+from zscr.infer.bundle import GALLERY
 from zscr.infer.encoder import Rows
 from zscr.infer.evaluation.embedded import Embedded, split_task
 from zscr.infer.evaluation.figures import read_figure
-from zscr.infer.features.table import Split
-from zscr.train.methods.contract import Head, Method
+from zscr.infer.features.table import Array, Split
+from zscr.train.methods.contract import LOSS, Head, Method
 
-GALLERY = "gallery"
 BLOCK = 1024  # rows that are embedded at once
 
 
 def run_head(head: Head, rows: Sequence[Rows], device: torch.device | str) -> Rows:
     """Embed rows of a head's ports, (N, ...) each -> (N, E), as it is deployed: out of training."""
+    # A collection's published vectors may not be written to, and torch knows no such tensors.
+    tables = [torch.from_numpy(np.require(one, requirements="W")) for one in rows]
     with torch.no_grad(), _out_of_training(head.module):
-        blocks = zip(*(torch.split(torch.from_numpy(one), BLOCK) for one in rows), strict=True)
+        blocks = zip(*(torch.split(table, BLOCK) for table in tables), strict=True)
         parts = [head.module(*(part.to(device) for part in block)).cpu() for block in blocks]
     return np.asarray(torch.cat(parts).numpy())
 
@@ -40,32 +42,67 @@ def _out_of_training(module: nn.Module) -> Iterator[None]:
             part.training = True
 
 
-def query_heads(heads: Mapping[str, Head]) -> dict[str, Head]:
-    """Return the heads that queries go through, by name."""
-    return {name: head for name, head in heads.items() if head.role == "query"}
+def check_judgeable(heads: Mapping[str, Head], split: Split[Array], select_by: str) -> None:
+    """Refuse, before training, heads and tables that cannot be deployed or select no weights.
+
+    Args:
+        heads: of the method.
+        split: the tables that select; select_by: a figure, or `loss/<name>`.
+
+    Raises:
+        ConfigError: names the head, the port or the setting, and what to do.
+    """
+    if GALLERY not in heads:
+        raise ConfigError(f"the method's heads are {', '.join(heads)}; name one '{GALLERY}'")
+    for name, head in heads.items():
+        lacking = [port.name for port in head.ports if port.name not in split.tables]
+        if lacking:
+            raise ConfigError(f"head '{name}' has the port {lacking[0]}; list it in needs()")
+    _check_apart([head for head in heads.values() if head.role == "query"])
+    if select_by.startswith(LOSS):
+        return
+    mend = f"select_by={select_by} cannot choose weights; set select_by={LOSS}NAME"
+    if judged_head(heads) is None or len(heads[GALLERY].ports) != 1:
+        raise ConfigError(f"no query head and gallery have a single port each, so {mend}")
+    if len(split.groups) < 2:
+        raise ConfigError(f"the tables are one group, in which all is relevant, so {mend}")
 
 
-def judge(method: Method, split: Split[Rows], name: str, figure: str) -> Embedded:
+def _check_apart(queries: Sequence[Head]) -> None:
+    """Refuse two query heads with the same ports: no query could tell them apart."""
+    taken = [frozenset(port.name for port in head.ports) for head in queries]
+    twice = [ports for place, ports in enumerate(taken) if ports in taken[:place]]
+    if twice:
+        raise ConfigError(
+            f"two query heads take {' and '.join(sorted(twice[0]))}; give them different ports"
+        )
+
+
+def judged_head(heads: Mapping[str, Head]) -> Head | None:
+    """Return the query head that selects weights: the first with a single port."""
+    single = [head for head in heads.values() if head.role == "query" and len(head.ports) == 1]
+    return single[0] if single else None
+
+
+def judge(method: Method, split: Split[Array], name: str, figure: str) -> Embedded:
     """Embed a split's tables: every row of the query head's table asks for its group's images.
 
     Args:
-        method: the first of its query heads with a single port is judged.
+        method: whose heads `check_judgeable` has let pass.
         split: the tables; name: of the split.
         figure: the one that selects, which the report is to hold.
-
-    Raises:
-        ConfigError: it has no such head, so nothing can select its weights.
     """
     heads = method.heads()
-    single = [head for head in query_heads(heads).values() if len(head.ports) == 1]
-    if not single:
-        raise ConfigError(
-            f"no query head of {type(method).__name__} has a single port to judge it by; add one"
-        )
-    head, gallery = single[0], heads[GALLERY]
+    head, gallery = judged_head(heads), heads[GALLERY]
+    assert head is not None, "check_judgeable comes before the first round"
     [asked], [found] = head.ports, gallery.ports
     queries = run_head(head, [split[asked.name].rows], method.device)
     images = run_head(gallery, [split[found.name].rows], method.device)
-    named = {"queries": asked.name, "gallery": found.name}
-    task = split_task(split, name, **named, figures=(read_figure(figure)[0],))
+    task = split_task(
+        split,
+        name,
+        queries=asked.name,
+        gallery=found.name,
+        figures=(read_figure(figure)[0],),
+    )
     return Embedded(task, queries, images)

@@ -13,11 +13,11 @@ from typing import Any
 import torch
 
 from zscr.artefact import dump_jsonl, no_space_as_error, write_atomically
-from zscr.infer.encoder import Rows
-from zscr.infer.features.table import Split
+from zscr.errors import ConfigError
+from zscr.infer.features.table import Array, Split
 from zscr.progress import progress, say
-from zscr.train.heads import judge
-from zscr.train.methods.contract import Method
+from zscr.train.heads import check_judgeable, judge
+from zscr.train.methods.contract import LOSS, Method
 from zscr.train.methods.settings import selection, selection_split
 from zscr.train.precision import computing_in
 from zscr.train.run import Run
@@ -28,7 +28,7 @@ class Interrupted(Exception):
     """Ctrl-C arrived; the run is checkpointed and can be resumed."""
 
 
-def train(run: Run, seen: Split[Rows], judged_on: Split[Rows], device: torch.device) -> None:
+def train(run: Run, seen: Split[Array], judged_on: Split[Array], device: torch.device) -> None:
     """Train from the run's last checkpoint (or from nothing) to its last round.
 
     Args:
@@ -68,9 +68,10 @@ def train(run: Run, seen: Split[Rows], judged_on: Split[Rows], device: torch.dev
                 raise Interrupted
 
 
-def _begun(run: Run, seen: Split[Rows], judged_on: Split[Rows], device: torch.device) -> Method:
+def _begun(run: Run, seen: Split[Array], judged_on: Split[Array], device: torch.device) -> Method:
     """Return the method as the next round needs it: restored, or started afresh."""
     method = run.new_method(device)
+    check_judgeable(method.heads(), judged_on, run.config.select_by)
     tables = to_device(seen, device), to_device(judged_on, device)
     if run.step:
         run.load_checkpoint(method)
@@ -81,25 +82,37 @@ def _begun(run: Run, seen: Split[Rows], judged_on: Split[Rows], device: torch.de
     return method
 
 
-def _validate(run: Run, method: Method, split: Split[Rows], entry: dict[str, Any]) -> bool:
+def _validate(run: Run, method: Method, split: Split[Array], entry: dict[str, Any]) -> bool:
     """Add the split's figures to the entry; say whether these weights are the best so far."""
-    name = selection_split(run.config)
-    figures = dict(judge(method, split, name, run.config.select_by).report().metrics)
-    entry |= {name: figures, "selection": selection(run.config)}
-    value = figures[run.config.select_by]
+    name, select_by = selection_split(run.config), run.config.select_by
+    entry["selection"] = selection(run.config)
+    if select_by.startswith(LOSS):
+        figures = {select_by: _loss(entry, select_by)}
+    else:
+        entry[name] = figures = dict(judge(method, split, name, select_by).report().metrics)
+    value = figures[select_by]
     run.last = {"step": run.step, "value": value, "figures": figures}
-    if run.best is not None and value <= run.best["value"]:
-        return False
+    if run.best is not None:
+        gain = value - run.best["value"]
+        if not (-gain if select_by.startswith(LOSS) else gain) > 0:
+            return False
     run.best = run.last
     return True
+
+
+def _loss(entry: Mapping[str, Any], name: str) -> float:
+    if name not in entry:
+        known = ", ".join(key for key in entry if key.startswith(LOSS))
+        raise ConfigError(f"setting select_by={name} is no loss of the method; it has {known}")
+    return float(entry[name])
 
 
 def shown(run: Run, entry: Mapping[str, Any]) -> str:
     """Return what stands beside the bar: the losses, and the figure that selects."""
     losses = " ".join(
-        f"{name.removeprefix('loss/')} {value:.3g}"
+        f"{name.removeprefix(LOSS)} {value:.3g}"
         for name, value in entry.items()
-        if name.startswith("loss/")
+        if name.startswith(LOSS)
     )
     found = {"best": run.best, "last": run.last}
     figures = " ".join(f"{name} {one['value']:.3f}" for name, one in found.items() if one)

@@ -29,7 +29,7 @@ from zscr.artefact import (
     write_manifest,
 )
 from zscr.errors import ArtefactError
-from zscr.train.methods.contract import Config, Method
+from zscr.train.methods.contract import Config, Method, Need
 from zscr.train.methods.registry import Shapes, load_method
 from zscr.train.methods.settings import as_dict, make_config, selection
 from zscr.train.state import restore_state, state_tensors
@@ -67,6 +67,11 @@ class Run:
     def new_method(self, device: torch.device | str) -> Method:
         """Build the method with fresh weights."""
         return load_method(self.method).Method(self.config, self.shapes, device)
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """The tables that it is trained on."""
+        return load_method(self.method).needs(self.config)
 
     def load_best(self, device: torch.device | str = "cpu") -> Method:
         """Build the method with the best weights on the split that selects.

@@ -9,6 +9,7 @@ import numpy as np
 
 from zscr.errors import CollectionError, InputError, MismatchError
 from zscr.infer.encoder import Rows
+from zscr.infer.features.listing import PLURAL
 from zscr.infer.features.table import Split, Table
 from zscr.train.methods.contract import Need
 from zscr.train.methods.registry import Shapes
@@ -30,20 +31,19 @@ def check_trainable(seen: Split[Rows], needs: Sequence[Need]) -> None:
         _check_counts(seen.groups, table, need)
         if (table.rows == table.rows[0]).all():
             raise InputError(
-                f"all {len(table.rows)} seen {need.table}s have the same feature (its first number "
-                f"is {table.rows[0].flat[0]:g}), so nothing can be told apart; compute the "
+                f"all {len(table.rows)} seen {PLURAL[need.table]} have the same feature (its first "
+                f"number is {table.rows[0].flat[0]:g}), so nothing can be told apart; compute the "
                 f"features again"
             )
 
 
 def _check_counts(groups: Sequence[str], table: Table[Rows], need: Need) -> None:
-    counts = np.diff(table.starts)
+    counts, rows = np.diff(table.starts), PLURAL[need.table]
     lone = np.flatnonzero(counts < need.least)
     if len(lone):
         raise CollectionError(
             f"{len(lone)} of {len(counts)} seen {_GROUPS[need.per]} have fewer than {need.least} "
-            f"{need.table}s ('{groups[lone[0]]}' has {counts[lone[0]]}); add {need.table}s or "
-            f"leave them out"
+            f"{rows} ('{groups[lone[0]]}' has {counts[lone[0]]}); add {rows} or leave them out"
         )
 
 

@@ -52,6 +52,37 @@ def group_means(table: Tensors) -> torch.Tensor:
     return group_sums(table) / table.starts.diff()[:, None]
 
 
+def draw(
+    starts: torch.Tensor,
+    groups: torch.Tensor,
+    noise: torch.Generator,
+    dtype: torch.dtype = torch.float32,
+) -> torch.Tensor:
+    """Draw a random row number of each group; see `rows_at`.
+
+    Args:
+        starts: (C+1,) of a table; groups: group numbers of any shape.
+        noise: of the draw, on their device; dtype: of the uniform numbers that it is made of.
+    """
+    share = torch.rand(groups.shape, generator=noise, device=groups.device, dtype=dtype)
+    return rows_at(starts, groups, share)
+
+
+def draw_pairs(
+    split: TensorSplit,
+    count: int,
+    noise: torch.Generator,
+    names: tuple[str, str] = ("image", "text"),
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw up to `count` different groups, and of each a row of two tables -> (B, …), (B, …)."""
+    groups = torch.randperm(len(split.groups), generator=noise)[:count]
+    tables = split[names[0]], split[names[1]]
+    first, second = (
+        table.rows[draw(table.starts, groups, noise, torch.float64)] for table in tables
+    )
+    return first, second
+
+
 def rows_at(starts: torch.Tensor, groups: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
     """Return the number of one row of each group: the row that a share of the group lies before.
 

@@ -21,13 +21,13 @@ from zscr.errors import ArtefactError
 
 MANIFEST = "manifest.json"
 SCHEMA = 2
-REMAKE = {  # kind -> the command that makes one anew
-    "collection": "zscr data make|convert",
-    "encoder": "zscr train",
-    "run": "zscr train",
-    "bundle": "zscr export",
-    "index": "zscr index add",
-    "engines": "zscr export --trt",
+REMAKE = {  # kind -> how one is made anew, once the old one is out of the way
+    "collection": "'zscr data make aviary' or 'zscr data convert', whichever made it",
+    "encoder": "'zscr train'",
+    "run": "'zscr train'",
+    "bundle": "'zscr export'",
+    "index": "'zscr index add'",
+    "engines": "'zscr export --trt'",
 }
 _MANIFEST_LIMIT = 64 << 20  # bytes; a manifest lists names and hashes, never data
 
@@ -147,7 +147,7 @@ def read_manifest(folder: Path, kind: str) -> Manifest:
         raise ArtefactError(f"{folder} is a {found}, not a {kind}")
     if schema != SCHEMA:
         older = isinstance(schema, int) and schema < SCHEMA
-        mend = f"make it anew with '{REMAKE[kind]}'" if older else "upgrade zscr"
+        mend = f"remove it, then run {REMAKE[kind]}" if older else "upgrade zscr"
         raise ArtefactError(f"{folder} has schema {schema}, this zscr reads {SCHEMA}; {mend}")
     if not sound:
         raise ArtefactError(f"{path} is damaged: its checksum is wrong; make the {kind} again")

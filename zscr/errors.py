@@ -2,7 +2,7 @@
 
 ZscrError
 ├── ArtefactError      a folder with a manifest is missing, damaged or of another kind
-│   └── MismatchError  two sound artefacts do not belong together (an index of another bundle)
+│   └── MismatchError  two sound artefacts do not belong together (an index of another space)
 ├── CollectionError    a collection's contents contradict its format or each other
 ├── InputError         an image, text, caption file or pickle cannot be used
 ├── ConfigError        an option, recipe or configuration value cannot be used

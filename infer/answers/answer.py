@@ -40,7 +40,7 @@ class Answer:
         query: what was asked.
         hits: the items, rank 1 first; none if the gallery has nothing.
         notes: what was not looked at, such as "truncated to 16 tokens".
-        ran: what the query was embedded with, such as "onnxruntime 1.31.1 on cpu, 2 threads".
+        ran: what the query was embedded with, such as "onnxruntime 1.31.1, cpu, 2 threads".
     """
 
     query: Query

@@ -47,7 +47,12 @@ class Thumbnails:
         """Return what tells an image apart: its path, or its pixels where it has none."""
         if isinstance(image, str | Path):
             return str(image)
-        return f"{image.mode} {image.size} {hashlib.sha256(image.tobytes()).hexdigest()}"
+        try:
+            shown = _upright(image)
+        except InputError as error:
+            self.failures[str(error)] = str(error)
+            return str(error)
+        return f"{shown.size} {hashlib.sha256(shown.tobytes()).hexdigest()}"
 
     def _embed(self, name: str, image: str | Path | Image.Image) -> str:
         """Return the style rule that holds an image; remember it, or why there is none."""
@@ -63,11 +68,15 @@ class Thumbnails:
 
 
 def _thumbnail(image: str | Path | Image.Image) -> bytes:
-    # Pillow stays out of `import zscr.infer`: only this format needs it.
-    from zscr.data.images import open_image
-
-    small = open_image(Path(image)) if isinstance(image, str | Path) else image.convert("RGB")
+    small = _upright(image)
     small.thumbnail((SIDE, SIDE))
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=_QUALITY, optimize=True)
     return buffer.getvalue()
+
+
+def _upright(image: str | Path | Image.Image) -> Image.Image:
+    # Pillow stays out of `import zscr.infer`: only this format needs it.
+    from zscr.data.images import open_image, upright_rgb
+
+    return open_image(Path(image)) if isinstance(image, str | Path) else upright_rgb(image)

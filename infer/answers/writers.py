@@ -14,7 +14,7 @@ Format = Literal["table", "jsonl", "csv", "html"]
 
 SCORE_DECIMALS = 6  # what float32 carries
 _QUERY_FIELDS = ("query_id", "query_text", "query_image", "query_sketch")
-CSV_FIELDS = (*_QUERY_FIELDS, "rank", "id", "score", "class", "image", "correct", "notes")
+CSV_FIELDS = (*_QUERY_FIELDS, "rank", "id", "score", "class", "image", "correct", "notes", "ran")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _ID_WIDTH, _CLASS_WIDTH = 48, 24  # with rank, score and verdict a row has 97 columns at most
 
@@ -34,7 +34,7 @@ def write_answers(
         format: `jsonl`, one object a query. `csv`, one row a hit, and one row with empty hit
             fields for a query that found nothing; a text that a spreadsheet would take for a
             formula (it starts with = + - @ tab CR LF) gets a leading apostrophe. `table`, plain
-            text for a terminal. `html`, one self-contained page with the images.
+            text for a terminal, without `ran`. `html`, one self-contained page with the images.
         out: where to write.
         title: the heading of the html page.
         about: facts for the head of the html page, such as `{"images": 10, "k": 5}`.
@@ -55,6 +55,8 @@ def _write_jsonl(answers: Iterable[Answer], out: TextIO) -> None:
         row["hits"] = [_hit_row(hit) for hit in answer.hits]
         if answer.notes:
             row["notes"] = list(answer.notes)
+        if answer.ran:
+            row["ran"] = answer.ran
         out.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -69,7 +71,7 @@ def _write_csv(answers: Iterable[Answer], out: TextIO) -> None:
     writer = csv.DictWriter(out, CSV_FIELDS, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writeheader()
     for answer in answers:
-        head = {"query_id": answer.query.id, "notes": "; ".join(answer.notes)}
+        head = {"query_id": answer.query.id, "notes": "; ".join(answer.notes), "ran": answer.ran}
         head |= {f"query_{name}": value for name, value in shown_fields(answer.query).items()}
         for hit in map(_hit_row, answer.hits) if answer.hits else [{}]:
             writer.writerow({key: _cell(value) for key, value in (head | hit).items()})

@@ -191,7 +191,11 @@ def _curves(report: Report) -> str:
     sources = {name: source for name, source in sources.items() if "curve" in source}
     views = {"plain": sources}
     if "generalised" in report:
-        parts = {name: source["generalised"]["unseen"] for name, source in sources.items()}
+        parts = {
+            name: source["generalised"]["unseen"]
+            for name, source in sources.items()
+            if "generalised" in source
+        }
         views["generalised, unseen classes' queries"] = parts
     figures, lines = [], []
     for title, view in views.items():

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 
 from zscr.data.collection import Collection
 from zscr.data.records import Item
+from zscr.errors import CollectionError, ConfigError
 from zscr.infer.encoder import Encoder
 from zscr.infer.features.store import Source
+from zscr.progress import say
 
-ENCODER_OF = {"image": "image", "sketch": "image", "text": "text"}  # table -> its encoder
+# table -> the frozen encoder that makes its rows
+ENCODER_OF = {"image": "image", "sketch": "image", "text": "text"}
+PLURAL = {"image": "images", "sketch": "sketches", "text": "texts"}  # for messages
 Encoders = Mapping[str, Encoder | None]  # None where the collection has published vectors
 
 
@@ -64,6 +68,9 @@ def _by_item(
             else:
                 listed[name].append(_item_row(collection, len(groups), place, item, name))
         groups.append(item.id)
+    lacking = len(collection.split(split)) - len(groups)
+    if lacking:
+        say(f"{lacking} items of split '{split}' lack one of {', '.join(names)} and are left out")
     return tuple(groups), listed
 
 
@@ -92,7 +99,20 @@ def list_rows(
         names: of the tables.
         encoders: by name; a missing one means the collection's published vectors.
         per: `class`, `item` or `image` (all as one group).
+
+    Raises:
+        ConfigError: there is no such table.
+        CollectionError: texts are needed per item, and the collection has vectors of classes.
     """
+    unknown = [name for name in names if name not in ENCODER_OF]
+    if unknown:
+        known = ", ".join(ENCODER_OF)
+        raise ConfigError(f"there is no table '{unknown[0]}'; a method may need {known}")
+    if per != "class" and "text" in names and not encoders.get("text"):
+        raise CollectionError(
+            f"the published text vectors of {collection.folder} belong to classes, but texts are "
+            f"needed per {per}; use a collection with captions"
+        )
     return _LISTS[per](collection, split, names, encoders)
 
 

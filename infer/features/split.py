@@ -10,9 +10,9 @@ import numpy as np
 
 from zscr.artefact import dump_jsonl, write_atomically
 from zscr.data.collection import Collection
-from zscr.errors import CollectionError, InputError
+from zscr.errors import CollectionError, ConfigError, InputError
 from zscr.infer.encoder import Encoder, Rows
-from zscr.infer.features.listing import ENCODER_OF, Encoders, Row, list_rows
+from zscr.infer.features.listing import ENCODER_OF, PLURAL, Encoders, Row, list_rows
 from zscr.infer.features.store import compute_features
 from zscr.infer.features.table import (
     Array,
@@ -58,7 +58,7 @@ def load_split(
         CollectionError: a table would be empty.
         InputError: features are not finite.
     """
-    [per] = {need.per for need in needs}
+    per = _common([need.per for need in needs])
     names = [need.table for need in needs]
     groups, listed = list_rows(collection, split, names, encoders, per)
     tables: dict[str, Table[Array]] = {}
@@ -75,12 +75,22 @@ def load_split(
     return whole_groups(found) if per == "item" else found
 
 
+def _common(pers: Sequence[str]) -> str:
+    """Return what all tables are grouped by."""
+    if len({*pers}) != 1:
+        raise ConfigError(
+            f"tables are needed per {' and per '.join(pers)}; need all per one of them"
+        )
+    return pers[0]
+
+
 def _check(collection: Collection, split: str, tables: Mapping[str, Table[Array]]) -> None:
     if not all(len(table.rows) for table in tables.values()):
-        found = " and ".join(f"{len(table.rows)} {name}s" for name, table in tables.items())
+        found = " and ".join(f"{len(table.rows)} {PLURAL[n]}" for n, table in tables.items())
+        of_classes = "" if collection.classes else " (it has no classes)"
         raise CollectionError(
-            f"split '{split}' of {collection.folder} has {found} that can be used; it needs some "
-            f"of each"
+            f"split '{split}' of {collection.folder}{of_classes} has {found} that can be used; it "
+            f"needs some of each"
         )
     for name, table in tables.items():
         check_finite(name, table.rows, f"split '{split}'")

@@ -102,7 +102,7 @@ def _joined(ours: Table[Array], theirs: Table[Array]) -> Table[Any]:
 def whole_groups(split: Split[Array]) -> Split[Any]:
     """Leave out the groups that lack rows in some table, such as items with a damaged image."""
     counts = np.stack([np.diff(table.starts) for table in split.tables.values()])
-    kept: npt.NDArray[np.bool_] = (counts > 0).all(axis=0)
+    kept = np.asarray((counts > 0).all(axis=0))
     if kept.all():
         return split
     tables = {name: _narrowed(table, kept) for name, table in split.tables.items()}

@@ -15,7 +15,7 @@ from zscr.data.collection import Collection
 from zscr.data.images import find_images
 from zscr.data.records import Item, Query
 from zscr.errors import InputError
-from zscr.infer.bundle import Bundle, spoken
+from zscr.infer.bundle import SAME_IMAGE, Bundle, spoken
 from zscr.infer.features.store import SHARD, Features, Source, compute_features
 from zscr.infer.index.change import Change
 from zscr.infer.index.entry import CLASS, Entry, Skipped, check_entries
@@ -23,7 +23,6 @@ from zscr.infer.index.exact import Vectors
 from zscr.infer.index.index import ChangeReport, Index
 
 TEXT = frozenset({"text"})
-IMAGE = frozenset({"image"})
 
 
 @dataclass(frozen=True)
@@ -54,6 +53,7 @@ def add_images(
         InputError: a path does not exist, there is no image at all, or the bundle takes none.
         MismatchError: the index holds vectors of another space.
     """
+    index = _index_for(bundle, folder)  # refused before hours of hashing
     found = [pair for named in images for pair in _listed(Path(os.path.abspath(named)))]
     if not found:
         named = ", ".join(map(str, images))
@@ -67,7 +67,7 @@ def add_images(
             unreadable.append({"image": str(path), "reason": reason})
         else:
             entries.append(Entry(path.relative_to(base).as_posix(), sha256, str(path)))
-    return add_entries(bundle, folder, entries, unreadable, shard=shard)
+    return _add(bundle, folder, index, entries, unreadable, shard)
 
 
 def _listed(named: Path) -> list[tuple[Path, Path]]:
@@ -117,10 +117,26 @@ def add_entries(
             images can be used.
         MismatchError: the index holds vectors of another space.
     """
+    return _add(bundle, folder, _index_for(bundle, folder), entries, unreadable, shard)
+
+
+def _index_for(bundle: Bundle, folder: Path) -> Index | None:
+    """Return the index, None where there is none yet; refuse what cannot be added to it."""
     _require_images(bundle)
+    folder = folder.resolve()
+    return Index.open(folder, bundle.space) if folder.exists() else None
+
+
+def _add(
+    bundle: Bundle,
+    folder: Path,
+    index: Index | None,
+    entries: Sequence[Entry],
+    unreadable: Sequence[Skipped],
+    shard: int,
+) -> Added:
     check_entries(entries)
     folder = folder.resolve()
-    index = Index.open(folder, bundle.space) if folder.exists() else None
     held = set(index.entries) if index else set()
     old = [entry for entry in entries if entry in held]
     fresh = [entry for entry in entries if entry not in held]
@@ -142,7 +158,7 @@ def add_entries(
 
 
 def _require_images(bundle: Bundle) -> None:
-    if bundle.gallery.fields != IMAGE:
+    if bundle.gallery.fields != SAME_IMAGE:
         raise InputError(
             f"the gallery of the bundle {bundle.name} is embedded from "
             f"{spoken(bundle.gallery.fields)}, not from images; use a bundle that was trained "

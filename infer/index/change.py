@@ -154,7 +154,7 @@ def check_vectors(
     if matrix.shape != wanted:
         raise InputError(
             f"the vectors have shape {matrix.shape}, but {wanted if names else ('any', dim)} is "
-            f"needed; embed with the index's own bundle"
+            f"needed; embed with a bundle of its space"
         )
     norms = np.linalg.norm(matrix, axis=1)
     wrong = np.flatnonzero(~(np.abs(norms - 1) <= _NORM_TOLERANCE))  # so that NaN is wrong, too

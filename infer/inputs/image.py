@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from zscr.data.images import MAX_PIXELS, open_image
+from zscr.data.images import MAX_PIXELS, open_image, upright_rgb
 from zscr.errors import InputError
 from zscr.infer.inputs.prepared import Prepared
 
 DECODERS = 4
+_LOADING = Lock()  # one image may stand in a batch twice, and Pillow loads it when it is used
 RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
@@ -36,17 +38,16 @@ class ImageInput:
         self.std = np.array(how["std"], np.float32)
 
     def prepare(self, values: Sequence[Path | str | Image.Image]) -> Prepared:
-        """Decode and normalise B images to float32 (B, 3, S, S).
+        """Decode and normalise B images, files or open ones, to float32 (B, 3, S, S).
 
         Raises:
-            InputError: an image cannot be decoded, or is too narrow to be resized.
+            InputError: an image cannot be decoded, is too large, or too narrow to be resized.
         """
         with ThreadPoolExecutor(DECODERS) as pool:  # Pillow decodes outside the GIL
             return Prepared({self.names[0]: np.stack(list(pool.map(self._pixels, values)))})
 
     def _pixels(self, value: Path | str | Image.Image) -> npt.NDArray[np.float32]:
-        image = value if isinstance(value, Image.Image) else open_image(Path(value))
-        array = np.asarray(self._crop(image), np.float32) * self.scale
+        array = np.asarray(self._crop(_upright(value)), np.float32) * self.scale
         return np.ascontiguousarray(((array - self.mean) / self.std).transpose(2, 0, 1))
 
     def _crop(self, image: Image.Image) -> Image.Image:
@@ -62,3 +63,10 @@ class ImageInput:
         left, top = (width - self.size) // 2, (height - self.size) // 2
         resized = image.resize((width, height), self.resample)
         return resized.crop((left, top, left + self.size, top + self.size))
+
+
+def _upright(value: Path | str | Image.Image) -> Image.Image:
+    if not isinstance(value, Image.Image):
+        return open_image(Path(value))
+    with _LOADING:
+        return upright_rgb(value)

@@ -31,10 +31,13 @@ class Prepared:
     def __or__(self, other: Prepared) -> Prepared:
         """Return the same rows with another input's feeds as well."""
         both = (self, other)
+        unknown: dict[int, tuple[str, ...]] = {}
+        for row, words in (pair for one in both for pair in one.unknown.items()):
+            unknown[row] = (*unknown.get(row, ()), *words)
         return Prepared(
             {**self.feeds, **other.feeds},
             tuple(sorted({row for one in both for row in one.truncated})),
-            {**self.unknown, **other.unknown},
+            unknown,
             tuple(sorted({row for one in both for row in one.blank})),
         )
 

@@ -27,7 +27,9 @@ class OnnxRunner:
     def __init__(self, path: Path, runtime: Runtime) -> None:
         import_onnxruntime()
         self._session = _open(path, runtime)
-        self.outputs = {out.name: tuple(out.shape) for out in self._session.get_outputs()}
+        self.outputs: Mapping[str, tuple[int | str, ...]] = {
+            out.name: tuple(out.shape) for out in self._session.get_outputs()
+        }
         names = {execution: name for name, execution in _EXECUTION.items()}
         self.provider = names[self._session.get_providers()[0]]
         version = import_onnxruntime().__version__

@@ -216,3 +216,32 @@ def test_images_outside_are_refused_when_a_manifest_lists_them(small_collection,
     write_manifest(small_collection, "collection", files, manifest.body)
     with pytest.raises(CollectionError, match="image that the collection does not hold.*: seen/0"):
         read_collection(small_collection)
+
+
+def test_vectors_are_hashed_once_and_cannot_be_changed(small_collection, reseal):
+    """All callers share one array, which is the file and takes no memory of its own."""
+    rows = np.arange(6, dtype=np.float32).reshape(3, 2)
+    (small_collection / "vectors").mkdir()
+    np.save(small_collection / "vectors/image.npy", rows)
+    reseal(small_collection)
+    found = read_collection(small_collection)
+    assert found.vectors("image") is found.vectors("image")
+    with pytest.raises(ValueError, match="read-only"):
+        found.vectors("image")[0] = 7
+    np.testing.assert_array_equal(found.vectors("image"), rows)
+
+
+def test_images_need_no_dot_in_their_names(tmp_path):
+    """Published ones may be called by a number alone; a folder is no image."""
+    with new_collection(tmp_path / "x", name="n", protocol="p", provenance={}) as draft:
+        Image.new("RGB", (4, 4)).save(draft.folder / "0001", "PNG")
+        draft.add_item(Item("1", "seen", image="0001"))
+    assert check_collection(tmp_path / "x").faults == ()
+
+    def name_a_folder() -> None:
+        with new_collection(tmp_path / "y", name="n", protocol="p", provenance={}) as draft:
+            (draft.folder / "a.png").mkdir()
+            draft.add_item(Item("1", "seen", image="a.png"))
+
+    with pytest.raises(CollectionError, match="does not hold.*: 1"):
+        name_a_folder()

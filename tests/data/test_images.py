@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zscr.data.images import find_images, open_image
+from zscr.data.images import MAX_PIXELS, find_images, open_image, upright_rgb
 from zscr.errors import InputError
 
 
@@ -107,6 +108,35 @@ def test_every_mode_becomes_rgb(tmp_path, mode):
     assert (found[0, 0] >= 250).all()
     if mode in ("RGBA", "P"):
         assert found[0, 1].tolist() == [0, 0, 255]
+
+
+def test_open_images_become_what_their_files_become(photo, tmp_path):
+    """Turned as the camera says, laid over white; the image that was given stays what it is."""
+    with Image.open(photo) as image:
+        exif = image.getexif()
+        exif[0x0112] = 6
+        image.save(photo, exif=exif)
+    with_alpha().save(tmp_path / "alpha.png")
+    for path in (photo, tmp_path / "alpha.png"):
+        with Image.open(path) as image:
+            found, size, mode = upright_rgb(image), image.size, image.mode
+            np.testing.assert_array_equal(np.asarray(found), np.asarray(open_image(path)))
+            found.thumbnail((1, 1))
+            assert (image.size, image.mode) == (size, mode)
+
+
+def test_open_images_that_cannot_be_used_are_refused(photo):
+    """Cut, closed or too large; the file is named where there is one."""
+    with Image.open(io.BytesIO(photo.read_bytes()[:-30])) as cut:
+        with pytest.raises(InputError, match="an image that is open already cannot be decoded"):
+            upright_rgb(cut)
+    with Image.open(photo) as closed:
+        pass
+    with pytest.raises(InputError, match=r"photo\.jpg cannot be decoded"):
+        upright_rgb(closed)
+    large = Image.new("1", (MAX_PIXELS // 8, 9))
+    with pytest.raises(InputError, match=f"8000000x9 pixels, over the limit of {MAX_PIXELS}"):
+        upright_rgb(large)
 
 
 def test_images_are_found_in_order(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,6 +12,7 @@ from zscr.data.check import check_collection
 from zscr.data.collection import ClassInfo, Item, new_collection, read_collection
 from zscr.data.records import Query
 from zscr.data.relevance import ByItem, ByLabel, Truth
+from zscr.data.summary import summarise
 from zscr.data.task_files import TaskInfo, TaskRow
 from zscr.data.tasks import gallery_queries, load_task, query_labels, task_names
 from zscr.errors import ArtefactError, CollectionError
@@ -257,3 +260,22 @@ def test_deep_check_decodes_what_queries_name(zoo, reseal):
     reseal(found.folder)
     [fault] = check_collection(found.folder).faults
     assert "reference.png is not a JPEG" in fault
+
+
+def test_published_vectors_of_no_class_ask_nothing(small_collection, reseal):
+    """The task `text` needs the rows of some class; counting and checking need no such task."""
+    (small_collection / "vectors").mkdir()
+    np.save(small_collection / "vectors/text.npy", np.zeros((3, 2), np.float32))
+    reseal(small_collection)
+    found = read_collection(small_collection)
+    assert task_names(found) == []
+    assert summarise(found).tasks == ()
+    table = small_collection / "classes.json"
+    for rows, tasks in (([1, 1], []), ([2, 3], ["text"]), ([2, 4], ["text"])):
+        content = json.loads(table.read_text())
+        content["classes"][0]["text_rows"] = rows
+        table.write_text(json.dumps(content))
+        reseal(small_collection)
+        assert task_names(read_collection(small_collection)) == tasks
+    with pytest.raises(CollectionError, match="1 classes have text_rows beyond the 3 .*: seen"):
+        summarise(read_collection(small_collection))

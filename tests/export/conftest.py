@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-import torch
 from PIL import Image
-from torch import nn
 
-from zscr.data.collection import ClassInfo, Item, new_collection, read_collection
+from zscr.data.collection import ClassInfo, Item, new_collection
 from zscr.export.bundle import export_run
 from zscr.export.heads import Build
 from zscr.infer.bundle import Bundle
-from zscr.infer.encoder import load_encoder
 from zscr.train.fit import Request, fit
-from zscr.train.methods.contract import Head, Port
-from zscr.train.methods.losses import unit
-from zscr.train.methods.settings import make_config
 from zscr.train.run import Run
-from zscr.train.sources import sources_of
 
 QUICK = {"gf_dim": 8, "df_dim": 8, "embed_dim": 6, "z_dim": 2, "batch_size": 4}
 QUICK |= {"e_steps": 2, "critic_steps": 2, "m_steps": 2, "rounds": 1, "validate_every": 1}
@@ -69,73 +64,47 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-class Mapped(nn.Module):
-    """A linear map of one row, or the sum of the maps of two -> unit rows."""
-
-    def __init__(self, dims: tuple[int, ...], out: int, seed: int) -> None:
-        super().__init__()
-        torch.manual_seed(seed)
-        self.maps = nn.ModuleList(nn.Linear(dim, out) for dim in dims)
-
-
-class One(Mapped):
-    def forward(self, row: torch.Tensor) -> torch.Tensor:
-        return unit(self.maps[0](row))
-
-
-class Two(Mapped):
-    def forward(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-        return unit(self.maps[0](first) + torch.tanh(self.maps[1](second)))
-
-
-class Handmade:
-    """The heads of a method that asks in three ways, with random weights."""
-
-    def __init__(self, shapes: dict[str, tuple[int, ...]], out: int, seed: int) -> None:
-        self.dims, self.out, self.seed = {name: s[0] for name, s in shapes.items()}, out, seed
-
-    def heads(self) -> dict[str, Head]:
-        text, image, sketch = (self.dims[name] for name in ("text", "image", "sketch"))
-        ports = {name: Port(name) for name in self.dims}
-        seed, out = self.seed, self.out
-        both = (ports["text"], ports["image"]), (ports["sketch"], ports["image"])
-        return {
-            "text": Head(One((text,), out, 1), (ports["text"],), "query"),
-            "composed": Head(Two((text, image), out, 2), both[0], "query"),
-            "strokes": Head(Two((sketch, image), out, 3), both[1], "query"),
-            "gallery": Head(One((image,), out, seed), (ports["image"],), "gallery"),
-        }
-
-
-class HandmadeRun(Run):
-    """A run of such a method."""
-
-    out, gallery_seed = 6, 4
-
-    def load_best(self, device: object = "cpu") -> Any:
-        return Handmade(dict(self.shapes), self.out, self.gallery_seed)
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Lay `three_ways.py` out as the installed plug-in `three-ways`."""
+    site = tmp_path_factory.mktemp("site")
+    info = site / "three_ways-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: three-ways\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[zscr.methods]\nthree-ways = three_ways\n")
+    shutil.copy(Path(__file__).with_name("three_ways.py"), site)
+    return site
 
 
 @pytest.fixture(scope="session")
-def handmade_run(pairs: Path, tiny_text: Path, tiny_image: Path) -> Callable[..., HandmadeRun]:
-    """Return a function that makes a run: of the gallery's seed, dimension and image encoder."""
+def train_handmade(
+    pairs: Path, tiny_text: Path, tiny_image: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Run]:
+    """Return what trains the handmade method once for each image encoder and settings."""
 
-    def make(seed: int = 4, out: int = 6, image: Path = tiny_image) -> HandmadeRun:
-        encoders = {"image": load_encoder(image), "text": load_encoder(tiny_text)}
-        shapes = {name: encoder.row_shape for name, encoder in encoders.items()}
-        shapes |= {"sketch": shapes["image"]}
-        config = make_config("zscrgan-reference", {})
-        sources = sources_of(read_collection(pairs), encoders)
-        run = HandmadeRun(pairs / "run", "handmade", config, shapes, sources)
-        run.best, run.out, run.gallery_seed = {"step": 1, "figures": {}}, out, seed
-        return run
+    @cache
+    def make(image: Path = tiny_image, **settings: Any) -> Run:
+        encoders = {"image_encoder": str(image), "text_encoder": str(tiny_text)}
+        out = tmp_path_factory.mktemp("handmade") / "run"
+        return fit(Request("three-ways", pairs, out, settings, device="cpu", **encoders))
 
     return make
 
 
+@pytest.fixture
+def handmade_run(
+    train_handmade: Callable[..., Run], site: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Run]:
+    """Install the handmade method for a test; return what trains it."""
+    monkeypatch.syspath_prepend(str(site))
+    return train_handmade
+
+
 @pytest.fixture(scope="session")
 def handmade(
-    handmade_run: Callable[..., HandmadeRun], tmp_path_factory: pytest.TempPathFactory
+    train_handmade: Callable[..., Run], site: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Bundle:
-    """Export the handmade method once."""
-    return export_run(handmade_run(), tmp_path_factory.mktemp("handmade") / "bundle")
+    """Export the handmade method once; it is installed for as long as this takes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(site))
+        return export_run(train_handmade(), tmp_path_factory.mktemp("handmade") / "bundle")

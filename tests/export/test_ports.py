@@ -124,7 +124,7 @@ def test_tfidf_is_gathered_beside_another_encoder(
     fit_tfidf(["red bird", "blue bird sea"], tmp_path / "words", "words", TfidfConfig(min_texts=1))
     words = load_encoder(tmp_path / "words")
     shapes = {"text": (words.dim,), "image": (3,), "sketch": (3,)}
-    module = type(handmade_run().load_best().heads()["composed"].module)((words.dim, 3), 4, 7)
+    module = type(handmade_run().load_best().heads()["composed"].module)((words.dim, 3), 4)
     head = Head(module, (Port("text"), Port("image")), "query")
     encoders = {"text": words, "image": tokens_encoder}
     [deployed] = deployed_heads({"composed": head}, encoders, shapes)

@@ -127,6 +127,8 @@ def test_usage_errors_exit_2(query, args, message):
     [
         (["--file", "nowhere.txt"], r"nowhere\.txt does not exist"),
         (["--image", "gone.jpg"], r"--image is gone\.jpg, which does not exist"),
+        (["--image", "x" * 300], r"x, which cannot be opened \(File name too long\)"),
+        (["--file", "a red bird " * 40], r"bird  cannot be opened \(File name too long\)"),
         (["--sketch", __file__], "query 1 .* answers queries of text or image, not of sketch"),
         (["--text", "x", "--image", __file__], "of text or image, not of image and text"),
         (["--image", __file__], "is not a JPEG, PNG or WebP image"),
@@ -170,6 +172,18 @@ def test_formats_agree(query, deployed):
     ]
     cards = re.findall(r'<li class="(right|wrong)">.*?<div class="id">(.*?)</div>', out["html"])
     assert [(name, verdict) for verdict, name in cards] == lines
+
+
+def test_every_format_says_what_ran(query):
+    """In the answers; a table, which people read, leaves it to standard error."""
+    ran = r"onnxruntime [\d.]+, cpu, 1 threads"
+    [row] = parsed(query("--text", "red").stdout)
+    assert re.fullmatch(ran, row["ran"])
+    [first, *_] = csv.DictReader(io.StringIO(query("--text", "red", "--format", "csv").stdout))
+    assert re.fullmatch(ran, first["ran"])
+    table = query("--text", "red", "-k", 2, "--format", "table")
+    assert re.fullmatch(f"{ran}\n", table.stderr)
+    assert "onnxruntime" not in table.stdout
 
 
 def test_html_stands_alone(query, deployed, tmp_path):

@@ -53,6 +53,21 @@ def test_images_come_from_files_too(tmp_path):
         prepare([tmp_path / "red.png", tmp_path / "text.png"])
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "L", "P"])
+def test_open_images_of_any_mode_are_as_their_files(tmp_path, mode):
+    """Upright and RGB too, though one image stands in the batch several times, not yet loaded."""
+    image = Image.effect_noise((40, 30), 90).convert("RGBA")
+    image.putalpha(Image.linear_gradient("L").resize((40, 30)))
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    image.convert(mode).save(tmp_path / "x.png", exif=exif)
+    prepare = image_input(tmp_path, resize_shorter_side=20, image_size=18).prepare
+    [expected] = prepare([tmp_path / "x.png"]).feeds["pixels"]
+    with Image.open(tmp_path / "x.png") as opened:
+        found = prepare([opened] * 8).feeds["pixels"]
+    np.testing.assert_array_equal(found, [expected] * 8)
+
+
 SIDES = st.integers(1, 90)
 
 
@@ -126,11 +141,11 @@ def test_vectors_pass_unchanged():
 def test_several_inputs_prepare_one_batch():
     """Feeds stand side by side; what is told of a row is told once."""
     one = Prepared({"a": np.zeros(2)}, (1,), {0: ("x",)}, (0,))
-    other = Prepared({"b": np.ones(2)}, (0, 1), {1: ("y",)}, ())
+    other = Prepared({"b": np.ones(2)}, (0, 1), {1: ("y",), 0: ("z",)}, ())
     both = one | other
     assert set(both.feeds) == {"a", "b"}
     assert (both.truncated, both.blank) == ((0, 1), (0,))
-    assert both.unknown == {0: ("x",), 1: ("y",)}
+    assert both.unknown == {0: ("x", "z"), 1: ("y",)}
 
 
 def test_unknown_kinds_of_input_are_refused(tmp_path):

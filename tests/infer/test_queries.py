@@ -150,7 +150,8 @@ def test_json_lines_fill_any_fields(jsonl, tmp_path):
         ('{"text": " "}', "has an empty 'text'"),
         ('{"text": "a", "id": ""}', "has an empty 'id'"),
         ('{"image": "gone.jpg"}', r"gone\.jpg, which does not exist"),
-        ('{"text": "a", "sketch": "img"}', "img, a folder"),
+        ('{"text": "a", "sketch": "img"}', "img, which is a folder"),
+        (json.dumps({"image": "x" * 300}), "which cannot be opened .File name too long"),
         ('{"text": "a\\u0000b"}', "holds a NUL"),
         ('{"image": "\\ud800.jpg"}', "holds a NUL or half a character"),
         ('{"text": "b", "id": "first"}', "has the id 'first', as line 1 has"),
@@ -175,12 +176,36 @@ def test_an_id_may_not_be_another_lines_number(jsonl, first, second):
 
 
 def test_the_ending_alone_makes_json_lines(tmp_path):
-    """In either case; what looks like JSON elsewhere is a caption."""
+    """In either case; elsewhere an object in the first line is refused, not taken for a caption."""
     for name in ("a.JSONL", "a.json", "a"):
-        (tmp_path / name).write_text('{"text": "red"}\n')
+        (tmp_path / name).write_text('\n{"text": "red"}\n')
     assert [q.text for q in read_queries(tmp_path / "a.JSONL")] == ["red"]
-    for name in ("a.json", "a"):
-        assert [q.text for q in read_queries(tmp_path / name)] == ['{"text": "red"}']
+    for source in (tmp_path / "a.json", tmp_path / "a", io.BytesIO(b'{"text": "red"}')):
+        with pytest.raises(InputError, match=r"line [12] is a JSON object, .* ends in \.jsonl"):
+            list(read_queries(source))
+
+
+@pytest.mark.parametrize(
+    "content", [b"{red", b"[1]", b"7", b'"a"', b'red\n{"a": 1}', b"[" * 99_999]
+)
+def test_captions_may_have_brackets(content):
+    """Only an object that comes first is JSON Lines for sure."""
+    texts = [query.text for query in captions_of(content)]
+    assert texts == content.decode().splitlines()
+
+
+def test_paths_that_cannot_be_looked_at_are_refused(tmp_path):
+    """Such as a caption given to --file: one sentence with the system's reason."""
+    long = tmp_path / ("a red bird " * 40)
+    with pytest.raises(InputError, match=r"bird  cannot be opened \(File name too long\); name a"):
+        read_queries(long)
+    with pytest.raises(InputError, match=r"--image is .* cannot be opened \(File name too long\)"):
+        make_query(image=long)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(InputError, match="--sketch is .*loop, which cannot be opened"):
+        make_query(sketch=tmp_path / "loop")
+    with pytest.raises(InputError, match=r"loop/x cannot be opened"):
+        read_queries(tmp_path / "loop/x")
 
 
 def test_options_make_one_query(tmp_path):
@@ -193,3 +218,5 @@ def test_options_make_one_query(tmp_path):
         make_query("a", image, tmp_path / "gone.jpg")
     with pytest.raises(InputError, match="--text holds"):
         make_query("V\udcf6gel")
+    with pytest.raises(InputError, match="--text is empty"):
+        make_query(" \n", image)

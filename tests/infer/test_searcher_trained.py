@@ -9,7 +9,13 @@ import onnxruntime
 from PIL import Image
 from tokenizers import Tokenizer
 
-TEXTS = ["small white circle", "a large square", "", "red red red", "a white square on grey ground"]
+TEXTS = [
+    "small white circle",
+    "a large square",
+    "?",
+    "red red red",
+    "a white square on grey ground",
+]
 
 
 def embedded(graph, **feeds):

@@ -16,7 +16,7 @@ from torch import nn
 from zscr.train.methods.contract import Head, Need, Port
 from zscr.train.methods.losses import info_nce, unit
 from zscr.train.methods.settings import check_settings
-from zscr.train.tables import TensorSplit, rows_at
+from zscr.train.tables import TensorSplit, draw
 
 CALLS: list[tuple[str, dict[str, Any]]] = []
 BEFORE: dict[int, Callable[[], object]] = {}
@@ -119,8 +119,7 @@ class Method(nn.Module):
     def _rows(self, name: str) -> torch.Tensor:
         """Draw one row of each group."""
         table, groups = self.seen[name], torch.arange(len(self.seen.groups))
-        share = torch.rand(len(groups), generator=self.noise, dtype=torch.float64)
-        return table.rows[rows_at(table.starts, groups, share)]
+        return table.rows[draw(table.starts, groups, self.noise, torch.float64)]
 
     def _note(self, what: str) -> None:
         state = {"noise": self.noise.get_state(), "sampling": dict(self.sampling)}

@@ -8,13 +8,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from zscr.errors import CollectionError
+from zscr.errors import CollectionError, ConfigError
+from zscr.infer.features.table import Split, Table
 from zscr.train.evaluation.evaluate import Question, evaluate_model
 from zscr.train.fit import Request, fit, resume
+from zscr.train.heads import check_judgeable, run_head
 from zscr.train.loop import Interrupted
+from zscr.train.methods.contract import Head, Port
 from zscr.train.run import Run, open_run
 
 
@@ -136,6 +141,11 @@ def test_weights_are_judged_out_of_training(
     assert head.module.training
     rows = torch.ones(4, 8)
     assert not torch.equal(head.module(rows), head.module(rows))  # so dropout does something
+    method.asking.eval()
+    found = [run_head(head, [rows.numpy()], "cpu") for _ in range(2)]
+    np.testing.assert_array_equal(*found)
+    assert head.module.training  # and each part is left as it was
+    assert not method.asking.training
 
 
 def test_fewer_images_than_the_method_needs_are_refused(
@@ -146,3 +156,48 @@ def test_fewer_images_than_the_method_needs_are_refused(
     with pytest.raises(CollectionError, match=r"6 of 6 seen classes have fewer than 5 images"):
         train(vectors, tmp_path / "five", least=5)
     assert not (tmp_path / "five").exists()
+
+
+def test_a_loss_may_select(plain: ModuleType, vectors: Path, tmp_path: Path) -> None:
+    """Where nothing can be judged: the least one, which is said wherever the weights go."""
+    run = train(vectors, tmp_path / "run", select_by="loss/nce", rounds=6, rate=0.0)
+    losses = [entry["loss/nce"] for entry in log_of(run)]
+    assert min(losses) not in (losses[0], losses[-1])  # by what is drawn: nothing is learnt
+    assert run.best["step"] == 1 + int(np.argmin(losses))
+    assert run.best["figures"] == {"loss/nce": min(losses)}
+    assert {entry["selection"] for entry in log_of(run)} == {"selected by a training loss"}
+    with pytest.raises(ConfigError, match="select_by=loss/kl is no loss .* it has loss/nce"):
+        train(vectors, tmp_path / "other", select_by="loss/kl")
+
+
+def head(role: str, *ports: str) -> Head:
+    return Head(nn.Identity(), tuple(map(Port, ports)), role)
+
+
+GALLERY = {"gallery": head("gallery", "image")}
+
+
+@pytest.mark.parametrize(
+    ("heads", "groups", "message"),
+    [
+        ({"text": head("query", "text")}, 2, "heads are text; name one 'gallery'"),
+        (GALLERY | {"x": head("query", "sketch")}, 2, r"the port sketch; list it in needs\(\)"),
+        (GALLERY | {"x": head("query", "image", "text")}, 2, "set select_by=loss/NAME"),
+        (GALLERY | {"text": head("query", "text")}, 1, "one group, in which all is relevant"),
+        (
+            GALLERY | {"x": head("query", "text"), "y": head("query", "text")},
+            2,
+            "two query heads take text",
+        ),
+    ],
+)
+def test_what_cannot_be_judged_or_deployed_is_refused_before_a_round(
+    heads: dict[str, Head], groups: int, message: str
+) -> None:
+    """In one sentence; where a loss selects, one group and several ports are fine."""
+    table = Table(("a", "b"), np.eye(2, dtype=np.float32), np.array([0, 1, 2][: groups + 1]))
+    split = Split(tuple("ab"[:groups]), {"image": table, "text": table})
+    with pytest.raises(ConfigError, match=message):
+        check_judgeable(heads, split, "mAP")
+    if "loss/NAME" in message or groups == 1:
+        check_judgeable(heads, split, "loss/nce")

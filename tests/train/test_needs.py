@@ -116,10 +116,11 @@ def test_the_recipe_names_what_is_not_wished(
 ) -> None:
     """A wish goes before the recipe, the recipe before the default; only needed ones are loaded."""
     collection, needs = read_collection(scenes), plain.needs(plain.Config())
-    recipe = {"image": str(tiny_image), "text": "no-such-encoder"}
-    wishes = {"image": None, "text": str(tiny_text)}
-    encoders = choose_encoders(collection, needs, wishes, recipe)
-    names = {name: encoder and encoder.name for name, encoder in encoders.items()}
-    assert names == {"image": "tiny-image", "text": "tiny-text"}
+    own = {"image": str(tiny_image), "text": str(tiny_text)}
+    for wished, other in (("image", "text"), ("text", "image")):
+        recipe = {wished: "no-such-encoder", other: own[other]}
+        encoders = choose_encoders(collection, needs, {wished: own[wished], other: None}, recipe)
+        names = {name: encoder and encoder.name for name, encoder in encoders.items()}
+        assert names == {"image": "tiny-image", "text": "tiny-text"}
     sketches = plain.needs(plain.Config(asks="sketch"))
-    assert set(choose_encoders(collection, sketches, {}, recipe)) == {"image"}
+    assert set(choose_encoders(collection, sketches, {}, own)) == {"image"}

@@ -24,7 +24,7 @@ from zscr.infer.features.split import load_split
 from zscr.infer.features.table import Split, Table, starts_of
 from zscr.infer.inputs.characters import CharacterInput
 from zscr.progress import progress, say
-from zscr.train.tables import TensorSplit, rows_at, to_device, to_numpy
+from zscr.train.tables import TensorSplit, draw_pairs, to_device, to_numpy
 
 Vectors = npt.NDArray[np.float32]
 BLOCK = 256  # texts encoded at once
@@ -110,19 +110,6 @@ def _with_texts(
         say(f"{cut} of {len(ids)} texts of split '{split}' are cut to {longest} characters")
     unit = functional.normalize(torch.from_numpy(images.rows - centre)).numpy()
     return to_device(Split(tuple(groups), tables | {"image": replace(images, rows=unit)}), "cpu")
-
-
-def draw_pairs(
-    pairs: TensorSplit, count: int, generator: torch.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw an image and a text of each of `count` different classes -> (B, D), (B, L)."""
-    classes = torch.randperm(len(pairs.groups), generator=generator)[:count]
-    drawn = []
-    for name in ("image", "text"):
-        share = torch.rand(len(classes), generator=generator, dtype=torch.float64)
-        table = pairs[name]
-        drawn.append(table.rows[rows_at(table.starts, classes, share)])
-    return drawn[0], drawn[1]
 
 
 def joint_embedding_loss(images: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,7 @@ from zscr.infer.bundle import Bundle
 from zscr.infer.encoder import Encoder
 from zscr.train.evaluation.model import Encoded, Model, all_of, encode_cached
 
-KEPT = ("selection", "seed", "versions", "sources")  # of a bundle's provenance, for reports
+KEPT = ("selection", "seed", "config", "versions", "sources")  # of the provenance, for reports
 
 
 def open_bundle_model(folder: Path, collection: Path | None = None) -> Model:
@@ -25,8 +25,8 @@ def open_bundle_model(folder: Path, collection: Path | None = None) -> Model:
     """
     bundle = Bundle.open(folder)
     found = bundle_collection(bundle, collection)
-    provenance = bundle.manifest.body["provenance"]
-    about = {"kind": "bundle", "method": bundle.manifest.body["method"]}
+    body, provenance = bundle.manifest.body, bundle.manifest.body["provenance"]
+    about = {"kind": "bundle", "method": body["method"], "head_settings": body["head_settings"]}
     about |= {name: provenance[name] for name in KEPT}
 
     def encode(queries: Sequence[Query]) -> Encoded:

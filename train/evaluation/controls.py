@@ -14,10 +14,10 @@ from zscr.infer.evaluation.controls.composed import part_controls
 from zscr.infer.evaluation.controls.control import Control, class_mean_oracle, random_ranking
 from zscr.infer.evaluation.controls.linear import eszsl, ridge
 from zscr.infer.evaluation.generalised import evaluate
-from zscr.infer.features.table import Split
+from zscr.infer.features.table import Array, Split
 from zscr.train.evaluation.model import Model
 
-Splits = Mapping[str, Split[Rows]]
+Splits = Mapping[str, Split[Array]]
 
 
 def part_figures(parts: Mapping[str, Rows], gallery: Rows, task: Task) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def class_controls(model: Model, judged_on: Sequence[str]) -> dict[str, Any]:
         judged_on: the split judged on, and `seen` for generalised figures.
     """
     assert model.features is not None, "a bundle has no features"
-    splits = {name: model.features(name) for name in {"seen", "val", *judged_on}}
+    splits = {name: model.features(name) for name in ("seen", "val", *judged_on)}
     histograms, figures = Histograms(_image_paths(model.collection)), {}
     for control in _controls(histograms, splits, model.about["seed"]):
         found = evaluate(*(control.judge(splits[name], name) for name in judged_on))

@@ -18,10 +18,10 @@ from zscr.infer.encoder import Rows
 from zscr.infer.evaluation.controls.control import Control, Features
 from zscr.infer.evaluation.controls.linear import Scaling
 from zscr.infer.evaluation.embedded import Embedded, split_task
-from zscr.infer.features.table import group_means
+from zscr.infer.features.table import Split, group_means
 from zscr.progress import progress
 from zscr.train.methods.losses import info_nce
-from zscr.train.tables import rows_at
+from zscr.train.tables import TensorSplit, draw_pairs, to_device
 
 NAME = "linear dual encoder"
 
@@ -85,21 +85,16 @@ def _train(
     seen: Features, val: Features, temperature: float, seed: int, config: DualConfig
 ) -> _Weights:
     """Train until the validation classes have gained nothing for `patience` looks."""
-    draw, judged_on = torch.Generator().manual_seed(seed), split_task(val, "val")
+    noise, judged_on = torch.Generator().manual_seed(seed), split_task(val, "val")
     means = group_means(seen["text"].rows, seen["text"].starts)
     both = Scaling.of(means, "class mean texts"), Scaling.of(seen["image"].rows, "images")
-    texts, images = _tensor(both[0](seen["text"].rows)), _tensor(both[1](seen["image"].rows))
-    maps = [
-        (
-            torch.randn(rows.shape[1], config.dim, generator=draw) / rows.shape[1] ** 0.5
-        ).requires_grad_()
-        for rows in (texts, images)
-    ]
+    scaled = _scaled(seen, *both)
+    maps = [_begun(scaled[name].rows.shape[1], config.dim, noise) for name in ("text", "image")]
     optimizer = torch.optim.Adam(maps, config.lr)
     best = _Weights(*both, maps[0].detach(), maps[1].detach(), step=0, quality=-1.0)
     for step in range(1, config.steps + 1):
-        text, image = _pairs(seen, config.batch_size, draw)
-        loss = 2 * info_nce(texts[text] @ maps[0], images[image] @ maps[1], 1 / temperature)
+        texts, images = draw_pairs(scaled, config.batch_size, noise, ("text", "image"))
+        loss = 2 * info_nce(texts @ maps[0], images @ maps[1], 1 / temperature)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -114,19 +109,17 @@ def _train(
     return best
 
 
-def _pairs(seen: Features, count: int, draw: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw up to `count` different classes, and of each a text's row and an image's."""
-    classes = torch.randperm(len(seen.groups), generator=draw)[:count]
-    starts = seen["text"].starts, seen["image"].starts
-    text, image = (_any_rows(one, classes, draw) for one in starts)
-    return text, image
+def _scaled(seen: Features, text: Scaling, image: Scaling) -> TensorSplit:
+    """Scale both tables -> tensors."""
+    rows = {"text": text(seen["text"].rows), "image": image(seen["image"].rows)}
+    tables = {name: replace(seen[name], rows=rows[name].astype(np.float32)) for name in rows}
+    return to_device(Split(seen.groups, tables), "cpu")
 
 
-def _any_rows(
-    starts: npt.NDArray[np.int64], classes: torch.Tensor, draw: torch.Generator
-) -> torch.Tensor:
-    share = torch.rand(len(classes), generator=draw, dtype=torch.float64)
-    return rows_at(torch.from_numpy(starts), classes, share)
+def _begun(width: int, dim: int, noise: torch.Generator) -> torch.Tensor:
+    """Draw a linear map (width, dim) to be trained."""
+    weights = torch.randn(width, dim, generator=noise) / width**0.5
+    return weights.requires_grad_()
 
 
 def _embed(rows: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

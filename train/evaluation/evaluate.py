@@ -72,7 +72,7 @@ def evaluate_model(
     tasks = _tasks(first, asked)
     embedded = _embedded(models, tasks, asked)
     controls = _controls(first, tasks, asked)
-    report = _head(models, asked)
+    report = _head(models, tasks[0])
     report |= _figures(models, embedded) if embedded else _unanswered(first, tasks[0], controls)
     report |= {"controls": controls} if controls else {}
     report["definitions"] = dict(DEFINITIONS)
@@ -108,6 +108,11 @@ def _controls(model: Model, tasks: Sequence[Task], asked: Question) -> dict[str,
     """Return the controls: of the task `text` where they are asked for, of others always."""
     if asked.task != TEXT:
         return part_figures(*model.embed_parts(tasks[0]))
+    if asked.controls and not model.features:
+        raise ConfigError(
+            f"{model.folder} was trained without images or texts of classes, which the controls "
+            f"need; leave out --controls"
+        )
     if model.features and (asked.controls or asked.page):
         return class_controls(model, [task.split for task in tasks])
     return {}
@@ -134,13 +139,13 @@ def _unanswered(model: Model, task: Task, controls: Mapping[str, Any]) -> dict[s
     return about | {"unanswered": model.unanswered(task)}
 
 
-def _head(models: Sequence[Model], asked: Question) -> dict[str, Any]:
+def _head(models: Sequence[Model], task: Task) -> dict[str, Any]:
     first = models[0]
     about = {key: value for key, value in first.about.items() if key != "sources"}
-    collection = {"collection": first.collection.name, "protocol": first.collection.protocol}
+    named = {"collection": first.collection.name, "protocol": task.protocol}
+    named |= {"task": task.name, "split": task.split}
     seeds = {"seeds": [model.about["seed"] for model in models]}
-    task = {"task": asked.task, "split": asked.split}
-    return {"model": str(first.folder), **collection, **task, **about, **seeds}
+    return {"model": str(first.folder), **named, **about, **seeds}
 
 
 def _write_files(report: dict[str, Any], model: Model, embedded: Embedded, asked: Question) -> None:

@@ -17,10 +17,11 @@ from zscr.infer.bundle import spoken
 from zscr.infer.encoder import Encoder, Rows
 from zscr.infer.evaluation.embedded import Embedded
 from zscr.infer.features.store import Source, compute_features
-from zscr.infer.features.table import Split, check_finite
+from zscr.infer.features.table import Array, Split, check_finite
 from zscr.progress import say
 
 Encoded = tuple[Rows, list[int]]  # rows, and the places of the queries that they are of
+Features = Callable[[str], Split[Array]]  # loads a split's frozen features by class
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Model:
         holds: the field that its gallery's items fill: `image`, or `vector`.
         encode: embeds queries that fill the same of `takes`.
         encode_gallery: embeds gallery items.
-        features: loads a split's frozen features by name; None for a bundle, which has none.
+        features: loads a split's images and texts by class, for controls; None for a bundle, and
+            for a run without one of them.
     """
 
     folder: Path
@@ -43,7 +45,7 @@ class Model:
     holds: frozenset[str]
     encode: Callable[[Sequence[Query]], Encoded]
     encode_gallery: Callable[[Sequence[Query]], Encoded]
-    features: Callable[[str], Split[Rows]] | None = None
+    features: Features | None = None
     _galleries: dict[tuple[str, str], Encoded] = field(default_factory=dict)
 
     def answers(self, task: Task) -> bool:

@@ -14,7 +14,7 @@ from zscr.extras import require_extras
 from zscr.infer.bundle import GALLERY, SAME_IMAGE
 from zscr.infer.features.listing import ENCODER_OF, Encoders
 from zscr.infer.features.split import load_split
-from zscr.train.evaluation.model import Encoded, Model, encode_cached, stacked
+from zscr.train.evaluation.model import Encoded, Features, Model, encode_cached, stacked
 
 if TYPE_CHECKING:
     from zscr.train.methods.contract import Head
@@ -36,7 +36,6 @@ def open_run_model(
         first: a run opened before, whose features are shared if they are the same.
     """
     require_extras("judging a run", "train", "cpu")
-    from zscr.train.fit import needs_of
     from zscr.train.methods.settings import make_head_settings
     from zscr.train.run import open_run
     from zscr.train.sources import load_sources
@@ -46,12 +45,25 @@ def open_run_model(
     chosen = make_head_settings(run.method, method, settings)
     about, (found, encoders) = _about(run, chosen), load_sources(run, collection)
     shared = first and first.about["sources"] == about["sources"] and first.features
-    features = shared or cache(lambda split: load_split(found, split, needs_of(run), encoders))
+    features = shared or _class_features(found, encoders)
     embedder = _Embedder(run, method.heads(**chosen), encoders, found)
     coders = embedder.encode, embedder.encode_gallery
     return Model(
         run.folder, about, found, [*embedder.takes], embedder.holds, *coders, features=features
     )
+
+
+def _class_features(collection: Collection, encoders: Encoders) -> Features | None:
+    """Return what loads a split's images and texts by class, whatever the method itself needs.
+
+    None where the run has no encoder of one of them, nor published vectors.
+    """
+    from zscr.train.methods.contract import Need
+
+    needs = (Need("image"), Need("text"))
+    if any(ENCODER_OF[need.table] not in encoders for need in needs):
+        return None
+    return cache(lambda split: load_split(collection, split, needs, encoders))
 
 
 def _about(run: Run, head_settings: Mapping[str, Any]) -> dict[str, Any]:

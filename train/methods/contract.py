@@ -15,7 +15,8 @@ from torch import nn
 
 from zscr.train.tables import TensorSplit
 
-Role = Literal["query", "gallery", "pair"]
+Role = Literal["query", "gallery"]
+LOSS = "loss/"  # how the names of losses begin
 
 
 class Config(Protocol):
@@ -36,7 +37,7 @@ class Config(Protocol):
 
     @property
     def select_by(self) -> str:
-        """The figure that the best weights maximise, such as `mAP`."""
+        """A figure that the best weights maximise, such as `mAP`, or a loss that they minimise."""
 
     @property
     def precision(self) -> str:
@@ -79,10 +80,9 @@ class Head:
     """A trained part of the model that is deployed.
 
     Attributes:
-        module: takes the ports in their order, (B, D) each; returns unit rows (B, E), or for a
-            `pair` (B,) logits.
+        module: takes the ports in their order, (B, D) each; returns unit rows (B, E).
         ports: its inputs.
-        role: `query`, `gallery` or `pair`.
+        role: `query` or `gallery`.
     """
 
     module: nn.Module
@@ -99,7 +99,7 @@ class Method(Protocol):
     Attributes:
         device: of the weights.
         noise: the generator of every random number, on that device.
-        optimizers: name -> optimizer; their state is made before the first round.
+        optimizers: name -> optimizer; what state they have is kept in checkpoints.
         sampling: name -> tensor that batches remember between rounds.
     """
 
@@ -133,6 +133,9 @@ class Method(Protocol):
 
     def heads(self) -> Mapping[str, Head]:
         """Return the deployed parts by the names of their graphs, such as `text` and `gallery`.
+
+        One is called `gallery`. It may be asked for before `bind`. Where `select_by` is a figure,
+        the gallery and one query head have a single port each.
 
         Keyword arguments with defaults, if it has any, are settings of the heads, which
         `zscr evaluate` and `zscr export` can set.

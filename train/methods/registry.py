@@ -48,5 +48,14 @@ def load_method(name: str) -> MethodModule:
     if name in METHODS:
         return cast(MethodModule, importlib.import_module(METHODS[name]))
     for plugin in entry_points(group=GROUP, name=name):
-        return cast(MethodModule, plugin.load())
+        return _checked(name, plugin.load())
     raise ConfigError(f"method '{name}' is unknown; use one of {', '.join(method_names())}")
+
+
+def _checked(name: str, module: object) -> MethodModule:
+    lacking = [part for part in ("Config", "needs", "Method") if not hasattr(module, part)]
+    if lacking:
+        raise ConfigError(
+            f"the plug-in of method '{name}' has no {lacking[0]}; see docs/methods.md"
+        )
+    return cast(MethodModule, module)

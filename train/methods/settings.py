@@ -10,7 +10,7 @@ from typing import Any
 
 from zscr.errors import ConfigError
 from zscr.infer.evaluation.figures import is_figure
-from zscr.train.methods.contract import Config, Method
+from zscr.train.methods.contract import LOSS, Config, Method
 from zscr.train.methods.registry import METHODS, load_method
 from zscr.train.precision import PRECISIONS
 
@@ -25,6 +25,7 @@ def make_config(method: str, values: Mapping[str, Any]) -> Config:
     config = load_method(method).Config
     defaults = {field.name: field.default for field in dataclasses.fields(config)}
     made: Config = config(**_typed_all(method, defaults, values, _elsewhere(method, values)))
+    _check_common(made)
     return made
 
 
@@ -55,6 +56,8 @@ def selection_split(config: Config) -> str:
 
 def selection(config: Config) -> str:
     """Say what chose the best weights; it stands wherever a run's figures do."""
+    if config.select_by.startswith(LOSS):
+        return "selected by a training loss"
     oracle = selection_split(config) == "unseen"
     return "oracle selection" if oracle else "selected on validation classes"
 
@@ -96,27 +99,46 @@ def _typed(name: str, default: Any, value: Any) -> Any:
 def check_settings(config: Config, choices: Mapping[str, Sequence[str]] | None = None) -> None:
     """Refuse values that would fail, or quietly mean something else, far into the training.
 
+    What the loop reads of every method is checked by `make_config` besides.
+
     Args:
         config: its whole numbers must be 1 or more (a seed 0 or more), the others finite and 0 or
-            more, `select_by` a figure and `precision` a known one.
+            more.
         choices: setting -> the words that it may be.
 
     Raises:
         ConfigError: names the setting and what is allowed.
     """
-    words = {"precision": PRECISIONS, **(choices or {})}
+    _check_common(config)
+    words = choices or {}
     for field in dataclasses.fields(config):
         kind, value = type(field.default), getattr(config, field.name)
-        least = 0 if field.name == "seed" else 1
-        if field.name in words and value not in words[field.name]:
-            allowed = ", ".join(words[field.name])
-            raise ConfigError(f"setting {field.name}={value!r} is unknown; use one of {allowed}")
-        if kind is int and value < least:
-            raise ConfigError(f"setting {field.name}={value} must be at least {least}")
+        if field.name in words:
+            _check_word(field.name, value, words[field.name])
+        if kind is int and field.name != "seed":
+            _check_least(field.name, value, 1)
         if kind is float and not 0 <= value < math.inf:
             raise ConfigError(f"setting {field.name}={value} must be a number from 0 up")
-    if not is_figure(config.select_by):
+
+
+def _check_common(config: Config) -> None:
+    """Check what the loop reads of every method."""
+    _check_least("rounds", config.rounds, 1)
+    _check_least("validate_every", config.validate_every, 1)
+    _check_least("seed", config.seed, 0)
+    _check_word("precision", config.precision, PRECISIONS)
+    if not is_figure(config.select_by) and not config.select_by.startswith(LOSS):
         raise ConfigError(
             f"setting select_by={config.select_by!r} is no figure; use one such as mAP, "
-            f"Prec@10 macro or Recall@1"
+            f"Prec@10 macro or Recall@1, or a loss, {LOSS}NAME"
         )
+
+
+def _check_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise ConfigError(f"setting {name}={value} must be at least {least}")
+
+
+def _check_word(name: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise ConfigError(f"setting {name}={value!r} is unknown; use one of {', '.join(allowed)}")

@@ -164,3 +164,20 @@ def test_the_foot_says_what_ran():
     foot = page_of(*(Answer(asked("x"), (), ran=how) for how in ran)).split("<footer>")[1]
     assert foot.startswith("4 queries, 0 results, 0 images; onnxruntime on cpu; tensorrt</footer>")
     assert "0 images</footer>" in page_of(Answer(asked("x"), ()))
+
+
+def test_open_images_are_shown_upright_or_told_apart(tmp_path):
+    """Two turns of the same pixels are two images; one that cannot be decoded says why."""
+    for turn in (1, 6):
+        exif = Image.Exif()
+        exif[0x0112] = turn
+        Image.linear_gradient("L").resize((40, 20)).save(tmp_path / f"{turn}.png", exif=exif)
+    (tmp_path / "cut.png").write_bytes((tmp_path / "1.png").read_bytes()[:90])
+    opened = [Image.open(tmp_path / f"{name}.png") for name in ("1", "6", "cut")]
+    content = page_of(*(Answer(Query("1", image=image), ()) for image in opened))
+    jpegs = re.findall(r"url\(data:image/jpeg;base64,([^)]*)\)", content)
+    sizes = [Image.open(io.BytesIO(base64.b64decode(jpeg))).size for jpeg in jpegs]
+    assert sizes == [(40, 20), (20, 40)]
+    assert "cut.png cannot be decoded" in content
+    for image in opened:
+        image.close()

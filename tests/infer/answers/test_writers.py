@@ -23,6 +23,7 @@ ANSWERS = (
             Hit(2, "tern/22", -0.25, "tern", None, False),
         ),
         ("cut", "1 unknown: x"),
+        "onnx, cpu",
     ),
     Answer(Query("x", text='says "hi", Vögel', image=Path("a/b.jpg")), (Hit(1, "x", 0.5),)),
     Answer(Query("4", sketch="s.png"), ()),
@@ -41,7 +42,7 @@ def test_jsonl():
         '{"id": "1", "text": "a red bird", "hits": [{"rank": 1, "id": "cardinal/1", '
         '"score": 0.876543, "class": "cardinal", "image": "images/1.jpg", "correct": true}, '
         '{"rank": 2, "id": "tern/22", "score": -0.25, "class": "tern", "correct": false}], '
-        '"notes": ["cut", "1 unknown: x"]}\n'
+        '"notes": ["cut", "1 unknown: x"], "ran": "onnx, cpu"}\n'
         '{"id": "x", "text": "says \\"hi\\", Vögel", "image": "a/b.jpg", '
         '"hits": [{"rank": 1, "id": "x", "score": 0.5}]}\n'
         '{"id": "4", "sketch": "s.png", "hits": []}\n'
@@ -52,12 +53,13 @@ def test_csv():
     """One row a hit, and a row for a query that found nothing."""
     assert written("csv") == (
         '"query_id","query_text","query_image","query_sketch",'
-        '"rank","id","score","class","image","correct","notes"\n'
+        '"rank","id","score","class","image","correct","notes","ran"\n'
         '"1","a red bird","","",1,"cardinal/1",0.876543,"cardinal","images/1.jpg","true",'
-        '"cut; 1 unknown: x"\n'
-        '"1","a red bird","","",2,"tern/22",-0.25,"tern","","false","cut; 1 unknown: x"\n'
-        '"x","says ""hi"", Vögel","a/b.jpg","",1,"x",0.5,"","","",""\n'
-        '"4","","","s.png","","","","","","",""\n'
+        '"cut; 1 unknown: x","onnx, cpu"\n'
+        '"1","a red bird","","",2,"tern/22",-0.25,"tern","","false","cut; 1 unknown: x",'
+        '"onnx, cpu"\n'
+        '"x","says ""hi"", Vögel","a/b.jpg","",1,"x",0.5,"","","","",""\n'
+        '"4","","","s.png","","","","","","","",""\n'
     )
 
 
@@ -119,7 +121,7 @@ def test_csv_disarms_formulas(start):
     """A text that a spreadsheet would run is stored behind an apostrophe; numbers are not."""
     text = f"{start}cmd|' /C calc'!A0"
     query = Query(text, text=text, image=text, sketch=text)
-    answer = Answer(query, (Hit(1, text, -0.5, text, text),), (text,))
+    answer = Answer(query, (Hit(1, text, -0.5, text, text),), (text,), text)
     (row,) = csv.DictReader(io.StringIO(written("csv", [answer]), newline=""))
     texts = {value for name, value in row.items() if name not in ("rank", "score", "correct")}
     assert texts == {"'" + text}

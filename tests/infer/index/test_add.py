@@ -140,6 +140,17 @@ def test_an_index_of_another_space_is_left_alone(bundle, make_bundle, tmp_path, 
     assert {path: path.read_bytes() for path in (tmp_path / "index").iterdir()} == before
 
 
+def test_what_cannot_be_added_is_refused_before_the_images_are_read(
+    bundle, make_bundle, tmp_path, images
+):
+    """Hashing a large folder takes long; here the folder does not even exist."""
+    images(2)
+    add_images(bundle, tmp_path / "index", [tmp_path / "images"])
+    other = Bundle.open(make_bundle(tmp_path / "other", gallery=9), ONE)
+    with pytest.raises(MismatchError, match="index the images again"):
+        add_images(other, tmp_path / "index", [tmp_path / "nowhere"])
+
+
 def test_a_bundle_with_the_same_gallery_may_add(bundle, make_bundle, tmp_path, images):
     """Another query graph, other examples, more in the manifest: it is one space all the same."""
     images(2)

@@ -230,6 +230,24 @@ def test_cnn_serves_every_batch_and_never_goes_below_zero(shapes: Path, cnn: Enc
     assert 0 <= difference < 1e-4
 
 
+def test_cnn_is_trained_without_what_cannot_be_decoded(
+    shapes: Path, cnn: Encoder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A damaged file among the images leaves the others with their own classes, and is told."""
+    collection = read_collection(shapes)
+    items, names = collection.split("seen"), collection.splits["seen"]
+    images = [shapes / str(item.image) for item in items]
+    labels = [names.index(item.class_id) for item in items]
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    images.insert(5, tmp_path / "broken.png")
+    labels.insert(5, 3)
+    train_cnn(images, labels, tmp_path / "out", "test", CNN)
+    assert (tmp_path / "out/model.onnx").read_bytes() == cnn.graph.read_bytes()
+    assert "is trained without 1 images, such as: " in capsys.readouterr().err
+    with pytest.raises(InputError, match="none of 1 images can be decoded: .*broken.png"):
+        train_cnn(images[5:6], [0], tmp_path / "none", "test", CNN)
+
+
 def test_cnn_learns_to_tell_classes_apart(shapes: Path, tmp_path: Path) -> None:
     """Trained for longer, an image is nearest to another of its class; at first half of them."""
     collection = read_collection(shapes)

@@ -19,13 +19,12 @@ from zscr.infer.inputs.characters import CharacterInput
 from zscr.train.encoders.char_cnn_rnn import CharCnnRnnConfig, new_network
 from zscr.train.encoders.joint_embedding import (
     Training,
-    draw_pairs,
     joint_embedding_loss,
     load_pairs,
     retrieval_map,
     train_jointly,
 )
-from zscr.train.tables import TensorSplit
+from zscr.train.tables import TensorSplit, draw_pairs
 
 CONFIG = CharCnnRnnConfig((8, 8, 8), length=66, init=0.3)
 CHARACTERS = CharacterInput(CONFIG.spec, Path())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,24 +107,64 @@ def test_the_texts_are_shrunk_as_set(views: Views, shrink: float) -> None:
 
 def test_what_is_not_set_is_chosen(views: Views, capsys: pytest.CaptureFixture[str]) -> None:
     """Among the lists, and what is set is taken; the start says which."""
-    method = started(views)
+    method, said = started(views), capsys.readouterr().err
     assert any(method.penalty.item() == pytest.approx(24 * penalty) for penalty in PENALTIES)
-    assert any(f"text_shrink={shrink:g}," in capsys.readouterr().err for shrink in SHRINKS)
+    assert any(f"text_shrink={shrink:g}," in said for shrink in SHRINKS)
     started(views, text_shrink=0.7, csem_penalty=0.03)
     assert "text_shrink=0.7, csem_penalty=0.03 (mAP" in capsys.readouterr().err
 
 
+def axes(
+    split_of: Views,
+    classes: int,
+    seed: int,
+    spread: tuple[float, ...] = (1.0, 1.0, 1.0),
+    loud: float = 0.0,
+) -> TensorSplit:
+    """Make classes of three coordinates, the third of which is a tenth as long in texts.
+
+    Args:
+        split_of: the fixture.
+        classes: how many; seed: of the draws.
+        spread: of the classes along each coordinate.
+        loud: spread of what the third coordinate of their texts has more than that of their images.
+    """
+    noise = torch.Generator().manual_seed(seed)
+    centres = torch.randn(classes, 3, generator=noise) * torch.tensor(spread)
+    alone = torch.randn(classes, 3, generator=noise) * torch.tensor([0.0, 0.0, loud])
+
+    def seen(rows: torch.Tensor, dim: int, scatter: float) -> torch.Tensor:
+        turn = torch.linalg.qr(torch.randn(dim, 3, generator=torch.Generator().manual_seed(9)))[0]
+        turned = rows @ turn.T
+        return turned + scatter * torch.randn(turned.shape, generator=noise)
+
+    images = seen(centres.repeat_interleave(4, 0), 5, 0.05)
+    texts = (centres + alone) * torch.tensor([1.0, 0.8, 0.1])
+    texts = seen(texts.repeat_interleave(2, 0), 7, 0.005)
+    return split_of(images, texts, [4] * classes, [2] * classes)
+
+
+@pytest.mark.parametrize(
+    ("told", "chosen"),
+    [({"spread": (0.0, 1.0, 1.0)}, 0.1), ({"spread": (1.0, 1.0, 0.0), "loud": 8.0}, 10.0)],
+    ids=["the weak axis tells", "the weak axis misleads"],
+)
 def test_it_is_the_validation_classes_that_choose(
-    views: Views, capsys: pytest.CaptureFixture[str]
+    split_of: Views, capsys: pytest.CaptureFixture[str], told: dict[str, Any], chosen: float
 ) -> None:
-    """What is said of their mAP depends on which they are."""
-    said = []
-    for val in (views(8, seed=2), views(8, seed=3)):
-        method = Method(Config(**SMALL), SHAPES)
-        method.bind(views(), val)
+    """With the same seen classes, weak axes are evened out where they help, and else left weak.
+
+    The texts are then scaled as if that shrinkage had been set.
+    """
+    methods = []
+    for settings in ({}, {"text_shrink": chosen}):
+        method = Method(Config(**SMALL | {"csem_penalty": 5e-3} | settings), SHAPES)
+        method.bind(axes(split_of, 30, 0), axes(split_of, 20, 1, **told))
         method.start()
-        said.append(capsys.readouterr().err)
-    assert said[0] != said[1]
+        methods.append(method)
+    said = capsys.readouterr().err.splitlines()
+    assert [f"text_shrink={chosen:g}," in line for line in said] == [True, True]
+    assert torch.equal(*(method.text_scaling.axes for method in methods))
 
 
 @pytest.mark.parametrize(

@@ -1,27 +1,20 @@
 """The losses of ZSCRGAN as its released code computes them, each a scalar.
 
 Notation: x real image feature, x_w that of the wrong class, t text, f = G(c(t), z) generated,
-f_w = G(c(t_w), z'), h = CSEM, c latent of the right text.
+D critic, mu and s the mean and the log-sigma of a text's latent.
 """
 
 from __future__ import annotations
 
 import torch
-from torch.nn import functional
 
 
-def critic_loss(
-    real: torch.Tensor, fake: torch.Tensor, wrong: torch.Tensor | None = None
-) -> torch.Tensor:
+def critic_loss(real: torch.Tensor, fake: torch.Tensor, wrong: torch.Tensor) -> torch.Tensor:
     """Wasserstein critic with two negatives: (D(f,t) + D(x_w,t)) / 2 - D(x,t), means over B rows.
-
-    Without a wrong class the fake is the only negative (the paper does not say): D(f,t) - D(x,t).
 
     >>> float(critic_loss(torch.tensor([3.0]), torch.tensor([1.0]), torch.tensor([2.0])))
     -1.5
     """
-    if wrong is None:
-        return fake.mean() - real.mean()
     return 0.5 * (fake.mean() + wrong.mean()) - real.mean()
 
 
@@ -55,20 +48,3 @@ def regulariser(
     others = torch.stack([real] if wrong is None else [real, wrong])
     distances = (fake - others).abs().sum(-1).mean(-1)
     return distances[0] - distances[1:].sum() + 2.0
-
-
-def csem_loss(
-    latent: torch.Tensor, right: torch.Tensor, wrong: torch.Tensor | None = None
-) -> torch.Tensor:
-    """Softplus of batch means: log(1 + exp(mean cos(h(f_w), c) - mean cos(h(f), c))).
-
-    All are rows (B, E). Without a wrong class the first cosine is left out (the paper does not
-    say).
-
-    >>> one, other = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
-    >>> round(float(csem_loss(one, one, other)), 4)
-    0.3133
-    """
-    mapped = torch.stack([right] if wrong is None else [right, wrong])
-    cosines = functional.cosine_similarity(mapped, latent, dim=-1).mean(-1)
-    return functional.softplus(cosines[1:].sum() - cosines[0])

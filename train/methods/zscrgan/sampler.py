@@ -14,7 +14,7 @@ from torch.nn import functional
 from zscr.errors import ConfigError
 from zscr.train.methods.zscrgan.class_order import ClassOrder, State
 from zscr.train.methods.zscrgan.draws import Draws
-from zscr.train.tables import TensorSplit, group_sums, rows_at
+from zscr.train.tables import TensorSplit, draw, group_sums
 
 WRONG = ("previous", "random", "nearest", "none")
 
@@ -114,8 +114,7 @@ class ClassSampler:
 
     def _any(self, name: str, classes: torch.Tensor, noise: torch.Generator) -> torch.Tensor:
         """Draw any row of each class from a table; an empty row stays empty."""
-        share = torch.rand(classes.shape, generator=noise, device=classes.device)
-        index = rows_at(self.rows[name].starts, classes.clamp_min(0), share)
+        index = draw(self.rows[name].starts, classes.clamp_min(0), noise)
         return torch.where(classes < 0, -1, index)
 
     def _others(self, classes: torch.Tensor, noise: torch.Generator) -> torch.Tensor:

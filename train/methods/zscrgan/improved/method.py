@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from zscr.progress import say
+from zscr.train.methods import contract
 from zscr.train.methods.contract import Head
 from zscr.train.methods.registry import Shapes
 from zscr.train.methods.zscrgan.heads import FixedNoise, GalleryHead, text_and_gallery
@@ -151,3 +152,6 @@ class Method(nn.Module):
         e_step = EStep(self.config, *trained, self.optimizers, self.noise)
         solved = self.csem, self.averaged, self.penalty
         return Steps(scaled, e_step, MStep(self.config, *solved, scaled, self.noise))
+
+
+_CONTRACT: type[contract.Method] = Method  # for mypy: the class keeps the contract

@@ -14,7 +14,10 @@ from zscr.train.methods.zscrgan.reference.optimizers import TFAdam
 
 @dataclass(frozen=True)
 class Contrast:
-    """`losses.csem_loss` of mapped features (S, B, E) and latents (B, E), with its gradients."""
+    """log(1 + e^d) of mapped features (S, B, E) and latents (B, E), with its gradients.
+
+    d is the mean cosine of the wrong mapped features with the latents less that of the right ones.
+    """
 
     loss: torch.Tensor
     to_mapped: torch.Tensor

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from zscr.train.methods import contract
 from zscr.train.methods.contract import Head
 from zscr.train.methods.registry import Shapes
 from zscr.train.methods.zscrgan.draws import first_texts
@@ -85,3 +86,6 @@ class Method(nn.Module):
         noise = FixedNoise(noise_samples, self.config.embed_dim, self.config.z_dim)
         query = QueryHead(self.networks, noise.to(self.device))
         return text_and_gallery(query, GalleryHead(self.csem))
+
+
+_CONTRACT: type[contract.Method] = Method  # for mypy: the class keeps the contract
