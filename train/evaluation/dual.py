@@ -118,7 +118,7 @@ def _scaled(seen: Features, text: Scaling, image: Scaling) -> TensorSplit:
 
 def _begun(width: int, dim: int, noise: torch.Generator) -> torch.Tensor:
     """Draw a linear map (width, dim) to be trained."""
-    weights = torch.randn(width, dim, generator=noise) / width**0.5
+    weights: torch.Tensor = torch.randn(width, dim, generator=noise) / float(width**0.5)
     return weights.requires_grad_()
 
 
