@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner, Result
 from safetensors.numpy import load_file
 
+from zscr.cli import main
 from zscr.data.collection import read_collection
 from zscr.infer.encoder import load_encoder
 from zscr.infer.features.split import load_split
@@ -38,12 +38,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def zscr(site: Path, here: Path, *args: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in a process of its own, with the plug-in installed."""
-    code = f"import sys; sys.path.insert(0, {str(site)!r}); from zscr.cli import main; main()"
-    command = [sys.executable, "-c", code, *args]
-    done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+def zscr(*args: str) -> Result:
+    """Run a command."""
+    done = CliRunner().invoke(main, args, catch_exceptions=False)
+    assert done.exit_code == 0, done.stderr
     return done
 
 
@@ -65,21 +63,23 @@ def assert_ridge(run: Path, penalty: float) -> None:
 
 
 def test_a_plug_in_does_all_that_a_method_can(
-    site: Path, shapes: Path, tiny_text: Path, tiny_image: Path, tmp_path: Path
+    site: Path, shapes: Path, tiny_text: Path, tiny_image: Path, tmp_path: Path, monkeypatch
 ) -> None:
     """Train, evaluate, export with parity, index and answer, by the page's commands.
 
     The weights are those of the page's closed form, so it is `train_round` that has been called.
     """
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.chdir(tmp_path)
     encoders = ("--image-encoder", str(tiny_image), "--text-encoder", str(tiny_text))
-    zscr(site, tmp_path, "train", "class-ridge", "--collection", str(shapes), *encoders)
+    zscr("train", "class-ridge", "--collection", str(shapes), *encoders)
     assert_ridge(tmp_path / "runs/latest", penalty=1.0)
-    judged = json.loads(zscr(site, tmp_path, "evaluate", "runs/latest", "--json").stdout)
+    judged = json.loads(zscr("evaluate", "runs/latest", "--json").stdout)
     assert judged["method"] == "class-ridge"
-    exported = zscr(site, tmp_path, "export")
+    exported = zscr("export")
     assert "onnxruntime agrees with torch" in exported.stderr
-    found = zscr(site, tmp_path, "query", "--file", "captions.txt", "-k", "3")
+    found = zscr("query", "--file", "captions.txt", "-k", "3")
     answers = [json.loads(line) for line in found.stdout.splitlines()]
     assert [len(answer["hits"]) for answer in answers] == [3, 3]
-    bundled = json.loads(zscr(site, tmp_path, "evaluate", "--json").stdout)
+    bundled = json.loads(zscr("evaluate", "--json").stdout)
     assert bundled["metrics"]["mAP"] == pytest.approx(judged["metrics"]["mAP"], abs=1e-6)

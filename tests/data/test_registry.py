@@ -111,12 +111,3 @@ def test_readme_lists_the_collections():
     assert shown.strip() == table()
     rows = [line.split("|")[1].strip(" `") for line in table().splitlines()[2:]]
     assert rows == list(COLLECTIONS)
-
-
-@pytest.mark.realdata
-def test_sketchy_is_made_by_name(tmp_path, realdata_folder):
-    """`sketchy25-25` is made of the ZIP in ZSCR_DATA under its own name."""
-    realdata_folder("sketchy25")
-    found = read_collection(find_collection("sketchy25-25", base=tmp_path))
-    assert found.folder == tmp_path / found.name == tmp_path / "sketchy25-25"
-    assert len(found.splits["unseen"]) == 25

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -77,34 +75,27 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def train_handmade(
-    pairs: Path, tiny_text: Path, tiny_image: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., Run]:
-    """Return what trains the handmade method once for each image encoder and settings."""
-
-    @cache
-    def make(image: Path = tiny_image, **settings: Any) -> Run:
-        encoders = {"image_encoder": str(image), "text_encoder": str(tiny_text)}
-        out = tmp_path_factory.mktemp("handmade") / "run"
-        return fit(Request("three-ways", pairs, out, settings, device="cpu", **encoders))
-
-    return make
+def trained_handmade(
+    pairs: Path, site: Path, tiny_text: Path, tiny_image: Path, tmp_path_factory
+) -> Run:
+    """Train the handmade method once; it is installed for as long as this takes."""
+    encoders = {"image_encoder": str(tiny_image), "text_encoder": str(tiny_text)}
+    out = tmp_path_factory.mktemp("handmade") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(site))
+        return fit(Request("three-ways", pairs, out, {}, device="cpu", **encoders))
 
 
 @pytest.fixture
-def handmade_run(
-    train_handmade: Callable[..., Run], site: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Run]:
-    """Install the handmade method for a test; return what trains it."""
+def handmade_run(trained_handmade: Run, site: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Install the handmade method for a test; return the run."""
     monkeypatch.syspath_prepend(str(site))
-    return train_handmade
+    return trained_handmade
 
 
 @pytest.fixture(scope="session")
-def handmade(
-    train_handmade: Callable[..., Run], site: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Bundle:
-    """Export the handmade method once; it is installed for as long as this takes."""
+def handmade(trained_handmade: Run, site: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Export the handmade method once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(site))
-        return export_run(train_handmade(), tmp_path_factory.mktemp("handmade") / "bundle")
+        return export_run(trained_handmade, tmp_path_factory.mktemp("handmade") / "bundle")

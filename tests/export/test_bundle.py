@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import pytest
 
-from zscr.artefact import read_manifest, verify
+from zscr.artefact import hash_file, read_manifest, verify
 from zscr.data.collection import read_collection
 from zscr.data.records import Query
 from zscr.errors import ArtefactError, ConfigError, ParityError
@@ -52,6 +52,17 @@ def test_the_manifest_holds_the_proof_and_the_origin(deployed) -> None:
     assert provenance["sources"] == run.sources
     assert provenance["validation"] == run.best["figures"]
     assert (provenance["seed"], provenance["step"]) == (7, run.best["step"])
+
+
+def test_exports_with_one_gallery_share_a_space(
+    vector_run: Run, vector_bundle: Bundle, tmp_path: Path
+) -> None:
+    """Other noise makes another text graph; the gallery, traced anew, is the same."""
+    other = export_run(vector_run, tmp_path / "b")
+    texts = [hash_file(bundle.folder / "text.onnx") for bundle in (other, vector_bundle)]
+    assert texts[0] != texts[1]
+    assert other.manifest.sha256 != vector_bundle.manifest.sha256
+    assert other.space == vector_bundle.space
 
 
 def test_examples_are_texts_of_unseen_classes_with_their_class(deployed, shapes: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -63,12 +62,11 @@ def test_queries_are_routed_by_the_fields_that_they_fill(handmade: Bundle) -> No
 
 @pytest.mark.parametrize(("name", "first"), [("composed", "text"), ("strokes", "sketch")])
 def test_a_composed_query_equals_torch(
-    handmade: Bundle, handmade_run: Callable[..., Run], name: str, first: str
+    handmade: Bundle, handmade_run: Run, name: str, first: str
 ) -> None:
     """Computed by hand: each encoder's rows, then the head, in the order of its ports."""
-    run = handmade_run()
-    collection, encoders = load_sources(run)
-    head = run.load_best().heads()[name]
+    collection, encoders = load_sources(handmade_run)
+    head = handmade_run.load_best().heads()[name]
     items = collection.split("unseen")
     images = [collection.folder / item.image for item in items]
     firsts = [i.texts[0] if first == "text" else collection.folder / i.sketch for i in items]
@@ -118,13 +116,13 @@ def test_the_same_encoder_may_stand_at_two_ports(tokens_encoder: Encoder) -> Non
 
 
 def test_tfidf_is_gathered_beside_another_encoder(
-    tmp_path: Path, tokens_encoder: Encoder, handmade_run: Callable[..., Run]
+    tmp_path: Path, tokens_encoder: Encoder, handmade_run: Run
 ) -> None:
     """A prefix before its tensors does not hide what the wide row is made of."""
     fit_tfidf(["red bird", "blue bird sea"], tmp_path / "words", "words", TfidfConfig(min_texts=1))
     words = load_encoder(tmp_path / "words")
     shapes = {"text": (words.dim,), "image": (3,), "sketch": (3,)}
-    module = type(handmade_run().load_best().heads()["composed"].module)((words.dim, 3), 4)
+    module = type(handmade_run.load_best().heads()["composed"].module)((words.dim, 3), 4)
     head = Head(module, (Port("text"), Port("image")), "query")
     encoders = {"text": words, "image": tokens_encoder}
     [deployed] = deployed_heads({"composed": head}, encoders, shapes)

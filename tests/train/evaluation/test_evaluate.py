@@ -46,21 +46,6 @@ def test_run_and_bundle_have_the_same_figures(deployed, split: str) -> None:
     assert_same(*(evaluate_model(m, question) for m in (deployed.run, deployed.bundle)))
 
 
-def test_run_and_bundle_have_the_same_figures_on_birds(
-    tiny_image: Path, tiny_text: Path, tmp_path: Path
-) -> None:
-    """On a small aviary: 30 images of 10 species, several texts a species."""
-    make_aviary(tmp_path / "aviary", images=3)
-    encoders = {"image_encoder": str(tiny_image), "text_encoder": str(tiny_text)}
-    request = Request(METHOD, tmp_path / "aviary", tmp_path / "run", QUICK, **encoders)
-    run = fit(request)
-    bundle = export_run(run, tmp_path / "bundle")
-    reports = [evaluate_model(folder) for folder in (run.folder, bundle.folder)]
-    assert_same(*reports)
-    assert (reports[0]["gallery"], reports[0]["groups"]) == (30, 10)
-    assert reports[0]["queries"] > 30
-
-
 def test_run_and_bundle_of_published_vectors_have_the_same_figures(
     vectors: Path, tmp_path: Path
 ) -> None:
