@@ -40,6 +40,25 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session")
+def lay_out(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str, str], Path]:
+    """Return a function that lays a module out as an installed plug-in.
+
+    It takes the method's name, the module's and its code, and returns a folder for `sys.path`.
+    """
+
+    def lay(method: str, module: str, code: str) -> Path:
+        site = tmp_path_factory.mktemp("site")
+        (site / f"{module}.py").write_text(code)
+        info = site / f"{module}-1.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {method}\nVersion: 1\n")
+        (info / "entry_points.txt").write_text(f"[zscr.methods]\n{method} = {module}\n")
+        return site
+
+    return lay
+
+
+@pytest.fixture(scope="session")
 def realdata_folder() -> Callable[[str], Path]:
     """Return a function that unzips `ZSCR_DATA/<name>.zip` once and returns its folder."""
     source = os.environ.get("ZSCR_DATA")

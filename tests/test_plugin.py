@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,19 +24,14 @@ LINES = 40  # that are not blank
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def site(lay_out: Callable[[str, str, str], Path]) -> Path:
     """Lay the page's code out as an installed distribution that names it as an entry point."""
-    folder = tmp_path_factory.mktemp("site")
-    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "docs/methods.md").read_text(), re.DOTALL)
-    [entry] = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/methods.md").read_text(), re.DOTALL)
+    page = (ROOT / "docs/methods.md").read_text()
+    [code] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    [entry] = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
     assert len([line for line in code.splitlines() if line.strip()]) <= LINES
-    (folder / "class_ridge.py").write_text(code)
-    name, module = re.findall(r'^([\w-]+) = "(\w+)"$', entry, re.MULTILINE)[0]
-    info = folder / "class_ridge-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: class-ridge\nVersion: 1\n")
-    (info / "entry_points.txt").write_text(f"[zscr.methods]\n{name} = {module}\n")
-    return folder
+    [(name, module)] = re.findall(r'^([\w-]+) = "(\w+)"$', entry, re.MULTILINE)
+    return lay_out(name, module, code)
 
 
 def zscr(*args: str) -> Result:

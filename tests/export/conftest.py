@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,15 +62,10 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def site(lay_out: Callable[[str, str, str], Path]) -> Path:
     """Lay `three_ways.py` out as the installed plug-in `three-ways`."""
-    site = tmp_path_factory.mktemp("site")
-    info = site / "three_ways-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: three-ways\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[zscr.methods]\nthree-ways = three_ways\n")
-    shutil.copy(Path(__file__).with_name("three_ways.py"), site)
-    return site
+    code = Path(__file__).with_name("three_ways.py").read_text()
+    return lay_out("three-ways", "three_ways", code)
 
 
 @pytest.fixture(scope="session")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -18,14 +17,10 @@ from zscr.data.task_files import TaskInfo, TaskRow
 
 
 @pytest.fixture(scope="module")
-def plain_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
+def plain_module(lay_out: Callable[[str, str, str], Path]) -> Iterator[ModuleType]:
     """Install `plain_method.py` as the method `plain`, as a package would, and import it."""
-    site = tmp_path_factory.mktemp("site")
-    info = site / "plain-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plain\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[zscr.methods]\nplain = plain_method\n")
-    shutil.copy(Path(__file__).with_name("plain_method.py"), site)
+    code = Path(__file__).with_name("plain_method.py").read_text()
+    site = lay_out("plain", "plain_method", code)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(site))
         yield importlib.import_module("plain_method")
