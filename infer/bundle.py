@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from zscr.artefact import Manifest, hash_bytes, read_manifest, verify
 from zscr.errors import ArtefactError, InputError
@@ -16,6 +16,7 @@ from zscr.infer.runners.runner import Runtime
 KIND = "bundle"
 GALLERY = "gallery"
 SAME_IMAGE = frozenset({"image"})  # what a gallery graph answers as a query graph, too
+Way = TypeVar("Way")  # what embeds a query: a graph's name, or a head
 
 
 class Bundle:
@@ -70,26 +71,21 @@ class Bundle:
         return self.folder.with_name(f"{self.folder.name}.index")
 
     @property
-    def takes(self) -> dict[str, frozenset[str]]:
-        """The graphs that queries can be routed to, with the fields that each takes."""
-        own = {n: _fields(g) for n, g in self.graphs.items() if g["role"] == "query"}
-        gallery = _fields(self.graphs[GALLERY])
-        if gallery == SAME_IMAGE and gallery not in own.values():
-            own[GALLERY] = gallery
-        return own
+    def takes(self) -> dict[frozenset[str], str]:
+        """The fields that queries may fill together -> the graph that takes them."""
+        own = {_fields(g): n for n, g in self.graphs.items() if g["role"] == "query"}
+        return with_gallery(own, _fields(self.graphs[GALLERY]), GALLERY)
 
     def route(self, fields: frozenset[str]) -> Encoder:
         """Return the graph for queries that fill exactly these fields.
 
-        An image alone goes to the gallery graph where no other takes it: it finds what is like it.
-
         Raises:
             InputError: no graph does; lists what the bundle takes.
         """
-        for name, taken in self.takes.items():
-            if taken == fields:
-                return self.graph(name)
-        known = " or ".join(map(spoken, self.takes.values()))
+        takes = self.takes
+        if fields in takes:
+            return self.graph(takes[fields])
+        known = " or ".join(map(spoken, takes))
         raise InputError(f"'{self.name}' answers queries of {known}, not of {spoken(fields)}")
 
     @property
@@ -127,6 +123,21 @@ class Bundle:
         with (self.folder / "examples.jsonl").open(encoding="utf-8") as lines:
             rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
         return {row["text"]: row["class"] for row in rows}
+
+
+def with_gallery(
+    queries: Mapping[frozenset[str], Way], taken: frozenset[str], gallery: Way
+) -> dict[frozenset[str], Way]:
+    """Let the gallery's graph answer an image alone where no other does: it finds what is like it.
+
+    Args:
+        queries: what takes which fields of a query.
+        taken: the fields that the gallery's graph takes; gallery: that graph.
+    """
+    takes = dict(queries)
+    if taken == SAME_IMAGE:
+        takes.setdefault(SAME_IMAGE, gallery)
+    return takes
 
 
 def graph_file(manifest: Manifest, name: str) -> str:

@@ -203,6 +203,6 @@ def _failed(entries: Sequence[Entry], features: Features) -> list[Skipped]:
 
 def _example_embeddings(bundle: Bundle) -> Vectors | None:
     """Embed the bundle's examples: recall is to be measured on queries, not on images."""
-    if not bundle.examples or TEXT not in bundle.takes.values():
+    if not bundle.examples or TEXT not in bundle.takes:
         return None
     return bundle.route(TEXT).encode(Query.of("text", bundle.examples))

@@ -1,4 +1,4 @@
-"""Fixtures of the runtime's tests: a count of what is encoded, images, killed processes."""
+"""Fixtures of the runtime's tests: counts of what is encoded, images, killed processes, queries."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
+
+from zscr.cli import main
 
 
 class Counted:
@@ -122,5 +125,16 @@ def run_killed() -> Callable[..., list[Any]]:
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
+
+    return run
+
+
+@pytest.fixture
+def query(deployed: Any) -> Callable[..., Any]:
+    """Return a function that runs `zscr query` here; standard error is apart."""
+
+    def run(*args: object, stdin: str | None = None) -> Any:
+        about = ["query", "--bundle", str(deployed.bundle), "--threads", "1"]
+        return CliRunner().invoke(main, [*about, *map(str, args)], input=stdin)
 
     return run

@@ -9,20 +9,6 @@ import re
 import shutil
 
 import pytest
-from click.testing import CliRunner
-
-from zscr.cli import main
-
-
-@pytest.fixture
-def query(deployed):
-    """Return a function that runs `zscr query` here; standard error is apart."""
-
-    def run(*args, stdin=None):
-        about = ["query", "--bundle", str(deployed.bundle), "--threads", "1"]
-        return CliRunner().invoke(main, [*about, *map(str, args)], input=stdin)
-
-    return run
 
 
 def parsed(text):

@@ -35,7 +35,7 @@ def open_bundle_model(folder: Path, collection: Path | None = None) -> Model:
     def encode_gallery(queries: Sequence[Query]) -> Encoded:
         return _encoded(bundle.gallery, queries, found)
 
-    takes, holds = list(bundle.takes.values()), bundle.gallery.fields
+    takes, holds = list(bundle.takes), bundle.gallery.fields
     return Model(bundle.folder, about, found, takes, holds, encode, encode_gallery)
 
 

@@ -11,7 +11,7 @@ from zscr.data.collection import Collection
 from zscr.data.records import Query
 from zscr.errors import InputError
 from zscr.extras import require_extras
-from zscr.infer.bundle import GALLERY, SAME_IMAGE
+from zscr.infer.bundle import GALLERY, with_gallery
 from zscr.infer.features.listing import ENCODER_OF, Encoders
 from zscr.infer.features.split import load_split
 from zscr.train.evaluation.model import Encoded, Features, Model, encode_cached, stacked
@@ -87,9 +87,8 @@ class _Embedder:
         self.gallery = heads[GALLERY]
         self.holds = self._fields(self.gallery)
         queries = [head for head in heads.values() if head.role == "query"]
-        self.takes = {self._fields(head): head for head in queries}
-        if self.holds == SAME_IMAGE:
-            self.takes.setdefault(SAME_IMAGE, self.gallery)
+        own = {self._fields(head): head for head in queries}
+        self.takes = with_gallery(own, self.holds, self.gallery)
 
     def _fields(self, head: Head) -> frozenset[str]:
         return frozenset(self._field(port.name) for port in head.ports)
