@@ -88,7 +88,7 @@ def measure(searcher: Searcher, texts: list[str], warm_up: int = 20) -> dict[str
 def torch_query(searcher: Searcher) -> Callable[[str], object]:
     """Return the same query by torch: transformers' encoder, the trained head, exact search."""
     body = searcher.bundle.manifest.body
-    method = open_run(Path(body["provenance"]["run"])).load_best()
+    method = open_run(Path(body["provenance"]["run"])).load_model()
     head = method.heads(**body["head_settings"])["text"].module
     model = AutoModel.from_pretrained(packaged_minilm()).eval()
     prepare = searcher.bundle.route(TEXT).prepare

@@ -20,7 +20,7 @@ from zscr.infer.bundle import GALLERY, KIND, Bundle, space_of
 from zscr.infer.encoder import Encoder
 from zscr.infer.runners.runner import Runtime
 from zscr.progress import say
-from zscr.train.methods.settings import as_dict, make_head_settings, selection
+from zscr.train.methods.settings import as_dict, make_head_settings
 from zscr.train.run import Run, versions
 from zscr.train.sources import load_sources
 
@@ -35,7 +35,7 @@ def export_run(
     settings: Mapping[str, Any] | None = None,
     build: Build | None = None,
 ) -> Bundle:
-    """Write the bundle `out` from a run's best weights.
+    """Write the bundle `out` from a run's final weights.
 
     Args:
         run: a validated run.
@@ -44,13 +44,13 @@ def export_run(
         build: makes the graph of a head; None is `build_graph`.
 
     Raises:
-        ArtefactError: the run has no validated weights, or `out` exists.
+        ArtefactError: the run has no final weights, or `out` exists.
         ConfigError: the heads have no such setting, or a graph could not be fed by queries.
         MismatchError: the collection or an encoder has changed since the training.
         ParityError: a graph differs from the trained model; nothing is written.
     """
     collection, encoders = load_sources(run)
-    method = run.load_best()
+    method = run.load_model()
     chosen = make_head_settings(run.method, method, settings or {})
     deployed = deployed_heads(method.heads(**chosen), encoders, run.shapes)
     with staged(out, KIND) as stage:
@@ -163,7 +163,8 @@ def _provenance(run: Run) -> dict[str, Any]:
     assert run.best is not None
     return {
         "run": str(run.folder),
-        "selection": selection(run.config),
+        "selection": run.selection,
+        "refitted": run.refitted,
         "step": run.best["step"],
         "seed": run.config.seed,
         "config": as_dict(run.config),

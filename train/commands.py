@@ -52,6 +52,11 @@ def _reference_flags(command: Any) -> Any:
 @click.option("--image-encoder", help="Frozen image encoder: a path or name.")
 @click.option("--text-encoder", help="Frozen text encoder: a path or name.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), help="[CUDA where there is one]")
+@click.option(
+    "--refit/--no-refit",
+    default=None,
+    help="Fit the final weights on seen and validation classes. [refit, unless a recipe says no]",
+)
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, or the latest.")
 @click.option(
     "--retrieved-res",
@@ -67,13 +72,15 @@ def train(
     image_encoder: str | None,
     text_encoder: str | None,
     device: str | None,
+    refit: bool | None,
     resume: bool,
     retrieved_res: Path | None,
     **flags: Any,
 ) -> None:
     """Train METHOD (zscrgan, zscrgan-reference or a plug-in) on a collection.
 
-    The weights that do best on the validation classes are kept.
+    The rounds and settings that do best on the validation classes are kept; the model is then
+    fitted anew by them, on the validation classes too (--no-refit: as it was chosen).
 
     \b
     Example:
@@ -101,7 +108,7 @@ def train(
         else:
             folder = find_collection(collection)
             encoders = (image_encoder, text_encoder)
-            run = fit(Request(method, folder, out, given, *encoders, device))
+            run = fit(Request(method, folder, out, given, *encoders, device, refit))
     except Interrupted:
         click.echo("interrupted; the run is checkpointed: zscr train --resume", err=True)
         raise click.exceptions.Exit(130) from None

@@ -42,6 +42,9 @@ class Request:
         settings: of the method's Config, over the recipe's.
         image_encoder, text_encoder: a path or name.
         device: `cpu` or `cuda`; None takes CUDA where there is one.
+        refit: whether the final weights are fitted on seen and validation classes, by the rounds
+            and settings that the validation classes chose; None leaves it to the recipe, then yes.
+            What the unseen classes select (select_on_test) is trained on both anyway.
     """
 
     method: str
@@ -51,6 +54,7 @@ class Request:
     image_encoder: str | None = None
     text_encoder: str | None = None
     device: str | None = None
+    refit: bool | None = None
 
 
 def fit(request: Request) -> Run:
@@ -68,7 +72,9 @@ def fit(request: Request) -> Run:
     check_trainable(seen, needs)
     base = request.out or next_folder(Path("runs"), f"{request.method}-{collection.name}")
     shapes, sources = shapes_of(seen), sources_of(collection, encoders)
-    run = create_run(base, request.method, config, shapes, sources)
+    wished = recipe.get("refit", True) if request.refit is None else request.refit
+    refit = bool(wished) and selection_split(config) == "val"
+    run = create_run(base, request.method, config, shapes, sources, refit=refit)
     if request.out is None:  # a run that was given a place is named by it from then on
         point_latest(run.folder)
     with writer_lock(run.folder):

@@ -1,8 +1,7 @@
-"""The training loop: make a round, then log, validate and checkpoint."""
+"""The training loop: make a round, then log, validate and checkpoint; then refit the choice."""
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,11 +11,11 @@ from typing import Any
 
 import torch
 
-from zscr.artefact import dump_jsonl, no_space_as_error, write_atomically
 from zscr.errors import ConfigError
-from zscr.infer.features.table import Array, Split
+from zscr.infer.features.table import Array, Split, joined
 from zscr.progress import progress, say
 from zscr.train.heads import check_judgeable, judge
+from zscr.train.log import append_log, truncate_log
 from zscr.train.methods.contract import LOSS, Method
 from zscr.train.methods.settings import selection, selection_split
 from zscr.train.precision import computing_in
@@ -31,6 +30,10 @@ class Interrupted(Exception):
 def train(run: Run, seen: Split[Array], judged_on: Split[Array], device: torch.device) -> None:
     """Train from the run's last checkpoint (or from nothing) to its last round.
 
+    The rounds are chosen first: of all weights, those after `start` among them, the best on
+    `judged_on` are kept. A run with a refit then begins anew on both splits, with the settings that
+    the method chose, for as many rounds as the best weights had.
+
     Args:
         run: the run, whose folder is written to.
         seen: what is trained on.
@@ -40,46 +43,111 @@ def train(run: Run, seen: Split[Array], judged_on: Split[Array], device: torch.d
     Raises:
         Interrupted: SIGINT arrived; the round was finished and checkpointed.
     """
-    config, method = run.config, _begun(run, seen, judged_on, device)
-    _truncate_log(run, run.step)
-    begin = time.monotonic()
+    truncate_log(run)
+    with _sigint_as_flag(lambda: run.step + 1) as interrupted:
+        if not run.refitting:
+            _select(run, seen, judged_on, device, interrupted)
+        if run.refit and not run.done:
+            _refit(run, seen, judged_on, device, interrupted)
+
+
+def _select(
+    run: Run,
+    seen: Split[Array],
+    judged_on: Split[Array],
+    device: torch.device,
+    interrupted: Callable[[], bool],
+) -> None:
+    """Train on the seen classes, and keep the weights that do best on the split that selects."""
+    config, fresh = run.config, not run.begun
+    method = _begun(run, seen, judged_on, device, fresh=fresh)
     if selection_split(config) == "unseen":
         say(f"{selection(config)}: the unseen classes choose the best weights (select_on_test)")
-    number = run.step
-    with (
-        progress(f"training {run.method} on {device}", config.rounds, number) as bar,
-        _sigint_as_flag(lambda: number) as interrupted,
-    ):
-        while run.step < config.rounds:
-            number = run.step + 1
-            with computing_in(config.precision, device):
-                losses = method.train_round()
-            run.step = number
-            run.done = run.step == config.rounds
-            entry = {"round": number, **{name: float(loss) for name, loss in losses.items()}}
-            entry["seconds"] = round(time.monotonic() - begin, 3)
-            validated = number % config.validate_every == 0 or run.done
-            is_best = validated and _validate(run, method, judged_on, entry)
-            _append_log(run, entry)
-            if validated or interrupted():
+
+    def judged(entry: dict[str, Any]) -> bool:
+        return _validate(run, method, judged_on, entry)
+
+    if fresh:
+        run.chosen = dict(method.chosen)
+        run.done = config.rounds == 0 and not run.refit
+        is_best = not config.select_by.startswith(LOSS) and _first_judged(run, judged)
+        run.commit(method, is_best=is_best)
+    _train_rounds(run, method, config.rounds, interrupted, judged)
+
+
+def _first_judged(run: Run, judged: Callable[[dict[str, Any]], bool]) -> bool:
+    """Judge what `start` made, before round 1."""
+    entry: dict[str, Any] = {"round": 0}
+    is_best = judged(entry)
+    append_log(run, entry)
+    return is_best
+
+
+def _refit(
+    run: Run,
+    seen: Split[Array],
+    judged_on: Split[Array],
+    device: torch.device,
+    interrupted: Callable[[], bool],
+) -> None:
+    """Train anew on both splits by what was chosen; the last weights are kept, unjudged."""
+    if run.best is None:
+        raise ConfigError(f"{run.folder} has chosen no weights to refit; train more rounds")
+    rounds, fresh = int(run.best["step"]), not run.refitting
+    method = _begun(run, joined(seen, judged_on), judged_on, device, fresh=fresh)
+    if fresh:
+        run.refitting, run.step, run.done = True, 0, rounds == 0
+        run.commit(method, is_best=False)
+    _train_rounds(run, method, rounds, interrupted)
+
+
+def _begun(
+    run: Run, fitted: Split[Array], judged_on: Split[Array], device: torch.device, *, fresh: bool
+) -> Method:
+    """Return the method as the next round needs it: restored, or started afresh."""
+    method = run.new_method(device, **run.chosen)
+    check_judgeable(method.heads(), judged_on, run.config.select_by)
+    tables = to_device(fitted, device), to_device(judged_on, device)
+    if fresh:
+        method.bind(*tables)
+        method.start()
+    else:
+        run.load_checkpoint(method)
+        method.bind(*tables)
+    return method
+
+
+def _train_rounds(
+    run: Run,
+    method: Method,
+    rounds: int,
+    interrupted: Callable[[], bool],
+    judged: Callable[[dict[str, Any]], bool] | None = None,
+) -> None:
+    """Make rounds up to that number; every few of them are judged, if at all, and checkpointed."""
+    doing, begin = "refitting" if run.refitting else "training", time.monotonic()
+    with progress(f"{doing} {run.method} on {method.device}", rounds, run.step) as bar:
+        while run.step < rounds:
+            entry = _round(run, method, begin)
+            number = entry["round"]
+            looked = number % run.config.validate_every == 0 or number == rounds
+            is_best = judged is not None and looked and judged(entry)
+            append_log(run, entry)
+            run.step, run.done = number, number == rounds and (run.refitting or not run.refit)
+            if looked or interrupted():
                 run.commit(method, is_best=is_best)
             bar.advance(1, shown(run, entry))
             if interrupted():
                 raise Interrupted
 
 
-def _begun(run: Run, seen: Split[Array], judged_on: Split[Array], device: torch.device) -> Method:
-    """Return the method as the next round needs it: restored, or started afresh."""
-    method = run.new_method(device)
-    check_judgeable(method.heads(), judged_on, run.config.select_by)
-    tables = to_device(seen, device), to_device(judged_on, device)
-    if run.step:
-        run.load_checkpoint(method)
-        method.bind(*tables)
-    else:
-        method.bind(*tables)
-        method.start()
-    return method
+def _round(run: Run, method: Method, begin: float) -> dict[str, Any]:
+    """Make a round; return its line of the log."""
+    with computing_in(run.config.precision, method.device):
+        losses = method.train_round()
+    entry: dict[str, Any] = {"round": run.step + 1} | ({"refit": True} if run.refitting else {})
+    entry |= {name: float(loss) for name, loss in losses.items()}
+    return entry | {"seconds": round(time.monotonic() - begin, 3)}
 
 
 def _validate(run: Run, method: Method, split: Split[Array], entry: dict[str, Any]) -> bool:
@@ -91,7 +159,7 @@ def _validate(run: Run, method: Method, split: Split[Array], entry: dict[str, An
     else:
         entry[name] = figures = dict(judge(method, split, name, select_by).report().metrics)
     value = figures[select_by]
-    run.last = {"step": run.step, "value": value, "figures": figures}
+    run.last = {"step": entry["round"], "value": value, "figures": figures}
     if run.best is not None:
         gain = value - run.best["value"]
         if not (-gain if select_by.startswith(LOSS) else gain) > 0:
@@ -117,18 +185,6 @@ def shown(run: Run, entry: Mapping[str, Any]) -> str:
     found = {"best": run.best, "last": run.last}
     figures = " ".join(f"{name} {one['value']:.3f}" for name, one in found.items() if one)
     return f"{losses} {run.config.select_by} {figures or 'not yet'} ({selection(run.config)})"
-
-
-def _append_log(run: Run, entry: Mapping[str, Any]) -> None:
-    with no_space_as_error(run.log), run.log.open("ab") as log:
-        log.write(dump_jsonl([entry]))
-
-
-def _truncate_log(run: Run, rounds: int) -> None:
-    """Drop what was logged after the checkpoint, including a line that a kill cut short."""
-    lines = run.log.read_bytes().splitlines(keepends=True) if run.log.exists() else []
-    kept = [line for line in lines if line.endswith(b"\n") and json.loads(line)["round"] <= rounds]
-    write_atomically(run.log, b"".join(kept))
 
 
 @contextmanager

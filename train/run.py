@@ -1,8 +1,10 @@
 """A run: the folder of one training, from which it can be resumed exactly, judged and exported.
 
 A step is a round. `checkpoint.<step>.safetensors` holds the weights, `state.<step>.safetensors`
-what else decides the next round, `best.<step>.safetensors` the weights with the best figure.
-Replacing the manifest commits a checkpoint; the files of the one before are deleted only then.
+what else decides the next round, `best.<step>.safetensors` the weights with the best figure. When
+these are chosen, a refit begins anew with the settings and the number of rounds that they had, on
+the classes that chose them, too: the checkpoint of its last round is the model. Replacing the
+manifest commits a checkpoint; the files of the one before are deleted only then.
 """
 
 from __future__ import annotations
@@ -46,6 +48,9 @@ class Run:
         step: rounds made so far; done: whether training has finished.
         best: `step`, `value` and all `figures` of the best weights on the split that selects.
         last: the same of the last round that was judged; both are None before.
+        chosen: settings that the method chose on the split that selects.
+        refit: whether the final weights are fitted on the classes that selected, too.
+        refitting: the choice is made, and `step` counts the rounds of the refit.
     """
 
     folder: Path
@@ -57,6 +62,9 @@ class Run:
     done: bool = False
     best: dict[str, Any] | None = None
     last: dict[str, Any] | None = None
+    chosen: dict[str, Any] = field(default_factory=dict)
+    refit: bool = False
+    refitting: bool = False
     files: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -64,25 +72,55 @@ class Run:
         """One JSON object a round: losses, seconds, validation figures."""
         return self.folder / "metrics.jsonl"
 
-    def new_method(self, device: torch.device | str) -> Method:
-        """Build the method with fresh weights."""
-        return load_method(self.method).Method(self.config, self.shapes, device)
+    @property
+    def begun(self) -> bool:
+        """Whether there is a checkpoint to go on from."""
+        return any(name.startswith("checkpoint.") for name in self.files)
+
+    @property
+    def refitted(self) -> bool:
+        """Whether the model was fitted on the validation classes, which cannot judge it then."""
+        return self.refitting and self.done
+
+    @property
+    def selection(self) -> str:
+        """What chose the model, and what it was fitted on then; it stands with its figures."""
+        fitted = ", then refitted on seen and validation classes" if self.refitted else ""
+        return selection(self.config) + fitted
+
+    def new_method(self, device: torch.device | str, **settings: Any) -> Method:
+        """Build the method with fresh weights; `settings` go over the run's."""
+        config = make_config(self.method, as_dict(self.config) | settings)
+        return load_method(self.method).Method(config, self.shapes, device)
 
     @property
     def needs(self) -> tuple[Need, ...]:
         """The tables that it is trained on."""
         return load_method(self.method).needs(self.config)
 
-    def load_best(self, device: torch.device | str = "cpu") -> Method:
-        """Build the method with the best weights on the split that selects.
+    def load_model(self, device: torch.device | str = "cpu") -> Method:
+        """Build the method with its final weights: refitted where there was a refit, else selected.
+
+        Raises:
+            ArtefactError: no weights are final yet.
+        """
+        if self.refit and not self.done:
+            raise ArtefactError(f"{self.folder} is not refitted yet; train it further")
+        return self._loaded("checkpoint.", device) if self.refitted else self.load_selected(device)
+
+    def load_selected(self, device: torch.device | str = "cpu") -> Method:
+        """Build the method with the best weights on the split that selects, before any refit.
 
         Raises:
             ArtefactError: no checkpoint has been validated yet.
         """
         if self.best is None:
             raise ArtefactError(f"{self.folder} has no validated weights yet; train it further")
-        method = self.new_method(device)
-        method.load_state_dict(load_file(self.folder / self._only("best."), device=str(device)))
+        return self._loaded("best.", device)
+
+    def _loaded(self, start: str, device: torch.device | str) -> Method:
+        method = self.new_method(device, **self.chosen)
+        method.load_state_dict(load_file(self.folder / self._only(start), device=str(device)))
         method.eval()
         return method
 
@@ -131,10 +169,11 @@ class Run:
 
     def _body(self) -> dict[str, Any]:
         body: dict[str, Any] = {"method": self.method, "config": as_dict(self.config)}
-        body |= {"selection": selection(self.config), "sources": dict(self.sources)}
+        body |= {"selection": self.selection, "sources": dict(self.sources)}
         body |= {"shapes": {name: list(shape) for name, shape in self.shapes.items()}}
         body |= {"step": self.step}
         body |= {"done": self.done, "best": self.best, "last": self.last}
+        body |= {"chosen": self.chosen, "refit": self.refit, "refitting": self.refitting}
         return body | {"versions": versions()}
 
 
@@ -155,9 +194,11 @@ def create_run(
     config: Config,
     shapes: Shapes,
     sources: Mapping[str, Any],
+    *,
+    refit: bool = False,
 ) -> Run:
     """Make a run's folder with its configuration and no checkpoint."""
-    run = Run(folder, method, config, shapes, sources)
+    run = Run(folder, method, config, shapes, sources, refit=refit)
     with staged(folder, "run") as stage:
         settings = {"method": method, **as_dict(config)}
         (stage.folder / "config.json").write_bytes(dump_json(settings))
@@ -183,6 +224,7 @@ def _from_manifest(folder: Path, manifest: Manifest) -> Run:
     config = make_config(body["method"], body["config"])
     shapes = {name: tuple(shape) for name, shape in body["shapes"].items()}
     run = Run(folder, body["method"], config, shapes, body["sources"])
-    run.step, run.done, run.best, run.last = (body[n] for n in ("step", "done", "best", "last"))
+    for name in ("step", "done", "best", "last", "chosen", "refit", "refitting"):
+        setattr(run, name, body[name])
     run.files = dict(manifest.files)
     return run

@@ -161,7 +161,8 @@ def _controls(report: Report) -> str:
         if "metrics" not in control:  # image to image: few figures, and macro is micro
             control = {"metrics": {f"{key} macro": value for key, value in control.items()}}
         rows.append(_compared(name, control))
-    head = ["", *COMPARED, "generalised mAP", "harmonic mean", "chosen on validation classes"]
+    head = ["", *COMPARED, "ahead of it (mAP)", "generalised mAP", "harmonic mean"]
+    head.append("chosen on validation classes")
     about = (
         f"The same frozen features, queries and images; means over {group_words(report)[1]}."
         f"{ORACLE_NOTE if 'class-mean oracle' in report['controls'] else ''}"
@@ -171,10 +172,19 @@ def _controls(report: Report) -> str:
 
 def _compared(name: str, control: Report, *, style: str = "") -> str:
     cells = [_figure(control, f"{figure} macro") for figure in COMPARED]
+    cells.append(_ahead(control.get("difference")))
     generalised = control.get("generalised", {})
     cells += [_figure(generalised.get(side), "mAP macro") for side in ("unseen", "harmonic")]
     cells.append(f'<td class="words">{escape(chosen(control))}</td>')
     return _row(escape(name), cells, style=style)
+
+
+def _ahead(difference: Report | None) -> str:
+    """Return the model's mAP less a control's, with the interval of the paired difference."""
+    if difference is None:
+        return ""
+    low, high = difference["interval"]
+    return f"{difference['mean']:+.3f}<small>{low:+.3f} – {high:+.3f}</small>"
 
 
 def chosen(control: Report) -> str:
@@ -189,7 +199,7 @@ def chosen(control: Report) -> str:
 def _curves(report: Report) -> str:
     sources = {str(report["method"]): report, **report.get("controls", {})}
     sources = {name: source for name, source in sources.items() if "curve" in source}
-    views = {"plain": sources}
+    views, left_out = {"plain": sources}, len(sources) > charts.SERIES
     if "generalised" in report:
         parts = {
             name: source["generalised"]["unseen"]
@@ -202,7 +212,8 @@ def _curves(report: Report) -> str:
         lines = _lines(view)
         chart = charts.recall_chart(title, lines)
         figures.append(f"<figure><figcaption>{title}</figcaption>{chart}</figure>\n")
-    about = "11-point interpolated precision, mean over queries."
+    about = "11-point interpolated precision, mean over queries"
+    about += f"; the first {charts.SERIES} of {len(sources)}." if left_out else "."
     body = f'<div class="both">\n{"".join(figures)}</div>\n{charts.legend(lines)}'
     return _section("Precision and recall", about, body)
 
@@ -211,8 +222,8 @@ def _lines(sources: Mapping[str, Report]) -> list[Series]:
     curves = {name: source["curve"] for name, source in sources.items()}
     if len(curves) == 1:  # without controls, at least what chance is
         curves["chance"] = [report["chance"] for report in sources.values()] * len(charts.LEVELS)
-    assert len(curves) <= charts.SERIES, list(curves)
-    return [Series(name, curve, n) for n, (name, curve) in enumerate(curves.items())]
+    drawn = list(curves.items())[: charts.SERIES]  # no more lines can be told apart
+    return [Series(name, curve, n) for n, (name, curve) in enumerate(drawn)]
 
 
 def _groups(report: Report) -> str:

@@ -37,8 +37,22 @@ def table(report: Report) -> str:
     ]
     if "generalised" in report:
         lines += ["", *layout.generalised(name, report["generalised"], controls)]
+    lines += ["", *_differences(name, controls)]
     lines += ["", *(f"{control}: {note}" for control, note in notes.items() if note)]
     return "\n".join(lines).rstrip()
+
+
+def _differences(name: str, controls: Mapping[str, Report]) -> Iterator[str]:
+    """Yield how far the model's mAP is ahead of each control's, on the same queries."""
+    paired = {control: f["difference"] for control, f in controls.items() if "difference" in f}
+    if paired:
+        yield f"mAP of {name} less that of a control, paired, 95 % over groups:"
+    for control, found in paired.items():
+        low, high = found["interval"]
+        yield (
+            f"  {control:36}{found['mean']:>+15.3f}  [{low:+.3f}, {high:+.3f}], ahead in "
+            f"{found['ahead']} of {found['groups']}"
+        )
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,7 @@ class Method(nn.Module):
         self.config, self.device = config, torch.device(device)
         self.noise = torch.Generator(device).manual_seed(config.seed)
         self.sampling: dict[str, torch.Tensor] = {}
+        self.chosen: dict[str, Any] = {}
         dims = {name: shape[0] for name, shape in shapes.items()}
         self.asking = nn.ModuleDict(
             {

@@ -81,6 +81,7 @@ class Method(nn.Module):
         for weights in self.parameters():
             nn.init.normal_(weights, generator=self.noise)
         self.sampling: dict[str, torch.Tensor] = {}
+        self.chosen: dict[str, Any] = {}
         self.optimizers = {"adam": torch.optim.Adam(self.parameters(), config.rate)}
 
     def bind(self, seen: TensorSplit, val: TensorSplit) -> None:

@@ -12,7 +12,9 @@ from zscr.infer.encoder import Rows
 from zscr.infer.evaluation.controls.colour import Histograms, colour_ridge, image_neighbours
 from zscr.infer.evaluation.controls.composed import part_controls
 from zscr.infer.evaluation.controls.control import Control, class_mean_oracle, random_ranking
+from zscr.infer.evaluation.controls.kernel import kernel_ridge
 from zscr.infer.evaluation.controls.linear import eszsl, ridge
+from zscr.infer.evaluation.controls.preprocessing import SHRINKS
 from zscr.infer.evaluation.generalised import evaluate
 from zscr.infer.features.table import Array, Split
 from zscr.train.evaluation.model import Model
@@ -36,7 +38,7 @@ def class_controls(model: Model, judged_on: Sequence[str]) -> dict[str, Any]:
     assert model.features is not None, "a bundle has no features"
     splits = {name: model.features(name) for name in ("seen", "val", *judged_on)}
     histograms, figures = Histograms(_image_paths(model.collection)), {}
-    for control in _controls(histograms, splits, model.about["seed"]):
+    for control in _controls(model.about, histograms, splits):
         found = evaluate(*(control.judge(splits[name], name) for name in judged_on))
         figures[control.name] = {**control.chosen, **found.to_json()}
     if histograms.cover(splits[judged_on[0]]):
@@ -49,14 +51,21 @@ def _image_paths(collection: Collection) -> dict[str, Path]:
     return {item.id: collection.folder / item.image for item in collection.items if item.image}
 
 
-def _controls(histograms: Histograms, splits: Splits, seed: int) -> Iterator[Control]:
+def _controls(
+    about: Mapping[str, Any], histograms: Histograms, splits: Splits
+) -> Iterator[Control]:
+    """Yield each control, fitted on what the run was: with a refit, on both kinds of classes."""
+    from zscr.train.evaluation.ablations import ablations
     from zscr.train.evaluation.dual import linear_dual_encoder
 
-    seen, val = splits["seen"], splits["val"]
+    seen, val, refit = splits["seen"], splits["val"], bool(about["refitted"])
     yield random_ranking()
     yield class_mean_oracle(seen)
-    yield ridge(seen, val)
-    yield eszsl(seen, val)
-    yield linear_dual_encoder(seen, val, seed)
+    yield ridge(seen, val, refit=refit)
+    yield ridge(seen, val, shrinks=SHRINKS, refit=refit)
+    yield eszsl(seen, val, shrinks=SHRINKS, refit=refit)
+    yield kernel_ridge(seen, val, refit=refit)
+    yield linear_dual_encoder(seen, val, int(about["seed"]), refit=refit)
+    yield from ablations(about, seen, val, refit=refit)
     if all(map(histograms.cover, splits.values())):
-        yield colour_ridge(histograms, seen, val)
+        yield colour_ridge(histograms, seen, val, refit=refit)

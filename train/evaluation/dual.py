@@ -1,24 +1,27 @@
 """The linear dual encoder: the plainest model that is trained by gradients, as a control.
 
 One linear map a side and a symmetric InfoNCE loss (van den Oord et al. 2018; Radford et al.
-2021), on the scaled features that ridge regression sees too.
+2021), on features that are scaled or preprocessed as those of the other controls are.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch.nn import functional
 
+from zscr.data.tasks import Task
 from zscr.infer.encoder import Rows
 from zscr.infer.evaluation.controls.control import Control, Features
-from zscr.infer.evaluation.controls.linear import Scaling
+from zscr.infer.evaluation.controls.preprocessing import SHRINKS, Preprocessing
+from zscr.infer.evaluation.controls.selected import at_edge
 from zscr.infer.evaluation.embedded import Embedded, split_task
-from zscr.infer.features.table import Split, group_means
+from zscr.infer.features.table import Split, joined
 from zscr.progress import progress
 from zscr.train.methods.losses import info_nce
 from zscr.train.tables import TensorSplit, draw_pairs, to_device
@@ -31,6 +34,7 @@ class DualConfig:
     """How it is trained."""
 
     temperatures: tuple[float, ...] = (0.1, 0.2, 0.4)
+    shrinks: tuple[float, ...] = (0.0, SHRINKS[0])  # of the preprocessing; 0: only scaled
     dim: int = 1024  # of 256 and 1024 the better one on validation (aviary and sketchy25)
     batch_size: int = 128  # classes a step, or all of them: one image and one text of each
     lr: float = 3e-4
@@ -40,80 +44,115 @@ class DualConfig:
 
 
 def linear_dual_encoder(
-    seen: Features, val: Features, seed: int, config: DualConfig | None = None
+    seen: Features,
+    val: Features,
+    seed: int,
+    config: DualConfig | None = None,
+    *,
+    refit: bool = False,
 ) -> Control:
-    """Train one encoder a temperature; keep the weights with the best validation mAP.
+    """Train one encoder a temperature and preprocessing; keep the best on the validation classes.
 
-    Each is stopped early by the validation classes, which also choose the temperature. `chosen`
-    holds it, the step of the best weights, and whether each is at the edge of what was allowed.
+    Each is stopped early by the validation classes, which also choose between them. `chosen`
+    holds temperature, shrinkage (0: features as they are), the step of the best weights, and
+    whether each is at the edge of what was allowed.
+
+    Args:
+        seen: the classes it is trained on; val: those that choose.
+        seed: of weights and batches.
+        config: the recipe.
+        refit: train anew on both, for as many steps at what was chosen.
     """
-    config, trained = config or DualConfig(), dict[float, _Weights]()
-    with progress(f"training the {NAME}", len(config.temperatures)) as bar:
-        for one in config.temperatures:
-            trained[one] = _train(seen, val, one, seed, config)
+    config, task = config or DualConfig(), split_task(val, "val")
+    tried, trained = list(product(config.shrinks, config.temperatures)), []
+    with progress(f"training the {NAME}", len(tried)) as bar:
+        for shrink, temperature in tried:
+            problem = _Problem.of(seen, shrink, temperature, config)
+            trained.append(_stopped_early(problem, seed, val, task))
             bar.advance()
-    temperature, best = max(trained.items(), key=lambda pair: pair[1].quality)
+    place = max(range(len(tried)), key=lambda one: trained[one].quality)
+    (shrink, temperature), best = tried[place], trained[place]
     chosen = {
         "val_mAP": best.quality,
         "temperature": temperature,
-        "temperature_at_edge": temperature in (config.temperatures[0], config.temperatures[-1]),
+        "temperature_at_edge": at_edge(temperature, config.temperatures),
+        "shrink": shrink,
+        "shrink_at_edge": False,
         "step": best.step,
         "step_at_edge": best.step == config.steps,
         "seed": seed,
     }
+    if refit:
+        problem = _Problem.of(joined(seen, val), shrink, temperature, config)
+        *_, best = _steps(problem, seed, best.step, best.step)
     return Control(NAME, best.embed, chosen)
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """What is trained on: scaled tables, the maps that scaled them, and how."""
+
+    preprocessing: Preprocessing
+    scaled: TensorSplit
+    temperature: float
+    config: DualConfig
+
+    @classmethod
+    def of(
+        cls, features: Features, shrink: float, temperature: float, config: DualConfig
+    ) -> _Problem:
+        preprocessing = Preprocessing.of(features, shrink or None)
+        scale = {"text": preprocessing.text, "image": preprocessing.image}
+        tables = {
+            name: replace(features[name], rows=one(features[name].rows).astype(np.float32))
+            for name, one in scale.items()
+        }
+        scaled = to_device(Split(features.groups, tables), "cpu")
+        return cls(preprocessing, scaled, temperature, config)
 
 
 @dataclass(frozen=True)
 class _Weights:
     """The two maps (T, D) and (I, D) after `step` updates, and their validation mAP."""
 
-    text_scaling: Scaling
-    image_scaling: Scaling
+    preprocessing: Preprocessing
     text: torch.Tensor
     image: torch.Tensor
     step: int
-    quality: float
+    quality: float = -1.0
 
     def embed(self, split: Features) -> tuple[Rows, Rows]:
-        queries = _embed(_tensor(self.text_scaling(split["text"].rows)), self.text)
-        gallery = _embed(_tensor(self.image_scaling(split["image"].rows)), self.image)
+        queries = _embed(_tensor(self.preprocessing.text(split["text"].rows)), self.text)
+        gallery = _embed(_tensor(self.preprocessing.image(split["image"].rows)), self.image)
         return queries.numpy(), gallery.numpy()
 
 
-def _train(
-    seen: Features, val: Features, temperature: float, seed: int, config: DualConfig
-) -> _Weights:
+def _stopped_early(problem: _Problem, seed: int, val: Features, task: Task) -> _Weights:
     """Train until the validation classes have gained nothing for `patience` looks."""
-    noise, judged_on = torch.Generator().manual_seed(seed), split_task(val, "val")
-    means = group_means(seen["text"].rows, seen["text"].starts)
-    both = Scaling.of(means, "class mean texts"), Scaling.of(seen["image"].rows, "images")
-    scaled = _scaled(seen, *both)
-    maps = [_begun(scaled[name].rows.shape[1], config.dim, noise) for name in ("text", "image")]
-    optimizer = torch.optim.Adam(maps, config.lr)
-    best = _Weights(*both, maps[0].detach(), maps[1].detach(), step=0, quality=-1.0)
-    for step in range(1, config.steps + 1):
-        texts, images = draw_pairs(scaled, config.batch_size, noise, ("text", "image"))
-        loss = 2 * info_nce(texts @ maps[0], images @ maps[1], 1 / temperature)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        if step % config.look == 0:
-            text_map, image_map = (weights.detach().clone() for weights in maps)
-            now = _Weights(*both, text_map, image_map, step, quality=math.nan)
-            now = replace(now, quality=Embedded(judged_on, *now.embed(val)).figure("mAP"))
-            if now.quality > best.quality:
-                best = now
-            elif step - best.step >= config.patience * config.look:
-                break
+    best, config = None, problem.config
+    for now in _steps(problem, seed, config.steps, config.look):
+        now = replace(now, quality=Embedded(task, *now.embed(val)).figure("mAP"))
+        if best is None or now.quality > best.quality:
+            best = now
+        elif now.step - best.step >= config.patience * config.look:
+            break
+    assert best is not None, "the weights before the first step are looked at"
     return best
 
 
-def _scaled(seen: Features, text: Scaling, image: Scaling) -> TensorSplit:
-    """Scale both tables -> tensors."""
-    rows = {"text": text(seen["text"].rows), "image": image(seen["image"].rows)}
-    tables = {name: replace(seen[name], rows=rows[name].astype(np.float32)) for name in rows}
-    return to_device(Split(seen.groups, tables), "cpu")
+def _steps(problem: _Problem, seed: int, steps: int, look: int) -> Iterator[_Weights]:
+    """Yield the weights before the first of `steps` updates, and after each `look` of them."""
+    noise, config, scaled = torch.Generator().manual_seed(seed), problem.config, problem.scaled
+    maps = [_begun(scaled[name].rows.shape[1], config.dim, noise) for name in ("text", "image")]
+    optimizer = torch.optim.Adam(maps, config.lr)
+    for step in range(steps + 1):
+        if step % (look or 1) == 0:
+            yield _Weights(problem.preprocessing, *(one.detach().clone() for one in maps), step)
+        texts, images = draw_pairs(scaled, config.batch_size, noise, ("text", "image"))
+        loss = 2 * info_nce(texts @ maps[0], images @ maps[1], 1 / problem.temperature)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
 
 
 def _begun(width: int, dim: int, noise: torch.Generator) -> torch.Tensor:

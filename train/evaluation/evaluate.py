@@ -16,6 +16,7 @@ from zscr.infer.evaluation.extremes import find_extremes
 from zscr.infer.evaluation.figures import DEFINITIONS
 from zscr.infer.evaluation.generalised import evaluate, mean_evaluation
 from zscr.infer.evaluation.page import ORACLE, render_page
+from zscr.infer.evaluation.paired import paired_difference
 from zscr.infer.evaluation.retrieved import retrieved_classes, write_retrieved
 from zscr.train.evaluation.controls import class_controls, part_figures
 from zscr.train.evaluation.model import Model
@@ -67,14 +68,16 @@ def evaluate_model(
     asked = question or Question()
     folders = [model] if isinstance(model, Path) else list(model)
     wanted = asked.controls and asked.task == TEXT  # other tasks' controls need no features
-    models = open_models(folders, asked.collection, settings=asked.head_settings, controls=wanted)
+    options = {"settings": asked.head_settings, "controls": wanted, "split": asked.split}
+    models = open_models(folders, asked.collection, **options)
     first = models[0]
     tasks = _tasks(first, asked)
     embedded = _embedded(models, tasks, asked)
     controls = _controls(first, tasks, asked)
     report = _head(models, tasks[0])
     report |= _figures(models, embedded) if embedded else _unanswered(first, tasks[0], controls)
-    report |= {"controls": controls} if controls else {}
+    if controls:
+        report["controls"] = _compared(report, controls) if embedded else controls
     report["definitions"] = dict(DEFINITIONS)
     if embedded:
         _write_files(report, first, embedded[0][0], asked)
@@ -87,6 +90,11 @@ def _tasks(model: Model, asked: Question) -> list[Task]:
         raise ConfigError(
             f"{model.folder} was trained on the validation classes, for the unseen ones selected "
             f"(select_on_test); judge it with --split unseen"
+        )
+    if asked.split == "val" and model.about["refitted"]:
+        raise ConfigError(
+            f"{model.folder} was refitted on the validation classes; judge its run, which keeps "
+            f"the weights from before, or use --split unseen"
         )
     generalised = asked.generalised or (asked.page is not None and asked.task == TEXT)
     splits = (asked.split, "seen") if generalised else (asked.split,)
@@ -128,6 +136,16 @@ def _figures(models: Sequence[Model], embedded: Sequence[Sequence[Embedded]]) ->
             for m, e in zip(models, evaluations, strict=True)
         ]
     return report
+
+
+def _compared(report: Mapping[str, Any], controls: Mapping[str, Any]) -> dict[str, Any]:
+    """Add how far the model is ahead of each control that answers the same queries."""
+    return {
+        name: {**figures, "difference": paired_difference(report, figures)}
+        if "per_group" in figures
+        else figures
+        for name, figures in controls.items()
+    }
 
 
 def _unanswered(model: Model, task: Task, controls: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ def open_models(
     *,
     settings: Mapping[str, Any] | None = None,
     controls: bool = False,
+    split: str = "unseen",
 ) -> list[Model]:
     """Open runs or bundles of one configuration; runs share the first one's features.
 
@@ -29,6 +30,7 @@ def open_models(
         collection: another collection than the one they were trained on.
         settings: of the heads of runs.
         controls: whether features will be asked for.
+        split: that they are judged on; validation classes see runs as they were before a refit.
 
     Raises:
         ArtefactError: a folder is neither a run nor a bundle.
@@ -37,7 +39,8 @@ def open_models(
     """
     models: list[Model] = []
     for folder in folders:
-        models.append(_open(folder, collection, settings or {}, controls, next(iter(models), None)))
+        first, asked = next(iter(models), None), settings or {}
+        models.append(_open(folder, collection, asked, controls, split, first))
         _require_same_configuration(models[0], models[-1])
     _require_different_seeds(models)
     return models
@@ -48,11 +51,12 @@ def _open(
     collection: Path | None,
     settings: Mapping[str, Any],
     controls: bool,
+    split: str,
     first: Model | None,
 ) -> Model:
     kind = kind_of(folder)
     if kind == "run":
-        return open_run_model(folder, collection, settings, first)
+        return open_run_model(folder, collection, settings, split, first)
     if kind != "bundle":
         raise ArtefactError(f"{folder} is neither a run nor a bundle; run 'zscr train' first")
     if settings or controls:

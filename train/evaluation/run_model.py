@@ -25,14 +25,16 @@ def open_run_model(
     folder: Path,
     collection: Path | None,
     settings: Mapping[str, Any],
+    split: str,
     first: Model | None = None,
 ) -> Model:
-    """Open a run with its best weights.
+    """Open a run with its final weights, or with those before the refit for validation classes.
 
     Args:
         folder: the run.
         collection: another one than it was trained on.
         settings: of its heads, such as `{"noise_samples": 8}`.
+        split: that it is judged on: a refit has been fitted to the validation classes.
         first: a run opened before, whose features are shared if they are the same.
     """
     require_extras("judging a run", "train", "cpu")
@@ -41,9 +43,10 @@ def open_run_model(
     from zscr.train.sources import load_sources
 
     run = open_run(folder.resolve())
-    method = run.load_best()
+    method = run.load_selected() if split == "val" else run.load_model()
     chosen = make_head_settings(run.method, method, settings)
-    about, (found, encoders) = _about(run, chosen), load_sources(run, collection)
+    about = _about(run, chosen, refitted=run.refitted and split != "val")
+    found, encoders = load_sources(run, collection)
     shared = first and first.about["sources"] == about["sources"] and first.features
     features = shared or _class_features(found, encoders)
     embedder = _Embedder(run, method.heads(**chosen), encoders, found)
@@ -66,13 +69,14 @@ def _class_features(collection: Collection, encoders: Encoders) -> Features | No
     return cache(lambda split: load_split(collection, split, needs, encoders))
 
 
-def _about(run: Run, head_settings: Mapping[str, Any]) -> dict[str, Any]:
+def _about(run: Run, head_settings: Mapping[str, Any], *, refitted: bool) -> dict[str, Any]:
     """Return what reports say of a run."""
     from zscr.train.methods.settings import as_dict, selection
     from zscr.train.run import versions
 
     about = {"kind": "run", "method": run.method, "seed": run.config.seed}
-    about |= {"selection": selection(run.config), "last": run.last, "best": run.best}
+    about |= {"selection": run.selection if refitted else selection(run.config)}
+    about |= {"refitted": refitted, "last": run.last, "best": run.best}
     about |= {"versions": versions(), "sources": dict(run.sources), "config": as_dict(run.config)}
     return about | {"head_settings": dict(head_settings)}
 

@@ -1,7 +1,8 @@
 """What a retrieval method is: a module with `Config`, `needs` and `Method`, as described here.
 
 docs/methods.md adds one in forty lines. `infer` never sees a method: a bundle's manifest says what
-its graphs are fed with.
+its graphs are fed with. A module may also have `ABLATIONS`, a mapping from what is left out of the
+method, in words, to the settings that leave it out: they are trained as controls of its own.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Config(Protocol):
 
     @property
     def rounds(self) -> int:
-        """Rounds of training; validation and checkpoints stand between rounds."""
+        """Rounds of training, 0 for what `start` makes; validation stands between rounds."""
 
     @property
     def validate_every(self) -> int:
@@ -101,12 +102,15 @@ class Method(Protocol):
         noise: the generator of every random number, on that device.
         optimizers: name -> optimizer; what state they have is kept in checkpoints.
         sampling: name -> tensor that batches remember between rounds.
+        chosen: settings of its Config that `start` chose on the validation classes, by name. A
+            refit begins with them, so that nothing is chosen on what it is fitted to.
     """
 
     device: torch.device
     noise: torch.Generator
     optimizers: dict[str, torch.optim.Optimizer]
     sampling: dict[str, torch.Tensor]
+    chosen: dict[str, Any]
 
     def bind(self, seen: TensorSplit, val: TensorSplit) -> None:
         """Take the tables that are trained on; draws no noise and changes no state.
@@ -114,7 +118,8 @@ class Method(Protocol):
         It comes before `start` when a run begins, and after the state is restored on resume.
 
         Args:
-            seen: the needed tables of the seen classes.
+            seen: the needed tables of the classes to be fitted: the seen ones, in a refit the
+                validation classes too.
             val: of the split that selects, to choose settings by.
 
         Raises:
@@ -122,7 +127,10 @@ class Method(Protocol):
         """
 
     def start(self) -> None:
-        """Prepare for the first round; never called on resume: it writes buffers or `sampling`."""
+        """Prepare for the first round; never called on resume: it writes buffers or `sampling`.
+
+        Afterwards the heads can be judged: where a figure selects, round 0 is a candidate.
+        """
 
     def train_round(self) -> dict[str, torch.Tensor]:
         """Make one round without waiting for the device.

@@ -115,7 +115,7 @@ def check_settings(config: Config, choices: Mapping[str, Sequence[str]] | None =
         kind, value = type(field.default), getattr(config, field.name)
         if field.name in words:
             _check_word(field.name, value, words[field.name])
-        if kind is int and field.name != "seed":
+        if kind is int and field.name not in ("seed", "rounds"):
             _check_least(field.name, value, 1)
         if kind is float and not 0 <= value < math.inf:
             raise ConfigError(f"setting {field.name}={value} must be a number from 0 up")
@@ -123,7 +123,7 @@ def check_settings(config: Config, choices: Mapping[str, Sequence[str]] | None =
 
 def _check_common(config: Config) -> None:
     """Check what the loop reads of every method."""
-    _check_least("rounds", config.rounds, 1)
+    _check_least("rounds", config.rounds, 0)
     _check_least("validate_every", config.validate_every, 1)
     _check_least("seed", config.seed, 0)
     _check_word("precision", config.precision, PRECISIONS)
@@ -131,6 +131,11 @@ def _check_common(config: Config) -> None:
         raise ConfigError(
             f"setting select_by={config.select_by!r} is no figure; use one such as mAP, "
             f"Prec@10 macro or Recall@1, or a loss, {LOSS}NAME"
+        )
+    if config.rounds == 0 and config.select_by.startswith(LOSS):
+        raise ConfigError(
+            f"setting rounds=0 makes no loss, so select_by={config.select_by} selects no weights; "
+            f"use a figure such as mAP"
         )
 
 

@@ -56,9 +56,11 @@ def histogram(path: Path) -> npt.NDArray[np.float32]:
     return roots
 
 
-def colour_ridge(histograms: Histograms, seen: Features, val: Features) -> Control:
+def colour_ridge(
+    histograms: Histograms, seen: Features, val: Features, *, refit: bool = False
+) -> Control:
     """Ridge regression from colour histograms to texts, chosen as on the real features."""
-    fitted = ridge(histograms(seen), histograms(val))
+    fitted = ridge(histograms(seen), histograms(val), refit=refit)
 
     def embed(split: Features) -> tuple[Vectors, Vectors]:
         return fitted.embed(histograms(split))

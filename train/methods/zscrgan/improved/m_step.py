@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -11,7 +11,34 @@ from zscr.train.methods.zscrgan.improved.config import Config
 from zscr.train.methods.zscrgan.improved.imagination import Imagination
 from zscr.train.methods.zscrgan.improved.kernel import KernelCsem, Sums
 from zscr.train.methods.zscrgan.noise import draw_latents, draw_z
-from zscr.train.tables import TensorSplit, group_means, group_sums
+from zscr.train.tables import Tensors, group_means, group_sums
+
+
+@dataclass(frozen=True)
+class RealSums:
+    """What CSEM's solution depends on of the real images, whatever their latents are.
+
+    Attributes:
+        gram: KᵀK (L, L) of the images' kernels K (N, L).
+        of_classes: (L, C) sums of each class's kernels: a column a class instead of one a
+            latent's axis, for the latents move from round to round.
+        counts: (C,) images of each class.
+    """
+
+    gram: torch.Tensor
+    of_classes: torch.Tensor
+    counts: torch.Tensor
+
+    @classmethod
+    def of(cls, csem: KernelCsem, images: Tensors) -> RealSums:
+        """Add up the kernels of scaled images."""
+        kernels = csem.kernel(images.rows)
+        of_classes = group_sums(replace(images, rows=kernels)).T
+        return cls(kernels.T @ kernels, of_classes, images.starts.diff())
+
+    def towards(self, latents: torch.Tensor) -> Sums:
+        """Return the sums when each image is to be mapped to its class's latent (C, E)."""
+        return Sums(self.gram, self.of_classes @ latents)
 
 
 class MStep:
@@ -22,7 +49,7 @@ class MStep:
         csem: solved here.
         averaged: text encoder and generator, at rest.
         penalty: scalar, of CSEM for all real images together; read in each run.
-        scaled: tables `image` and `text` of the seen classes, scaled.
+        real: of the classes that are fitted; texts: theirs, scaled.
         noise: of every draw.
     """
 
@@ -32,16 +59,13 @@ class MStep:
         csem: KernelCsem,
         averaged: Imagination,
         penalty: torch.Tensor,
-        scaled: TensorSplit,
+        real: RealSums,
+        texts: Tensors,
         noise: torch.Generator,
     ) -> None:
         self.config, self.csem, self.averaged = config, csem, averaged
         self.penalty, self.noise = penalty, noise
-        self.images, self.texts = scaled["image"], scaled["text"]
-        kernels = csem.kernel(self.images.rows)
-        # A column a class instead of one a latent's axis: the latents move from round to round.
-        of_classes = group_sums(replace(self.images, rows=kernels)).T
-        self.real = Sums(kernels.T @ kernels, of_classes)
+        self.real, self.texts = real, texts
 
     @torch.no_grad()
     def run(self, imagined: int) -> torch.Tensor:
@@ -52,14 +76,14 @@ class MStep:
         """
         means = self.averaged.encode(self.texts.rows)
         latents = group_means(replace(self.texts, rows=means))
-        sums = total = Sums(self.real.gram, self.real.cross @ latents)
+        sums = total = self.real.towards(latents)
         if imagined:
             total = sums + self._imagined_sums(latents, imagined)
         self.csem.weights.copy_(self.csem.solve(total, self.penalty))
-        w, counts = self.csem.weights, self.images.starts.diff()
+        w, counts = self.csem.weights, self.real.counts
         squares = (counts * latents.square().sum(1)).sum()
         residual = (w * (sums.gram @ w)).sum() - 2 * (w * sums.cross).sum() + squares
-        return residual / len(self.images.rows)
+        return residual / counts.sum()
 
     def _imagined_sums(self, latents: torch.Tensor, count: int) -> Sums:
         """Imagine images; all together weigh `imagined_share` of what the real ones weigh."""
@@ -67,7 +91,7 @@ class MStep:
         around = draw_latents(mixed, self.config.latent_noise, self.noise)
         z = draw_z((count, self.config.z_dim), self.noise)
         kernels = self.csem.kernel(self.averaged.imagine(around, z))
-        weight = self.config.imagined_share * len(self.images.rows) / count
+        weight = self.config.imagined_share * self.real.counts.sum() / count
         return Sums(weight * kernels.T @ kernels, weight * kernels.T @ mixed)
 
     def mixed(self, latents: torch.Tensor, count: int) -> torch.Tensor:

@@ -9,31 +9,41 @@ classes; docs/experiments.md tells what was tried.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
 
 import torch
 from torch import nn
 
+from zscr.infer.evaluation.controls.kernel import PENALTIES
+from zscr.infer.evaluation.controls.preprocessing import SHRINKS
 from zscr.progress import say
 from zscr.train.methods import contract
 from zscr.train.methods.contract import Head
 from zscr.train.methods.registry import Shapes
 from zscr.train.methods.zscrgan.heads import FixedNoise, GalleryHead, text_and_gallery
-from zscr.train.methods.zscrgan.improved.choice import PENALTIES, SHRINKS, choose
+from zscr.train.methods.zscrgan.improved.choice import choose, mean_ap
 from zscr.train.methods.zscrgan.improved.config import Config, needs
 from zscr.train.methods.zscrgan.improved.e_step import EStep
 from zscr.train.methods.zscrgan.improved.heads import QueryHead
 from zscr.train.methods.zscrgan.improved.imagination import Imagination
 from zscr.train.methods.zscrgan.improved.kernel import KernelCsem
-from zscr.train.methods.zscrgan.improved.m_step import MStep
+from zscr.train.methods.zscrgan.improved.m_step import MStep, RealSums
 from zscr.train.methods.zscrgan.improved.scaling import ImageScaling, TextScaling
 from zscr.train.methods.zscrgan.networks import Critic, initialise
 from zscr.train.methods.zscrgan.sampler import ClassSampler
 from zscr.train.precision import computing_in
-from zscr.train.tables import TensorSplit, group_means, owners
+from zscr.train.tables import Tensors, TensorSplit, group_means, owners
 
-__all__ = ["Config", "Method", "needs"]
+__all__ = ["ABLATIONS", "Config", "Method", "needs"]
 
+ABLATIONS: Mapping[str, Mapping[str, Any]] = {
+    "before round 1": {"rounds": 0},
+    "without the critic": {"adversarial": 0.0},
+    "without the imagined part of a query": {"query_imagined": 0.0},
+}
 PROTOTYPE_PENALTY = 1.0  # of the generator's ridge start; texts have length 1
 
 
@@ -69,6 +79,7 @@ class Method(nn.Module):
         self.device = torch.device(device)
         self.noise = torch.Generator(device).manual_seed(config.seed)
         self.sampling: dict[str, torch.Tensor] = {}
+        self.chosen: dict[str, Any] = {}
         rates = {"critic": config.discriminator_lr, "generator": config.generator_lr}
         learned = {"critic": self.critic, "generator": self.imagination}
         self.optimizers: dict[str, torch.optim.Optimizer] = {
@@ -89,26 +100,45 @@ class Method(nn.Module):
         images = self._seen["image"].rows
         self.image_scaling.fit(images)
         self.csem.place(self.image_scaling(images), self.noise)
-        self._choose()
-        steps = self._made()
-        scaled = steps.scaled
-        prototypes = group_means(scaled["image"])[owners(scaled["text"])]
-        self.imagination.start(scaled["text"].rows, prototypes, PROTOTYPE_PENALTY)
-        self.averaged.load_state_dict(self.imagination.state_dict())
-        steps.m_step.run(imagined=0)
+        scaled = replace(self._seen["image"], rows=self.image_scaling(images))
+        real = RealSums.of(self.csem, scaled)
+        if self.config.text_shrink and self.config.csem_penalty:
+            self._fit(scaled, real, self.config.text_shrink, self.config.csem_penalty)
+        else:
+            self._choose(scaled, real)
 
-    def _choose(self) -> None:
-        """Choose what the settings leave open, on the validation classes."""
+    def _choose(self, scaled: Tensors, real: RealSums) -> None:
+        """Choose what the settings leave open, on the validation classes' queries as asked."""
         config = self.config
         shrinks = (config.text_shrink,) if config.text_shrink else SHRINKS
         penalties = (config.csem_penalty,) if config.csem_penalty else PENALTIES
-        parts = (self.image_scaling, self.text_scaling, self.csem)
-        best = choose(self._seen, self._val, *parts, shrinks, penalties)
+
+        def quality(shrink: float, penalty: float) -> float:
+            self._fit(scaled, real, shrink, penalty)
+            return mean_ap(self.heads(), self._val)
+
+        best = choose(product(shrinks, penalties), quality)
+        self._fit(scaled, real, best.shrink, best.penalty)
+        self.chosen = {"text_shrink": best.shrink, "csem_penalty": best.penalty}
         say(
             f"validation classes chose text_shrink={best.shrink:g}, csem_penalty={best.penalty:g} "
             f"(mAP {best.mean_ap:.3f} before round 1)"
         )
-        self.penalty.fill_(best.penalty * len(self._seen["image"].rows))
+
+    def _fit(self, scaled: Tensors, real: RealSums, shrink: float, penalty: float) -> None:
+        """Fit text scaling, generator and CSEM as they are before round 1.
+
+        Args:
+            scaled: the images of the classes that are fitted; real: their sums.
+            shrink: of the texts' whitening; penalty: of CSEM, an image.
+        """
+        self.text_scaling.fit(self._seen["text"], shrink)
+        texts = self._scaled_texts()
+        prototypes = group_means(scaled)[owners(texts)]
+        self.imagination.start(texts.rows, prototypes, PROTOTYPE_PENALTY)
+        self.averaged.load_state_dict(self.imagination.state_dict())
+        self.penalty.fill_(penalty * len(scaled.rows))
+        self._m_step(real, texts).run(imagined=0)
 
     def train_round(self) -> dict[str, torch.Tensor]:
         """Make an E-step of `e_steps` times (critic updates, generator update), and an M-step."""
@@ -142,16 +172,20 @@ class Method(nn.Module):
 
     def _make(self) -> Steps:
         """Scale the seen classes' tables, and add up what the M-step needs of them."""
-        images, texts = self._seen["image"], self._seen["text"]
-        tables = {
-            "image": replace(images, rows=self.image_scaling(images.rows)),
-            "text": replace(texts, rows=self.text_scaling(texts.rows)),
-        }
-        scaled = replace(self._seen, tables=tables)
+        images, texts = self._seen["image"], self._scaled_texts()
+        images = replace(images, rows=self.image_scaling(images.rows))
+        scaled = replace(self._seen, tables={"image": images, "text": texts})
         trained = self.imagination, self.averaged, self.critic, self.csem
         e_step = EStep(self.config, *trained, self.optimizers, self.noise)
+        return Steps(scaled, e_step, self._m_step(RealSums.of(self.csem, images), texts))
+
+    def _scaled_texts(self) -> Tensors:
+        texts = self._seen["text"]
+        return replace(texts, rows=self.text_scaling(texts.rows))
+
+    def _m_step(self, real: RealSums, texts: Tensors) -> MStep:
         solved = self.csem, self.averaged, self.penalty
-        return Steps(scaled, e_step, MStep(self.config, *solved, scaled, self.noise))
+        return MStep(self.config, *solved, real, texts, self.noise)
 
 
 _CONTRACT: type[contract.Method] = Method  # for mypy: the class keeps the contract

@@ -6,6 +6,8 @@ code does and the flags do not change: its losses, optimisers, turns and order o
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -48,6 +50,7 @@ class Method(nn.Module):
         self.device = torch.device(device)
         self.noise = torch.Generator(device).manual_seed(config.seed)
         self.sampling: dict[str, torch.Tensor] = {}
+        self.chosen: dict[str, Any] = {}
         self._optimizers = Optimizers.of(config, self.networks)
         self.optimizers: dict[str, torch.optim.Optimizer] = {**vars(self._optimizers)}
 

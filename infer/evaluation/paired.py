@@ -1,0 +1,37 @@
+"""How far a model is ahead of a control on the same queries, and how sure that is.
+
+Both answer the same queries, so the differences of their groups are what is resampled: what makes
+a class hard for both cancels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from zscr.infer.evaluation.bootstrap import group_intervals
+
+FIGURE = "mAP"
+
+
+def paired_difference(report: Mapping[str, Any], control: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the mean difference of mAP over queries, with its 95 % interval over groups.
+
+    Args:
+        report, control: figures as JSON holds them, with `per_group` of the same groups.
+
+    Returns:
+        `mean`; `interval`: its bounds; `ahead`: the groups in which the report is ahead, of
+        `groups`.
+    """
+    theirs = {row["group"]: row["metrics"][FIGURE] for row in control["per_group"]}
+    rows = report["per_group"]
+    assert {row["group"] for row in rows} == theirs.keys(), "judged on other groups"
+    gains = np.array([row["metrics"][FIGURE] - theirs[row["group"]] for row in rows])
+    queries = np.array([row["queries"] for row in rows], np.float64)
+    [interval] = group_intervals(gains[:, None], queries).tolist()
+    mean = float(gains @ queries / queries.sum())
+    ahead = int((gains > 0).sum())
+    return {"mean": mean, "interval": interval, "ahead": ahead, "groups": len(rows)}
