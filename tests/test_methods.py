@@ -133,7 +133,7 @@ def test_binding_draws_nothing(learnt: Run) -> None:
     """Weights, noise and sampling are the same after it, as a resumed run relies on."""
     collection, encoders = load_sources(learnt)
     tables = [to_device(s, "cpu") for s in load_training(collection, learnt.needs, encoders)]
-    method = learnt.load_best()
+    method = learnt.load_model()
     method.sampling = {"left": torch.ones(3)}
     noise, before = method.noise.get_state(), {k: v.clone() for k, v in method.state_dict().items()}
     method.bind(*tables)
@@ -149,7 +149,7 @@ def test_checkpoint_round_trips(learnt: Run) -> None:
     run = open_run(learnt.folder)
     collection, encoders = load_sources(run)
     _, val = load_training(collection, run.needs, encoders)
-    first, second = learnt.load_best(), run.load_best()
+    first, second = learnt.load_model(), run.load_model()
     for name, table in (("text", "text"), ("gallery", "image")):
         rows = [val[table].rows]
         found = [run_head(method.heads()[name], rows, "cpu") for method in (first, second)]
@@ -172,7 +172,7 @@ def test_a_stopped_run_goes_on_exactly(
     assert died["status"] == -signal.SIGKILL
     assert open_run(tmp_path / "stopped").step == 2
     whole, resumed = open_run(tmp_path / "whole"), resume(tmp_path / "stopped", "cpu")
-    wanted, found = (run.load_best().state_dict() for run in (whole, resumed))
+    wanted, found = (run.load_model().state_dict() for run in (whole, resumed))
     assert wanted.keys() == found.keys()
     assert all(torch.equal(wanted[name], found[name]) for name in wanted)
     assert (whole.best, whole.last) == (resumed.best, resumed.last)
@@ -191,7 +191,7 @@ def test_bundle_is_the_same_model_and_finds_images(
     groups = collection.texts(collection.splits["unseen"]).values()
     texts = Query.of("text", [text for group in groups for text in group])
     files = [collection.folder / item.image for item in collection.split("unseen")]
-    images, heads = Query.of("image", files), run.load_best().heads()
+    images, heads = Query.of("image", files), run.load_model().heads()
     queries = run_head(heads["text"], [frozen["text"].encode(texts)], "cpu")
     gallery = run_head(heads["gallery"], [frozen["image"].encode(images)], "cpu")
     bundle = Bundle.open(made.bundle.folder)

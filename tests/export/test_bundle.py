@@ -117,7 +117,7 @@ def test_graphs_with_other_settings_are_another_model(
 
 def embedded(run: Run, name: str, rows: np.ndarray, **settings: int) -> np.ndarray:
     """Embed rows by a run's head in torch."""
-    return run_head(run.load_best().heads(**settings)[name], [rows], "cpu")
+    return run_head(run.load_model().heads(**settings)[name], [rows], "cpu")
 
 
 def test_published_vectors_are_the_inputs_of_their_graphs(

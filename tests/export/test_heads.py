@@ -76,7 +76,7 @@ def test_encoders_with_operators_of_another_domain_can_be_merged(
     run = open_run(deployed.run)
     _, encoders = load_sources(run)
     changed = {**encoders, "image": load_encoder(path.parent)}
-    heads = deployed_heads(run.load_best().heads(), changed, run.shapes)
+    heads = deployed_heads(run.load_model().heads(), changed, run.shapes)
     [merged] = [build_graph(one) for one in heads if one.name == "gallery"]
     image = read_collection(Path(run.sources["collection"]["path"])).folder / "red-circle-0.png"
     feeds = encoders["image"].prepare(Query.of("image", [image])).feeds

@@ -66,7 +66,7 @@ def test_a_composed_query_equals_torch(
 ) -> None:
     """Computed by hand: each encoder's rows, then the head, in the order of its ports."""
     collection, encoders = load_sources(handmade_run)
-    head = handmade_run.load_best().heads()[name]
+    head = handmade_run.load_model().heads()[name]
     items = collection.split("unseen")
     images = [collection.folder / item.image for item in items]
     firsts = [i.texts[0] if first == "text" else collection.folder / i.sketch for i in items]
@@ -122,7 +122,7 @@ def test_tfidf_is_gathered_beside_another_encoder(
     fit_tfidf(["red bird", "blue bird sea"], tmp_path / "words", "words", TfidfConfig(min_texts=1))
     words = load_encoder(tmp_path / "words")
     shapes = {"text": (words.dim,), "image": (3,), "sketch": (3,)}
-    module = type(handmade_run.load_best().heads()["composed"].module)((words.dim, 3), 4)
+    module = type(handmade_run.load_model().heads()["composed"].module)((words.dim, 3), 4)
     head = Head(module, (Port("text"), Port("image")), "query")
     encoders = {"text": words, "image": tokens_encoder}
     [deployed] = deployed_heads({"composed": head}, encoders, shapes)

@@ -135,7 +135,7 @@ def test_weights_are_judged_out_of_training(
     run = train(vectors, tmp_path / "run", rounds=4)
     judged = evaluate_model(run.folder, Question(split="val"))
     assert judged["metrics"] == run.best["figures"]
-    method = run.load_best()
+    method = run.load_model()
     method.train()
     head = method.heads()["text"]
     assert head.module.training

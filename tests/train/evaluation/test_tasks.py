@@ -65,7 +65,7 @@ class ByHand:
     """The model in numpy: frozen features times the run's two matrices."""
 
     def __init__(self, run: Run, image: Path, text: Path) -> None:
-        weights = run.load_best().state_dict()
+        weights = run.load_model().state_dict()
         self.maps = {"image": weights["gallery.weight"], "text": weights["asking.weight"]}
         self.encoders = {"image": load_encoder(image), "text": load_encoder(text)}
 
