@@ -60,7 +60,7 @@ def _select(
 ) -> None:
     """Train on the seen classes, and keep the weights that do best on the split that selects."""
     config, fresh = run.config, not run.begun
-    method = _begun(run, seen, judged_on, device, fresh=fresh)
+    method = _begun(run, (seen, judged_on), judged_on, device, fresh=fresh)
     if selection_split(config) == "unseen":
         say(f"{selection(config)}: the unseen classes choose the best weights (select_on_test)")
 
@@ -94,7 +94,8 @@ def _refit(
     if run.best is None:
         raise ConfigError(f"{run.folder} has chosen no weights to refit; train more rounds")
     rounds, fresh = int(run.best["step"]), not run.refitting
-    method = _begun(run, joined(seen, judged_on), judged_on, device, fresh=fresh)
+    tables = joined(seen, judged_on), None
+    method = _begun(run, tables, judged_on, device, fresh=fresh)
     if fresh:
         run.refitting, run.step, run.done = True, 0, rounds == 0
         run.commit(method, is_best=False)
@@ -102,18 +103,22 @@ def _refit(
 
 
 def _begun(
-    run: Run, fitted: Split[Array], judged_on: Split[Array], device: torch.device, *, fresh: bool
+    run: Run,
+    tables: tuple[Split[Array], Split[Array] | None],
+    judged_on: Split[Array],
+    device: torch.device,
+    *,
+    fresh: bool,
 ) -> Method:
     """Return the method as the next round needs it: restored, or started afresh."""
     method = run.new_method(device, **run.chosen)
     check_judgeable(method.heads(), judged_on, run.config.select_by)
-    tables = to_device(fitted, device), to_device(judged_on, device)
-    if fresh:
-        method.bind(*tables)
-        method.start()
-    else:
+    if not fresh:
         run.load_checkpoint(method)
-        method.bind(*tables)
+    fitted, chosen_by = tables
+    method.bind(to_device(fitted, device), chosen_by and to_device(chosen_by, device))
+    if fresh:
+        method.start()
     return method
 
 

@@ -84,7 +84,7 @@ class Method(nn.Module):
         self.chosen: dict[str, Any] = {}
         self.optimizers = {"adam": torch.optim.Adam(self.parameters(), config.rate)}
 
-    def bind(self, seen: TensorSplit, val: TensorSplit) -> None:
+    def bind(self, seen: TensorSplit, val: TensorSplit | None) -> None:
         self.seen = seen
         self._note("bind")
 

@@ -112,7 +112,7 @@ class Method(Protocol):
     sampling: dict[str, torch.Tensor]
     chosen: dict[str, Any]
 
-    def bind(self, seen: TensorSplit, val: TensorSplit) -> None:
+    def bind(self, seen: TensorSplit, val: TensorSplit | None) -> None:
         """Take the tables that are trained on; draws no noise and changes no state.
 
         It comes before `start` when a run begins, and after the state is restored on resume.
@@ -120,7 +120,8 @@ class Method(Protocol):
         Args:
             seen: the needed tables of the classes to be fitted: the seen ones, in a refit the
                 validation classes too.
-            val: of the split that selects, to choose settings by.
+            val: of the split that selects, to choose settings by; None in a refit, which begins
+                with the settings that were chosen.
 
         Raises:
             ConfigError: these tables cannot be trained on with these settings.

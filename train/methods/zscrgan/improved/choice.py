@@ -1,8 +1,9 @@
-"""What `zscrgan` chooses on the validation classes before round 1: a shrinkage and a penalty."""
+"""What `zscrgan` chooses before round 1: a shrinkage, a penalty, and a query's imagined part."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,10 @@ import torch
 from zscr.infer.evaluation.controls.kernel import MARGIN
 from zscr.infer.evaluation.embedded import Embedded, split_task
 from zscr.train.methods.contract import Head
-from zscr.train.tables import TensorSplit, to_numpy
+from zscr.train.tables import TensorSplit, take_groups, to_numpy
+
+Heads = Mapping[str, Head]
+FOLDS = 5  # of all classes that are at hand, each of which is held out once
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,37 @@ def choose(
     return best if best.mean_ap >= tried[0].mean_ap + MARGIN else tried[0]
 
 
+def folds(split: TensorSplit) -> Iterator[tuple[TensorSplit, TensorSplit]]:
+    """Yield a split without some of its classes, and these: each class is held out once.
+
+    There are `FOLDS`, or as many as leave two classes in each: one alone has no wrong image.
+    """
+    classes = torch.arange(len(split.groups), device=split["text"].starts.device)
+    count = max(1, min(FOLDS, len(classes) // 2))
+    for fold in range(count):
+        held = classes % count == fold
+        yield take_groups(split, classes[~held]), take_groups(split, classes[held])
+
+
+def imagined_gain(
+    split: TensorSplit, fitted: Callable[[TensorSplit], Mapping[float, Heads]]
+) -> float:
+    """Return what the imagined part of queries adds to the mAP of classes held out of the fit.
+
+    Args:
+        split: all classes at hand.
+        fitted: fits a model to some of them; returns its heads by the imagined part's share, the
+            one in question and 0.
+    """
+    gains = []
+    for rest, held in folds(split):
+        found = {bool(share): mean_ap(heads, held) for share, heads in fitted(rest).items()}
+        gains.append(found[True] - found[False])
+    return statistics.fmean(gains)
+
+
 @torch.no_grad()
-def mean_ap(heads: Mapping[str, Head], val: TensorSplit) -> float:
+def mean_ap(heads: Heads, val: TensorSplit) -> float:
     """Return the mAP of the validation classes' texts, as they are asked, over their images."""
     queries = heads["text"].module(val["text"].rows).cpu().numpy()
     gallery = heads["gallery"].module(val["image"].rows).cpu().numpy()

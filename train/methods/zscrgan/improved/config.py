@@ -25,7 +25,9 @@ class Config:
     text_shrink: float = 0.0  # of the texts' whitening; 0 chooses on the validation classes
     csem_penalty: float = 0.0  # of CSEM, an image; 0 chooses on the validation classes
     csem_width: float = 1.0  # of CSEM's kernel; scaled images have length 1
-    landmarks: int = 512  # of CSEM's kernel, drawn among the seen images
+    landmarks: int = (
+        2048  # of CSEM's kernel, drawn among the real images; all, where they are fewer
+    )
     latent_noise: float = 0.05  # deviation of a latent around its mean
     adversarial: float = 0.1  # weight of the critic in the generator's loss
     reconstruction: float = 10.0  # weight of |imagined - real|, mean over dimensions
@@ -35,7 +37,7 @@ class Config:
     imagined: int = 2048  # imagined images in an M-step
     imagined_share: float = 0.3  # their weight beside the real ones
     mixing: float = 0.5  # an imagined latent is up to this share of a second class
-    query_imagined: float = 0.25  # share of CSEM(imagined image) in a query; the rest is its latent
+    query_imagined: float = 0.25  # share of CSEM(imagined image) in a query, or 0 as folds choose
     validate_every: int = 1
     select_by: str = "mAP"  # the figure on validation classes that the best weights maximise
     precision: str = "fp32"  # of matrix products on a GPU: fp32, tf32 or bf16

@@ -20,7 +20,8 @@ class QueryHead(nn.Module):
         csem: maps scaled images (B, I) -> (B, E).
         noise: fixed draws that the imagined part is averaged over.
         latent_noise: deviation of a latent around its mean.
-        share: of the imagined part, CSEM of the imagined images; both parts have length 1.
+        share: of the imagined part, CSEM of the imagined images; both parts have length 1. At 0
+            nothing is imagined.
     """
 
     def __init__(
@@ -39,6 +40,8 @@ class QueryHead(nn.Module):
     def forward(self, text: torch.Tensor) -> torch.Tensor:
         """Map (B, T) -> (B, E)."""
         means = self.imagination.encode(self.texts(text))
+        if self.share == 0:
+            return unit(means)
         imagined = self.noise.average(means, self.latent_noise, self._found)
         return unit((1 - self.share) * unit(means) + self.share * imagined)
 

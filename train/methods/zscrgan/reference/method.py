@@ -59,7 +59,7 @@ class Method(nn.Module):
         """The four networks."""
         return Networks(self.text_encoder, self.generator, self.csem, self.critic)
 
-    def bind(self, seen: TensorSplit, val: TensorSplit) -> None:
+    def bind(self, seen: TensorSplit, val: TensorSplit | None) -> None:
         """Take the tables `image` and `text` of the seen classes; the others choose nothing."""
         config = self.config
         self._sampler = ClassSampler(
