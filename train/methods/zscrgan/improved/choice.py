@@ -45,11 +45,12 @@ def choose(
 def folds(split: TensorSplit) -> Iterator[tuple[TensorSplit, TensorSplit]]:
     """Yield a split without some of its classes, and these: each class is held out once.
 
-    There are `FOLDS`, or as many as leave two classes in each: one alone has no wrong image.
+    There are `FOLDS`, or as many as leave two classes in each: one alone has no wrong image. Fewer
+    than four classes make none.
     """
     classes = torch.arange(len(split.groups), device=split["text"].starts.device)
-    count = max(1, min(FOLDS, len(classes) // 2))
-    for fold in range(count):
+    count = min(FOLDS, len(classes) // 2)
+    for fold in range(count if count > 1 else 0):
         held = classes % count == fold
         yield take_groups(split, classes[~held]), take_groups(split, classes[held])
 
@@ -68,7 +69,7 @@ def imagined_gain(
     for rest, held in folds(split):
         found = {bool(share): mean_ap(heads, held) for share, heads in fitted(rest).items()}
         gains.append(found[True] - found[False])
-    return statistics.fmean(gains)
+    return statistics.fmean(gains or [0.0])
 
 
 @torch.no_grad()

@@ -25,9 +25,7 @@ class Config:
     text_shrink: float = 0.0  # of the texts' whitening; 0 chooses on the validation classes
     csem_penalty: float = 0.0  # of CSEM, an image; 0 chooses on the validation classes
     csem_width: float = 1.0  # of CSEM's kernel; scaled images have length 1
-    landmarks: int = (
-        2048  # of CSEM's kernel, drawn among the real images; all, where they are fewer
-    )
+    landmarks: int = 2048  # of CSEM's kernel, drawn among the real images; all of fewer
     latent_noise: float = 0.05  # deviation of a latent around its mean
     adversarial: float = 0.1  # weight of the critic in the generator's loss
     reconstruction: float = 10.0  # weight of |imagined - real|, mean over dimensions
