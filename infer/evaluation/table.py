@@ -17,7 +17,7 @@ def table(report: Report) -> str:
     The columns are some figures of every task and, behind them, the task's own.
 
     Args:
-        report: see `evaluate_model`; with `task`, the task's name, without which it is `text`,
+        report: see `evaluate_model`; with `gallery_use`, what the gallery did for the model; with `task`, the task's name, without which it is `text`,
             and with `unanswered` where the model does not take its queries, and why.
     """
     several = group_words(report)[1]
@@ -32,6 +32,7 @@ def table(report: Report) -> str:
         f"{report['gallery']} images, {report['groups']} {several}",
         f"{report['protocol']}; {report['selection']}, {named}, "
         f"torch {report['versions']['torch']}",
+        *([f"{name} {report['gallery_use']}"] if "gallery_use" in report else []),
         "",
         *layout.plain(name, report, controls),
     ]

@@ -6,13 +6,36 @@ What an image's neighbours say of it corrects what the model says of it alone: D
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
+
 import numpy as np
 
 from zscr.errors import InputError
 from zscr.infer.index.exact import Vectors
 from zscr.infer.index.neighbours import NeighbourGraph, neighbours
 
-__all__ = ["NeighbourGraph", "diffuse", "diffuse_over", "neighbours"]
+__all__ = ["Diffusion", "NeighbourGraph", "diffuse", "diffuse_over", "neighbours"]
+
+
+@dataclass(frozen=True)
+class Diffusion:
+    """How a gallery's embeddings are diffused; see `diffuse`. What an index remembers of it.
+
+    Attributes:
+        k: neighbours of an image; alpha: their part against its own; steps: of the iteration.
+    """
+
+    k: int = 10
+    alpha: float = 0.9
+    steps: int = 10
+
+    def __str__(self) -> str:
+        """Return it as messages say it."""
+        return f"diffused over {self.k} neighbours with alpha {self.alpha:g} in {self.steps} steps"
+
+    def of(self, embeddings: Vectors, features: Vectors, *, threads: int = 1) -> Vectors:
+        """Diffuse unit rows (N, E) over the graph of `features` (N, F); see `diffuse`."""
+        return diffuse(embeddings, features, threads=threads, **asdict(self))
 
 
 def diffuse(

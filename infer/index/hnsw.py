@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from zscr.errors import ArtefactError
-from zscr.infer.index.exact import Hits, Rows, Vectors, rank, search_exact
+from zscr.infer.index.exact import Hits, Rows, Vectors, no_hits, rank, search_exact
 
 M = 16  # links a node and layer
 EF_CONSTRUCTION = 200
@@ -84,13 +84,13 @@ class Hnsw:
         """
         k = min(k, self.count)
         self._index.set_ef(max(ef, k))
-        hits = Hits(np.empty((len(queries), k), np.int64), np.empty((len(queries), k)))
+        hits = no_hits(len(queries), k)
         for row, found in enumerate(self._candidates(queries, k, threads)):
             if found is None:
                 exact = search_exact(vectors, queries[row : row + 1], k)
                 hits.rows[row], hits.scores[row] = exact.rows[0], exact.scores[0]
             else:
-                rank(vectors, queries[row], found, hits, row)
+                rank([(vectors, queries)], found, hits, row)
         return hits
 
     def _candidates(self, queries: Vectors, k: int, threads: int) -> list[Rows | None]:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zscr.errors import InputError
-from zscr.infer.index.exact import Hits, Rows, Vectors, search_exact
+from zscr.infer.index.exact import Hits, Rows, Vectors, no_hits, search_exact
 from zscr.infer.index.hnsw import Hnsw
 
 EXACT_UP_TO = 20_000  # images; beyond, all pairs cost more than building HNSW
@@ -39,7 +39,7 @@ def neighbours(
         raise InputError(f"{k} neighbours make no graph; ask for at least 1")
     count = len(features)
     if count < 2:
-        return Hits(np.empty((count, 0), np.int64), np.empty((count, 0)))
+        return no_hits(count, 0)
     if count <= exact_up_to:
         return _others(search_exact(features, features, k + 1))
     hnsw = Hnsw.build(features, threads=threads)
