@@ -17,8 +17,9 @@ def table(report: Report) -> str:
     The columns are some figures of every task and, behind them, the task's own.
 
     Args:
-        report: see `evaluate_model`; with `gallery_use`, what the gallery did for the model; with `task`, the task's name, without which it is `text`,
-            and with `unanswered` where the model does not take its queries, and why.
+        report: see `evaluate_model`; with `task`, the task's name, without which it is `text`,
+            with `gallery_use`, what the gallery did for the model, and with `unanswered` where
+            the model does not take its queries, and why.
     """
     several = group_words(report)[1]
     layout = _Layout((*ROWS, *own_figures(report, ROWS)), several)

@@ -114,14 +114,14 @@ def search_expanded(
         InputError: there are fewer images than the expansion's k.
     """
     expansion.check(len(vectors))
-    hits = find(expansion.k)
-    # As many candidates as are asked for, and as the next round's mean needs.
     pool = None if candidates is None else find(max(candidates, k, expansion.k)).rows
+    best = find(expansion.k).rows if pool is None else pool[:, : expansion.k]
     for number in range(1, expansion.rounds + 1):
-        means = mean_features(features, hits.rows)
+        means = mean_features(features, best)
         parts = expansion.parts(vectors, features, queries, means)
         size = k if number == expansion.rounds else expansion.k
         hits = search_parts(parts, size) if pool is None else _rank_all(parts, pool, size)
+        best = hits.rows
     return hits
 
 
