@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,13 @@ from zscr.infer.bundle import GALLERY, KIND, Bundle, space_of
 from zscr.infer.encoder import Encoder
 from zscr.infer.runners.runner import Runtime
 from zscr.progress import say
+from zscr.train.heads import feature_of
 from zscr.train.methods.settings import as_dict, make_head_settings
 from zscr.train.run import Run, versions
 from zscr.train.sources import load_sources
 
 METRIC, PRECISION = "cosine", "fp32"
+FEATURE_OF = "feature of "  # how the parity of a graph's second output is named
 EXAMPLES = 10  # texts a class kept in the bundle, to mark answers right or wrong
 
 
@@ -70,39 +72,40 @@ def _proven(
     stage: Stage, deployed: Sequence[DeployedHead], collection: Collection
 ) -> dict[str, Any]:
     """Return what the manifest says of the graphs, once they are proven."""
-    exported = {one.name: _open(stage, one) for one in deployed}
-    proof, overlaps = _prove(deployed, exported, collection)
+    exported = {one.name: _open(stage, one, one.output) for one in deployed}
+    features = {one.name: _open(stage, one, one.feature) for one in deployed if one.feature}
+    proof, overlaps = _prove(deployed, exported, features, collection)
     return {
         "dim": exported[GALLERY].dim,
         "metric": METRIC,
         "space": _space(stage, exported[GALLERY]),
         "default_precision": PRECISION,
-        "graphs": {one.name: _entry(one, proof[one.name]) for one in deployed},
+        "graphs": {one.name: _entry(one, proof) for one in deployed},
         "top10_overlap": overlaps,
         "tolerance": asdict(Tolerance()),
     }
 
 
-def _open(stage: Stage, deployed: DeployedHead) -> Encoder:
-    """Load a graph as the runtime will, from the folder that is not published yet."""
+def _open(stage: Stage, deployed: DeployedHead, output: str) -> Encoder:
+    """Load a graph for one output, as the runtime will, from the folder not yet published."""
     return Encoder(
         stage.folder / f"{deployed.name}.onnx",
         deployed.specs,
-        output=deployed.output,
+        output=output,
         name=deployed.name,
         sha256="",
         runtime=Runtime(),
     )
 
 
-def _entry(deployed: DeployedHead, parity: Parity) -> dict[str, Any]:
+def _entry(deployed: DeployedHead, proof: Mapping[str, Parity]) -> dict[str, Any]:
     """Return a graph's entry in the manifest."""
-    return {
-        "role": deployed.head.role,
-        "output": deployed.output,
-        "inputs": deployed.specs,
-        "variants": {PRECISION: {"file": f"{deployed.name}.onnx", "parity": asdict(parity)}},
-    }
+    variant = {"file": f"{deployed.name}.onnx", "parity": asdict(proof[deployed.name])}
+    entry: dict[str, Any] = {"role": deployed.head.role, "output": deployed.output}
+    if deployed.feature:
+        entry["feature"] = deployed.feature
+        variant["feature_parity"] = asdict(proof[FEATURE_OF + deployed.name])
+    return entry | {"inputs": deployed.specs, "variants": {PRECISION: variant}}
 
 
 def _space(stage: Stage, gallery: Encoder) -> str:
@@ -142,13 +145,19 @@ def _spread(texts: list[str]) -> list[str]:
 
 
 def _prove(
-    deployed: Sequence[DeployedHead], exported: Mapping[str, Encoder], collection: Collection
+    deployed: Sequence[DeployedHead],
+    exported: Mapping[str, Encoder],
+    features: Mapping[str, Encoder],
+    collection: Collection,
 ) -> tuple[dict[str, Parity], dict[str, float]]:
-    """Return each graph's parity, and each query graph's agreement on the top 10."""
+    """Return each graph's parity, that of its feature, and the queries' agreement on the top 10."""
     pairs, found = {}, {}
     for one in deployed:
         samples = samples_of(collection, one)
         pairs[one.name], found[one.name] = compare(one, exported[one.name], samples)
+        if feature := feature_of(one.head):
+            given = compare(replace(one, head=feature), features[one.name], samples)
+            found[FEATURE_OF + one.name] = given[1]
     overlaps = {
         one.name: top_overlap(pairs[one.name], pairs[GALLERY])
         for one in deployed

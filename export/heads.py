@@ -9,6 +9,7 @@ from typing import Any
 import onnx
 import onnx.compose
 import torch
+from torch import nn
 
 from zscr.errors import ConfigError
 from zscr.infer.encoder import Encoder
@@ -25,7 +26,7 @@ class DeployedHead:
     """A head with the frozen encoders of its ports: what one graph of a bundle is made of.
 
     Attributes:
-        name: of the graph, whose output is `<name>_embedding`.
+        name: of the graph, whose outputs are `<name>_embedding` and `<name>_feature`.
         head: the trained part.
         encoders: of each port, in order; None where published vectors are the graph's input.
         shapes: of one row of each port.
@@ -40,6 +41,11 @@ class DeployedHead:
     def output(self) -> str:
         """The name of the graph's output."""
         return f"{self.name}_embedding"
+
+    @property
+    def feature(self) -> str | None:
+        """The name of the second output, a gallery's image feature, if it has one."""
+        return f"{self.name}_feature" if self.head.feature else None
 
     @property
     def specs(self) -> list[dict[str, Any]]:
@@ -98,6 +104,18 @@ def _specs(
     ]
 
 
+class _Both(nn.Module):
+    """Gives embedding and feature of the same rows."""
+
+    def __init__(self, embedding: nn.Module, feature: nn.Module) -> None:
+        super().__init__()
+        self.embedding, self.feature = embedding, feature
+
+    def forward(self, *ports: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Map rows of the ports -> (B, E) and (B, F)."""
+        return self.embedding(*ports), self.feature(*ports)
+
+
 Build = Callable[[DeployedHead], onnx.ModelProto]
 
 
@@ -105,7 +123,8 @@ def build_graph(deployed: DeployedHead) -> onnx.ModelProto:
     """Trace a head and merge the frozen encoder of each port before it.
 
     Returns:
-        One graph from the encoders' inputs (or from vectors) to `<name>_embedding`.
+        One graph from the encoders' inputs (or from vectors) to `<name>_embedding`, and to
+        `<name>_feature` where the head has one.
     """
     names = [
         f"{port.name}_features" if encoder else f"{port.name}_vector"
@@ -113,7 +132,10 @@ def build_graph(deployed: DeployedHead) -> onnx.ModelProto:
     ]
     examples = dict(zip(names, (torch.rand(2, *s) for s in deployed.shapes), strict=True))
     axes = {name: {0: "batch"} for name in names}
-    graph = trace(deployed.head.module, examples, deployed.output, dynamic=axes)
+    module, outputs = deployed.head.module, [deployed.output]
+    if deployed.head.feature and deployed.feature:
+        module, outputs = _Both(module, deployed.head.feature), [*outputs, deployed.feature]
+    graph = trace(module, examples, outputs, dynamic=axes)
     graph = onnx.compose.add_prefix(graph, "head/", rename_inputs=False, rename_outputs=False)
     for name, (port, encoder) in zip(names, deployed.ports, strict=True):
         if encoder is not None:

@@ -93,26 +93,50 @@ class Bundle:
         """The gallery graph, such as pixels -> unit (B, D)."""
         return self.graph(GALLERY)
 
+    @property
+    def has_feature(self) -> bool:
+        """Say whether the gallery graph gives the feature by which images are compared."""
+        return "feature" in self.graphs[GALLERY]
+
+    @property
+    def gallery_and_feature(self) -> Encoder:
+        """The gallery graph with the image feature beside the embedding: (B, dim + F), one pass.
+
+        Raises:
+            InputError: the graph gives no feature.
+        """
+        if not self.has_feature:
+            raise InputError(
+                f"the gallery of the bundle {self.name} gives no feature to compare images by, "
+                f"which --expand and --diffuse need; leave them out or export a model that has one"
+            )
+        return self._encoder(GALLERY, f"{GALLERY}_and_feature", self.graphs[GALLERY]["feature"])
+
     def graph(self, name: str) -> Encoder:
         """Load one graph by its name, in the bundle's default precision.
 
         Raises:
             ArtefactError: a file of it is missing or damaged.
         """
-        if name not in self._loaded:
+        return self._encoder(name, name)
+
+    def _encoder(self, name: str, called: str, beside: str | None = None) -> Encoder:
+        """Load a graph once as the encoder `called`, with an output `beside` its embedding."""
+        if called not in self._loaded:
             entry = self.graphs[name]
             file = graph_file(self.manifest, name)
             tokenizers = [spec["tokenizer"] for spec in entry["inputs"] if "tokenizer" in spec]
             verify(self.folder, self.manifest, [file, *tokenizers])
-            self._loaded[name] = Encoder(
+            self._loaded[called] = Encoder(
                 self.folder / file,
                 entry["inputs"],
                 output=entry["output"],
-                name=f"{self.name}.{name}",
+                name=f"{self.name}.{called}",
                 sha256=self.manifest.sha256,
+                beside=beside,
                 runtime=self.runtime,
             )
-        return self._loaded[name]
+        return self._loaded[called]
 
     @cached_property
     def examples(self) -> Mapping[str, str]:

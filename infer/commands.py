@@ -45,6 +45,12 @@ def make_runtime(provider: str, threads: int | None, allow_fallback: bool) -> Ru
 @click.option("--image", type=FILE, help="An image to find others by.")
 @click.option("--sketch", type=FILE, help="A sketch of what is sought.")
 @click.option("-k", type=click.IntRange(1), default=10, show_default=True, help="Images a query.")
+@click.option(
+    "--expand",
+    type=click.IntRange(1),
+    metavar="K",
+    help="Ask again with the mean image feature of the top K.",
+)
 @click.option("--bundle", type=FOLDER, default="bundles/latest", show_default=True)
 @click.option("--index", type=FOLDER, help="[the one beside the bundle]")
 @click.option(
@@ -61,6 +67,7 @@ def query(
     image: Path | None,
     sketch: Path | None,
     k: int,
+    expand: int | None,
     bundle: Path,
     index: Path | None,
     style: str | None,
@@ -72,6 +79,9 @@ def query(
     --text, --image and --sketch together make one query. What a query may be made of is up to the
     model: one that compares texts with images takes a text, or an image to find more like it.
 
+    --expand K lets the gallery help: where the images of a class look alike, more of them come
+    first. Scores are then means of two similarities, and where one image alone is right it hurts.
+
     A line of a .jsonl file is such as {"id": "7", "text": "in red", "image": "shoe.jpg"}.
 
     \b
@@ -79,6 +89,7 @@ def query(
       zscr query --file captions.txt
       zscr query --file queries.jsonl --format html --out found.html
       zscr query --text "a small bird with a red crown" -k 5
+      zscr query --file captions.txt --expand 5
       zscr query --image photo.jpg
       zscr query --image shoe.jpg --text "the same in red"
     """
@@ -91,7 +102,8 @@ def query(
     out = None if out == Path("-") else out
     searcher = Searcher.open(bundle, index, make_runtime(**runtime))
     ran: dict[str, None] = {}
-    answers, about = _noted(searcher.answers(queries, k), ran), _about(searcher, k)
+    found = searcher.answers(queries, k, expand=expand)
+    answers, about = _noted(found, ran), _about(searcher, k, expand)
     style = style or ("table" if out is None and sys.stdout.isatty() else "jsonl")
     with open_output(out) as stream:
         write_answers(answers, cast("Format", style), stream, about=about)
@@ -128,11 +140,12 @@ def _noted(answers: Iterable[Answer], ran: dict[str, None]) -> Iterator[Answer]:
         yield answer
 
 
-def _about(searcher: Searcher, k: int) -> dict[str, object]:
+def _about(searcher: Searcher, k: int, expand: int | None) -> dict[str, object]:
     """Return what is searched, for the head of a contact sheet; its foot says what ran."""
     index = searcher.index
     about = {"bundle": searcher.bundle.name, "index": index.folder.name}
-    return about | {"images": index.count, "search": index.how, "k": k}
+    about |= {"images": index.count, "search": index.how, "k": k}
+    return about | ({"expanded by the top": expand} if expand else {})
 
 
 @click.group()
@@ -144,23 +157,32 @@ def index() -> None:
 @click.argument("images", nargs=-1, required=True, type=FOLDER)
 @click.option("--index", "folder", type=FOLDER, help="[the one beside the bundle]")
 @click.option("--bundle", type=FOLDER, default="bundles/latest", show_default=True)
+@click.option("--diffuse", is_flag=True, help="Even embeddings out over images that are alike.")
 @runtime_options
-def add(images: tuple[Path, ...], folder: Path | None, bundle: Path, **runtime: Any) -> None:
+def add(
+    images: tuple[Path, ...], folder: Path | None, bundle: Path, diffuse: bool, **runtime: Any
+) -> None:
     """Add IMAGES, files or folders, to an index; it is made if it is absent.
 
     Images that are in it already and have not changed are not embedded again.
 
+    --diffuse makes an index in which each image's embedding is evened out with those of the images
+    that look like it; whatever is added later, all of them are diffused anew.
+
     \b
     Example:
       zscr index add holiday/ cat.jpg --index holiday.index
+      zscr index add holiday/ --index even.index --diffuse
       zscr query --text "a cat on a wall" --index holiday.index
     """
     from zscr.infer.bundle import Bundle
     from zscr.infer.index.add import add_images
+    from zscr.infer.index.diffusion import Diffusion
 
+    diffusion = Diffusion() if diffuse else None
     opened = Bundle.open(bundle, make_runtime(**runtime))
     try:
-        added = add_images(opened, folder or opened.index_folder, images)
+        added = add_images(opened, folder or opened.index_folder, images, diffusion=diffusion)
     except KeyboardInterrupt:
         click.echo("what is embedded so far is kept: the same command goes on from there", err=True)
         raise
@@ -170,6 +192,8 @@ def add(images: tuple[Path, ...], folder: Path | None, bundle: Path, **runtime: 
         f"{len(added.skipped)} skipped; {added.index.folder} holds {added.index.count} images",
         err=True,
     )
+    if added.index.diffusion:
+        click.echo(f"embeddings are {added.index.diffusion}", err=True)
     for row in added.skipped[:5]:
         click.echo(f"skipped {row['image']}: {row['reason']}", err=True)
     if added.skipped:
@@ -205,6 +229,9 @@ def info(folder: Path) -> None:
 
     opened = Index.open(folder.resolve())
     click.echo(f"{opened.count} images of {opened.dim} dimensions, {opened.how}")
+    features = opened.features
+    held = "no image features" if features is None else f"image features of {features.shape[1]}"
+    click.echo(f"{held}, embeddings {opened.diffusion or 'not diffused'}")
     click.echo(
         f"generation {opened.generation}, made by the bundle {opened.bundle_name} "
         f"in the space {opened.space[:12]}"

@@ -36,6 +36,7 @@ class Encoder:
         sha256: of the manifest that it came with, so of graph and preparation together.
         fields: the fields of a query that it takes, all of them at once.
         row_shape: of one output row: (D,) for a vector.
+        outputs: of the graph, which rows are made of: one, or two side by side.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Encoder:
         output: str,
         name: str,
         sha256: str,
+        beside: str | None = None,
         runtime: Runtime | None = None,
         runner: Runner | None = None,
     ) -> None:
@@ -54,10 +56,14 @@ class Encoder:
         self.inputs = tuple(make_input(spec, graph.parent) for spec in specs)
         self.fields = frozenset(one.field for one in self.inputs)
         self.runner: Runner = OnnxRunner(graph, runtime or Runtime()) if runner is None else runner
-        if output not in self.runner.outputs:
-            raise ArtefactError(f"{graph} has no output '{output}'; make it again")
-        self.output = output
-        self.row_shape = tuple(int(size) for size in self.runner.outputs[output][1:])
+        self.outputs = (output, beside) if beside else (output,)
+        for wanted in self.outputs:
+            if wanted not in self.runner.outputs:
+                raise ArtefactError(f"{graph} has no output '{wanted}'; make it again")
+        shapes = [self.runner.outputs[name][1:] for name in self.outputs]
+        self.row_shape = tuple(int(size) for size in shapes[0])
+        if beside:
+            self.row_shape = (sum(int(width) for [width] in shapes),)
 
     @property
     def dim(self) -> int:
@@ -75,8 +81,9 @@ class Encoder:
 
     def run(self, feeds: Feeds) -> Rows:
         """Run the graph on prepared arrays -> (B, *row_shape)."""
-        rows: Rows = self.runner.run(feeds)[self.output]
-        return rows
+        found = self.runner.run(feeds)
+        rows = [found[name] for name in self.outputs]
+        return rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
 
     def encode(self, queries: Sequence[Query], *, batch_size: int = 32) -> Rows:
         """Encode any number of queries -> (N, *row_shape).

@@ -12,6 +12,7 @@ from zscr.errors import ArtefactError, InputError
 from zscr.infer.answers.answer import Answer, Hit
 from zscr.infer.bundle import Bundle
 from zscr.infer.encoder import Encoder
+from zscr.infer.index.expansion import Expansion
 from zscr.infer.index.index import Index, Match
 from zscr.infer.inputs.prepared import Prepared
 from zscr.infer.runners.runner import Runtime
@@ -56,6 +57,7 @@ class Searcher:
         images: Sequence[str | Path | Image.Image] | None = None,
         sketches: Sequence[str | Path | Image.Image] | None = None,
         k: int = 10,
+        expand: int | None = None,
     ) -> list[Answer]:
         """Answer B queries, numbered from 1, with their k nearest images each, best first.
 
@@ -67,17 +69,21 @@ class Searcher:
             images: (B,) files, or images that are open already.
             sketches: (B,) likewise.
             k: how many images to find, fewer if the index holds fewer.
+            expand: ask again with the mean image feature of so many of the best images (see
+                `Expansion`); scores are then means of two cosines.
 
         Raises:
             InputError: nothing is given or not as many of each, the bundle does not take such
-                queries, k is less than 1, an image cannot be used, or a text is blank or has no
-                word that the model knows.
+                queries, k is less than 1, an image cannot be used, a text is blank or has no
+                word that the model knows, or the index cannot expand queries so.
         """
         columns = {"text": texts, "image": images, "sketch": sketches}
         given = {name: column for name, column in columns.items() if column is not None}
-        return list(self.answers(_rows(given), k))
+        return list(self.answers(_rows(given), k, expand=expand))
 
-    def answers(self, queries: Iterable[Query], k: int = 10) -> Iterator[Answer]:
+    def answers(
+        self, queries: Iterable[Query], k: int = 10, *, expand: int | None = None
+    ) -> Iterator[Answer]:
         """Answer queries in their order, one batch at a time, so any number fits in memory.
 
         A batch holds neighbours that fill the same fields, so sorted queries are faster.
@@ -85,18 +91,20 @@ class Searcher:
         Raises:
             InputError: at the first query that cannot be answered; see `search`.
         """
+        expansion = None if expand is None else Expansion(expand)
         for _, alike in groupby(queries, key=lambda query: query.fields):
             while batch := list(islice(alike, BATCH)):
-                yield from self._answer(batch, k)
+                yield from self._answer(batch, k, expansion)
 
-    def _answer(self, batch: list[Query], k: int) -> Iterator[Answer]:
+    def _answer(self, batch: list[Query], k: int, expansion: Expansion | None) -> Iterator[Answer]:
         encoder = self._encoder_for(batch[0])
         _refuse_empty(batch)
         prepared = encoder.prepare(batch)
         _refuse_blank(batch, prepared)
-        found = self.index.search(encoder.run(prepared.feeds), k)
+        found = self.index.search(encoder.run(prepared.feeds), k, expansion=expansion)
+        used = (f"uses the gallery: {expansion}",) if expansion else ()
         for row, (query, matches) in enumerate(zip(batch, found, strict=True)):
-            notes = tuple(_notes(row, prepared, encoder))
+            notes = (*_notes(row, prepared, encoder), *used)
             yield Answer(query, self._hits(query, matches), notes, encoder.runner.ran)
 
     def _encoder_for(self, query: Query) -> Encoder:

@@ -157,6 +157,13 @@ def _pairs(settings: tuple[str, ...]) -> dict[str, str]:
 @click.option("--controls", is_flag=True, help="Add ridge, ESZSL, a dual encoder, … (runs).")
 @click.option("--generalised", is_flag=True, help="Also with the seen classes in the gallery.")
 @click.option(
+    "--expand",
+    type=click.IntRange(1),
+    metavar="K",
+    help="Expand queries by their top K images, as `zscr query` does.",
+)
+@click.option("--diffuse", is_flag=True, help="Diffuse embeddings, as `zscr index add` does.")
+@click.option(
     "--report",
     "page",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -175,6 +182,8 @@ def evaluate(
     noise_samples: int | None,
     controls: bool,
     generalised: bool,
+    expand: int | None,
+    diffuse: bool,
     page: Path | None,
     retrieved_res: Path | None,
     as_json: bool,
@@ -191,7 +200,9 @@ def evaluate(
       zscr evaluate runs/a-001 runs/a-002 --report report.html
       zscr evaluate bundles/latest --json
       zscr evaluate bundles/latest --task composed
+      zscr evaluate bundles/latest --expand 5
     """
+    from zscr.infer.evaluation.gallery_use import gallery_use
     from zscr.infer.evaluation.table import table
     from zscr.train.evaluation.evaluate import Question, evaluate_model
 
@@ -204,6 +215,7 @@ def evaluate(
         generalised=generalised,
         retrieved_res=retrieved_res,
         page=page,
+        use=gallery_use(expand, diffuse=diffuse),
     )
     report = evaluate_model(models or (Path("bundles/latest"),), question)
     click.echo(json.dumps(report, indent=1) if as_json else table(report))

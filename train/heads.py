@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -28,6 +29,13 @@ def run_head(head: Head, rows: Sequence[Rows], device: torch.device | str) -> Ro
         blocks = zip(*(torch.split(table, BLOCK) for table in tables), strict=True)
         parts = [head.module(*(part.to(device) for part in block)).cpu() for block in blocks]
     return np.asarray(torch.cat(parts).numpy())
+
+
+def feature_of(gallery: Head) -> Head | None:
+    """Return the head that gives a gallery's image feature; None where it has none."""
+    if gallery.feature is None:
+        return None
+    return replace(gallery, module=gallery.feature, feature=None)
 
 
 @contextmanager

@@ -25,6 +25,10 @@ Vectors = npt.NDArray[np.float32]
 class Embedded:
     """A task with its queries (Q, D) and its gallery (G, D) as unit vectors of one space.
 
+    Attributes:
+        features: unit rows (G, F) by which the gallery's images are compared with each other, if
+            there are any.
+
     Raises:
         InputError: the task has another number of queries or of gallery items.
     """
@@ -32,12 +36,13 @@ class Embedded:
     task: Task
     queries: Vectors
     gallery: Vectors
+    features: Vectors | None = None
 
     def __post_init__(self) -> None:
-        task = self.task
+        task, features = self.task, () if self.features is None else (self.features,)
         for what, rows, named in (
             ("queries", self.queries, task.queries),
-            ("gallery items", self.gallery, task.gallery),
+            *(("gallery items", rows, task.gallery) for rows in (self.gallery, *features)),
         ):
             if len(rows) != len(named):
                 raise InputError(
@@ -73,7 +78,10 @@ class Embedded:
     def with_gallery_of(self, other: Embedded) -> Embedded:
         """Return the same queries over both galleries, its own items first."""
         gallery = np.concatenate([self.gallery, other.gallery])
-        return Embedded(self.task.widened(other.task), self.queries, gallery)
+        features = None
+        if self.features is not None and other.features is not None:
+            features = np.concatenate([self.features, other.features])
+        return Embedded(self.task.widened(other.task), self.queries, gallery, features)
 
 
 def split_task(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from zscr.infer.evaluation.embedded import Embedded
+from zscr.infer.evaluation.gallery_use import GalleryUse
 from zscr.infer.evaluation.metrics import harmonic_mean
 from zscr.infer.evaluation.report import RetrievalReport
 
@@ -52,15 +53,24 @@ class Evaluation:
         return content
 
 
-def evaluate(unseen: Embedded, seen: Embedded | None = None) -> Evaluation:
-    """Return the figures of a task, generalised too where that of the seen classes is given."""
+def evaluate(
+    unseen: Embedded, seen: Embedded | None = None, use: GalleryUse | None = None
+) -> Evaluation:
+    """Return the figures of a task, generalised too where that of the seen classes is given.
+
+    Args:
+        unseen, seen: the task on each kind of classes.
+        use: what the gallery, whichever is asked, does for its queries and embeddings.
+    """
+    use = use or GalleryUse()
     if seen is None:
-        return Evaluation(unseen.report())
-    reports = unseen.with_gallery_of(seen).report(), seen.with_gallery_of(unseen).report()
+        return Evaluation(use(unseen).report())
+    both = unseen.with_gallery_of(seen), seen.with_gallery_of(unseen)
+    reports = use(both[0]).report(), use(both[1]).report()
     figures, seen_figures = (report.metrics for report in reports)
     names = [name for name in figures if not name.endswith("ceiling")]
     harmonic = {name: harmonic_mean(figures[name], seen_figures[name]) for name in names}
-    return Evaluation(unseen.report(), Generalised(*reports, harmonic))
+    return Evaluation(use(unseen).report(), Generalised(*reports, harmonic))
 
 
 def mean_evaluation(evaluations: Sequence[Evaluation]) -> Evaluation:

@@ -91,6 +91,8 @@ def _about(report: Report) -> dict[str, object]:
     about |= {"gallery": f"{report['gallery']:,}", group_words(report)[1]: report["groups"]}
     about |= {"weights": report["selection"]}
     about |= {"seeds" if len(report["seeds"]) > 1 else "seed": seeds, "kind": report["kind"]}
+    if "gallery_use" in report:
+        about["figures"] = report["gallery_use"]
     if report["excluded"]:
         about["queries left out"] = report["excluded"]
     return about | {name: report["versions"][name] for name in ("zscr", "torch")}

@@ -18,7 +18,8 @@ def table(report: Report) -> str:
 
     Args:
         report: see `evaluate_model`; with `task`, the task's name, without which it is `text`,
-            and with `unanswered` where the model does not take its queries, and why.
+            with `gallery_use`, what the gallery did for the model, and with `unanswered` where
+            the model does not take its queries, and why.
     """
     several = group_words(report)[1]
     layout = _Layout((*ROWS, *own_figures(report, ROWS)), several)
@@ -32,6 +33,7 @@ def table(report: Report) -> str:
         f"{report['gallery']} images, {report['groups']} {several}",
         f"{report['protocol']}; {report['selection']}, {named}, "
         f"torch {report['versions']['torch']}",
+        *([f"{name} {report['gallery_use']}"] if "gallery_use" in report else []),
         "",
         *layout.plain(name, report, controls),
     ]

@@ -18,6 +18,7 @@ from zscr.errors import InputError
 from zscr.infer.bundle import SAME_IMAGE, Bundle, spoken
 from zscr.infer.features.store import SHARD, Features, Source, compute_features
 from zscr.infer.index.change import Change
+from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.entry import CLASS, Entry, Skipped, check_entries
 from zscr.infer.index.exact import Vectors
 from zscr.infer.index.index import ChangeReport, Index
@@ -35,7 +36,12 @@ class Added:
 
 
 def add_images(
-    bundle: Bundle, folder: Path, images: Sequence[Path], *, shard: int = SHARD
+    bundle: Bundle,
+    folder: Path,
+    images: Sequence[Path],
+    *,
+    diffusion: Diffusion | None = None,
+    shard: int = SHARD,
 ) -> Added:
     """Add files, and every image below folders, to the index `folder`, made if it is absent.
 
@@ -47,13 +53,16 @@ def add_images(
         bundle: whose gallery graph embeds them.
         folder: of the index.
         images: files and folders.
+        diffusion: of a new index, which does it again after every change; of one that there is,
+            it must be its own.
         shard: how many are embedded between two saves; what a kill costs at most.
 
     Raises:
-        InputError: a path does not exist, there is no image at all, or the bundle takes none.
+        InputError: a path does not exist, there is no image at all, the bundle takes none, or
+            diffusion is asked for without features or of an index that was made without.
         MismatchError: the index holds vectors of another space.
     """
-    index = _index_for(bundle, folder)  # refused before hours of hashing
+    index = _index_for(bundle, folder, diffusion)  # refused before hours of hashing
     found = [pair for named in images for pair in _listed(Path(os.path.abspath(named)))]
     if not found:
         named = ", ".join(map(str, images))
@@ -67,7 +76,7 @@ def add_images(
             unreadable.append({"image": str(path), "reason": reason})
         else:
             entries.append(Entry(path.relative_to(base).as_posix(), sha256, str(path)))
-    return _add(bundle, folder, index, entries, unreadable, shard)
+    return _add(bundle, folder, index, entries, unreadable, shard, diffusion)
 
 
 def _listed(named: Path) -> list[tuple[Path, Path]]:
@@ -120,11 +129,22 @@ def add_entries(
     return _add(bundle, folder, _index_for(bundle, folder), entries, unreadable, shard)
 
 
-def _index_for(bundle: Bundle, folder: Path) -> Index | None:
+def _index_for(bundle: Bundle, folder: Path, diffusion: Diffusion | None = None) -> Index | None:
     """Return the index, None where there is none yet; refuse what cannot be added to it."""
     _require_images(bundle)
+    if diffusion and not bundle.has_feature:
+        _ = bundle.gallery_and_feature  # says why not
     folder = folder.resolve()
-    return Index.open(folder, bundle.space) if folder.exists() else None
+    if not folder.exists():
+        return None
+    index = Index.open(folder, bundle.space)
+    if diffusion and index.diffusion != diffusion:
+        made = index.diffusion or "made without --diffuse"
+        raise InputError(
+            f"the index {folder} was {made}; leave --diffuse out, or make another of the same "
+            f"images with --index"
+        )
+    return index
 
 
 def _add(
@@ -134,6 +154,7 @@ def _add(
     entries: Sequence[Entry],
     unreadable: Sequence[Skipped],
     shard: int,
+    diffusion: Diffusion | None = None,
 ) -> Added:
     check_entries(entries)
     folder = folder.resolve()
@@ -142,19 +163,31 @@ def _add(
     fresh = [entry for entry in entries if entry not in held]
     # The embeddings of a killed run wait beside the index until a rerun commits them.
     store = folder.with_name(f".{folder.name}.features")
-    features = compute_features(store, bundle.gallery, list(map(_source, fresh)), shard=shard)
-    new = [entry for entry in fresh if entry.sha256 not in features.failed]
-    skipped = (*unreadable, *_failed(fresh, features))
-    vectors = features.take(entry.sha256 for entry in new)
+    encoder = bundle.gallery_and_feature if bundle.has_feature else bundle.gallery
+    found = compute_features(store, encoder, list(map(_source, fresh)), shard=shard)
+    new = [entry for entry in fresh if entry.sha256 not in found.failed]
+    skipped = (*unreadable, *_failed(fresh, found))
+    rows = found.take(entry.sha256 for entry in new)
+    vectors, features = rows[:, : bundle.dim], rows[:, bundle.dim :] if bundle.has_feature else None
     if index is None:
-        index = _create(bundle, folder, new, vectors, skipped)
+        index = _create(bundle, folder, new, vectors, features, skipped, diffusion)
         report = ChangeReport(len(new), 0, 0, index.generation)
     else:
-        vectors = np.concatenate([index.vectors_of([entry.id for entry in old]), vectors])
-        change = Change([*old, *new], vectors, errors=skipped)
+        vectors, features = _behind(index.embedded([entry.id for entry in old]), vectors, features)
+        change = Change([*old, *new], vectors, errors=skipped, features=features)
         report = index.apply(change, threads=bundle.runtime.thread_count)
     shutil.rmtree(store, ignore_errors=True)
     return Added(index, report, skipped)
+
+
+def _behind(
+    known: tuple[Vectors, Vectors | None], vectors: Vectors, features: Vectors | None
+) -> tuple[Vectors, Vectors | None]:
+    """Put what is new behind what the index knows of the images that are in it already."""
+    vectors = np.concatenate([known[0], vectors])
+    if features is None or known[1] is None:
+        return vectors, features  # refused by the index where images of it have the other
+    return vectors, np.concatenate([known[1], features])
 
 
 def _require_images(bundle: Bundle) -> None:
@@ -175,7 +208,9 @@ def _create(
     folder: Path,
     entries: Sequence[Entry],
     vectors: Vectors,
+    features: Vectors | None,
     skipped: Sequence[Skipped],
+    diffusion: Diffusion | None,
 ) -> Index:
     if not entries and skipped:
         raise InputError(
@@ -190,6 +225,8 @@ def _create(
         queries=_example_embeddings(bundle),
         errors=skipped,
         threads=bundle.runtime.thread_count,
+        features=features,
+        diffusion=diffusion,
     )
 
 

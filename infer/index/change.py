@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +13,10 @@ from zscr.errors import InputError
 from zscr.infer.index.choice import choose, sample
 from zscr.infer.index.entry import Entry, Skipped, check_entries
 from zscr.infer.index.exact import Rows, Vectors
-from zscr.infer.index.generation import Generation
+from zscr.infer.index.generation import FeatureRows, Generation
 from zscr.infer.index.hnsw import Hnsw
+
+Array = npt.NDArray[Any]
 
 _NORM_TOLERANCE = 1e-3  # what an fp16 or int8 graph may be off by
 
@@ -25,6 +28,7 @@ class Change:
     Attributes:
         upserts: the images, each id once.
         vectors: their unit embeddings (U, D), in the order of `upserts`; None if there are none.
+        features: their unit image features (U, F), where the index has such.
         queries: unit embeddings (Q, D) of the query modality, of which a sample is kept to measure
             the search on; None leaves the sample that there is.
         errors: a row per skipped image, such as `{"image": path, "reason": why}`.
@@ -34,14 +38,20 @@ class Change:
     vectors: npt.ArrayLike | None = None
     queries: npt.ArrayLike | None = None
     errors: Sequence[Skipped] = ()
+    features: npt.ArrayLike | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Merged:
-    """A gallery with a change in it. `changed` are the rows of `vectors` (N, D) that are other."""
+    """A gallery with a change in it. `changed` are the rows of `vectors` (N, D) that are other.
+
+    `vectors` are what is searched, and `raw` what they were diffused from, if they are diffused.
+    """
 
     entries: tuple[Entry, ...]
     vectors: Vectors
+    raw: Vectors | None
+    features: FeatureRows | None
     changed: Rows
     queries: Vectors | None
     errors: tuple[Skipped, ...]
@@ -55,29 +65,47 @@ class Merged:
         return learnt or self.changed.size > 0
 
 
-def merge(before: Generation, change: Change) -> Merged:
+def merge(before: Generation, change: Change, *, threads: int = 1) -> Merged:
     """Check a change and merge it into a generation, in memory.
 
     A known id keeps its row: it is unchanged if all of its entry is equal, else replaced. New ids
-    are appended in the order in which they arrive.
+    are appended in the order in which they arrive. Where the generation is diffused, any change of
+    an image diffuses the embeddings of all images anew.
+
+    Args:
+        before: what is changed; change: what is to become of it.
+        threads: for the neighbours that embeddings are diffused over.
 
     Raises:
-        InputError: an id twice or empty, or a vector of another dim or not of norm 1.
+        InputError: an id twice or empty, a vector of another dim or not of norm 1, or features
+            for some images of a gallery and not for others.
     """
     check_entries(change.upserts)
     dim = before.dim or None  # an index in the making takes what comes
     given = np.empty((0, before.dim)) if change.vectors is None else change.vectors
     arrived = check_vectors(given, dim, [entry.id for entry in change.upserts])
     entries, rows, sources = _placed(before.entries, change.upserts)
-    vectors = np.empty((len(entries), arrived.shape[1]), np.float32)
-    if before.entries:
-        vectors[: len(before.entries)] = before.vectors
-    vectors[rows] = arrived[sources]
+    old = before.embeddings if before.entries else arrived[:0]
+    embeddings = _replaced(old, arrived[sources], rows, len(entries))
+    features = _features(before, change)
+    if features is not None:
+        known = features[:0] if before.features is None else before.features
+        features = _replaced(known, features[sources], rows, len(entries))
+    changed, vectors = np.array(rows, np.int64), embeddings
+    if before.diffusion and rows:
+        assert features is not None, "checked by _features"
+        near = features.astype(np.float32)
+        vectors = before.diffusion.of(embeddings, near, threads=threads)
+        changed = np.arange(len(entries))
+    elif before.diffusion:
+        vectors = before.vectors
     added = len(entries) - len(before.entries)
     return Merged(
         entries=entries,
         vectors=vectors,
-        changed=np.array(rows, np.int64),
+        raw=embeddings if before.diffusion else None,
+        features=features,
+        changed=changed,
         queries=_asked(before, change.queries, arrived.shape[1]),
         errors=_known_errors(before.errors, change),
         added=added,
@@ -97,6 +125,8 @@ def next_generation(before: Generation, merged: Merged, build: Callable[[], Hnsw
         number=before.number + 1,
         entries=merged.entries,
         vectors=merged.vectors,
+        raw=merged.raw,
+        features=merged.features,
         choice=choice,
         hnsw=hnsw,
         queries=merged.queries,
@@ -118,6 +148,39 @@ def _placed(
         rows.append(row)
         sources.append(source)
     return tuple(placed), rows, sources
+
+
+def _replaced(old: Array, arrived: Array, rows: list[int], count: int) -> Array:
+    """Return a matrix of `count` rows: the old ones, and at `rows` those that arrived."""
+    new = np.empty((count, arrived.shape[1]), old.dtype)
+    new[: len(old)] = old
+    new[rows] = arrived
+    return new
+
+
+def _features(before: Generation, change: Change) -> Array | None:
+    """Return the change's features (U, F) as they are stored; None where images have none.
+
+    Raises:
+        InputError: only some of a gallery's images would have them, or diffusion lacks them.
+    """
+    given, known, count = change.features, before.features, len(change.upserts)
+    if before.diffusion and given is None and count:
+        raise InputError(
+            f"the {count} images have no features to diffuse their embeddings over; use a bundle "
+            f"whose gallery has them, or leave out --diffuse"
+        )
+    if before.entries and count and (given is None) != (known is None):
+        held = "no image features, but the" if known is None else "image features, but not the"
+        raise InputError(
+            f"the index holds {held} {count} images that are to be added; index all images again "
+            f"with one bundle"
+        )
+    if given is None:
+        return None if known is None else known[:0]
+    names = [entry.id for entry in change.upserts]
+    dim = None if known is None else known.shape[1]
+    return check_vectors(given, dim, names).astype(np.float16)
 
 
 def _asked(before: Generation, queries: npt.ArrayLike | None, dim: int) -> Vectors | None:

@@ -89,13 +89,14 @@ def refuse_if_stale(current: Current) -> None:
 def grow_hnsw(current: Current, vectors: Vectors, changed: Rows, *, threads: int) -> Hnsw:
     """Return HNSW over `vectors` (N, D): the one on the disk with the `changed` rows in it.
 
-    The one in memory goes on serving searches as it is. Without any, a new one is built.
+    The one in memory goes on serving searches as it is. Without any, or where all rows have
+    changed, a new one is built.
 
     Raises:
         ArtefactError: the file was damaged after it was read.
     """
     before = current.generation
-    if before.hnsw is None:
+    if before.hnsw is None or len(changed) == len(vectors):
         return Hnsw.build(vectors, threads=threads)
     name, count = file_name("hnsw", before.number), len(before.entries)
     verify(current.folder, current.manifest, [name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy.typing as npt
 
 Vectors = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
+# (N, D) of a gallery and (B, D) of queries, several of both: their products are added.
+Parts = Sequence[tuple[npt.NDArray[np.floating], Vectors]]
 
 _BLOCK = 1 << 24  # scores held at once: 64 MiB of float32, whatever the number of queries
 _MARGIN = 1e-5  # well above the rounding error of a float32 dot product of two unit vectors
@@ -21,27 +24,49 @@ class Hits:
     rows: Rows
     scores: npt.NDArray[np.float64]
 
+    @property
+    def size(self) -> int:
+        """How many rows a query has."""
+        return self.rows.shape[1]
+
 
 def search_exact(vectors: Vectors, queries: Vectors, k: int) -> Hits:
     """Return the min(k, N) rows of `vectors` (N, D) with the highest cosine to `queries` (B, D).
 
     Ties go to the lower row. An answer does not depend on the batch that its query came in.
     """
-    k = min(k, len(vectors))
-    hits = Hits(np.empty((len(queries), k), np.int64), np.empty((len(queries), k)))
-    step = max(1, _BLOCK // len(vectors))
-    for start in range(0, len(queries), step):
-        products = queries[start : start + step] @ vectors.T  # (step, N)
-        for row, scores in enumerate(products, start):
+    return search_parts([(vectors, queries)], k)
+
+
+def search_parts(parts: Parts, k: int) -> Hits:
+    """Return the min(k, N) rows whose products with a query, summed over the parts, are highest.
+
+    Args:
+        parts: vectors of the same N gallery rows and B queries; scores are at most about 1.
+        k: rows a query.
+    """
+    count, asked = len(parts[0][0]), len(parts[0][1])
+    hits = no_hits(asked, min(k, count))
+    step = max(1, _BLOCK // count)
+    for start in range(0, asked, step):
+        products = sum(queries[start : start + step] @ vectors.T for vectors, queries in parts)
+        for row, scores in enumerate(np.asarray(products), start):  # (N,)
             # The float32 products only preselect: BLAS rounds them differently for another batch.
-            kth = np.partition(scores, -k)[-k]
+            kth = np.partition(scores, -hits.size)[-hits.size]
             near = np.flatnonzero(scores >= kth - _MARGIN)
-            rank(vectors, queries[row], near, hits, row)
+            rank(parts, near, hits, row)
     return hits
 
 
-def rank(vectors: Vectors, query: Vectors, rows: Rows, hits: Hits, row: int) -> None:
+def no_hits(queries: int, k: int) -> Hits:
+    """Return hits to be filled by `rank`."""
+    return Hits(np.empty((queries, k), np.int64), np.empty((queries, k)))
+
+
+def rank(parts: Parts, rows: Rows, hits: Hits, row: int) -> None:
     """Fill `hits` at `row` with the best of the candidate `rows`, scored in float64."""
-    scores = (vectors[rows].astype(np.float64) * query).sum(axis=1)
-    best = np.lexsort((rows, -scores))[: hits.rows.shape[1]]
+    scores = np.zeros(len(rows))
+    for vectors, queries in parts:
+        scores += (vectors[rows].astype(np.float64) * queries[row]).sum(axis=1)
+    best = np.lexsort((rows, -scores))[: hits.size]
     hits.rows[row], hits.scores[row] = rows[best], scores[best]

@@ -1,7 +1,8 @@
 """What one generation of an index holds, and its files: immutable, numbered, named by the manifest.
 
 vectors.N.npy (count, dim) float32, entries.N.jsonl (a line a row), and where there is something to
-hold: hnsw.N.bin, queries.N.npy (the queries that the choice was measured on), errors.N.jsonl.
+hold: hnsw.N.bin, features.N.npy (count, feature_dim) float16, raw.N.npy (count, dim) float32 beside
+diffused vectors, queries.N.npy (the queries that the choice was measured on), errors.N.jsonl.
 """
 
 from __future__ import annotations
@@ -10,24 +11,29 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from zscr.artefact import Manifest, dump_jsonl, fsync, verify
 from zscr.errors import ArtefactError
 from zscr.infer.index.choice import Choice, Measured
+from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.entry import Entry, Skipped, entry_from, entry_row
 from zscr.infer.index.exact import Vectors
 from zscr.infer.index.hnsw import EF_CONSTRUCTION, Hnsw, M
 
 KIND = "index"
 _SUFFIXES = {"vectors": "npy", "entries": "jsonl", "hnsw": "bin", "queries": "npy"}
-_SUFFIXES |= {"errors": "jsonl"}
-_OWN = re.compile(
-    r"(vectors|entries|hnsw|queries|errors)\.\d+\.(npy|jsonl|bin)|\.manifest\.json\.\d+\.partial"
-)
+_SUFFIXES |= {"errors": "jsonl", "features": "npy", "raw": "npy"}
+_OWN = re.compile(rf"({'|'.join(_SUFFIXES)})\.\d+\.(npy|jsonl|bin)|\.manifest\.json\.\d+\.partial")
+
+# Half the size of float32. Scores by features move by 1e-4 at most, and rankings do not
+# (docs/experiments.md).
+FeatureRows = npt.NDArray[np.float16]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +46,10 @@ class Generation:
         hnsw: over `vectors`, if it was chosen.
         queries: (Q, D) the sample that the choice was measured on.
         errors: the images that were skipped and have not been indexed since.
+        features: (N, F) unit rows by which the images are compared with each other; None if the
+            bundle's gallery gives none.
+        raw: (N, D) the model's own embeddings, where `vectors` are diffused.
+        diffusion: how these were diffused, and will be after every change.
     """
 
     number: int
@@ -51,11 +61,24 @@ class Generation:
     hnsw: Hnsw | None = None
     queries: Vectors | None = None
     errors: tuple[Skipped, ...] = ()
+    features: FeatureRows | None = None
+    raw: Vectors | None = None
+    diffusion: Diffusion | None = None
 
     @property
     def dim(self) -> int:
         """D, the length of a vector."""
         return int(self.vectors.shape[1])
+
+    @property
+    def embeddings(self) -> Vectors:
+        """The model's own embeddings (N, D), before any diffusion."""
+        return self.vectors if self.raw is None else self.raw
+
+    @cached_property
+    def exact_features(self) -> Vectors | None:
+        """The features as float32, made when all of them are first multiplied."""
+        return None if self.features is None else self.features.astype(np.float32)
 
 
 def file_name(stem: str, number: int) -> str:
@@ -66,12 +89,15 @@ def file_name(stem: str, number: int) -> str:
 def write_files(folder: Path, generation: Generation) -> list[str]:
     """Write and sync the files of a generation; return their names."""
     paths = {stem: folder / file_name(stem, generation.number) for stem in _SUFFIXES}
-    np.save(paths["vectors"], generation.vectors, allow_pickle=False)
+    matrices = {
+        name: getattr(generation, name) for name in ("vectors", "features", "raw", "queries")
+    }
+    for name, matrix in matrices.items():
+        if matrix is not None:
+            np.save(paths[name], matrix, allow_pickle=False)
     paths["entries"].write_bytes(dump_jsonl(map(entry_row, generation.entries)))
     if generation.hnsw is not None:
         generation.hnsw.save(paths["hnsw"])
-    if generation.queries is not None:
-        np.save(paths["queries"], generation.queries, allow_pickle=False)
     if generation.errors:
         paths["errors"].write_bytes(dump_jsonl(map(dict, generation.errors)))
     written = [path for path in paths.values() if path.exists()]
@@ -83,12 +109,14 @@ def write_files(folder: Path, generation: Generation) -> list[str]:
 
 def body(generation: Generation) -> dict[str, Any]:
     """Return the manifest's fields."""
-    approximate = generation.hnsw is not None
+    approximate, features = generation.hnsw is not None, generation.features
     return {
         "space": generation.space,
         "bundle_name": generation.bundle_name,
         "metric": "cosine",
         "dim": generation.dim,
+        "feature_dim": None if features is None else features.shape[1],
+        "diffusion": generation.diffusion and asdict(generation.diffusion),
         "count": len(generation.entries),
         "generation": generation.number,
         "M": M if approximate else None,
@@ -107,7 +135,7 @@ def read_generation(folder: Path, manifest: Manifest) -> Generation:
     try:
         number, count, dim = (int(fields[key]) for key in ("generation", "count", "dim"))
         choice = _choice(fields)
-        _check_names(manifest, number, hnsw=choice.search == "hnsw")
+        _check_names(manifest, number)
         verify(folder, manifest)
         return _read(folder, manifest, number, choice, (count, dim))
     except (KeyError, TypeError, ValueError) as error:
@@ -134,6 +162,11 @@ def _read(
         Hnsw.load(path["hnsw"], shape[1], shape[0]) if "hnsw" in path else None,
         _load(path["queries"], (-1, shape[1])) if "queries" in path else None,
         tuple(_rows(path["errors"])) if "errors" in path else (),
+        _load(path["features"], (shape[0], int(manifest.body["feature_dim"])), np.float16)
+        if "features" in path
+        else None,
+        _load(path["raw"], shape) if "raw" in path else None,
+        Diffusion(**manifest.body["diffusion"]) if "raw" in path else None,
     )
 
 
@@ -143,21 +176,24 @@ def _choice(fields: Mapping[str, Any]) -> Choice:
     return Choice(**own, measured=None if measured is None else Measured(**measured))
 
 
-def _check_names(manifest: Manifest, number: int, *, hnsw: bool) -> None:
-    needed = {file_name(s, number) for s in ("vectors", "entries", *(["hnsw"] if hnsw else []))}
-    allowed = needed | {file_name(s, number) for s in ("queries", "errors")}
+def _check_names(manifest: Manifest, number: int) -> None:
+    told = {"hnsw": manifest.body["search"] == "hnsw", "raw": manifest.body.get("diffusion")}
+    told["features"] = manifest.body.get("feature_dim")  # an index of before has neither field
+    stems = ("vectors", "entries", *(stem for stem, there in told.items() if there))
+    needed = {file_name(stem, number) for stem in stems}
+    allowed = needed | {file_name(stem, number) for stem in ("queries", "errors")}
     if not needed <= set(manifest.files) <= allowed:
         raise ValueError(f"its files are {sorted(manifest.files)}")
 
 
-def _load(path: Path, shape: tuple[int, int]) -> Vectors:
-    """Read a float32 matrix. Mapped first: that compares the shape with the size of the file."""
+def _load(path: Path, shape: tuple[int, int], dtype: type[np.floating[Any]] = np.float32) -> Any:
+    """Read a matrix. Mapped first: that compares the shape with the size of the file."""
     mapped = np.load(path, mmap_mode="r", allow_pickle=False)
     rows = len(mapped) if shape[0] < 0 else shape[0]
-    if mapped.dtype != np.float32 or mapped.shape != (rows, shape[1]):
-        raise ValueError(f"{path.name} is {mapped.dtype} {mapped.shape}, not float32 {shape}")
-    vectors: Vectors = np.array(mapped)
-    return vectors
+    if mapped.dtype != dtype or mapped.shape != (rows, shape[1]):
+        wanted = f"{np.dtype(dtype)} {shape}"
+        raise ValueError(f"{path.name} is {mapped.dtype} {mapped.shape}, not {wanted}")
+    return np.array(mapped)
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from zscr.errors import ArtefactError
-from zscr.infer.index.exact import Hits, Rows, Vectors, rank, search_exact
+from zscr.infer.index.exact import Hits, Rows, Vectors, no_hits, rank, search_exact
 
 M = 16  # links a node and layer
 EF_CONSTRUCTION = 200
@@ -75,32 +75,35 @@ class Hnsw:
                 f"free some space on that disk and run the same command again"
             )
 
-    def search(self, vectors: Vectors, queries: Vectors, k: int, ef: int) -> Hits:
+    def search(
+        self, vectors: Vectors, queries: Vectors, k: int, ef: int, *, threads: int = 1
+    ) -> Hits:
         """Return the min(k, N) nearest rows of each query (B, D), scored as exact search does.
 
         A query for which HNSW reaches fewer rows than that is answered by exact search.
         """
         k = min(k, self.count)
         self._index.set_ef(max(ef, k))
-        hits = Hits(np.empty((len(queries), k), np.int64), np.empty((len(queries), k)))
-        for row, found in enumerate(self._candidates(queries, k)):
+        hits = no_hits(len(queries), k)
+        for row, found in enumerate(self._candidates(queries, k, threads)):
             if found is None:
                 exact = search_exact(vectors, queries[row : row + 1], k)
                 hits.rows[row], hits.scores[row] = exact.rows[0], exact.scores[0]
             else:
-                rank(vectors, queries[row], found, hits, row)
+                rank([(vectors, queries)], found, hits, row)
         return hits
 
-    def _candidates(self, queries: Vectors, k: int) -> list[Rows | None]:
+    def _candidates(self, queries: Vectors, k: int, threads: int) -> list[Rows | None]:
         """Return k rows a query, None where HNSW cannot reach as many."""
         try:
-            labels, _ = self._index.knn_query(queries, k, num_threads=1)
+            labels, _ = self._index.knn_query(queries, k, num_threads=threads)
         except RuntimeError as error:
             if "contiguous 2D array" not in str(error):  # hnswlib's words for "fewer than k"
                 raise
             if len(queries) == 1:
                 return [None]
-            return [found for query in queries for found in self._candidates(query[None], k)]
+            one_by_one = [self._candidates(query[None], k, 1) for query in queries]
+            return [found for [found] in one_by_one]
         if labels.size and labels.max() >= self.count:
             raise ArtefactError(
                 f"HNSW names row {labels.max()} of a gallery of {self.count}; make the index anew"

@@ -21,10 +21,13 @@ from zscr.infer.index.current import (
     read_current,
     refuse_if_stale,
 )
+from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.entry import Entry, Skipped
-from zscr.infer.index.exact import Vectors, search_exact
-from zscr.infer.index.generation import Generation
+from zscr.infer.index.exact import Vectors
+from zscr.infer.index.expansion import Expansion
+from zscr.infer.index.generation import FeatureRows, Generation
 from zscr.infer.index.hnsw import Hnsw
+from zscr.infer.index.search import search
 from zscr.lock import writer_lock
 
 __all__ = ["Change", "ChangeReport", "Entry", "Index", "Match"]
@@ -32,7 +35,11 @@ __all__ = ["Change", "ChangeReport", "Entry", "Index", "Match"]
 
 @dataclass(frozen=True)
 class Match:
-    """An image that was found; `score` is its cosine similarity to the query, higher is better."""
+    """An image that was found.
+
+    `score` is its cosine similarity to the query, higher is better; of an expanded query the mean
+    of that and of its feature's similarity to the top k's mean feature (see `Expansion.parts`).
+    """
 
     entry: Entry
     score: float
@@ -67,6 +74,8 @@ class Index:
         errors: Sequence[Skipped] = (),
         search: Search | None = None,
         threads: int = 1,
+        features: npt.ArrayLike | None = None,
+        diffusion: Diffusion | None = None,
     ) -> Index:
         """Make the index `folder`, which must not exist yet, of at least one image.
 
@@ -80,16 +89,21 @@ class Index:
             errors: the images that were skipped.
             search: pins `exact` or `hnsw`, now and after every change; None measures.
             threads: for building HNSW; with 1, the same vectors give the same bytes.
+            features: (N, F) unit rows by which the images are compared with each other; stored in
+                float16.
+            diffusion: diffuses the vectors over the features' neighbours, now and after every
+                change.
 
         Raises:
-            InputError: nothing to index, an id twice, or a vector that is not a unit vector.
+            InputError: nothing to index, an id twice, a vector that is not a unit vector, or
+                diffusion without features.
             ArtefactError: `folder` exists already, or the disk is full.
         """
         if not entries:
             raise InputError(f"there is no image to index, {len(errors)} were skipped")
         nothing = np.empty((0, 0), np.float32)
-        empty = Generation(0, space, bundle_name, (), nothing, start(search))
-        merged = merge(empty, Change(entries, vectors, queries, errors))
+        empty = Generation(0, space, bundle_name, (), nothing, start(search), diffusion=diffusion)
+        merged = merge(empty, Change(entries, vectors, queries, errors, features), threads=threads)
         build = partial(Hnsw.build, merged.vectors, threads=threads)
         return cls(make_current(folder, next_generation(empty, merged, build)))
 
@@ -121,24 +135,31 @@ class Index:
 
         Args:
             change: what is to be added or replaced.
-            threads: for building or extending HNSW.
+            threads: for building or extending HNSW, and for diffusing.
 
         Raises:
-            InputError: an id twice, or a vector of another dim or not of norm 1.
+            InputError: an id twice, a vector of another dim or not of norm 1, or features where
+                the index has none or none where it has.
             ArtefactError: another writer is busy or has committed since this index was opened, the
                 folder was damaged or the disk is full.
         """
         with writer_lock(self.folder):
             current = self._current  # read under the lock: another thread may have changed it
             refuse_if_stale(current)
-            merged = merge(current.generation, change)
+            merged = merge(current.generation, change, threads=threads)
             if merged.differs(current.generation):
                 self._current = commit(current, _grown(current, merged, threads))
             number = self.generation
         return ChangeReport(merged.added, merged.replaced, merged.unchanged, number)
 
     def search(
-        self, queries: npt.ArrayLike, k: int, *, ef: int | None = None, exact: bool = False
+        self,
+        queries: npt.ArrayLike,
+        k: int,
+        *,
+        ef: int | None = None,
+        exact: bool = False,
+        expansion: Expansion | None = None,
     ) -> list[list[Match]]:
         """Return the min(k, count) most similar images of each query, best first.
 
@@ -147,9 +168,11 @@ class Index:
             k: how many to find.
             ef: candidates that HNSW keeps, at least k; None takes the measured one.
             exact: search exactly even where there is HNSW.
+            expansion: asks again with what is found.
 
         Raises:
-            InputError: k or ef below 1, ef without HNSW, or not (B, D) unit vectors.
+            InputError: k or ef below 1, ef without HNSW, not (B, D) unit vectors, or an expansion
+                where the index has no features or fewer images than its k.
         """
         now = self._current.generation
         if k < 1 or (ef is not None and ef < 1):
@@ -157,17 +180,14 @@ class Index:
         if ef is not None and (exact or now.hnsw is None):
             raise InputError(f"ef {ef} means nothing to exact search; leave it out ({self.how})")
         asked = check_vectors(queries, self.dim)
-        if exact or now.hnsw is None:
-            hits = search_exact(now.vectors, asked, k)
-        else:
-            hits = now.hnsw.search(now.vectors, asked, k, ef or now.choice.ef or k)
+        hits = search(now, asked, k, ef=ef, exact=exact, expansion=expansion)
         return [
             [Match(now.entries[row], score) for row, score in zip(rows, scores, strict=True)]
             for rows, scores in zip(hits.rows.tolist(), hits.scores.tolist(), strict=True)
         ]
 
-    def vectors_of(self, ids: Sequence[str]) -> Vectors:
-        """Return the vectors (len(ids), D) of images.
+    def embedded(self, ids: Sequence[str]) -> tuple[Vectors, Vectors | None]:
+        """Return the model's embeddings (len(ids), D) of images, not diffused, and their features.
 
         Raises:
             InputError: an id that the index does not hold.
@@ -177,7 +197,9 @@ class Index:
         unknown = [name for name in ids if name not in row_of]
         if unknown:
             raise InputError(f"{len(unknown)} ids are not in {self.folder}, first {unknown[0]}")
-        return now.vectors[[row_of[name] for name in ids]]
+        rows = [row_of[name] for name in ids]
+        features = None if now.features is None else now.features[rows].astype(np.float32)
+        return now.embeddings[rows], features
 
     @property
     def folder(self) -> Path:
@@ -193,6 +215,16 @@ class Index:
     def vectors(self) -> Vectors:
         """The embeddings (count, dim); row i belongs to `entries[i]`."""
         return self._current.generation.vectors
+
+    @property
+    def features(self) -> FeatureRows | None:
+        """The image features (count, F), if there are any; row i belongs to `entries[i]`."""
+        return self._current.generation.features
+
+    @property
+    def diffusion(self) -> Diffusion | None:
+        """How `vectors` are diffused, after every change; None if they are the model's own."""
+        return self._current.generation.diffusion
 
     @property
     def errors(self) -> tuple[Skipped, ...]:

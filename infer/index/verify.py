@@ -33,8 +33,12 @@ def verify_index(folder: Path) -> IndexReport:
         ArtefactError: a file is missing or damaged, or holds something else than unit vectors.
     """
     index = Index.open(folder)
+    names = [entry.id for entry in index.entries]
+    embeddings, features = index.embedded(names)
     try:
-        check_vectors(index.vectors, index.dim, [entry.id for entry in index.entries])
+        for rows in (index.vectors, embeddings, features):
+            if rows is not None:
+                check_vectors(rows, None, names)
     except InputError as error:
         raise ArtefactError(f"{folder} cannot be searched: {error}; make it anew") from error
     rows = np.unique(np.linspace(0, index.count - 1, _SAMPLE).astype(np.int64))

@@ -25,19 +25,23 @@ def names(values) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("name", "inputs"), [("text", ["input_ids", "attention_mask"]), ("gallery", ["pixels"])]
+    ("name", "inputs", "outputs"),
+    [
+        ("text", ["input_ids", "attention_mask"], {"text_embedding": 16}),
+        ("gallery", ["pixels"], {"gallery_embedding": 16, "gallery_feature": 16}),
+    ],
 )
-def test_a_merged_graph_has_the_encoders_inputs_and_one_output(
-    deployed, name: str, inputs: list[str]
+def test_a_merged_graph_has_the_encoders_inputs_and_the_heads_outputs(
+    deployed, name: str, inputs: list[str], outputs: dict[str, int]
 ) -> None:
     """Both graphs run anywhere: one file, one opset, a batch that is free, unit rows."""
     model = onnx.load(deployed.bundle / f"{name}.onnx", load_external_data=False)
     onnx.checker.check_model(model)
     assert names(model.graph.input) == inputs
-    [output] = model.graph.output
-    assert output.name == f"{name}_embedding"
-    batch, dim = output.type.tensor_type.shape.dim
-    assert (batch.dim_value, dim.dim_value) == (0, 16)
+    shapes = {one.name: one.type.tensor_type.shape.dim for one in model.graph.output}
+    assert {name: (b.dim_value, d.dim_value) for name, (b, d) in shapes.items()} == {
+        output: (0, dim) for output, dim in outputs.items()
+    }
     assert {entry.domain: entry.version for entry in model.opset_import}[""] == OPSET
     assert not any(onnx.external_data_helper.uses_external_data(t) for t in model.graph.initializer)
     random = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli"}

@@ -10,6 +10,8 @@ import shutil
 
 import pytest
 
+from zscr.errors import InputError
+
 
 def parsed(text):
     return [json.loads(line) for line in text.splitlines()]
@@ -45,6 +47,25 @@ def test_k_is_how_many_are_found(query):
     assert few.stderr == ""
     assert [hit["rank"] for hit in parsed(many.stdout)[0]["hits"]] == [*range(1, 9)]
     assert many.stderr == "-k 9: the index holds only 8 images\n"
+
+
+def test_expanded_answers_say_so(query, searcher):
+    """From the shell as from Python: other scores, a note on each, and a K that the gallery has."""
+    plain, expanded = query("--text", "red"), query("--text", "red", "--expand", 2)
+    [row] = parsed(expanded.stdout)
+    assert row["notes"][-1] == "uses the gallery: expanded by the top 2"
+    assert "uses the gallery" not in plain.stdout
+    [answer] = searcher.search(["red"], expand=2)
+    assert [hit["id"] for hit in row["hits"]] == [hit.id for hit in answer.hits]
+    scores = [[hit["score"] for hit in parsed(r.stdout)[0]["hits"]] for r in (plain, expanded)]
+    assert scores[0] != scores[1]
+    page = query("--text", "red", "--expand", 2, "--format", "html")
+    assert "expanded by the top" in page.stdout
+    few = query("--text", "red", "--expand", 9)
+    assert (few.exit_code, few.stdout) == (1, "")
+    assert few.stderr.startswith("Error: queries cannot be expanded by their top 9 of 8 images;")
+    with pytest.raises(InputError, match="expansion by 0 images"):
+        searcher.search(["red"], expand=0)
 
 
 @pytest.fixture
@@ -96,6 +117,7 @@ def test_a_file_mixes_texts_and_images(query, photo):
         (["--text", "", "--image", "x"], "--text is empty"),
         (["--image", "/"], "is a directory"),
         (["--text", "x", "-k", 0], "0 is not in the range"),
+        (["--text", "x", "--expand", 0], "0 is not in the range"),
         (["--text", "x", "--threads", 0], "0 is not in the range"),
         (["--text", "x", "--format", "xml"], "'xml' is not one of"),
         (["--text", "x", "--out", "/"], "is a directory"),

@@ -40,6 +40,33 @@ def test_index_from_the_shell(deployed, tmp_path, images):
     assert {hit["id"] for hit in row["hits"]} == {"own/00.png", "own/02.png", "own/03.png"}
 
 
+def test_diffusing_from_the_shell(deployed, tmp_path, images):
+    """It is said when made, grown and looked at; an index that was made without says what to do."""
+    folder, runner = tmp_path / "own.index", CliRunner()
+    images(4, "own")
+    about = ["--bundle", deployed.bundle, "--index"]
+    named = ["index", "add", *images(4, "own"), *about]
+    made = runner.invoke(main, list(map(str, [*named, folder, "--diffuse"])))
+    said = "embeddings are diffused over 10 neighbours with alpha 0.9 in 10 steps"
+    assert made.exit_code == 0
+    assert said in made.stderr
+    more = ["index", "add", *images(6, "own")[4:], *about, folder]
+    assert said in runner.invoke(main, list(map(str, more))).stderr
+    info = runner.invoke(main, ["index", "info", str(folder)]).stdout
+    assert "image features of 16, embeddings diffused over 10 neighbours" in info
+    plain = tmp_path / "plain.index"
+    assert runner.invoke(main, list(map(str, [*named, plain]))).exit_code == 0
+    refused = runner.invoke(main, list(map(str, [*named, plain, "--diffuse"])))
+    assert refused.exit_code == 1
+    assert re.fullmatch(
+        "Error: the index .*plain.index was made without --diffuse; leave --diffuse out, or make "
+        "another of the same images with --index\n",
+        refused.stderr,
+    )
+    info = runner.invoke(main, ["index", "info", str(plain)]).stdout
+    assert "image features of 16, embeddings not diffused" in info
+
+
 def test_a_damaged_index_is_one_sentence(deployed, tmp_path):
     """From the shell, too."""
     folder = Path(shutil.copytree(deployed.index, tmp_path / "index"))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
@@ -30,16 +31,16 @@ IR_VERSION = 10
 def trace(
     module: nn.Module,
     inputs: Mapping[str, torch.Tensor],
-    output: str,
+    output: str | Sequence[str],
     *,
     dynamic: Mapping[str, Mapping[int, str]],
 ) -> onnx.ModelProto:
-    """Trace `module(*inputs)` -> one tensor.
+    """Trace `module(*inputs)` -> one tensor, or several.
 
     Args:
-        module: takes the inputs in their order and returns one tensor.
+        module: takes the inputs in their order and returns one tensor, or a tuple of several.
         inputs: name -> example. The batch must be 2 or more: tracing with 1 bakes in 1.
-        output: the output's name.
+        output: the output's name, or the names of several.
         dynamic: input name -> {axis: symbolic name}.
     """
     assert all(tensor.shape[0] >= 2 for tensor in inputs.values())
@@ -52,9 +53,9 @@ def trace(
             tuple(inputs.values()),
             dynamo=True,
             opset_version=OPSET,
-            dynamic_shapes=shapes,
+            dynamic_shapes=(shapes,) if _starred(module) else shapes,
             input_names=list(inputs),
-            output_names=[output],
+            output_names=[output] if isinstance(output, str) else [*output],
             external_data=False,
             verbose=False,
         )
@@ -69,6 +70,12 @@ def trace(
             size = value.type.tensor_type.shape.dim[axis].dim_value
             assert not size, f"the trace fixes axis {axis} of {value.name} at {size}"
     return model
+
+
+def _starred(module: nn.Module) -> bool:
+    """Say whether a module takes `*rows`, which the exporter sees as one tuple."""
+    parameters = inspect.signature(module.forward).parameters.values()
+    return any(one.kind is one.VAR_POSITIONAL for one in parameters)
 
 
 @contextmanager

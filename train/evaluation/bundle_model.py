@@ -42,8 +42,21 @@ def open_bundle_model(folder: Path, collection: Path | None = None) -> Model:
     def encode_gallery(queries: Sequence[Query]) -> Encoded:
         return _encoded(bundle.gallery, queries, found)
 
+    def encode_feature(queries: Sequence[Query]) -> Encoded:
+        rows, kept = _encoded(bundle.gallery_and_feature, queries, found)
+        return rows[:, bundle.dim :], kept
+
     takes, holds = list(bundle.takes), bundle.gallery.fields
-    return Model(bundle.folder, about, found, takes, holds, encode, encode_gallery)
+    return Model(
+        bundle.folder,
+        about,
+        found,
+        takes,
+        holds,
+        encode,
+        encode_gallery,
+        encode_feature=encode_feature if bundle.has_feature else None,
+    )
 
 
 def _encoded(encoder: Encoder, queries: Sequence[Query], collection: Collection) -> Encoded:

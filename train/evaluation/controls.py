@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +13,20 @@ from zscr.data.tasks import Task
 from zscr.infer.encoder import Rows
 from zscr.infer.evaluation.controls.colour import Histograms, colour_ridge, image_neighbours
 from zscr.infer.evaluation.controls.composed import part_controls
-from zscr.infer.evaluation.controls.control import Control, class_mean_oracle, random_ranking
+from zscr.infer.evaluation.controls.control import (
+    Control,
+    class_mean_oracle,
+    random_ranking,
+    unit,
+)
 from zscr.infer.evaluation.controls.kernel import kernel_ridge
 from zscr.infer.evaluation.controls.linear import eszsl, ridge
-from zscr.infer.evaluation.controls.preprocessing import SHRINKS
+from zscr.infer.evaluation.controls.preprocessing import SHRINKS, Map, Preprocessing
+from zscr.infer.evaluation.embedded import Embedded
+from zscr.infer.evaluation.gallery_use import GalleryUse
 from zscr.infer.evaluation.generalised import evaluate
-from zscr.infer.features.table import Array, Split
+from zscr.infer.features.table import Array, Split, joined
 from zscr.train.evaluation.model import Model
-
-Splits = Mapping[str, Split[Array]]
 
 
 def part_figures(parts: Mapping[str, Rows], gallery: Rows, task: Task) -> dict[str, Any]:
@@ -28,44 +35,83 @@ def part_figures(parts: Mapping[str, Rows], gallery: Rows, task: Task) -> dict[s
     return {name: evaluate(control).to_json() for name, control in controls.items()}
 
 
-def class_controls(model: Model, judged_on: Sequence[str]) -> dict[str, Any]:
+def class_controls(
+    model: Model, judged_on: Sequence[str], use: GalleryUse = GalleryUse()
+) -> dict[str, Any]:
     """Return each control's figures, with what was chosen on the validation classes.
 
     Args:
         model: a run; its features are the controls', its images the colour controls'.
         judged_on: the split judged on, and `seen` for generalised figures.
+        use: what the gallery does for them, as for the model.
     """
-    assert model.features is not None, "a bundle has no features"
-    splits = {name: model.features(name) for name in ("seen", "val", *judged_on)}
+    splits = {name: _features(model, name) for name in ("seen", "val", *judged_on)}
     histograms, figures = Histograms(_image_paths(model.collection)), {}
-    for control in _controls(model.about, histograms, splits):
-        found = evaluate(*(control.judge(splits[name], name) for name in judged_on))
-        figures[control.name] = {**control.chosen, **found.to_json()}
+    feature = image_feature(model)
+    for control in chain(fitted_controls(model), _colour_controls(model, histograms)):
+        parts = (
+            judged(control, splits[name], name, feature if use else None) for name in judged_on
+        )
+        figures[control.name] = {**control.chosen, **evaluate(*parts, use=use).to_json()}
     if histograms.cover(splits[judged_on[0]]):
         neighbours = image_neighbours(histograms(splits[judged_on[0]]))
         figures["colour histogram, image to image"] = neighbours
     return figures
 
 
-def _image_paths(collection: Collection) -> dict[str, Path]:
-    return {item.id: collection.folder / item.image for item in collection.items if item.image}
+def judged(control: Control, split: Split[Array], name: str, feature: Map | None) -> Embedded:
+    """Embed a split by a control, with image features where these are wanted."""
+    embedded = control.judge(split, name)
+    if feature is None:
+        return embedded
+    return replace(embedded, features=unit(feature(split["image"].rows)))
 
 
-def _controls(
-    about: Mapping[str, Any], histograms: Histograms, splits: Splits
-) -> Iterator[Control]:
-    """Yield each control, fitted on what the run was: with a refit, on both kinds of classes."""
+def image_feature(model: Model) -> Map:
+    """Return the map by which controls compare images with each other: zscrgan's scaling."""
+    fitted = _fitted(model)
+    return Preprocessing.of(fitted, SHRINKS[0]).image
+
+
+def fitted_controls(model: Model, *, parts: bool = True) -> Iterator[Control]:
+    """Yield each control, fitted on what the run was: with a refit, on both kinds of classes.
+
+    Args:
+        model: a run.
+        parts: the run's method without each of its parts, too, which trains it anew.
+    """
     from zscr.train.evaluation.ablations import ablations
     from zscr.train.evaluation.dual import linear_dual_encoder
 
-    seen, val, refit = splits["seen"], splits["val"], bool(about["refitted"])
+    seen, val = _features(model, "seen"), _features(model, "val")
+    refit = bool(model.about["refitted"])
     yield random_ranking()
     yield class_mean_oracle(seen)
     yield ridge(seen, val, refit=refit)
     yield ridge(seen, val, shrinks=SHRINKS, refit=refit)
     yield eszsl(seen, val, shrinks=SHRINKS, refit=refit)
     yield kernel_ridge(seen, val, refit=refit)
-    yield linear_dual_encoder(seen, val, int(about["seed"]), refit=refit)
-    yield from ablations(about, seen, val, refit=refit)
-    if all(map(histograms.cover, splits.values())):
-        yield colour_ridge(histograms, seen, val, refit=refit)
+    yield linear_dual_encoder(seen, val, int(model.about["seed"]), refit=refit)
+    if parts:
+        yield from ablations(model.about, seen, val, refit=refit)
+
+
+def _colour_controls(model: Model, histograms: Histograms) -> Iterator[Control]:
+    seen, val = _features(model, "seen"), _features(model, "val")
+    if all(map(histograms.cover, (seen, val, _features(model, "unseen")))):
+        yield colour_ridge(histograms, seen, val, refit=bool(model.about["refitted"]))
+
+
+def _features(model: Model, split: str) -> Split[Array]:
+    assert model.features is not None, "a bundle has no features"
+    return model.features(split)
+
+
+def _fitted(model: Model) -> Split[Array]:
+    """Return the classes that the run was fitted on."""
+    seen = _features(model, "seen")
+    return joined(seen, _features(model, "val")) if model.about["refitted"] else seen
+
+
+def _image_paths(collection: Collection) -> dict[str, Path]:
+    return {item.id: collection.folder / item.image for item in collection.items if item.image}

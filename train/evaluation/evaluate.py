@@ -14,6 +14,7 @@ from zscr.errors import ConfigError, InputError
 from zscr.infer.evaluation.embedded import Embedded
 from zscr.infer.evaluation.extremes import find_extremes
 from zscr.infer.evaluation.figures import DEFINITIONS
+from zscr.infer.evaluation.gallery_use import GalleryUse
 from zscr.infer.evaluation.generalised import evaluate, mean_evaluation
 from zscr.infer.evaluation.page import ORACLE, render_page
 from zscr.infer.evaluation.paired import paired_difference
@@ -37,6 +38,7 @@ class Question:
         generalised: judge with the seen classes' images in the gallery as well.
         retrieved_res: folder for the reference's own result pickle, of the first model.
         page: file for the report as one HTML page, generalised and, of a run, with controls.
+        use: what the gallery does for the model's queries and embeddings.
     """
 
     task: str = TEXT
@@ -47,6 +49,7 @@ class Question:
     generalised: bool = False
     retrieved_res: Path | None = None
     page: Path | None = None
+    use: GalleryUse = GalleryUse()
 
 
 def evaluate_model(
@@ -75,12 +78,15 @@ def evaluate_model(
     embedded = _embedded(models, tasks, asked)
     controls = _controls(first, tasks, asked)
     report = _head(models, tasks[0])
-    report |= _figures(models, embedded) if embedded else _unanswered(first, tasks[0], controls)
-    if controls:
-        report["controls"] = _compared(report, controls) if embedded else controls
+    report |= {"gallery_use": str(asked.use)} if asked.use else {}
+    if embedded:
+        report |= _figures(models, embedded, asked.use)
+        report |= {"controls": _compared(report, controls)} if controls else {}
+    else:
+        report |= _unanswered(first, tasks[0], controls) | {"controls": controls}
     report["definitions"] = dict(DEFINITIONS)
     if embedded:
-        _write_files(report, first, embedded[0][0], asked)
+        _write_files(report, first, asked.use(embedded[0][0]), asked)
     return report
 
 
@@ -106,7 +112,8 @@ def _embedded(
 ) -> list[list[Embedded]]:
     """Embed each task by each model; nothing where the models do not take the queries."""
     if models[0].answers(tasks[0]):
-        return [[model.embed(task) for task in tasks] for model in models]
+        wanted = bool(asked.use)
+        return [[model.embed(task, features=wanted) for task in tasks] for model in models]
     if asked.task == TEXT or asked.page or asked.retrieved_res:
         raise InputError(f"{models[0].unanswered(tasks[0])}; choose another --task or model")
     return []
@@ -122,13 +129,15 @@ def _controls(model: Model, tasks: Sequence[Task], asked: Question) -> dict[str,
             f"need; leave out --controls"
         )
     if model.features and (asked.controls or asked.page):
-        return class_controls(model, [task.split for task in tasks])
+        return class_controls(model, [task.split for task in tasks], asked.use)
     return {}
 
 
-def _figures(models: Sequence[Model], embedded: Sequence[Sequence[Embedded]]) -> dict[str, Any]:
+def _figures(
+    models: Sequence[Model], embedded: Sequence[Sequence[Embedded]], use: GalleryUse
+) -> dict[str, Any]:
     """Return the figures of every model, or their mean."""
-    evaluations = [evaluate(*parts) for parts in embedded]
+    evaluations = [evaluate(*parts, use=use) for parts in embedded]
     report = mean_evaluation(evaluations).to_json()
     if len(models) > 1:
         report["runs"] = [

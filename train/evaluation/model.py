@@ -36,6 +36,7 @@ class Model:
         encode_gallery: embeds gallery items.
         features: loads a split's images and texts by class, for controls; None for a bundle, and
             for a run without one of them.
+        encode_feature: gives the image features of gallery items; None where the gallery has none.
     """
 
     folder: Path
@@ -46,20 +47,26 @@ class Model:
     encode: Callable[[Sequence[Query]], Encoded]
     encode_gallery: Callable[[Sequence[Query]], Encoded]
     features: Features | None = None
+    encode_feature: Callable[[Sequence[Query]], Encoded] | None = None
     _galleries: dict[tuple[str, str], Encoded] = field(default_factory=dict)
 
     def answers(self, task: Task) -> bool:
         """Say whether it takes a task's queries as they are."""
         return task.fields in self.takes
 
-    def embed(self, task: Task) -> Embedded:
+    def embed(self, task: Task, *, features: bool = False) -> Embedded:
         """Embed a task's queries and gallery; items that cannot be used are left out and told.
 
+        Args:
+            task: what is asked.
+            features: whether the gallery's image features are wanted, too.
+
         Raises:
-            InputError: a query cannot be used, or no item can.
+            InputError: a query cannot be used, no item can, or the gallery gives no features.
         """
         gallery, kept = self._gallery(task)
-        return Embedded(task.narrowed(kept), self._asked(task.queries), gallery)
+        found = self._features(task) if features else None
+        return Embedded(task.narrowed(kept), self._asked(task.queries), gallery, found)
 
     def embed_parts(self, task: Task) -> tuple[Mapping[str, Rows], Rows, Task]:
         """Embed each field of a task's queries by itself, as far as the model takes it alone.
@@ -100,6 +107,14 @@ class Model:
                 f"'{queries[lost[0]].id}'; try 'zscr data check {self.collection.folder}'"
             )
         return rows
+
+    def _features(self, task: Task) -> Rows:
+        if self.encode_feature is None:
+            raise InputError(
+                f"the gallery of {self.folder} gives no feature to compare images by, which "
+                f"--expand and --diffuse need; leave them out"
+            )
+        return self.encode_feature(gallery_queries(self.collection, task))[0]
 
     def _gallery(self, task: Task) -> Encoded:
         """Embed a gallery once, for the task and for the controls beside it."""

@@ -50,9 +50,16 @@ def open_run_model(
     shared = first and first.about["sources"] == about["sources"] and first.features
     features = shared or _class_features(found, encoders)
     embedder = _Embedder(run, method.heads(**chosen), encoders, found)
-    coders = embedder.encode, embedder.encode_gallery
     return Model(
-        run.folder, about, found, [*embedder.takes], embedder.holds, *coders, features=features
+        run.folder,
+        about,
+        found,
+        [*embedder.takes],
+        embedder.holds,
+        embedder.encode,
+        embedder.encode_gallery,
+        features,
+        embedder.encode_feature if embedder.feature else None,
     )
 
 
@@ -87,8 +94,10 @@ class _Embedder:
     def __init__(
         self, run: Run, heads: Mapping[str, Head], encoders: Encoders, collection: Collection
     ) -> None:
+        from zscr.train.heads import feature_of
+
         self.run, self.encoders, self.collection = run, encoders, collection
-        self.gallery = heads[GALLERY]
+        self.gallery, self.feature = heads[GALLERY], feature_of(heads[GALLERY])
         self.holds = self._fields(self.gallery)
         queries = [head for head in heads.values() if head.role == "query"]
         own = {self._fields(head): head for head in queries}
@@ -108,6 +117,11 @@ class _Embedder:
     def encode_gallery(self, queries: Sequence[Query]) -> Encoded:
         """Embed gallery items."""
         return self._embed(self.gallery, queries)
+
+    def encode_feature(self, queries: Sequence[Query]) -> Encoded:
+        """Return the image features of gallery items, where the gallery has such."""
+        assert self.feature is not None
+        return self._embed(self.feature, queries)
 
     def _embed(self, head: Head, queries: Sequence[Query]) -> Encoded:
         from zscr.train.heads import run_head

@@ -84,11 +84,15 @@ class Head:
         module: takes the ports in their order, (B, D) each; returns unit rows (B, E).
         ports: its inputs.
         role: `query` or `gallery`.
+        feature: of a gallery, takes the same ports and returns unit rows (B, F), by which images
+            are compared with each other when queries are expanded or embeddings diffused. None
+            where a method has no such feature.
     """
 
     module: nn.Module
     ports: tuple[Port, ...]
     role: Role
+    feature: nn.Module | None = None
 
 
 class Method(Protocol):

@@ -21,6 +21,11 @@ DIM = 8
 SPACE = "b" * 64
 EXAMPLES = {"a red wren": "wren", "a robin": "robin", "blue tit": "tit"}
 ALPHABET = "abcdefghijklmnopqrstuvwxyz "
+OF_PIXELS = """first = Constant <value = int64[1] {0}> ()
+               last = Constant <value = int64[1] {6}> ()
+               axis = Constant <value = int64[1] {1}> ()
+               few = Slice (flat, first, last, axis)
+               feature = LpNormalization <axis = 1, p = 2> (few)"""
 SIZE, LENGTH = 8, 24  # sides of an image in pixels, characters of a text
 
 
@@ -93,12 +98,13 @@ def make_bundle() -> Callable[..., Path]:
         query: int = 1,
         takes: str = "text",
         gallery_takes: str = "image",
+        feature: bool = False,
         examples: Mapping[str, str] = EXAMPLES,
     ) -> Path:
         with staged(folder, "bundle") as stage:
             ours, theirs = _inputs(takes), _inputs(gallery_takes)
             _write_graph(stage.folder / "query.onnx", ours, seed=query)
-            _write_graph(stage.folder / "gallery.onnx", theirs, seed=gallery)
+            _write_graph(stage.folder / "gallery.onnx", theirs, seed=gallery, feature=feature)
             rows = [{"text": text, "class": name} for text, name in examples.items()]
             (stage.folder / "examples.jsonl").write_bytes(dump_jsonl(rows))
             sha256 = hash_file(stage.folder / "gallery.onnx")
@@ -110,7 +116,8 @@ def make_bundle() -> Callable[..., Path]:
                 "default_precision": "fp32",
                 "graphs": {
                     "query": _graph_entry("query", ours),
-                    "gallery": _graph_entry("gallery", theirs),
+                    "gallery": _graph_entry("gallery", theirs)
+                    | ({"feature": "feature"} if feature else {}),
                 },
             }
         return folder
@@ -134,19 +141,20 @@ def _inputs(field: str) -> dict[str, Any]:
     return spec | {"kind": "image", "preprocess": how}
 
 
-def _write_graph(path: Path, spec: Mapping[str, Any], *, seed: int) -> None:
-    """Write: flatten, times a random matrix, to norm 1."""
+def _write_graph(path: Path, spec: Mapping[str, Any], *, seed: int, feature: bool = False) -> None:
+    """Write: flatten, times a random matrix, to norm 1; the feature is of the first six pixels."""
     image = spec["kind"] == "image"
     shape = f"batch, 3, {SIZE}, {SIZE}" if image else f"batch, {LENGTH}"
     model = onnx.parser.parse_model(f"""
         <ir_version: 8, opset_import: ["" : 17]>
         by_hand ({"int64" if spec["field"] == "text" else "float"}[{shape}] given)
-            => (float[batch, {DIM}] embedding)
+            => (float[batch, {DIM}] embedding{", float[batch, 6] feature" if feature else ""})
         {{
             numbers = Cast <to = 1> (given)
             flat = Flatten <axis = 1> (numbers)
             moved = MatMul (flat, matrix)
             embedding = LpNormalization <axis = 1, p = 2> (moved)
+            {OF_PIXELS if feature else ""}
         }}
     """)
     width = 3 * SIZE * SIZE if image else LENGTH

@@ -17,6 +17,7 @@ from zscr.data.records import Query
 from zscr.errors import InputError, MismatchError
 from zscr.infer.bundle import Bundle
 from zscr.infer.index.add import add_collection, add_images
+from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.index import Index
 from zscr.infer.runners.runner import Runtime
 
@@ -75,6 +76,60 @@ def test_only_what_is_new_is_embedded(bundle, tmp_path, images, counted):
     np.testing.assert_array_equal(added.index.vectors[[0, 2, 3]], before.vectors[[0, 2, 3]])
     red = bundle.gallery.encode(queries_of(paths[1:2]))
     np.testing.assert_allclose(added.index.vectors[1:2], red, atol=1e-6)
+
+
+@pytest.fixture
+def two_outputs(make_bundle, tmp_path):
+    """Open a bundle whose gallery gives an image feature, too."""
+    return Bundle.open(make_bundle(tmp_path / "two", feature=True), ONE)
+
+
+def test_features_are_stored_with_the_embeddings(two_outputs, tmp_path, images, counted):
+    """Each row is the graph's own second output, and every image is run once, also when added."""
+    paths, folder = images(5), tmp_path / "index"
+    both, sizes = two_outputs.gallery_and_feature, counted(two_outputs.gallery_and_feature)
+    add_images(two_outputs, folder, paths[:3])
+    index = add_images(two_outputs, folder, paths).index
+    assert (sum(sizes), index.count) == (5, 5)
+    runs = [both.runner.run(both.prepare([query]).feeds) for query in queries_of(paths)]
+    wanted = np.concatenate([run["feature"] for run in runs])
+    np.testing.assert_allclose(index.features, wanted, atol=3e-4)  # float16
+    np.testing.assert_allclose(
+        index.vectors, np.concatenate([run["embedding"] for run in runs]), atol=1e-6
+    )
+
+
+def test_a_diffused_index_is_diffused_again_by_every_add(two_outputs, tmp_path, images):
+    """In two goes, the second without a word of it, it becomes what it is at once."""
+    paths, how = images(7), Diffusion(k=2, alpha=0.7, steps=3)
+    grown, whole = tmp_path / "grown", tmp_path / "whole"
+    add_images(two_outputs, grown, paths[:4], diffusion=how)
+    index = add_images(two_outputs, grown, paths).index
+    made = add_images(two_outputs, whole, paths, diffusion=how).index
+    assert index.diffusion == how
+    np.testing.assert_array_equal(index.vectors, made.vectors)
+    plain = add_images(two_outputs, tmp_path / "plain", paths).index
+    assert np.abs(plain.vectors - made.vectors).max() > 0.01
+    assert counts(add_images(two_outputs, grown, paths, diffusion=how)) == (0, 0, 7, 0)
+
+
+def test_diffusion_that_cannot_be_is_refused_before_the_work(
+    bundle, two_outputs, tmp_path, images, counted
+):
+    """Of an index that was made without or with another, and of a bundle without a feature."""
+    paths, how = images(3), Diffusion(k=2)
+    add_images(two_outputs, tmp_path / "plain", paths)
+    add_images(two_outputs, tmp_path / "diffused", paths, diffusion=how)
+    with pytest.raises(InputError, match="birds gives no feature .*--diffuse"):
+        add_images(bundle, tmp_path / "index", paths, diffusion=how)
+    sizes = counted(two_outputs.gallery_and_feature)
+    for name, wish, made in (
+        ("plain", how, "plain was made without --diffuse"),
+        ("diffused", Diffusion(k=3), "diffused was diffused over 2 neighbours with alpha 0.9"),
+    ):
+        with pytest.raises(InputError, match=f"{made}.*; leave --diffuse out, or make another"):
+            add_images(two_outputs, tmp_path / name, paths, diffusion=wish)
+    assert sizes == []
 
 
 def test_bad_images_are_listed_until_mended(bundle, tmp_path, images):
@@ -223,6 +278,7 @@ import shutil
 
 from zscr.infer.bundle import Bundle
 from zscr.infer.index.add import add_images
+from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.index import Index
 from zscr.infer.runners.runner import Runtime
 

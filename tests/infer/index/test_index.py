@@ -231,9 +231,9 @@ def test_queries_that_are_not_finite_are_refused(tmp_path, entries, create):
         index.search(np.vstack([np.eye(1, DIM), np.full((1, DIM), np.nan)]), 3)
 
 
-def test_vectors_of(tmp_path, entries, create):
+def test_embedded(tmp_path, entries, create):
     """Vectors come in the order asked for; an unknown id is named."""
     index = create(tmp_path / "index", entries)
-    np.testing.assert_array_equal(index.vectors_of(["bird 9", "bird 2"]), index.vectors[[9, 2]])
+    np.testing.assert_array_equal(index.embedded(["bird 9", "bird 2"])[0], index.vectors[[9, 2]])
     with pytest.raises(InputError, match="1 ids are not in .* first emu"):
-        index.vectors_of(["bird 9", "emu"])
+        index.embedded(["bird 9", "emu"])

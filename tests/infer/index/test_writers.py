@@ -16,6 +16,7 @@ import pytest
 
 from zscr.artefact import read_manifest, write_manifest
 from zscr.errors import ArtefactError
+from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.index import Change, Entry, Index
 from zscr.lock import LOCK, writer_lock
 
@@ -24,6 +25,7 @@ WRITER = """
 import os, signal, sys
 from pathlib import Path
 import numpy as np
+from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.index import Change, Entry, Index
 
 verb, folder, left = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
@@ -43,10 +45,10 @@ for name in ("fsync", "replace", "rename", "unlink", "mkdir"):
 vectors = np.eye(6, dtype=np.float32)
 entries = [Entry(name, "new") for name in "abcdef"]
 if index:
-    index.apply(Change(entries, vectors))
+    index.apply(Change(entries, vectors, features=vectors))
 else:
-    about = {"space": "b", "bundle_name": "birds", "search": "hnsw"}
-    Index.create(folder, entries=entries, vectors=vectors, **about)
+    about = {"space": "b", "bundle_name": "birds", "search": "hnsw", "diffusion": Diffusion()}
+    Index.create(folder, entries=entries, vectors=vectors, features=vectors, **about)
 """
 
 
@@ -61,20 +63,21 @@ def killed(verb, folder, calls):
 def create(folder, names="abc"):
     entries = [Entry(name, "old") for name in names]
     vectors = np.eye(len(names), 6, dtype=np.float32)
-    about = {"space": "b", "bundle_name": "birds", "search": "hnsw"}
-    return Index.create(folder, entries=entries, vectors=vectors, **about)
+    about = {"space": "b", "bundle_name": "birds", "search": "hnsw", "diffusion": Diffusion()}
+    return Index.create(folder, entries=entries, vectors=vectors, features=vectors, **about)
 
 
 def one(name, place=5):
     """A change that adds one image."""
-    return Change([Entry(name, name)], np.eye(1, 6, k=place))
+    vectors = np.eye(1, 6, k=place)
+    return Change([Entry(name, name)], vectors, features=vectors)
 
 
 def contents(folder):
     """What an index holds, and the names of the files that this needs."""
     index = Index.open(folder)
-    stems = [f"{stem}.{index.generation}" for stem in ("entries", "hnsw", "vectors")]
-    files = [f"{s}.{e}" for s, e in zip(stems, ("jsonl", "bin", "npy"), strict=True)]
+    ends = {"entries": "jsonl", "hnsw": "bin", "vectors": "npy", "features": "npy", "raw": "npy"}
+    files = [f"{stem}.{index.generation}.{end}" for stem, end in ends.items()]
     state = {entry.id: entry.sha256 for entry in index.entries}
     assert [m.entry.id for [m] in index.search(index.vectors, 1)] == list(state)
     return state, sorted([*files, "manifest.json", LOCK])
@@ -91,7 +94,8 @@ def test_killed_change_leaves_the_old_or_the_new(tmp_path):
         state, _ = contents(folder)
         assert state in (old, new)
         seen.append(state == new)
-        Index.open(folder).apply(Change([Entry("z", "z")], np.full((1, 6), 6**-0.5)))
+        last = np.full((1, 6), 6**-0.5)
+        Index.open(folder).apply(Change([Entry("z", "z")], last, features=last))
         state, files = contents(folder)
         assert state == (new if seen[-1] else old) | {"z": "z"}
         assert sorted(os.listdir(folder)) == files
@@ -254,7 +258,8 @@ def test_an_open_index_stays_what_it_is(tmp_path):
     reader, queries = Index.open(tmp_path / "index"), np.eye(6, dtype=np.float32)
     before = reader.search(queries, 3)
     moved = [Entry(name, "new") for name in "abc"]
-    Index.open(tmp_path / "index").apply(Change(moved, np.eye(6, dtype=np.float32)[3:]))
+    rows = np.eye(6, dtype=np.float32)[3:]
+    Index.open(tmp_path / "index").apply(Change(moved, rows, features=rows))
     assert reader.search(queries, 3) == before
     assert Index.open(tmp_path / "index").search(queries, 3) != before
 

@@ -53,7 +53,10 @@ class FixedNoise(nn.Module):
 
 
 class GalleryHead(nn.Module):
-    """Embeds image features (B, I) -> unit rows (B, E), through modules in their order."""
+    """Embeds image features (B, I) -> unit rows (B, E), through modules in their order.
+
+    Without any module it gives the features themselves, scaled to unit length.
+    """
 
     def __init__(self, *parts: nn.Module) -> None:
         super().__init__()
@@ -64,9 +67,9 @@ class GalleryHead(nn.Module):
         return unit(self.parts(image))
 
 
-def text_and_gallery(query: nn.Module, gallery: nn.Module) -> dict[str, Head]:
-    """Name the two heads, and what feeds them."""
+def text_and_gallery(query: nn.Module, gallery: nn.Module, feature: nn.Module) -> dict[str, Head]:
+    """Name the two heads, and what feeds them; `feature` is the gallery's."""
     return {
         "text": Head(query, (Port("text"),), "query"),
-        "gallery": Head(gallery, (Port("image"),), "gallery"),
+        "gallery": Head(gallery, (Port("image"),), "gallery", feature),
     }

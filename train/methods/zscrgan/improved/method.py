@@ -188,7 +188,8 @@ class Method(nn.Module):
         noise = FixedNoise(noise_samples, self.dim, self.config.z_dim).to(self.device)
         settings = self.config.latent_noise, share
         query = QueryHead(self.text_scaling, self.averaged, self.csem, noise, *settings)
-        return text_and_gallery(query, GalleryHead(self.image_scaling, self.csem))
+        gallery = GalleryHead(self.image_scaling, self.csem)
+        return text_and_gallery(query, gallery, feature=GalleryHead(self.image_scaling))
 
     def _made(self) -> Steps:
         """Make the steps when they are first needed, for `start` or a checkpoint sets the scalings.

@@ -88,7 +88,8 @@ class Method(nn.Module):
         """
         noise = FixedNoise(noise_samples, self.config.embed_dim, self.config.z_dim)
         query = QueryHead(self.networks, noise.to(self.device))
-        return text_and_gallery(query, GalleryHead(self.csem))
+        # It scales no images: they are compared with each other as the encoder gives them.
+        return text_and_gallery(query, GalleryHead(self.csem), feature=GalleryHead())
 
 
 _CONTRACT: type[contract.Method] = Method  # for mypy: the class keeps the contract

@@ -1,0 +1,94 @@
+"""What a gallery tells of itself, in evaluations: queries expanded by it, embeddings diffused.
+
+Both take an embedded task and return one, so every ranking and figure is computed as without. They
+apply to any model or control whose gallery has image features; figures say `uses the gallery`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from zscr.errors import InputError
+from zscr.infer.evaluation.embedded import Embedded, Vectors
+from zscr.infer.evaluation.ranking import Embeddings, ranked_blocks
+from zscr.infer.index.diffusion import Diffusion
+from zscr.infer.index.exact import Rows
+from zscr.infer.index.expansion import Expansion, mean_features
+
+
+@dataclass(frozen=True)
+class GalleryUse:
+    """What is done with a gallery before it is ranked; nothing by default."""
+
+    diffusion: Diffusion | None = None
+    expansion: Expansion | None = None
+
+    def __bool__(self) -> bool:
+        """Say whether anything is."""
+        return bool(self.diffusion or self.expansion)
+
+    def __str__(self) -> str:
+        """Return what figures are labelled with."""
+        diffused = "embeddings diffused over it" if self.diffusion else ""
+        expanded = f"queries {self.expansion}" if self.expansion else ""
+        return f"uses the gallery: {', '.join(filter(None, (diffused, expanded)))}"
+
+    def __call__(self, embedded: Embedded) -> Embedded:
+        """Apply it to an embedded task; diffusion comes first, as in an index.
+
+        Raises:
+            InputError: the gallery has no image features, or is smaller than the expansion's k.
+        """
+        if self.diffusion:
+            embedded = diffused(embedded, self.diffusion)
+        return expanded(embedded, self.expansion) if self.expansion else embedded
+
+
+def gallery_use(expand: int | None, *, diffuse: bool) -> GalleryUse:
+    """Return what `--expand K` and `--diffuse` ask for.
+
+    Raises:
+        InputError: K is less than 1.
+    """
+    expansion = None if expand is None else Expansion(expand)
+    return GalleryUse(Diffusion() if diffuse else None, expansion)
+
+
+def diffused(embedded: Embedded, diffusion: Diffusion) -> Embedded:
+    """Return the task with its gallery's embeddings diffused over its images' neighbour graph."""
+    gallery = diffusion.of(embedded.gallery, _features(embedded))
+    return replace(embedded, gallery=gallery)
+
+
+def expanded(embedded: Embedded, expansion: Expansion) -> Embedded:
+    """Return the task with its queries expanded: [q, w m] / √(1 + w²) over [p, u] / √2.
+
+    These are unit vectors whose cosine orders a query's images as `Expansion.parts` does.
+    """
+    expansion.check(len(embedded.gallery))
+    features = _features(embedded)
+    gallery = np.hstack([embedded.gallery, features]) / np.float32(np.sqrt(2))
+    best = _best(embedded.queries, embedded.gallery, expansion.k)
+    for number in range(1, expansion.rounds + 1):
+        means = expansion.weight * mean_features(features, best)
+        queries = np.hstack([embedded.queries, means]) / np.sqrt(1 + expansion.weight**2)
+        queries = queries.astype(np.float32)
+        if number < expansion.rounds:
+            best = _best(queries, gallery, expansion.k)
+    return replace(embedded, queries=queries, gallery=gallery, features=None)
+
+
+def _best(queries: Embeddings, gallery: Embeddings, k: int) -> Rows:
+    """Return each query's k best gallery rows (Q, k)."""
+    return np.concatenate([order[:, :k] for _, order in ranked_blocks(queries, gallery)])
+
+
+def _features(embedded: Embedded) -> Vectors:
+    if embedded.features is None:
+        raise InputError(
+            f"the gallery of task '{embedded.task.name}' has no image features to compare its "
+            f"images by; leave out --expand and --diffuse"
+        )
+    return embedded.features
