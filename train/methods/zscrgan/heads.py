@@ -53,7 +53,7 @@ class FixedNoise(nn.Module):
 
 
 class GalleryHead(nn.Module):
-    """Embeds image features (B, I) -> unit rows (B, E), through modules in their order."""
+    """Embeds image features (B, I) -> unit rows (B, E), through modules in their order, if any."""
 
     def __init__(self, *parts: nn.Module) -> None:
         super().__init__()
