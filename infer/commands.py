@@ -25,7 +25,7 @@ def runtime_options(command: Any) -> Any:
     """Add how graphs are run: provider, threads, fallback."""
     for option in (
         click.option("--allow-fallback", is_flag=True, help="Let CUDA fall back to the CPU."),
-        click.option("--threads", type=click.IntRange(1), help="[every core that may be used]"),
+        click.option("--threads", type=click.IntRange(1), help="Cores to use [all that may be]."),
         click.option("--provider", default="cpu", show_default=True, help="cpu or cuda."),
     ):
         command = option(command)
@@ -45,13 +45,15 @@ def make_runtime(provider: str, threads: int | None, allow_fallback: bool) -> Ru
 @click.option("--image", type=FILE, help="An image to find others by.")
 @click.option("--sketch", type=FILE, help="A sketch of what is sought.")
 @click.option("-k", type=click.IntRange(1), default=10, show_default=True, help="Images a query.")
-@click.option("--bundle", type=FOLDER, default="bundles/latest", show_default=True)
-@click.option("--index", type=FOLDER, help="[the one beside the bundle]")
+@click.option(
+    "--bundle", type=FOLDER, default="bundles/latest", show_default=True, help="The model."
+)
+@click.option("--index", type=FOLDER, help="The gallery [the index beside the bundle].")
 @click.option(
     "--format",
     "style",
     type=click.Choice(["table", "jsonl", "csv", "html"]),
-    help="[a table on a terminal, JSON lines elsewhere]",
+    help="Form of the answers [a table on a terminal, JSON lines elsewhere].",
 )
 @click.option("--out", type=FILE, help="Write here instead of stdout ('-').")
 @runtime_options
@@ -142,8 +144,10 @@ def index() -> None:
 
 @index.command()
 @click.argument("images", nargs=-1, required=True, type=FOLDER)
-@click.option("--index", "folder", type=FOLDER, help="[the one beside the bundle]")
-@click.option("--bundle", type=FOLDER, default="bundles/latest", show_default=True)
+@click.option("--index", "folder", type=FOLDER, help="The gallery [the index beside the bundle].")
+@click.option(
+    "--bundle", type=FOLDER, default="bundles/latest", show_default=True, help="The model."
+)
 @runtime_options
 def add(images: tuple[Path, ...], folder: Path | None, bundle: Path, **runtime: Any) -> None:
     """Add IMAGES, files or folders, to an index; it is made if it is absent.
