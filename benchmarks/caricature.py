@@ -23,14 +23,16 @@ Floats = npt.NDArray[np.floating[Any]]
 
 
 def shares(rows: Floats, images: Floats) -> dict[str, float]:
-    """Count rows' entries (N, I) that are 0, or at or beyond an extreme of the images (M, I).
+    """Count rows' entries (N, I) that are 0 or at the extremes of what the images (M, I) have.
 
     Lengths are means over the rows, and over the images.
     """
     figures = {
         "at 0": np.mean(rows == 0),
         "at or below the least": np.mean(rows <= images.min(0)),
+        "at or above 99 %": np.mean(rows >= np.quantile(images, 0.99, axis=0)),
         "at or above the most": np.mean(rows >= images.max(0)),
+        "images at 0": np.mean(images == 0),
         "length": np.linalg.norm(rows, axis=1).mean(),
         "length of images": np.linalg.norm(images, axis=1).mean(),
     }

@@ -123,13 +123,14 @@ def reference_table(results: list[dict[str, Any]]) -> str:
 
 
 def extremes(runs: list[dict[str, float]]) -> list[str]:
-    """Return the runs' mean shares of entries at 0 and at the most, and their relative length."""
+    """Return mean shares of entries at 0 (of images) and at the most, and the relative length."""
 
     def mean(name: str) -> float:
         return sum(run[name] for run in runs) / len(runs)
 
-    shares = [f"{100 * mean(name):.0f} %" for name in ("at 0", "at or above the most")]
-    return [*shares, f"{mean('length') / mean('length of images'):.1f}"]
+    names = ("at 0", "images at 0", "at or above the most")
+    zeros, real, most = (f"{100 * mean(name):.0f} %" for name in names)
+    return [f"{zeros} ({real})", most, f"{mean('length') / mean('length of images'):.1f}"]
 
 
 def row(name: str, cells: list[str]) -> str:
