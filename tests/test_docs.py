@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
@@ -124,6 +125,16 @@ def has_options(file: str, options: list[str]) -> bool:
     if "scripts/command_page.py" in source:  # which reads the options for it
         source = (ROOT / "scripts/command_page.py").read_text("utf-8")
     return path.exists() and all(f'"{option}"' in source for option in options)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=NAMES)
+def test_every_extra_that_is_named_exists(path: Path) -> None:
+    """In `pip install 'zscr[…]'`, and of a checkout."""
+    named = re.findall(r"'(?:zscr|\.)\[([a-z,-]+)\]'", path.read_text("utf-8"))
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert {each for extras in named for each in extras.split(",")} <= set(
+        config["project"]["optional-dependencies"]
+    )
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=NAMES)
