@@ -1,38 +1,64 @@
-"""Writes the README's tables from `results/*.json`, so that no figure is typed by hand.
+"""Writes the documents' tables from `results/*.json`, so that no figure is typed by hand.
 
-python benchmarks/tables.py
+python benchmarks/tables.py            writes them
+python benchmarks/tables.py --check    fails where a document has others
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
+from zscr.data.registry import table as collections_table
+
 HERE = Path(__file__).parent
-README = HERE.parent / "README.md"
+ROOT = HERE.parent
 SHOWN = {"mAP": "mAP", "Prec@10 macro": "Prec@10"}
 METHODS = ("zscrgan", "zscrgan-reference")
 CONTROLS = ("ridge", "ESZSL", "linear dual encoder", "random ranking", "class-mean oracle")
+# The README's table: one collection a source of images, and the controls that one looks for first.
+README_ROWS = ("aviary", "sketchy25", "fashion44k", "wiki")
+README_CONTROLS = ("ridge", "linear dual encoder", "random ranking")
+SPACES = {"CSEM": "CSEM", "raw feature": "raw"}
+VARIANTS = {"full": "as published", "nowrong": "no wrong class"}
 
 
 def main() -> None:
-    text = README.read_text("utf-8")
-    paths = sorted((HERE / "results").glob("zscrgan_*.json"))
-    results = [result for result in map(load, paths) if "methods" in result]
-    text = between(
-        text,
-        "results",
-        "\n\n".join([*(quality_table(results, name) for name in SHOWN), budgets(results)]),
-    )
-    speeds = map(load, sorted((HERE / "results").glob("zscrgan_speed_*.json")))
-    text = between(text, "speed", speed_table(list(speeds)))
-    text = between(text, "latency", latency_table(load(HERE / "results/query_latency.json")))
-    README.write_text(text, "utf-8")
+    for name, parts in tables().items():
+        path = ROOT / name
+        before = after = path.read_text("utf-8")
+        for mark, table in parts.items():
+            after = between(after, mark, table)
+        if sys.argv[1:] == ["--check"] and after != before:
+            raise SystemExit(f"{name} has other tables: run benchmarks/tables.py")
+        path.write_text(after, "utf-8")
 
 
-def load(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text("utf-8")))
+def tables() -> dict[str, dict[str, str]]:
+    """Return each document's tables by their marks."""
+    results = [result for result in loaded("zscrgan_*.json") if "methods" in result]
+    shown = {result["collection"]: result for result in results}
+    few = [shown[name] for name in README_ROWS]
+    every = [*(quality_table(results, name, CONTROLS) for name in SHOWN), budgets(results)]
+    readme = [quality_table(few, "mAP", README_CONTROLS, "mAP, unseen classes"), budgets(few)]
+    return {
+        "README.md": {"results": "\n\n".join(readme)},
+        "docs/collections.md": {"collections": collections_table()},
+        "docs/benchmarks.md": {
+            "quality": "\n\n".join(every),
+            "reference": reference_table(loaded("zscrgan_reference_*.json")),
+            "speed": speed_table(loaded("zscrgan_speed_*.json")),
+            "latency": latency_table(loaded("query_latency.json")[0]),
+        },
+    }
+
+
+def loaded(pattern: str) -> list[dict[str, Any]]:
+    """Read the results whose files match, in the order of their names."""
+    paths = sorted((HERE / "results").glob(pattern))
+    return [dict(json.loads(path.read_text("utf-8"))) for path in paths]
 
 
 def between(text: str, name: str, table: str) -> str:
@@ -42,14 +68,16 @@ def between(text: str, name: str, table: str) -> str:
     return f"{before}<!-- {name} -->\n{table}\n<!-- /{name} -->{after}"
 
 
-def quality_table(results: list[dict[str, Any]], figure: str) -> str:
+def quality_table(
+    results: list[dict[str, Any]], figure: str, controls: tuple[str, ...], corner: str = ""
+) -> str:
     """One figure: a row a collection, a column a method or control."""
-    head = [*METHODS, *CONTROLS]
-    lines = [row(SHOWN[figure], head), "|---|" + "---|" * len(head)]
+    head = [*METHODS, *controls]
+    lines = [row(corner or SHOWN[figure], head), "|---|" + "---|" * len(head)]
     for result in results:
-        methods, controls = result["methods"], result["controls"]
+        methods, found = result["methods"], result["controls"]
         cells = [cell(methods[name], figure) if name in methods else "" for name in METHODS]
-        cells += [f"{controls[name][figure]:.3f}" for name in CONTROLS]
+        cells += [f"{found[name][figure]:.3f}" for name in controls]
         lines.append(row(f"`{result['collection']}`", cells))
     return "\n".join(lines)
 
@@ -57,9 +85,12 @@ def quality_table(results: list[dict[str, Any]], figure: str) -> str:
 def cell(method: dict[str, Any], figure: str) -> str:
     """Mean ± sd over the seeds, marked where the unseen classes selected."""
     spread = method["sd"].get(figure)
-    deviation = f" ± {spread:.3f}" if spread is not None else ""
     oracle = "" if "validation" in method["selection"] else f" ({method['selection']})"
-    return f"{method['mean'][figure]:.3f}{deviation}{oracle}"
+    return f"{with_spread(method['mean'][figure], spread)}{oracle}"
+
+
+def with_spread(mean: float, spread: float | None) -> str:
+    return f"{mean:.3f}" + (f" ± {spread:.3f}" if spread is not None else "")
 
 
 def budgets(results: list[dict[str, Any]]) -> str:
@@ -75,6 +106,31 @@ def budgets(results: list[dict[str, Any]]) -> str:
         key if len(names) == everywhere else f"{key} ({', '.join(names)})"
         for key, names in sorted(found.items())
     )
+
+
+def reference_table(results: list[dict[str, Any]]) -> str:
+    """A row a collection and variant: figures in both spaces, and where imagined entries end."""
+    names = [f"{shown} {space}" for space in SPACES.values() for shown in SHOWN.values()]
+    head = ["wrong class", "seeds", *names, "at 0", "at or above the most", "length"]
+    lines = [row("mAP and Prec@10", head), "|---|" + "---|" * len(head)]
+    for result in results:
+        for variant, found in result["variants"].items():
+            cells = [VARIANTS[variant], str(len(found["seeds"]))]
+            figures = [found[space][figure] for space in SPACES for figure in SHOWN]
+            cells += [with_spread(each["mean"], each["sd"]) for each in figures]
+            lines.append(row(f"`{result['collection']}`", cells + extremes(found["imagined"])))
+    return "\n".join(lines)
+
+
+def extremes(runs: list[dict[str, float]]) -> list[str]:
+    """Return mean shares of entries at 0 (of images) and at the most, and the relative length."""
+
+    def mean(name: str) -> float:
+        return sum(run[name] for run in runs) / len(runs)
+
+    names = ("at 0", "images at 0", "at or above the most")
+    zeros, real, most = (f"{100 * mean(name):.0f} %" for name in names)
+    return [f"{zeros} ({real})", most, f"{mean('length') / mean('length of images'):.1f}"]
 
 
 def row(name: str, cells: list[str]) -> str:

@@ -142,7 +142,14 @@ def check(path: Path) -> None:
 
 @data.command()
 @click.argument("path", type=FOLDER)
-@click.option("--format", "style", type=click.Choice(["table", "json"]), default="table")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="Form of the answer.",
+)
 def info(path: Path, style: str) -> None:
     """Show what the collection PATH holds, by split, task and class.
 

@@ -1,6 +1,6 @@
 """The collections that zscr knows: how each is made, and what it holds.
 
-One list feeds `zscr data convert NAME`, `--collection NAME` and the README's table.
+One list feeds `zscr data convert NAME`, `--collection NAME` and the table of docs/collections.md.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Source:
 
     Attributes:
         make: the function that makes it, as `module:function`: it is imported on use alone.
-        texts, images: what the collection holds, for the README.
+        texts, images: what the collection holds, for docs/collections.md.
         what: the SOURCE that it is converted from; empty where it is made of nothing.
         example: such a SOURCE.
         options: the function's parameters that `zscr data convert` offers.
@@ -136,7 +136,7 @@ def names() -> list[str]:
 
 
 def table() -> str:
-    """Return the README's table of collections, in Markdown."""
+    """Return the table of collections in docs/collections.md."""
     lines = ["| collection | made of | texts | images |", "|---|---|---|---|"]
     for name, source in COLLECTIONS.items():
         made_of = f"`{source.archive}.zip`" if source.archive else "nothing, on the spot"

@@ -19,14 +19,26 @@ import click
     show_default=True,
     help="The collection's images to index.",
 )
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Of the heads.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A setting of the heads, such as raw_feature=true.",
+)
 @click.option(
     "--noise-samples",
     type=click.IntRange(0),
     help="The same as --set noise_samples=K (zscrgan): average K fixed draws of noise.",
 )
 @click.option("--trt", is_flag=True, help="Also build TensorRT engines, beside the bundle.")
-@click.option("--target", "targets", multiple=True, metavar="SM", help="Such as sm86; repeatable.")
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="SM",
+    help="A GPU to build engines for, such as sm86; repeatable.",
+)
 def export(
     run: Path,
     out: Path | None,

@@ -25,7 +25,7 @@ def runtime_options(command: Any) -> Any:
     """Add how graphs are run: provider, threads, fallback."""
     for option in (
         click.option("--allow-fallback", is_flag=True, help="Let CUDA fall back to the CPU."),
-        click.option("--threads", type=click.IntRange(1), help="[every core that may be used]"),
+        click.option("--threads", type=click.IntRange(1), help="Cores to use [all that may be]."),
         click.option("--provider", default="cpu", show_default=True, help="cpu or cuda."),
     ):
         command = option(command)
@@ -51,13 +51,15 @@ def make_runtime(provider: str, threads: int | None, allow_fallback: bool) -> Ru
     metavar="K",
     help="Ask again with the mean image feature of the top K.",
 )
-@click.option("--bundle", type=FOLDER, default="bundles/latest", show_default=True)
-@click.option("--index", type=FOLDER, help="[the one beside the bundle]")
+@click.option(
+    "--bundle", type=FOLDER, default="bundles/latest", show_default=True, help="The model."
+)
+@click.option("--index", type=FOLDER, help="The gallery [the index beside the bundle].")
 @click.option(
     "--format",
     "style",
     type=click.Choice(["table", "jsonl", "csv", "html"]),
-    help="[a table on a terminal, JSON lines elsewhere]",
+    help="Form of the answers [a table on a terminal, JSON lines elsewhere].",
 )
 @click.option("--out", type=FILE, help="Write here instead of stdout ('-').")
 @runtime_options
@@ -155,8 +157,10 @@ def index() -> None:
 
 @index.command()
 @click.argument("images", nargs=-1, required=True, type=FOLDER)
-@click.option("--index", "folder", type=FOLDER, help="[the one beside the bundle]")
-@click.option("--bundle", type=FOLDER, default="bundles/latest", show_default=True)
+@click.option("--index", "folder", type=FOLDER, help="The gallery [the index beside the bundle].")
+@click.option(
+    "--bundle", type=FOLDER, default="bundles/latest", show_default=True, help="The model."
+)
 @click.option("--diffuse", is_flag=True, help="Even embeddings out over images that are alike.")
 @runtime_options
 def add(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import click
@@ -150,6 +152,23 @@ def test_load(deployed, monkeypatch):
     assert len(answer.hits) == 2
     named = zscr.load(bundle=str(deployed.bundle), index=str(deployed.index))
     assert named.search(["small white circle"], k=2) == [answer]
+
+
+def test_the_readmes_python_runs(deployed, tmp_path, monkeypatch, capsys):
+    """Where the three commands have run, with an image of the gallery as robin.jpg."""
+    text = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    bundles = tmp_path / "bundles"
+    bundles.mkdir()
+    (bundles / "latest").symlink_to(deployed.bundle.resolve())
+    (bundles / "latest.index").symlink_to(deployed.index.resolve())
+    image = zscr.load(deployed.bundle).search(["a circle"], k=1)[0].hits[0].image
+    shutil.copy(image, tmp_path / "robin.jpg")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(code, names)
+    assert [line[:2] for line in capsys.readouterr().out.splitlines()] == ["1 ", "2 ", "3 "]
+    assert len(names["similar"].hits) == 3
 
 
 def python(code):

@@ -1,4 +1,7 @@
-"""The README and the documents say what is so: commands parse, links lead to files."""
+"""The README and the documents say what is so: commands parse, links lead to files.
+
+Tables, the page of commands and the drawing of the imports are what their scripts write.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
@@ -82,6 +86,12 @@ def check_mention(line: str) -> None:
             raise click.UsageError(f"no such option '{option}'")
 
 
+def scripts(text: str) -> list[tuple[str, list[str]]]:
+    """Return what is said of scripts and benchmarks, anywhere: the file, and its options."""
+    found = re.findall(r"(?<![\w/.])((?:scripts|benchmarks)/[\w-]+(?:\.py)?)([^`\n]*)", text)
+    return [(file, re.findall(r"(?<!\S)--[a-z-]+", rest)) for file, rest in found]
+
+
 def links(text: str) -> list[str]:
     """Return the targets of links and images that lead to files of the repository."""
     targets = re.findall(r"\]\(([^)\s]+)[^)]*\)", text)
@@ -99,6 +109,32 @@ def test_every_command_can_be_called(path: Path) -> None:
             except click.ClickException as error:
                 wrong.append(f"zscr {line}: {error.format_message()}")
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=NAMES)
+def test_every_script_that_is_named_exists(path: Path) -> None:
+    """With the options that it is named with."""
+    wrong = [each for each in scripts(path.read_text("utf-8")) if not has_options(*each)]
+    assert wrong == []
+
+
+def has_options(file: str, options: list[str]) -> bool:
+    """Say whether a script, or a folder of that name, is there and knows the options."""
+    path = ROOT / file
+    source = path.read_text("utf-8") if path.is_file() else ""
+    if "scripts/command_page.py" in source:  # which reads the options for it
+        source = (ROOT / "scripts/command_page.py").read_text("utf-8")
+    return path.exists() and all(f'"{option}"' in source for option in options)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=NAMES)
+def test_every_extra_that_is_named_exists(path: Path) -> None:
+    """In `pip install 'zscr[…]'`, and of a checkout."""
+    named = re.findall(r"'(?:zscr|\.)\[([a-z,-]+)\]'", path.read_text("utf-8"))
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert {each for extras in named for each in extras.split(",")} <= set(
+        config["project"]["optional-dependencies"]
+    )
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=NAMES)
@@ -139,6 +175,20 @@ def test_the_check_of_mentions_can_fail(line: str) -> None:
         check_mention(line)
 
 
+def test_scripts_that_do_not_exist_are_told() -> None:
+    """By their names and by their options, in blocks as in running text."""
+    text = "scripts/tset  # all\n`python benchmarks/tables.py --chek`, `scripts/commands --write`"
+    tset, chek, write = found = scripts(text)
+    assert found == [
+        ("scripts/tset", []),
+        ("benchmarks/tables.py", ["--chek"]),
+        ("scripts/commands", ["--write"]),
+    ]
+    assert not has_options(*tset)
+    assert not has_options(*chek)
+    assert has_options(*write)
+
+
 def test_what_is_read_of_a_document() -> None:
     """Blocks, indented and continued too; no comments, no pipes, no links elsewhere."""
     text = (
@@ -149,6 +199,38 @@ def test_what_is_read_of_a_document() -> None:
     assert list(map(shell_words, commands(text))) == [["train", "--out", "x"], ["query"]]
     assert mentions(text) == ["export --trt"]
     assert links(text) == ["b/c.md"]
+
+
+def test_every_command_and_option_is_documented() -> None:
+    """docs/commands.md is what `scripts/commands --write` writes; each option says something."""
+    page = (ROOT / "docs/commands.md").read_text("utf-8")
+    call = [sys.executable, str(ROOT / "scripts/command_page.py")]
+    done = subprocess.run(call, capture_output=True, text=True, check=True)
+    assert page == done.stdout, "the commands have changed: run scripts/commands --write"
+    parts = dict(
+        re.findall(r"^## `zscr ([a-z0-9 -]+?) \[.*\n((?:(?!## ).*\n)*)", page, re.MULTILINE)
+    )
+    for words, command in leaves(main):
+        for option in (o for o in command.params if isinstance(o, click.Option)):
+            line = rf"^- `.*{option.opts[0]}\b.*`: \w.*\w.*$"
+            assert re.search(line, parts[words], re.MULTILINE), f"{words} {option.opts[0]}"
+
+
+def leaves(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Yield every command that does something itself, with the words that call it."""
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        if isinstance(command, click.Group):
+            yield from leaves(command, f"{path}{name} ")
+        else:
+            yield f"{path}{name}", command
+
+
+def test_the_figures_are_those_of_the_results() -> None:
+    """Every table is what `benchmarks/tables.py` writes."""
+    call = [sys.executable, str(ROOT / "benchmarks/tables.py"), "--check"]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_drawing_of_the_imports_is_what_the_code_has() -> None:

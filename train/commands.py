@@ -32,7 +32,7 @@ RESUMABLE |= set(REFERENCE_FLAGS)
 def _reference_flags(command: Any) -> Any:
     for name, kind in reversed(REFERENCE_FLAGS.items()):
         flag = "--" + name.replace("_", "-")
-        command = click.option(flag, name, type=kind, help=f"Set {name}.")(command)
+        command = click.option(flag, name, type=kind, help=f"The same as --set {name}=….")(command)
     return command
 
 
@@ -51,11 +51,13 @@ def _reference_flags(command: Any) -> Any:
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other setting.")
 @click.option("--image-encoder", help="Frozen image encoder: a path or name.")
 @click.option("--text-encoder", help="Frozen text encoder: a path or name.")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), help="[CUDA where there is one]")
+@click.option(
+    "--device", type=click.Choice(["cpu", "cuda"]), help="Where to train [CUDA where there is one]."
+)
 @click.option(
     "--refit/--no-refit",
     default=None,
-    help="Fit the final weights on seen and validation classes. [refit, unless a recipe says no]",
+    help="Fit the final weights on seen and validation classes [refit, unless a recipe says no].",
 )
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, or the latest.")
 @click.option(
@@ -145,10 +147,26 @@ def _pairs(settings: tuple[str, ...]) -> dict[str, str]:
 
 @click.command()
 @click.argument("models", type=click.Path(path_type=Path), nargs=-1)
-@click.option("--collection", type=click.Path(path_type=Path), help="[the one it was trained on]")
+@click.option(
+    "--collection",
+    type=click.Path(path_type=Path),
+    help="The collection's folder [the one it was trained on].",
+)
 @click.option("--task", default="text", show_default=True, help="One of `zscr data info`'s tasks.")
-@click.option("--split", type=click.Choice(["unseen", "val"]), default="unseen", show_default=True)
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Of the heads (runs).")
+@click.option(
+    "--split",
+    type=click.Choice(["unseen", "val"]),
+    default="unseen",
+    show_default=True,
+    help="The classes to judge on.",
+)
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A setting of the heads (runs), such as raw_feature=true.",
+)
 @click.option(
     "--noise-samples",
     type=click.IntRange(0),
@@ -170,7 +188,9 @@ def _pairs(settings: tuple[str, ...]) -> dict[str, str]:
     help="Write one HTML page; implies --generalised and, of runs, --controls.",
 )
 @click.option(
-    "--retrieved-res", type=click.Path(path_type=Path), help="Write acc<Prec@50>.pkl here."
+    "--retrieved-res",
+    type=click.Path(path_type=Path),
+    help="Write the result in the reference's form, acc<Prec@50>.pkl, here.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Everything as JSON.")
 def evaluate(

@@ -102,9 +102,9 @@ def test_variants_differ_in_their_split(sketchy, tmp_path, monkeypatch):
     assert unseen == {"sketchy25": ("bat", "class_3"), "sketchy25-25": ("mouse",)}
 
 
-def test_readme_lists_the_collections():
-    """The README's table is the registry's."""
-    text = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+def test_the_documents_list_the_collections():
+    """The table of docs/collections.md is the registry's."""
+    text = (Path(__file__).parents[2] / "docs/collections.md").read_text("utf-8")
     _, _, rest = text.partition("<!-- collections -->\n")
     shown, end, _ = rest.partition("\n<!-- /collections -->")
     assert end

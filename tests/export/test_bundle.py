@@ -152,6 +152,23 @@ def test_noise_samples_are_folded_into_the_graph(
     assert vector_bundle.manifest.body["head_settings"] == {"noise_samples": 3}
 
 
+def test_raw_features_are_exported_as_one_more_pair_of_heads(
+    vector_run: Run, vectors: Path, tmp_path: Path
+) -> None:
+    """The gallery's graph is the image's own direction; both agree with torch."""
+    settings = {"noise_samples": 2, "raw_feature": True}
+    bundle = export_run(vector_run, tmp_path / "bundle", settings=settings)
+    collection = read_collection(vectors)
+    for name, field in (("text", "text"), ("gallery", "image")):
+        rows = collection.vectors(field)
+        found = bundle.graph(name).encode(Query.of("vector", rows))
+        expected = embedded(vector_run, name, rows, **settings)
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    np.testing.assert_allclose(found, rows / lengths, atol=1e-6)
+    assert bundle.manifest.body["head_settings"] == settings
+
+
 def test_embeddings_of_the_exported_graphs_are_unit(vector_bundle: Bundle) -> None:
     """What everything after the export rests on."""
     rows = np.random.default_rng(1).random((9, 8), np.float32)
@@ -162,7 +179,7 @@ def test_embeddings_of_the_exported_graphs_are_unit(vector_bundle: Bundle) -> No
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"noise": 3}, "zscrgan-reference has no setting 'noise'; it has noise_samples"),
+        ({"noise": 3}, "zscrgan-reference has no setting 'noise'; it has noise_samples, raw_f"),
         ({"noise_samples": "many"}, "noise_samples='many' is not a int"),
         ({"noise_samples": -1}, "noise_samples=-1 must be at least 0"),
     ],

@@ -28,6 +28,8 @@ from zscr.infer.evaluation.generalised import evaluate
 from zscr.infer.features.table import Array, Split, joined
 from zscr.train.evaluation.model import Model
 
+NOTHING = GalleryUse()
+
 
 def part_figures(parts: Mapping[str, Rows], gallery: Rows, task: Task) -> dict[str, Any]:
     """Return the figures of each part of a task's queries alone, of their mean, and of chance."""
@@ -36,7 +38,7 @@ def part_figures(parts: Mapping[str, Rows], gallery: Rows, task: Task) -> dict[s
 
 
 def class_controls(
-    model: Model, judged_on: Sequence[str], use: GalleryUse = GalleryUse()
+    model: Model, judged_on: Sequence[str], use: GalleryUse = NOTHING
 ) -> dict[str, Any]:
     """Return each control's figures, with what was chosen on the validation classes.
 
@@ -47,11 +49,9 @@ def class_controls(
     """
     splits = {name: _features(model, name) for name in ("seen", "val", *judged_on)}
     histograms, figures = Histograms(_image_paths(model.collection)), {}
-    feature = image_feature(model)
+    feature = image_feature(model) if use else None
     for control in chain(fitted_controls(model), _colour_controls(model, histograms)):
-        parts = (
-            judged(control, splits[name], name, feature if use else None) for name in judged_on
-        )
+        parts = (judged(control, splits[name], name, feature) for name in judged_on)
         figures[control.name] = {**control.chosen, **evaluate(*parts, use=use).to_json()}
     if histograms.cover(splits[judged_on[0]]):
         neighbours = image_neighbours(histograms(splits[judged_on[0]]))

@@ -78,6 +78,16 @@ def test_gallery_rows_are_csem_of_the_real_feature() -> None:
     torch.testing.assert_close(found, torch.tensor([[0.6, 0.8], [0.6, -0.8]]))
 
 
+def test_raw_features_are_compared_without_csem() -> None:
+    """The imagined (3, 4) and a real (6, 8) at length 1, whatever CSEM would make of them."""
+    method = reference()
+    filled(method.csem, weight=7.0)
+    heads = method.heads(raw_feature=True)
+    expected = torch.tensor([[0.6, 0.8]])
+    torch.testing.assert_close(heads["text"].module(torch.ones(1, 1)), expected)
+    torch.testing.assert_close(heads["gallery"].module(torch.tensor([[6.0, 8.0]])), expected)
+
+
 def improved(share: float, latent_noise: float = 0.0, samples: int = 0) -> QueryHead:
     """Make a head whose latent of text (2, 0) is (1, 0), and whose imagined part is (0, 1)."""
     texts, imagination = TextScaling(2, 2), Imagination(2, 1, 1, 2)

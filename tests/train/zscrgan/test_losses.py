@@ -99,6 +99,21 @@ def test_regulariser_has_the_bound_of_the_triangle_inequality() -> None:
     torch.testing.assert_close(regulariser(real, real, wrong), bound)
 
 
+def test_the_regularisers_slope_is_a_difference_of_shares() -> None:
+    """Over all pairs of an own and another image: 2 (F_own(f) - F_others(f)), by autograd.
+
+    Beyond all images, on either side, it is 0: the term saturates.
+    """
+    own, others = random(5, 3, seed=1), 1 + 2 * random(8, 3, seed=2)
+    real, wrong = (rows.flatten(0, 1) for rows in torch.broadcast_tensors(own[:, None], others))
+    for f in (*random(9, 3, seed=3), torch.full((3,), 99.0).double(), torch.full((3,), -99.0)):
+        fake = f.double().expand(len(real), 3).clone().requires_grad_()
+        [slope] = torch.autograd.grad(regulariser(fake, real, wrong), fake)
+        shares = [(rows < f).double().mean(0) for rows in (own, others)]
+        torch.testing.assert_close(slope.sum(0), 2 * (shares[0] - shares[1]))
+    assert not slope.any()
+
+
 def defined_contrast(mapped: torch.Tensor, latent: torch.Tensor) -> torch.Tensor:
     """CSEM's loss as the paper defines it, without gradients of its own.
 

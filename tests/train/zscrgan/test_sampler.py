@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from zscr.errors import ConfigError
 from zscr.infer.features.table import Split, Table
 from zscr.train.methods.zscrgan.draws import Draws, first_texts
+from zscr.train.methods.zscrgan.reference.plain_batches import repeated
 from zscr.train.methods.zscrgan.sampler import ClassSampler
 from zscr.train.tables import TensorSplit
 
@@ -221,6 +222,29 @@ def test_wrong_pairs_of_the_right_class_are_as_many_as_published(
     found = Drawer(classes, 32, chunk=3000, allow_same_class_wrong=True).classes(3000)
     assert np.mean(found == np.roll(found, 1, 1)) == pytest.approx(share, abs=0.004)
     assert all(Counter(batch).most_common()[-1][1] == 32 // classes for batch in found.tolist())
+
+
+@pytest.mark.parametrize(("classes", "batch_size"), [(3, 32), (6, 8), (4, 8)])
+@pytest.mark.parametrize("port", [False, True], ids=["ours", "plain port"])
+def test_classes_beyond_the_repeated_list_are_drawn_evenly(
+    classes: int, batch_size: int, port: bool
+) -> None:
+    """As `random.sample` fills a batch: any classes, none twice, so that all come equally often."""
+    count = 3000
+    if port:
+        rng = np.random.default_rng(1)
+        found = np.array([repeated(classes, batch_size, rng) for _ in range(count)])
+    else:
+        made = Drawer(classes, batch_size, allow_same_class_wrong=True, chunk=count)
+        found = made.classes(count)
+    of_each = (found[:, :, None] == np.arange(classes)).sum(1)
+    least, rest = divmod(batch_size, classes)
+    assert ((of_each - least).clip(0, 1) == of_each - least).all()
+    assert (of_each > least).sum(1).tolist() == [rest] * count
+    expected = count * rest / classes  # of 3000; the deviation is at most 26
+    assert (of_each > least).sum(0) == pytest.approx(np.full(classes, expected), abs=110)
+    places = np.array([(found == c).mean(0) for c in range(classes)])  # permuted as a whole
+    assert places == pytest.approx(np.full((classes, batch_size), 1 / classes), abs=0.04)
 
 
 @given(**SIZES, wrong=st.sampled_from(["random", "nearest"]), zero_pad_tail=st.booleans())

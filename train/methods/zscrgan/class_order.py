@@ -14,7 +14,8 @@ class ClassOrder:
     """Gives batches their classes in the released order.
 
     A batch takes the next slice of the list of classes, which is shuffled when it wraps around; a
-    batch of at least all classes repeats the list and permutes it as a whole.
+    batch of at least all classes repeats the list, fills up with classes drawn without replacement,
+    and permutes the whole.
 
     Attributes:
         classes: C, the number of classes.
@@ -49,7 +50,7 @@ class ClassOrder:
         """Return the classes (K, B) of the next K batches, -1 for an empty row; move the state."""
         if self.batch_size < self.classes:
             return self._slices_of_passes(batches, state, noise)
-        return self._shuffled(batches, self.batch_size, noise) % self.classes
+        return self._repeated(batches, noise)
 
     @property
     def _lacking(self) -> int:
@@ -74,6 +75,14 @@ class ClassOrder:
         state["order"] = table.index_select(0, passed.view(1))[0]  # table[passed] would wait for it
         state["position"] = (position + batches) % self.slices
         return table.view(-1, self.batch_size)[rows]
+
+    def _repeated(self, batches: int, noise: torch.Generator) -> torch.Tensor:
+        """Permute (K, B) of the list as often as it fits, and any other classes for the rest."""
+        rest = self.batch_size % self.classes
+        whole = torch.arange(self.batch_size - rest, device=self.device) % self.classes
+        drawn = self._shuffled(batches, self.classes, noise)[:, :rest]
+        filled = torch.cat([whole.expand(batches, -1), drawn], 1)
+        return filled.gather(1, self._shuffled(batches, self.batch_size, noise))
 
     def _shuffled(self, count: int, width: int, noise: torch.Generator) -> torch.Tensor:
         """Draw `count` permutations of `width` numbers."""

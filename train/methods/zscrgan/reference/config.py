@@ -37,7 +37,7 @@ class Config:
     zero_pad_tail: bool = True  # bug: trains on zero rows where a pass runs out of classes
     allow_same_class_wrong: bool = True  # bug: with few classes a wrong pair may be a right one
     select_on_test: bool = True  # bug: the best weights are chosen on the unseen classes
-    validate_every: int = 10  # rounds between looks at the split that selects; released: 1
+    validate_every: int = 1  # rounds between looks at the split that selects
     select_by: str = "Prec@50 macro"  # the figure that the best weights maximise
     precision: str = "fp32"  # of matrix products on a GPU: fp32, tf32 or bf16
     seed: int = 7

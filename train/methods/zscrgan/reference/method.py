@@ -79,17 +79,19 @@ class Method(nn.Module):
         """Make an E-step of 100 times (5 critic updates, 1 generator update), and an M-step."""
         return self._round.run(self._round.draws(self.sampling, self.noise))
 
-    def heads(self, *, noise_samples: int = 0) -> dict[str, Head]:
+    def heads(self, *, noise_samples: int = 0, raw_feature: bool = False) -> dict[str, Head]:
         """Return the query and the gallery head, which share the method's weights.
 
         Args:
             noise_samples: K fixed draws of eps and z that a query averages over; 0 takes their
                 mean, eps = 0 and z = 0.
+            raw_feature: compare imagined and real image features as they are, without CSEM.
         """
         noise = FixedNoise(noise_samples, self.config.embed_dim, self.config.z_dim)
-        query = QueryHead(self.networks, noise.to(self.device))
+        mapper = () if raw_feature else (self.csem,)
+        query = QueryHead(self.networks, noise.to(self.device), *mapper)
         # It scales no images: they are compared with each other as the encoder gives them.
-        return text_and_gallery(query, GalleryHead(self.csem), feature=GalleryHead())
+        return text_and_gallery(query, GalleryHead(*mapper), feature=GalleryHead())
 
 
 _CONTRACT: type[contract.Method] = Method  # for mypy: the class keeps the contract

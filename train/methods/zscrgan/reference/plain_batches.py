@@ -66,6 +66,14 @@ def _batch(draws: Draws, rows: TensorSplit, eps: torch.Tensor, z: torch.Tensor) 
     )
 
 
+def repeated(count: int, size: int, rng: np.random.Generator) -> list[int]:
+    """Fill a batch of at least all classes: their list repeated, a sample of it, permuted."""
+    labels = list(range(count)) * (size // count)
+    labels += rng.choice(count, size % count, replace=False).tolist()
+    rng.shuffle(labels)
+    return labels
+
+
 def numpy_batches(
     images: npt.NDArray[np.float32],
     texts: npt.NDArray[np.float32],
@@ -73,6 +81,8 @@ def numpy_batches(
     device: torch.device | str,
 ) -> Iterator[Batch]:
     """Build batches row by row as released: slices of classes, round-robin images, zero tails.
+
+    A batch of at least all classes repeats their list and takes its last rows from it at random.
 
     Args:
         images: (C, n, I), n images a class; texts: (C, T).
@@ -88,7 +98,8 @@ def numpy_batches(
     while True:
         image = np.zeros((size, images.shape[2]), np.float32)
         text = np.zeros((size, texts.shape[1]), np.float32)
-        for row, label in enumerate(order[position : position + size]):
+        labels = order[position : position + size] if size < count else repeated(count, size, rng)
+        for row, label in enumerate(labels):
             image[row], text[row] = images[label, turn[label] % images.shape[1]], texts[label]
             turn[label] += 1
         position += size
