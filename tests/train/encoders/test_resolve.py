@@ -19,7 +19,7 @@ from zscr.data.collection import ClassInfo, Collection, Item, new_collection, re
 from zscr.data.records import Query
 from zscr.errors import ConfigError, MissingExtraError
 from zscr.infer.encoder import load_encoder
-from zscr.train.encoders import resolve
+from zscr.train.encoders import fitted
 from zscr.train.encoders.char_cnn_rnn import CharCnnRnnConfig
 from zscr.train.encoders.cnn import CnnConfig
 from zscr.train.encoders.joint_embedding import Training
@@ -229,7 +229,7 @@ def test_char_cnn_rnn_is_trained_once_an_image_encoder(
 ) -> None:
     """It is as wide as the features that it was trained against, and belongs to them alone."""
     config = CharCnnRnnConfig((2, 2, 2), length=66, training=Training(epochs=1))
-    monkeypatch.setitem(resolve.CHARACTERS, "char-cnn-rnn", config)
+    monkeypatch.setitem(fitted.CHARACTERS, "char-cnn-rnn", config)
     collection = read_collection(shapes)
     images = [tiny_image, image_encoder("small-cnn", collection, cnn=CNN), tiny_image]
     made = [text_encoder("char-cnn-rnn", collection, load_encoder(image)) for image in images]
