@@ -36,18 +36,27 @@ def data() -> None:
 @click.argument("name", type=click.Choice(["aviary"]), default="aviary")
 @click.option("--out", type=FOLDER, help="The collection to make [collections/NAME].")
 @click.option("--seed", default=7, show_default=True, help="Of all that is drawn by chance.")
-@click.option("--images", default=24, show_default=True, help="Images of each species.")
-def make(name: str, out: Path | None, seed: int, images: int) -> None:
+@click.option("--seen", default=600, show_default=True, help="Seen species.")
+@click.option("--images", default=4, show_default=True, help="Images of each seen species.")
+@click.option(
+    "--held-out-images",
+    default=24,
+    show_default=True,
+    help="Images of each validation and unseen species.",
+)
+@click.option("--sketches", is_flag=True, help="Draw a sketch of each image, too.")
+def make(name: str, out: Path | None, **options: Any) -> None:
     """Make the procedural collection NAME; needs no download.
 
     \b
     Example:
       zscr data make aviary --seed 3 --out aviary-3
+      zscr data make aviary --sketches --out aviary-sketches
     """
     from zscr.data.aviary import make_aviary
 
     out = out or Path("collections") / name
-    make_aviary(out, seed=seed, images=images)
+    make_aviary(out, **options)
     _report(out)
 
 

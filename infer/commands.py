@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 FOLDER = click.Path(path_type=Path)
 FILE = click.Path(path_type=Path, dir_okay=False)
+_NAMED = 20  # classes that are listed; of more, the first
 
 
 def runtime_options(command: Any) -> Any:
@@ -145,9 +146,14 @@ def _noted(answers: Iterable[Answer], ran: dict[str, None]) -> Iterator[Answer]:
 def _about(searcher: Searcher, k: int, expand: int | None) -> dict[str, object]:
     """Return what is searched, for the head of a contact sheet; its foot says what ran."""
     index = searcher.index
-    about = {"bundle": searcher.bundle.name, "index": index.folder.name}
+    about: dict[str, object] = {"bundle": searcher.bundle.name, "index": index.folder.name}
     about |= {"images": index.count, "search": index.how, "k": k}
-    return about | ({"expanded by the top": expand} if expand else {})
+    about |= {"expanded by the top": expand} if expand else {}
+    new = [*dict.fromkeys(searcher.bundle.examples.values())]
+    if new and index.folder.resolve() == searcher.bundle.index_folder.resolve():  # its own gallery
+        names = ", ".join(new[:_NAMED]) + (", …" if len(new) > _NAMED else "")
+        about["never trained on"] = f"{len(new)} classes of this gallery: {names}"
+    return about
 
 
 @click.group()

@@ -11,6 +11,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +235,7 @@ def tiny_image(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train a small CNN on the seen shapes for a moment."""
     from zscr.data.collection import read_collection
     from zscr.train.encoders.cnn import CnnConfig, train_cnn
+    from zscr.train.encoders.objectives import ClassNumbers
 
     collection = read_collection(shapes)
     items, classes = collection.split("seen"), collection.splits["seen"]
@@ -241,6 +243,7 @@ def tiny_image(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     train_cnn(
         [shapes / str(item.image) for item in items],
         [classes.index(item.class_id) for item in items],
+        partial(ClassNumbers, classes=len(classes)),
         out,
         "tiny-image",
         CnnConfig(size=32, widths=(8, 16), epochs=3, batch_size=8),

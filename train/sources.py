@@ -10,7 +10,8 @@ from zscr.data.collection import Collection, read_collection
 from zscr.errors import ConfigError, MismatchError
 from zscr.infer.encoder import Encoder, load_encoder
 from zscr.infer.features.listing import ENCODER_OF, Encoders
-from zscr.train.encoders.resolve import DEFAULT_IMAGE, DEFAULT_TEXT, image_encoder, text_encoder
+from zscr.train.encoders.fitted import DEFAULT_IMAGE
+from zscr.train.encoders.resolve import DEFAULT_TEXT, image_encoder, text_encoder
 from zscr.train.methods.contract import Need
 from zscr.train.run import Run
 

@@ -1,4 +1,4 @@
-"""Species: what can be seen of a bird, and which combinations are seen, val and unseen.
+"""Species: what can be seen of a bird, and the first fifty of a seed in their three splits.
 
 Held-out species use values that all occur among the seen ones, but never in that combination, so
 a caption of one can be understood from the others. Bases lie at least 4 traits apart; some have a
@@ -37,7 +37,7 @@ TWINS = {
     "unseen": ("belly", "wing"),
 }
 BASES = {"seen": 26, "val": 8, "unseen": 8}
-_APART = 4  # traits between a base and any other base
+APART = 4  # traits between a base and any other base
 _TWIN_APART = 3  # traits between a twin and any other species but its base
 _SHARED_COLOURS = 5  # colours that the bases of a held-out split are painted with
 
@@ -75,12 +75,21 @@ class Traits:
 
 @dataclass(frozen=True)
 class Species:
-    """One class of the collection."""
+    """One class of the collection.
+
+    Attributes:
+        id: its name as a folder's.
+        name: what it is called.
+        split: `seen`, `val` or `unseen`.
+        traits: what it looks like.
+        number: which stream of the seed its images and texts are drawn from; no two share one.
+    """
 
     id: str
     name: str
     split: str
     traits: Traits
+    number: int
 
     @property
     def attributes(self) -> dict[str, str]:
@@ -88,17 +97,22 @@ class Species:
         return asdict(self.traits)
 
 
-def make_species(seed: int) -> tuple[Species, ...]:
-    """Return the 50 species of `seed`: 30 seen, 10 val, 10 unseen, in this order."""
+def first_species(seed: int) -> tuple[Species, ...]:
+    """Return the first 50 species of `seed`: 30 seen, 10 val, 10 unseen, in this order."""
     rng = np.random.default_rng([seed, 0])
     drawn = _draw_splits(rng)
     while not _covered(drawn):
         drawn = _draw_splits(rng)
     names = rng.permutation(NAMES)[: len(drawn)]
     return tuple(
-        Species(str(name).lower().replace(" ", "-"), str(name), split, traits)
-        for name, (split, traits) in zip(names, drawn, strict=True)
+        named(str(name), split, traits, number)
+        for number, (name, (split, traits)) in enumerate(zip(names, drawn, strict=True))
     )
+
+
+def named(name: str, split: str, traits: Traits, number: int) -> Species:
+    """Return the species of that name, whose id serves as a folder name on any system."""
+    return Species(name.lower().replace(" ", "-"), name, split, traits, number)
 
 
 def _draw_splits(rng: np.random.Generator) -> list[tuple[str, Traits]]:
@@ -127,7 +141,7 @@ def _draw_family(
     taken = (*same, *others)
     while True:
         base = _draw_base(rng, colours, same)
-        if not base.legible or any(base.distance(other) < _APART for other in taken):
+        if not base.legible or any(base.distance(other) < APART for other in taken):
             continue
         if trait is None:
             return [base]

@@ -6,6 +6,7 @@ security policy forbids scripts and the network even if one slipped through.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -83,12 +84,14 @@ _MARKS = {True: ("right", "✓ right"), False: ("wrong", "✗ wrong"), None: (""
 class Sheet:
     """What has been shown so far: enough to embed each image once and to count.
 
-    `ran` holds each way that queries were embedded, in the order of their first use.
+    `verdicts` are of the results of which it is known whether they are right; `ran` holds each way
+    that queries were embedded, in the order of their first use.
     """
 
     images: Thumbnails = field(default_factory=Thumbnails)
     queries: int = 0
     hits: int = 0
+    verdicts: Counter[bool] = field(default_factory=Counter)
     ran: dict[str, None] = field(default_factory=dict)
 
 
@@ -131,6 +134,7 @@ def answer_section(
     """Return one query, with its own images, and the images that it found, under `facts`."""
     sheet.queries += 1
     sheet.hits += len(answer.hits)
+    sheet.verdicts.update(hit.correct for hit in answer.hits if hit.correct is not None)
     if answer.ran:
         sheet.ran[answer.ran] = None
     shown = [*facts, *_verdict(answer.hits), *answer.notes]
@@ -181,4 +185,6 @@ def summary(sheet: Sheet) -> str:
     counts.append((images, "image", "images"))
     shown = ", ".join(f"{n:,} {one if n == 1 else many}" for n, one, many in counts)
     shown += f"; {failed:,} could not be shown" if failed else ""
-    return "; ".join([shown, *sheet.ran])
+    judged = sheet.verdicts.total()
+    right = [f"{sheet.verdicts[True]:,} of {judged:,} right"] if judged else []
+    return "; ".join([shown, *right, *sheet.ran])

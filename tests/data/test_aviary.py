@@ -16,15 +16,16 @@ from PIL import Image
 
 from zscr.artefact import verify
 from zscr.data.aviary import make_aviary
+from zscr.data.aviary.roster import make_species
 from zscr.data.aviary.scene import sample_scene
-from zscr.data.aviary.species import VALUES, Species, make_species
+from zscr.data.aviary.species import VALUES, first_species
 from zscr.data.aviary.words import write_sentences
 from zscr.data.collection import Collection, read_collection
 from zscr.data.images import open_image
 from zscr.data.tasks import gallery_queries, load_task, task_names, task_rows
 from zscr.errors import ConfigError
 
-IMAGES = 3
+SMALL = {"seen": 30, "images": 2, "held_out_images": 3}
 SEEDS = (0, 7, 8, 1234)
 
 # What a reader understands, kept apart from the vocabulary of the writer.
@@ -84,7 +85,15 @@ def claims(sentence: str) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def aviary(tmp_path_factory: pytest.TempPathFactory) -> Collection:
     folder = tmp_path_factory.mktemp("data") / "aviary"
-    make_aviary(folder, images=IMAGES)
+    make_aviary(folder, **SMALL, sketches=True)
+    return read_collection(folder)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Collection:
+    """Draw more seen species, fewer images of them and no sketches."""
+    folder = tmp_path_factory.mktemp("plain") / "aviary"
+    make_aviary(folder, **SMALL | {"seen": 50, "images": 1})
     return read_collection(folder)
 
 
@@ -92,7 +101,7 @@ def test_same_seed_gives_same_bytes_in_another_process(aviary: Collection, tmp_p
     """No file depends on the process, its hash seed or the place of the folder."""
     code = (
         "from pathlib import Path; from zscr.data.aviary import make_aviary; "
-        f"make_aviary(Path('again'), images={IMAGES})"
+        f"make_aviary(Path('again'), **{SMALL}, sketches=True)"
     )
     env = os.environ | {"PYTHONHASHSEED": "31"}
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, check=True)
@@ -109,7 +118,8 @@ def test_another_seed_gives_other_birds() -> None:
 def test_collection_is_complete(aviary: Collection) -> None:
     """All 50 classes have their items, texts and readable files, hashed in the manifest."""
     assert [len(ids) for ids in aviary.splits.values()] == [30, 10, 10]
-    assert set(aviary.counts.values()) == {IMAGES}
+    for split, ids in aviary.splits.items():
+        assert {aviary.counts[name] for name in ids} == {2 if split == "seen" else 3}
     verify(aviary.folder, aviary.manifest)
     for item in aviary.items:
         assert len(set(item.texts)) == 5
@@ -120,15 +130,31 @@ def test_collection_is_complete(aviary: Collection) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_held_out_species_are_new_combinations_of_seen_values(seed: int) -> None:
-    """Zero-shot is possible: values are seen twice at least, combinations never."""
-    species = make_species(seed)
+    """Zero-shot is possible: values are seen twice at least, combinations never, by 4 traits."""
+    species = make_species(seed, 120)
     seen = [s for s in species if s.split == "seen"]
     held_out = [s for s in species if s.split != "seen"]
-    assert len({s.traits for s in species}) == len({s.id for s in species}) == 50
+    assert len({s.traits for s in species}) == len({s.id for s in species}) == 140
+    assert len({s.number for s in species}) == 140  # or two would share their images
     shown = Counter(pair for s in seen for pair in s.attributes.items())
     assert all(shown[pair] >= 2 for s in held_out for pair in s.attributes.items())
-    assert min(a.traits.distance(b.traits) for a in seen for b in held_out) >= 3
+    assert min(a.traits.distance(b.traits) for a in seen for b in held_out) == 4
     assert all(value in VALUES[trait] for s in species for trait, value in s.attributes.items())
+    assert all(s.traits.legible for s in species)
+
+
+def test_there_are_as_many_seen_species_as_are_asked_for() -> None:
+    """The first thirty come first, without those too near; more of them change none before."""
+    default = make_species(7)
+    assert Counter(s.split for s in default) == {"seen": 600, "val": 10, "unseen": 10}
+    assert make_species(7, 40)[:40] == default[:40]
+    first = [s for s in first_species(7) if s.split == "seen"]
+    assert set(first) - {*default} == {s for s in first if s.id == "marlow-piper"}  # 3 from one
+    assert make_species(7, 5)[:5] == default[:5]
+    with pytest.raises(ConfigError, match="seen is 0; use 1 to 679 seen species"):
+        make_species(7, 0)
+    with pytest.raises(ConfigError, match="seen is 680"):
+        make_species(7, 680)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -142,8 +168,8 @@ def test_colours_alone_do_not_name_a_held_out_species(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_split_has_twins(seed: int) -> None:
-    """Twins differ in one trait, the other species of the collection in three or more."""
-    species = make_species(seed)
+    """Twins differ in one trait, the first species of other splits and bases in three or more."""
+    species = first_species(seed)
     pairs = [(a, b) for i, a in enumerate(species) for b in species[:i]]
     twins = [(a, b) for a, b in pairs if a.traits.distance(b.traits) == 1]
     assert Counter(a.split for a, _ in twins) == {"seen": 4, "val": 2, "unseen": 2}
@@ -168,7 +194,7 @@ def test_sentences_are_true(aviary: Collection) -> None:
 def test_sentences_claim_only_what_is_visible() -> None:
     """Traits that the image hides are not mentioned."""
     visible = frozenset({"crown", "belly", "bill", "pattern", "tail"})
-    for number, species in enumerate(make_species(7)):
+    for number, species in enumerate(first_species(7)):
         scene = sample_scene(np.random.default_rng(number), species.traits.size)
         for sentence in write_sentences(species.traits, scene, visible):
             assert claims(sentence).keys() <= visible, sentence
@@ -231,22 +257,59 @@ def test_every_task_can_be_loaded_in_every_split(aviary: Collection) -> None:
             assert all(("/sketch/" in name) == (task.field == "sketch") for name in names)
 
 
+def test_without_sketches_no_task_needs_one(plain: Collection) -> None:
+    """There is nothing to sketch with and nothing to seek; twins are asked for all the same."""
+    assert task_names(plain) == ["text", "composed"]
+    assert not any(item.sketch for item in plain.items)
+    assert not (plain.folder / "sketch").exists()
+    for split in ("val", "unseen"):
+        assert load_task(plain, "composed", split).queries
+
+
 def test_impossible_arguments_are_refused(tmp_path: Path) -> None:
     """The message names the values; nothing is written."""
-    with pytest.raises(ConfigError, match="images is 0 and seed 7"):
-        make_aviary(tmp_path / "aviary", images=0)
+    for count in ("images", "held_out_images"):
+        with pytest.raises(ConfigError, match=rf"\b{count} (is )?0\b.* seed 7"):
+            make_aviary(tmp_path / "aviary", **{count: 0})
     assert not list(tmp_path.iterdir())
 
 
 def test_species_ids_are_file_names() -> None:
     """Ids serve as folder names on any system."""
-    species: tuple[Species, ...] = make_species(7)
-    assert all(re.fullmatch(r"[a-z]+-[a-z]+", each.id) for each in species)
+    assert all(re.fullmatch(r"[a-z]+-[a-z]+", each.id) for each in make_species(7, 679))
 
 
-def test_sentences_stay_what_they_were(aviary: Collection) -> None:
-    """Every figure that was reported on this collection rests on these very words of seed 7."""
-    texts = [text for info in aviary.classes.values() for text in info.descriptions]
-    texts += [text for item in aviary.items for text in item.texts]
-    found = hashlib.sha256("\n".join(texts).encode()).hexdigest()
-    assert found == "b9d0603e396b53a82578b84a6958227b6b455abdee6295d116d1ba4080a50a2d"
+def held_out(collection: Collection) -> tuple[str, str]:
+    """Hash what is said and shown of the held-out species: their texts, and their images."""
+    said, shown = hashlib.sha256(), hashlib.sha256()
+    for name in (*collection.splits["val"], *collection.splits["unseen"]):
+        info = collection.classes[name]
+        items = [item for item in collection.items if item.class_id == name]
+        words = [name, info.name, *info.descriptions]
+        words += [word for item in items for word in (item.id, str(item.image), *item.texts)]
+        said.update("\n".join(words).encode())
+        for item in items:
+            shown.update((collection.folder / str(item.image)).read_bytes())
+    return said.hexdigest(), shown.hexdigest()
+
+
+def test_held_out_species_stay_what_they_were(aviary: Collection, plain: Collection) -> None:
+    """Every figure that was reported on this collection rests on these very birds of seed 7.
+
+    However many seen species there are, and whether or not there are sketches.
+    """
+    assert held_out(aviary) == held_out(plain)
+    said, shown = held_out(aviary)
+    assert said == "1cd3d8074a366f0b595d0fd50c6608bec2e32bc04c367cdcc20aa6df412dc68c"
+    assert shown == "a4d77137b18a1caafbf851e7752823fbed5f0590b1b0ffaee79604523b414fd4"
+
+
+def test_what_is_asked_of_held_out_twins_hangs_on_no_seen_species(
+    aviary: Collection, plain: Collection
+) -> None:
+    """More seen species draw no other queries of the validation and unseen ones."""
+    rows = [
+        [row for row in task_rows(one, "composed") if row.split != "seen"]
+        for one in (aviary, plain)
+    ]
+    assert rows[0] == rows[1]

@@ -11,13 +11,13 @@ from zscr.data.aviary.geometry import Bird, build_bird
 from zscr.data.aviary.paint import paint
 from zscr.data.aviary.scene import Scene, sample_scene
 from zscr.data.aviary.sketch import draw_sketch
-from zscr.data.aviary.species import Traits, make_species
+from zscr.data.aviary.species import Traits, first_species
 from zscr.data.aviary.visibility import visible_traits
 
 
 def examples(count: int) -> list[tuple[Traits, Scene, Bird]]:
     """Return birds of different species in different scenes."""
-    chosen = [species.traits for species in make_species(7)[:: 50 // count]]
+    chosen = [species.traits for species in first_species(7)[:: 50 // count]]
     scenes = [sample_scene(np.random.default_rng(i), each.size) for i, each in enumerate(chosen)]
     return [(t, s, build_bird(t, s)) for t, s in zip(chosen, scenes, strict=True)]
 
@@ -33,7 +33,7 @@ def silhouette(bird: Bird, margin: int) -> np.ndarray:
 
 def test_visibility_follows_frame_pose_and_cover() -> None:
     """A whole bird shows all; a tail outside the frame, a size in flight, nothing behind a wall."""
-    species = next(s for s in make_species(7) if s.traits.tail == "long")
+    species = next(s for s in first_species(7) if s.traits.tail == "long")
     traits = replace(species.traits, pattern="striped wing")
     scene = replace(
         sample_scene(np.random.default_rng(0), traits.size),

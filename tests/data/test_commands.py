@@ -112,7 +112,8 @@ def test_aviary_is_made_where_it_is_asked_for(tmp_path):
 
     What their queries are made of, what they seek, and how many there are in each split.
     """
-    result = run("make", "aviary", "--out", tmp_path / "a", "--images", 1, "--seed", 3)
+    small = ("--seen", 30, "--images", 1, "--held-out-images", 1, "--sketches")
+    result = run("make", "aviary", "--out", tmp_path / "a", "--seed", 3, *small)
     assert result.stdout == f"{tmp_path / 'a'}\n"
     assert "is sound" in run("check", tmp_path / "a").stdout
     lines = [line.split() for line in run("info", tmp_path / "a").stdout.splitlines()]

@@ -206,6 +206,21 @@ def test_html_stands_alone(query, deployed, tmp_path):
     assert "✓ right" in text
     assert "✗ wrong" in text
     assert re.search("<footer>2 queries, .*cpu, 1 threads</footer>", text)
+    right = text.count("✓ right")
+    assert f"; {right} of {right + text.count('✗ wrong')} right; " in text
+
+
+def test_html_names_what_was_never_trained_on(query, deployed, tmp_path, monkeypatch):
+    """The unseen classes in the page's head; beside another index nothing is said of them."""
+    page = query("--text", "red", "--format", "html").stdout
+    fact = "2 classes of this gallery: white-circle, white-square"
+    assert f"<dt>never trained on</dt><dd>{fact}</dd>" in page
+    shutil.copytree(deployed.index, tmp_path / "mine.index")
+    other = query("--text", "red", "--format", "html", "--index", tmp_path / "mine.index").stdout
+    assert "never trained on" not in other
+    monkeypatch.setattr("zscr.infer.commands._NAMED", 1)
+    page = query("--text", "red", "--format", "html").stdout
+    assert "2 classes of this gallery: white-circle, …</dd>" in page
 
 
 @pytest.mark.parametrize("style", ["jsonl", "csv", "table", "html"])

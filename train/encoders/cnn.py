@@ -1,7 +1,7 @@
-"""A small image encoder for collections without a pretrained one: a CNN that names seen species.
+"""A small image encoder for collections without a pretrained one: a CNN trained on seen classes.
 
-It is trained on the seen classes alone, by classification, so the unseen classes stay unseen in
-every weight that a query or a gallery embedding passes through.
+It sees the seen classes alone, so the unseen classes stay unseen in every weight that a query or a
+gallery embedding passes through. What it learns to tell of an image is its objective: see there.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from zscr.infer.inputs.image import ImageInput
 from zscr.progress import progress, say
 from zscr.train.encoders.folder import write_encoder
 from zscr.train.encoders.image import pixel_spec
+from zscr.train.encoders.objectives import Objective
 from zscr.train.encoders.onnx import require_parity, trace
 
 TOLERANCE = 1e-4
+_HALF = 127.5  # of 8 bits: pixels are scaled to -1..1
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class CnnConfig:
     batch_size: int = 48
     lr: float = 2e-3
     weight_decay: float = 0.05
-    label_smoothing: float = 0.1
+    hidden: int = 0  # width of a layer over each channel's mean and maximum; 0: the mean itself
+    turn: float = 0.0  # radians by which an image is turned at most, either way
     seed: int = 7
 
     @property
@@ -46,20 +49,34 @@ class CnnConfig:
         resize = {"image_size": self.size, "resize_shorter_side": self.size}
         return resize | {"resample": "bilinear", "rescale": 1 / 255, "mean": half, "std": half}
 
+    @property
+    def dim(self) -> int:
+        """D, the length of a feature."""
+        return self.hidden or self.widths[-1]
+
 
 class SmallCnn(nn.Module):
-    """Strided conv blocks and a global mean: pixels (B, 3, S, S) -> non-negative (B, D)."""
+    """Strided conv blocks, pooled: pixels (B, 3, S, S) -> non-negative (B, D)."""
 
-    def __init__(self, widths: Sequence[int]) -> None:
+    def __init__(self, config: CnnConfig) -> None:
         super().__init__()
         blocks: list[nn.Module] = []
-        for before, after in zip((3, *widths[:-1]), widths, strict=True):
+        for before, after in zip((3, *config.widths[:-1]), config.widths, strict=True):
             blocks += [*_conv(before, after, stride=2), *_conv(after, after, stride=1)]
         self.blocks = nn.Sequential(*blocks)
+        layer = nn.Linear(2 * config.widths[-1], config.hidden) if config.hidden else None
+        self.hidden = nn.Sequential(layer, nn.ReLU()) if layer else None
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Map normalised pixels to the mean of the last block's activations."""
-        features: torch.Tensor = self.blocks(pixels).mean((2, 3))
+        """Map normalised pixels to features.
+
+        The maximum keeps what covers few pixels, such as a bill, and is lost in a mean.
+        """
+        maps = self.blocks(pixels)
+        mean: torch.Tensor = maps.mean((2, 3))
+        if self.hidden is None:
+            return mean
+        features: torch.Tensor = self.hidden(torch.cat([mean, maps.amax((2, 3))], 1))
         return features
 
 
@@ -69,13 +86,19 @@ def _conv(before: int, after: int, *, stride: int) -> list[nn.Module]:
 
 
 def train_cnn(
-    images: Sequence[Path], labels: Sequence[int], out: Path, name: str, config: CnnConfig
+    images: Sequence[Path],
+    labels: Sequence[int],
+    objective: Objective,
+    out: Path,
+    name: str,
+    config: CnnConfig,
 ) -> None:
     """Train on the seen classes' images and write the frozen encoder `out`.
 
     Args:
         images: N paths.
         labels: N class numbers, 0 to C-1.
+        objective: makes the loss module for features of `config.dim` dimensions.
         out: the encoder's folder; must not exist.
         name: short name for files and messages.
         config: the recipe.
@@ -86,25 +109,28 @@ def train_cnn(
     """
     spec = pixel_spec(config.preprocess)
     pixels, kept = _decode(ImageInput(spec, out), images)
-    network = _fit(pixels, torch.tensor(labels)[kept], config)
-    model = trace(network, {"pixels": pixels[:2]}, "features", dynamic={"pixels": {0: "batch"}})
+    network = _fit(pixels, torch.tensor(labels)[kept], objective, config)
+    samples = _scaled(pixels[:8])
+    model = trace(network, {"pixels": samples[:2]}, "features", dynamic={"pixels": {0: "batch"}})
     with torch.no_grad():
-        expected = network(pixels[:8]).numpy()
-    feeds = {"pixels": pixels[:8].numpy()}
+        expected = network(samples).numpy()
+    feeds = {"pixels": samples.numpy()}
     difference = require_parity("the CNN's graph", model, feeds, expected, TOLERANCE)
     about = {"source": f"trained on {len(kept)} images of seen classes"}
     write_encoder(out, name, model, spec, about | {"max_abs_difference_to_torch": difference})
 
 
 def _decode(pixels: ImageInput, images: Sequence[Path]) -> tuple[torch.Tensor, list[int]]:
-    """Decode what can be decoded -> (N', 3, S, S) and the N' rows that it comes from."""
+    """Decode what can be decoded -> (N', 3, S, S) of 8 bits and the N' rows that it comes from."""
     arrays, kept, reason = [], [], ""
     for row, image in enumerate(images):
         try:
-            arrays.append(pixels.prepare([image]).feeds[pixels.names[0]])
-            kept.append(row)
+            scaled = pixels.prepare([image]).feeds[pixels.names[0]]
         except InputError as error:
             reason = str(error)
+            continue
+        arrays.append(np.rint(scaled * _HALF + _HALF).astype(np.uint8))  # what Pillow decoded
+        kept.append(row)
     if not kept:
         raise InputError(f"none of {len(images)} images can be decoded: {reason}")
     if reason:
@@ -113,13 +139,20 @@ def _decode(pixels: ImageInput, images: Sequence[Path]) -> tuple[torch.Tensor, l
     return torch.from_numpy(np.concatenate(arrays)), kept
 
 
-def _fit(pixels: torch.Tensor, labels: torch.Tensor, config: CnnConfig) -> SmallCnn:
+def _scaled(pixels: torch.Tensor) -> torch.Tensor:
+    """Bring 8 bits to -1..1, channels innermost, which convolves faster."""
+    return (pixels.float() / _HALF - 1).contiguous(memory_format=torch.channels_last)
+
+
+def _fit(
+    pixels: torch.Tensor, labels: torch.Tensor, objective: Objective, config: CnnConfig
+) -> SmallCnn:
     generator = torch.Generator().manual_seed(config.seed)
     with torch.random.fork_rng([]):
         torch.manual_seed(config.seed)
-        network = SmallCnn(config.widths)
-        head = nn.Linear(config.widths[-1], int(labels.max()) + 1)
-    parameters = [*network.parameters(), *head.parameters()]
+        network = SmallCnn(config).to(memory_format=torch.channels_last)
+        loss_of = objective(config.dim)
+    parameters = [*network.parameters(), *loss_of.parameters()]
     optimizer = torch.optim.AdamW(parameters, config.lr, weight_decay=config.weight_decay)
     steps = config.epochs * -(-len(pixels) // config.batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, steps)
@@ -127,26 +160,26 @@ def _fit(pixels: torch.Tensor, labels: torch.Tensor, config: CnnConfig) -> Small
         for _ in range(config.epochs):
             order = torch.randperm(len(pixels), generator=generator)
             for rows in torch.split(order, config.batch_size):
-                logits = head(network(_augment(pixels[rows], generator)))
-                loss = functional.cross_entropy(
-                    logits, labels[rows], label_smoothing=config.label_smoothing
-                )
+                shown = _augment(_scaled(pixels[rows]), config.turn, generator)
+                loss = loss_of(network(shown), labels[rows])
                 optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 optimizer.step()
                 schedule.step()
             bar.advance(1, f"loss {loss.item():.3f}")
     return network.eval()
 
 
-def _augment(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Flip, shift and rescale each image; colours stay, because classes differ by them."""
+def _augment(pixels: torch.Tensor, turn: float, generator: torch.Generator) -> torch.Tensor:
+    """Flip, shift, rescale and turn each image; colours stay, because classes differ by them."""
     count = len(pixels)
-    draw = torch.rand((count, 4), generator=generator)
+    draw = torch.rand((count, 5), generator=generator)
     zoom = 0.85 + 0.3 * draw[:, 0]
     flip = torch.where(draw[:, 1] < 0.5, -1.0, 1.0)
+    angle = (2 * draw[:, 4] - 1) * turn
     matrix = torch.zeros(count, 2, 3)
-    matrix[:, 0, 0], matrix[:, 1, 1] = zoom * flip, zoom
-    matrix[:, :, 2] = (draw[:, 2:] - 0.5) * 0.3
+    matrix[:, 0, 0], matrix[:, 0, 1] = zoom * flip * angle.cos(), -zoom * angle.sin()
+    matrix[:, 1, 0], matrix[:, 1, 1] = zoom * flip * angle.sin(), zoom * angle.cos()
+    matrix[:, :, 2] = (draw[:, 2:4] - 0.5) * 0.3
     grid = functional.affine_grid(matrix, list(pixels.shape), align_corners=False)
     return functional.grid_sample(pixels, grid, padding_mode="reflection", align_corners=False)

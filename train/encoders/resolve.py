@@ -14,66 +14,61 @@ from zscr.data.sources.archive import opened
 from zscr.errors import ConfigError, MissingExtraError
 from zscr.infer.encoder import Encoder
 from zscr.progress import say
-from zscr.train.encoders.char_cnn_rnn import CharCnnRnnConfig, train_char_cnn_rnn
-from zscr.train.encoders.cnn import CnnConfig, train_cnn
+from zscr.train.encoders.cnn import CnnConfig
+from zscr.train.encoders.fitted import (
+    CHARACTERS,
+    CNNS,
+    TFIDF,
+    encoder_cache,
+    fitted_characters,
+    fitted_cnn,
+    fitted_tfidf,
+)
 from zscr.train.encoders.image import convert_image_encoder
-from zscr.train.encoders.joint_embedding import Training
 from zscr.train.encoders.text import convert_text_encoder
-from zscr.train.encoders.tfidf import TfidfConfig, fit_tfidf
 
 DEFAULT_TEXT = "all-MiniLM-L6-v2"
-DEFAULT_IMAGE = "small-cnn"
-TFIDF = "tfidf"
-CNN = CnnConfig()
-CHARACTERS = {
-    "char-cnn-rnn": CharCnnRnnConfig(),
-    "small-char-cnn-rnn": CharCnnRnnConfig((64, 128, 128), training=Training(epochs=40)),
-}
 _Convert = Callable[[Path, Path, str], None]
-
-
-def encoder_cache() -> Path:
-    """Return the folder of converted encoders: `$ZSCR_CACHE/encoders` or `~/.cache/zscr/…`."""
-    base = os.environ.get("ZSCR_CACHE") or Path.home() / ".cache" / "zscr"
-    return Path(base) / "encoders"
 
 
 def text_encoder(name: str, collection: Collection, image: Encoder | None = None) -> Path:
     """Return the folder of the text encoder called `name`.
 
     Args:
-        name: a path, the default, `tfidf` (fitted here on the texts of the collection's seen
+        name: a path, the default, one of `TFIDF` (fitted here on the texts of the collection's seen
             classes), one of `CHARACTERS` (trained here), the name of a folder or ZIP in
             `$ZSCR_DATA`, or a hub name.
-        collection: what `tfidf` and `CHARACTERS` are fitted on.
+        collection: what `TFIDF` and `CHARACTERS` are fitted on.
         image: the image encoder that `CHARACTERS` are trained with; None for image vectors.
 
     Raises:
         ConfigError: nothing of that name is here or can be had.
     """
-    if name == TFIDF:
-        return _fitted_tfidf(collection)
+    if name in TFIDF and not Path(name).exists():
+        return fitted_tfidf(name, collection)
     if name in CHARACTERS and not Path(name).exists():
-        return _trained_characters(name, collection, image)
+        return fitted_characters(name, collection, image)
     packaged = name == DEFAULT_TEXT and not Path(name).exists()
     with opened(packaged_minilm() if packaged else _find(name)) as source:
         return _converted(source, Path(name).name, convert_text_encoder)
 
 
-def image_encoder(name: str, collection: Collection, *, cnn: CnnConfig = CNN) -> Path:
+def image_encoder(name: str, collection: Collection, *, cnn: CnnConfig | None = None) -> Path:
     """Return the folder of the image encoder called `name`.
 
     Args:
-        name: a path, `small-cnn` (trained here on the collection's seen classes), the name of a
-            folder or ZIP in `$ZSCR_DATA` (such as `mobilenet_v2`), or a hub name.
-        collection: what `small-cnn` is trained on.
-        cnn: the recipe of `small-cnn`.
+        name: a path, one of `CNNS` (trained here on the collection's seen classes: `small-cnn` to
+            name them, `text-cnn` to predict their texts), the name of a folder or ZIP in
+            `$ZSCR_DATA` (such as `mobilenet_v2`), or a hub name.
+        collection: what `CNNS` are trained on.
+        cnn: the recipe of one of `CNNS`; None for its own.
 
     Raises:
-        ConfigError: nothing of that name is here or can be had, or `small-cnn` has no classes.
+        ConfigError: nothing of that name is here or can be had, or the seen classes have no images
+            or, for `text-cnn`, no texts.
     """
-    if name == DEFAULT_IMAGE:
-        return _trained_cnn(collection, cnn)
+    if name in CNNS and not Path(name).exists():
+        return fitted_cnn(name, collection, cnn or CNNS[name])
     with opened(_find(name)) as source:
         return _converted(source, Path(name).stem, convert_image_encoder)
 
@@ -99,53 +94,6 @@ def _converted(source: Path, name: str, convert: _Convert) -> Path:
     if not out.exists():
         say(f"converting {name} to ONNX (once; kept in {out})")
         convert(source, out, name)
-    return out
-
-
-def _fitted_path(name: str, collection: Collection, config: object) -> Path:
-    """Return where the encoder lies that is made of a collection; it belongs to no other."""
-    made_of = f"{zscr.__version__} {SCHEMA} {collection.manifest.sha256} {config}"
-    identity = hash_bytes(made_of.encode())
-    return encoder_cache() / f"{name}-{identity[:12]}"
-
-
-def _fitted_tfidf(collection: Collection) -> Path:
-    config = TfidfConfig()
-    out = _fitted_path(TFIDF, collection, config)
-    if not out.exists():
-        fit_tfidf(_seen_texts(collection), out, f"{TFIDF}-{collection.name}", config)
-    return out
-
-
-def _seen_texts(collection: Collection) -> list[str]:
-    """Return the texts of seen classes; without classes, the captions of seen items."""
-    if not collection.classes:
-        return [text for item in collection.split("seen") for text in item.texts]
-    groups = collection.texts(collection.splits["seen"]).values()
-    return [text for group in groups for text in group]
-
-
-def _trained_cnn(collection: Collection, config: CnnConfig) -> Path:
-    out = _fitted_path(DEFAULT_IMAGE, collection, config)
-    if not out.exists():
-        items = [item for item in collection.split("seen") if item.image and item.class_id]
-        if not items:
-            raise ConfigError(
-                f"the image encoder '{DEFAULT_IMAGE}' learns to name seen classes, and "
-                f"{collection.folder} has none with images; name another with --image-encoder"
-            )
-        number = {name: row for row, name in enumerate(sorted({str(i.class_id) for i in items}))}
-        images = [collection.folder / str(item.image) for item in items]
-        labels = [number[str(item.class_id)] for item in items]
-        train_cnn(images, labels, out, f"{DEFAULT_IMAGE}-{collection.name}", config)
-    return out
-
-
-def _trained_characters(name: str, collection: Collection, image: Encoder | None) -> Path:
-    config = CHARACTERS[name]
-    out = _fitted_path(name, collection, (config, image.sha256 if image else "vectors"))
-    if not out.exists():
-        train_char_cnn_rnn(collection, image, out, f"{name}-{collection.name}", config)
     return out
 
 

@@ -17,7 +17,7 @@ from zscr.export.deploy import deploy
 from zscr.export.tensorrt.engines import build_engine
 from zscr.infer.encoder import Encoder, load_encoder
 from zscr.infer.searcher import Searcher
-from zscr.train.encoders import resolve
+from zscr.train.encoders import fitted, resolve
 from zscr.train.encoders.char_cnn_rnn import (
     CharCnnRnn,
     CharCnnRnnConfig,
@@ -121,7 +121,7 @@ def test_from_its_name_to_an_answer(
 ) -> None:
     """Trained once for a collection and an image encoder, merged into the query graph, asked."""
     monkeypatch.setenv("ZSCR_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setitem(resolve.CHARACTERS, "char-cnn-rnn", TINY)
+    monkeypatch.setitem(fitted.CHARACTERS, "char-cnn-rnn", TINY)
     monkeypatch.chdir(tmp_path)
     encoders = {"image_encoder": str(tiny_image), "text_encoder": "char-cnn-rnn"}
     run = fit(Request("zscrgan", shapes, settings=QUICK, **encoders, device="cpu"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from zscr.errors import InputError
 from zscr.infer.encoder import Encoder, load_encoder
 from zscr.train.encoders.cnn import CnnConfig, train_cnn
 from zscr.train.encoders.image import convert_image_encoder
+from zscr.train.encoders.objectives import ClassNumbers
 from zscr.train.encoders.onnx import trace
 
 # As transformers writes CLIP's and DINO's.
@@ -191,12 +193,14 @@ def test_mobilenet_gives_the_features_of_the_published_graph(
 
 
 CNN = CnnConfig(size=16, widths=(4, 8), epochs=2, batch_size=8)
+NUMBERS = partial(ClassNumbers, classes=6)
 
 
 def train(collection: Collection, out: Path, config: CnnConfig = CNN) -> Encoder:
     items, names = collection.split("seen"), collection.splits["seen"]
     images = [collection.folder / item.image for item in items]
-    train_cnn(images, [names.index(item.class_id) for item in items], out, "test", config)
+    labels = [names.index(item.class_id) for item in items]
+    train_cnn(images, labels, NUMBERS, out, "test", config)
     return load_encoder(out)
 
 
@@ -241,11 +245,11 @@ def test_cnn_is_trained_without_what_cannot_be_decoded(
     (tmp_path / "broken.png").write_bytes(b"no image")
     images.insert(5, tmp_path / "broken.png")
     labels.insert(5, 3)
-    train_cnn(images, labels, tmp_path / "out", "test", CNN)
+    train_cnn(images, labels, NUMBERS, tmp_path / "out", "test", CNN)
     assert (tmp_path / "out/model.onnx").read_bytes() == cnn.graph.read_bytes()
     assert "is trained without 1 images, such as: " in capsys.readouterr().err
     with pytest.raises(InputError, match="none of 1 images can be decoded: .*broken.png"):
-        train_cnn(images[5:6], [0], tmp_path / "none", "test", CNN)
+        train_cnn(images[5:6], [0], NUMBERS, tmp_path / "none", "test", CNN)
 
 
 def test_cnn_learns_to_tell_classes_apart(shapes: Path, tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ import onnx.parser
 import pytest
 
 from zscr.artefact import read_manifest
-from zscr.data.collection import Collection, Item, new_collection, read_collection
+from zscr.data.collection import ClassInfo, Collection, Item, new_collection, read_collection
 from zscr.data.records import Query
 from zscr.errors import ConfigError, MissingExtraError
 from zscr.infer.encoder import load_encoder
-from zscr.train.encoders import resolve
+from zscr.train.encoders import fitted
 from zscr.train.encoders.char_cnn_rnn import CharCnnRnnConfig
 from zscr.train.encoders.cnn import CnnConfig
 from zscr.train.encoders.joint_embedding import Training
@@ -180,10 +180,48 @@ def test_without_classes_captions_are_fitted_and_no_cnn_is_trained(
     fitted = load_encoder(text_encoder("tfidf", bare))
     known = fitted.prepare(Query.of("text", ["small red black white square"]))
     assert known.unknown == {0: ("black", "white")}
-    message = "'small-cnn' learns to name seen classes, and .*bare has none .*--image-encoder"
+    for name in ("small-cnn", "text-cnn"):
+        message = f"'{name}' learns from images of seen classes, and .*bare has none; .*--image"
+        with pytest.raises(ConfigError, match=message):
+            image_encoder(name, bare, cnn=CNN)
+    assert not list(cache.glob("*-cnn*"))
+
+
+def test_text_cnn_is_trained_on_seen_texts(collection: Collection, cache: Path) -> None:
+    """It is another encoder than the one that names, with the pairs that it learns from beside."""
+    config = replace(CNN, hidden=6)
+    first = image_encoder("text-cnn", collection, cnn=config)
+    assert image_encoder("text-cnn", collection, cnn=config) == first
+    named = image_encoder("small-cnn", collection, cnn=config)
+    pairs = text_encoder("tfidf-pairs", collection)
+    assert {first, named, pairs} == {*cache.iterdir()}
+    assert [load_encoder(folder).name for folder in (first, pairs)] == [
+        "text-cnn-shapes",
+        "tfidf-pairs-shapes",
+    ]
+    assert load_encoder(first).dim == 6
+    assert (first / "model.onnx").read_bytes() != (named / "model.onnx").read_bytes()
+    assert read_manifest(pairs, "encoder").body["tfidf"]["pairs_kept"] > 0
+
+
+def test_text_cnn_needs_texts_of_all_seen_classes(
+    collection: Collection, tmp_path: Path, cache: Path
+) -> None:
+    """A class without one is named, with the encoder that needs none; that one is trained."""
+    with new_collection(tmp_path / "mute", name="mute", protocol="", provenance={}) as draft:
+        for split, ids in collection.splits.items():
+            for number, name in enumerate(ids):
+                texts = ("a bird of one kind",) if number else ()
+                draft.add_class(ClassInfo(name, name, texts), split)
+        for item in collection.items:
+            shutil.copy(collection.folder / str(item.image), draft.folder / str(item.image))
+            draft.add_item(replace(item, texts=()))
+    mute = read_collection(tmp_path / "mute")
+    message = "'text-cnn' learns to predict the texts .* 1 of 6 in .* 'red-circle'; use 'small-cnn'"
     with pytest.raises(ConfigError, match=message):
-        image_encoder("small-cnn", bare, cnn=CNN)
-    assert not list(cache.glob("small-cnn*"))
+        image_encoder("text-cnn", mute, cnn=CNN)
+    assert not cache.exists()
+    assert load_encoder(image_encoder("small-cnn", mute, cnn=CNN)).dim == 4
 
 
 def test_char_cnn_rnn_is_trained_once_an_image_encoder(
@@ -191,7 +229,7 @@ def test_char_cnn_rnn_is_trained_once_an_image_encoder(
 ) -> None:
     """It is as wide as the features that it was trained against, and belongs to them alone."""
     config = CharCnnRnnConfig((2, 2, 2), length=66, training=Training(epochs=1))
-    monkeypatch.setitem(resolve.CHARACTERS, "char-cnn-rnn", config)
+    monkeypatch.setitem(fitted.CHARACTERS, "char-cnn-rnn", config)
     collection = read_collection(shapes)
     images = [tiny_image, image_encoder("small-cnn", collection, cnn=CNN), tiny_image]
     made = [text_encoder("char-cnn-rnn", collection, load_encoder(image)) for image in images]

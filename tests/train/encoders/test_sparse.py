@@ -58,11 +58,11 @@ HEADS = {
 }
 
 
-@pytest.fixture(scope="module")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
+@pytest.fixture(scope="module", params=[False, True], ids=["words", "pairs"])
+def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Encoder:
     folder = tmp_path_factory.mktemp("tfidf") / "encoder"
     texts = ["a small red bird", "the big blue bird", "a house by the sea"]
-    fit_tfidf(texts, folder, "test", TfidfConfig(min_texts=1))
+    fit_tfidf(texts, folder, "test", TfidfConfig(min_texts=1, pairs=request.param))
     return load_encoder(folder, Runtime(threads=1))
 
 
@@ -105,7 +105,7 @@ def test_tensorrt_compiles_the_gathered_graph(encoder: Encoder, tmp_path: Path) 
     assert (tmp_path / "text.engine").stat().st_size > 0
 
 
-@pytest.fixture(scope="module", params=METHODS)
+@pytest.fixture(scope="module", params=zip(METHODS, ("tfidf-pairs", "tfidf"), strict=True), ids=str)
 def searcher(
     request: pytest.FixtureRequest,
     shapes: Path,
@@ -117,7 +117,8 @@ def searcher(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZSCR_CACHE", str(folder / "cache"))
         patch.chdir(folder)
-        method, encoders = request.param, (str(tiny_image), "tfidf")
+        method, text = request.param
+        encoders = (str(tiny_image), text)
         asked = Request(method, shapes, None, METHODS[method], *encoders, "cpu")
         made = deploy(fit(asked).folder)
         yield Searcher.open(made.bundle.folder, runtime=Runtime(threads=1))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,12 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from zscr.artefact import read_manifest
 from zscr.data.collection import ClassInfo, Item, new_collection, read_collection
 from zscr.data.records import Query
 from zscr.errors import InputError
 from zscr.infer.encoder import Encoder, load_encoder
 from zscr.infer.features.split import load_split
 from zscr.infer.runners.runner import Runtime
+from zscr.train.encoders import tfidf
 from zscr.train.encoders.tfidf import TfidfConfig, fit_tfidf
 from zscr.train.methods.contract import Need
 
@@ -31,7 +35,7 @@ def texts_of(*texts: str) -> list[Query]:
     return Query.of("text", texts)
 
 
-def fitted(out: Path, texts: tuple[str, ...] = TEXTS, **settings: int) -> Encoder:
+def fitted(out: Path, texts: Sequence[str] = TEXTS, **settings: int) -> Encoder:
     fit_tfidf(texts, out, "test", TfidfConfig(**{"min_texts": 1} | settings))
     return load_encoder(out, Runtime(threads=1))
 
@@ -41,8 +45,23 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
     return fitted(tmp_path_factory.mktemp("tfidf") / "encoder")
 
 
-def theirs(**settings: int) -> TfidfVectorizer:
-    return TfidfVectorizer(sublinear_tf=True, **settings).fit(TEXTS)
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
+    return fitted(tmp_path_factory.mktemp("pairs") / "encoder", pairs=True)
+
+
+def theirs(fitted_on: Sequence[str] = TEXTS, **settings: Any) -> TfidfVectorizer:
+    return TfidfVectorizer(sublinear_tf=True, **settings).fit(fitted_on)
+
+
+def their_pairs(
+    texts: Sequence[str], fitted_on: Sequence[str] = TEXTS, **settings: Any
+) -> np.ndarray:
+    """Return scikit-learn's rows with the words' columns first, then those of the pairs."""
+    vectorizer = theirs(fitted_on, ngram_range=(1, 2), **settings)
+    names = vectorizer.get_feature_names_out()
+    order = sorted(range(len(names)), key=lambda n: (" " in names[n], names[n]))
+    return vectorizer.transform(texts).toarray()[:, order]
 
 
 def test_known_weights(tmp_path: Path) -> None:
@@ -64,6 +83,53 @@ def test_rows_equal_scikit_learn(encoder: Encoder, texts: list[str]) -> None:
     """Any words in any batch, known or not, repeated or none: the same row to 1e-6."""
     expected = theirs().transform(texts).toarray()
     np.testing.assert_allclose(encoder.encode(texts_of(*texts)), expected, atol=1e-6)
+
+
+@given(st.lists(st.lists(WORDS, max_size=12).map(" ".join), min_size=1, max_size=5))
+def test_rows_of_pairs_equal_scikit_learn(pairs: Encoder, texts: list[str]) -> None:
+    """Padding, unknown words and the start make no pair; a repeated one counts as often."""
+    found = pairs.encode(texts_of(*texts))
+    np.testing.assert_allclose(found, their_pairs(texts), atol=1e-6)
+
+
+def test_rare_pairs_are_left_out(tmp_path: Path) -> None:
+    """A pair of fewer texts than asked for has no column though both of its words have."""
+    texts = (*TEXTS, "the red bird by the sea", "one small sea")
+    encoder = fitted(tmp_path / "e", texts, min_texts=2, pairs=True)
+    expected = their_pairs(texts, texts, min_df=2)
+    np.testing.assert_allclose(encoder.encode(texts_of(*texts)), expected, atol=1e-6)
+    body = read_manifest(tmp_path / "e", "encoder").body["tfidf"]
+    assert body["words"] + body["pairs_kept"] == encoder.dim
+
+
+def test_known_words_in_no_known_pair_are_a_text_like_any(pairs: Encoder) -> None:
+    """It is the words' row, with nothing said of it; unknown words and blank texts are told."""
+    [found] = pairs.encode(texts_of("sea Ñandú red"))
+    assert np.count_nonzero(found) == 3
+    prepared = pairs.prepare(texts_of("sea Ñandú red", "red zebra house", "zebra"))
+    assert prepared.unknown == {1: ("zebra",), 2: ("zebra",)}
+    assert prepared.blank == (2,)
+
+
+def test_texts_without_any_repeated_pair_are_fitted_on_words(tmp_path: Path) -> None:
+    """No pair is in two texts: the rows are those of words alone."""
+    texts = ("red bird", "bird red")
+    both = [fitted(tmp_path / str(p), texts, min_texts=2, pairs=p) for p in (False, True)]
+    rows = [encoder.encode(texts_of("red bird")) for encoder in both]
+    np.testing.assert_array_equal(*rows)
+
+
+def test_too_many_words_for_a_table_of_pairs_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sentence has both numbers and what to use; at the limit they are taken."""
+    texts = [f"w{number}" for number in range(30)]
+    monkeypatch.setattr(tfidf, "MOST_PAIRED", 30)
+    assert fitted(tmp_path / "e", texts, pairs=True).dim == 30
+    with pytest.raises(InputError, match="^31 words are in 1 of the 31 texts.* room for 30; use.*"):
+        fitted(tmp_path / "many", [*texts, "more"], pairs=True)
+    assert not (tmp_path / "many").exists()
+    assert fitted(tmp_path / "words", [*texts, "more"]).dim == 31
 
 
 def test_rare_words_are_left_out(tmp_path: Path) -> None:

@@ -181,7 +181,7 @@ def test_a_run_is_judged_on_another_collection_where_one_is_named(
     assert evaluate_model(deployed.run, Question(collection=moved))["metrics"] == pytest.approx(
         evaluate_model(deployed.run)["metrics"]
     )
-    make_aviary(tmp_path / "aviary", images=1)
+    make_aviary(tmp_path / "aviary", seen=30, images=1, held_out_images=1)
     question = Question(collection=tmp_path / "aviary")
     reports = [evaluate_model(m, question) for m in (deployed.run, deployed.bundle)]
     assert_same(*reports)
