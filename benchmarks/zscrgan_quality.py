@@ -134,7 +134,7 @@ def summarise(reports: Reports, models: Mapping[str, Sequence[Model]]) -> dict[s
 
 
 def row(report: dict[str, Any], reports: Reports, name: str) -> dict[str, Any]:
-    """Return one row: its figures, and the method's lead over it with the same use of the gallery."""
+    """Return one row: its figures, and the method's lead over it with as much of the gallery."""
     use = next((use for use in USES if use and name.endswith(f", {use}")), "")
     ours = reports[named(METHOD, use)]
     found = {"figures": kept(report["metrics"]), "sd": kept(report.get("sd", {}))}
