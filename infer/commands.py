@@ -143,7 +143,7 @@ def _noted(answers: Iterable[Answer], ran: dict[str, None]) -> Iterator[Answer]:
 def _about(searcher: Searcher, k: int, expand: int | None) -> dict[str, object]:
     """Return what is searched, for the head of a contact sheet; its foot says what ran."""
     index = searcher.index
-    about = {"bundle": searcher.bundle.name, "index": index.folder.name}
+    about: dict[str, object] = {"bundle": searcher.bundle.name, "index": index.folder.name}
     about |= {"images": index.count, "search": index.how, "k": k}
     return about | ({"expanded by the top": expand} if expand else {})
 
