@@ -41,12 +41,14 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--queries", type=int, default=100)
     arguments = parser.parse_args()
-    result: dict[str, Any] = {"benchmark": "image features", "threads": arguments.threads}
-    result |= {"widths": [WIDTH, DIM], "machine": describe()}
-    for count in arguments.images:
-        result[str(count)] = measured(count, arguments.threads, arguments.queries)
-        print(count, json.dumps(result[str(count)]), flush=True)
-    (RESULTS / "gallery_speed.json").write_text(json.dumps(result, indent=1) + "\n")
+    path, threads = RESULTS / "gallery_speed.json", arguments.threads
+    result: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    result |= {"benchmark": "image features", "widths": [WIDTH, DIM]}
+    for count in arguments.images:  # sizes that are measured already stay
+        found = {"threads": threads, **measured(count, threads, arguments.queries)}
+        result[str(count)] = found | {"machine": describe()}
+        print(count, json.dumps(found), flush=True)
+        path.write_text(json.dumps(result, indent=1) + "\n")
 
 
 def measured(count: int, threads: int, queries: int) -> dict[str, Any]:

@@ -27,7 +27,7 @@ FLOORS = {
     "zscr.data.sources": "archive captions normal origin <- definitions"
     " <- awa fashion folder sketchy wiki zscrgan <- sketchy_clip",
     "zscr.infer": "answers inputs lines runners <- queries <- encoder <- bundle features"
-    " <- evaluation index <- searcher <- commands",
+    " <- index <- evaluation <- searcher <- commands",
     "zscr.infer.inputs": "prepared <- characters image text vector <- make",
     "zscr.train": "cuda_graph latest precision tables <- encoders <- methods"
     " <- heads soundness state <- run <- loop sources <- fit <- evaluation <- commands",

@@ -68,16 +68,21 @@ def expanded(embedded: Embedded, expansion: Expansion) -> Embedded:
     These are unit vectors whose cosine orders a query's images as `Expansion.parts` does.
     """
     expansion.check(len(embedded.gallery))
-    features = _features(embedded)
-    gallery = np.hstack([embedded.gallery, features]) / np.float32(np.sqrt(2))
+    features, weight = _features(embedded), expansion.weight
+    gallery = _joined(embedded.gallery, features, 2)
     best = _best(embedded.queries, embedded.gallery, expansion.k)
     for number in range(1, expansion.rounds + 1):
-        means = expansion.weight * mean_features(features, best)
-        queries = np.hstack([embedded.queries, means]) / np.sqrt(1 + expansion.weight**2)
-        queries = queries.astype(np.float32)
+        means = mean_features(features, best)
+        queries = _joined(embedded.queries, weight * means, 1 + weight**2)
         if number < expansion.rounds:
             best = _best(queries, gallery, expansion.k)
     return replace(embedded, queries=queries, gallery=gallery, features=None)
+
+
+def _joined(first: Vectors, second: Vectors, square: float) -> Vectors:
+    """Put rows side by side -> unit rows, where the sum of their squares is known."""
+    joined: Vectors = (np.hstack([first, second]) / np.sqrt(square)).astype(np.float32)
+    return joined
 
 
 def _best(queries: Embeddings, gallery: Embeddings, k: int) -> Rows:

@@ -54,7 +54,7 @@ class Evaluation:
 
 
 def evaluate(
-    unseen: Embedded, seen: Embedded | None = None, use: GalleryUse | None = None
+    unseen: Embedded, seen: Embedded | None = None, *, use: GalleryUse | None = None
 ) -> Evaluation:
     """Return the figures of a task, generalised too where that of the seen classes is given.
 

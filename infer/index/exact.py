@@ -27,7 +27,7 @@ class Hits:
     @property
     def size(self) -> int:
         """How many rows a query has."""
-        return self.rows.shape[1]
+        return int(self.rows.shape[1])
 
 
 def search_exact(vectors: Vectors, queries: Vectors, k: int) -> Hits:

@@ -38,6 +38,10 @@ def test_the_manifest_holds_the_proof_and_the_origin(deployed) -> None:
         "gallery": ("gallery", "gallery_embedding"),
     }
     assert body["head_settings"] == {}
+    features = {name: entry.get("feature") for name, entry in body["graphs"].items()}
+    assert features == {"text": None, "gallery": "gallery_feature"}
+    proof = body["graphs"]["gallery"]["variants"]["fp32"]["feature_parity"]
+    assert (proof["samples"], proof["max_abs"] < 1e-5) == (8, True)
     for name, samples in (("text", 6), ("gallery", 8)):  # all that the validation classes have
         [(precision, variant)] = body["graphs"][name]["variants"].items()
         assert (precision, variant["file"]) == ("fp32", f"{name}.onnx")
@@ -92,6 +96,22 @@ def test_a_sabotaged_graph_is_never_published(
         return model
 
     with pytest.raises(ParityError, match=f"{name}.onnx differs from the trained model"):
+        export_run(open_run(deployed.run), tmp_path / "bundles/b", build=sabotaged)
+    assert list((tmp_path / "bundles").iterdir()) == []
+
+
+def test_a_sabotaged_feature_is_never_published(deployed, traced: Traced, tmp_path: Path) -> None:
+    """The second output is proven as the first is, though no query is compared with it."""
+
+    def sabotaged(one: DeployedHead) -> onnx.ModelProto:
+        model = traced(deployed.bundle)(one)
+        if one.name == "gallery":
+            [maker] = [node for node in model.graph.node if "gallery_feature" in node.output]
+            maker.output[0] = "sound"
+            model.graph.node.append(onnx.helper.make_node("Neg", ["sound"], ["gallery_feature"]))
+        return model
+
+    with pytest.raises(ParityError, match=r"feature of gallery\.onnx differs"):
         export_run(open_run(deployed.run), tmp_path / "bundles/b", build=sabotaged)
     assert list((tmp_path / "bundles").iterdir()) == []
 

@@ -78,7 +78,7 @@ def test_nothing_is_done_unasked(some):
 def test_generalised_galleries_help_as_a_whole(some):
     """Queries are expanded, and embeddings diffused, over the images of both kinds of classes."""
     unseen, seen, use = some(2), some(3, "wxyz"), GalleryUse(Diffusion(), Expansion(5))
-    found = evaluate(unseen, seen, use)
+    found = evaluate(unseen, seen, use=use)
     both = unseen.with_gallery_of(seen)
     np.testing.assert_array_equal(both.features, np.vstack([unseen.features, seen.features]))
     by_hand = expanded(diffused(both, Diffusion()), Expansion(5)).report().metrics

@@ -17,7 +17,10 @@ from zscr.data.aviary import make_aviary
 from zscr.data.collection import ClassInfo, Item, new_collection
 from zscr.errors import ArtefactError, ConfigError, InputError, MismatchError
 from zscr.export.bundle import export_run
+from zscr.infer.evaluation.gallery_use import GalleryUse
 from zscr.infer.evaluation.table import table
+from zscr.infer.index.diffusion import Diffusion
+from zscr.infer.index.expansion import Expansion
 from zscr.train.evaluation.evaluate import Question, evaluate_model
 from zscr.train.fit import Request, fit
 from zscr.train.run import open_run
@@ -44,6 +47,21 @@ def test_run_and_bundle_have_the_same_figures(deployed, split: str) -> None:
     """On the tiny collection, for both splits."""
     question = Question(split=split)
     assert_same(*(evaluate_model(m, question) for m in (deployed.run, deployed.bundle)))
+
+
+def test_run_and_bundle_use_their_galleries_alike(deployed) -> None:
+    """Features by torch and by onnxruntime; the figures are others, and labelled."""
+    use = GalleryUse(Diffusion(), Expansion(3))
+    question = Question(use=use, generalised=True)
+    reports = [evaluate_model(model, question) for model in (deployed.run, deployed.bundle)]
+    assert_same(*reports)
+    assert {report["gallery_use"] for report in reports} == {str(use)}
+    plain = evaluate_model(deployed.run, Question(generalised=True))
+    assert "gallery_use" not in plain
+    for side in ("unseen", "seen"):
+        found = [report["generalised"][side]["metrics"] for report in (*reports, plain)]
+        assert found[0] == pytest.approx(found[1], abs=1e-6)
+        assert found[0] != pytest.approx(found[2], abs=1e-6)
 
 
 def test_run_and_bundle_of_published_vectors_have_the_same_figures(
