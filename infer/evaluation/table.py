@@ -39,7 +39,8 @@ def table(report: Report) -> str:
     ]
     if "generalised" in report:
         lines += ["", *layout.generalised(name, report["generalised"], controls)]
-    lines += ["", *_differences(name, controls)]
+    differences = [*_differences(name, controls)]
+    lines += ["", *differences] if differences else []
     lines += ["", *(f"{control}: {note}" for control, note in notes.items() if note)]
     return "\n".join(lines).rstrip()
 

@@ -140,6 +140,7 @@ def test_a_resumed_run_keeps_its_settings(vectors: Path, change: list[object]) -
 def test_settings_of_heads(vectors: Path) -> None:
     """`--noise-samples K` is `--set noise_samples=K`; an unknown one lists those that there are."""
     quick = ("gf_dim=8", "df_dim=8", "batch_size=4", "landmarks=16", "e_steps=1", "latent_noise=1")
+    quick += ("query_imagined=0.9",)
     settings = [word for setting in quick for word in ("--set", setting)]
     where = ("--collection", vectors, "--device", "cpu", "--rounds", 1, "--out", "x")
     assert zscr("train", *where, *settings).exit_code == 0

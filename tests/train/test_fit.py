@@ -89,14 +89,14 @@ def test_training_never_reads_the_unseen_classes(
 def test_best_weights_are_those_of_the_best_validation(vectors: Path, tmp_path: Path) -> None:
     """The kept weights belong to the first round with the highest figure, and reproduce it."""
     settings = QUICK | {"rounds": 12, "generator_lr": 0.3, "csem_lr": 0.03, "seed": 45}
-    run = fit(Request(METHOD, vectors, tmp_path / "run", settings, device="cpu"))
+    run = fit(Request(METHOD, vectors, tmp_path / "run", settings, device="cpu", refit=False))
     log = [json.loads(line) for line in run.log.read_text().splitlines()]
     values = [entry["val"]["mAP"] for entry in log]
     best = values.index(max(values))
     assert len(set(values)) > 2
     assert best > 0
     assert values[-1] < values[best] == values[best + 1]
-    assert run.best["step"] == best + 1
+    assert run.best["step"] == best
     assert run.best["value"] == values[best]
     assert evaluate_model(run.folder, Question(split="val"))["metrics"] == log[best]["val"]
 
@@ -113,7 +113,7 @@ def test_released_selection_is_said_wherever_its_figures_are(
     assert all("unseen" in entry and "val" not in entry for entry in log)
     values = [entry["unseen"]["mAP"] for entry in log]
     found = open_run(run.folder)
-    assert (found.best["step"], found.best["value"]) == (values.index(max(values)) + 1, max(values))
+    assert (found.best["step"], found.best["value"]) == (values.index(max(values)), max(values))
     assert (found.last["step"], found.last["figures"]) == (5, log[-1]["unseen"])
     shown = f"mAP best {max(values):.3f} last {values[-1]:.3f} (oracle selection)\n"
     assert talk.endswith(shown)
@@ -150,7 +150,7 @@ def test_select_by_decides_what_best_is(vectors: Path, tmp_path: Path) -> None:
     """Another figure is maximised when it is asked for."""
     settings = QUICK | {"select_by": "Recall@50", "rounds": 4, "generator_lr": 0.1}
     run = fit(Request(METHOD, vectors, tmp_path / "run", settings, device="cpu"))
-    assert (run.best["value"], run.best["step"]) == (1.0, 1)  # the first of four equals
+    assert (run.best["value"], run.best["step"]) == (1.0, 0)  # the first of five equals
 
 
 def test_runs_are_numbered_and_the_latest_is_linked(
@@ -269,9 +269,11 @@ def test_a_run_that_never_validated_has_nothing_to_judge(vectors: Path, tmp_path
     """Evaluating or exporting it is one sentence, and training starts from its first round."""
     whole = fit(Request(METHOD, vectors, tmp_path / "whole", QUICK, device="cpu"))
     made_of = whole.config, whole.shapes, whole.sources
-    run = create_run(tmp_path / "run", METHOD, *made_of)
-    with pytest.raises(ArtefactError, match="has no validated weights yet; train it further"):
+    run = create_run(tmp_path / "run", METHOD, *made_of, refit=True)
+    with pytest.raises(ArtefactError, match="is not refitted yet; train it further"):
         evaluate_model(tmp_path / "run")
+    with pytest.raises(ArtefactError, match="has no validated weights yet; train it further"):
+        evaluate_model(tmp_path / "run", Question(split="val"))
     with pytest.raises(ArtefactError, match="was never checkpointed"):
         run.load_checkpoint(run.new_method("cpu"))
     assert resume(run.folder).done

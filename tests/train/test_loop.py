@@ -23,8 +23,8 @@ from zscr.train.methods.contract import Head, Port
 from zscr.train.run import Run, open_run
 
 
-def train(collection: Path, out: Path, **settings: Any) -> Run:
-    return fit(Request("plain", collection, out, settings, device="cpu"))
+def train(collection: Path, out: Path, *, refit: bool = False, **settings: Any) -> Run:
+    return fit(Request("plain", collection, out, settings, device="cpu", refit=refit))
 
 
 def log_of(run: Run) -> list[dict[str, Any]]:
@@ -89,9 +89,10 @@ def test_an_interrupted_run_ends_in_the_same_bytes(
 def test_rounds_are_judged_as_often_as_asked(
     plain: ModuleType, vectors: Path, tmp_path: Path
 ) -> None:
-    """Every third and the last; between two of them nothing is judged."""
+    """Before the first, every third and the last; between two of them nothing is judged."""
     run = train(vectors, tmp_path / "run", rounds=7, validate_every=3)
-    assert [row["round"] for row in log_of(run) if "val" in row] == [3, 6, 7]
+    assert [row["round"] for row in log_of(run)] == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert [row["round"] for row in log_of(run) if "val" in row] == [0, 3, 6, 7]
     assert run.last["step"] == 7
 
 
@@ -106,7 +107,7 @@ def test_the_figure_that_selects_is_the_one_that_is_maximised(
         values = [row["val"][figure] for row in log_of(run)]
         best = max(values)
         assert run.best["value"] == run.best["figures"][figure] == best > min(values)
-        assert run.best["step"] == values.index(best) + 1
+        assert run.best["step"] == values.index(best)
         chosen[figure] = run.best["step"]
     assert chosen == {"mAP": 5, "Prec@1 macro": 4}
 

@@ -25,7 +25,10 @@ Killer = Callable[..., dict[str, Any]]
 
 
 def start(collection: Path) -> list[str]:
-    """Return a command of 5 rounds of 3 steps: checkpoints after 2, 4 and 5, the best at 4."""
+    """Return a command of 5 rounds of 3 steps: checkpoints after 0, 2, 4 and 5, the best at 4.
+
+    So it is refitted for 4 rounds, with checkpoints after 0, 2 and 4.
+    """
     pairs = [f"{name}={value}" for name, value in SETTINGS.items()]
     settings = [word for pair in pairs for word in ("--set", pair)]
     where = ["--collection", str(collection), "--out", str(RUN), "--device", "cpu"]
@@ -60,9 +63,12 @@ def test_training_twice_gives_the_same_bytes(
     assert killer(start(vectors), tmp_path)["status"] == 0
     files = contents(tmp_path / RUN)
     assert files == whole[0]
-    assert [row["round"] for row in files["metrics.jsonl"]] == [1, 2, 3, 4, 5]
-    assert ["val" in row for row in files["metrics.jsonl"]] == [False, True, False, True, True]
-    assert open_run(tmp_path / RUN).best["step"] == 4
+    log = [(row["round"], row.get("refit", False)) for row in files["metrics.jsonl"]]
+    assert log == [(n, False) for n in range(6)] + [(n, True) for n in range(1, 5)]
+    judged = [row["round"] for row in files["metrics.jsonl"] if "val" in row]
+    assert judged == [0, 2, 4, 5]
+    run = open_run(tmp_path / RUN)
+    assert (run.best["step"], run.step, run.refitted) == (4, 4, True)
 
 
 def test_kill_anywhere_then_resume_gives_the_same_bytes(
@@ -88,10 +94,12 @@ def test_kill_of_the_resumed_run_then_resume_gives_the_same_bytes(
     """A run that dies again and again, a few rounds further each time, arrives all the same."""
     assert killer(start(vectors), tmp_path, at=20)["status"] == -signal.SIGKILL
     steps = []
-    for at in (5, 12, 35, 9, 18, 30, 2, 7):
+    for at in (5, 40, 18, 30, 7, 25, 30, 12, 35, 5):
         assert killer(RESUME, tmp_path, at=at)["status"] == -signal.SIGKILL
-        steps.append(open_run(tmp_path / RUN).step)
-    assert steps == [0, 0, 2, 2, 2, 4, 4, 4]
+        run = open_run(tmp_path / RUN)
+        steps.append(run.step)
+    assert steps == [0, 2, 2, 4, 4, 5, 0, 0, 2, 2]
+    assert run.refitting
     assert killer(RESUME, tmp_path)["status"] == 0
     assert contents(tmp_path / RUN) == whole[0]
 
@@ -116,12 +124,12 @@ def test_interrupt_finishes_the_round_and_says_how_to_resume(
 def test_interrupt_on_a_checkpoint_writes_no_second_one(
     killer: Killer, vectors: Path, tmp_path: Path
 ) -> None:
-    """Ctrl-C in round 2, which checkpoints anyway, writes every file once."""
-    stopped = killer(start(vectors), tmp_path, at=2, call="round", number=signal.SIGINT)
+    """Ctrl-C in round 4, which checkpoints anyway, writes every file once."""
+    stopped = killer(start(vectors), tmp_path, at=4, call="round", number=signal.SIGINT)
     calls = stopped["calls"]
-    second = [number for number, call in enumerate(calls) if call == "round"][1]
+    fourth = [number for number, call in enumerate(calls) if call == "round"][3]
     written = ["checkpoint", "best", "state", "manifest"]
-    assert calls[second:].count("replace") == len(written)
+    assert calls[fourth:].count("replace") == len(written)
 
 
 def test_a_second_interrupt_does_not_wait(

@@ -1,15 +1,13 @@
-"""What `zscrgan` fits in closed form: scalings, kernel, ridge, and what it chooses by them."""
+"""What `zscrgan` fits in closed form: scalings, kernel and ridge."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from zscr.train.methods.zscrgan.improved.choice import MARGIN, choose
 from zscr.train.methods.zscrgan.improved.imagination import Imagination
 from zscr.train.methods.zscrgan.improved.kernel import KernelCsem, Sums
 from zscr.train.methods.zscrgan.improved.ridge import ridge
@@ -110,65 +108,3 @@ def test_the_text_encoder_starts_at_the_identity() -> None:
     imagination.initialise(torch.Generator().manual_seed(0))
     texts = torch.randn(3, 4)
     torch.testing.assert_close(imagination.encode(texts), texts)
-
-
-class Parts:
-    """What a choice is made with: fitted image scaling, text scaling and placed landmarks."""
-
-    def __init__(self, seen: TensorSplit, landmarks: int = 16, width: float = 1.0) -> None:
-        self.images, self.texts = ImageScaling(5), TextScaling(7, 7)
-        self.images.fit(seen["image"].rows)
-        self.csem = KernelCsem(landmarks, 5, 7, width)
-        scaled = self.images(seen["image"].rows)
-        self.csem.place(scaled, torch.Generator().manual_seed(0))
-
-    def mean_ap(self, seen: TensorSplit, val: TensorSplit, shrink: float, penalty: float) -> float:
-        parts = self.images, self.texts, self.csem
-        return choose(seen, val, *parts, (shrink,), (penalty,)).mean_ap
-
-
-def test_the_default_stays_unless_validation_is_clear(views: Views) -> None:
-    """A candidate beside the first is taken only when it beats it by the margin."""
-    seen, val = views(), views(4, seed=1)
-    parts = Parts(seen)
-    alone = {s: parts.mean_ap(seen, val, s, 0.01) for s in (1.0, 0.3, 1e-6)}
-    for first, second in ((1.0, 0.3), (0.3, 1.0), (1e-6, 1.0), (1.0, 1e-6)):
-        clear = alone[second] >= alone[first] + MARGIN
-        made = parts.images, parts.texts, parts.csem
-        found = choose(seen, val, *made, (first, second), (0.01,))
-        assert found.shrink == (second if clear else first)
-        fitted = parts.texts.axes.clone()
-        parts.texts.fit(seen["text"], found.shrink)
-        assert torch.equal(parts.texts.axes, fitted)  # left as the winner needs them
-
-
-@pytest.mark.parametrize(
-    ("seed", "penalties", "taken"), [(2, (10.0, 1.0), 10.0), (1, (0.01, 0.1), 0.1)]
-)
-def test_a_little_better_is_not_enough(
-    views: Views, seed: int, penalties: tuple[float, float], taken: float
-) -> None:
-    """The second penalty has .009 more mAP on the first classes, .047 more on the others."""
-    seen, val = views(), views(8, seed=seed)
-    parts = Parts(seen)
-    alone = [parts.mean_ap(seen, val, 0.3, penalty) for penalty in penalties]
-    assert (0 < alone[1] - alone[0] < MARGIN) == (taken == penalties[0])
-    found = choose(seen, val, parts.images, parts.texts, parts.csem, (0.3,), penalties)
-    assert (found.penalty, found.mean_ap) == (taken, alone[penalties.index(taken)])
-
-
-@pytest.mark.parametrize("seed", [1, 3])
-def test_a_chosen_penalty_is_an_images(views: Views, seed: int) -> None:
-    """Eight times every seen image fits as once; a tenth of the penalty fits otherwise."""
-    seen, val, copies = views(), views(8, seed=seed), 8
-    image, parts = seen["image"], Parts(seen)
-    more = replace(
-        image,
-        ids=image.ids * copies,
-        rows=image.rows.view(6, 4, 5).repeat(1, copies, 1).flatten(0, 1),
-        starts=copies * image.starts,
-    )
-    found = parts.mean_ap(seen, val, 0.3, 0.1)
-    many = replace(seen, tables={**seen.tables, "image": more})
-    assert parts.mean_ap(many, val, 0.3, 0.1) == pytest.approx(found, abs=1e-3)
-    assert abs(parts.mean_ap(seen, val, 0.3, 0.01) - found) > 0.02

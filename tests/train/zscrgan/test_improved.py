@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from zscr.errors import ConfigError
-from zscr.train.methods.zscrgan.improved.choice import PENALTIES, SHRINKS
+from zscr.infer.evaluation.controls.kernel import PENALTIES
+from zscr.infer.evaluation.controls.preprocessing import SHRINKS
 from zscr.train.methods.zscrgan.improved.method import Config, Method
 from zscr.train.tables import TensorSplit
 
@@ -110,8 +111,13 @@ def test_what_is_not_set_is_chosen(views: Views, capsys: pytest.CaptureFixture[s
     method, said = started(views), capsys.readouterr().err
     assert any(method.penalty.item() == pytest.approx(24 * penalty) for penalty in PENALTIES)
     assert any(f"text_shrink={shrink:g}," in said for shrink in SHRINKS)
-    started(views, text_shrink=0.7, csem_penalty=0.03)
-    assert "text_shrink=0.7, csem_penalty=0.03 (mAP" in capsys.readouterr().err
+    asked = method.chosen["text_shrink"], method.chosen["csem_penalty"]
+    assert f"text_shrink={asked[0]:g}, csem_penalty={asked[1]:g} (mAP" in said
+    half = started(views, text_shrink=0.7)
+    assert half.chosen["text_shrink"] == 0.7
+    assert "text_shrink=0.7, csem_penalty=" in capsys.readouterr().err
+    whole = started(views, text_shrink=0.7, csem_penalty=0.03)
+    assert (whole.chosen, capsys.readouterr().err) == ({}, "")
 
 
 def axes(
@@ -162,9 +168,11 @@ def test_it_is_the_validation_classes_that_choose(
         method.bind(axes(split_of, 30, 0), axes(split_of, 20, 1, **told))
         method.start()
         methods.append(method)
-    said = capsys.readouterr().err.splitlines()
-    assert [f"text_shrink={chosen:g}," in line for line in said] == [True, True]
-    assert torch.equal(*(method.text_scaling.axes for method in methods))
+    assert methods[0].chosen == {"text_shrink": chosen, "csem_penalty": 5e-3}
+    [said] = capsys.readouterr().err.splitlines()  # where both are set there is nothing to say
+    assert f"text_shrink={chosen:g}," in said
+    first, second = (method.state_dict() for method in methods)
+    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 @pytest.mark.parametrize(

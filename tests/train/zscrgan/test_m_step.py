@@ -16,7 +16,7 @@ from zscr.infer.features.table import Split, Table
 from zscr.train.methods.zscrgan.improved.config import Config
 from zscr.train.methods.zscrgan.improved.imagination import Imagination
 from zscr.train.methods.zscrgan.improved.kernel import JITTER, KernelCsem
-from zscr.train.methods.zscrgan.improved.m_step import MStep
+from zscr.train.methods.zscrgan.improved.m_step import MStep, RealSums
 from zscr.train.tables import TensorSplit
 
 
@@ -41,7 +41,8 @@ def m_step(seen: TensorSplit, penalty: float, width: float = 0.0, **settings: ob
         nn.init.zeros_(parameter)
     csem = KernelCsem(1, 1, 2, width)
     config, noise = Config(z_dim=1, **settings), torch.Generator().manual_seed(1)
-    return MStep(config, csem, imagination, torch.tensor(penalty), seen, noise)
+    real = RealSums.of(csem, seen["image"])
+    return MStep(config, csem, imagination, torch.tensor(penalty), real, seen["text"], noise)
 
 
 def test_real_images_count_alike() -> None:
