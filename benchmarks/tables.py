@@ -11,16 +11,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from quality_tables import full, overview
+
 from zscr.data.registry import table as collections_table
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 SHOWN = {"mAP": "mAP", "Prec@10 macro": "Prec@10"}
-METHODS = ("zscrgan", "zscrgan-reference")
-CONTROLS = ("ridge", "ESZSL", "linear dual encoder", "random ranking", "class-mean oracle")
-# The README's table: one collection a source of images, and the controls that one looks for first.
-README_ROWS = ("aviary", "sketchy25", "fashion44k", "wiki")
-README_CONTROLS = ("ridge", "linear dual encoder", "random ranking")
+README_ROWS = ("aviary", "sketchy25", "fashion44k", "wiki")  # one collection a source of images
 SPACES = {"CSEM": "CSEM", "raw feature": "raw"}
 VARIANTS = {"full": "as published", "nowrong": "no wrong class"}
 
@@ -38,16 +36,13 @@ def main() -> None:
 
 def tables() -> dict[str, dict[str, str]]:
     """Return each document's tables by their marks."""
-    results = [result for result in loaded("zscrgan_*.json") if "methods" in result]
-    shown = {result["collection"]: result for result in results}
-    few = [shown[name] for name in README_ROWS]
-    every = [*(quality_table(results, name, CONTROLS) for name in SHOWN), budgets(results)]
-    readme = [quality_table(few, "mAP", README_CONTROLS, "mAP, unseen classes"), budgets(few)]
+    results = {one["collection"]: one for one in loaded("zscrgan_*.json") if "rows" in one}
+    few = [results[name] for name in README_ROWS if name in results]
     return {
-        "README.md": {"results": "\n\n".join(readme)},
+        "README.md": {"results": overview(few, "mAP, unseen classes")},
         "docs/collections.md": {"collections": collections_table()},
         "docs/benchmarks.md": {
-            "quality": "\n\n".join(every),
+            "quality": "\n\n".join(map(full, results.values())),
             "reference": reference_table(loaded("zscrgan_reference_*.json")),
             "speed": speed_table(loaded("zscrgan_speed_*.json")),
             "latency": latency_table(loaded("query_latency.json")[0]),
@@ -68,44 +63,8 @@ def between(text: str, name: str, table: str) -> str:
     return f"{before}<!-- {name} -->\n{table}\n<!-- /{name} -->{after}"
 
 
-def quality_table(
-    results: list[dict[str, Any]], figure: str, controls: tuple[str, ...], corner: str = ""
-) -> str:
-    """One figure: a row a collection, a column a method or control."""
-    head = [*METHODS, *controls]
-    lines = [row(corner or SHOWN[figure], head), "|---|" + "---|" * len(head)]
-    for result in results:
-        methods, found = result["methods"], result["controls"]
-        cells = [cell(methods[name], figure) if name in methods else "" for name in METHODS]
-        cells += [f"{found[name][figure]:.3f}" for name in controls]
-        lines.append(row(f"`{result['collection']}`", cells))
-    return "\n".join(lines)
-
-
-def cell(method: dict[str, Any], figure: str) -> str:
-    """Mean ± sd over the seeds, marked where the unseen classes selected."""
-    spread = method["sd"].get(figure)
-    oracle = "" if "validation" in method["selection"] else f" ({method['selection']})"
-    return f"{with_spread(method['mean'][figure], spread)}{oracle}"
-
-
 def with_spread(mean: float, spread: float | None) -> str:
     return f"{mean:.3f}" + (f" ± {spread:.3f}" if spread is not None else "")
-
-
-def budgets(results: list[dict[str, Any]]) -> str:
-    """Say what each method was allowed, once where all collections have the same."""
-    found: dict[str, list[str]] = {}
-    for result in results:
-        for name, method in result["methods"].items():
-            runs, rounds = len(method["seeds"]), method["config"]["rounds"]
-            key = f"{name}: {runs} seed{'s' * (runs > 1)}, {rounds} rounds"
-            found.setdefault(key, []).append(result["collection"])
-    everywhere = len(results)
-    return "; ".join(
-        key if len(names) == everywhere else f"{key} ({', '.join(names)})"
-        for key, names in sorted(found.items())
-    )
 
 
 def reference_table(results: list[dict[str, Any]]) -> str:

@@ -75,7 +75,7 @@ COLLECTIONS: Mapping[str, Source] = {
         "photos and sketches; 21 unseen classes", options=("split", "names", "seed")
     ),
     "sketchy25-25": _sketchy(
-        "photos and sketches; 25 unseen classes",
+        "photos and sketches; 25 unseen classes, for development",
         options=("names", "seed"),
         arguments={"split": "25"},
     ),
@@ -83,7 +83,7 @@ COLLECTIONS: Mapping[str, Source] = {
         "photos; 18 unseen classes", options=("split", "names", "seed")
     ),
     "sketchy25-25-clip": _sketchy_clip(
-        "photos; 23 unseen classes", options=("names", "seed"), arguments={"split": "25"}
+        "photos; 23 unseen classes, for development", options=("names", "seed"), arguments={"split": "25"}
     ),
     "fashion44k": Source(
         "zscr.data.sources.fashion:convert_fashion",

@@ -23,7 +23,8 @@ _LISTS = {"21": ANCHOR, "25": "split_zeroshot1_unseen.txt"}
 NAMED = {"21": "sketchy25", "25": "sketchy25-25"}
 PROTOCOLS = {
     "21": "Sketchy zero-shot, 21 unseen classes outside ImageNet-1k (Yelamarthi et al. 2018)",
-    "25": "Sketchy zero-shot, 25 unseen classes (list zeroshot1), which overlap ImageNet-1k",
+    "25": "Sketchy zero-shot, 25 unseen classes (list zeroshot1), which overlap ImageNet-1k; "
+    "development: zscr's defaults were chosen on most of them",
 }
 
 
