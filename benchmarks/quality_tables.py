@@ -1,4 +1,4 @@
-"""The tables of `zscrgan_quality.py`'s results: one of all collections, one of every row of each."""
+"""The tables of `zscrgan_quality.py`'s results: one of all collections, and one of each."""
 
 from __future__ import annotations
 
