@@ -282,7 +282,7 @@ def deployed(
         request = Request(
             "zscrgan-reference",
             shapes,
-            settings=TINY | {"class_texts": "all"},
+            settings=TINY | {"class_texts": "all", "seed": 16},  # chooses round 2
             image_encoder=str(tiny_image),
             text_encoder=str(tiny_text),
             device="cpu",

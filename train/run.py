@@ -3,8 +3,9 @@
 A step is a round. `checkpoint.<step>.safetensors` holds the weights, `state.<step>.safetensors`
 what else decides the next round, `best.<step>.safetensors` the weights with the best figure. When
 these are chosen, a refit begins anew with the settings and the number of rounds that they had, on
-the classes that chose them, too: the checkpoint of its last round is the model. Replacing the
-manifest commits a checkpoint; the files of the one before are deleted only then.
+the classes that chose them, too; its files are called `<step>-refit`, so that they overwrite none
+of the choice's, and the checkpoint of its last round is the model. Replacing the manifest commits a
+checkpoint; the files of the one before are deleted only then.
 """
 
 from __future__ import annotations
@@ -139,7 +140,7 @@ class Run:
 
     def commit(self, method: Method, *, is_best: bool) -> None:
         """Write a checkpoint (and the best weights, if these are) and make it the current one."""
-        tail, old = f"{self.step:08d}", set(self.files)
+        tail, old = f"{self.step:08d}{'-refit' * self.refitting}", set(self.files)
         kept = {n: e for n, e in self.files.items() if n == "config.json"}
         if not is_best:
             kept |= {n: e for n, e in self.files.items() if n.startswith("best.")}

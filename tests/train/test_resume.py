@@ -24,12 +24,12 @@ RUN = Path("runs/x")
 Killer = Callable[..., dict[str, Any]]
 
 
-def start(collection: Path) -> list[str]:
+def start(collection: Path, **others: int) -> list[str]:
     """Return a command of 5 rounds of 3 steps: checkpoints after 0, 2, 4 and 5, the best at 4.
 
     So it is refitted for 4 rounds, with checkpoints after 0, 2 and 4.
     """
-    pairs = [f"{name}={value}" for name, value in SETTINGS.items()]
+    pairs = [f"{name}={value}" for name, value in (SETTINGS | others).items()]
     settings = [word for pair in pairs for word in ("--set", pair)]
     where = ["--collection", str(collection), "--out", str(RUN), "--device", "cpu"]
     return ["train", "zscrgan-reference", *where, *settings]
@@ -86,6 +86,23 @@ def test_kill_anywhere_then_resume_gives_the_same_bytes(
         assert again["status"] == 0, (at, again)
         assert contents(folder / RUN) == expected, (at, calls[at - 1])
         assert not [p for p in (folder / "runs").glob(".*") if not p.is_symlink()], at
+
+
+def test_kill_anywhere_in_a_run_without_rounds(
+    killer: Killer, vectors: Path, tmp_path: Path
+) -> None:
+    """Choice and refit then both end with step 0: no file of one is overwritten by the other's."""
+    done = killer(start(vectors, rounds=0), tmp_path)
+    assert done["status"] == 0, done
+    expected = contents(tmp_path / RUN)
+    made = done["calls"].index("rename")
+    for at in range(made + 2, len(done["calls"]) + 1):
+        folder = tmp_path / str(at)
+        folder.mkdir()
+        assert killer(start(vectors, rounds=0), folder, at=at)["status"] == -signal.SIGKILL, at
+        again = killer(RESUME, folder)
+        assert again["status"] == 0, (at, again)
+        assert contents(folder / RUN) == expected, at
 
 
 def test_kill_of_the_resumed_run_then_resume_gives_the_same_bytes(
