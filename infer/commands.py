@@ -83,7 +83,8 @@ def query(
     model: one that compares texts with images takes a text, or an image to find more like it.
 
     --expand K lets the gallery help: where the images of a class look alike, more of them come
-    first. Scores are then means of two similarities, and where one image alone is right it hurts.
+    first (K 5 suits classes of five images and more). Scores are then means of two similarities,
+    of an image to the query and to the top K, and where one image alone is right it hurts.
 
     A line of a .jsonl file is such as {"id": "7", "text": "in red", "image": "shoe.jpg"}.
 

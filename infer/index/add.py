@@ -170,7 +170,8 @@ def _add(
     rows = found.take(entry.sha256 for entry in new)
     vectors, features = rows[:, : bundle.dim], rows[:, bundle.dim :] if bundle.has_feature else None
     if index is None:
-        index = _create(bundle, folder, new, vectors, features, skipped, diffusion)
+        change = Change(new, vectors, errors=skipped, features=features)
+        index = _create(bundle, folder, change, diffusion)
         report = ChangeReport(len(new), 0, 0, index.generation)
     else:
         vectors, features = _behind(index.embedded([entry.id for entry in old]), vectors, features)
@@ -203,29 +204,21 @@ def _source(entry: Entry) -> Source:
     return Source.image(Path(str(entry.image)), entry.sha256)
 
 
-def _create(
-    bundle: Bundle,
-    folder: Path,
-    entries: Sequence[Entry],
-    vectors: Vectors,
-    features: Vectors | None,
-    skipped: Sequence[Skipped],
-    diffusion: Diffusion | None,
-) -> Index:
-    if not entries and skipped:
-        raise InputError(
-            f"none of the {len(skipped)} images can be used, first: {skipped[0]['reason']}"
-        )
+def _create(bundle: Bundle, folder: Path, first: Change, diffusion: Diffusion | None) -> Index:
+    if not first.upserts and first.errors:
+        reason = first.errors[0]["reason"]
+        raise InputError(f"none of the {len(first.errors)} images can be used, first: {reason}")
+    assert first.vectors is not None, "every image of it is embedded"
     return Index.create(
         folder,
         space=bundle.space,
         bundle_name=bundle.name,
-        entries=entries,
-        vectors=vectors,
+        entries=first.upserts,
+        vectors=first.vectors,
         queries=_example_embeddings(bundle),
-        errors=skipped,
+        errors=first.errors,
         threads=bundle.runtime.thread_count,
-        features=features,
+        features=first.features,
         diffusion=diffusion,
     )
 

@@ -91,14 +91,9 @@ def merge(before: Generation, change: Change, *, threads: int = 1) -> Merged:
     if features is not None:
         known = features[:0] if before.features is None else before.features
         features = _replaced(known, features[sources], rows, len(entries))
-    changed, vectors = np.array(rows, np.int64), embeddings
-    if before.diffusion and rows:
-        assert features is not None, "checked by _features"
-        near = features.astype(np.float32)
-        vectors = before.diffusion.of(embeddings, near, threads=threads)
-        changed = np.arange(len(entries))
-    elif before.diffusion:
-        vectors = before.vectors
+    vectors, changed = embeddings, np.array(rows, np.int64)
+    if before.diffusion:
+        vectors, changed = _diffused(before, embeddings, features, changed, threads)
     added = len(entries) - len(before.entries)
     return Merged(
         entries=entries,
@@ -132,6 +127,19 @@ def next_generation(before: Generation, merged: Merged, build: Callable[[], Hnsw
         queries=merged.queries,
         errors=merged.errors,
     )
+
+
+def _diffused(
+    before: Generation, embeddings: Vectors, features: Array | None, changed: Rows, threads: int
+) -> tuple[Vectors, Rows]:
+    """Diffuse all embeddings if a row has changed -> what is searched, and which rows are other."""
+    assert before.diffusion is not None, "only diffused galleries come here"
+    assert features is not None, "_features refuses images without"
+    if changed.size == 0:
+        return before.vectors, changed
+    near = features.astype(np.float32)
+    vectors = before.diffusion.of(embeddings, near, threads=threads)
+    return vectors, np.arange(len(vectors))
 
 
 def _placed(

@@ -33,7 +33,7 @@ def _save_graph(path: Path, nodes: Any, inputs: Any, outputs: Any, **weights: np
 
 
 def _save_mlp(path: Path) -> Path:
-    """Two layers over vectors with a dynamic batch: (batch, 8) -> (batch, 4)."""
+    """Two layers over vectors, and their unit rows: (batch, 8) -> (batch, 4) and (batch, 8)."""
     rng = np.random.default_rng(0)
     return _save_graph(
         path,
@@ -41,9 +41,13 @@ def _save_mlp(path: Path) -> Path:
             helper.make_node("MatMul", ["features", "w1"], ["h"]),
             helper.make_node("Relu", ["h"], ["r"]),
             helper.make_node("MatMul", ["r", "w2"], ["gallery_embedding"]),
+            helper.make_node("LpNormalization", ["features"], ["gallery_feature"], axis=1, p=2),
         ],
         [helper.make_tensor_value_info("features", T.FLOAT, ["batch", WIDTH])],
-        [helper.make_tensor_value_info("gallery_embedding", T.FLOAT, ["batch", DIM])],
+        [
+            helper.make_tensor_value_info(f"gallery_{name}", T.FLOAT, ["batch", dim])
+            for name, dim in (("embedding", DIM), ("feature", WIDTH))
+        ],
         w1=rng.standard_normal((WIDTH, 16)).astype(np.float32),
         w2=rng.standard_normal((16, DIM)).astype(np.float32),
     )

@@ -39,6 +39,8 @@ def test_every_graph_of_a_bundle_gets_an_engine_beside_it(bundle: Path) -> None:
     assert text["outputs"] == [{"name": "text_embedding", "dtype": "float32", "shape": [-1, 4]}]
     assert text["profile"]["input_ids"] == {"min": [1, 1], "opt": [8, 16], "max": [64, 32]}
     assert engines["story"]["profile"]["input_ids"]["max"] == [64, 200]
+    outputs = [(out["name"], out["shape"]) for out in engines["gallery"]["outputs"]]
+    assert outputs == [("gallery_embedding", [-1, 4]), ("gallery_feature", [-1, 8])]
     assert engines["gallery"]["profile"]["features"]["max"] == [64, 8]
     assert before == {path: path.read_bytes() for path in bundle.iterdir()}
 

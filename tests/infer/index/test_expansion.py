@@ -52,7 +52,7 @@ def test_its_score_is_a_cosine_up_to_a_factor():
     """(q·p + w m·u) / (1 + w) is √2 √(1 + w²) / (1 + w) times the cosine in the joint space."""
     vectors, features, weight = random_rows(30, 5, 1), random_rows(30, 4, 2), 0.7
     query = random_rows(1, 5, 3)
-    found = expanded(vectors, features, query, 30, Expansion(5, weight))
+    found = expanded(vectors, features, query, 30, Expansion(5, weight, rounds=1))
     best = search_exact(vectors, query, 5).rows
     joint = np.hstack([query, weight * mean_features(features, best)])
     cosines = unit(np.hstack([vectors, features]))[found.rows[0]] @ unit(joint)[0]

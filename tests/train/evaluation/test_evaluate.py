@@ -48,12 +48,13 @@ def test_run_and_bundle_have_the_same_figures(deployed) -> None:
     assert_same(*(evaluate_model(m) for m in (deployed.run, deployed.bundle)))
 
 
-def test_run_and_bundle_use_their_galleries_alike(deployed) -> None:
-    """Features by torch and by onnxruntime; the figures are others, and labelled."""
-    use = GalleryUse(Diffusion(), Expansion(3))
-    question = Question(use=use, generalised=True)
-    reports = [evaluate_model(model, question) for model in (deployed.run, deployed.bundle)]
+def test_run_and_bundle_use_their_galleries_alike(deployed, tmp_path: Path) -> None:
+    """Features by torch and by onnxruntime; the figures are others, and labelled, on pages too."""
+    use, page = GalleryUse(Diffusion(), Expansion(3)), tmp_path / "report.html"
+    run = evaluate_model(deployed.run, Question(use=use, generalised=True))
+    reports = [run, evaluate_model(deployed.bundle, Question(use=use, page=page))]
     assert_same(*reports)
+    assert str(use) in page.read_text("utf-8")
     assert {report["gallery_use"] for report in reports} == {str(use)}
     plain = evaluate_model(deployed.run, Question(generalised=True))
     assert "gallery_use" not in plain
