@@ -27,7 +27,7 @@ SECTIONS = dict(re.findall(r"^##+ ([^\n]+)\n(.*?)(?=^##|\Z)", PROSE, re.MULTILIN
 
 # What these hold belongs to a method, a collection or a library, and is described as a whole.
 WHOLE = {"config", "provenance", "parity", "figures", "versions", "tolerance", "measured"}
-WHOLE |= {"feature_parity", "head_settings", "val", "shapes", "top10_overlap"}
+WHOLE |= {"feature_parity", "head_settings", "settings", "val", "shapes", "top10_overlap"}
 NAMED = {"graphs", "variants", "sources", "attributes", "relevant", "files"}  # keys are anyone's
 
 
@@ -82,14 +82,31 @@ def known_files(section: str) -> str:
     return "|".join(parts)
 
 
-@pytest.mark.parametrize("kind", ["collection", "full", "encoder", "run", "bundle", "index"])
+@pytest.fixture
+def adapted(vectors: Path, tmp_path: Path) -> Path:
+    """Adapt a run that is hardly trained, with names."""
+    from zscr.train.adaptation.adapt import Adaptation, adapt
+    from zscr.train.fit import Request, fit
+
+    settings = {"gf_dim": 8, "df_dim": 8, "batch_size": 4, "landmarks": 16, "rounds": 0}
+    run = fit(Request("zscrgan", vectors, tmp_path / "run", settings, device="cpu")).folder
+    (tmp_path / "names.txt").write_text("c8\n")
+    asked = Adaptation(run, vectors, tmp_path / "names.txt", out=tmp_path / "adapted", device="cpu")
+    return adapt(asked).folder
+
+
+KINDS = ("collection", "full", "encoder", "run", "adapted", "bundle", "index")
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_field_and_file_is_described(
-    kind: str, deployed, shapes: Path, tiny_text: Path, full_collection: Path
+    kind: str, deployed, shapes: Path, tiny_text: Path, full_collection: Path, adapted: Path
 ) -> None:
     """Fields of manifests and tables at every depth, and files, by names in the kind's section."""
     folders = {"collection": shapes, "full": full_collection, "encoder": tiny_text}
     folders |= {"run": deployed.run, "bundle": deployed.bundle, "index": deployed.index}
-    folder, kind = folders[kind], "collection" if kind == "full" else kind
+    folders |= {"adapted": adapted}
+    folder, kind = folders[kind], {"full": "collection", "adapted": "run"}.get(kind, kind)
     manifest, section = read_manifest(folder, kind), kind.capitalize()
     known = names_of(section)
     if kind in ("encoder", "bundle"):
@@ -97,7 +114,8 @@ def test_every_field_and_file_is_described(
     if kind == "encoder":
         known |= {"source", "max_abs_difference_to_torch"}  # where it comes from
     assert set(fields_of(dict(manifest.body))) - known == set()
-    listed = {*manifest.files} | ({"metrics.jsonl"} if kind == "run" else set())
+    trained = folder == deployed.run
+    listed = {*manifest.files} | ({"metrics.jsonl"} if trained else set())
     tables = [name for name in listed if Path(name).suffix in (".json", ".jsonl")]
     for name in set(tables) - {"tokenizer.json", "config.json"}:
         fields = set(fields_of(contents_of(folder / name)))

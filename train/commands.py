@@ -101,7 +101,7 @@ def train(
     from zscr.train.loop import Interrupted
 
     given = {name: value for name, value in flags.items() if value is not None}
-    given |= _pairs(settings)
+    given |= pairs(settings)
     if resume:
         _refuse_changes()
     try:
@@ -135,10 +135,11 @@ def _refuse_changes() -> None:
 def head_settings(settings: tuple[str, ...], noise_samples: int | None) -> dict[str, Any]:
     """Return settings of heads from `--set` and its short form `--noise-samples`."""
     short = {} if noise_samples is None else {"noise_samples": noise_samples}
-    return short | _pairs(settings)
+    return short | pairs(settings)
 
 
-def _pairs(settings: tuple[str, ...]) -> dict[str, str]:
+def pairs(settings: tuple[str, ...]) -> dict[str, str]:
+    """Return settings that were given as KEY=VALUE, by name."""
     for setting in settings:
         if setting.find("=") < 1:
             raise click.UsageError(f"--set takes KEY=VALUE, not {setting!r}")

@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save
 import zscr
 from zscr.artefact import (
     Manifest,
+    Stage,
     dump_json,
     file_entry,
     read_manifest,
@@ -52,6 +53,7 @@ class Run:
         chosen: settings that the method chose on the split that selects.
         refit: whether the final weights are fitted on the classes that selected, too.
         refitting: the choice is made, and `step` counts the rounds of the refit.
+        adapted: what a trained model was adapted to, and which it was; None where it was trained.
     """
 
     folder: Path
@@ -66,6 +68,7 @@ class Run:
     chosen: dict[str, Any] = field(default_factory=dict)
     refit: bool = False
     refitting: bool = False
+    adapted: dict[str, Any] | None = None
     files: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -87,7 +90,8 @@ class Run:
     def selection(self) -> str:
         """What chose the model, and what it was fitted on then; it stands with its figures."""
         fitted = ", then refitted on seen and validation classes" if self.refitted else ""
-        return selection(self.config) + fitted
+        adapted = f"{transduction(self.adapted)}; " if self.adapted else ""
+        return adapted + selection(self.config) + fitted
 
     def new_method(self, device: torch.device | str, **settings: Any) -> Method:
         """Build the method with fresh weights; `settings` go over the run's."""
@@ -100,11 +104,13 @@ class Run:
         return load_method(self.method).needs(self.config)
 
     def load_model(self, device: torch.device | str = "cpu") -> Method:
-        """Build the method with its final weights: refitted where there was a refit, else selected.
+        """Build the method with its final weights: adapted, refitted, or else selected.
 
         Raises:
             ArtefactError: no weights are final yet.
         """
+        if self.adapted:
+            return self._loaded("adapted.", device)
         if self.refit and not self.done:
             raise ArtefactError(f"{self.folder} is not refitted yet; train it further")
         return self._loaded("checkpoint.", device) if self.refitted else self.load_selected(device)
@@ -113,11 +119,17 @@ class Run:
         """Build the method with the best weights on the split that selects, before any refit.
 
         Raises:
-            ArtefactError: no checkpoint has been validated yet.
+            ArtefactError: no checkpoint has been validated yet, or the model was adapted from a
+                refitted one.
         """
         if self.best is None:
             raise ArtefactError(f"{self.folder} has no validated weights yet; train it further")
-        return self._loaded("best.", device)
+        if self.adapted and self.refitted:
+            raise ArtefactError(
+                f"{self.folder} was fitted on the validation classes and then adapted; judge on "
+                f"these the run that it was made of, {self.adapted['base']['path']}"
+            )
+        return self._loaded("adapted." if self.adapted else "best.", device)
 
     def _loaded(self, start: str, device: torch.device | str) -> Method:
         method = self.new_method(device, **self.chosen)
@@ -175,6 +187,7 @@ class Run:
         body |= {"step": self.step}
         body |= {"done": self.done, "best": self.best, "last": self.last}
         body |= {"chosen": self.chosen, "refit": self.refit, "refitting": self.refitting}
+        body |= {"adapted": self.adapted} if self.adapted else {}
         return body | {"versions": versions()}
 
 
@@ -208,6 +221,22 @@ def create_run(
     return run
 
 
+def write_adapted_run(stage: Stage, run: Run, method: Method) -> None:
+    """Put a run that is an adapted one, with the weights of `method`, into a stage."""
+    settings = {"method": run.method, **as_dict(run.config)}
+    (stage.folder / "config.json").write_bytes(dump_json(settings))
+    weights = save({name: t.contiguous() for name, t in method.state_dict().items()})
+    (stage.folder / f"adapted.{run.step:08d}.safetensors").write_bytes(weights)
+    stage.body |= run._body()
+
+
+def transduction(adapted: Mapping[str, Any]) -> str:
+    """Say what a model was adapted to: such figures are no inductive ones."""
+    names, complete = adapted["names"], ", a complete list" if adapted["complete"] else ""
+    named = f"{names['count']} names{complete}" if names else "no names"
+    return f"transductive (adapted to {adapted['gallery']['images']} unlabelled images, {named})"
+
+
 def open_run(folder: Path) -> Run:
     """Read a run; every file is checked against its hash.
 
@@ -227,5 +256,6 @@ def _from_manifest(folder: Path, manifest: Manifest) -> Run:
     run = Run(folder, body["method"], config, shapes, body["sources"])
     for name in ("step", "done", "best", "last", "chosen", "refit", "refitting"):
         setattr(run, name, body[name])
+    run.adapted = body.get("adapted")
     run.files = dict(manifest.files)
     return run

@@ -16,6 +16,7 @@ from zscr.errors import ZscrError
 COMMANDS = {
     "train": "zscr.train.commands:train",
     "evaluate": "zscr.train.commands:evaluate",
+    "adapt": "zscr.train.adaptation.commands:adapt",
     "export": "zscr.export.commands:export",
     "query": "zscr.infer.commands:query",
     "index": "zscr.infer.commands:index",

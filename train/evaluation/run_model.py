@@ -82,7 +82,8 @@ def _about(run: Run, head_settings: Mapping[str, Any], *, refitted: bool) -> dic
     from zscr.train.run import versions
 
     about = {"kind": "run", "method": run.method, "seed": run.config.seed}
-    about |= {"selection": run.selection if refitted else selection(run.config)}
+    final = refitted or run.adapted
+    about |= {"selection": run.selection if final else selection(run.config)}
     about |= {"refitted": refitted, "last": run.last, "best": run.best}
     about |= {"versions": versions(), "sources": dict(run.sources), "config": as_dict(run.config)}
     return about | {"head_settings": dict(head_settings)}

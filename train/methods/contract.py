@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import nn
 
-from zscr.train.tables import TensorSplit
+from zscr.infer.encoder import Rows
+from zscr.train.tables import ArraySplit, TensorSplit
 
 Role = Literal["query", "gallery"]
 LOSS = "loss/"  # how the names of losses begin
@@ -162,3 +163,44 @@ class Method(Protocol):
 
     def eval(self) -> Any:
         """Leave training mode; `nn.Module`'s."""
+
+
+@dataclass(frozen=True)
+class Unlabelled:
+    """A gallery without labels, and names of what may be on its images.
+
+    Attributes:
+        images: (N, I) features of the images, on the CPU: there may be 100,000.
+        names: the names as groups, with their table `text`; None without names.
+        complete: whether every image shows something that is named (or, with `with_seen`, a class
+            that was fitted).
+        with_seen: whether images of the fitted classes may be among these.
+    """
+
+    images: Rows
+    names: ArraySplit | None = None
+    complete: bool = False
+    with_seen: bool = False
+
+
+@runtime_checkable
+class Adaptable(Protocol):
+    """What a method has besides where `zscr adapt` can adapt it; of others it is refused."""
+
+    def adapt(self, fitted: TensorSplit, unlabelled: Unlabelled) -> dict[str, Any]:
+        """Refit what is deployed to unlabelled images, in place and without `bind` or `start`.
+
+        Random numbers come from `noise`, which is as the constructor left it. Keyword arguments
+        with defaults, if it has any, are settings that `zscr adapt --set` can change.
+
+        Args:
+            fitted: the needed tables of the classes that the weights were fitted to.
+            unlabelled: what they are to be adapted to.
+
+        Returns:
+            What the run's manifest is to say of the result, such as the number of images that were
+            given a name: JSON values by name.
+
+        Raises:
+            ConfigError: a setting does not suit these images.
+        """

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from zscr.errors import ConfigError
 from zscr.infer.evaluation.figures import is_figure
-from zscr.train.methods.contract import LOSS, Config, Method
+from zscr.train.methods.contract import LOSS, Adaptable, Config, Method
 from zscr.train.methods.registry import METHODS, load_method
 from zscr.train.precision import PRECISIONS
 
@@ -40,13 +40,31 @@ def make_head_settings(name: str, method: Method, values: Mapping[str, Any]) -> 
     Raises:
         ConfigError: an unknown key, a value of the wrong type, or a number below 0.
     """
-    parameters = inspect.signature(method.heads).parameters
-    defaults = {key: parameter.default for key, parameter in parameters.items()}
-    typed = _typed_all(f"a trained {name}", defaults, values)
+    return _keywords(method.heads, f"a trained {name}", values)
+
+
+def make_adapt_settings(name: str, method: Adaptable, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Check settings of a method's `adapt`, its keyword arguments, and fill in the defaults.
+
+    Raises:
+        ConfigError: an unknown key, a value of the wrong type, or a number below 0.
+    """
+    given = _keywords(method.adapt, f"adapting {name}", values)
+    return {key: given.get(key, default) for key, default in _defaults(method.adapt).items()}
+
+
+def _keywords(function: Callable[..., Any], what: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    typed = _typed_all(what, _defaults(function), values)
     for key, value in typed.items():
         if isinstance(value, int | float) and not value >= 0:
             raise ConfigError(f"setting {key}={value} must be at least 0")
     return typed
+
+
+def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the keyword arguments of a function with their defaults."""
+    parameters = inspect.signature(function).parameters.values()
+    return {one.name: one.default for one in parameters if one.kind is one.KEYWORD_ONLY}
 
 
 def selection_split(config: Config) -> str:

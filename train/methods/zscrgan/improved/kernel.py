@@ -47,6 +47,13 @@ class KernelCsem(nn.Module):
         chosen = torch.arange(len(self.landmarks), device=images.device) % len(images)
         self.landmarks.copy_(images[order[chosen]])
 
+    def replace_last(self, images: torch.Tensor) -> None:
+        """Put scaled images (N, I) in place of the last N landmarks.
+
+        Landmarks are in random order, so that those that stay are a random choice, too.
+        """
+        self.landmarks[len(self.landmarks) - len(images) :] = images
+
     def kernel(self, images: torch.Tensor) -> torch.Tensor:
         """Return k of scaled images (B, I) with the landmarks -> (B, L)."""
         lengths = images.square().sum(1, keepdim=True) + self.landmarks.square().sum(1)

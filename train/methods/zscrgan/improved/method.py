@@ -21,9 +21,10 @@ from zscr.infer.evaluation.controls.kernel import PENALTIES
 from zscr.infer.evaluation.controls.preprocessing import SHRINKS
 from zscr.progress import say
 from zscr.train.methods import contract
-from zscr.train.methods.contract import Head
+from zscr.train.methods.contract import Head, Unlabelled
 from zscr.train.methods.registry import Shapes
 from zscr.train.methods.zscrgan.heads import FixedNoise, GalleryHead, text_and_gallery
+from zscr.train.methods.zscrgan.improved.adapt import Trained, adapt
 from zscr.train.methods.zscrgan.improved.choice import choose, imagined_gain, mean_ap
 from zscr.train.methods.zscrgan.improved.config import Config, needs
 from zscr.train.methods.zscrgan.improved.e_step import EStep
@@ -191,6 +192,20 @@ class Method(nn.Module):
         gallery = GalleryHead(self.image_scaling, self.csem)
         return text_and_gallery(query, gallery, feature=GalleryHead(self.image_scaling))
 
+    @torch.no_grad()
+    def adapt(
+        self, fitted: TensorSplit, unlabelled: Unlabelled, *, k: int = 5, weight: float = 3.0
+    ) -> dict[str, Any]:
+        """Make one round of EM over unlabelled images, in which CSEM alone is solved anew.
+
+        Args:
+            fitted: the tables that the weights were fitted to; unlabelled: what they adapt to.
+            k: images that are given each name, where the list of names is not complete.
+            weight: of an unlabelled image in the M-step, beside a real one's 1.
+        """
+        parts = self.image_scaling, self.text_scaling, self.averaged, self.csem
+        return adapt(Trained(*parts, self.penalty, self.noise), fitted, unlabelled, k, weight)
+
     def _made(self) -> Steps:
         """Make the steps when they are first needed, for `start` or a checkpoint sets the scalings.
 
@@ -220,3 +235,4 @@ class Method(nn.Module):
 
 
 _CONTRACT: type[contract.Method] = Method  # for mypy: the class keeps the contract
+_ADAPTABLE: type[contract.Adaptable] = Method
