@@ -15,7 +15,7 @@ def splits(split_of):
 
 
 def fit(features):
-    """Fit nothing: "wrong" takes each class for the other; rows are as long as there are classes."""
+    """Fit nothing: `wrong` takes each class for the other; rows have a number a class."""
 
     def make(values):
         rows = np.eye(2, len(features.groups), dtype=np.float32)

@@ -128,10 +128,12 @@ def test_a_refit_is_trained_on_both_splits_for_as_long() -> None:
     assert refitted.chosen == alone.chosen
     step, shrink = alone.chosen["step"], alone.chosen["shrink"]
     # one look after that many steps: far better on what is fitted than the one before the first
-    fixed = DualConfig((alone.chosen["temperature"],), (shrink,), 16, lr=1e-2, look=step, steps=step)
+    fixed = replace(config, temperatures=(alone.chosen["temperature"],), shrinks=(shrink,))
+    fixed = replace(fixed, look=step, steps=step)
     hand = linear_dual_encoder(joined(seen, val), val, seed=7, config=fixed)
     assert hand.chosen["step"] == step > 0
-    for found, wanted, other in zip(*(c.embed(unseen) for c in (refitted, hand, alone)), strict=True):
+    sides = zip(*(control.embed(unseen) for control in (refitted, hand, alone)), strict=True)
+    for found, wanted, other in sides:
         np.testing.assert_array_equal(found, wanted)
         assert np.abs(found - other).max() > 0.01
 

@@ -1,4 +1,4 @@
-"""A refit of `zscrgan` is the run on the joined classes with what was chosen, and chooses nothing."""
+"""A refit of `zscrgan` is the run on all classes with what was chosen, and chooses nothing."""
 
 from __future__ import annotations
 
