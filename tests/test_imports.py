@@ -30,7 +30,7 @@ FLOORS = {
     " <- index <- evaluation <- searcher <- commands",
     "zscr.infer.inputs": "prepared <- characters image text vector <- make",
     "zscr.train": "cuda_graph latest precision tables <- encoders <- methods"
-    " <- heads soundness state <- run <- loop sources <- fit <- evaluation"
+    " <- heads soundness state <- run <- log sources <- loop <- fit <- evaluation"
     " <- commands <- adaptation",
     "zscr.train.methods": "contract losses <- registry <- settings <- zscrgan",
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"

@@ -22,7 +22,7 @@ from zscr.lock import writer_lock
 from zscr.progress import say
 from zscr.train.latest import next_folder, point_latest
 from zscr.train.loop import train
-from zscr.train.methods.contract import Need
+from zscr.train.methods.contract import Config, Need
 from zscr.train.methods.registry import load_method
 from zscr.train.methods.settings import as_dict, make_config, selection_split
 from zscr.train.precision import check_precision
@@ -72,14 +72,22 @@ def fit(request: Request) -> Run:
     check_trainable(seen, needs)
     base = request.out or next_folder(Path("runs"), f"{request.method}-{collection.name}")
     shapes, sources = shapes_of(seen), sources_of(collection, encoders)
-    wished = recipe.get("refit", True) if request.refit is None else request.refit
-    refit = bool(wished) and selection_split(config) == "val"
+    refit = is_refitted(request.refit, recipe, config)
     run = create_run(base, request.method, config, shapes, sources, refit=refit)
     if request.out is None:  # a run that was given a place is named by it from then on
         point_latest(run.folder)
     with writer_lock(run.folder):
         train(run, seen, judged_on, device)
     return run
+
+
+def is_refitted(wish: bool | None, recipe: Mapping[str, Any], config: Config) -> bool:
+    """Say whether a run ends with a refit: as wished, else as the recipe says, else yes.
+
+    Never where the unseen classes select: it would be trained on them.
+    """
+    wished = recipe.get("refit", True) if wish is None else wish
+    return bool(wished) and selection_split(config) == "val"
 
 
 def resume(

@@ -117,6 +117,7 @@ def test_resume_goes_on_with_the_latest_run(vectors: Path) -> None:
         ["--collection", "x"],
         ["zscrgan"],
         ["--text-encoder", "x"],
+        ["--no-refit"],
     ],
 )
 def test_a_resumed_run_cannot_be_changed(vectors: Path, change: list[object]) -> None:
@@ -125,6 +126,14 @@ def test_a_resumed_run_cannot_be_changed(vectors: Path, change: list[object]) ->
     done = zscr("train", "--resume", *change)
     assert done.exit_code == 2
     assert "cannot be changed with --resume; leave it out" in done.stderr
+
+
+def test_a_refit_is_the_default(vectors: Path) -> None:
+    """`--no-refit` leaves the weights as the validation classes chose them."""
+    for wish in ([], ["--refit"], ["--no-refit"]):
+        assert train(vectors, "--rounds", 1, *wish).exit_code == 0
+    runs = [open_run(Path(f"runs/zscrgan-reference-vectors-00{n}")) for n in (1, 2, 3)]
+    assert [run.refitted for run in runs] == [True, True, False]
 
 
 @pytest.mark.parametrize("change", [["--rounds", 9], ["--set", "rounds=9"], ["--epochs", 9]])

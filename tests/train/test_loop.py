@@ -36,8 +36,17 @@ def safetensors(run: Path) -> dict[str, bytes]:
 
 
 def interrupt(plain: ModuleType, number: int, collection: Path, out: Path, **settings: Any) -> None:
-    """Train until Ctrl-C arrives in a round, which is finished and checkpointed."""
-    plain.BEFORE[number] = lambda: signal.raise_signal(signal.SIGINT)
+    """Train until Ctrl-C arrives in a round, which is finished and checkpointed.
+
+    With `refit` it is that round of the refit.
+    """
+
+    def arrive() -> None:
+        made = [name for name, _ in plain.CALLS].count(f"round {number}")
+        if made == 1 + settings.get("refit", False):
+            signal.raise_signal(signal.SIGINT)
+
+    plain.BEFORE[number] = arrive
     with pytest.raises(Interrupted):
         train(collection, out, **settings)
     plain.BEFORE.clear()
@@ -69,18 +78,22 @@ def test_a_resumed_run_is_bound_in_the_state_that_it_was_left_in(
         assert state["steps"] == third["steps"] == 2  # one state a parameter
 
 
+@pytest.mark.parametrize("refit", [False, True])
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_an_interrupted_run_ends_in_the_same_bytes(
-    plain: ModuleType, vectors: Path, tmp_path: Path, number: int
+    plain: ModuleType, vectors: Path, tmp_path: Path, number: int, refit: bool
 ) -> None:
-    """Wherever it stops, at a round that is validated or one that is not."""
-    settings = {"rounds": 5, "validate_every": 2, "rate": 0.3}
-    train(vectors, tmp_path / "whole", **settings)
+    """Wherever it stops, at a round that is validated or one that is not, or within the refit."""
+    settings = {"rounds": 5, "validate_every": 2, "rate": 0.3, "seed": 8, "refit": refit}
+    whole = train(vectors, tmp_path / "whole", **settings)
+    assert whole.best["step"] == 5
+    plain.CALLS.clear()
     interrupt(plain, number, vectors, tmp_path / "run", **settings)
     stopped = open_run(tmp_path / "run")
-    assert (stopped.step, stopped.done) == (number, False)
-    assert (stopped.last or {"step": 0})["step"] == number // 2 * 2
+    assert (stopped.step, stopped.refitting, stopped.done) == (number, refit, False)
+    assert stopped.last["step"] == (5 if refit else number // 2 * 2)
     resume(tmp_path / "run", "cpu")
+    assert [row["round"] for row in log_of(stopped) if row.get("refit")] == [1, 2, 3, 4, 5] * refit
     assert safetensors(tmp_path / "run") == safetensors(tmp_path / "whole")
     whole, resumed = open_run(tmp_path / "whole"), open_run(tmp_path / "run")
     assert (whole.best, whole.last) == (resumed.best, resumed.last)

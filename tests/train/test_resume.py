@@ -122,12 +122,16 @@ def test_kill_of_the_resumed_run_then_resume_gives_the_same_bytes(
 
 
 @pytest.mark.parametrize(
-    ("call", "which", "number"), [("round", 1, 1), ("step", 5, 2), ("step", 7, 3), ("step", 15, 5)]
+    ("call", "which", "number"),
+    [("round", 1, 1), ("step", 5, 2), ("step", 7, 3), ("step", 15, 5), ("step", 20, 2)],
 )
 def test_interrupt_finishes_the_round_and_says_how_to_resume(
     killer: Killer, vectors: Path, tmp_path: Path, whole, call: str, which: int, number: int
 ) -> None:
-    """Ctrl-C, also amid a round, says at once what it waits for, saves it and exits 130."""
+    """Ctrl-C, also amid a round, says at once what it waits for, saves it and exits 130.
+
+    The last is the second round of the refit.
+    """
     stopped = killer(start(vectors), tmp_path, at=which, call=call, number=signal.SIGINT)
     assert stopped["status"] == 130, stopped
     finishing = f"finishing round {number} …; Ctrl-C again stops at once and loses it\n"

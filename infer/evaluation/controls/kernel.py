@@ -9,6 +9,7 @@ and Seeger 2000), whose weights solve (KₙₗᵀKₙₗ + λ N Kₗₗ) W = K�
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -25,22 +26,43 @@ EXACT, LANDMARKS = 5000, 2000  # images
 _JITTER = 1e-8  # an image: landmarks may coincide
 
 
-def kernel_ridge(seen: Features, val: Features, *, refit: bool = False) -> Control:
-    """Fit and choose as `zscrgan` does: its candidates and its margin, without its rounds."""
-    grid = {"shrink": SHRINKS, "penalty": PENALTIES}
-    return selected("kernel ridge", seen, val, grid, _Kernel, refit=refit, margin=MARGIN)
+def kernel_ridge(
+    seen: Features,
+    val: Features,
+    *,
+    penalties: Sequence[float] = PENALTIES,
+    shrinks: Sequence[float] = SHRINKS,
+    refit: bool = False,
+    exact: int = EXACT,
+    landmarks: int = LANDMARKS,
+) -> Control:
+    """Fit and choose as `zscrgan` does: its candidates and its margin, without its rounds.
+
+    Args:
+        seen: the classes it is fitted on; val: those that choose.
+        penalties: an image; shrinks: of the preprocessing; the default is first.
+        refit: fit the final map on both.
+        exact: images up to which each is a landmark; landmarks: of more images.
+    """
+
+    def fit(features: Features) -> _Kernel:
+        many = len(features["image"].rows) > exact
+        return _Kernel(features, landmarks if many else None)
+
+    grid = {"shrink": shrinks, "penalty": penalties}
+    return selected("kernel ridge", seen, val, grid, fit, refit=refit, margin=MARGIN)
 
 
 class _Kernel:
     """The kernel of the images that are fitted, factorised once a penalty."""
 
-    def __init__(self, features: Features) -> None:
+    def __init__(self, features: Features, landmarks: int | None) -> None:
         images = features["image"]
         self.owner = owners(images)
         self.preprocessing = cache(lambda shrink: Preprocessing.of(features, shrink))
         self.features, self.scale = features, self.preprocessing(SHRINKS[0]).image
         rows = self.scale(images.rows)
-        count = len(rows) if len(rows) <= EXACT else LANDMARKS
+        self.exact, count = landmarks is None, landmarks or len(rows)
         self.landmarks = rows[np.linspace(0, len(rows) - 1, count).astype(np.int64)]
         self.kernel = gaussian(rows, self.landmarks)
         self.inverse = cache(self._inverse)
@@ -48,7 +70,7 @@ class _Kernel:
     def _inverse(self, penalty: float) -> Matrix:
         """Return (L, N): the map from targets (N, E) to weights (L, E)."""
         k, n = self.kernel, len(self.kernel)
-        if len(self.landmarks) == n:
+        if self.exact:
             return np.linalg.inv(k + penalty * n * np.eye(n))
         own = gaussian(self.landmarks, self.landmarks) + _JITTER * np.eye(len(self.landmarks))
         solved: Matrix = np.linalg.solve(k.T @ k + penalty * n * own, k.T)

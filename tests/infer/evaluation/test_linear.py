@@ -12,7 +12,7 @@ from zscr.data.relevance import ByLabel
 from zscr.errors import InputError
 from zscr.infer.evaluation.controls.linear import PENALTIES, eszsl, ridge
 from zscr.infer.evaluation.report import evaluate_retrieval
-from zscr.infer.features.table import group_names
+from zscr.infer.features.table import group_names, joined
 
 
 @pytest.fixture(scope="session")
@@ -124,6 +124,21 @@ def test_eszsl_equals_its_equation(noisy):
     ours = gallery @ queries.T
     lengths = np.linalg.norm(expected, axis=0) / np.linalg.norm(ours, axis=0)
     np.testing.assert_allclose(ours * lengths, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("fit", "by_hand", "names"),
+    [(ridge, ridge_by_least_squares, ["lambda"]), (eszsl, eszsl_by_inverses, ["gamma", "lambda"])],
+)
+def test_a_refit_is_the_chosen_map_on_both_splits(noisy, fit, by_hand, names):
+    """The penalties are those that the validation classes chose, before they are fitted on."""
+    seen, val, unseen = noisy["seen"], noisy["val"], noisy["unseen"]
+    alone, refitted = (fit(seen, val, refit=wish) for wish in (False, True))
+    assert refitted.chosen == alone.chosen
+    hand = by_hand(joined(seen, val), *(refitted.chosen[name] for name in names))
+    found = refitted.judge(unseen, "unseen").report().metrics
+    assert found != alone.judge(unseen, "unseen").report().metrics
+    assert found["mAP"] == pytest.approx(report_of(hand, unseen).metrics["mAP"], abs=1e-6)
 
 
 def test_eszsl_by_hand(split_of):

@@ -77,6 +77,7 @@ def full(embedded_of):
         evaluate(some(embedded_of, rng, "abcd"), some(embedded_of, rng, "xyz")) for _ in range(3)
     ]
     control = {"lambda": 10.0, "lambda_at_edge": True, **runs[0].to_json()}
+    control["difference"] = {"mean": 0.0504, "interval": [-0.1, 0.2], "ahead": 3, "groups": 4}
     neighbours = {"Prec@1": 0.123, "Prec@10": 0.1, "mAP": 0.2, "excluded": 0}
     controls = {"ridge": control, "neighbours": neighbours}
     return report_of(mean_evaluation(runs), seeds=[7, 8, 9], controls=controls)
@@ -102,6 +103,7 @@ def test_the_page_is_well_formed_and_shows_every_figure(full, extremes):
     harmonic = full["generalised"]["harmonic"]["metrics"]["mAP macro"]
     for text in (f"{seen:.3f} ±", f"{harmonic:.3f} ±", "lambda 10 (edge of its grid)", "0.123"):
         assert text in page.text
+    assert "+0.050-0.100 – +0.200" in page.text  # ahead of the control, and the interval
     for title in ("Figures", "Controls", "Precision and recall", "Best queries", "Worst queries"):
         assert title in page.text
     for text in DEFINITIONS.values():

@@ -90,6 +90,19 @@ def test_generalised_figures_and_deviations(some):
         assert row[-1] == f"{figures['metrics']['mAP']:.3f}", name
 
 
+def test_differences_stand_below_the_figures(some):
+    """The model's mAP less a control's, its interval, and in how many classes it is ahead."""
+    evaluation = evaluate(some(1, "abcd"))
+    behind = {"mean": -0.0504, "interval": [-0.1, 0.0126], "ahead": 1, "groups": 4}
+    controls = {"ridge": evaluation.to_json() | {"difference": behind}, "chance": {"mAP": 0.2}}
+    lines = table(report_of(evaluation, controls=controls)).splitlines()
+    assert lines[-3:] == [
+        "",
+        "mAP of zscrgan-reference (run) less that of a control, paired, 95 % over groups:",
+        f"  {'ridge':36}{'-0.050':>15}  [-0.100, +0.013], ahead in 1 of 4",
+    ]
+
+
 def test_another_task_has_its_own_columns(some):
     """Behind the others, by their full names, with ceilings of their precision."""
     figures = ("Recall@5", "Prec@7 macro", "AP@100 relevant macro", "mAP")

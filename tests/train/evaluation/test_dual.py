@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from zscr.infer.encoder import Rows
-from zscr.infer.features.table import Split, Table, starts_of
+from zscr.infer.features.table import Split, Table, joined, starts_of
 from zscr.train.evaluation.dual import DualConfig, linear_dual_encoder
 
 # One temperature and few steps: the same code in a fraction of a second.
@@ -106,3 +106,45 @@ def test_the_validation_classes_choose_the_temperature() -> None:
     assert chosen["val_mAP"] == max(alone.values())
     assert alone[chosen["temperature"]] == max(alone.values())
     assert chosen["temperature_at_edge"] == (chosen["temperature"] != 0.1)
+
+
+def test_the_weights_before_the_first_step_are_a_candidate() -> None:
+    """Where steps gain nothing they are kept, and so is a refit's."""
+    config = replace(QUICK, lr=0.0, patience=2)
+    seen, val, unseen = splits().values()
+    refitted = linear_dual_encoder(seen, val, seed=7, config=config, refit=True)
+    assert refitted.chosen["step"] == 0
+    hand = linear_dual_encoder(joined(seen, val), val, seed=7, config=config)
+    for found, wanted in zip(refitted.embed(unseen), hand.embed(unseen), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_refit_is_trained_on_both_splits_for_as_long() -> None:
+    """At the temperature, preprocessing and step that the validation classes chose, to the bit."""
+    made, config = splits(), replace(QUICK, temperatures=(0.02, 0.1), shrinks=(0.0, 0.3))
+    seen, val, unseen = made.values()
+    alone = linear_dual_encoder(seen, val, seed=7, config=config)
+    refitted = linear_dual_encoder(seen, val, seed=7, config=config, refit=True)
+    assert refitted.chosen == alone.chosen
+    step, shrink = alone.chosen["step"], alone.chosen["shrink"]
+    # one look after that many steps: far better on what is fitted than the one before the first
+    fixed = replace(config, temperatures=(alone.chosen["temperature"],), shrinks=(shrink,))
+    fixed = replace(fixed, look=step, steps=step)
+    hand = linear_dual_encoder(joined(seen, val), val, seed=7, config=fixed)
+    assert hand.chosen["step"] == step > 0
+    sides = zip(*(control.embed(unseen) for control in (refitted, hand, alone)), strict=True)
+    for found, wanted, other in sides:
+        np.testing.assert_array_equal(found, wanted)
+        assert np.abs(found - other).max() > 0.01
+
+
+def test_the_validation_classes_choose_the_preprocessing() -> None:
+    """Of none and a whitening the better one."""
+    made, alone = splits(), {}
+    for shrink in (0.0, 0.3):
+        config = replace(QUICK, shrinks=(shrink,))
+        chosen = linear_dual_encoder(made["seen"], made["val"], seed=7, config=config).chosen
+        alone[shrink] = chosen["val_mAP"]
+    both = linear_dual_encoder(made["seen"], made["val"], 7, replace(QUICK, shrinks=(0.0, 0.3)))
+    assert alone[0.0] != alone[0.3]
+    assert alone[both.chosen["shrink"]] == both.chosen["val_mAP"] == max(alone.values())

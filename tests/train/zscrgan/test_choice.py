@@ -63,7 +63,7 @@ def test_a_penalty_is_an_images(views: Views, seed: int) -> None:
     assert abs(judged(less, val) - judged(once, val)) > 0.02
 
 
-@pytest.mark.parametrize("seed", [0, 24])
+@pytest.mark.parametrize("seed", [24, 25])
 def test_queries_are_judged_as_they_are_asked(views: Views, seed: int) -> None:
     """With the imagined part, which changes the winner: it is the one that the loop judges best."""
     seen, val, winners = views(), views(8, seed=seed), set()

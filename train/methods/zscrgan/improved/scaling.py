@@ -8,6 +8,8 @@ from torch import nn
 from zscr.train.methods.losses import unit
 from zscr.train.tables import Tensors, group_means
 
+ROUNDING = 1e-5  # singular values below this share of the largest are rounding of float32
+
 
 class ImageScaling(nn.Module):
     """Square root by sign, unit length, centred, mean length 1.
@@ -60,7 +62,9 @@ class TextScaling(nn.Module):
         means = group_means(texts)
         self.mean.copy_(means.mean(0))
         _, values, axes = torch.linalg.svd(means - self.mean, full_matrices=False)
-        kept = min(len(values), self.axes.shape[1])
+        # Centred means span an axis less than there are: the last one is rounding, and points
+        # anywhere.
+        kept = min(int((values > ROUNDING * values[0]).sum()), self.axes.shape[1])
         gain = ((values / values[0]).square() + shrink).rsqrt()
         self.axes.zero_()[:, :kept] = (axes.T * gain)[:, :kept]
 

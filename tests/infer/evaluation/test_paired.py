@@ -1,0 +1,41 @@
+"""How far a model is ahead of a control: on the same queries, by classes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from zscr.infer.evaluation.paired import paired_difference
+
+
+def report(values, counts):
+    """Figures as JSON holds them: a mAP and a number of queries for each of the groups a, b, …"""
+    rows = zip("abcdefghijklmnop", values, counts, strict=False)
+    groups = [{"group": g, "queries": n, "metrics": {"mAP": v}} for g, v, n in rows]
+    return {"per_group": groups}
+
+
+def test_means_are_over_queries():
+    """Three queries gain .2 each, one loses .4: (.6 - .4) / 4, ahead in one class of two."""
+    counts = (3, 1)
+    found = paired_difference(report((0.5, 0.1), counts), report((0.3, 0.5), counts))
+    assert found["mean"] == pytest.approx(0.05)
+    assert (found["ahead"], found["groups"]) == (1, 2)
+    assert found["interval"] == pytest.approx([-0.4, 0.2])  # one class alone is drawn often
+
+
+def test_what_is_hard_for_both_cancels():
+    """Classes from 0 to .9 in which the model is .1 ahead: it is for sure, whatever is drawn."""
+    hard, counts = np.linspace(0, 0.9, 10), np.arange(1, 11)
+    found = paired_difference(report(hard + 0.1, counts), report(hard, counts))
+    assert [found["mean"], *found["interval"]] == pytest.approx([0.1] * 3)
+    assert (found["ahead"], found["groups"]) == (10, 10)
+
+
+def test_groups_are_paired_by_name():
+    """In whatever order a control lists them; on others there is nothing to compare."""
+    ours, theirs = report((0.5, 0.1), (3, 1)), report((0.3, 0.5), (3, 1))
+    theirs["per_group"].reverse()
+    assert paired_difference(ours, theirs)["mean"] == pytest.approx(0.05)
+    with pytest.raises(AssertionError, match="judged on other groups"):
+        paired_difference(ours, report((0.3,), (3,)))
