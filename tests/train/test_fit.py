@@ -294,4 +294,4 @@ def test_the_default_needs_no_pretrained_encoder(
     run = fit(Request("zscrgan", tmp_path / "aviary", tmp_path / "run", settings, device="cpu"))
     names = {key: run.sources[key]["name"] for key in ("image", "text")}
     assert names == {"image": "text-cnn-aviary", "text": "tfidf-pairs-aviary"}
-    assert (run.config.text_shrink, run.config.csem_penalty) == (0.1, 0.005)
+    assert (run.config.text_shrink, run.config.csem_width) == (0.02, 0.1)

@@ -26,6 +26,7 @@ from zscr.train.encoders.onnx import require_parity, trace
 
 TOLERANCE = 1e-4
 _HALF = 127.5  # of 8 bits: pixels are scaled to -1..1
+_POOLED = 2  # blocks, the last ones
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class CnnConfig:
     batch_size: int = 48
     lr: float = 2e-3
     weight_decay: float = 0.05
-    hidden: int = 0  # width of a layer over each channel's mean and maximum; 0: the mean itself
+    hidden: int = 0  # width of a layer over means and maxima of channels; 0: the last means alone
     turn: float = 0.0  # radians by which an image is turned at most, either way
     seed: int = 7
 
@@ -60,23 +61,30 @@ class SmallCnn(nn.Module):
 
     def __init__(self, config: CnnConfig) -> None:
         super().__init__()
-        blocks: list[nn.Module] = []
-        for before, after in zip((3, *config.widths[:-1]), config.widths, strict=True):
-            blocks += [*_conv(before, after, stride=2), *_conv(after, after, stride=1)]
-        self.blocks = nn.Sequential(*blocks)
-        layer = nn.Linear(2 * config.widths[-1], config.hidden) if config.hidden else None
+        steps = zip((3, *config.widths[:-1]), config.widths, strict=True)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(*_conv(before, after, stride=2), *_conv(after, after, stride=1))
+            for before, after in steps
+        )
+        pooled = 2 * sum(config.widths[-_POOLED:])
+        layer = nn.Linear(pooled, config.hidden) if config.hidden else None
         self.hidden = nn.Sequential(layer, nn.ReLU()) if layer else None
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Map normalised pixels to features.
 
-        The maximum keeps what covers few pixels, such as a bill, and is lost in a mean.
+        A maximum keeps what covers few pixels and is lost in a mean; the block before the last
+        keeps what is small.
         """
-        maps = self.blocks(pixels)
-        mean: torch.Tensor = maps.mean((2, 3))
+        maps = [pixels]
+        for block in self.blocks:
+            maps.append(block(maps[-1]))
         if self.hidden is None:
+            mean: torch.Tensor = maps[-1].mean((2, 3))
             return mean
-        features: torch.Tensor = self.hidden(torch.cat([mean, maps.amax((2, 3))], 1))
+        last = maps[1:][-_POOLED:]
+        pooled = [pool for one in last for pool in (one.mean((2, 3)), one.amax((2, 3)))]
+        features: torch.Tensor = self.hidden(torch.cat(pooled, 1))
         return features
 
 
