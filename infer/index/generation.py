@@ -31,8 +31,8 @@ _SUFFIXES = {"vectors": "npy", "entries": "jsonl", "hnsw": "bin", "queries": "np
 _SUFFIXES |= {"errors": "jsonl", "features": "npy", "raw": "npy"}
 _OWN = re.compile(rf"({'|'.join(_SUFFIXES)})\.\d+\.(npy|jsonl|bin)|\.manifest\.json\.\d+\.partial")
 
-# Half the size of float32. Scores by features move by 1e-4 at most, and rankings do not
-# (docs/experiments.md).
+# Half the size of float32; the top 10 of expanded queries are the same, all of them, on 2,300
+# photos (benchmarks/gallery_limits.py).
 FeatureRows = npt.NDArray[np.float16]
 
 
