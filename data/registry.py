@@ -83,7 +83,9 @@ COLLECTIONS: Mapping[str, Source] = {
         "photos; 18 unseen classes", options=("split", "names", "seed")
     ),
     "sketchy25-25-clip": _sketchy_clip(
-        "photos; 23 unseen classes, for development", options=("names", "seed"), arguments={"split": "25"}
+        "photos; 23 unseen classes, for development",
+        options=("names", "seed"),
+        arguments={"split": "25"},
     ),
     "fashion44k": Source(
         "zscr.data.sources.fashion:convert_fashion",

@@ -19,7 +19,7 @@ from zscr.infer.evaluation.controls.control import (
     random_ranking,
     unit,
 )
-from zscr.infer.evaluation.controls.kernel import kernel_ridge
+from zscr.infer.evaluation.controls.kernel import PENALTIES, WIDTHS, kernel_ridge
 from zscr.infer.evaluation.controls.linear import eszsl, ridge
 from zscr.infer.evaluation.controls.preprocessing import SHRINKS, Map, Preprocessing
 from zscr.infer.evaluation.embedded import Embedded
@@ -81,19 +81,29 @@ def fitted_controls(model: Model, *, parts: bool = True) -> Iterator[Control]:
         parts: the run's method without each of its parts, too, which trains it anew.
     """
     from zscr.train.evaluation.ablations import ablations
-    from zscr.train.evaluation.dual import linear_dual_encoder
+    from zscr.train.evaluation.dual import DualConfig, linear_dual_encoder
 
     seen, val = _features(model, "seen"), _features(model, "val")
-    refit = bool(model.about["refitted"])
+    refit, shrinks = bool(model.about["refitted"]), _tried(model, "text_shrink", SHRINKS)
+    penalties = _tried(model, "csem_penalty", PENALTIES)
+    widths = _tried(model, "csem_width", WIDTHS)
     yield random_ranking()
     yield class_mean_oracle(seen)
     yield ridge(seen, val, refit=refit)
-    yield ridge(seen, val, shrinks=SHRINKS, refit=refit)
-    yield eszsl(seen, val, shrinks=SHRINKS, refit=refit)
-    yield kernel_ridge(seen, val, refit=refit)
-    yield linear_dual_encoder(seen, val, int(model.about["seed"]), refit=refit)
+    yield ridge(seen, val, shrinks=shrinks, refit=refit)
+    yield eszsl(seen, val, shrinks=shrinks, refit=refit)
+    tried = {"shrinks": shrinks, "penalties": penalties, "widths": widths}
+    yield kernel_ridge(seen, val, **tried, refit=refit)
+    dual = DualConfig(shrinks=(0.0, shrinks[0]))
+    yield linear_dual_encoder(seen, val, int(model.about["seed"]), dual, refit=refit)
     if parts:
         yield from ablations(model.about, seen, val, refit=refit)
+
+
+def _tried(model: Model, setting: str, usual: Sequence[float]) -> Sequence[float]:
+    """Return the candidates of a control: first what the run's settings fix, as a recipe does."""
+    fixed = float(model.about["config"].get(setting, 0))
+    return tuple(dict.fromkeys((fixed, *usual))) if fixed else usual
 
 
 def _colour_controls(model: Model, histograms: Histograms) -> Iterator[Control]:
