@@ -51,10 +51,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("collections", nargs="+")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--ablation-seeds", type=int, default=3, help="of the method without parts")
     parser.add_argument("--name", help="[the collection's] of the results' file")
     arguments = parser.parse_args()
     for name in arguments.collections:
-        result = measure(find_collection(name), range(7, 7 + arguments.seeds))
+        counts = {METHOD: arguments.seeds} | dict.fromkeys(PARTS, arguments.ablation_seeds)
+        result = measure(find_collection(name), counts)
         path = RESULTS / f"zscrgan_{arguments.name or result['collection']}.json"
         path.write_text(json.dumps(result, indent=1) + "\n")
         print(f"{result['collection']}: {result['queries']} queries, {result['gallery']} images")
@@ -62,13 +64,18 @@ def main() -> None:
             print(line(row, found))
 
 
-def measure(folder: Path, seeds: Sequence[int]) -> dict[str, Any]:
-    """Train and judge the method with and without its parts, and the controls, on a collection."""
-    variants = {METHOD: {}} | {f"{METHOD} {left_out}": own for left_out, own in PARTS.items()}
-    models = {
-        name: open_models([trained(folder, own, seed) for seed in seeds], None)
-        for name, own in variants.items()
-    }
+def measure(folder: Path, counts: Mapping[str, int]) -> dict[str, Any]:
+    """Train and judge the method with and without its parts, and the controls, on a collection.
+
+    Args:
+        folder: of the collection.
+        counts: seeds of the method, and of the method without each of its parts.
+    """
+    models = {}
+    for left_out, count in counts.items():
+        own, seeds = PARTS.get(left_out, {}), range(7, 7 + count)
+        name = METHOD if left_out == METHOD else f"{METHOD} {left_out}"
+        models[name] = open_models([trained(folder, own, seed) for seed in seeds], None)
     first = models[METHOD][0]
     reports: Reports = {}
     for use in USES:
