@@ -44,14 +44,14 @@ def search(
         InputError: an expansion without features, or by more images than there are.
     """
     hnsw = None if exact else now.hnsw
-    if hnsw is None and expansion is None:
-        return search_exact(now.vectors, queries, k)
+    if expansion is None:
+        if hnsw is None:
+            return search_exact(now.vectors, queries, k)
+        return hnsw.search(now.vectors, queries, k, ef or now.choice.ef or k)
     if hnsw is None:
         return search_expanded(now.vectors, _features(now.exact_features), queries, k, expansion)
-    if expansion is None:
-        return hnsw.search(now.vectors, queries, k, ef or now.choice.ef or k)
     features, count = _features(now.features), max(CANDIDATES, k, expansion.k)
-    pool = hnsw.search(now.vectors, queries, count, ef or now.choice.ef or count).rows
+    pool = hnsw.search(now.vectors, queries, count, ef or count).rows
     return search_candidates(now.vectors, features, queries, k, expansion, pool)
 
 
