@@ -20,7 +20,7 @@ from gallery_folds import FOLDS, Mapper, load, taken
 from machine import describe
 
 from zscr.infer.index.exact import Rows, Vectors, search_exact
-from zscr.infer.index.expansion import Expansion, search_expanded
+from zscr.infer.index.expansion import Expansion, search_candidates, search_expanded
 
 RESULTS = Path(__file__).parent / "results"
 SHARES = (0.01, 0.03, 0.1, 0.3)
@@ -56,11 +56,11 @@ def top(
     vectors: Vectors, queries: Vectors, features: Vectors, candidates: int | None = None
 ) -> Rows:
     """Return each query's ten best rows."""
-    find = partial(search_exact, vectors, queries)
-    hits = search_expanded(
-        vectors, features, queries, K, Expansion(5), find=find, candidates=candidates
-    )
-    return hits.rows
+    expansion = Expansion(5)
+    if candidates is None:
+        return search_expanded(vectors, features, queries, K, expansion).rows
+    pool = search_exact(vectors, queries, candidates).rows
+    return search_candidates(vectors, features, queries, K, expansion, pool).rows
 
 
 def agreement(found: np.ndarray, wanted: np.ndarray) -> float:

@@ -31,6 +31,7 @@ from zscr.infer.index.index import Index
 from zscr.infer.index.neighbours import EXACT_UP_TO, neighbours
 
 RESULTS = Path(__file__).parent / "results"
+PARTS = ["graph", "index"]
 WIDTH, DIM, EACH = 1280, 512, 25
 CPU = torch.device("cpu")
 
@@ -40,21 +41,35 @@ def main() -> None:
     parser.add_argument("--images", type=int, nargs="+", default=[240, 10_000, 100_000])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--queries", type=int, default=100)
+    parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
     arguments = parser.parse_args()
     path, threads = RESULTS / "gallery_speed.json", arguments.threads
     result: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     result |= {"benchmark": "image features", "widths": [WIDTH, DIM]}
     for count in arguments.images:  # sizes that are measured already stay
-        found = {"threads": threads, **measured(count, threads, arguments.queries)}
-        result[str(count)] = found | {"machine": describe()}
+        found = measured(count, threads, arguments.queries, arguments.parts)
         print(count, json.dumps(found), flush=True)
+        if path.exists():  # another part may have been measured meanwhile
+            result |= json.loads(path.read_text())
+        about = {"threads": threads, **found, "machine": describe()}
+        result[str(count)] = result.get(str(count), {}) | about
         path.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def measured(count: int, threads: int, queries: int) -> dict[str, Any]:
+def measured(count: int, threads: int, queries: int, parts: list[str]) -> dict[str, Any]:
     """Measure one gallery."""
     features, embeddings, asked = gallery(count, queries)
-    found = graph_costs(features, embeddings, threads)
+    found = graph_costs(features, embeddings, threads) if "graph" in parts else {}
+    if "index" in parts:
+        found |= index_costs(features, embeddings, asked, threads)
+    return found
+
+
+def index_costs(
+    features: Vectors, embeddings: Vectors, asked: Vectors, threads: int
+) -> dict[str, Any]:
+    """Measure an index of a gallery: its making, its size, its queries."""
+    count, found = len(features), dict[str, Any]()
     with tempfile.TemporaryDirectory() as folder:
         started = time.process_time()
         index = Index.create(

@@ -7,14 +7,13 @@ and features tell that better than the space that texts share with images.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from zscr.errors import InputError
-from zscr.infer.index.exact import Hits, Parts, Rows, Vectors, no_hits, rank, search_parts
+from zscr.infer.index.exact import Hits, Parts, Rows, Vectors, no_hits, search_exact, search_parts
 
 CANDIDATES = 1000  # images that are scored again where HNSW finds them
 
@@ -89,14 +88,7 @@ def mean_features(features: npt.NDArray[np.floating], rows: Rows) -> Vectors:
 
 
 def search_expanded(
-    vectors: Vectors,
-    features: npt.NDArray[np.floating],
-    queries: Vectors,
-    k: int,
-    expansion: Expansion,
-    *,
-    find: Callable[[int], Hits],
-    candidates: int | None = None,
+    vectors: Vectors, features: Vectors, queries: Vectors, k: int, expansion: Expansion
 ) -> Hits:
     """Return the min(k, N) best rows of each query by the scores of `Expansion.parts`.
 
@@ -105,28 +97,36 @@ def search_expanded(
         queries: (B, D) unit rows.
         k: rows a query.
         expansion: how.
-        find: the search by embedding, for a number of rows.
-        candidates: how many of its rows are scored; None scores all N. An image whose embedding is
-            not among these candidates is not found, however alike it is to those that are.
 
     Raises:
         InputError: there are fewer images than the expansion's k.
     """
     expansion.check(len(vectors))
-    pool = None if candidates is None else find(max(candidates, k, expansion.k)).rows
-    best = find(expansion.k).rows if pool is None else pool[:, : expansion.k]
-    for number in range(1, expansion.rounds + 1):
+    best = search_exact(vectors, queries, expansion.k).rows
+    for _ in range(expansion.rounds - 1):
         means = mean_features(features, best)
         parts = expansion.parts(vectors, features, queries, means)
-        size = k if number == expansion.rounds else expansion.k
-        hits = search_parts(parts, size) if pool is None else _rank_all(parts, pool, size)
-        best = hits.rows
-    return hits
+        best = search_parts(parts, expansion.k).rows
+    means = mean_features(features, best)
+    return search_parts(expansion.parts(vectors, features, queries, means), k)
 
 
-def _rank_all(parts: Parts, pool: Rows, k: int) -> Hits:
-    """Rank each query's candidates (B, C) anew."""
-    hits = no_hits(len(pool), min(k, pool.shape[1]))
-    for row, rows in enumerate(pool):
-        rank(parts, rows, hits, row)
+def search_candidates(
+    vectors: Vectors,
+    features: npt.NDArray[np.floating],
+    queries: Vectors,
+    k: int,
+    expansion: Expansion,
+    pool: Rows,
+) -> Hits:
+    """Do the same, a query's gallery being its candidates, the rows `pool` (B, C), C >= k.
+
+    An image whose embedding is not among the candidates is not found, however alike it is to those
+    that are.
+    """
+    hits = no_hits(len(queries), min(k, pool.shape[1]))
+    for row, own in enumerate(np.sort(pool)):  # in their order, by which ties are broken
+        near = features[own].astype(np.float32)
+        found = search_expanded(vectors[own], near, queries[row : row + 1], k, expansion)
+        hits.rows[row], hits.scores[row] = own[found.rows[0]], found.scores[0]
     return hits

@@ -12,7 +12,9 @@ from zscr.errors import InputError
 from zscr.infer.index.exact import Hits, Rows, Vectors, no_hits, search_exact
 from zscr.infer.index.hnsw import Hnsw
 
-EXACT_UP_TO = 20_000  # images; beyond, all pairs cost more than building HNSW
+# Measured on one core, F = 1280: all pairs of 10k images take 4 s, of 30k 36 s by the same rate,
+# where HNSW takes 137 s and misses none. By these rates both take about 7 minutes for 100k.
+EXACT_UP_TO = 100_000
 _EF = 64  # candidates that HNSW keeps for a neighbour list of 10
 
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
 from zscr.errors import InputError
 from zscr.infer.index.exact import Hits, Vectors, search_exact
-from zscr.infer.index.expansion import CANDIDATES, Expansion, search_expanded
+from zscr.infer.index.expansion import (
+    CANDIDATES,
+    Expansion,
+    search_candidates,
+    search_expanded,
+)
 from zscr.infer.index.generation import Generation
+
+Features = TypeVar("Features", bound=npt.NDArray[np.floating])  # float16, or all as float32
 
 
 def search(
@@ -35,28 +44,23 @@ def search(
         InputError: an expansion without features, or by more images than there are.
     """
     hnsw = None if exact else now.hnsw
-
-    def find(k: int) -> Hits:
+    if expansion is None:
         if hnsw is None:
             return search_exact(now.vectors, queries, k)
         return hnsw.search(now.vectors, queries, k, ef or now.choice.ef or k)
-
-    if expansion is None:
-        return find(k)
-    return search_expanded(
-        now.vectors,
-        _features(now, every=hnsw is None),
-        queries,
-        k,
-        expansion,
-        find=find,
-        candidates=CANDIDATES if hnsw else None,
-    )
+    if hnsw is None:
+        return search_expanded(now.vectors, _features(now.exact_features), queries, k, expansion)
+    features, count = _features(now.features), max(CANDIDATES, k, expansion.k)
+    pool = hnsw.search(now.vectors, queries, count, ef or count).rows
+    return search_candidates(now.vectors, features, queries, k, expansion, pool)
 
 
-def _features(now: Generation, *, every: bool) -> npt.NDArray[np.floating]:
-    """Return the features, as float32 where every one of them is to be multiplied."""
-    features = now.exact_features if every else now.features
+def _features(features: Features | None) -> Features:
+    """Return the features that a generation has.
+
+    Raises:
+        InputError: it has none.
+    """
     if features is None:
         raise InputError(
             "the index holds no image features to expand queries by; index the images again with a "

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,20 +10,17 @@ from hypothesis import strategies as st
 from tests.infer.index.conftest import unit
 from zscr.errors import InputError
 from zscr.infer.index.exact import search_exact
-from zscr.infer.index.expansion import Expansion, mean_features, search_expanded
+from zscr.infer.index.expansion import (
+    Expansion,
+    mean_features,
+    search_candidates,
+    search_expanded,
+)
 from zscr.infer.index.index import Change, Index
 
 
 def random_rows(count: int, dim: int, seed: int) -> np.ndarray:
     return unit(np.random.default_rng(seed).normal(size=(count, dim)))
-
-
-def expanded(vectors, features, queries, k, expansion, candidates=None):
-    """Search as an index does whose ordinary search is exact."""
-    find = partial(search_exact, vectors, queries)
-    return search_expanded(
-        vectors, features, queries, k, expansion, find=find, candidates=candidates
-    )
 
 
 @settings(max_examples=60)
@@ -41,7 +36,7 @@ def test_it_is_the_dense_iteration(seed, k, weight, rounds, wanted):
     for _ in range(rounds):
         best = np.argsort(-total, axis=1)[:, :k]
         total = first + weight * (unit(features[best].mean(axis=1)) @ features.T)
-    found = expanded(vectors, features, queries, wanted, Expansion(k, weight, rounds))
+    found = search_expanded(vectors, features, queries, wanted, Expansion(k, weight, rounds))
     order = np.argsort(-total, axis=1)[:, :wanted]
     np.testing.assert_array_equal(found.rows, order)
     scores = np.take_along_axis(total, order, 1) / (1 + weight)
@@ -52,7 +47,7 @@ def test_its_score_is_a_cosine_up_to_a_factor():
     """(q·p + w m·u) / (1 + w) is √2 √(1 + w²) / (1 + w) times the cosine in the joint space."""
     vectors, features, weight = random_rows(30, 5, 1), random_rows(30, 4, 2), 0.7
     query = random_rows(1, 5, 3)
-    found = expanded(vectors, features, query, 30, Expansion(5, weight, rounds=1))
+    found = search_expanded(vectors, features, query, 30, Expansion(5, weight, rounds=1))
     best = search_exact(vectors, query, 5).rows
     joint = np.hstack([query, weight * mean_features(features, best)])
     cosines = unit(np.hstack([vectors, features]))[found.rows[0]] @ unit(joint)[0]
@@ -66,8 +61,10 @@ def test_images_like_the_first_found_rise():
     vectors = unit([[1, 0], [0.6, 0.8], [0.5, 3**0.5 / 2]])
     features = np.array([[1, 0], [0, 1], [1, 0]], np.float32)
     query = vectors[:1]
-    assert expanded(vectors, features, query, 3, Expansion(1, 0.05)).rows.tolist() == [[0, 1, 2]]
-    found = expanded(vectors, features, query, 3, Expansion(1, 1.0))
+    assert search_expanded(vectors, features, query, 3, Expansion(1, 0.05)).rows.tolist() == [
+        [0, 1, 2]
+    ]
+    found = search_expanded(vectors, features, query, 3, Expansion(1, 1.0))
     assert found.rows.tolist() == [[0, 2, 1]]
     np.testing.assert_allclose(found.scores, [[1, 0.75, 0.3]], atol=1e-6)
 
@@ -76,13 +73,14 @@ def test_candidates_bound_what_is_found():
     """All of them is the exact answer; a few are ranked as exactly, and no others are found."""
     vectors, features = random_rows(50, 5, 4), random_rows(50, 4, 5)
     queries, expansion = random_rows(6, 5, 6), Expansion(3, 1.4, 3)
-    exact = expanded(vectors, features, queries, 50, expansion)
-    every = expanded(vectors, features, queries, 50, expansion, candidates=50)
+    exact = search_expanded(vectors, features, queries, 50, expansion)
+    pool = search_exact(vectors, queries, 50).rows
+    every = search_candidates(vectors, features, queries, 50, expansion, pool)
     np.testing.assert_array_equal(every.rows, exact.rows)
-    few = expanded(vectors, features, queries, 4, Expansion(3), candidates=10)
-    pool = search_exact(vectors, queries, 10).rows
-    assert all(set(rows) <= set(own) for rows, own in zip(few.rows, pool, strict=True))
-    assert expanded(vectors, features, queries, 20, expansion, candidates=10).rows.shape == (6, 20)
+    np.testing.assert_array_equal(every.scores, exact.scores)
+    few = search_candidates(vectors, features, queries, 4, expansion, pool[:, :10])
+    assert all(set(rows) <= set(own[:10]) for rows, own in zip(few.rows, pool, strict=True))
+    assert not np.array_equal(few.rows, exact.rows[:, :4])
 
 
 @pytest.mark.parametrize("search", ["exact", "hnsw"])
@@ -92,7 +90,7 @@ def test_an_index_expands_queries(tmp_path, entries, embed, entry, create, searc
     index = create(tmp_path / "index", entries, search=search, features=features)
     queries = embed([entry(str(number)) for number in range(9)])
     halves = features.astype(np.float16).astype(np.float32)
-    wanted = expanded(index.vectors, halves, queries, 7, Expansion(5))
+    wanted = search_expanded(index.vectors, halves, queries, 7, Expansion(5))
     for opened in (index, Index.open(tmp_path / "index")):
         found = opened.search(queries, 7, expansion=Expansion(5))
         rows = [[entries.index(match.entry) for match in row] for row in found]
