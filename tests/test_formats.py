@@ -27,7 +27,7 @@ SECTIONS = dict(re.findall(r"^##+ ([^\n]+)\n(.*?)(?=^##|\Z)", PROSE, re.MULTILIN
 
 # What these hold belongs to a method, a collection or a library, and is described as a whole.
 WHOLE = {"config", "provenance", "parity", "figures", "versions", "tolerance", "measured"}
-WHOLE |= {"feature_parity", "head_settings", "settings", "val", "shapes", "top10_overlap"}
+WHOLE |= {"chosen", "feature_parity", "head_settings", "settings", "shapes", "top10_overlap", "val"}
 NAMED = {"graphs", "variants", "sources", "attributes", "relevant", "files"}  # keys are anyone's
 
 

@@ -127,10 +127,12 @@ def infer_latents(
 
 def look(trained: Trained, images: Rows, seen: Rows | None) -> View:
     """Return what E-steps see of images (N, I), with a bias where there are seen latents (S, E)."""
-    parts = []
-    for scaled in trained.scaled_blocks(images):
-        parts.append((unit(scaled).cpu().numpy(), unit(trained.csem(scaled)).cpu().numpy()))
-    features, mapped = (np.concatenate(part) for part in zip(*parts, strict=True))
+    features = np.empty(images.shape, np.float32)
+    mapped = np.empty((len(images), trained.csem.weights.shape[1]), np.float32)
+    for number, scaled in enumerate(trained.scaled_blocks(images)):
+        place = slice(number * BLOCK, (number + 1) * BLOCK)
+        features[place] = unit(scaled).cpu().numpy()
+        mapped[place] = unit(trained.csem(scaled)).cpu().numpy()
     bias = np.zeros(len(mapped), np.float32) if seen is None else seen_bias(mapped, seen)
     return View(features, mapped, diffuse(mapped, features), bias)
 
