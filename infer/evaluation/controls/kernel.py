@@ -71,10 +71,9 @@ class _Kernel:
         """Return (L, N): the map from targets (N, E) to weights (L, E)."""
         k, n = self.kernel, len(self.kernel)
         if self.exact:
-            return np.linalg.inv(k + penalty * n * np.eye(n))
+            return np.asarray(np.linalg.inv(k + penalty * n * np.eye(n)), np.float64)
         own = gaussian(self.landmarks, self.landmarks) + _JITTER * np.eye(len(self.landmarks))
-        solved: Matrix = np.linalg.solve(k.T @ k + penalty * n * own, k.T)
-        return solved
+        return np.asarray(np.linalg.solve(k.T @ k + penalty * n * own, k.T), np.float64)
 
     def __call__(self, values: Values) -> Embed:
         text = self.preprocessing(values["shrink"]).text
