@@ -147,7 +147,8 @@ def _steps(problem: _Problem, seed: int, steps: int, look: int) -> Iterator[_Wei
     optimizer = torch.optim.Adam(maps, config.lr)
     for step in range(steps + 1):
         if step % (look or 1) == 0:
-            yield _Weights(problem.preprocessing, *(one.detach().clone() for one in maps), step)
+            text, image = (one.detach().clone() for one in maps)
+            yield _Weights(problem.preprocessing, text, image, step)
         texts, images = draw_pairs(scaled, config.batch_size, noise, ("text", "image"))
         loss = 2 * info_nce(texts @ maps[0], images @ maps[1], 1 / problem.temperature)
         optimizer.zero_grad()

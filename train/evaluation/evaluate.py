@@ -71,8 +71,8 @@ def evaluate_model(
     asked = question or Question()
     folders = [model] if isinstance(model, Path) else list(model)
     wanted = asked.controls and asked.task == TEXT  # other tasks' controls need no features
-    options = {"settings": asked.head_settings, "controls": wanted, "split": asked.split}
-    models = open_models(folders, asked.collection, **options)
+    settings, split = asked.head_settings, asked.split
+    models = open_models(folders, asked.collection, settings=settings, controls=wanted, split=split)
     first = models[0]
     tasks = _tasks(first, asked)
     embedded = _embedded(models, tasks, asked)

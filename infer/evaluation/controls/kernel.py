@@ -73,11 +73,10 @@ class _Kernel:
         """Return (L, N): the map from targets (N, E) to weights (L, E)."""
         k, n = gaussian(self.rows, self.landmarks, width), len(self.rows)
         if self.exact:
-            return np.linalg.inv(k + penalty * n * np.eye(n))
+            return np.asarray(np.linalg.inv(k + penalty * n * np.eye(n)), np.float64)
         own = gaussian(self.landmarks, self.landmarks, width)
         own += _JITTER * np.eye(len(self.landmarks))
-        solved: Matrix = np.linalg.solve(k.T @ k + penalty * n * own, k.T)
-        return solved
+        return np.asarray(np.linalg.solve(k.T @ k + penalty * n * own, k.T), np.float64)
 
     def __call__(self, values: Values) -> Embed:
         text, width = self.preprocessing(values["shrink"]).text, values["width"]
