@@ -158,8 +158,9 @@ def _fit(
     generator = torch.Generator().manual_seed(config.seed)
     with torch.random.fork_rng([]):
         torch.manual_seed(config.seed)
-        network = SmallCnn(config).to(memory_format=torch.channels_last)
+        network = SmallCnn(config)
         loss_of = objective(config.dim)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     parameters = [*network.parameters(), *loss_of.parameters()]
     optimizer = torch.optim.AdamW(parameters, config.lr, weight_decay=config.weight_decay)
     steps = config.epochs * -(-len(pixels) // config.batch_size)

@@ -14,8 +14,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnx.parser
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
@@ -168,7 +170,9 @@ def _graph(
     values = {"width": len(idf), "columns": columns, "special": len(SPECIAL), "weights": WEIGHTS}
     values |= {"vocabulary": len(vocabulary), "finding": _PAIRS if pairs else _WORDS}
     model = onnx.parser.parse_model(_GRAPH.format(ir_version=IR_VERSION, opset=OPSET, **values))
-    constants = {"idf": np.array([0.0] * len(SPECIAL) + [*idf], np.float32)}
+    constants: dict[str, npt.NDArray[Any]] = {
+        "idf": np.array([0.0] * len(SPECIAL) + [*idf], np.float32)
+    }
     if pairs:
         table = np.zeros((len(vocabulary), len(vocabulary)), np.int32)
         for number, (left, right) in enumerate(pairs, len(vocabulary)):
