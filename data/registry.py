@@ -69,7 +69,7 @@ COLLECTIONS: Mapping[str, Source] = {
     "aviary": Source(
         "zscr.data.aviary:make_aviary",
         "captions and descriptions, all true",
-        "drawn birds and their sketches; 10 unseen species",
+        "drawn birds, sketches on request; 10 unseen species",
     ),
     "sketchy25": _sketchy(
         "photos and sketches; 21 unseen classes", options=("split", "names", "seed")

@@ -33,7 +33,7 @@ NAME = "linear dual encoder"
 class DualConfig:
     """How it is trained."""
 
-    temperatures: tuple[float, ...] = (0.1, 0.2, 0.4)
+    temperatures: tuple[float, ...] = (0.05, 0.1, 0.2, 0.4)
     shrinks: tuple[float, ...] = (0.0, SHRINKS[0])  # of the preprocessing; 0: only scaled
     dim: int = 1024  # of 256 and 1024 the better one on validation (aviary and sketchy25)
     batch_size: int = 128  # classes a step, or all of them: one image and one text of each
