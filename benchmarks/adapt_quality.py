@@ -59,6 +59,7 @@ def main() -> None:
         seeds = range(7, 7 + arguments.seeds)
         found = [pooled([*judge_all(cases(name, seed, settings), arguments.k)]) for seed in seeds]
         result = summarise(found) | {"collection": name, "seeds": [*seeds], "k": arguments.k}
+        result |= {"rounds": arguments.rounds}
         result |= {"judged": "folds of seen and validation" if arguments.folds else "unseen"}
         kind = "adapt_folds" if arguments.folds else "adapt"
         text = json.dumps(result | {"machine": describe()}, indent=1) + "\n"
