@@ -154,8 +154,8 @@ def gallery_sums(trained: Trained, images: Rows, targets: Rows) -> Sums:
     gram = torch.zeros(landmarks, landmarks, dtype=torch.float64, device=device)
     cross = torch.zeros(landmarks, dim, dtype=torch.float64, device=device)
     for number, scaled in enumerate(trained.scaled_blocks(images)):
-        kernels = trained.csem.kernel(scaled)
+        kernels = trained.csem.kernel(scaled.double())
         wanted = trained.to_device(targets[number * BLOCK : (number + 1) * BLOCK])
         gram += kernels.T @ kernels
-        cross += kernels.T @ wanted
+        cross += kernels.T @ wanted.double()
     return Sums(gram, cross)

@@ -55,9 +55,14 @@ class KernelCsem(nn.Module):
         self.landmarks[len(self.landmarks) - len(images) :] = images
 
     def kernel(self, images: torch.Tensor) -> torch.Tensor:
-        """Return k of scaled images (B, I) with the landmarks -> (B, L)."""
-        lengths = images.square().sum(1, keepdim=True) + self.landmarks.square().sum(1)
-        return torch.exp(-self.width * (lengths - 2 * images @ self.landmarks.T))
+        """Return k of scaled images (B, I) with the landmarks -> (B, L), in the images' precision.
+
+        What is solved for is summed in double: the kernel of near landmarks, or of a small width,
+        is nearly singular, and sums in float32 are off by more than its smaller eigenvalues.
+        """
+        landmarks = self.landmarks.to(images.dtype)
+        lengths = images.square().sum(1, keepdim=True) + landmarks.square().sum(1)
+        return torch.exp(-self.width * (lengths - 2 * images @ landmarks.T))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Map (B, I) -> (B, E)."""
@@ -65,7 +70,7 @@ class KernelCsem(nn.Module):
 
     def solve(self, sums: Sums, penalty: float | torch.Tensor) -> torch.Tensor:
         """Return the weights (L, E) that minimise Σ w |k W - y|² + penalty · tr(Wᵀ K W)."""
-        eye = torch.eye(len(self.landmarks), device=self.landmarks.device)
-        left = sums.gram + penalty * self.kernel(self.landmarks) + JITTER * eye
-        # In double: the kernel of near landmarks is nearly singular.
-        return ridge(left.double(), sums.cross.double()).float()
+        landmarks = self.landmarks.double()
+        eye = torch.eye(len(landmarks), device=landmarks.device)
+        left = sums.gram + penalty * self.kernel(landmarks) + JITTER * eye
+        return ridge(left, sums.cross.double()).float()

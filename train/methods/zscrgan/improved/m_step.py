@@ -32,13 +32,13 @@ class RealSums:
     @classmethod
     def of(cls, csem: KernelCsem, images: Tensors) -> RealSums:
         """Add up the kernels of scaled images."""
-        kernels = csem.kernel(images.rows)
+        kernels = csem.kernel(images.rows.double())
         of_classes = group_sums(replace(images, rows=kernels)).T
         return cls(kernels.T @ kernels, of_classes, images.starts.diff())
 
     def towards(self, latents: torch.Tensor) -> Sums:
         """Return the sums when each image is to be mapped to its class's latent (C, E)."""
-        return Sums(self.gram, self.of_classes @ latents)
+        return Sums(self.gram, self.of_classes @ latents.double())
 
 
 class MStep:
@@ -80,19 +80,19 @@ class MStep:
         if imagined:
             total = sums + self._imagined_sums(latents, imagined)
         self.csem.weights.copy_(self.csem.solve(total, self.penalty))
-        w, counts = self.csem.weights, self.real.counts
-        squares = (counts * latents.square().sum(1)).sum()
+        w, counts = self.csem.weights.double(), self.real.counts
+        squares = (counts * latents.double().square().sum(1)).sum()
         residual = (w * (sums.gram @ w)).sum() - 2 * (w * sums.cross).sum() + squares
-        return residual / counts.sum()
+        return (residual / counts.sum()).float()
 
     def _imagined_sums(self, latents: torch.Tensor, count: int) -> Sums:
         """Imagine images; all together weigh `imagined_share` of what the real ones weigh."""
         mixed = self.mixed(latents, count)
         around = draw_latents(mixed, self.config.latent_noise, self.noise)
         z = draw_z((count, self.config.z_dim), self.noise)
-        kernels = self.csem.kernel(self.averaged.imagine(around, z))
+        kernels = self.csem.kernel(self.averaged.imagine(around, z).double())
         weight = self.config.imagined_share * self.real.counts.sum() / count
-        return Sums(weight * kernels.T @ kernels, weight * kernels.T @ mixed)
+        return Sums(weight * kernels.T @ kernels, weight * kernels.T @ mixed.double())
 
     def mixed(self, latents: torch.Tensor, count: int) -> torch.Tensor:
         """Draw latents (count, E) of imagined classes between two of the seen ones (C, E).
