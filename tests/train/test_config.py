@@ -135,7 +135,8 @@ def test_recipes_suit_their_methods(path) -> None:
     recipe = tomllib.loads(path.read_text("utf-8"))
     name = path.name.removesuffix(".toml")
     method = max((m for m in METHODS if name.startswith(f"{m}-")), key=len)
-    assert set(recipe) <= {"encoders", "settings"}
+    assert set(recipe) <= {"encoders", "settings", "refit"}
+    assert isinstance(recipe.get("refit", True), bool)
     assert set(recipe.get("encoders", {})) <= {"image", "text"}
     settings = recipe.get("settings", {})
     config = make_config(method, settings)

@@ -27,7 +27,9 @@ FOLDER = click.Path(path_type=Path)
 )
 @click.option("--out", type=FOLDER, help="The adapted run's folder [runs/…-adapted-001].")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Of the adaptation.")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), help="[CUDA where there is one]")
+@click.option(
+    "--device", type=click.Choice(["cpu", "cuda"]), help="Where to solve [CUDA where there is one]."
+)
 def adapt(
     run: Path,
     images: str,

@@ -24,7 +24,7 @@ from zscr.train.evaluation.evaluate import Question, evaluate_model
 from zscr.train.fit import Request, fit
 from zscr.train.run import Run
 
-SETTINGS = {"composed": True, "rounds": 12, "rate": 0.03, "seed": 10}
+SETTINGS = {"composed": True, "rounds": 12, "rate": 0.2, "seed": 10}
 PARTS = ["image only", "text only", "mean of image and text", "random ranking"]
 
 

@@ -116,8 +116,9 @@ def test_what_is_not_set_is_chosen(views: Views, capsys: pytest.CaptureFixture[s
     half = started(views, text_shrink=0.7)
     assert half.chosen["text_shrink"] == 0.7
     assert "text_shrink=0.7, csem_penalty=" in capsys.readouterr().err
-    whole = started(views, text_shrink=0.7, csem_penalty=0.03)
-    assert (whole.chosen, capsys.readouterr().err) == ({}, "")
+    whole = started(views, text_shrink=0.7, csem_penalty=0.03, query_imagined=0.0)
+    assert whole.chosen == {"text_shrink": 0.7, "csem_penalty": 0.03, "query_imagined": 0.0}
+    assert capsys.readouterr().err == ""
 
 
 def axes(
@@ -162,13 +163,14 @@ def test_it_is_the_validation_classes_that_choose(
 
     The texts are then scaled as if that shrinkage had been set.
     """
+    fixed = {"csem_penalty": 5e-3, "query_imagined": 0.0}
     methods = []
     for settings in ({}, {"text_shrink": chosen}):
-        method = Method(Config(**SMALL | {"csem_penalty": 5e-3} | settings), SHAPES)
+        method = Method(Config(**SMALL | fixed | settings), SHAPES)
         method.bind(axes(split_of, 30, 0), axes(split_of, 20, 1, **told))
         method.start()
         methods.append(method)
-    assert methods[0].chosen == {"text_shrink": chosen, "csem_penalty": 5e-3}
+    assert methods[0].chosen == {"text_shrink": chosen, **fixed}
     [said] = capsys.readouterr().err.splitlines()  # where both are set there is nothing to say
     assert f"text_shrink={chosen:g}," in said
     first, second = (method.state_dict() for method in methods)

@@ -9,7 +9,7 @@ classes; docs/experiments.md tells what was tried.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -108,27 +108,33 @@ class Method(nn.Module):
         if self._val is None:
             self._fit(scaled, real, self.config.text_shrink, self.config.csem_penalty)
         else:
+            share = self._choose_share(self._val)
+            self.share.fill_(share)  # first: the rest is judged by queries as they are asked
             self._choose(self._val, scaled, real)
-            self.share.fill_(self._choose_share(self._val))
-            self.chosen["query_imagined"] = round(self.share.item(), 6)  # of float32
+            self.chosen["query_imagined"] = share
 
     def _choose(self, val: TensorSplit, scaled: Tensors, real: RealSums) -> None:
         """Choose what the settings leave open, on the validation classes' queries as asked."""
-        config = self.config
-        shrinks = (config.text_shrink,) if config.text_shrink else SHRINKS
-        penalties = (config.csem_penalty,) if config.csem_penalty else PENALTIES
+        shrinks, penalties = self._candidates()
 
         def quality(shrink: float, penalty: float) -> float:
             self._fit(scaled, real, shrink, penalty)
             return mean_ap(self.heads(), val)
 
-        best = choose(product(shrinks, penalties), quality)
+        pairs = [*product(shrinks, penalties)]
+        best = choose(pairs, quality)
         self._fit(scaled, real, best.shrink, best.penalty)
         self.chosen = {"text_shrink": best.shrink, "csem_penalty": best.penalty}
-        say(
-            f"validation classes chose text_shrink={best.shrink:g}, csem_penalty={best.penalty:g} "
-            f"(mAP {best.mean_ap:.3f} before round 1)"
-        )
+        if len(pairs) > 1:
+            say(
+                f"validation classes chose text_shrink={best.shrink:g}, "
+                f"csem_penalty={best.penalty:g} (mAP {best.mean_ap:.3f} before round 1)"
+            )
+
+    def _candidates(self) -> tuple[Sequence[float], Sequence[float]]:
+        """Return shrinkages and penalties to choose between, the default first, or what is set."""
+        shrink, penalty = self.config.text_shrink, self.config.csem_penalty
+        return (shrink,) if shrink else SHRINKS, (penalty,) if penalty else PENALTIES
 
     def _choose_share(self, val: TensorSplit) -> float:
         """Keep the imagined part of queries where it does not harm classes held out of the fit.
@@ -139,10 +145,12 @@ class Method(nn.Module):
         share = self.config.query_imagined
         if not share:
             return 0.0
+        shrinks, penalties = self._candidates()
 
         def fitted(split: TensorSplit) -> dict[float, dict[str, Head]]:
-            batch_size = min(self.config.batch_size, len(split.groups))
-            config = replace(self.config, batch_size=batch_size, **self.chosen)
+            settings: dict[str, Any] = {"text_shrink": shrinks[0], "csem_penalty": penalties[0]}
+            settings["batch_size"] = min(self.config.batch_size, len(split.groups))
+            config = replace(self.config, **settings)
             method = Method(config, self.shapes, self.device)
             method.bind(split, None)
             method.start()
