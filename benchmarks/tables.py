@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from adapt_table import adapt_table
 from quality_tables import full, overview
 
 from zscr.data.registry import table as collections_table
@@ -37,12 +38,14 @@ def main() -> None:
 def tables() -> dict[str, dict[str, str]]:
     """Return each document's tables by their marks."""
     results = {one["collection"]: one for one in loaded("zscrgan_*.json") if "rows" in one}
+    adapted = [one for one in loaded("adapt_*.json") if one.get("judged") == "unseen"]
     few = [results[name] for name in README_ROWS if name in results]
     return {
         "README.md": {"results": overview(few, "mAP, unseen classes")},
         "docs/collections.md": {"collections": collections_table()},
         "docs/benchmarks.md": {
             "quality": "\n\n".join(map(full, results.values())),
+            "adapt": adapt_table(adapted),
             "reference": reference_table(loaded("zscrgan_reference_*.json")),
             "speed": speed_table(loaded("zscrgan_speed_*.json")),
             "latency": latency_table(loaded("query_latency.json")[0]),

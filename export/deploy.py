@@ -67,13 +67,16 @@ def deploy(
 
 
 def write_captions(bundle: Bundle, collection: Collection, path: Path) -> Path | None:
-    """Write one example caption an unseen class to `path`, unless there is a file already."""
+    """Write one example caption an unseen class to `path`, unless there is a file already.
+
+    It is the longest of the class's examples, which says most of it: a short one may fit others.
+    """
     if not bundle.examples or path.exists():
         return None
-    first: dict[str, str] = {}
+    longest: dict[str, str] = {}
     for text, name in bundle.examples.items():
-        first.setdefault(name, text)
-    lines = [first[name] for name in collection.splits["unseen"] if name in first]
+        longest[name] = max(longest.get(name, ""), text, key=len)
+    lines = [longest[name] for name in collection.splits["unseen"] if name in longest]
     path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
     say(f"wrote {path}: {len(lines)} captions about classes that the model never saw")
     return path

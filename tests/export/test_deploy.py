@@ -42,6 +42,10 @@ def test_what_an_export_leaves_behind(deployed, shapes: Path) -> None:
     lines = deployed.captions.read_text().splitlines()
     bundle = Bundle.open(deployed.bundle)
     assert [bundle.examples[line] for line in lines] == ["white-circle", "white-square"]
+    for line in lines:  # the one that says most of its class
+        others = [text for text, name in bundle.examples.items() if name == bundle.examples[line]]
+        assert len(others) > 1
+        assert len(line) == max(map(len, others))
 
 
 def test_a_second_export_has_its_own_number_and_keeps_the_captions(deployed, build: Build) -> None:
