@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 from zscr.errors import ArtefactError
 
 MANIFEST = "manifest.json"
-SCHEMA = 2
+SCHEMA = 3
 REMAKE = {  # kind -> how one is made anew, once the old one is out of the way
     "collection": "'zscr data make aviary' or 'zscr data convert', whichever made it",
     "encoder": "'zscr train'",
