@@ -138,8 +138,8 @@ def test_one_flipped_byte_of_the_manifest_is_found(tmp_path_factory, place, flip
         ('{"kind": "run"}', "damaged"),
         ('{"kind": "run", "schema": 3, "files": {"a": {}}}', "damaged"),
         ('{"kind": "bundle", "schema": 3, "files": {}}', "is a bundle, not a run"),
-        ('{"kind": "run", "schema": 3, "files": {}}', "schema 3, .* reads 2; upgrade zscr"),
-        ('{"kind": "run", "schema": "1", "files": {}}', "schema 1, .* reads 2; upgrade zscr"),
+        ('{"kind": "run", "schema": 4, "files": {}}', "schema 4, .* reads 3; upgrade zscr"),
+        ('{"kind": "run", "schema": "1", "files": {}}', "schema 1, .* reads 3; upgrade zscr"),
         (
             '{"kind": "run", "schema": 1, "files": {}}',
             "schema 1, .*; remove it, then run 'zscr train'$",
