@@ -171,7 +171,7 @@ def test_older_artefacts_name_the_command_that_makes_them_anew(tmp_path, kind, c
     with pytest.raises(ArtefactError) as refused:
         read_manifest(tmp_path, kind)
     assert str(refused.value) == (
-        f"{tmp_path} has schema 1, this zscr reads 2; remove it, then run {command}"
+        f"{tmp_path} has schema 1, this zscr reads 3; remove it, then run {command}"
     )
 
 
