@@ -73,7 +73,11 @@ def check_judgeable(heads: Mapping[str, Head], split: Split[Array], select_by: s
     if judged_head(heads) is None or len(heads[GALLERY].ports) != 1:
         raise ConfigError(f"no query head and gallery have a single port each, so {mend}")
     if len(split.groups) < 2:
-        raise ConfigError(f"the tables are one group, in which all is relevant, so {mend}")
+        only = split.groups[0]
+        raise ConfigError(
+            f"the validation classes are one group, in which all is relevant ('{only}'), so {mend}, "
+            f"or give the split a second class"
+        )
 
 
 def _check_apart(queries: Sequence[Head]) -> None:
