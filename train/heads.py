@@ -75,8 +75,8 @@ def check_judgeable(heads: Mapping[str, Head], split: Split[Array], select_by: s
     if len(split.groups) < 2:
         only = split.groups[0]
         raise ConfigError(
-            f"the validation classes are one group, in which all is relevant ('{only}'), so {mend}, "
-            f"or give the split a second class"
+            f"the validation classes are one group, in which all is relevant ('{only}'), so "
+            f"{mend}, or give the split a second class"
         )
 
 
