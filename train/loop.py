@@ -116,7 +116,8 @@ def _begun(
     if not fresh:
         run.load_checkpoint(method)
     fitted, chosen_by = tables
-    method.bind(to_device(fitted, device), chosen_by and to_device(chosen_by, device))
+    choosing = None if chosen_by is None else to_device(chosen_by, device)
+    method.bind(to_device(fitted, device), choosing)
     if fresh:
         method.start()
     return method

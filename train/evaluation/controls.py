@@ -92,8 +92,7 @@ def fitted_controls(model: Model, *, parts: bool = True) -> Iterator[Control]:
     yield ridge(seen, val, refit=refit)
     yield ridge(seen, val, shrinks=shrinks, refit=refit)
     yield eszsl(seen, val, shrinks=shrinks, refit=refit)
-    tried = {"shrinks": shrinks, "penalties": penalties, "widths": widths}
-    yield kernel_ridge(seen, val, **tried, refit=refit)
+    yield kernel_ridge(seen, val, shrinks=shrinks, penalties=penalties, widths=widths, refit=refit)
     dual = DualConfig(shrinks=(0.0, shrinks[0]))
     yield linear_dual_encoder(seen, val, int(model.about["seed"]), dual, refit=refit)
     if parts:
