@@ -43,7 +43,7 @@ def imagined(folder: Path) -> dict[str, float]:
     """Return the shares of what a run imagines of its seen classes' texts (eps = z = 0)."""
     run = open_run(folder)
     seen, _ = load_training(*_sources(run))
-    method, texts = run.load_best(), torch.tensor(seen["text"].rows)
+    method, texts = run.load_model(), torch.tensor(seen["text"].rows)
     with torch.no_grad():
         mu, _ = method.text_encoder(texts)
         features = method.generator(mu, mu.new_zeros(len(mu), method.config.z_dim))
