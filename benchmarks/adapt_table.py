@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from markdown import head, row
+
 KERNEL = "kernel ridge, refitted"
 OVER = f"over {KERNEL}"
 # Row of the table -> row of the results; what each is given stands in its name.
@@ -25,8 +27,8 @@ A, B = 0, 1
 
 def adapt_table(results: Sequence[Mapping[str, Any]]) -> str:
     """A row a model, a column a collection: the lead on B, and in brackets that on A."""
-    head = [f"`{result['collection']}`" for result in results]
-    lines = [row("B (A)", head), "|---|" + "---|" * len(head)]
+    columns = [f"`{result['collection']}`" for result in results]
+    lines = head("B (A)", columns)
     kernel = [f"{mean(result, B):.3f} ({mean(result, A):.3f})" for result in results]
     lines.append(row("kernel ridge, refitted, mAP", kernel))
     for name, key in ROWS.items():
@@ -44,7 +46,3 @@ def lead(result: Mapping[str, Any], key: str) -> str:
     adapted, new = result["rows"][key]
     (found, low, high), (before, *_) = new[OVER], adapted[OVER]
     return f"{found:+.3f} [{low:+.3f}, {high:+.3f}] ({before:+.3f})"
-
-
-def row(name: str, cells: Sequence[str]) -> str:
-    return f"| {name} | " + " | ".join(cells) + " |"

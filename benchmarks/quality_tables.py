@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from markdown import head, row, with_spread
+
 Result = Mapping[str, Any]
 # What each row of a collection's table has that the rows above it lack.
 RESTS_ON = {
@@ -30,42 +32,37 @@ README += ("random ranking",)
 
 def overview(results: Sequence[Result], corner: str) -> str:
     """A row a collection: the method, with the gallery's help, and what it must beat."""
-    lines = [cells(corner, README), "|---|" + "---|" * len(README)]
+    lines = head(corner, README)
     for result in results:
         shown = [mean(result["rows"][name], "mAP") for name in README]
-        lines.append(cells(f"`{result['collection']}`", shown))
+        lines.append(row(f"`{result['collection']}`", shown))
     return "\n".join(lines)
 
 
 def full(result: Result) -> str:
     """Every row of one collection, what it rests on, and how far the method is ahead of it."""
-    head = ["mAP", "Prec@10", "zscrgan less it, mAP [95 %]", "generalised, harmonic", "rests on"]
-    lines = [cells(f"`{result['collection']}`", head), "|---|" + "---|" * len(head)]
+    columns = ["mAP", "Prec@10", "zscrgan less it, mAP [95 %]", "generalised, harmonic", "rests on"]
+    lines = head(f"`{result['collection']}`", columns)
     for name, words in RESTS_ON.items():
-        row = result["rows"][name]
-        generalised = row.get("generalised", {}).get("harmonic", {}).get("mAP")
-        shown = [mean(row, "mAP"), mean(row, "Prec@10 macro"), ahead(row)]
+        found = result["rows"][name]
+        generalised = found.get("generalised", {}).get("harmonic", {}).get("mAP")
+        shown = [mean(found, "mAP"), mean(found, "Prec@10 macro"), ahead(found)]
         shown += ["" if generalised is None else f"{generalised:.3f}", words]
-        lines.append(cells(name, shown))
+        lines.append(row(name, shown))
     seeds, rounds = result["seeds"], ", ".join(map(str, result["rounds"]))
     about = f"{result['queries']} queries, {result['gallery']} images, {result['groups']} classes; "
     about += f"{len(seeds)} seeds, whose validation classes chose rounds {rounds}."
     return "\n".join([*lines, "", about])
 
 
-def mean(row: Mapping[str, Any], figure: str) -> str:
+def mean(found: Mapping[str, Any], figure: str) -> str:
     """A figure, with its deviation over seeds where there are several."""
-    spread = row["sd"].get(figure)
-    return f"{row['figures'][figure]:.3f}" + (f" ± {spread:.3f}" if spread is not None else "")
+    return with_spread(found["figures"][figure], found["sd"].get(figure))
 
 
-def ahead(row: Mapping[str, Any]) -> str:
+def ahead(found: Mapping[str, Any]) -> str:
     """The paired difference, on the same queries, of the method with as much of the gallery."""
-    if "difference" not in row:
+    if "difference" not in found:
         return ""
-    low, high = row["difference"]["interval"]
-    return f"{row['difference']['mean']:+.3f} [{low:+.3f}, {high:+.3f}]"
-
-
-def cells(name: str, shown: Sequence[str]) -> str:
-    return f"| {name} | " + " | ".join(shown) + " |"
+    low, high = found["difference"]["interval"]
+    return f"{found['difference']['mean']:+.3f} [{low:+.3f}, {high:+.3f}]"

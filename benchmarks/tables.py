@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from adapt_table import adapt_table
+from markdown import head, row, with_spread
 from quality_tables import full, overview
 
 from zscr.data.registry import table as collections_table
@@ -66,15 +67,11 @@ def between(text: str, name: str, table: str) -> str:
     return f"{before}<!-- {name} -->\n{table}\n<!-- /{name} -->{after}"
 
 
-def with_spread(mean: float, spread: float | None) -> str:
-    return f"{mean:.3f}" + (f" ± {spread:.3f}" if spread is not None else "")
-
-
 def reference_table(results: list[dict[str, Any]]) -> str:
     """A row a collection and variant: figures in both spaces, and where imagined entries end."""
     names = [f"{shown} {space}" for space in SPACES.values() for shown in SHOWN.values()]
-    head = ["wrong class", "seeds", *names, "at 0", "at or above the most", "length"]
-    lines = [row("mAP and Prec@10", head), "|---|" + "---|" * len(head)]
+    columns = ["wrong class", "seeds", *names, "at 0", "at or above the most", "length"]
+    lines = head("mAP and Prec@10", columns)
     for result in results:
         for variant, found in result["variants"].items():
             cells = [VARIANTS[variant], str(len(found["seeds"]))]
@@ -95,14 +92,10 @@ def extremes(runs: list[dict[str, float]]) -> list[str]:
     return [f"{zeros} ({real})", most, f"{mean('length') / mean('length of images'):.1f}"]
 
 
-def row(name: str, cells: list[str]) -> str:
-    return f"| {name} | " + " | ".join(cells) + " |"
-
-
 def speed_table(results: list[dict[str, Any]]) -> str:
     """A row for each size on each device."""
-    head = ["seconds a round", "plain port", "ratio", "of the products' rate", "peak MB"]
-    lines = [row("sizes", head), "|---|" + "---|" * len(head)]
+    columns = ["seconds a round", "plain port", "ratio", "of the products' rate", "peak MB"]
+    lines = head("sizes", columns)
     for result in results:
         threads = f"CPU, {result['threads']} thread{'s' * (result['threads'] > 1)}"
         on = threads if result["device"] == "cpu" else result["device"]
@@ -119,7 +112,7 @@ def speed_table(results: list[dict[str, Any]]) -> str:
 
 def latency_table(result: dict[str, Any]) -> str:
     machine = result["machine"]
-    rows = ["| milliseconds | p50 | p90 | p99 |", "|---|---|---|---|"]
+    rows = head("milliseconds", ["p50", "p90", "p99"])
     for name, figures in result["milliseconds"].items():
         rows.append(row(name, [f"{figures[p]:.2f}" for p in ("p50", "p90", "p99")]))
     note = (

@@ -104,12 +104,8 @@ def judge(method: Method, split: Split[Array], name: str, figure: str) -> Embedd
         split: the tables; name: of the split.
         figure: the one that selects, which the report is to hold.
     """
-    heads = method.heads()
-    head, gallery = judged_head(heads), heads[GALLERY]
-    assert head is not None, "check_judgeable comes before the first round"
-    [asked], [found] = head.ports, gallery.ports
-    queries = run_head(head, [split[asked.name].rows], method.device)
-    images = run_head(gallery, [split[found.name].rows], method.device)
+    heads = _judged(method)
+    (asked,), (found,) = (head.ports for head in heads)
     task = split_task(
         split,
         name,
@@ -117,4 +113,25 @@ def judge(method: Method, split: Split[Array], name: str, figure: str) -> Embedd
         gallery=found.name,
         figures=(read_figure(figure)[0],),
     )
-    return Embedded(task, queries, images)
+    return Embedded(task, *_run(heads, split, method.device))
+
+
+def embed_split(method: Method, split: Split[Array]) -> tuple[Rows, Rows]:
+    """Embed a split's rows by the query head that selects and by the gallery -> (M, E), (N, E)."""
+    return _run(_judged(method), split, method.device)
+
+
+def _run(
+    heads: tuple[Head, Head], split: Split[Array], device: torch.device | str
+) -> tuple[Rows, Rows]:
+    queries, gallery = (
+        run_head(head, [split[port.name].rows for port in head.ports], device) for head in heads
+    )
+    return queries, gallery
+
+
+def _judged(method: Method) -> tuple[Head, Head]:
+    heads = method.heads()
+    head = judged_head(heads)
+    assert head is not None, "check_judgeable comes before the first round"
+    return head, heads[GALLERY]

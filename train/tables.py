@@ -36,27 +36,6 @@ def to_numpy(split: TensorSplit) -> ArraySplit:
     return Split(split.groups, tables)
 
 
-def take_groups(split: TensorSplit, places: torch.Tensor) -> TensorSplit:
-    """Return the split of these groups alone, in the order of their numbers."""
-    tables = {}
-    for name, table in split.tables.items():
-        rows = torch.isin(owners(table), places).nonzero()[:, 0]
-        counts = table.starts.diff()[places]
-        starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-        tables[name] = Table(tuple(table.ids[row] for row in rows), table.rows[rows], starts)
-    return Split(tuple(split.groups[place] for place in places), tables)
-
-
-def joined(first: TensorSplit, second: TensorSplit) -> TensorSplit:
-    """Return two splits as one, the first one's groups first."""
-    tables = {}
-    for name, ours in first.tables.items():
-        theirs = second[name]
-        starts = torch.cat([ours.starts, ours.starts[-1] + theirs.starts[1:]])
-        tables[name] = Table(ours.ids + theirs.ids, torch.cat([ours.rows, theirs.rows]), starts)
-    return Split(first.groups + second.groups, tables)
-
-
 def owners(table: Tensors) -> torch.Tensor:
     """Return (N,) the number of the group that each row belongs to, without waiting for it."""
     return torch.repeat_interleave(table.starts.diff(), output_size=len(table.rows))

@@ -103,10 +103,13 @@ def whole_groups(split: Split[Array]) -> Split[Any]:
     """Leave out the groups that lack rows in some table, such as items with a damaged image."""
     counts = np.stack([np.diff(table.starts) for table in split.tables.values()])
     kept = np.asarray((counts > 0).all(axis=0))
-    if kept.all():
-        return split
+    return split if kept.all() else only_groups(split, kept)
+
+
+def only_groups(split: Split[Array], kept: npt.NDArray[np.bool_]) -> Split[Any]:
+    """Return the groups for which `kept` (C,) holds, in their order."""
     tables = {name: _narrowed(table, kept) for name, table in split.tables.items()}
-    groups = tuple(name for name, whole in zip(split.groups, kept, strict=True) if whole)
+    groups = tuple(name for name, own in zip(split.groups, kept, strict=True) if own)
     return Split(groups, tables)
 
 

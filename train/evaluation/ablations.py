@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from zscr.infer.bundle import GALLERY
 from zscr.infer.evaluation.controls.control import Control, Features
-from zscr.infer.evaluation.embedded import Vectors
-from zscr.train.heads import judged_head, run_head
+from zscr.train.heads import embed_split
 from zscr.train.loop import train
-from zscr.train.methods.contract import Method
 from zscr.train.methods.registry import load_method
 from zscr.train.methods.settings import make_config
 from zscr.train.run import create_run
@@ -55,18 +53,4 @@ def _ablation(
         train(run, *splits, torch.device("cpu"))
         assert run.best is not None, "a figure selects wherever there are controls"
         chosen = {"round": run.best["step"], "round_at_edge": False, **run.chosen}
-        return Control(title, _embedding(run.load_model()), chosen)
-
-
-def _embedding(method: Method) -> Any:
-    """Return what embeds the texts and images of a split by the method's heads."""
-    heads = method.heads()
-    query, gallery = judged_head(heads), heads[GALLERY]
-    assert query is not None, "check_judgeable came before"
-    [asked], [found] = query.ports, gallery.ports
-
-    def embed(split: Features) -> tuple[Vectors, Vectors]:
-        queries = run_head(query, [split[asked.name].rows], "cpu")
-        return queries, run_head(gallery, [split[found.name].rows], "cpu")
-
-    return embed
+        return Control(title, partial(embed_split, run.load_model()), chosen)

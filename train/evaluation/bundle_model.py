@@ -14,14 +14,8 @@ from zscr.infer.bundle import Bundle
 from zscr.infer.encoder import Encoder
 from zscr.train.evaluation.model import Encoded, Model, all_of, encode_cached
 
-KEPT = (
-    "selection",
-    "refitted",
-    "seed",
-    "config",
-    "versions",
-    "sources",
-)  # of the provenance, for reports
+# Of the provenance, for reports.
+KEPT = ("selection", "refitted", "seed", "config", "versions", "sources")
 
 
 def open_bundle_model(folder: Path, collection: Path | None = None) -> Model:

@@ -6,12 +6,14 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from zscr.infer.evaluation.controls.kernel import MARGIN
 from zscr.infer.evaluation.embedded import Embedded, split_task
+from zscr.infer.features.table import joined, only_groups
 from zscr.train.methods.contract import Head
-from zscr.train.tables import TensorSplit, take_groups, to_numpy
+from zscr.train.tables import TensorSplit, to_device, to_numpy
 
 Heads = Mapping[str, Head]
 FOLDS = 5  # of all classes that are at hand, each of which is held out once
@@ -42,31 +44,34 @@ def choose(
     return best if best.mean_ap >= tried[0].mean_ap + MARGIN else tried[0]
 
 
-def folds(split: TensorSplit) -> Iterator[tuple[TensorSplit, TensorSplit]]:
-    """Yield a split without some of its classes, and these: each class is held out once.
+def folds(seen: TensorSplit, val: TensorSplit) -> Iterator[tuple[TensorSplit, TensorSplit]]:
+    """Yield all classes but some, and these: each class of either split is held out once.
 
     There are `FOLDS`, or as many as leave two classes in each: one alone has no wrong image. Fewer
     than four classes make none.
     """
-    classes = torch.arange(len(split.groups), device=split["text"].starts.device)
-    count = min(FOLDS, len(classes) // 2)
+    both, device = joined(to_numpy(seen), to_numpy(val)), seen["text"].rows.device
+    count = min(FOLDS, len(both.groups) // 2)
     for fold in range(count if count > 1 else 0):
-        held = classes % count == fold
-        yield take_groups(split, classes[~held]), take_groups(split, classes[held])
+        held = np.arange(len(both.groups)) % count == fold
+        rest, out = only_groups(both, ~held), only_groups(both, held)
+        yield to_device(rest, device), to_device(out, device)
 
 
 def imagined_gain(
-    split: TensorSplit, fitted: Callable[[TensorSplit], Mapping[float, Heads]]
+    seen: TensorSplit,
+    val: TensorSplit,
+    fitted: Callable[[TensorSplit], Mapping[float, Heads]],
 ) -> float:
     """Return what the imagined part of queries adds to the mAP of classes held out of the fit.
 
     Args:
-        split: all classes at hand.
+        seen, val: all classes at hand.
         fitted: fits a model to some of them; returns its heads by the imagined part's share, the
             one in question and 0.
     """
     gains = []
-    for rest, held in folds(split):
+    for rest, held in folds(seen, val):
         found = {bool(share): mean_ap(heads, held) for share, heads in fitted(rest).items()}
         gains.append(found[True] - found[False])
     return statistics.fmean(gains or [0.0])

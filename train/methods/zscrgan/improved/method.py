@@ -36,7 +36,7 @@ from zscr.train.methods.zscrgan.improved.scaling import ImageScaling, TextScalin
 from zscr.train.methods.zscrgan.networks import Critic, initialise
 from zscr.train.methods.zscrgan.sampler import ClassSampler
 from zscr.train.precision import computing_in
-from zscr.train.tables import Tensors, TensorSplit, group_means, joined, owners
+from zscr.train.tables import Tensors, TensorSplit, group_means, owners
 
 __all__ = ["ABLATIONS", "Config", "Method", "needs"]
 
@@ -100,10 +100,9 @@ class Method(nn.Module):
     def start(self) -> None:
         """Fit what has a closed form: scalings, choices, prototypes, and CSEM on real images."""
         self.sampling = self._sampler.start()
-        images = self._seen["image"].rows
-        self.image_scaling.fit(images)
-        self.csem.place(self.image_scaling(images), self.noise)
-        scaled = replace(self._seen["image"], rows=self.image_scaling(images))
+        self.image_scaling.fit(self._seen["image"].rows)
+        scaled = self._scaled_images()
+        self.csem.place(scaled.rows, self.noise)
         real = RealSums.of(self.csem, scaled)
         if self._val is None:
             self._fit(scaled, real, self.config.text_shrink, self.config.csem_penalty)
@@ -112,6 +111,7 @@ class Method(nn.Module):
             self.share.fill_(share)  # first: the rest is judged by queries as they are asked
             self._choose(self._val, scaled, real)
             self.chosen["query_imagined"] = share
+        self._steps = self._make(scaled, real)
 
     def _choose(self, val: TensorSplit, scaled: Tensors, real: RealSums) -> None:
         """Choose what the settings leave open, on the validation classes' queries as asked."""
@@ -156,7 +156,7 @@ class Method(nn.Module):
             method.start()
             return {one: method._heads(one, 0) for one in (share, 0.0)}
 
-        gain = imagined_gain(joined(self._seen, val), fitted)
+        gain = imagined_gain(self._seen, val, fitted)
         kept = share if gain >= 0 else 0.0
         say(f"folds of all classes chose query_imagined={kept:g} ({share:g} gives {gain:+.3f} mAP)")
         return kept
@@ -215,23 +215,27 @@ class Method(nn.Module):
         return adapt(Trained(*parts, self.penalty, self.noise), fitted, unlabelled, k, weight)
 
     def _made(self) -> Steps:
-        """Make the steps when they are first needed, for `start` or a checkpoint sets the scalings.
+        """Make a resumed run's steps when they are first needed: a checkpoint sets the scalings.
 
         In float32 whatever the rounds compute in, for a resumed run makes them within a round.
         """
         if self._steps is None:
             with torch.no_grad(), computing_in("fp32", self.device):
-                self._steps = self._make()
+                images = self._scaled_images()
+                self._steps = self._make(images, RealSums.of(self.csem, images))
         return self._steps
 
-    def _make(self) -> Steps:
-        """Scale the seen classes' tables, and add up what the M-step needs of them."""
-        images, texts = self._seen["image"], self._scaled_texts()
-        images = replace(images, rows=self.image_scaling(images.rows))
+    def _make(self, images: Tensors, real: RealSums) -> Steps:
+        """Make the steps over scaled images, whose sums are `real`, and over the texts."""
+        texts = self._scaled_texts()
         scaled = replace(self._seen, tables={"image": images, "text": texts})
         trained = self.imagination, self.averaged, self.critic, self.csem
         e_step = EStep(self.config, *trained, self.optimizers, self.noise)
-        return Steps(scaled, e_step, self._m_step(RealSums.of(self.csem, images), texts))
+        return Steps(scaled, e_step, self._m_step(real, texts))
+
+    def _scaled_images(self) -> Tensors:
+        images = self._seen["image"]
+        return replace(images, rows=self.image_scaling(images.rows))
 
     def _scaled_texts(self) -> Tensors:
         texts = self._seen["text"]
