@@ -42,6 +42,7 @@ APART = {"zscr.infer.evaluation": ("zscr.infer.bundle", "zscr.infer.encoder")}
 
 WITHOUT_TORCH = {"data", "infer", "zscr"}
 NOT_AT_RUN_TIME = {"torch", "onnx", "onnxscript", "transformers", "tensorrt", "tensorrt_rtx"}
+ALONE = "infer/runners/onnx.py"
 LIGHT = {"__version__", "artefact", "errors", "extras", "lock", "progress"}  # of zscr
 
 
@@ -84,6 +85,8 @@ def banned(found: Any) -> Iterator[str]:
         yield f"{top} import the product, never the other way round"
     if folder in WITHOUT_TORCH and top in NOT_AT_RUN_TIME:
         yield f"{folder} works without {top}"
+    if top == "onnxruntime" and found.file != ALONE:
+        yield f"only {ALONE} imports onnxruntime, which phones home unless told not to before"
     if found.file == "zscr/cli.py" and found.name.split(".")[1:2] in ([x] for x in CODE.FOLDERS):
         if ".commands" not in found.name:
             yield "the command line imports modules of commands alone"
@@ -230,6 +233,7 @@ METHOD = "train/methods/zscrgan"
         ("export/bundle.py", "from zscr.export.deploy import a", "bundle stands below"),
         ("infer/bundle.py", "if TYPE_CHECKING:\n    import torch.nn", "infer works without torch"),
         ("data/summary.py", "from ...other import loop", "relative imports stay within"),
+        ("train/fit.py", "def f():\n    from onnxruntime.capi import x", "fit.py:2 imports onnxrun"),
         ("export/bundle.py", "import benchmarks.speed", "benchmarks import the product"),
         ("zscr/cli.py", "def f():\n    import zscr.infer.index", "modules of commands alone"),
         ("train/commands.py", "import torch", "help must not load this"),

@@ -10,7 +10,13 @@ MODULES = {
     "train": ("torch", "onnx", "onnxscript"),
     "export": ("torch", "onnx", "onnxscript"),
     "cpu": ("onnxruntime",),
+    "hnsw": ("hnswlib",),
 }
+
+
+def has_extra(extra: str) -> bool:
+    """Say whether every module of an extra is installed, without importing any."""
+    return all(find_spec(module) is not None for module in MODULES[extra])
 
 
 def require_extras(what: str, *extras: str) -> None:
@@ -20,5 +26,5 @@ def require_extras(what: str, *extras: str) -> None:
         MissingExtraError: one is not installed; names the first extra that lacks one.
     """
     for extra in extras:
-        if any(find_spec(module) is None for module in MODULES[extra]):
+        if not has_extra(extra):
             raise MissingExtraError(what, extra)

@@ -127,7 +127,7 @@ def _read_arrays(path: Path) -> dict[str, Rows]:
         from scipy.io import loadmat
         from scipy.io.matlab import MatReadError
     except ImportError as error:
-        raise MissingExtraError("reading MATLAB's format", "train") from error
+        raise MissingExtraError("reading MATLAB's format", "matlab") from error
     names = [f"{kind}_{part}" for kind in "IT" for part in _PARTS.values()]
     try:
         content = loadmat(path, variable_names=names)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
+from zscr.extras import has_extra
 from zscr.infer.index.exact import Hits, Vectors, search_exact
 from zscr.infer.index.hnsw import Hnsw
 
@@ -24,6 +25,7 @@ LADDER = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 SAMPLE = 256  # queries that are measured, and kept for the measurement after the next `add`
 _TIMED = 64
 _K = 10
+_NOT_INSTALLED = "hnswlib, which HNSW needs, is not installed (pip install 'zscr[hnsw]')"
 _NOISE = 0.3  # norm of what is added to a gallery vector: about 17 degrees
 
 
@@ -71,10 +73,23 @@ def choose(
     if count < EXACT_BELOW and not before.pinned:
         why = f"exact: {count} items are fewer than {EXACT_BELOW}, where HNSW gains nothing"
         return Choice("exact", why), None
+    if not (before.pinned or has_extra("hnsw")):
+        return Choice("exact", f"exact: {_NOT_INSTALLED}"), None
     built = build()
     ef, measured = _measure(vectors, queries, built)
     choice = decide(ef, measured, pinned=before.pinned)
     return choice, built if choice.search == "hnsw" else None
+
+
+def without_hnswlib(choice: Choice) -> Choice:
+    """Return how an index that has HNSW is searched where hnswlib, which reads it, is missing.
+
+    Exact search finds all that HNSW finds; a choice that was pinned to HNSW is kept, for only its
+    user can give it up.
+    """
+    if choice.pinned or choice.search != "hnsw":
+        return choice
+    return replace(choice, search="exact", how=f"exact: {_NOT_INSTALLED}", ef=None, measured=None)
 
 
 def start(pinned: Search | None) -> Choice:

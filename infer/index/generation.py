@@ -20,11 +20,13 @@ import numpy.typing as npt
 
 from zscr.artefact import Manifest, dump_jsonl, fsync, verify
 from zscr.errors import ArtefactError
-from zscr.infer.index.choice import Choice, Measured
+from zscr.extras import has_extra
+from zscr.infer.index.choice import Choice, Measured, without_hnswlib
 from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.entry import Entry, Skipped, entry_from, entry_row
 from zscr.infer.index.exact import Vectors
 from zscr.infer.index.hnsw import EF_CONSTRUCTION, Hnsw, M
+from zscr.progress import say
 
 KIND = "index"
 _SUFFIXES = {"vectors": "npy", "entries": "jsonl", "hnsw": "bin", "queries": "npy"}
@@ -130,6 +132,7 @@ def read_generation(folder: Path, manifest: Manifest) -> Generation:
 
     Raises:
         ArtefactError: a file is missing, damaged, or contradicts the manifest.
+        MissingExtraError: HNSW was asked for when it was made, and hnswlib is not installed.
     """
     fields = manifest.body
     try:
@@ -137,6 +140,9 @@ def read_generation(folder: Path, manifest: Manifest) -> Generation:
         choice = _choice(fields)
         _check_names(manifest, number)
         verify(folder, manifest)
+        if choice.search == "hnsw" and not has_extra("hnsw"):
+            choice = without_hnswlib(choice)
+            say(f"{folder}: {choice.how}")
         return _read(folder, manifest, number, choice, (count, dim))
     except (KeyError, TypeError, ValueError) as error:
         raise ArtefactError(
@@ -159,7 +165,7 @@ def _read(
         entries,
         _load(path["vectors"], shape),
         choice,
-        Hnsw.load(path["hnsw"], shape[1], shape[0]) if "hnsw" in path else None,
+        Hnsw.load(path["hnsw"], shape[1], shape[0]) if choice.search == "hnsw" else None,
         _load(path["queries"], (-1, shape[1])) if "queries" in path else None,
         tuple(_rows(path["errors"])) if "errors" in path else (),
         _load(path["features"], (shape[0], int(manifest.body["feature_dim"])), np.float16)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from zscr.errors import ArtefactError
+from zscr.extras import require_extras
 from zscr.infer.index.exact import Hits, Rows, Vectors, no_hits, rank, search_exact
 
 M = 16  # links a node and layer
@@ -28,7 +29,11 @@ class Hnsw:
 
     @classmethod
     def build(cls, vectors: Vectors, *, threads: int) -> Hnsw:
-        """Build over `vectors` (N, D); with one thread, the same vectors give the same bytes."""
+        """Build over `vectors` (N, D); with one thread, the same vectors give the same bytes.
+
+        Raises:
+            MissingExtraError: hnswlib is not installed.
+        """
         index = _new(vectors.shape[1])
         index.init_index(len(vectors), M, EF_CONSTRUCTION, random_seed=_SEED)
         hnsw = cls(index, len(vectors))
@@ -41,6 +46,7 @@ class Hnsw:
 
         Raises:
             ArtefactError: the file is gone, or holds another number of vectors.
+            MissingExtraError: hnswlib is not installed.
         """
         index = _new(dim)
         try:
@@ -112,6 +118,7 @@ class Hnsw:
 
 
 def _new(dim: int) -> Any:
+    require_extras("HNSW", "hnsw")
     import hnswlib
 
     # Unit vectors make the inner product the cosine; hnswlib's own "cosine" would normalise again.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -42,11 +43,16 @@ class OnnxRunner:
 
 
 def import_onnxruntime() -> Any:
-    """Return the module onnxruntime.
+    """Return the module onnxruntime, which no other function imports.
+
+    Since 1.31 it keeps a device id and a database below the home folder, and sends what it notes
+    of a session to its maker, unless this variable is set before it is first imported; no call
+    stops it later. A value that the user has set stays.
 
     Raises:
         MissingExtraError: it is not installed.
     """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         import onnxruntime
     except ImportError as error:

@@ -19,6 +19,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from torch import nn
 
 from zscr.errors import InputError, MismatchError, ParityError
+from zscr.infer.runners.onnx import import_onnxruntime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,8 +114,7 @@ def load_graph(path: Path) -> onnx.ModelProto:
 
 def run_bytes(model: onnx.ModelProto, feeds: Mapping[str, Any]) -> Any:
     """Run a graph from memory in onnxruntime on the CPU and return its first output."""
-    import onnxruntime as ort
-
+    ort = import_onnxruntime()
     options = ort.SessionOptions()
     options.log_severity_level = 3
     session = ort.InferenceSession(

@@ -1,0 +1,63 @@
+"""A runtime without a compiler: HNSW's library is missing, exact search answers, and says so."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from zscr.artefact import read_manifest, write_manifest
+from zscr.errors import MissingExtraError
+from zscr.infer.index.change import Change
+from zscr.infer.index.choice import EXACT_BELOW, choose, start
+from zscr.infer.index.generation import KIND
+from zscr.infer.index.index import Index
+
+PIP = r"pip install 'zscr\[hnsw\]'"
+
+
+@pytest.fixture
+def approximate(clustered, entry, tmp_path):
+    """Make an index of 50 images that has HNSW; return its folder and vectors."""
+    vectors, folder = clustered(51, 8), tmp_path / "holiday.index"
+    entries = [entry(f"{number}") for number in range(50)]
+    told = {"space": "s", "bundle_name": "b", "entries": entries, "vectors": vectors[:50]}
+    Index.create(folder, **told, search="hnsw")
+    return folder, vectors
+
+
+@pytest.fixture
+def without_hnswlib(monkeypatch):
+    """Hide hnswlib, as where it was never built."""
+    monkeypatch.setitem(sys.modules, "hnswlib", None)
+
+
+def test_a_large_gallery_is_searched_exactly(without_hnswlib):
+    """The reason is the library, not a measurement, and nothing is built."""
+    gallery = np.eye(2, dtype=np.float32)[np.arange(EXACT_BELOW) % 2]
+    choice, hnsw = choose(gallery, None, lambda: pytest.fail("it built HNSW"), start(None))
+    assert (choice.search, hnsw, choice.measured) == ("exact", None, None)
+    assert PIP.replace("\\", "") in choice.how
+
+
+def test_an_index_with_hnsw_answers_exactly(approximate, monkeypatch, entry, capsys):
+    """The same images as before, said on stderr; a change commits an index that needs no HNSW."""
+    folder, vectors = approximate
+    manifest = read_manifest(folder, KIND)
+    write_manifest(folder, KIND, manifest.files, {**manifest.body, "pinned": False})
+    wanted = Index.open(folder).search(vectors[50:], 10, ef=50)
+    monkeypatch.setitem(sys.modules, "hnswlib", None)
+    index = Index.open(folder)
+    assert index.search(vectors[50:], 10) == wanted
+    assert "hnswlib, which HNSW needs, is not installed" in capsys.readouterr().err
+    index.apply(Change([entry("new")], vectors[50:]))
+    assert not list(folder.glob("hnsw.*"))
+    monkeypatch.undo()
+    assert Index.open(folder).choice.search == "exact"
+
+
+def test_hnsw_that_was_asked_for_is_not_replaced(approximate, without_hnswlib):
+    """Who pinned it gets the pip line instead of another search."""
+    with pytest.raises(MissingExtraError, match=PIP):
+        Index.open(approximate[0])
