@@ -23,7 +23,7 @@ from zscr.progress import say
 from zscr.train.heads import feature_of
 from zscr.train.methods.settings import as_dict, make_head_settings
 from zscr.train.run import Run, versions
-from zscr.train.sources import load_sources
+from zscr.train.sources import load_sources, sources_of
 
 METRIC, PRECISION = "cosine", "fp32"
 FEATURE_OF = "feature of "  # how the parity of a graph's second output is named
@@ -57,7 +57,7 @@ def export_run(
     deployed = deployed_heads(method.heads(**chosen), encoders, run.shapes)
     with staged(out, KIND) as stage:
         stage.body |= {"method": run.method, "head_settings": chosen}
-        stage.body |= {"provenance": _provenance(run)}
+        stage.body |= {"provenance": _provenance(run, sources_of(collection, encoders, out))}
         for one in deployed:
             say(f"exporting {one.name}.onnx")
             onnx.save((build or build_graph)(one), stage.folder / f"{one.name}.onnx")
@@ -167,7 +167,7 @@ def _prove(
     return found, overlaps
 
 
-def _provenance(run: Run) -> dict[str, Any]:
+def _provenance(run: Run, sources: Mapping[str, Any]) -> dict[str, Any]:
     """Return where the weights come from: the run, its seed, its sources, what chose them."""
     assert run.best is not None
     return {
@@ -178,6 +178,6 @@ def _provenance(run: Run) -> dict[str, Any]:
         "seed": run.config.seed,
         "config": as_dict(run.config),
         "validation": run.best["figures"],
-        "sources": dict(run.sources),
+        "sources": dict(sources),
         "versions": versions(),
     }

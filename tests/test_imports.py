@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[1]
 # package -> its parts (modules and sub-packages), floor by floor. A part imports what stands on
 # lower floors, itself, and `__init__` of a package; never what stands beside or above it.
 FLOORS = {
-    "zscr": "errors <- artefact extras lock progress <- data <- infer <- __init__ train <- export"
-    " <- cli",
+    "zscr": "errors <- artefact extras lock place progress <- data <- infer <- __init__ train"
+    " <- export <- cli",
     "zscr.data": "images records relevance splits <- rules task_files <- task_rules <- draft"
     " <- collection <- aviary sources task_rows <- registry tasks <- check summary <- commands",
     "zscr.data.sources": "archive captions normal origin <- definitions"
@@ -43,7 +43,7 @@ APART = {"zscr.infer.evaluation": ("zscr.infer.bundle", "zscr.infer.encoder")}
 WITHOUT_TORCH = {"data", "infer", "zscr"}
 NOT_AT_RUN_TIME = {"torch", "onnx", "onnxscript", "transformers", "tensorrt", "tensorrt_rtx"}
 ALONE = "infer/runners/onnx.py"
-LIGHT = {"__version__", "artefact", "errors", "extras", "lock", "progress"}  # of zscr
+LIGHT = {"__version__", "artefact", "errors", "extras", "lock", "place", "progress"}  # of zscr
 
 
 def load_script(name: str) -> Any:
@@ -233,7 +233,11 @@ METHOD = "train/methods/zscrgan"
         ("export/bundle.py", "from zscr.export.deploy import a", "bundle stands below"),
         ("infer/bundle.py", "if TYPE_CHECKING:\n    import torch.nn", "infer works without torch"),
         ("data/summary.py", "from ...other import loop", "relative imports stay within"),
-        ("train/fit.py", "def f():\n    from onnxruntime.capi import x", "fit.py:2 imports onnxrun"),
+        (
+            "train/fit.py",
+            "def f():\n    from onnxruntime.capi import x",
+            "fit.py:2 imports onnxrun",
+        ),
         ("export/bundle.py", "import benchmarks.speed", "benchmarks import the product"),
         ("zscr/cli.py", "def f():\n    import zscr.infer.index", "modules of commands alone"),
         ("train/commands.py", "import torch", "help must not load this"),

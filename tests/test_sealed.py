@@ -37,7 +37,7 @@ assert len(found[0].hits) == 3
 
 
 def sealed(code: str, *args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run Python code without sockets of the internet, in a home and a temporary folder of its own."""
+    """Run Python code without sockets of the internet, with a home and temporary folder alone."""
     private = {"HOME": "home", "TMPDIR": "temporary", "ZSCR_CACHE": "cache"}
     for folder in (*private.values(), "work"):
         (cwd / folder).mkdir()

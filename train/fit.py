@@ -71,7 +71,7 @@ def fit(request: Request) -> Run:
     seen, judged_on = load_training(collection, needs, encoders, selection_split(config))
     check_trainable(seen, needs)
     base = request.out or next_folder(Path("runs"), f"{request.method}-{collection.name}")
-    shapes, sources = shapes_of(seen), sources_of(collection, encoders)
+    shapes, sources = shapes_of(seen), sources_of(collection, encoders, base)
     refit = is_refitted(request.refit, recipe, config)
     run = create_run(base, request.method, config, shapes, sources, refit=refit)
     if request.out is None:  # a run that was given a place is named by it from then on

@@ -10,6 +10,7 @@ from zscr.data.collection import Collection, read_collection
 from zscr.errors import ConfigError, MismatchError
 from zscr.infer.encoder import Encoder, load_encoder
 from zscr.infer.features.listing import ENCODER_OF, Encoders
+from zscr.place import find_remembered, remember
 from zscr.train.encoders.fitted import DEFAULT_IMAGE
 from zscr.train.encoders.resolve import DEFAULT_TEXT, image_encoder, text_encoder
 from zscr.train.methods.contract import Need
@@ -52,22 +53,20 @@ def choose_encoders(
     return encoders
 
 
-def sources_of(collection: Collection, encoders: Encoders) -> dict[str, Any]:
-    """Return what a run remembers: path, name and hash of the collection and of each encoder."""
-    folder = str(collection.folder.resolve())
-    sources: dict[str, Any] = {
-        "collection": {
-            "path": folder,
-            "name": collection.name,
-            "sha256": collection.manifest.sha256,
-        }
-    }
+def sources_of(collection: Collection, encoders: Encoders, folder: Path) -> dict[str, Any]:
+    """Return what an artefact remembers: place, name and hash of collection and encoders.
+
+    Args:
+        collection, encoders: what it is made of.
+        folder: of the artefact.
+    """
+    about = {"name": collection.name, "sha256": collection.manifest.sha256}
+    sources: dict[str, Any] = {"collection": remember(collection.folder, folder) | about}
     for name, encoder in encoders.items():
-        sources[name] = encoder and {
-            "path": str(encoder.graph.parent.resolve()),
-            "name": encoder.name,
-            "sha256": encoder.sha256,
-        }
+        sources[name] = encoder and (
+            remember(encoder.graph.parent, folder)
+            | {"name": encoder.name, "sha256": encoder.sha256}
+        )
     return sources
 
 
@@ -75,16 +74,18 @@ def load_sources(run: Run, collection: Path | None = None) -> tuple[Collection, 
     """Load the encoders that a run was trained with and its collection, or the one at a path.
 
     Raises:
+        ArtefactError: one is not where it was; names the places.
         MismatchError: one of the run's own has changed since; names both hashes.
     """
     entry = run.sources["collection"]
-    found = read_collection(collection or Path(entry["path"]))
+    found = read_collection(collection or find_remembered("collection", entry, run.folder))
     if collection is None:
         _require_same("collection", entry, found.manifest.sha256, run)
     encoders: dict[str, Encoder | None] = {}
     for name in [name for name in run.sources if name != "collection"]:
         entry = run.sources[name]
-        encoders[name] = load_encoder(Path(entry["path"])) if entry else None
+        place = entry and find_remembered(f"{name} encoder", entry, run.folder)
+        encoders[name] = load_encoder(place) if place else None
         if encoder := encoders[name]:
             _require_same(f"{name} encoder", entry, encoder.sha256, run)
     return found, encoders

@@ -22,7 +22,7 @@ from zscr.train.methods.settings import make_adapt_settings, selection_split
 from zscr.train.precision import computing_in
 from zscr.train.run import Run, open_run, write_adapted_run
 from zscr.train.soundness import check_shapes
-from zscr.train.sources import load_sources
+from zscr.train.sources import load_sources, sources_of
 from zscr.train.tables import to_device
 
 
@@ -76,7 +76,8 @@ def adapt(request: Adaptation) -> Run:
         with computing_in("fp32", method.device):
             result = adaptable.adapt(fitted, given.unlabelled(request), **settings)
         about = {**given.about(base), "complete": request.complete, "settings": settings, **result}
-        run = replace(base, folder=folder, adapted=about, done=True)
+        sources = sources_of(given.collection, given.encoders, folder)
+        run = replace(base, folder=folder, sources=sources, adapted=about, done=True)
         write_adapted_run(stage, run, method)
         _write_lists(stage.folder, request, given.gallery)
     shutil.rmtree(store, ignore_errors=True)
@@ -87,11 +88,13 @@ def adapt(request: Adaptation) -> Run:
 
 @dataclass(frozen=True)
 class _Given:
-    """What a run is adapted with, loaded: images, names, and what it was fitted to."""
+    """What a run is adapted with, loaded: images, names, and what it was fitted to, and by."""
 
     gallery: Gallery
     names: Names | None
     fitted: Split[Array]
+    collection: Collection
+    encoders: Encoders
 
     def unlabelled(self, request: Adaptation) -> Unlabelled:
         names = self.names.split if self.names else None
@@ -113,7 +116,8 @@ def _load(request: Adaptation, base: Run, store: Path) -> _Given:
     encoder = encoders["image"]
     gallery = load_gallery(request.images, encoder, store, with_seen=request.with_seen)
     check_shapes(base.folder, base.shapes, {"image": gallery.rows.shape[1:]})
-    return _Given(gallery, names, load_fitted(base, collection, encoders))
+    fitted = load_fitted(base, collection, encoders)
+    return _Given(gallery, names, fitted, collection, encoders)
 
 
 def load_fitted(run: Run, collection: Collection, encoders: Encoders) -> Split[Array]:

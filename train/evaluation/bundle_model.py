@@ -12,6 +12,7 @@ from zscr.data.records import Query
 from zscr.errors import MismatchError
 from zscr.infer.bundle import Bundle
 from zscr.infer.encoder import Encoder
+from zscr.place import find_remembered
 from zscr.train.evaluation.model import Encoded, Model, all_of, encode_cached
 
 # Of the provenance, for reports.
@@ -65,10 +66,11 @@ def bundle_collection(bundle: Bundle, path: Path | None = None) -> Collection:
     """Read the collection that a bundle was trained on, or the one at `path`.
 
     Raises:
+        ArtefactError: it is not where it was; names the places.
         MismatchError: the bundle's own has changed since; names both hashes.
     """
     trained_on: dict[str, Any] = bundle.manifest.body["provenance"]["sources"]["collection"]
-    found = read_collection(path or Path(trained_on["path"]))
+    found = read_collection(path or find_remembered("collection", trained_on, bundle.folder))
     if path is None and found.manifest.sha256 != trained_on["sha256"]:
         raise MismatchError(
             f"{bundle.folder} was trained on collection {trained_on['sha256'][:12]} of "
