@@ -29,10 +29,10 @@ from zscr.artefact import (
     read_manifest,
     staged,
     verify,
-    write_atomically,
     write_manifest,
 )
 from zscr.errors import ArtefactError
+from zscr.partial import write_atomically
 from zscr.train.methods.contract import Config, Method, Need
 from zscr.train.methods.registry import Shapes, load_method
 from zscr.train.methods.settings import as_dict, make_config, selection

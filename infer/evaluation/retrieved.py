@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from zscr.artefact import write_atomically
 from zscr.infer.evaluation.metrics import macro
 from zscr.infer.evaluation.ranking import Embeddings, ranked_blocks
+from zscr.partial import write_atomically
 
 ClassId = int | str
 Retrieved = Mapping[ClassId, Sequence[ClassId]]

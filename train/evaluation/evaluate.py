@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zscr.artefact import write_atomically
 from zscr.data.relevance import ByLabel
 from zscr.data.tasks import Task, load_task, query_labels
 from zscr.errors import ConfigError, InputError
@@ -19,6 +18,7 @@ from zscr.infer.evaluation.generalised import evaluate, mean_evaluation
 from zscr.infer.evaluation.page import ORACLE, render_page
 from zscr.infer.evaluation.paired import paired_difference
 from zscr.infer.evaluation.retrieved import retrieved_classes, write_retrieved
+from zscr.partial import write_atomically
 from zscr.train.evaluation.controls import class_controls, part_figures
 from zscr.train.evaluation.model import Model
 from zscr.train.evaluation.models import open_models
