@@ -15,7 +15,7 @@ from zscr.train.run import Run
 
 def append_log(run: Run, entry: Mapping[str, Any]) -> None:
     """Add a round's line."""
-    with disk_faults(run.log), run.log.open("ab", opener=_not_through_links) as log:
+    with disk_faults(run.log), open(run.log, "ab", opener=_not_through_links) as log:
         log.write(dump_jsonl([entry]))
 
 

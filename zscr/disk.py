@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from zscr.errors import ArtefactError
+from zscr.progress import say
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -111,6 +112,14 @@ def fsync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def remove_or_tell(path: Path) -> None:
+    """Delete a file that nothing names any more; where the disk refuses, say so and go on."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        say(f"{path} is needed no more and could not be deleted ({error.strerror})")
 
 
 def save_array(path: Path, array: npt.NDArray[Any]) -> None:

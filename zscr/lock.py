@@ -69,7 +69,7 @@ def work_folder(folder: Path, what: str) -> Iterator[None]:
 
 
 def _wait(folder: Path, what: str) -> int:
-    """Return the lock, held, of a folder that still is where it was when the lock was waited for."""
+    """Return the lock, held, of a folder that is still there once the lock was waited for."""
     while True:
         _make(folder)
         try:
@@ -206,8 +206,8 @@ def _try(handle: int, folder: Path) -> bool:
         if error.errno not in NO_LOCKS:
             raise
         raise ArtefactError(
-            f"the disk of {folder} has no file locks ({error.strerror}), so two writers could spoil "
-            f"each other's work; write to another disk and copy the folder there"
+            f"the disk of {folder} has no file locks ({error.strerror}), so that two writers could "
+            f"spoil each other's work; write to another disk and copy the folder there"
         ) from error
 
 

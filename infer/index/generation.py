@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zscr.artefact import Manifest, dump_jsonl, verify
-from zscr.disk import fsync, save_array
+from zscr.disk import fsync, remove_or_tell, save_array
 from zscr.errors import ArtefactError
 from zscr.infer.index.choice import Choice, Measured
 from zscr.infer.index.diffusion import Diffusion
@@ -209,4 +209,4 @@ def remove_leftovers(folder: Path, manifest: Manifest) -> None:
     """
     for path in sorted(folder.iterdir()):
         if path.name not in manifest.files and _OWN.fullmatch(path.name):
-            path.unlink()
+            remove_or_tell(path)
