@@ -16,6 +16,7 @@ from zscr.data.records import ClassInfo, Item, class_row, item_row
 from zscr.data.rules import SPLITS, check_files, check_items
 from zscr.data.task_files import TaskInfo, TaskRow, write_tasks
 from zscr.data.task_rules import Known, check_infos, check_rows
+from zscr.disk import save_array
 
 
 @dataclass
@@ -51,7 +52,7 @@ class Draft:
         """Save published vectors of `image` (a row an item) or `text` (see `text_rows`)."""
         folder = self.folder / "vectors"
         folder.mkdir(exist_ok=True)
-        np.save(folder / f"{field_name}.npy", np.ascontiguousarray(rows, np.float32))
+        save_array(folder / f"{field_name}.npy", np.asarray(rows, np.float32))
 
     def skip(self, source: str, reason: str) -> None:
         """Record a source file that could not be used; it ends up in `errors.jsonl`."""
@@ -84,7 +85,7 @@ def new_collection(
 
 def _check(draft: Draft) -> None:
     check_items(draft.items, draft.classes, draft.splits)
-    files = {p.relative_to(draft.folder).as_posix() for p in draft.folder.rglob("*") if p.is_file()}
+    files = set(draft.stage.files)
     check_files(draft.items, files)
     known = Known(draft.items, draft.splits, files)
     check_infos([info for info, _ in draft.tasks], known)

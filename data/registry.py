@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from zscr.artefact import MANIFEST, read_manifest
+from zscr.artefact import MANIFEST, made_once, read_manifest
 from zscr.errors import ConfigError
 
 DATA_VARIABLE = "ZSCR_DATA"  # the folder where published data sets lie
@@ -181,9 +181,12 @@ def _checked(path: Path) -> Path:
 def _made(name: str, path: Path) -> Path:
     """Make a collection of nothing, or of its archive where the published data sets lie."""
     source = COLLECTIONS[name]
-    if not path.exists():
-        source.function()(*([_archive(name, source.archive)] if source.archive else []), path)
+    made_once(path, lambda out: source.function()(*_archives(name, source.archive), out))
     return _checked(path)
+
+
+def _archives(name: str, archive: str | None) -> list[Path]:
+    return [_archive(name, archive)] if archive else []
 
 
 def _archive(name: str, archive: str) -> Path:
@@ -205,8 +208,7 @@ def _converted(source: Path, path: Path) -> Path:
     """Convert a folder of images, unless `path` was made of it and it is unchanged since."""
     from zscr.data.sources.folder import convert_folder, origin
 
-    if not path.exists():
-        convert_folder(source, path)
+    made_once(path, partial(convert_folder, source))
     made_of = read_manifest(path, "collection").body["provenance"]
     for key, value in origin(source).items():
         if made_of.get(key) != value:

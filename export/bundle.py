@@ -11,8 +11,9 @@ from typing import Any
 
 import onnx
 
-from zscr.artefact import Stage, dump_jsonl, hash_file, staged
+from zscr.artefact import Stage, dump_jsonl, hash_file, read_manifest, staged
 from zscr.data.collection import Collection
+from zscr.disk import require_space
 from zscr.export.heads import Build, DeployedHead, build_graph, deployed_heads
 from zscr.export.parity import Parity, Tolerance, compare, require_parity, top_overlap
 from zscr.export.samples import samples_of
@@ -36,6 +37,7 @@ def export_run(
     *,
     settings: Mapping[str, Any] | None = None,
     build: Build | None = None,
+    numbered: bool = False,
 ) -> Bundle:
     """Write the bundle `out` from a run's final weights.
 
@@ -44,6 +46,7 @@ def export_run(
         out: the bundle's folder; must not exist.
         settings: of the method's heads, such as `{"noise_samples": 8}`.
         build: makes the graph of a head; None is `build_graph`.
+        numbered: make the first `<out>-<number>` that is free.
 
     Raises:
         ArtefactError: the run has no final weights, or `out` exists.
@@ -55,7 +58,8 @@ def export_run(
     method = run.load_model()
     chosen = make_head_settings(run.method, method, settings or {})
     deployed = deployed_heads(method.heads(**chosen), encoders, run.shapes)
-    with staged(out, KIND) as stage:
+    require_space(out, sum(_size(encoder) for one in deployed for encoder in one.encoders))
+    with staged(out, KIND, numbered=numbered) as stage:
         stage.body |= {"method": run.method, "head_settings": chosen}
         stage.body |= {"provenance": _provenance(run, sources_of(collection, encoders, out))}
         for one in deployed:
@@ -65,7 +69,12 @@ def export_run(
         if any(spec["field"] == "text" for one in deployed for spec in one.specs):
             _write_examples(stage, collection)
         stage.body |= _proven(stage, deployed, collection)
-    return Bundle.open(out)
+    return Bundle.open(stage.path)
+
+
+def _size(encoder: Encoder | None) -> int:
+    """Return the bytes of a frozen encoder, which becomes part of a graph."""
+    return encoder.graph.stat().st_size if encoder else 0
 
 
 def _proven(
@@ -172,6 +181,7 @@ def _provenance(run: Run, sources: Mapping[str, Any]) -> dict[str, Any]:
     assert run.best is not None
     return {
         "run": str(run.folder),
+        "run_sha256": read_manifest(run.folder, "run").sha256,
         "selection": run.selection,
         "refitted": run.refitted,
         "step": run.best["step"],

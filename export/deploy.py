@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from zscr.data.collection import Collection
+from zscr.disk import require_writable
 from zscr.errors import ConfigError
+from zscr.export.begun import begun_among, begun_at
 from zscr.export.bundle import export_run
 from zscr.export.heads import Build
 from zscr.infer.bundle import SAME_IMAGE, Bundle
 from zscr.infer.index.add import Added, add_collection
+from zscr.lock import work_folder
+from zscr.partial import write_atomically
 from zscr.progress import say
 from zscr.train.evaluation.bundle_model import bundle_collection
-from zscr.train.latest import next_folder, point_latest
+from zscr.train.latest import point_latest, require_link
 from zscr.train.run import open_run
 
 GALLERIES = ("unseen", "all")
+CAPTIONS = Path("captions.txt")
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,8 @@ def deploy(
 ) -> Deployment:
     """Export a run and index its collection's gallery; `bundles/latest` points at the default.
 
+    An export that was stopped is completed by the next one of the same run and settings.
+
     Args:
         run_folder: a run.
         out: the bundle's folder; None takes the next free one in `bundles/`.
@@ -54,16 +62,31 @@ def deploy(
     if gallery not in GALLERIES:
         raise ConfigError(f"gallery '{gallery}' is unknown; use one of {', '.join(GALLERIES)}")
     run = open_run(run_folder.resolve())
-    name = f"{run.method}-{run.sources['collection']['name']}"
-    folder = out or next_folder(Path("bundles"), name)
-    bundle = export_run(run, folder, settings=settings, build=build)
+    place = out or Path("bundles") / f"{run.method}-{run.sources['collection']['name']}"
+    require_writable(CAPTIONS)
+    if out:
+        beside = Path(os.path.abspath(out))
+        with work_folder(beside.with_name(f".{beside.name}.export"), f"exporting {out}"):
+            bundle = begun_at(out, run, settings) or export_run(
+                run, out, settings=settings, build=build
+            )
+            return _completed(bundle, gallery)
+    require_link(place)
+    bundle = begun_among(place, run, settings) or export_run(
+        run, place, settings=settings, build=build, numbered=True
+    )
+    made = _completed(bundle, gallery)
+    point_latest(bundle.folder)  # last, so that what is stopped before can be told by it
+    return made
+
+
+def _completed(bundle: Bundle, gallery: str) -> Deployment:
+    """Add what a bundle has not got yet: its index and the captions to try it with."""
     collection, index = bundle_collection(bundle), None
     if bundle.gallery.fields == SAME_IMAGE:
         items = collection.items if gallery == "all" else collection.split("unseen")
         index = add_collection(bundle, bundle.index_folder, collection, items)
-    if out is None:
-        point_latest(bundle.folder)
-    return Deployment(bundle, index, write_captions(bundle, collection, Path("captions.txt")))
+    return Deployment(bundle, index, write_captions(bundle, collection, CAPTIONS))
 
 
 def write_captions(bundle: Bundle, collection: Collection, path: Path) -> Path | None:
@@ -77,6 +100,6 @@ def write_captions(bundle: Bundle, collection: Collection, path: Path) -> Path |
     for text, name in bundle.examples.items():
         longest[name] = max(longest.get(name, ""), text, key=len)
     lines = [longest[name] for name in collection.splits["unseen"] if name in longest]
-    path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    write_atomically(path, "".join(f"{line}\n" for line in lines).encode())
     say(f"wrote {path}: {len(lines)} captions about classes that the model never saw")
     return path

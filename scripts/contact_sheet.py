@@ -10,6 +10,9 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
+from zscr.disk import make_folders
+from zscr.partial import atomic_file
+
 ROWS, HITS = 5, 7
 SIDE, GAP, FRAME = 96, 8, 3  # pixels of an image, between two, and of its frame
 TEXT, LETTERS = 236, 30  # pixels and letters of a caption's lines
@@ -47,8 +50,9 @@ def main() -> None:
     [out] = map(Path, sys.argv[1:])
     answers = [json.loads(line) for line in sys.stdin]
     sheet = draw(answers[:ROWS]).quantize(SHADES, dither=Image.Dither.NONE)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(out, optimize=True)
+    make_folders(out.parent)
+    with atomic_file(out) as file:
+        sheet.save(file, "PNG", optimize=True)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[1]
 # package -> its parts (modules and sub-packages), floor by floor. A part imports what stands on
 # lower floors, itself, and `__init__` of a package; never what stands beside or above it.
 FLOORS = {
-    "zscr": "errors <- artefact extras lock place progress <- data <- infer <- __init__ train"
-    " <- export <- cli",
+    "zscr": "errors progress <- disk extras place <- lock <- partial <- artefact <- data <- infer"
+    " <- __init__ train <- export <- cli",
     "zscr.data": "images records relevance splits <- rules task_files <- task_rules <- draft"
     " <- collection <- aviary sources task_rows <- registry tasks <- check summary <- commands",
     "zscr.data.sources": "archive captions normal origin <- definitions"
@@ -35,7 +35,7 @@ FLOORS = {
     "zscr.train.methods": "contract losses <- registry <- settings <- zscrgan",
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"
     " <- improved reference",
-    "zscr.export": "heads tensorrt <- parity samples <- bundle <- deploy <- commands",
+    "zscr.export": "begun heads tensorrt <- parity samples <- bundle <- deploy <- commands",
 }
 # package -> what none of its modules may need, not even by way of others
 APART = {"zscr.infer.evaluation": ("zscr.infer.bundle", "zscr.infer.encoder")}
@@ -43,7 +43,17 @@ APART = {"zscr.infer.evaluation": ("zscr.infer.bundle", "zscr.infer.encoder")}
 WITHOUT_TORCH = {"data", "infer", "zscr"}
 NOT_AT_RUN_TIME = {"torch", "onnx", "onnxscript", "transformers", "tensorrt", "tensorrt_rtx"}
 ALONE = "infer/runners/onnx.py"
-LIGHT = {"__version__", "artefact", "errors", "extras", "lock", "place", "progress"}  # of zscr
+LIGHT = {
+    "__version__",
+    "artefact",
+    "disk",
+    "errors",
+    "extras",
+    "lock",
+    "partial",
+    "place",
+    "progress",
+}  # of zscr
 
 
 def load_script(name: str) -> Any:

@@ -14,13 +14,14 @@ import torch
 
 from zscr.artefact import read_manifest
 from zscr.data.collection import Collection, read_collection
+from zscr.disk import require_writable
 from zscr.errors import ConfigError
 from zscr.infer.features.listing import Encoders
 from zscr.infer.features.split import load_split
 from zscr.infer.features.table import Array, Split, joined
 from zscr.lock import writer_lock
 from zscr.progress import say
-from zscr.train.latest import next_folder, point_latest
+from zscr.train.latest import point_latest, require_link
 from zscr.train.loop import train
 from zscr.train.methods.contract import Config, Need
 from zscr.train.methods.registry import load_method
@@ -61,6 +62,11 @@ def fit(request: Request) -> Run:
     """Train what the request asks for; without `out`, let `runs/latest` point at the run."""
     device = choose_device(request.device)
     collection = read_collection(request.collection)
+    numbered = request.out is None
+    folder = request.out or Path("runs") / f"{request.method}-{collection.name}"
+    require_writable(folder, new=not numbered)
+    if numbered:
+        require_link(folder)
     recipe = load_recipe(request.method, collection.name)
     settings = recipe.get("settings", {}) | dict(request.settings)
     config = make_config(request.method, settings)
@@ -70,11 +76,11 @@ def fit(request: Request) -> Run:
     encoders = choose_encoders(collection, needs, wishes, recipe.get("encoders", {}))
     seen, judged_on = load_training(collection, needs, encoders, selection_split(config))
     check_trainable(seen, needs)
-    base = request.out or next_folder(Path("runs"), f"{request.method}-{collection.name}")
-    shapes, sources = shapes_of(seen), sources_of(collection, encoders, base)
+    shapes, sources = shapes_of(seen), sources_of(collection, encoders, folder)
     refit = is_refitted(request.refit, recipe, config)
-    run = create_run(base, request.method, config, shapes, sources, refit=refit)
-    if request.out is None:  # a run that was given a place is named by it from then on
+    made_of = folder, request.method, config, shapes, sources
+    run = create_run(*made_of, refit=refit, numbered=numbered)
+    if numbered:  # a run that was given a place is named by it from then on
         point_latest(run.folder)
     with writer_lock(run.folder):
         train(run, seen, judged_on, device)

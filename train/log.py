@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
-from zscr.artefact import dump_jsonl, no_space_as_error, write_atomically
+from zscr.artefact import dump_jsonl
+from zscr.disk import disk_faults
+from zscr.partial import write_atomically
 from zscr.train.run import Run
 
 
 def append_log(run: Run, entry: Mapping[str, Any]) -> None:
     """Add a round's line."""
-    with no_space_as_error(run.log), run.log.open("ab") as log:
+    with disk_faults(run.log), open(run.log, "ab", opener=_not_through_links) as log:
         log.write(dump_jsonl([entry]))
+
+
+def _not_through_links(path: str, flags: int) -> int:
+    """Open for Python; a run may come from a stranger, and its log lead to another file."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
 def truncate_log(run: Run) -> None:

@@ -11,6 +11,7 @@ checkpoint; the files of the one before are deleted only then.
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,14 +30,20 @@ from zscr.artefact import (
     read_manifest,
     staged,
     verify,
-    write_atomically,
     write_manifest,
 )
+from zscr.disk import remove_or_tell
 from zscr.errors import ArtefactError
+from zscr.partial import write_atomically
 from zscr.train.methods.contract import Config, Method, Need
 from zscr.train.methods.registry import Shapes, load_method
 from zscr.train.methods.settings import as_dict, make_config, selection
 from zscr.train.state import restore_state, state_tensors
+
+_OWN = re.compile(
+    r"(checkpoint|state|best)\.\d{8,}(-refit)?\.safetensors"
+    r"|\.(checkpoint|state|best|metrics|manifest)\..+\.partial"
+)
 
 
 @dataclass
@@ -152,7 +159,7 @@ class Run:
 
     def commit(self, method: Method, *, is_best: bool) -> None:
         """Write a checkpoint (and the best weights, if these are) and make it the current one."""
-        tail, old = f"{self.step:08d}{'-refit' * self.refitting}", set(self.files)
+        tail = f"{self.step:08d}{'-refit' * self.refitting}"
         kept = {n: e for n, e in self.files.items() if n == "config.json"}
         if not is_best:
             kept |= {n: e for n, e in self.files.items() if n.startswith("best.")}
@@ -165,20 +172,18 @@ class Run:
                 write_atomically(self.folder / name, content)
             files = kept | {name: file_entry(self.folder / name) for name in made}
             write_manifest(self.folder, "run", files, self._body())
-        except ArtefactError:  # the disk is full, and would stay so
-            for name in set(made) - old:
-                (self.folder / name).unlink(missing_ok=True)
-            raise
-        self.files = files
-        for name in old - set(self.files):
-            (self.folder / name).unlink(missing_ok=True)
+        finally:  # the manifest on the disk says which checkpoint lives, whatever has happened
+            self.files = dict(read_manifest(self.folder, "run").files)
+            self.remove_leftovers()
 
     def remove_leftovers(self) -> None:
-        """Delete the checkpoint files of a writer that was killed before its commit."""
-        for start in ("checkpoint.", "state.", "best.", ".metrics", ".state", ".manifest"):
-            for path in self.folder.glob(f"{start}*"):
-                if path.name not in self.files:
-                    path.unlink()
+        """Delete the checkpoints that the manifest does not name, superseded or never committed.
+
+        One that cannot be deleted is told of; the next writer of the run tries again.
+        """
+        for path in sorted(self.folder.iterdir()):
+            if path.name not in self.files and _OWN.fullmatch(path.name):
+                remove_or_tell(path)
 
     def _body(self) -> dict[str, Any]:
         body: dict[str, Any] = {"method": self.method, "config": as_dict(self.config)}
@@ -210,14 +215,19 @@ def create_run(
     sources: Mapping[str, Any],
     *,
     refit: bool = False,
+    numbered: bool = False,
 ) -> Run:
-    """Make a run's folder with its configuration and no checkpoint."""
+    """Make a run's folder with its configuration and no checkpoint.
+
+    With `numbered` it is the first `<folder>-<number>` that is free.
+    """
     run = Run(folder, method, config, shapes, sources, refit=refit)
-    with staged(folder, "run") as stage:
+    with staged(folder, "run", numbered=numbered) as stage:
         settings = {"method": method, **as_dict(config)}
         (stage.folder / "config.json").write_bytes(dump_json(settings))
         stage.body |= run._body()
-    run.files = dict(read_manifest(folder, "run").files)
+    run.folder = stage.path
+    run.files = dict(read_manifest(run.folder, "run").files)
     return run
 
 

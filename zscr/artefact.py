@@ -10,14 +10,16 @@ import errno
 import hashlib
 import json
 import os
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
+from zscr.disk import disk_faults, fsync, make_folders, require_writable
 from zscr.errors import ArtefactError
+from zscr.lock import work_folder
+from zscr.partial import partial_folder, write_atomically
 
 MANIFEST = "manifest.json"
 SCHEMA = 3
@@ -51,71 +53,117 @@ class Manifest:
 
 @dataclass
 class Stage:
-    """An artefact in the making: put files into `folder`, the kind's fields into `body`."""
+    """An artefact in the making: put files into `folder`, the kind's fields into `body`.
+
+    Attributes:
+        folder: hidden, and locked until it is published; its manifest is empty until then.
+        path: where it is published; of a numbered one known at the end alone.
+        body: the kind's fields of the manifest.
+    """
 
     folder: Path
+    path: Path
     body: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Its files by their names in the manifest, without this itself."""
+        found = sorted(path for path in self.folder.rglob("*") if path.is_file())
+        named = {path.relative_to(self.folder).as_posix(): path for path in found}
+        return {name: path for name, path in named.items() if name != MANIFEST}
 
 
 @contextmanager
-def staged(path: Path, kind: str) -> Iterator[Stage]:
-    """Yield a temporary sibling of `path`; publish it under `path` if the block succeeds.
+def staged(path: Path, kind: str, *, numbered: bool = False) -> Iterator[Stage]:
+    """Yield a hidden sibling of `path`; publish it under `path` if the block succeeds.
+
+    Args:
+        path: the folder to make; its parents are made, too.
+        kind: of the artefact.
+        numbered: publish it as the first `<path>-<number>` that is free at the end, so that any
+            number of processes may make one at the same time.
 
     Raises:
-        ArtefactError: `path` exists already, or the disk is full. Nothing is left behind.
+        ArtefactError: `path` exists already, or the disk is full, failing or read-only. Nothing is
+            left behind.
     """
-    if path.exists():
-        raise ArtefactError(f"{path} exists already; name another place or remove it first")
-    with no_space_as_error(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_stale(path)
-        folder = path.parent / f".{path.name}.{os.getpid()}.partial"
-        folder.mkdir()
+    if not numbered:
+        require_writable(path, new=True)
+    with disk_faults(path):
+        made = make_folders(path.parent)
         try:
-            stage = Stage(folder)
-            yield stage
-            _seal(stage, kind)
-            _rename(folder, path)
+            with partial_folder(path, MANIFEST) as (folder, handle):
+                stage = Stage(folder, path)
+                yield stage
+                _seal(stage, kind, handle)
+                _publish(stage, numbered=numbered)
             fsync(path.parent)
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):  # something else may have come to be there
+                for parent in reversed(made):
+                    parent.rmdir()
             raise
 
 
-def _rename(folder: Path, path: Path) -> None:
-    try:
-        os.rename(folder, path)
-    except OSError as error:
-        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
-            raise
-        raise ArtefactError(f"another process has just made {path}; use that one") from error
+def made_once(path: Path, make: Callable[[Path], object]) -> Path:
+    """Let `make` make the artefact `path`, unless it is there; return `path`.
+
+    While another process makes it, wait for that one.
+    """
+    if not path.exists():
+        with work_folder(path.with_name(f".{path.name}.making"), f"making {path}"):
+            if not path.exists():
+                make(path)
+    return path
 
 
-def _remove_stale(path: Path) -> None:
-    """Delete what writers of `path` that were killed had begun."""
-    for partial in path.parent.glob(f".{path.name}.*.partial"):
-        pid = partial.name.rsplit(".", 2)[1]
-        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
-            if partial.is_dir():
-                shutil.rmtree(partial)
-            else:
-                partial.unlink(missing_ok=True)
+def next_folder(path: Path) -> Path:
+    """Return the first free `<path>-<number>`."""
+    taken = {one.name for one in path.parent.glob(f"{path.name}-*")}
+    number = next(n for n in range(1, len(taken) + 2) if f"{path.name}-{n:03d}" not in taken)
+    return path.with_name(f"{path.name}-{number:03d}")
 
 
-def _seal(stage: Stage, kind: str) -> None:
-    names = sorted(p for p in stage.folder.rglob("*") if p.is_file())
-    files = {p.relative_to(stage.folder).as_posix(): file_entry(p) for p in names}
-    for file in names:
-        fsync(file)
-    write_manifest(stage.folder, kind, files, stage.body)
+def _publish(stage: Stage, *, numbered: bool) -> None:
+    wished = stage.path
+    while True:
+        stage.path = next_folder(wished) if numbered else wished
+        try:
+            os.rename(stage.folder, stage.path)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise
+            if not numbered:
+                raise ArtefactError(
+                    f"another process has just made {wished}; use that one"
+                ) from error
+        else:
+            return
+
+
+def _seal(stage: Stage, kind: str, handle: int) -> None:
+    """Sync all that is in a stage, and fill its manifest, which is the locked file."""
+    files = {name: file_entry(path) for name, path in stage.files.items()}
+    for path in stage.files.values():
+        fsync(path)
+    with open(handle, "wb", closefd=False) as manifest:
+        manifest.write(_manifest(kind, files, stage.body))
+    os.fsync(handle)
+    for folder in sorted(path for path in stage.folder.rglob("*") if path.is_dir()):
+        fsync(folder)
+    fsync(stage.folder)
 
 
 def write_manifest(
     folder: Path, kind: str, files: Mapping[str, Mapping[str, Any]], body: Mapping[str, Any]
 ) -> None:
     """Write `folder/manifest.json` atomically; replacing it is what commits a new generation."""
+    write_atomically(folder / MANIFEST, _manifest(kind, files, body))
+
+
+def _manifest(kind: str, files: Mapping[str, Mapping[str, Any]], body: Mapping[str, Any]) -> bytes:
     content = {"kind": kind, "schema": SCHEMA, "files": dict(files), **body}
-    write_atomically(folder / MANIFEST, dump_json(content | {"checksum": _checksum(content)}))
+    return dump_json(content | {"checksum": _checksum(content)})
 
 
 def _checksum(content: Mapping[str, Any]) -> str:
@@ -214,50 +262,3 @@ def dump_jsonl(rows: Any) -> bytes:
     """Serialise one compact JSON object a line."""
     lines = (json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows)
     return "".join(line + "\n" for line in lines).encode()
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace `path` by `content` so that a reader sees the old bytes or the new, never a mix."""
-    with atomic_file(path) as file:
-        file.write(content)
-
-
-@contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Yield a file that replaces `path` when the block succeeds; else `path` stays as it was."""
-    _remove_stale(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with no_space_as_error(path):
-        try:
-            with partial.open("wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, path)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
-        fsync(path.parent)
-
-
-def fsync(path: Path) -> None:
-    """Flush a file, or a directory's entries, to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def no_space_as_error(path: Path) -> Iterator[None]:
-    """Turn a full disk into one sentence about `path`."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise ArtefactError(
-            f"the disk is full, so {path} was not written and nothing else was touched; "
-            f"free some space on that disk and run the same command again"
-        ) from error

@@ -1,16 +1,27 @@
-"""One writer at a time: a lock file that the kernel releases when its holder dies."""
+"""Locks on files, which the kernel releases when their holder dies: who writes, and who waits.
+
+A lock is flock's, so that it holds between threads, processes and containers that share a disk. A
+process id says nothing in another container; it is written into a lock file for people alone.
+"""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from zscr.disk import disk_faults, make_folders
 from zscr.errors import ArtefactError
+from zscr.progress import say
 
 LOCK = "writer.lock"
+NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}  # of some file systems
+_RECORD = 20  # bytes: a process id, padded, so that a shorter one needs no truncation
 
 
 @contextmanager
@@ -21,21 +32,189 @@ def writer_lock(folder: Path) -> Iterator[None]:
         ArtefactError: another process or thread is writing (names the process), or nobody may.
     """
     try:
-        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        handle = _open(folder / LOCK)
+    except FileNotFoundError as error:
+        raise ArtefactError(f"{folder} is not there any more; make it again") from error
+    with held(handle):
+        if not _try(handle, folder):
+            raise ArtefactError(
+                f"process {_holder(handle)} is writing to {folder}; run this again when it is done"
+            )
+        _sign(handle, folder)
+        yield
+
+
+@contextmanager
+def work_folder(folder: Path, what: str) -> Iterator[None]:
+    """Hold `folder` alone, made if it is absent; wait, and say so, while another does.
+
+    What is put there outlives a kill, and waits for whoever holds the folder next. At the end the
+    lock's file is removed, and with it the folder, if nothing else is left in it.
+
+    Args:
+        folder: of this work alone; its lock file is called as a writer's.
+        what: is done there, such as "adding to x.index", for who has to wait.
+
+    Raises:
+        ArtefactError: the folder cannot be made or locked.
+    """
+    handle = _wait(folder, what)
+    with held(handle) as mine:
+        try:
+            _sign(handle, folder)
+            yield
+        finally:
+            if mine():
+                _leave(folder)
+
+
+def _wait(folder: Path, what: str) -> int:
+    """Return the lock, held, of a folder that is still there once the lock was waited for."""
+    while True:
+        _make(folder)
+        try:
+            handle = _open(folder / LOCK)
+        except FileNotFoundError:  # its last holder has just removed it
+            continue
+        try:
+            if not _try(handle, folder):
+                say(f"waiting for process {_holder(handle)}, which is {what}; Ctrl-C ends this one")
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        except BaseException:
+            os.close(handle)
+            raise
+        if is_named(handle, folder / LOCK):
+            return handle
+        os.close(handle)
+
+
+def is_busy(folder: Path) -> bool:
+    """Say whether a work folder is held, or may not be locked, so that there is no telling."""
+    try:
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    with held(handle):
+        return not try_lock(handle)
+
+
+def clear(folder: Path, lock: str = LOCK) -> None:
+    """Remove what is in a folder, except for its lock; only who holds that may."""
+    for path in folder.iterdir():
+        if path.name != lock:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def _make(folder: Path) -> None:
+    try:
+        with disk_faults(folder):
+            make_folders(folder)
+    except (PermissionError, NotADirectoryError, FileNotFoundError) as error:
+        raise ArtefactError(
+            f"{folder} cannot be made ({error.strerror}); change the permissions or name another "
+            f"place"
+        ) from error
+
+
+def _leave(folder: Path) -> None:
+    """Remove the lock's file, then the folder if it is empty; who waits finds the name gone."""
+    with suppress(OSError):  # what is left here is taken over by the next that works here
+        (folder / LOCK).unlink(missing_ok=True)
+        folder.rmdir()
+
+
+@contextmanager
+def held(handle: int) -> Iterator[Callable[[], bool]]:
+    """Release a lock and its file at the end; yield a function that says whether it is ours.
+
+    A forked child has it, too: it must neither release it, which would be for both, nor keep it
+    when its parent is done.
+    """
+    owner = os.getpid()
+    try:
+        yield lambda: os.getpid() == owner
+    finally:
+        if os.getpid() == owner:
+            with suppress(OSError):  # of a file system without locks
+                fcntl.flock(handle, fcntl.LOCK_UN)
+        os.close(handle)
+
+
+def try_lock(handle: int) -> bool:
+    """Lock an open file for as long as it is open; return False if another has it.
+
+    Raises:
+        OSError: one of `NO_LOCKS`, where the file system has none.
+    """
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # the latter is what a Windows share says
+        return False
+    return True
+
+
+def is_named(handle: int, path: Path) -> bool:
+    """Say whether an open file is what `path` names now: its name may be gone, or another's."""
+    try:
+        found = os.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(found, os.fstat(handle))
+
+
+def _open(path: Path) -> int:
+    """Open a lock file, made if it is absent: never through a link, and no device or pipe.
+
+    It may come from a stranger, with the folder that it is in, and lead to something of value.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+    if os.path.lexists(path):
+        _require_plain(path, os.lstat(path))
+    try:
+        handle = os.open(path, flags, 0o644)
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise ArtefactError(
-            f"{folder} cannot be written to ({error.strerror}); check its permissions"
+            f"{path.parent} cannot be written to ({error.strerror}); check its permissions"
         ) from error
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(handle, 20, 0).decode("ascii", "replace").strip() or "unknown"
-            raise ArtefactError(
-                f"process {holder} is writing to {folder}; run this again when it is done"
-            ) from error
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-        yield
-    finally:
-        os.close(handle)  # which releases the lock
+        _require_plain(path, os.fstat(handle))
+    except ArtefactError:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _require_plain(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+        raise ArtefactError(
+            f"{path} is a link, a device, or a second name of some other file, and no lock; who "
+            f"made the folder may mean harm: remove that name if you trust the rest"
+        )
+
+
+def _try(handle: int, folder: Path) -> bool:
+    try:
+        return try_lock(handle)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        raise ArtefactError(
+            f"the disk of {folder} has no file locks ({error.strerror}), so that two writers could "
+            f"spoil each other's work; write to another disk and copy the folder there"
+        ) from error
+
+
+def _sign(handle: int, folder: Path) -> None:
+    with disk_faults(folder / LOCK):
+        os.pwrite(handle, f"{os.getpid():<{_RECORD - 1}}\n".encode(), 0)
+
+
+def _holder(handle: int) -> str:
+    return os.pread(handle, _RECORD, 0).decode("ascii", "replace").strip() or "unknown"

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from zscr.artefact import no_space_as_error
+from zscr.disk import disk_faults, require_space
 from zscr.errors import InputError
 
 MAX_BYTES = 64 << 30  # all entries together, extracted
@@ -48,9 +48,10 @@ def extract(archive: Path, folder: Path) -> None:
         ArtefactError: the disk is full.
     """
     try:
-        with zipfile.ZipFile(archive) as file, no_space_as_error(folder):
+        with zipfile.ZipFile(archive) as file, disk_faults(folder):
             entries = file.infolist()
             _check_all(archive, entries)
+            require_space(folder / "all", sum(entry.file_size for entry in entries))
             for entry in entries:
                 _extract_one(file, entry, folder)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:

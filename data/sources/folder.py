@@ -13,6 +13,7 @@ from zscr.data.images import fault, find_images
 from zscr.data.sources.captions import Captions, read_captions
 from zscr.data.sources.definitions import spoken
 from zscr.data.splits import hold_out
+from zscr.disk import require_space
 from zscr.errors import InputError
 
 CAPTIONS, LISTS = "captions.txt", {"unseen": "unseen.txt", "val": "val.txt"}
@@ -49,6 +50,7 @@ def convert_folder(
     if out.resolve().is_relative_to(source.resolve()):
         raise InputError(f"{out} lies inside {source}, whose images it copies; make it elsewhere")
     images = _images(source)
+    require_space(out, sum((source / image).stat().st_size for image in images))
     split_of = _splits(source, sorted(set(images.values()) - {""}), seed, unseen, val)
     captions = _captions(source, images)
     provenance = {**origin(source), "seed": seed}

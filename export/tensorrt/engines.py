@@ -22,12 +22,12 @@ from zscr.artefact import (
     read_manifest,
     staged,
     verify,
-    write_atomically,
 )
 from zscr.errors import ArtefactError, ConfigError
 from zscr.export.tensorrt.library import Toolchain, choose_toolchain, find_tensorrt
 from zscr.export.tensorrt.profile import BATCHES, LENGTHS, Profile, Shape, Tensor, profile_for
 from zscr.infer.bundle import graph_file
+from zscr.partial import write_atomically
 from zscr.progress import progress, say
 
 if TYPE_CHECKING:

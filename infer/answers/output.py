@@ -9,8 +9,9 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from zscr.artefact import atomic_file, no_space_as_error
+from zscr.disk import disk_faults
 from zscr.errors import ConfigError
+from zscr.partial import atomic_file
 
 
 @contextmanager
@@ -24,7 +25,7 @@ def open_output(path: Path | None) -> Iterator[TextIO]:
     if path is None:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8")
-        with no_space_as_error(Path("stdout")):
+        with disk_faults("stdout"):
             yield sys.stdout
             sys.stdout.flush()
         return

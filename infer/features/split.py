@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from zscr.artefact import dump_jsonl, write_atomically
+from zscr.artefact import dump_jsonl
 from zscr.data.collection import Collection
 from zscr.errors import CollectionError, ConfigError, InputError
 from zscr.infer.encoder import Encoder, Rows
@@ -22,6 +22,7 @@ from zscr.infer.features.table import (
     starts_of,
     whole_groups,
 )
+from zscr.partial import write_atomically
 from zscr.progress import say
 
 

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import io
 import json
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from zscr.artefact import dump_json, hash_bytes, hash_file, write_atomically
+from zscr.artefact import dump_json, hash_bytes, hash_file
 from zscr.data.records import Query
 from zscr.errors import InputError
 from zscr.infer.encoder import Encoder, Rows
+from zscr.lock import is_busy, work_folder
+from zscr.partial import write_atomically
 from zscr.progress import progress, say
 
 BATCH = 32
@@ -73,15 +74,32 @@ def compute_features(
 ) -> Features:
     """Encode what the store lacks, keep it there, and return the rows of all of `sources`.
 
+    Where another process is encoding by the same encoder into the same store, wait, and find its
+    rows. Whatever is there already can be read while others write, and from a read-only disk.
+
     Args:
-        store: folder of the cache; a read-only one raises the OSError that it gives.
+        store: folder of the cache.
         encoder: its name and sha256 name the cache's files, so another encoder never hits it.
         sources: what to encode; equal contents are encoded once.
         shard: rows that are kept together as soon as they are computed.
+
+    Raises:
+        ArtefactError: something is lacking, and the store cannot be written to.
     """
     cache = _Cache(store, f"{encoder.name}-{encoder.sha256[:12]}", encoder.row_shape)
-    known = set(cache.keys)
-    todo = list({s.key: s for s in sources if s.key not in known}.values())
+    cache.read()
+    if not cache.lacking(sources) and (not cache.parts.exists() or is_busy(cache.parts)):
+        return Features(*cache.content(), {})
+    with work_folder(cache.parts, f"computing features in {store}"):
+        cache.read()
+        cache.read_parts()
+        failed = _fill(cache, encoder, cache.lacking(sources), shard)
+        cache.compact()
+    return Features(*cache.content(), failed)
+
+
+def _fill(cache: _Cache, encoder: Encoder, todo: list[Source], shard: int) -> dict[str, str]:
+    """Encode what is lacking, a shard at a time; return why some of it could not be."""
     # Padding to a batch's longest text is wasted on its short ones; images have no text.
     todo.sort(key=lambda source: len(source.query.text or ""))
     failed: dict[str, str] = {}
@@ -89,11 +107,11 @@ def compute_features(
         with progress(f"features ({encoder.name})", len(todo)) as bar:
             for start in range(0, len(todo), shard):
                 part = todo[start : start + shard]
-                cache.append(*_encode_shard(encoder, part, failed))
+                keys, rows = _encode_shard(encoder, part, failed)
+                if keys:
+                    cache.append(keys, rows)
                 bar.advance(len(part))
-    if cache.parts.exists():
-        cache.compact()
-    return Features(*cache.content(), failed)
+    return failed
 
 
 def _encode_shard(
@@ -135,31 +153,54 @@ class _Cache:
 
     def __init__(self, store: Path, name: str, row_shape: tuple[int, ...]) -> None:
         self.index, self.parts = store / f"{name}.json", store / f"{name}.parts"
-        self.store, self.name = store, name
-        keys, rows = self._read_index()
-        self.keys, self.blocks = keys, [rows if keys else np.empty((0, *row_shape), np.float32)]
+        self.store, self.name, self.row_shape = store, name, row_shape
+        self.keys: list[str] = []
+        self.blocks: list[Rows] = []
+        self.file = ""  # that holds the rows which are merged
+
+    def lacking(self, sources: Iterable[Source]) -> list[Source]:
+        """Return those that are not in it, each content once."""
+        known = set(self.keys)
+        return list({s.key: s for s in sources if s.key not in known}.values())
+
+    def read(self) -> None:
+        """Read what is merged. Another process may replace it meanwhile: then, what it is now."""
+        self.keys, self.blocks, self.file = [], [np.empty((0, *self.row_shape), np.float32)], ""
+        while (found := self._index()) is not None:
+            try:
+                self._read_rows(found)
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                if self._index() == found:
+                    say(f"{self.index} is damaged ({error}); its features are computed again")
+                    return
+            else:
+                return
+
+    def _index(self) -> bytes | None:
+        try:
+            return self.index.read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def _read_rows(self, index: bytes) -> None:
+        entry = json.loads(index)
+        path, keys = self.store / entry["file"], entry["keys"]
+        content = path.read_bytes()
+        if hash_bytes(content) != entry["sha256"]:
+            raise ValueError(f"the sha256 of {path.name} is another")
+        rows: Rows = np.load(io.BytesIO(content), allow_pickle=False)
+        if len(keys) != len(rows):
+            raise ValueError(f"{len(keys)} keys for {len(rows)} rows")
+        if keys:
+            self.keys, self.blocks, self.file = keys, [rows], path.name
+
+    def read_parts(self) -> None:
+        """Add what killed runs have left; only the holder of the folder may."""
         for part in sorted(self.parts.glob("*.npz")):
             keys, rows = self._read_part(part)
             if not set(keys) & set(self.keys):  # or a killed run has merged it already
                 self.keys += keys
                 self.blocks.append(rows)
-
-    def _read_index(self) -> tuple[list[str], Rows]:
-        nothing: tuple[list[str], Rows] = [], np.empty((0, 0), np.float32)
-        if not self.index.is_file():
-            return nothing
-        try:
-            entry = json.loads(self.index.read_text("utf-8"))
-            path, keys = self.store / entry["file"], entry["keys"]
-            if hash_file(path) != entry["sha256"]:
-                raise ValueError(f"the sha256 of {path.name} is another")
-            rows: Rows = np.load(path, allow_pickle=False)
-            if len(keys) != len(rows):
-                raise ValueError(f"{len(keys)} keys for {len(rows)} rows")
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            say(f"{self.index} is damaged ({error}); its features are computed again")
-            return nothing
-        return keys, rows
 
     def _read_part(self, part: Path) -> tuple[list[str], Rows]:
         if not part.stem.endswith(hash_file(part)[:12]):
@@ -171,7 +212,6 @@ class _Cache:
 
     def append(self, keys: list[str], rows: Rows) -> None:
         """Keep one finished shard."""
-        self.parts.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
         np.savez(buffer, keys=np.array(keys, "U64"), rows=rows)
         number = max((int(part.stem[:6]) + 1 for part in self.parts.glob("*.npz")), default=0)
@@ -181,17 +221,22 @@ class _Cache:
         self.blocks.append(rows)
 
     def compact(self) -> None:
-        """Merge all shards into one file; the replaced index is the commit."""
-        old = set(self.store.glob(f"{self.name}.*.npy"))
-        path = self.store / f"{self.name}.{len(self.keys)}.npy"
+        """Merge all shards into one file, if there are any; the replaced index is the commit."""
+        if len(self.blocks) > 1:
+            self._merge()
+        for part in (*self.parts.glob("*.npz"), *self.parts.glob(".*.partial")):
+            part.unlink()
+
+    def _merge(self) -> None:
+        old = {path.name for path in self.store.glob(f"{self.name}.*.npy")}
+        name = f"{self.name}.{len(self.keys)}.npy"
         buffer = io.BytesIO()
         np.save(buffer, np.concatenate(self.blocks))
-        write_atomically(path, buffer.getvalue())
-        entry = {"file": path.name, "sha256": hash_bytes(buffer.getvalue()), "keys": self.keys}
+        write_atomically(self.store / name, buffer.getvalue())
+        entry = {"file": name, "sha256": hash_bytes(buffer.getvalue()), "keys": self.keys}
         write_atomically(self.index, dump_json(entry))
-        for stale in old - {path}:
-            stale.unlink(missing_ok=True)
-        shutil.rmtree(self.parts, ignore_errors=True)
+        for stale in old - {name}:
+            (self.store / stale).unlink(missing_ok=True)
 
     def content(self) -> tuple[Rows, dict[str, int]]:
         """Return all rows and the row of each key."""

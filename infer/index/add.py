@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from zscr.artefact import hash_file
 from zscr.data.collection import Collection
 from zscr.data.images import find_images
 from zscr.data.records import Item, Query
+from zscr.disk import require_space
 from zscr.errors import InputError
 from zscr.infer.bundle import SAME_IMAGE, Bundle, spoken
 from zscr.infer.features.store import SHARD, Features, Source, compute_features
@@ -22,6 +23,7 @@ from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.entry import CLASS, Entry, Skipped, check_entries
 from zscr.infer.index.exact import Vectors
 from zscr.infer.index.index import ChangeReport, Index
+from zscr.lock import clear, work_folder
 
 TEXT = frozenset({"text"})
 
@@ -62,6 +64,27 @@ def add_images(
             diffusion is asked for without features or of an index that was made without.
         MismatchError: the index holds vectors of another space.
     """
+    with _alone(folder):
+        return _add_images(bundle, folder, images, diffusion, shard)
+
+
+def _alone(folder: Path) -> AbstractContextManager[None]:
+    """Hold the index's own folder of embeddings; another that adds to the index is waited for.
+
+    So the index that is read then is the one that is added to, and who may not write beside it is
+    told before the images are hashed.
+    """
+    return work_folder(_store(folder.resolve()), f"adding to {folder}")
+
+
+def _store(folder: Path) -> Path:
+    """Return where the embeddings of a killed run wait, until a rerun commits them."""
+    return folder.with_name(f".{folder.name}.features")
+
+
+def _add_images(
+    bundle: Bundle, folder: Path, images: Sequence[Path], diffusion: Diffusion | None, shard: int
+) -> Added:
     index = _index_for(bundle, folder, diffusion)  # refused before hours of hashing
     found = [pair for named in images for pair in _listed(Path(os.path.abspath(named)))]
     if not found:
@@ -126,7 +149,8 @@ def add_entries(
             images can be used.
         MismatchError: the index holds vectors of another space.
     """
-    return _add(bundle, folder, _index_for(bundle, folder), entries, unreadable, shard)
+    with _alone(folder):
+        return _add(bundle, folder, _index_for(bundle, folder), entries, unreadable, shard)
 
 
 def _index_for(bundle: Bundle, folder: Path, diffusion: Diffusion | None = None) -> Index | None:
@@ -161,10 +185,9 @@ def _add(
     held = set(index.entries) if index else set()
     old = [entry for entry in entries if entry in held]
     fresh = [entry for entry in entries if entry not in held]
-    # The embeddings of a killed run wait beside the index until a rerun commits them.
-    store = folder.with_name(f".{folder.name}.features")
     encoder = bundle.gallery_and_feature if bundle.has_feature else bundle.gallery
-    found = compute_features(store, encoder, list(map(_source, fresh)), shard=shard)
+    require_space(folder, 8 * encoder.row_shape[0] * (len(held) + len(fresh)))
+    found = compute_features(_store(folder), encoder, list(map(_source, fresh)), shard=shard)
     new = [entry for entry in fresh if entry.sha256 not in found.failed]
     skipped = (*unreadable, *_failed(fresh, found))
     rows = found.take(entry.sha256 for entry in new)
@@ -177,7 +200,7 @@ def _add(
         vectors, features = _behind(index.embedded([entry.id for entry in old]), vectors, features)
         change = Change([*old, *new], vectors, errors=skipped, features=features)
         report = index.apply(change, threads=bundle.runtime.thread_count)
-    shutil.rmtree(store, ignore_errors=True)
+    clear(_store(folder))
     return Added(index, report, skipped)
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from zscr.artefact import (
     Manifest,
     file_entry,
-    no_space_as_error,
     read_manifest,
     staged,
     verify,
     write_manifest,
 )
+from zscr.disk import disk_faults
 from zscr.errors import ArtefactError
 from zscr.infer.index.exact import Rows, Vectors
 from zscr.infer.index.generation import (
@@ -115,7 +115,7 @@ def commit(current: Current, following: Generation) -> Current:
         ArtefactError: the disk is full; what was current still is.
     """
     folder = current.folder
-    with no_space_as_error(folder):
+    with disk_faults(folder):
         try:
             remove_leftovers(folder, current.manifest)
             names = write_files(folder, following)

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zscr.artefact import Manifest, dump_jsonl, fsync, verify
+from zscr.artefact import Manifest, dump_jsonl, verify
+from zscr.disk import fsync, remove_or_tell, save_array
 from zscr.errors import ArtefactError
 from zscr.extras import has_extra
 from zscr.infer.index.choice import Choice, Measured, without_hnswlib
@@ -31,7 +32,7 @@ from zscr.progress import say
 KIND = "index"
 _SUFFIXES = {"vectors": "npy", "entries": "jsonl", "hnsw": "bin", "queries": "npy"}
 _SUFFIXES |= {"errors": "jsonl", "features": "npy", "raw": "npy"}
-_OWN = re.compile(rf"({'|'.join(_SUFFIXES)})\.\d+\.(npy|jsonl|bin)|\.manifest\.json\.\d+\.partial")
+_OWN = re.compile(rf"({'|'.join(_SUFFIXES)})\.\d+\.(npy|jsonl|bin)|\.manifest\.json\.\w+\.partial")
 
 # Half the size of float32; the top 10 of expanded queries are the same, all of them, on 2,300
 # photos (benchmarks/gallery_limits.py).
@@ -96,7 +97,7 @@ def write_files(folder: Path, generation: Generation) -> list[str]:
     }
     for name, matrix in matrices.items():
         if matrix is not None:
-            np.save(paths[name], matrix, allow_pickle=False)
+            save_array(paths[name], matrix)
     paths["entries"].write_bytes(dump_jsonl(map(entry_row, generation.entries)))
     if generation.hnsw is not None:
         generation.hnsw.save(paths["hnsw"])
@@ -214,4 +215,4 @@ def remove_leftovers(folder: Path, manifest: Manifest) -> None:
     """
     for path in sorted(folder.iterdir()):
         if path.name not in manifest.files and _OWN.fullmatch(path.name):
-            path.unlink()
+            remove_or_tell(path)

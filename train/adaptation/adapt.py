@@ -13,10 +13,11 @@ from zscr.data.collection import Collection
 from zscr.errors import ConfigError
 from zscr.infer.features.listing import Encoders
 from zscr.infer.features.table import Array, Split, joined
+from zscr.lock import clear, work_folder
 from zscr.train.adaptation.gallery import Gallery, load_gallery
 from zscr.train.adaptation.names import Names, read_names
 from zscr.train.fit import choose_device, load_training
-from zscr.train.latest import next_folder, point_latest
+from zscr.train.latest import point_latest, require_link
 from zscr.train.methods.contract import Adaptable, Method, Unlabelled
 from zscr.train.methods.settings import make_adapt_settings, selection_split
 from zscr.train.precision import computing_in
@@ -68,22 +69,26 @@ def adapt(request: Adaptation) -> Run:
     adaptable = _require_adaptable(base, method)
     settings = make_adapt_settings(base.method, adaptable, request.settings)
     name = f"{base.method}-{base.sources['collection']['name']}-adapted"
-    folder = request.out or next_folder(Path("runs"), name)
+    numbered, folder = request.out is None, request.out or Path("runs") / name
+    if numbered:
+        require_link(folder)
     store = folder.with_name(f".{folder.name}.features")  # which outlives a kill
-    with staged(folder, "run") as stage:
-        given = _load(request, base, store)
-        fitted = to_device(given.fitted, method.device)
-        with computing_in("fp32", method.device):
-            result = adaptable.adapt(fitted, given.unlabelled(request), **settings)
-        about = {**given.about(base), "complete": request.complete, "settings": settings, **result}
-        sources = sources_of(given.collection, given.encoders, folder)
-        run = replace(base, folder=folder, sources=sources, adapted=about, done=True)
-        write_adapted_run(stage, run, method)
-        _write_lists(stage.folder, request, given.gallery)
-    shutil.rmtree(store, ignore_errors=True)
-    if request.out is None:
-        point_latest(folder)
-    return open_run(folder)
+    with work_folder(store, f"adapting to images for {folder}"):
+        with staged(folder, "run", numbered=numbered) as stage:
+            given = _load(request, base, store)
+            fitted = to_device(given.fitted, method.device)
+            with computing_in("fp32", method.device):
+                result = adaptable.adapt(fitted, given.unlabelled(request), **settings)
+            about = {**given.about(base), "complete": request.complete, "settings": settings}
+            sources = sources_of(given.collection, given.encoders, folder)
+            run = replace(base, folder=folder, sources=sources, done=True)
+            run.adapted = about | result
+            write_adapted_run(stage, run, method)
+            _write_lists(stage.folder, request, given.gallery)
+        clear(store)
+    if numbered:
+        point_latest(stage.path)
+    return open_run(stage.path)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 import zscr
-from zscr.artefact import SCHEMA, hash_bytes
+from zscr.artefact import SCHEMA, hash_bytes, made_once
 from zscr.data.collection import Collection
 from zscr.data.records import Query
 from zscr.errors import ConfigError
@@ -56,10 +56,11 @@ def fitted_tfidf(name: str, collection: Collection) -> Path:
         InputError: they hold too few words, or too many for a table of pairs.
     """
     config = TFIDF[name]
-    out = _place(name, collection, config)
-    if not out.exists():
+
+    def make(out: Path) -> None:
         fit_tfidf(_seen_texts(collection), out, f"{name}-{collection.name}", config)
-    return out
+
+    return made_once(_place(name, collection, config), make)
 
 
 def _seen_texts(collection: Collection) -> list[str]:
@@ -77,8 +78,8 @@ def fitted_cnn(name: str, collection: Collection, config: CnnConfig) -> Path:
         ConfigError: they have no images or, for `text-cnn`, no texts.
         InputError: no image can be decoded, or the texts have no vocabulary.
     """
-    out = _place(name, collection, config)
-    if not out.exists():
+
+    def make(out: Path) -> None:
         items = [item for item in collection.split("seen") if item.image and item.class_id]
         if not items:
             raise ConfigError(
@@ -90,7 +91,8 @@ def fitted_cnn(name: str, collection: Collection, config: CnnConfig) -> Path:
         labels = [number[str(item.class_id)] for item in items]
         objective = _objective(name, collection, [*number])
         train_cnn(images, labels, objective, out, f"{name}-{collection.name}", config)
-    return out
+
+    return made_once(_place(name, collection, config), make)
 
 
 def _objective(name: str, collection: Collection, classes: Sequence[str]) -> Objective:
@@ -113,7 +115,9 @@ def _objective(name: str, collection: Collection, classes: Sequence[str]) -> Obj
 def fitted_characters(name: str, collection: Collection, image: Encoder | None) -> Path:
     """Train one of `CHARACTERS` against an image encoder's features, or published vectors."""
     config = CHARACTERS[name]
-    out = _place(name, collection, (config, image.sha256 if image else "vectors"))
-    if not out.exists():
+    made_of = config, image.sha256 if image else "vectors"
+
+    def make(out: Path) -> None:
         train_char_cnn_rnn(collection, image, out, f"{name}-{collection.name}", config)
-    return out
+
+    return made_once(_place(name, collection, made_of), make)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import zscr
-from zscr.artefact import MANIFEST, SCHEMA, hash_bytes, hash_file
+from zscr.artefact import MANIFEST, SCHEMA, hash_bytes, hash_file, made_once
 from zscr.data.collection import Collection
 from zscr.data.sources.archive import opened
 from zscr.errors import ConfigError, MissingExtraError
@@ -91,10 +91,12 @@ def _converted(source: Path, name: str, convert: _Convert) -> Path:
     made_by = f"{zscr.__version__} {SCHEMA}"
     identity = hash_bytes("".join([made_by, *map(hash_file, files)]).encode())
     out = encoder_cache() / f"{name}-{identity[:12]}"
-    if not out.exists():
+
+    def make(out: Path) -> None:
         say(f"converting {name} to ONNX (once; kept in {out})")
         convert(source, out, name)
-    return out
+
+    return made_once(out, make)
 
 
 def packaged_minilm() -> Path:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zscr.artefact import write_atomically
 from zscr.data.relevance import ByLabel
 from zscr.data.tasks import Task, load_task, query_labels
+from zscr.disk import disk_faults, make_folders, require_writable
 from zscr.errors import ConfigError, InputError
 from zscr.infer.evaluation.embedded import Embedded
 from zscr.infer.evaluation.extremes import find_extremes
@@ -19,6 +19,7 @@ from zscr.infer.evaluation.generalised import evaluate, mean_evaluation
 from zscr.infer.evaluation.page import ORACLE, render_page
 from zscr.infer.evaluation.paired import paired_difference
 from zscr.infer.evaluation.retrieved import retrieved_classes, write_retrieved
+from zscr.partial import write_atomically
 from zscr.train.evaluation.controls import class_controls, part_figures
 from zscr.train.evaluation.model import Model
 from zscr.train.evaluation.models import open_models
@@ -69,6 +70,9 @@ def evaluate_model(
         MismatchError: the models differ in more than their seed.
     """
     asked = question or Question()
+    for place in (asked.page, asked.retrieved_res and asked.retrieved_res / "acc.pkl"):
+        if place:
+            require_writable(place)
     folders = [model] if isinstance(model, Path) else list(model)
     wanted = asked.controls and asked.task == TEXT  # other tasks' controls need no features
     settings, split = asked.head_settings, asked.split
@@ -212,5 +216,6 @@ def _write_page(path: Path, report: Mapping[str, Any], model: Model, embedded: E
     images = {name: collection.folder / file for name, file in files.items() if file}
     classes = {item.id: item.class_id for item in collection.items if item.class_id}
     page = render_page(report, find_extremes(embedded, labels, images, classes=classes))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with disk_faults(path):
+        make_folders(path.parent)
     write_atomically(path, page.encode())

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zscr.artefact import no_space_as_error
 from zscr.data.sources.zscrgan.unpickle import read_published_pickle
+from zscr.disk import disk_faults, save_array
 from zscr.errors import InputError, ZscrError
 
 IMAGES, TEXTS, TRAIN, TEST = PICKLES = (
@@ -37,7 +37,7 @@ def main(folder: str, out: str, memory: str, seconds: str) -> int:
     resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds)))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
-        with no_space_as_error(Path(out)):
+        with disk_faults(Path(out)):
             convert_pickles(Path(folder), Path(out))
     except ZscrError as error:
         sys.stderr.write(str(error))
@@ -59,7 +59,7 @@ def convert_pickles(folder: Path, out: Path) -> None:
     for name, path in (("image", folder / IMAGES), ("text", folder / TEXTS)):
         table = _table(path, [*train, *test])
         blocks = _blocks(path, table, [*train, *test])
-        np.save(out / f"{name}.npy", np.concatenate(blocks))
+        save_array(out / f"{name}.npy", np.concatenate(blocks))
         content[f"{name}_ends"] = np.cumsum([len(block) for block in blocks]).tolist()
         content[f"{name}_unlisted"] = len(table.keys() - {*train, *test})
     (out / "classes.json").write_text(json.dumps(content), "utf-8")

@@ -1,0 +1,141 @@
+"""What a disk can refuse, as one sentence; and what must be asked of it before hours of work."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from zscr.errors import ArtefactError
+from zscr.progress import say
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+_FREE = "so {path} was not written and nothing else was touched; free some space on that disk and"
+_FAULTS = {  # errno -> what it means for who was writing, and what to do
+    errno.ENOSPC: f"the disk is full, {_FREE} run the same command again",
+    errno.EDQUOT: f"the disk is full (your quota of it), {_FREE} run the same command again",
+    errno.EFBIG: "{path} would be larger than a file may be there; raise the limit ('ulimit -f') "
+    "or name a place on another disk",
+    errno.EIO: "the disk failed (input/output error) while {path} was written; check that disk, "
+    "then run the same command again",
+    errno.EROFS: "{path} cannot be written, its disk is read-only; name a place on another disk",
+}
+# numpy and Pillow write through C and raise OSError without the errno of what went wrong.
+_CUT_SHORT = re.compile(r"\d+ requested and -?\d+ written|encoder error -?\d+ when writing")
+
+
+@contextmanager
+def disk_faults(path: Path | str) -> Iterator[None]:
+    """Turn what a disk refuses while `path` is written into one sentence.
+
+    Raises:
+        ArtefactError: the disk is full, failing or read-only, or a file may not be so large.
+    """
+    try:
+        yield
+    except OSError as error:
+        told = _FAULTS.get(error.errno or 0)
+        if told is None and error.errno is None and _CUT_SHORT.search(str(error)):
+            told = f"only a part of {{path}} could be written, as if the disk were full; {_MORE}"
+        if told is None:
+            raise
+        raise ArtefactError(told.format(path=path)) from error
+
+
+_MORE = "free some space on that disk and run the same command again"
+
+
+def require_writable(path: Path, *, new: bool = False) -> None:
+    """Prove that `path` can be made, or replaced, before anything is computed for it.
+
+    Args:
+        path: a file or folder to be; folders above it may be absent, too.
+        new: whether nothing may be there yet.
+
+    Raises:
+        ArtefactError: something is there already, or its folder is none, or may not be written to.
+    """
+    if new and os.path.lexists(path):
+        raise ArtefactError(f"{path} exists already; name another place or remove it first")
+    parent = next(one for one in Path(os.path.abspath(path)).parents if os.path.lexists(one))
+    if not parent.is_dir():
+        raise ArtefactError(f"{path} cannot be made, for {parent} is no folder; name another place")
+    if not os.access(parent, os.W_OK | os.X_OK):  # false on a read-only disk, too, even for root
+        raise ArtefactError(
+            f"{path} cannot be written: {parent} may not be written to; change its permissions or "
+            f"name another place"
+        )
+
+
+def require_space(path: Path, size: int) -> None:
+    """Prove that the disk of `path` has `size` bytes left.
+
+    Raises:
+        ArtefactError: it has fewer.
+    """
+    parent = next(one for one in Path(os.path.abspath(path)).parents if one.is_dir())
+    free = shutil.disk_usage(parent).free
+    if free < size:
+        raise ArtefactError(
+            f"{path} needs {size / 1e6:.0f} MB and the disk has {free / 1e6:.0f} MB left; free "
+            f"some space on that disk or name another place"
+        )
+
+
+def make_folders(path: Path) -> list[Path]:
+    """Make a folder and those above it that are absent, to last; return what was made.
+
+    A folder's own name is kept by the one above it, which is synced for that.
+    """
+    absent = [path] if not path.exists() else []
+    absent += [one for one in path.parents if absent and not one.exists()]
+    made = []
+    for folder in reversed(absent):
+        with suppress(FileExistsError):  # another writer was faster
+            folder.mkdir()
+            made.append(folder)
+        fsync(folder.parent)
+    return made
+
+
+def fsync(path: Path) -> None:
+    """Flush a file, or a directory's entries, to the disk."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_or_tell(path: Path) -> None:
+    """Delete a file that nothing names any more; where the disk refuses, say so and go on."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        say(f"{path} is needed no more and could not be deleted ({error.strerror})")
+
+
+def save_array(path: Path, array: npt.NDArray[Any]) -> None:
+    """Write an array as `.npy`.
+
+    numpy writes to a file of Python's own by itself, in C, and forgets why it failed; to anything
+    else that has `write` it hands blocks.
+    """
+    import numpy as np
+
+    with path.open("wb") as file:
+        np.save(_Blocks(file), np.ascontiguousarray(array), allow_pickle=False)
+
+
+class _Blocks:
+    """A file by its `write` alone, for numpy."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.write = file.write
