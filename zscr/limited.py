@@ -21,7 +21,7 @@ _INHERITED = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV")  # no secr
 
 @dataclass(frozen=True)
 class Limits:
-    """What a process may use: bytes of address space, seconds of CPU, and about twice that by the clock."""
+    """What a process may use: bytes of addresses, seconds of CPU, a few times that by the clock."""
 
     memory: int
     seconds: int
@@ -53,7 +53,7 @@ def run_limited(
             env=child_environment(os.environ),
             capture_output=True,
             check=False,
-            timeout=10 + 2 * limits.seconds,  # whoever waits uses no CPU
+            timeout=30 + 4 * limits.seconds,  # whoever waits uses no CPU
         )
     except subprocess.TimeoutExpired:
         raise InputError(_ended(what, "it did not end", limits)) from None
@@ -75,7 +75,7 @@ def limit_process(memory: str, seconds: str) -> None:
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return what such a process may know of the environment of this one."""
     kept = {name: environment[name] for name in _INHERITED if name in environment}
-    # A thread of BLAS or of tokenizers reserves its own memory, which would count against the limit.
+    # A thread of BLAS or of tokenizers reserves memory, which would count against the limit.
     return kept | {
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",

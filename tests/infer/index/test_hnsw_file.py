@@ -1,4 +1,4 @@
-"""A hostile HNSW file with the right hash never reaches hnswlib: not a crash, not a wrong answer."""
+"""A hostile HNSW file with the right hash never reaches hnswlib: no crash, no wrong answer."""
 
 from __future__ import annotations
 
@@ -90,47 +90,48 @@ def test_links_labels_and_vectors_are_checked(sound):
 CHILD = """
 import json, sys
 import numpy as np
+from zscr.infer.index.exact import search_exact
 from zscr.infer.index.hnsw import Hnsw
 
 vectors, content = np.load(sys.argv[1]), open(sys.argv[2], "rb").read()
-more = np.concatenate([vectors, vectors[:50][::-1]])
-right = search_exact(vectors, vectors[::20], 1).scores
+more = np.concatenate([vectors, vectors[:10][::-1]])
+right = search_exact(vectors, vectors[::60], 1).scores
 refused = 0
 for line in sys.stdin:
     damaged = bytearray(content)
     for at, word in json.loads(line):
         damaged[at : at + 4] = word.to_bytes(4, "little")
     try:
-        hnsw = Hnsw.load(damaged, vectors, room=50)
+        hnsw = Hnsw.load(damaged, vectors, room=10)
     except ValueError:
         refused += 1
         continue
-    found = hnsw.search(vectors, vectors[::20], 1, 600).scores
-    assert (found > right - 1e-9).mean() > 0.9, "it finds little"
-    hnsw.update(more, np.arange(600, 650), threads=1)
-    hnsw.search(more, vectors[:5], 650, 10)
+    found = hnsw.search(vectors, vectors[::60], 1, 600).scores
+    assert (found > right - 1e-9).mean() >= 0.9, "it finds little"
+    hnsw.update(more, np.arange(600, 610), threads=1)
+    hnsw.search(more, vectors[:5], 610, 10)
 print(refused)
 """
 
 
 def test_random_words_crash_nothing(sound, tmp_path):
-    """400 seeded files with one to three wrong words, anywhere and in the upper levels."""
+    """160 seeded files with one to three wrong words, anywhere and in the upper levels."""
     vectors, content = sound
     np.save(tmp_path / "vectors.npy", vectors)
     (tmp_path / "hnsw.bin").write_bytes(content)
     rng = np.random.default_rng(7)
     cases = []
-    for number in range(400):
+    for number in range(160):
         start = UPPER if number % 2 else 0
         places = start + 4 * rng.integers(0, (len(content) - start) // 4, 1 + number % 3)
         words = [
             int(rng.choice(EXTREMES)) if rng.random() < 0.5 else int(rng.integers(2**32))
             for _ in places
         ]
-        cases.append(json.dumps([[int(at), word] for at, word in zip(places, words)]))
+        cases.append(json.dumps([[int(at), word] for at, word in zip(places, words, strict=True)]))
     command = [sys.executable, "-c", CHILD, tmp_path / "vectors.npy", tmp_path / "hnsw.bin"]
     done = subprocess.run(
         list(map(str, command)), input="\n".join(cases), capture_output=True, text=True, timeout=120
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert int(done.stdout) > 200
+    assert int(done.stdout) > 80
