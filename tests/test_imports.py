@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[1]
 # package -> its parts (modules and sub-packages), floor by floor. A part imports what stands on
 # lower floors, itself, and `__init__` of a package; never what stands beside or above it.
 FLOORS = {
-    "zscr": "errors progress <- disk extras place <- lock <- partial <- artefact <- data <- infer"
-    " <- __init__ train <- export <- cli",
+    "zscr": "errors names progress strict_json <- disk extras limited place regular schema <- lock"
+    " <- partial <- arrays artefact <- data <- infer <- __init__ train <- export <- cli",
     "zscr.data": "images records relevance splits <- rules task_files <- task_rules <- draft"
     " <- collection <- aviary sources task_rows <- registry tasks <- check summary <- commands",
     "zscr.data.sources": "archive captions normal origin <- definitions"

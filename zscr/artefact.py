@@ -19,7 +19,11 @@ from typing import Any
 from zscr.disk import disk_faults, fsync, make_folders, require_writable
 from zscr.errors import ArtefactError
 from zscr.lock import work_folder
+from zscr.names import name_fault
 from zscr.partial import partial_folder, write_atomically
+from zscr.regular import open_regular
+from zscr.schema import SHA256, Check, anything, integer, record
+from zscr.strict_json import parse_json
 
 MANIFEST = "manifest.json"
 SCHEMA = 3
@@ -32,6 +36,7 @@ REMAKE = {  # kind -> how one is made anew, once the old one is out of the way
     "engines": "'zscr export --trt'",
 }
 _MANIFEST_LIMIT = 64 << 20  # bytes; a manifest lists names and hashes, never data
+_ENTRY = record({"sha256": SHA256, "bytes": integer(0, 1 << 60)})  # of one file
 
 
 @dataclass(frozen=True)
@@ -171,35 +176,61 @@ def _checksum(content: Mapping[str, Any]) -> str:
     return hash_bytes(json.dumps(content, ensure_ascii=False, allow_nan=False).encode())
 
 
-def read_manifest(folder: Path, kind: str) -> Manifest:
+def read_manifest(folder: Path, kind: str, fields: Check = anything) -> Manifest:
     """Read and check `folder/manifest.json` without touching the files it names.
 
+    Args:
+        folder: of the artefact.
+        kind: that it must be.
+        fields: what the kind's own fields may be.
+
     Raises:
-        ArtefactError: no folder, no manifest, not JSON, another kind or another schema.
+        ArtefactError: no folder, no manifest, not JSON, another kind or another schema, a file's
+            name that leads out of the folder, or a field that is something else.
     """
     path = folder / MANIFEST
     if not path.is_file():
         raise ArtefactError(f"{folder} is not a {kind}: it has no {MANIFEST}")
-    if path.stat().st_size > _MANIFEST_LIMIT:
-        raise ArtefactError(f"{path} is {path.stat().st_size} bytes, over {_MANIFEST_LIMIT}")
-    raw = path.read_bytes()
+    raw = _read_limited(path)
     try:
-        content = json.loads(raw)
+        content = parse_json(raw)
         sound = content.pop("checksum", None) == _checksum(content)
         found, schema, files = content.pop("kind"), content.pop("schema"), content.pop("files")
-        if not all({"sha256", "bytes"} <= entry.keys() for entry in files.values()):
-            raise ValueError("a file without sha256 or bytes")
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise ArtefactError(f"{path} is damaged ({error!r}); make the {kind} again") from error
     if found != kind:
-        raise ArtefactError(f"{folder} is a {found}, not a {kind}")
+        raise ArtefactError(f"{folder} is a {found!s:.40}, not a {kind}")
     if schema != SCHEMA:
         older = isinstance(schema, int) and schema < SCHEMA
         mend = f"remove it, then run {REMAKE[kind]}" if older else "upgrade zscr"
-        raise ArtefactError(f"{folder} has schema {schema}, this zscr reads {SCHEMA}; {mend}")
+        raise ArtefactError(f"{folder} has schema {schema!s:.40}, this zscr reads {SCHEMA}; {mend}")
     if not sound:
         raise ArtefactError(f"{path} is damaged: its checksum is wrong; make the {kind} again")
+    try:
+        _check_files(files)
+        fields(content, "")
+    except ValueError as error:
+        raise ArtefactError(f"{path} is no {kind}'s: {error}; make the {kind} again") from error
     return Manifest(found, files, content, hashlib.sha256(raw).hexdigest())
+
+
+def _read_limited(path: Path) -> bytes:
+    """Return the bytes of a manifest, unless there are too many."""
+    with open_regular(path) as file:
+        raw = file.read(_MANIFEST_LIMIT + 1)
+    if len(raw) > _MANIFEST_LIMIT:
+        raise ArtefactError(f"{path} is over {_MANIFEST_LIMIT} bytes, which no manifest has")
+    return raw
+
+
+def _check_files(files: Any) -> None:
+    """Prove that a manifest's files lie in its folder, and have a size and a hash."""
+    if not isinstance(files, dict):
+        raise ValueError("files is not an object")
+    for name, entry in files.items():
+        if fault := name_fault(name):
+            raise ValueError(f"the file name {name!a:.80} {fault}")
+        _ENTRY(entry, name)
 
 
 def kind_of(folder: Path) -> str | None:
@@ -212,7 +243,7 @@ def kind_of(folder: Path) -> str | None:
     if not path.is_file():
         return None
     try:
-        return str(json.loads(path.read_bytes())["kind"])
+        return str(parse_json(_read_limited(path))["kind"])
     except (ValueError, KeyError, TypeError) as error:
         raise ArtefactError(f"{path} is damaged ({error!r}); make {folder} again") from error
 
@@ -224,16 +255,39 @@ def verify(folder: Path, manifest: Manifest, names: list[str] | None = None) -> 
         ArtefactError: a file is missing, or one byte of it differs. Names the file.
     """
     for name in manifest.files if names is None else names:
-        if name not in manifest.files:
-            raise ArtefactError(f"{folder / MANIFEST} does not list {name}; make it again")
-        path, entry = folder / name, manifest.files[name]
-        if not path.is_file():
-            raise ArtefactError(f"{folder} lacks {name}; copy the folder again or make it anew")
+        path, entry = _listed(folder, manifest, name)
         if path.stat().st_size != entry["bytes"] or hash_file(path) != entry["sha256"]:
-            raise ArtefactError(
-                f"{path} is damaged: its sha256 is not the one in {MANIFEST}; "
-                f"copy the folder again or make the {manifest.kind} anew"
-            )
+            raise _damaged(path, manifest)
+
+
+def read_verified(folder: Path, manifest: Manifest, name: str) -> bytearray:
+    """Return the bytes of a file that the manifest lists: the very bytes that were hashed.
+
+    Raises:
+        ArtefactError: the file is missing, or one byte of it differs.
+    """
+    path, entry = _listed(folder, manifest, name)
+    content = bytearray(entry["bytes"] if path.stat().st_size == entry["bytes"] else 0)
+    with open_regular(path) as file:
+        whole = file.readinto(content) == entry["bytes"] and not file.read(1)
+    if not whole or hashlib.sha256(content).hexdigest() != entry["sha256"]:
+        raise _damaged(path, manifest)
+    return content
+
+
+def _listed(folder: Path, manifest: Manifest, name: str) -> tuple[Path, Mapping[str, Any]]:
+    if name not in manifest.files:
+        raise ArtefactError(f"{folder / MANIFEST} does not list {name}; make it again")
+    if not (folder / name).is_file():
+        raise ArtefactError(f"{folder} lacks {name}; copy the folder again or make it anew")
+    return folder / name, manifest.files[name]
+
+
+def _damaged(path: Path, manifest: Manifest) -> ArtefactError:
+    return ArtefactError(
+        f"{path} is damaged: its sha256 is not the one in {MANIFEST}; "
+        f"copy the folder again or make the {manifest.kind} anew"
+    )
 
 
 def file_entry(path: Path) -> dict[str, Any]:
@@ -242,8 +296,8 @@ def file_entry(path: Path) -> dict[str, Any]:
 
 
 def hash_file(path: Path) -> str:
-    """Return the sha256 of a file's bytes as hex."""
-    with path.open("rb") as file:
+    """Return the sha256 of a regular file's bytes as hex."""
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -94,8 +94,8 @@ def _add_images(
     for base, path in found:
         try:
             sha256 = hash_file(path)
-        except OSError as error:
-            reason = f"{path} cannot be read ({error.strerror})"
+        except (OSError, InputError) as error:
+            reason = f"{path} cannot be read ({getattr(error, 'strerror', error)})"
             unreadable.append({"image": str(path), "reason": reason})
         else:
             entries.append(Entry(path.relative_to(base).as_posix(), sha256, str(path)))

@@ -14,17 +14,17 @@ from zscr.artefact import (
     file_entry,
     read_manifest,
     staged,
-    verify,
     write_manifest,
 )
 from zscr.disk import disk_faults
 from zscr.errors import ArtefactError
 from zscr.infer.index.exact import Rows, Vectors
 from zscr.infer.index.generation import (
+    FIELDS,
     KIND,
     Generation,
     body,
-    file_name,
+    load_hnsw,
     read_generation,
     remove_leftovers,
     write_files,
@@ -50,7 +50,7 @@ def make_current(folder: Path, first: Generation) -> Current:
     with staged(folder, KIND) as stage:
         write_files(stage.folder, first)
         stage.body |= body(first)
-    return Current(folder, read_manifest(folder, KIND), first)
+    return Current(folder, read_manifest(folder, KIND, FIELDS), first)
 
 
 def read_current(folder: Path) -> Current:
@@ -59,13 +59,13 @@ def read_current(folder: Path) -> Current:
     Raises:
         ArtefactError: the folder is not an index, or a file is missing or damaged.
     """
-    manifest = read_manifest(folder, KIND)
+    manifest = read_manifest(folder, KIND, FIELDS)
     while True:
         try:
             return Current(folder, manifest, read_generation(folder, manifest))
         except (ArtefactError, FileNotFoundError):
             # A writer may have committed and deleted these files while they were being read.
-            newer = read_manifest(folder, KIND)
+            newer = read_manifest(folder, KIND, FIELDS)
             if newer.sha256 == manifest.sha256:
                 raise
             manifest = newer
@@ -77,7 +77,7 @@ def refuse_if_stale(current: Current) -> None:
     Raises:
         ArtefactError: one has.
     """
-    on_disk = read_manifest(current.folder, KIND)
+    on_disk = read_manifest(current.folder, KIND, FIELDS)
     if on_disk.sha256 != current.manifest.sha256:
         raise ArtefactError(
             f"{current.folder} is at generation {on_disk.body.get('generation')} by another "
@@ -89,8 +89,8 @@ def refuse_if_stale(current: Current) -> None:
 def grow_hnsw(current: Current, vectors: Vectors, changed: Rows, *, threads: int) -> Hnsw:
     """Return HNSW over `vectors` (N, D): the one on the disk with the `changed` rows in it.
 
-    The one in memory goes on serving searches as it is. Without any, or where all rows have
-    changed, a new one is built.
+    The one in memory goes on serving searches as it is. Without any, where all rows have changed,
+    or where the file is no graph of these vectors, a new one is built.
 
     Raises:
         ArtefactError: the file was damaged after it was read.
@@ -98,10 +98,10 @@ def grow_hnsw(current: Current, vectors: Vectors, changed: Rows, *, threads: int
     before = current.generation
     if before.hnsw is None or len(changed) == len(vectors):
         return Hnsw.build(vectors, threads=threads)
-    name, count = file_name("hnsw", before.number), len(before.entries)
-    verify(current.folder, current.manifest, [name])
-    room = len(vectors) - count
-    hnsw = Hnsw.load(current.folder / name, before.dim, count, room=room)
+    room = len(vectors) - len(before.entries)
+    hnsw = load_hnsw(current.folder, current.manifest, before.number, before.vectors, room=room)
+    if hnsw is None:
+        return Hnsw.build(vectors, threads=threads)
     hnsw.update(vectors, changed, threads=threads)
     return hnsw
 
@@ -123,6 +123,6 @@ def commit(current: Current, following: Generation) -> Current:
             refuse_if_stale(current)  # a network disk's writers do not see each other's locks
             write_manifest(folder, KIND, files, body(following))
         finally:  # the manifest on the disk says which generation lives, whatever has happened
-            manifest = read_manifest(folder, KIND)
+            manifest = read_manifest(folder, KIND, FIELDS)
             remove_leftovers(folder, manifest)
     return Current(folder, manifest, following)

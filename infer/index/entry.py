@@ -47,9 +47,26 @@ def entry_from(row: Mapping[str, Any]) -> Entry:
     """Read an entry from its line.
 
     Raises:
-        KeyError, TypeError, ValueError: the line holds something else.
+        AttributeError, KeyError, TypeError, ValueError: the line holds something else.
     """
-    return Entry(row["id"], row["sha256"], row.get("image"), dict(row.get("attributes", {})))
+    image, attributes = row.get("image"), row.get("attributes", {})
+    _require_texts(row["id"], row["sha256"], *([] if image is None else [image]))
+    _require_texts(*attributes.values())
+    if not row["id"]:
+        raise ValueError("an entry has an empty id")
+    return Entry(row["id"], row["sha256"], image, attributes)
+
+
+def skipped_from(row: Mapping[str, Any]) -> Skipped:
+    """Read a skipped image from its line; raises as `entry_from` does."""
+    _require_texts(*row.values())
+    return row
+
+
+def _require_texts(*values: Any) -> None:
+    for value in values:
+        if type(value) is not str:
+            raise TypeError(f"{value!r:.40} is no text")
 
 
 def check_entries(entries: Sequence[Entry]) -> None:

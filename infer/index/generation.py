@@ -7,7 +7,6 @@ diffused vectors, queries.N.npy (the queries that the choice was measured on), e
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -18,21 +17,50 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zscr.artefact import Manifest, dump_jsonl, verify
+from zscr.arrays import npy_from
+from zscr.artefact import Manifest, dump_jsonl, read_verified
 from zscr.disk import fsync, remove_or_tell, save_array
 from zscr.errors import ArtefactError
 from zscr.extras import has_extra
 from zscr.infer.index.choice import Choice, Measured, without_hnswlib
 from zscr.infer.index.diffusion import Diffusion
-from zscr.infer.index.entry import Entry, Skipped, entry_from, entry_row
+from zscr.infer.index.entry import Entry, Skipped, entry_from, entry_row, skipped_from
 from zscr.infer.index.exact import Vectors
 from zscr.infer.index.hnsw import EF_CONSTRUCTION, Hnsw, M
 from zscr.progress import say
+from zscr.schema import flag, integer, maybe, number, one_of, record, text
+from zscr.strict_json import parse_json
 
 KIND = "index"
+_COUNT = integer(0, 1 << 40)
+_MEASURED = {name: number() for name in ("recall_at_10", "p50_exact_ms", "p50_hnsw_ms")}
+_MEASURED |= {"queries": text(), "n": _COUNT, "count": _COUNT}
+FIELDS = record(
+    {
+        "space": text(200, least=1),
+        "bundle_name": text(255),
+        "metric": one_of("cosine"),
+        "dim": integer(1, 1 << 16),
+        "count": _COUNT,
+        "generation": integer(0, 1 << 53),
+        "search": one_of("exact", "hnsw"),
+        "how": text(),
+        "pinned": flag,
+        "ef": maybe(integer(1, 1 << 20)),
+        "measured": maybe(record(_MEASURED)),
+    },
+    {  # an index of before has none of them
+        "feature_dim": maybe(integer(1, 1 << 16)),
+        "diffusion": maybe(
+            record({"k": integer(1, 10_000), "alpha": number(0, 1), "steps": integer(1, 10_000)})
+        ),
+    },
+)
 _SUFFIXES = {"vectors": "npy", "entries": "jsonl", "hnsw": "bin", "queries": "npy"}
 _SUFFIXES |= {"errors": "jsonl", "features": "npy", "raw": "npy"}
 _OWN = re.compile(rf"({'|'.join(_SUFFIXES)})\.\d+\.(npy|jsonl|bin)|\.manifest\.json\.\w+\.partial")
+
+_LONGEST = 1e6  # squared, of a row; unit rows have 1, and float32 products of these stay finite
 
 # Half the size of float32; the top 10 of expanded queries are the same, all of them, on 2,300
 # photos (benchmarks/gallery_limits.py).
@@ -129,52 +157,79 @@ def body(generation: Generation) -> dict[str, Any]:
 
 
 def read_generation(folder: Path, manifest: Manifest) -> Generation:
-    """Check every file against the manifest, then read it.
+    """Check every file against the manifest, then read it: the very bytes that were hashed.
 
     Raises:
         ArtefactError: a file is missing, damaged, or contradicts the manifest.
         MissingExtraError: HNSW was asked for when it was made, and hnswlib is not installed.
     """
-    fields = manifest.body
     try:
-        number, count, dim = (int(fields[key]) for key in ("generation", "count", "dim"))
-        choice = _choice(fields)
-        _check_names(manifest, number)
-        verify(folder, manifest)
-        if choice.search == "hnsw" and not has_extra("hnsw"):
-            choice = without_hnswlib(choice)
-            say(f"{folder}: {choice.how}")
-        return _read(folder, manifest, number, choice, (count, dim))
-    except (KeyError, TypeError, ValueError) as error:
+        _check_names(manifest, int(manifest.body["generation"]))
+        return _read(folder, manifest)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ArtefactError(
             f"{folder} contradicts its manifest ({error!r}); make it anew"
         ) from error
 
 
-def _read(
-    folder: Path, manifest: Manifest, number: int, choice: Choice, shape: tuple[int, int]
-) -> Generation:
-    """Parse files whose checksums are right."""
-    path = {s: folder / n for s in _SUFFIXES if (n := file_name(s, number)) in manifest.files}
-    entries = tuple(map(entry_from, _rows(path["entries"])))
-    if len(entries) != shape[0] or len({entry.id for entry in entries}) != shape[0]:
-        raise ValueError(f"{len(entries)} entries for {shape[0]} vectors, or an id twice")
+def _read(folder: Path, manifest: Manifest) -> Generation:
+    fields = manifest.body
+    number, count, dim = (int(fields[key]) for key in ("generation", "count", "dim"))
+
+    def content(stem: str) -> bytearray | None:
+        name = file_name(stem, number)
+        return read_verified(folder, manifest, name) if name in manifest.files else None
+
+    def matrix(stem: str, shape: tuple[int, int], dtype: type[Any] = np.float32) -> Any:
+        found = content(stem)
+        return None if found is None else _matrix(found, stem, shape, dtype)
+
+    entries = tuple(map(entry_from, _rows(content("entries"))))
+    if len(entries) != count or len({entry.id for entry in entries}) != count:
+        raise ValueError(f"{len(entries)} entries for {count} vectors, or an id twice")
+    vectors, choice = matrix("vectors", (count, dim)), _choice(fields)
+    if choice.search == "hnsw" and not has_extra("hnsw"):
+        choice = without_hnswlib(choice)
+        say(f"{folder}: {choice.how}")
     return Generation(
         number,
-        manifest.body["space"],
-        manifest.body["bundle_name"],
+        fields["space"],
+        fields["bundle_name"],
         entries,
-        _load(path["vectors"], shape),
+        vectors,
         choice,
-        Hnsw.load(path["hnsw"], shape[1], shape[0]) if choice.search == "hnsw" else None,
-        _load(path["queries"], (-1, shape[1])) if "queries" in path else None,
-        tuple(_rows(path["errors"])) if "errors" in path else (),
-        _load(path["features"], (shape[0], int(manifest.body["feature_dim"])), np.float16)
-        if "features" in path
-        else None,
-        _load(path["raw"], shape) if "raw" in path else None,
-        Diffusion(**manifest.body["diffusion"]) if "raw" in path else None,
+        _hnsw(folder, manifest, number, vectors) if choice.search == "hnsw" else None,
+        matrix("queries", (-1, dim)),
+        tuple(map(skipped_from, _rows(content("errors")))),
+        matrix("features", (count, int(fields.get("feature_dim") or 0)), np.float16),
+        matrix("raw", (count, dim)),
+        Diffusion(**fields["diffusion"]) if fields.get("diffusion") else None,
     )
+
+
+def _hnsw(folder: Path, manifest: Manifest, number: int, vectors: Vectors) -> Hnsw:
+    found = load_hnsw(folder, manifest, number, vectors)
+    return found or Hnsw.build(vectors, threads=1)
+
+
+def load_hnsw(
+    folder: Path, manifest: Manifest, number: int, vectors: Vectors, *, room: int = 0
+) -> Hnsw | None:
+    """Load the HNSW of a generation's vectors (N, D), with room for more rows.
+
+    Returns:
+        None, and says so, if the file has the right hash but is not what hnswlib writes of these
+        vectors: then it is to be built from them.
+
+    Raises:
+        ArtefactError: the file is missing or damaged.
+    """
+    name = file_name("hnsw", number)
+    try:
+        return Hnsw.load(read_verified(folder, manifest, name), vectors, room=room)
+    except ValueError as error:
+        say(f"{folder / name} is no graph of these vectors ({error}); it is built from them anew")
+        return None
 
 
 def _choice(fields: Mapping[str, Any]) -> Choice:
@@ -193,19 +248,26 @@ def _check_names(manifest: Manifest, number: int) -> None:
         raise ValueError(f"its files are {sorted(manifest.files)}")
 
 
-def _load(path: Path, shape: tuple[int, int], dtype: type[np.floating[Any]] = np.float32) -> Any:
-    """Read a matrix. Mapped first: that compares the shape with the size of the file."""
-    mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-    rows = len(mapped) if shape[0] < 0 else shape[0]
-    if mapped.dtype != dtype or mapped.shape != (rows, shape[1]):
+def _matrix(content: bytearray, name: str, shape: tuple[int, int], dtype: type[Any]) -> Any:
+    """Return a matrix of this shape (-1: any number of rows), of rows that can be compared."""
+    matrix = npy_from(content, name)
+    rows = len(matrix) if shape[0] < 0 else shape[0]
+    if matrix.dtype != dtype or matrix.shape != (rows, shape[1]):
         wanted = f"{np.dtype(dtype)} {shape}"
-        raise ValueError(f"{path.name} is {mapped.dtype} {mapped.shape}, not {wanted}")
-    return np.array(mapped)
+        raise ValueError(f"{name} are {matrix.dtype} {matrix.shape}, not {wanted}")
+    if dtype is np.float16:  # NaN and infinity reach the sum; its squares overflow no float32
+        sound = bool(np.isfinite(matrix.sum(dtype=np.float32)))
+    else:
+        sound = bool((np.einsum("nd,nd->n", matrix, matrix) < _LONGEST).all())
+    if not sound:
+        raise ValueError(f"{name} hold NaN, infinity or rows that are far from unit length")
+    return matrix
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="utf-8") as lines:
-        yield from map(json.loads, lines)
+def _rows(content: bytearray | None) -> Iterator[Any]:
+    for line in (content or b"").split(b"\n"):
+        if line:
+            yield parse_json(bytes(line))
 
 
 def remove_leftovers(folder: Path, manifest: Manifest) -> None:

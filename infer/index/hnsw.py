@@ -1,11 +1,14 @@
 """Approximate search over an hnswlib index (HNSW: Malkov & Yashunin, arXiv:1603.09320).
 
-hnswlib trusts the file that it loads: one flipped bit crashes the process. Whoever calls
-`Hnsw.load` has compared the file with its checksum before.
+hnswlib trusts the file that it loads: one wrong number crashes the process. So it is given nothing
+but bytes that `check_hnsw_file` has proved against the gallery's vectors.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import numpy as np
 from zscr.errors import ArtefactError
 from zscr.extras import require_extras
 from zscr.infer.index.exact import Hits, Rows, Vectors, no_hits, rank, search_exact
+from zscr.infer.index.hnsw_file import check_hnsw_file
 
 M = 16  # links a node and layer
 EF_CONSTRUCTION = 200
@@ -41,26 +45,18 @@ class Hnsw:
         return hnsw
 
     @classmethod
-    def load(cls, path: Path, dim: int, count: int, *, room: int = 0) -> Hnsw:
-        """Load HNSW of `count` vectors from a file of known checksum, with room for more.
+    def load(cls, content: bytearray, vectors: Vectors, *, room: int = 0) -> Hnsw:
+        """Load HNSW over `vectors` (N, D) from the bytes of its file, with room for more.
 
         Raises:
-            ArtefactError: the file is gone, or holds another number of vectors.
             MissingExtraError: hnswlib is not installed.
+            ValueError: they are not what hnswlib writes of these vectors.
         """
-        index = _new(dim)
-        try:
-            index.load_index(str(path), max_elements=count + room)
-        except RuntimeError as error:
-            raise ArtefactError(
-                f"{path} is no file of hnswlib ({error}); make the index anew"
-            ) from error
-        if index.get_current_count() != count:
-            raise ArtefactError(
-                f"{path} holds {index.get_current_count()} vectors, its index {count}; "
-                f"make the index anew"
-            )
-        return cls(index, count)
+        check_hnsw_file(content, vectors, M, EF_CONSTRUCTION)
+        index = _new(vectors.shape[1])
+        with _as_file(content) as path:  # hnswlib reads paths alone
+            index.load_index(path, max_elements=len(vectors) + room)
+        return cls(index, len(vectors))
 
     def update(self, vectors: Vectors, rows: Rows, *, threads: int) -> None:
         """Insert or move the given `rows` of the gallery's `vectors` (N, D)."""
@@ -115,6 +111,16 @@ class Hnsw:
                 f"HNSW names row {labels.max()} of a gallery of {self.count}; make the index anew"
             )
         return list(labels.astype(np.int64))
+
+
+@contextmanager
+def _as_file(content: bytearray) -> Iterator[str]:
+    """Yield the path of a file in memory, which nobody else can change, with these bytes."""
+    with os.fdopen(os.memfd_create("hnsw"), "wb", buffering=0) as file:
+        view = memoryview(content)
+        while view:
+            view = view[file.write(view) or 0 :]
+        yield f"/proc/self/fd/{file.fileno()}"
 
 
 def _new(dim: int) -> Any:

@@ -104,8 +104,8 @@ def _folder_sources(path: Path) -> tuple[list[Source], list[Skipped]]:
     for image in find_images(path) if path.is_dir() else [path]:
         try:
             sources.append(Source.image(Path(os.path.abspath(image))))
-        except OSError as error:
-            reason = f"{image} cannot be read ({error.strerror})"
+        except (OSError, InputError) as error:
+            reason = f"{image} cannot be read ({getattr(error, 'strerror', error)})"
             unreadable.append({"image": str(image), "reason": reason})
     return sources, unreadable
 

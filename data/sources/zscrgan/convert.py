@@ -6,13 +6,8 @@ Four Python 2 pickles: {class id: image vectors}, {class id: text vectors}, seen
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,16 +19,16 @@ from zscr.data.sources.origin import find_root
 from zscr.data.sources.zscrgan import published
 from zscr.data.splits import hold_out
 from zscr.errors import InputError
+from zscr.limited import Limits, run_limited
 
 PROTOCOL = (
     "ZSCRGAN text to image on published features: every text vector of every unseen class asks, "
     "the gallery is all images of the unseen classes (Roy et al. 2020)"
 )
-_INHERITED = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV")  # no secrets among them
 
 
 @dataclass(frozen=True)
-class Limits:
+class Budget:
     """What the process that reads the pickles may use, given their size in bytes.
 
     A list of small integers takes 16 bytes for each 2 of the file, its float32 copies 8 more.
@@ -44,8 +39,13 @@ class Limits:
     seconds: int = 60  # of CPU, and one more for as many bytes as:
     bytes_per_second: int = 500_000
 
+    def limits(self, size: int) -> Limits:
+        """Return the limits for files of `size` bytes."""
+        memory = self.memory + self.memory_per_byte * size
+        return Limits(memory, self.seconds + size // self.bytes_per_second)
 
-LIMITS = Limits()
+
+BUDGET = Budget()
 
 
 def convert_zscrgan(
@@ -95,51 +95,20 @@ def _find(source: Path, folder: Path) -> Path:
     return root.resolve()
 
 
-def read_in_child(folder: Path, out: Path, limits: Limits = LIMITS) -> None:
+def read_in_child(folder: Path, out: Path, budget: Budget = BUDGET) -> None:
     """Run `published` as a process whose limits follow from the sizes of the files.
 
     Args:
         folder: with the four pickles.
         out: an existing folder for the arrays and `classes.json`.
-        limits: of the process.
+        budget: of the process.
 
     Raises:
         InputError: a pickle was refused, or the process ended before it was done.
     """
     size = sum((folder / name).stat().st_size for name in published.PICKLES)
-    memory = limits.memory + limits.memory_per_byte * size
-    seconds = limits.seconds + size // limits.bytes_per_second
-    arguments = [str(folder), str(out), str(memory), str(seconds)]
-    child = subprocess.run(
-        [sys.executable, "-m", "zscr.data.sources.zscrgan.published", *arguments],
-        env=child_environment(os.environ),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        check=False,
-    )
-    if child.returncode == 0:
-        return
-    talk = child.stderr.decode(errors="replace").strip()
-    if child.returncode == published.REFUSED:
-        raise InputError(talk)
-    raise InputError(
-        f"reading the pickles in {folder} was ended ({_ending(child.returncode, talk)}) within its "
-        f"limits of {memory >> 20} MB and {seconds} s; a sound folder needs less, fetch it again"
-    )
-
-
-def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what the process that reads pickles may know of the environment of this one."""
-    kept = {name: environment[name] for name in _INHERITED if name in environment}
-    # A BLAS thread reserves its own memory, which would count against the limit.
-    return kept | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-
-
-def _ending(status: int, talk: str) -> str:
-    if status < 0:
-        return f"killed by {signal.Signals(-status).name}"
-    return talk.splitlines()[-1] if talk else f"exit status {status}"
+    what = f"reading the pickles in {folder}"
+    run_limited(published.__name__, [str(folder), str(out)], budget.limits(size), what=what)
 
 
 def _fill(draft: Draft, content: dict[str, Any], val: set[str]) -> None:

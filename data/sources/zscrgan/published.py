@@ -7,7 +7,6 @@ so that whatever a hostile file achieves ends with this process. It unpickles on
 from __future__ import annotations
 
 import json
-import resource
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy.typing as npt
 from zscr.data.sources.zscrgan.unpickle import read_published_pickle
 from zscr.disk import disk_faults, save_array
 from zscr.errors import InputError, ZscrError
+from zscr.limited import REFUSED, limit_process
 
 IMAGES, TEXTS, TRAIN, TEST = PICKLES = (
     "image_embed_dict.pkl",
@@ -26,16 +26,13 @@ IMAGES, TEXTS, TRAIN, TEST = PICKLES = (
     "trainids.pkl",
     "testids.pkl",
 )
-REFUSED = 3  # exit status: the one-sentence reason is on stderr
 
 Rows = npt.NDArray[np.float32]  # (N, D)
 
 
 def main(folder: str, out: str, memory: str, seconds: str) -> int:
     """Limit this process to `memory` bytes and `seconds` of CPU, convert; return the status."""
-    resource.setrlimit(resource.RLIMIT_AS, (int(memory), int(memory)))
-    resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds)))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    limit_process(memory, seconds)
     try:
         with disk_faults(Path(out)):
             convert_pickles(Path(folder), Path(out))

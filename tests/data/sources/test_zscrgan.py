@@ -13,14 +13,10 @@ import pytest
 
 from zscr.data.check import check_collection
 from zscr.data.collection import read_collection
-from zscr.data.sources.zscrgan.convert import (
-    Limits,
-    child_environment,
-    convert_zscrgan,
-    read_in_child,
-)
+from zscr.data.sources.zscrgan.convert import Budget, convert_zscrgan, read_in_child
 from zscr.data.sources.zscrgan.published import convert_pickles
 from zscr.errors import ArtefactError, CollectionError, ConfigError, InputError
+from zscr.limited import child_environment
 
 RNG = np.random.default_rng(0)
 IDS = [5, 3, 8, 1, 9, 4, 2]  # five seen ones in an order of their own, two unseen
@@ -132,14 +128,24 @@ def test_reader_over_its_memory_is_ended(tmp_path):
     """The child dies of its own limit, and the parent says which."""
     source = write(tmp_path / "s", image_embed_dict=b"]" * 4_000_000)
     with pytest.raises(InputError, match=r"was ended \(MemoryError\).*317 MB"):
-        read_in_child(source, tmp_path, Limits(memory=256 << 20))
+        read_in_child(source, tmp_path, Budget(memory=256 << 20))
 
 
 def test_killed_reader_is_reported(tmp_path):
     """5 million opcodes take longer than the least limit; the sentence names the signal."""
     source = write(tmp_path / "s", image_embed_dict=b"N" * 5_000_000)
     with pytest.raises(InputError, match="killed by SIG(KILL|XCPU)"):
-        read_in_child(source, tmp_path, Limits(seconds=0, bytes_per_second=10**9))
+        read_in_child(source, tmp_path, Budget(seconds=0, bytes_per_second=10**9))
+
+
+def test_colliding_keys_are_ended(tmp_path):
+    """Multiples of 2**61 - 1 have one hash: a dict of n of them takes n * n comparisons."""
+    keys = b"".join(
+        b"\x8a\x0a" + ((2**61 - 1) * n).to_bytes(10, "little") + b"N" for n in range(60_000)
+    )
+    source = write(tmp_path / "s", image_embed_dict=b"}(" + keys + b"u.")
+    with pytest.raises(InputError, match="killed by SIG(KILL|XCPU)|did not end"):
+        read_in_child(source, tmp_path, Budget(seconds=1, bytes_per_second=10**9))
 
 
 def test_child_inherits_no_secret():

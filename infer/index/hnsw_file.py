@@ -1,0 +1,171 @@
+"""What hnswlib writes into a file, checked before hnswlib reads it.
+
+hnswlib (0.8) believes its file: a link to a node that does not exist is followed and crashes the
+process. Here every number that it would follow is compared with what the gallery's own vectors
+say it must be. Little-endian, without padding, N nodes in the order of their insertion:
+
+    header  see `_HEADER`
+    N x     level 0: count u16, deleted u8, 0 u8, links u32 x 2M, vector f4 x dim, label u64
+    N x     size u32, and for each level from 1 on: count u16, 0 u16, links u32 x M
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zscr.infer.index.exact import Vectors
+
+_HEADER = np.dtype(
+    [
+        ("offset_level_0", "<u8"),
+        ("max_elements", "<u8"),
+        ("count", "<u8"),
+        ("node_size", "<u8"),
+        ("label_offset", "<u8"),
+        ("vector_offset", "<u8"),
+        ("max_level", "<i4"),
+        ("entry_point", "<u4"),
+        ("max_m", "<u8"),
+        ("max_m_0", "<u8"),
+        ("m", "<u8"),
+        ("mult", "<f8"),  # 1 / ln(M): scales the levels that are drawn for new nodes
+        ("ef_construction", "<u8"),
+    ]
+)
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What an HNSW was built with: its vectors' count and dim, M and ef_construction."""
+
+    count: int
+    dim: int
+    m: int
+    ef_construction: int
+
+    @property
+    def node(self) -> np.dtype[Any]:
+        """The layout of a node at level 0."""
+        return np.dtype(
+            [
+                ("links", "<u2"),
+                ("deleted", "<u2"),
+                ("ids", "<u4", (2 * self.m,)),
+                ("vector", "<f4", (self.dim,)),
+                ("label", "<u8"),
+            ]
+        )
+
+    @property
+    def header(self) -> dict[str, float]:
+        """The header's fields that follow from it."""
+        node = self.node
+        fields = node.fields
+        assert fields is not None, "a structured dtype"
+        return {
+            "offset_level_0": 0,
+            "count": self.count,
+            "node_size": node.itemsize,
+            "label_offset": fields["label"][1],
+            "vector_offset": fields["vector"][1],
+            "max_m": self.m,
+            "max_m_0": 2 * self.m,
+            "m": self.m,
+            "mult": 1 / np.log(self.m),
+            "ef_construction": self.ef_construction,
+        }
+
+
+def check_hnsw_file(content: bytearray, vectors: Vectors, m: int, ef_construction: int) -> None:
+    """Prove that hnswlib can load `content`, and search and extend what it loads.
+
+    Args:
+        content: the whole file.
+        vectors: (N, D), which it must hold, each under the label of its row.
+        m, ef_construction: what it must have been built with.
+
+    Raises:
+        ValueError: it holds something else; says what. Memory: about that of the links.
+    """
+    shape = Shape(*vectors.shape, m, ef_construction)
+    start = _HEADER.itemsize + shape.count * shape.node.itemsize
+    if len(content) < start + 4 * shape.count or (len(content) - start) % 4:
+        raise ValueError(f"{len(content)} bytes cannot hold {shape.count} nodes")
+    header = np.frombuffer(content, _HEADER, 1)[0]
+    nodes = np.frombuffer(content, shape.node, shape.count, _HEADER.itemsize)
+    levels, upper = _upper_levels(np.frombuffer(content, "<u4", offset=start), shape)
+    _check_header(header, shape, levels)
+    _check_vectors(nodes, vectors)
+    if nodes["deleted"].any():
+        raise ValueError("a node is marked as deleted")
+    own = np.arange(shape.count)
+    _check_links(nodes["links"], nodes["ids"], own, np.zeros_like(own), levels)
+    counts, own, at_level = upper[:, 0], upper[:, 1], upper[:, 2]
+    _check_links(counts, upper[:, 3:], own, at_level, levels)
+
+
+def _upper_levels(words: Array, shape: Shape) -> tuple[Array, Array]:
+    """Return each node's level, and a row a list above level 0: count, node, level, links x M."""
+    sizes, at, block = [], 0, 1 + shape.m
+    listed = words.tolist()  # which blocks follow depends on each size before them
+    starts: list[int] = []
+    for _ in range(shape.count):
+        if at >= len(listed):
+            raise ValueError("its upper levels end too early")
+        blocks, rest = divmod(listed[at], 4 * block)
+        if rest or at + 1 + blocks * block > len(listed):
+            raise ValueError("an upper level has another size than its file")
+        starts += range(at + 1, at + 1 + blocks * block, block)
+        sizes.append(blocks)
+        at += 1 + blocks * block
+    if at != len(listed):
+        raise ValueError("it goes on behind its last node")
+    levels = np.array(sizes, np.int64)
+    nodes = np.repeat(np.arange(shape.count), levels)
+    before = np.cumsum(levels) - levels
+    at_level = np.arange(len(nodes)) - before[nodes] + 1
+    lists = words[np.array(starts, np.int64)[:, None] + np.arange(block)].astype(np.int64)
+    return levels, np.column_stack([lists[:, 0], nodes, at_level, lists[:, 1:]])
+
+
+def _check_header(header: Any, shape: Shape, levels: Array) -> None:
+    for name, wanted in shape.header.items():
+        if header[name] != wanted and not (name == "mult" and np.isclose(header[name], wanted)):
+            raise ValueError(f"its {name} is {header[name]}, not {wanted}")
+    if not shape.count <= header["max_elements"] < 1 << 40:
+        raise ValueError(f"its max_elements is {header['max_elements']}")
+    entry, top = int(header["entry_point"]), int(levels.max())
+    if header["max_level"] != top or entry >= shape.count or levels[entry] != top:
+        raise ValueError(f"its entry point {entry} is not on its highest level {top}")
+
+
+def _check_vectors(nodes: Array, vectors: Vectors) -> None:
+    labels = nodes["label"]
+    seen = np.zeros(len(vectors), bool)
+    seen[labels[labels < len(vectors)]] = True
+    if not seen.all():
+        raise ValueError("its labels are not the rows of the gallery, each once")
+    block = 4096  # rows that are compared at once
+    for start in range(0, len(nodes), block):
+        held, rows = nodes["vector"][start : start + block], labels[start : start + block]
+        if held.tobytes() != vectors[rows].tobytes():
+            raise ValueError("its vectors are not the gallery's")
+
+
+def _check_links(counts: Array, ids: Array, own: Array, at_level: Array, levels: Array) -> None:
+    """Check lists (L, M) of links, each with its count, its node and the level that it is on."""
+    if (counts > ids.shape[1]).any():
+        raise ValueError(f"a node has more than {ids.shape[1]} links on a level")
+    used = np.arange(ids.shape[1]) < counts[:, None]
+    if (ids[used] >= len(levels)).any():
+        raise ValueError("a link leads to a node that does not exist")
+    if (used & (ids == own[:, None])).any():
+        raise ValueError("a node is linked with itself")
+    if (levels[ids[used]] < np.repeat(at_level, counts)).any():
+        raise ValueError("a link leads to a level that its node is not on")

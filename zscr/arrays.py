@@ -1,0 +1,85 @@
+"""Arrays of strangers: NumPy's .npy and .npz, read so that no header decides what is allocated.
+
+`numpy.load` evaluates the header as Python and believes its shape; here a pattern takes the header
+apart, and the shape must give the very size of the file.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zscr.regular import open_regular
+
+Array = npt.NDArray[Any]
+_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00..\{'descr': '([<|][biuf][1248])', 'fortran_order': False, "
+    rb"'shape': \(([0-9, ]{0,60})\), \} *\n",
+    re.DOTALL,
+)
+_HEADER_LIMIT = 1024  # bytes; numpy pads it to 128
+_RATIO = 200  # of a packed array to its part of the file
+_NPZ_FAULTS = (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+_NPZ_FAULTS += (MemoryError, RecursionError, RuntimeError, OverflowError)
+
+
+def npy_from(content: bytearray, name: str) -> Array:
+    """Return the array that the bytes of an .npy file hold; it shares their memory.
+
+    Raises:
+        ValueError: no version 1.0 in C order of plain numbers, or not of the file's size.
+    """
+    dtype, shape, start = _header(bytes(content[:_HEADER_LIMIT]), len(content), name)
+    return np.frombuffer(content, dtype, math.prod(shape), start).reshape(shape)
+
+
+def map_npy(path: Path) -> Array:
+    """Return the array of an .npy file, mapped and not to be written to.
+
+    Raises:
+        ValueError: as `npy_from`.
+    """
+    with open_regular(path) as file:
+        start = file.read(_HEADER_LIMIT)
+        dtype, shape, offset = _header(start, file.seek(0, 2), path.name)
+        if not math.prod(shape):
+            return np.empty(shape, dtype)
+        return np.memmap(file, dtype, "r", offset, shape)
+
+
+def read_npz(path: Path, names: Sequence[str]) -> list[Array]:
+    """Return arrays of an .npz file by their names; packed ones unpack to 200 times at most.
+
+    Raises:
+        ValueError: no such file, an array is missing, damaged, of objects, or too large.
+    """
+    try:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
+            entries = [archive.getinfo(f"{name}.npy") for name in names]
+            total, packed = sum(entry.file_size for entry in entries), file.seek(0, 2)
+            if total > (1 << 20) + _RATIO * packed:
+                raise ValueError(f"{packed} bytes would unpack to {total}")
+        with np.load(path, allow_pickle=False) as content:
+            return [content[name] for name in names]
+    except _NPZ_FAULTS as error:
+        raise ValueError(f"{path.name} does not hold {', '.join(names)} ({error!r})") from error
+
+
+def _header(start: bytes, size: int, name: str) -> tuple[np.dtype[Any], tuple[int, ...], int]:
+    """Return dtype, shape and where the numbers begin."""
+    found = _HEADER.match(start)
+    if found is None or found.end() != 10 + int.from_bytes(start[8:10], "little"):
+        raise ValueError(f"{name} is no .npy file of numbers in C order, version 1.0")
+    dtype = np.dtype(found[1].decode())
+    shape = tuple(int(number) for number in found[2].decode().replace(",", " ").split())
+    if found.end() + math.prod(shape) * dtype.itemsize != size:
+        raise ValueError(f"{name} says that it has {dtype} {shape}, but has {size} bytes")
+    return dtype, shape, found.end()

@@ -1,0 +1,80 @@
+"""Opening a path that a stranger may have chosen: a regular file on a disk, and nothing else.
+
+A FIFO would wait for ever, a device may act when it is opened, and a file of the kernel's own
+(/proc, /sys) says what no stranger is to learn.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from functools import cache
+from pathlib import Path
+from typing import BinaryIO
+
+from zscr.errors import InputError
+
+_KINDS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a folder",
+}
+_KERNEL = set(
+    "proc sysfs cgroup cgroup2 debugfs tracefs securityfs configfs devpts mqueue bpf pstore "
+    "efivarfs fusectl binfmt_misc rpc_pipefs nsfs selinuxfs".split()
+)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file to read its bytes; links are followed.
+
+    Raises:
+        InputError: it is a pipe, a socket, a device, a folder, or the kernel's own.
+        OSError: it does not exist or may not be read.
+    """
+    _refuse(path, path.stat())  # before it is opened: opening a device may do something
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        _refuse(path, os.fstat(handle))  # what was looked at may have been exchanged since
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def irregular(path: Path) -> str | None:
+    """Return what an existing path is, in words, if it is no regular file; else None.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
+    return _kind(path.stat())
+
+
+def _refuse(path: Path, found: os.stat_result) -> None:
+    if kind := _kind(found):
+        raise InputError(f"{path} is {kind}, not a file on a disk; name a file")
+
+
+def _kind(found: os.stat_result) -> str | None:
+    if kind := _KINDS.get(stat.S_IFMT(found.st_mode)):
+        return kind
+    return "a file of the kernel" if found.st_dev in _kernel_devices() else None
+
+
+@cache
+def _kernel_devices() -> frozenset[int]:
+    """Return the device numbers of file systems that the kernel makes up, as /proc."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:  # without /proc there is none of its files to be kept from
+        return frozenset()
+    found = set()
+    for line in lines:
+        mount, _, about = line.partition(" - ")
+        if about.split(" ", 1)[0] in _KERNEL:
+            major, minor = mount.split(" ", 3)[2].split(":")
+            found.add(os.makedev(int(major), int(minor)))
+    return frozenset(found)
