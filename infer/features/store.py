@@ -8,7 +8,6 @@ killed run loses at most the shard it was computing.
 from __future__ import annotations
 
 import io
-import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,13 +15,18 @@ from pathlib import Path
 
 import numpy as np
 
+from zscr.arrays import npy_from, read_npz
 from zscr.artefact import dump_json, hash_bytes, hash_file, write_atomically
 from zscr.data.records import Query
 from zscr.errors import InputError
 from zscr.infer.encoder import Encoder, Rows
 from zscr.progress import progress, say
+from zscr.regular import open_regular
+from zscr.schema import SHA256, file_name, listing, record, text
+from zscr.strict_json import parse_json
 
 BATCH = 32
+_INDEX = record({"file": file_name, "sha256": SHA256, "keys": listing(text(64), most=100_000_000)})
 SHARD = 256  # rows lost at most by a kill; small enough that a shard takes seconds
 
 
@@ -135,7 +139,7 @@ class _Cache:
 
     def __init__(self, store: Path, name: str, row_shape: tuple[int, ...]) -> None:
         self.index, self.parts = store / f"{name}.json", store / f"{name}.parts"
-        self.store, self.name = store, name
+        self.store, self.name, self.row_shape = store, name, row_shape
         keys, rows = self._read_index()
         self.keys, self.blocks = keys, [rows if keys else np.empty((0, *row_shape), np.float32)]
         for part in sorted(self.parts.glob("*.npz")):
@@ -149,14 +153,17 @@ class _Cache:
         if not self.index.is_file():
             return nothing
         try:
-            entry = json.loads(self.index.read_text("utf-8"))
+            with open_regular(self.index) as file:
+                entry = parse_json(file.read())
+            _INDEX(entry, "")
             path, keys = self.store / entry["file"], entry["keys"]
-            if hash_file(path) != entry["sha256"]:
+            with open_regular(path) as file:
+                raw = bytearray(file.read())
+            if hash_bytes(raw) != entry["sha256"]:
                 raise ValueError(f"the sha256 of {path.name} is another")
-            rows: Rows = np.load(path, allow_pickle=False)
-            if len(keys) != len(rows):
-                raise ValueError(f"{len(keys)} keys for {len(rows)} rows")
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            rows: Rows = npy_from(raw, path.name)
+            self._check(keys, rows)
+        except (OSError, ValueError, InputError) as error:
             say(f"{self.index} is damaged ({error}); its features are computed again")
             return nothing
         return keys, rows
@@ -166,8 +173,19 @@ class _Cache:
             say(f"{part} is damaged; its features are computed again")
             part.unlink()
             return [], self.blocks[0][:0]
-        with np.load(part, allow_pickle=False) as content:
-            return content["keys"].tolist(), content["rows"]
+        try:
+            names, rows = read_npz(part, ("keys", "rows"))
+            keys = list(map(str, names.tolist()))
+            self._check(keys, rows)
+        except ValueError as error:
+            say(f"{part} is damaged ({error}); its features are computed again")
+            return [], self.blocks[0][:0]
+        return keys, rows
+
+    def _check(self, keys: list[str], rows: Rows) -> None:
+        """Refuse rows of another shape, or not one a key: the cache may be a stranger's."""
+        if rows.shape != (len(keys), *self.row_shape) or rows.dtype != np.float32:
+            raise ValueError(f"{len(keys)} keys for {rows.dtype} {rows.shape}")
 
     def append(self, keys: list[str], rows: Rows) -> None:
         """Keep one finished shard."""
