@@ -8,7 +8,6 @@ because every zero-shot figure rests on it.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,13 +17,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from zscr.artefact import Manifest, read_manifest, verify
+from zscr.arrays import map_npy
+from zscr.artefact import Manifest, read_manifest, read_verified, verify
 from zscr.data.draft import Draft, new_collection
 from zscr.data.records import FAULTS, ClassInfo, Item, class_from, item_from, read_table
 from zscr.data.rules import SPLITS, check_files, check_items
 from zscr.data.task_files import TASKS, TaskInfo, read_infos
 from zscr.data.task_rules import Known, check_infos
 from zscr.errors import CollectionError
+from zscr.schema import anything, mapping, record, text, title
+from zscr.strict_json import parse_json
 
 __all__ = [
     "SPLITS",
@@ -37,6 +39,7 @@ __all__ = [
 ]
 
 Vectors = npt.NDArray[np.float32]
+FIELDS = record({"name": title, "protocol": text(), "provenance": mapping(anything)})
 
 
 @dataclass(frozen=True)
@@ -120,10 +123,11 @@ def read_collection(folder: Path) -> Collection:
         ArtefactError: the folder is not a sound collection.
         CollectionError: its contents contradict each other.
     """
-    manifest = read_manifest(folder, "collection")
+    manifest = read_manifest(folder, "collection", FIELDS)
     stored = [TASKS] if TASKS in manifest.files else []
-    verify(folder, manifest, ["items.jsonl", "classes.json", *stored])
-    classes, splits = _read_classes(folder / "classes.json")
+    verify(folder, manifest, ["items.jsonl", *stored])
+    raw = read_verified(folder, manifest, "classes.json")
+    classes, splits = _read_classes(folder / "classes.json", bytes(raw))
     items = tuple(read_table(folder / "items.jsonl", item_from, "item"))
     check_items(items, classes, splits)
     check_files(items, manifest.files)
@@ -133,7 +137,7 @@ def read_collection(folder: Path) -> Collection:
     return Collection(folder, items, by_id, splits, {t.name: t for t in tasks}, manifest)
 
 
-def _read_classes(path: Path) -> tuple[list[ClassInfo], dict[str, tuple[str, ...]]]:
+def _read_classes(path: Path, raw: bytes) -> tuple[list[ClassInfo], dict[str, tuple[str, ...]]]:
     """Read the classes, and the class ids of each split.
 
     Raises:
@@ -141,7 +145,7 @@ def _read_classes(path: Path) -> tuple[list[ClassInfo], dict[str, tuple[str, ...
     """
     number = 0  # of the class that is being read
     try:
-        content = json.loads(path.read_bytes())
+        content = parse_json(raw)
         classes = []
         for row in content["classes"]:
             number += 1
@@ -158,8 +162,11 @@ def _read_classes(path: Path) -> tuple[list[ClassInfo], dict[str, tuple[str, ...
 
 def _map_array(path: Path) -> Vectors:
     try:
-        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-    except (ValueError, EOFError) as error:
+        rows = np.asarray(map_npy(path))
+    except ValueError as error:
         raise CollectionError(
             f"{path} is not an array of numbers ({error}); save it as float32"
         ) from error
+    if rows.ndim != 2 or rows.dtype != np.float32:
+        raise CollectionError(f"{path} is {rows.shape} {rows.dtype}, not (N, D) float32")
+    return rows

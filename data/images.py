@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from zscr.errors import InputError
+from zscr.regular import open_regular
 
 FORMATS = ("JPEG", "PNG", "WEBP")  # the formats whose Pillow decoders are fuzzed and common
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
@@ -21,7 +22,12 @@ def open_image(path: Path) -> Image.Image:
     Raises:
         InputError: missing, not JPEG/PNG/WebP, truncated, damaged or over 64 million pixels.
     """
-    with _faults_of(str(path)), Image.open(path, formats=FORMATS) as image:
+    with (
+        _faults_of(str(path)),
+        open_regular(path) as file,
+        Image.open(file, formats=FORMATS) as image,
+    ):
+        image.filename = str(path)  # what messages call it
         return upright_rgb(image)
 
 

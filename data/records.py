@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from zscr.errors import CollectionError, InputError
+from zscr.regular import open_regular
+from zscr.strict_json import parse_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -162,10 +163,10 @@ def read_table(path: Path, parse: Callable[[Any], Row], what: str) -> list[Row]:
         CollectionError: a line is no `what`; names the file and the line's number.
     """
     rows = []
-    with path.open("rb") as lines:
+    with open_regular(path) as lines:
         for number, line in enumerate(lines, 1):
             try:
-                rows.append(parse(json.loads(line)))
+                rows.append(parse(parse_json(line)))
             except FAULTS as error:
                 raise CollectionError(
                     f"{path}, line {number} is no {what} ({error!r}); correct it"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,8 @@ from zscr.artefact import dump_json, dump_jsonl
 from zscr.data.records import FAULTS, Query, filled, read_table
 from zscr.data.relevance import Truth
 from zscr.errors import CollectionError
+from zscr.regular import open_regular
+from zscr.strict_json import parse_json
 
 TASKS = "tasks.json"
 
@@ -81,7 +82,8 @@ def read_infos(folder: Path) -> list[TaskInfo]:
     """
     path = folder / TASKS
     try:
-        return [_info_from(row) for row in json.loads(path.read_bytes())]
+        with open_regular(path) as file:
+            return [_info_from(row) for row in parse_json(file.read())]
     except FAULTS as error:
         raise CollectionError(f"{path} is no list of tasks ({error!r}); write it again") from error
 

@@ -8,14 +8,42 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from zscr.artefact import Manifest, hash_bytes, read_manifest, verify
+from zscr.artefact import Manifest, hash_bytes, read_manifest, read_verified, verify
 from zscr.errors import ArtefactError, InputError
 from zscr.infer.encoder import Encoder
+from zscr.infer.inputs.make import INPUT
 from zscr.infer.runners.runner import Runtime
+from zscr.schema import anything, file_name, integer, listing, mapping, one_of, record, text, title
+from zscr.strict_json import parse_json
 
 KIND = "bundle"
 GALLERY = "gallery"
 SAME_IMAGE = frozenset({"image"})  # what a gallery graph answers as a query graph, too
+_GRAPH = record(
+    {
+        "role": one_of("query", "gallery", "pair"),
+        "output": text(200),
+        "inputs": listing(INPUT, 1, 8),
+        "variants": mapping(record({"file": file_name}), needed=[]),
+    },
+    {"feature": text(200)},
+)
+_EXAMPLE = record({"text": text(1 << 20), "class": text(1 << 20)})
+FIELDS = record(
+    {
+        "dim": integer(1, 1 << 16),
+        "space": text(200, least=1),
+        "default_precision": text(40),
+        "graphs": mapping(_GRAPH, keys=title, needed=[GALLERY]),
+    },
+    {
+        "metric": one_of("cosine"),
+        "method": text(200),
+        "head_settings": mapping(anything),
+        "provenance": mapping(anything),
+        "top10_overlap": mapping(anything),
+    },
+)
 Way = TypeVar("Way")  # what embeds a query: a graph's name, or a head
 
 
@@ -42,7 +70,12 @@ class Bundle:
         if not folder.exists():
             raise ArtefactError(f"there is no bundle {folder}; run 'zscr export' or name another")
         folder = folder.resolve()
-        return cls(folder, read_manifest(folder, KIND), runtime or Runtime())
+        manifest = read_manifest(folder, KIND, FIELDS)
+        for name, graph in manifest.body["graphs"].items():
+            if manifest.body["default_precision"] not in graph["variants"]:
+                precision = manifest.body["default_precision"]
+                raise ArtefactError(f"{folder} has no graph '{name}' in {precision}; make it again")
+        return cls(folder, manifest, runtime or Runtime())
 
     @property
     def name(self) -> str:
@@ -143,10 +176,16 @@ class Bundle:
         """Texts about classes that were never trained on -> the class that is right."""
         if "examples.jsonl" not in self.manifest.files:
             return {}
-        verify(self.folder, self.manifest, ["examples.jsonl"])
-        with (self.folder / "examples.jsonl").open(encoding="utf-8") as lines:
-            rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
-        return {row["text"]: row["class"] for row in rows}
+        raw = read_verified(self.folder, self.manifest, "examples.jsonl")
+        found = {}
+        try:
+            for line in bytes(raw).splitlines():
+                row = parse_json(line)
+                _EXAMPLE(row, "an example")
+                found[row["text"]] = row["class"]
+        except ValueError as error:
+            raise ArtefactError(f"{self.folder / 'examples.jsonl'}: {error}") from error
+        return found
 
 
 def with_gallery(

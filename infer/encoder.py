@@ -17,10 +17,13 @@ import numpy.typing as npt
 from zscr.artefact import read_manifest, verify
 from zscr.data.records import Query
 from zscr.errors import ArtefactError
-from zscr.infer.inputs.make import make_input
+from zscr.infer.inputs.make import INPUT, make_input
 from zscr.infer.inputs.prepared import Feeds, Prepared
 from zscr.infer.runners.onnx import OnnxRunner
 from zscr.infer.runners.runner import Runner, Runtime
+from zscr.schema import listing, record, text, title
+
+FIELDS = record({"name": title, "inputs": listing(INPUT, 1, 4), "output": text(200)})
 
 Rows = npt.NDArray[np.float32]
 
@@ -60,10 +63,21 @@ class Encoder:
         for wanted in self.outputs:
             if wanted not in self.runner.outputs:
                 raise ArtefactError(f"{graph} has no output '{wanted}'; make it again")
-        shapes = [self.runner.outputs[name][1:] for name in self.outputs]
-        self.row_shape = tuple(int(size) for size in shapes[0])
+        shapes = [self._shape_of(name) for name in self.outputs]
+        self.row_shape = shapes[0]
         if beside:
-            self.row_shape = (sum(int(width) for [width] in shapes),)
+            self.row_shape = (sum(shape[0] for shape in shapes),)
+
+    def _shape_of(self, output: str) -> tuple[int, ...]:
+        """Return the shape of an output's row; with several outputs, each is a vector."""
+        shape = self.runner.outputs[output][1:]
+        fixed = tuple(size for size in shape if isinstance(size, int) and size > 0)
+        if not fixed or len(fixed) < len(shape) or (len(self.outputs) > 1 and len(fixed) > 1):
+            raise ArtefactError(
+                f"{self.graph} gives '{output}' in rows of shape {[*shape]}, not of a fixed size; "
+                f"make it again"
+            )
+        return fixed
 
     @property
     def dim(self) -> int:
@@ -80,10 +94,21 @@ class Encoder:
         return reduce(or_, parts)
 
     def run(self, feeds: Feeds) -> Rows:
-        """Run the graph on prepared arrays -> (B, *row_shape)."""
+        """Run the graph on prepared arrays -> (B, *row_shape).
+
+        Raises:
+            ArtefactError: it fails, or gives something else than it says.
+        """
         found = self.runner.run(feeds)
-        rows = [found[name] for name in self.outputs]
-        return rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
+        parts = [found[name] for name in self.outputs]
+        rows = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        wanted = (len(next(iter(feeds.values()))), *self.row_shape)
+        if rows.shape != wanted or rows.dtype != np.float32:
+            raise ArtefactError(
+                f"{self.graph} gives {rows.dtype} of shape {rows.shape}, not float32 of {wanted}; "
+                f"make it again"
+            )
+        return rows
 
     def encode(self, queries: Sequence[Query], *, batch_size: int = 32) -> Rows:
         """Encode any number of queries -> (N, *row_shape).
@@ -104,7 +129,7 @@ def load_encoder(folder: Path, runtime: Runtime | None = None) -> Encoder:
     Raises:
         ArtefactError: the folder is not a sound encoder.
     """
-    manifest = read_manifest(folder, "encoder")
+    manifest = read_manifest(folder, "encoder", FIELDS)
     verify(folder, manifest)
     return Encoder(
         folder / "model.onnx",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from zscr.errors import InputError
+from zscr.regular import open_regular
 
 LINE_LIMIT = 1 << 20  # bytes; no query is that long, and a file without line ends is not text
 _BOM = "\ufeff"
@@ -43,7 +44,7 @@ def _opened(source: Path | BinaryIO) -> Iterator[BinaryIO]:
         yield source
         return
     try:
-        stream = source.open("rb")
+        stream = open_regular(source)
     except OSError as error:
         raise InputError(
             f"{source} cannot be opened ({error.strerror}); check its permissions"

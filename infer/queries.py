@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, BinaryIO
 from zscr.data.records import Query
 from zscr.errors import InputError
 from zscr.infer.lines import read_lines
+from zscr.regular import irregular
 
 KEYS = ("id", "text", "image", "sketch")  # of a line of JSON
 _EXAMPLE = '{"text": "a red bird"}'
@@ -177,12 +177,12 @@ def _found(path: Path, where: str) -> Path:
 def _fault_of(path: Path) -> str | None:
     """Return why a path that somebody typed is no file to be opened, or None."""
     try:
-        mode = path.stat().st_mode
+        kind = irregular(path)
     except (FileNotFoundError, NotADirectoryError):
         return "does not exist"
     except (OSError, ValueError) as error:  # too long a name, no permission, a NUL
         return f"cannot be opened ({getattr(error, 'strerror', error)})"
-    return "is a folder" if stat.S_ISDIR(mode) else None
+    return f"is {kind}" if kind else None
 
 
 def _checked(text: str, where: str) -> str:

@@ -28,9 +28,9 @@ FLOORS = {
     " <- awa fashion folder sketchy wiki zscrgan <- sketchy_clip",
     "zscr.infer": "answers inputs lines runners <- queries <- encoder <- bundle features"
     " <- index <- evaluation <- searcher <- commands",
-    "zscr.infer.inputs": "prepared <- characters image text vector <- make",
-    "zscr.train": "cuda_graph latest precision tables <- encoders <- methods"
-    " <- heads soundness state <- run <- log sources <- loop <- fit <- evaluation"
+    "zscr.infer.inputs": "prepared tokenizer <- characters image text vector <- make",
+    "zscr.train": "cuda_graph latest precision run_fields tables <- encoders <- methods"
+    " <- heads soundness state weights <- run <- log sources <- loop <- fit <- evaluation"
     " <- commands <- adaptation",
     "zscr.train.methods": "contract losses <- registry <- settings <- zscrgan",
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from typing import Any
 
 from zscr.artefact import dump_jsonl
 from zscr.disk import disk_faults
+from zscr.errors import ArtefactError
 from zscr.partial import write_atomically
+from zscr.schema import flag, integer, record
+from zscr.strict_json import parse_json
 from zscr.train.run import Run
+
+_ROUND = record({"round": integer(0, 1 << 53)}, {"refit": flag})
 
 
 def append_log(run: Run, entry: Mapping[str, Any]) -> None:
@@ -25,10 +29,26 @@ def _not_through_links(path: str, flags: int) -> int:
 
 
 def truncate_log(run: Run) -> None:
-    """Drop what was logged after the checkpoint, including a line that a kill cut short."""
-    lines = run.log.read_bytes().splitlines(keepends=True) if run.log.exists() else []
-    kept = [line for line in lines if line.endswith(b"\n") and _is_past(run, json.loads(line))]
+    """Drop what was logged after the checkpoint, including a line that a kill cut short.
+
+    Raises:
+        ArtefactError: a whole line is no round.
+    """
+    lines = run.log.read_bytes().splitlines(keepends=True) if run.log.is_file() else []
+    whole = [(number, line) for number, line in enumerate(lines, 1) if line.endswith(b"\n")]
+    kept = [line for number, line in whole if _is_past(run, _entry(run, number, line))]
     write_atomically(run.log, b"".join(kept))
+
+
+def _entry(run: Run, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        entry: dict[str, Any] = parse_json(line)
+        _ROUND(entry, "")
+    except ValueError as error:
+        raise ArtefactError(
+            f"{run.log}, line {number} is no round ({error}); remove that line"
+        ) from error
+    return entry
 
 
 def _is_past(run: Run, entry: Mapping[str, Any]) -> bool:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 
 import zscr
 from zscr.artefact import (
@@ -38,7 +38,9 @@ from zscr.partial import write_atomically
 from zscr.train.methods.contract import Config, Method, Need
 from zscr.train.methods.registry import Shapes, load_method
 from zscr.train.methods.settings import as_dict, make_config, selection
+from zscr.train.run_fields import FIELDS
 from zscr.train.state import restore_state, state_tensors
+from zscr.train.weights import load_weights, read_tensors
 
 _OWN = re.compile(
     r"(checkpoint|state|best)\.\d{8,}(-refit)?\.safetensors"
@@ -140,16 +142,17 @@ class Run:
 
     def _loaded(self, start: str, device: torch.device | str) -> Method:
         method = self.new_method(device, **self.chosen)
-        method.load_state_dict(load_file(self.folder / self._only(start), device=str(device)))
+        load_weights(method, self._tensors(start, device), self.folder)
         method.eval()
         return method
 
     def load_checkpoint(self, method: Method) -> None:
         """Restore weights and all that decides the next round in place."""
-        device = str(method.device)
-        weights = self.folder / self._only("checkpoint.")
-        method.load_state_dict(load_file(weights, device=device))
-        restore_state(method, load_file(self.folder / self._only("state."), device=device))
+        load_weights(method, self._tensors("checkpoint.", method.device), self.folder)
+        restore_state(method, self._tensors("state.", method.device))
+
+    def _tensors(self, start: str, device: torch.device | str) -> dict[str, torch.Tensor]:
+        return read_tensors(self.folder, self.files, self._only(start), device)
 
     def _only(self, start: str) -> str:
         names = [name for name in self.files if name.startswith(start)]
@@ -254,7 +257,7 @@ def open_run(folder: Path) -> Run:
         ArtefactError: no run, or a damaged one.
         ConfigError: its settings are of another version of the method.
     """
-    manifest = read_manifest(folder, "run")
+    manifest = read_manifest(folder, "run", FIELDS)
     verify(folder, manifest)
     return _from_manifest(folder, manifest)
 

@@ -301,7 +301,7 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def hash_bytes(content: bytes) -> str:
+def hash_bytes(content: bytes | bytearray) -> str:
     """Return the sha256 of `content` as hex."""
     return hashlib.sha256(content).hexdigest()
 

@@ -15,6 +15,7 @@ from typing import Any
 from zscr.names import name_fault
 
 Check = Callable[[Any, str], None]
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # they would take over a terminal
 
 
 def _refuse(value: Any, where: str, wanted: str) -> None:
@@ -38,12 +39,17 @@ def flag(value: Any, where: str) -> None:
 
 
 def text(longest: int = 10_000, pattern: str | None = None, least: int = 0) -> Check:
-    """Take a string of `least` to `longest` characters that a pattern fits as a whole, if any."""
+    """Take a string of `least` to `longest` characters, none of them a control character.
+
+    Args:
+        longest, least: characters.
+        pattern: what the whole of it must match, if anything.
+    """
     wanted = f"a text of {least} to {longest} characters" + (f" like {pattern}" if pattern else "")
 
     def check(value: Any, where: str) -> None:
-        fits = isinstance(value, str) and least <= len(value) <= longest and "\0" not in value
-        if not fits or (pattern and not re.fullmatch(pattern, value)):
+        fits = isinstance(value, str) and least <= len(value) <= longest
+        if not fits or _CONTROLS.search(value) or (pattern and not re.fullmatch(pattern, value)):
             _refuse(value, where, wanted)
 
     return check

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import shutil
 import stat
+import struct
 import tempfile
+import unicodedata
 import zipfile
 import zlib
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from itertools import pairwise
+from pathlib import Path
 
 from zscr.disk import disk_faults, require_space
 from zscr.errors import InputError
+from zscr.names import name_fault
+from zscr.regular import open_regular
 
 MAX_BYTES = 64 << 30  # all entries together, extracted
 MAX_ENTRIES = 2_000_000
 MAX_RATIO = 200  # extracted to packed; images have 1, vectors of many zeros up to about 100
 _RATIO_FREE = 1 << 20  # small entries (a list of one repeated word) may have any ratio
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_LOCAL_HEADER = 30  # bytes before an entry's name, where it is stored
+# What zipfile raises for numbers and names that lie, besides its own error.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError)
+_DAMAGE += (ValueError, LookupError, OverflowError, RuntimeError)
 
 
 @contextmanager
@@ -44,17 +52,17 @@ def extract(archive: Path, folder: Path) -> None:
 
     Raises:
         InputError: not a ZIP, damaged, encrypted, too large, or with an entry that is a link, has
-            an unsafe path or occurs twice. Names the entry.
+            an unsafe path, overlaps another one or occurs twice. Names the entry.
         ArtefactError: the disk is full.
     """
     try:
-        with zipfile.ZipFile(archive) as file, disk_faults(folder):
+        with open_regular(archive) as raw, zipfile.ZipFile(raw) as file, disk_faults(folder):
             entries = file.infolist()
             _check_all(archive, entries)
             require_space(folder / "all", sum(entry.file_size for entry in entries))
             for entry in entries:
                 _extract_one(file, entry, folder)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except _DAMAGE as error:
         raise InputError(f"{archive} is not a sound ZIP file ({error}); fetch it again") from error
 
 
@@ -75,6 +83,7 @@ def _check_all(archive: Path, entries: list[zipfile.ZipInfo]) -> None:
         if reason := _fault(entry):
             raise InputError(f"{archive}: the entry {entry.filename[:80]!a} {reason}")
     _check_tree(archive, entries)
+    _check_overlap(archive, entries)
     # Measured against the file itself: entries may overlap in it, so their own ratios can lie.
     total = sum(entry.file_size for entry in entries)
     if total > min(MAX_BYTES, _RATIO_FREE + MAX_RATIO * archive.stat().st_size):
@@ -85,24 +94,51 @@ def _check_all(archive: Path, entries: list[zipfile.ZipInfo]) -> None:
 
 
 def _check_tree(archive: Path, entries: list[zipfile.ZipInfo]) -> None:
-    """Refuse paths that occur twice, or that are a file here and a folder there."""
-    files = Counter(PurePosixPath(entry.filename) for entry in entries if not entry.is_dir())
-    folders = {PurePosixPath(entry.filename) for entry in entries if entry.is_dir()}
-    folders.update(parent for path in files for parent in path.parents)
-    twice = [path for path, count in files.items() if count > 1 or path in folders]
-    if twice:
-        raise InputError(f"{archive}: the entry {str(twice[0])[:80]!a} occurs twice")
+    """Refuse paths that are one on some systems, or are a file here and a folder there."""
+    kinds: dict[str, tuple[str, bool]] = {}  # as case and accents fold -> the path, is it a folder
+    for entry in entries:
+        parts = entry.filename.rstrip("/").split("/")
+        for count in range(1, len(parts) + 1):
+            path, whole = "/".join(parts[:count]), count == len(parts)
+            if not whole and kinds.get(path.lower()) == (path, True):
+                continue  # a folder that is known, as most are
+            folder = not whole or entry.is_dir()
+            folded = path.lower() if path.isascii() else _folded(path)
+            before = kinds.setdefault(folded, (path, folder)) if folder else kinds.get(folded)
+            if before and before[0] != path:
+                names = f"{before[0][:80]!a} and {path[:80]!a}"
+                raise InputError(
+                    f"{archive}: the entries {names} differ in case or accents alone, which some "
+                    f"systems do not tell apart; rename one"
+                )
+            if before and not (folder and before[1]):
+                raise InputError(f"{archive}: the entry {path[:80]!a} occurs twice")
+            kinds[folded] = (path, folder)
+
+
+def _folded(path: str) -> str:
+    """Return a path as systems see it that tell neither case nor forms of accents apart."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+
+
+def _check_overlap(archive: Path, entries: list[zipfile.ZipInfo]) -> None:
+    """Refuse entries that share bytes of the archive: so a small one could hold very many."""
+    for one, other in pairwise(sorted(entries, key=lambda entry: entry.header_offset)):
+        least = _LOCAL_HEADER + len(one.orig_filename) + one.compress_size
+        if one.header_offset + least > other.header_offset:
+            names = f"{one.filename[:80]!a} and {other.filename[:80]!a}"
+            raise InputError(f"{archive}: the entries {names} overlap; fetch it again")
 
 
 def _fault(entry: zipfile.ZipInfo) -> str | None:
     """Return why one entry is refused, or None."""
-    mode, parts = entry.external_attr >> 16, entry.filename.rstrip("/").split("/")
+    mode = entry.external_attr >> 16
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link or a device; only files and folders are extracted"
-    if any(part in ("", ".", "..") or len(part.encode()) > 255 for part in parts):
-        return "has a path that is absolute, climbs up or is overlong"
-    if any(sign in entry.filename for sign in "\\:\0"):
-        return "has a path that other systems read as absolute"
+    if fault := name_fault(entry.filename.removesuffix("/")):
+        return fault
+    if ":" in entry.filename or entry.header_offset < 0:
+        return "has a path or a place that other systems read as another one"
     if entry.flag_bits & 1:
         return "is encrypted; unpack it yourself and name the folder"
     if entry.compress_type not in _METHODS:

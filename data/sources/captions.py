@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zscr.errors import InputError
+from zscr.regular import open_regular
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ def _lines(path: Path) -> list[tuple[int, str, str]]:
 
 
 def _text(path: Path) -> str:
-    raw = path.read_bytes()
+    with open_regular(path) as file:
+        raw = file.read()
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,8 +9,12 @@ from pathlib import Path
 
 from zscr.data.sources.archive import opened
 from zscr.errors import InputError
+from zscr.regular import open_regular
+from zscr.schema import listing, record, text
+from zscr.strict_json import parse_json
 
 LVIS = "lvis_v1_train_cat_info.json"
+_ROWS = listing(record({"def": text(), "name": text(200), "synonyms": listing(text(200))}))
 
 
 @dataclass(frozen=True)
@@ -57,14 +60,16 @@ def spoken(class_id: str) -> str:
 def _parse(path: Path) -> dict[str, Definition]:
     definitions: dict[str, Definition] = {}
     try:
-        rows = json.loads(path.read_text("utf-8"))
+        with open_regular(path) as file:
+            rows = parse_json(file.read())
+        _ROWS(rows, "")
         for row in rows:
             definition = Definition(row["def"], tuple(map(bare, row["synonyms"])))
             definitions[row["name"]] = definition
         for row in rows:
             for synonym in row["synonyms"]:
                 definitions.setdefault(synonym, definitions[row["name"]])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} is not LVIS's list of categories ({error!r})") from error
     return definitions
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import csv
+import io
 import random
 import shutil
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from zscr.data.collection import ClassInfo, Draft, Item, new_collection
+from zscr.data.images import fault
 from zscr.data.sources.archive import opened
 from zscr.data.sources.origin import described, find_root
 from zscr.data.splits import hold_out
 from zscr.errors import InputError
+from zscr.regular import open_regular
 
 HELD_OUT = 20  # unseen types, and as many for validation
 FEWEST, FEWEST_HELD_OUT, MOST = 10, 20, 60  # products of a type
@@ -63,15 +67,23 @@ def _protocol(seed: int, held_out: int) -> str:
 def _read(path: Path) -> Products:
     """Return the table's rows by article type, types in alphabetical order."""
     products: Products = defaultdict(list)
-    with path.open(encoding="utf-8", newline="") as file:
-        for number, row in enumerate(csv.DictReader(file), 2):
-            missing = [key for key in ("id", "title", "articleType") if not row.get(key)]
-            if missing:
-                raise InputError(f"{path}, row {number} has no {missing[0]}; complete it")
-            if not row["id"].isalnum():
-                raise InputError(f"{path}, row {number}: the id {row['id']!a} names no image")
-            products[row["articleType"]].append(row)
+    try:
+        with open_regular(path) as raw, io.TextIOWrapper(raw, "utf-8", newline="") as file:
+            _group(path, csv.DictReader(file), products)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} is no table in UTF-8 ({error}); save it as such") from error
     return {name: products[name] for name in sorted(products)}
+
+
+def _group(path: Path, rows: Iterable[dict[str, str]], products: Products) -> None:
+    """Add a table's rows to their types."""
+    for number, row in enumerate(rows, 2):
+        missing = [key for key in ("id", "title", "articleType") if not row.get(key)]
+        if missing:
+            raise InputError(f"{path}, row {number} has no {missing[0]}; complete it")
+        if not row["id"].isalnum():
+            raise InputError(f"{path}, row {number}: the id {row['id']!a} names no image")
+        products[row["articleType"]].append(row)
 
 
 def _pick(rows: list[dict[str, str]], seed: int) -> list[dict[str, str]]:
@@ -104,6 +116,9 @@ def _add(draft: Draft, images: Path, split: str, rows: list[dict[str, str]]) -> 
         image = f"{row['id']}.jpg"
         if not (images / image).is_file():
             raise InputError(f"{TABLE} names {images / image}, which is not there; fetch it")
+        if reason := fault(images / image):
+            draft.skip(f"images/{image}", reason)
+            continue
         shutil.copyfile(images / image, draft.folder / "images" / image)
         file, texts = f"images/{image}", (row["title"],)
         draft.add_item(Item(row["id"], split, row["articleType"], file, texts=texts))

@@ -15,6 +15,7 @@ from zscr.data.sources.definitions import spoken
 from zscr.data.splits import hold_out
 from zscr.disk import require_space
 from zscr.errors import InputError
+from zscr.names import name_fault
 
 CAPTIONS, LISTS = "captions.txt", {"unseen": "unseen.txt", "val": "val.txt"}
 PROTOCOL = "classes of a folder, unseen and validation ones held out; relevant is the same class"
@@ -152,6 +153,8 @@ def _fault(source: Path, path: Path) -> str | None:
     """Return why an image cannot be used, or None."""
     if _written(path) != path.as_posix():
         return "its name is not UTF-8"
+    if reason := name_fault(f"images/{path.as_posix()}"):  # no collection could be read with it
+        return f"its name {reason}; rename it"
     return fault(source / path)
 
 

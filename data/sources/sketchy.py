@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from zscr.data.collection import ClassInfo, Draft, Item, new_collection
-from zscr.data.images import find_images
+from zscr.data.images import fault, find_images
 from zscr.data.sources.archive import opened
 from zscr.data.sources.definitions import Definition, define, read_definitions, spoken
-from zscr.data.sources.origin import described, find_root
+from zscr.data.sources.origin import described, find_root, read_lines
 from zscr.data.splits import hold_out
 from zscr.errors import InputError
 
@@ -91,8 +91,7 @@ def images_by_class(folder: Path) -> dict[str, list[Path]]:
 def read_unseen(root: Path, split: Split, classes: list[str]) -> set[str]:
     """Read a published list of unseen classes, all of `classes`; its lines are `class number`."""
     path = root / _LISTS[split]
-    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
-    unseen = {line.rsplit(" ", 1)[0] for line in lines if line.strip()}
+    unseen = {line.rsplit(" ", 1)[0] for line in read_lines(path)}
     if not unseen or unseen - set(classes):
         lost = ", ".join(sorted(unseen - set(classes))[:3]) or "no class at all"
         raise InputError(f"{path.name} names {lost}, of which there are no photos")
@@ -118,10 +117,19 @@ def _describe(class_id: str, definitions: dict[str, Definition]) -> ClassInfo:
 
 
 def add_images(draft: Draft, domain: str, class_id: str, split: str, paths: list[Path]) -> None:
-    """Copy the images of one class and domain, and add their items."""
+    """Copy the sound images of one class and domain, and add their items.
+
+    Raises:
+        InputError: none is sound.
+    """
     folder = draft.folder / domain / class_id
     folder.mkdir(parents=True)
-    for path in paths:
+    faults = {path: reason for path in paths if (reason := fault(path))}
+    for path, reason in faults.items():
+        draft.skip(f"{domain}/{class_id}/{path.name}", reason)
+    if len(faults) == len(paths):
+        raise InputError(f"{domain}/{class_id} has no image that can be used: {reason}")
+    for path in (path for path in paths if path not in faults):
         shutil.copyfile(path, folder / path.name)
         file = f"{domain}/{class_id}/{path.name}"
         photo, sketch = (file, None) if domain == "photo" else (None, file)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from zscr.arrays import read_npz
 from zscr.data.collection import ClassInfo, new_collection
 from zscr.data.sources.archive import opened
 from zscr.data.sources.definitions import bare
@@ -87,9 +87,9 @@ def read_name_vectors(source: Path) -> dict[str, npt.NDArray[np.float32]]:
     with opened(source) as folder:
         path = find_root(source, folder, VECTORS) / VECTORS
         try:
-            with np.load(path, allow_pickle=False) as content:
-                names, rows = content["names"].tolist(), content["emb"].astype(np.float32)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            listed, numbers = read_npz(path, ("names", "emb"))
+            names, rows = list(map(str, listed.ravel())), numbers.astype(np.float32)
+        except (OSError, ValueError, TypeError) as error:
             raise InputError(f"{path} is not names and vectors ({error!r})") from error
     if rows.ndim != 2 or len(names) != len(rows):
         raise InputError(f"{source}: {len(names)} names do not fit vectors of shape {rows.shape}")

@@ -134,7 +134,7 @@ def _read_arrays(path: Path) -> dict[str, Rows]:
         arrays = {name: np.asarray(content[name], np.float32) for name in names}
     except (MatReadError, *_DAMAGE) as error:
         raise InputError(f"{path} is not WIKI's matrices ({error!r}); fetch it again") from error
-    wrong = [name for name, array in arrays.items() if not np.isfinite(array).all()]
+    wrong = [n for n, array in arrays.items() if array.ndim != 2 or not np.isfinite(array).all()]
     if wrong:
-        raise InputError(f"{path}: {wrong[0]} holds NaN or infinity; fetch it again")
+        raise InputError(f"{path}: {wrong[0]} is no matrix of finite numbers; fetch it again")
     return arrays

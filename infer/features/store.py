@@ -8,13 +8,13 @@ killed run loses at most the shard it was computing.
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from zscr.arrays import npy_from, read_npz
 from zscr.artefact import dump_json, hash_bytes, hash_file
 from zscr.data.records import Query
 from zscr.errors import InputError
@@ -22,8 +22,12 @@ from zscr.infer.encoder import Encoder, Rows
 from zscr.lock import is_busy, work_folder
 from zscr.partial import write_atomically
 from zscr.progress import progress, say
+from zscr.regular import open_regular
+from zscr.schema import SHA256, file_name, listing, record, text
+from zscr.strict_json import parse_json
 
 BATCH = 32
+_INDEX = record({"file": file_name, "sha256": SHA256, "keys": listing(text(64), most=100_000_000)})
 SHARD = 256  # rows lost at most by a kill; small enough that a shard takes seconds
 
 
@@ -169,7 +173,7 @@ class _Cache:
         while (found := self._index()) is not None:
             try:
                 self._read_rows(found)
-            except (OSError, ValueError, KeyError, TypeError) as error:
+            except (OSError, ValueError, InputError) as error:
                 if self._index() == found:
                     say(f"{self.index} is damaged ({error}); its features are computed again")
                     return
@@ -178,19 +182,21 @@ class _Cache:
 
     def _index(self) -> bytes | None:
         try:
-            return self.index.read_bytes()
+            with open_regular(self.index) as file:
+                return file.read()
         except FileNotFoundError:
             return None
 
     def _read_rows(self, index: bytes) -> None:
-        entry = json.loads(index)
+        entry = parse_json(index)
+        _INDEX(entry, "")
         path, keys = self.store / entry["file"], entry["keys"]
-        content = path.read_bytes()
+        with open_regular(path) as file:
+            content = bytearray(file.read())
         if hash_bytes(content) != entry["sha256"]:
             raise ValueError(f"the sha256 of {path.name} is another")
-        rows: Rows = np.load(io.BytesIO(content), allow_pickle=False)
-        if len(keys) != len(rows):
-            raise ValueError(f"{len(keys)} keys for {len(rows)} rows")
+        rows: Rows = npy_from(content, path.name)
+        self._check(keys, rows)
         if keys:
             self.keys, self.blocks, self.file = keys, [rows], path.name
 
@@ -207,8 +213,19 @@ class _Cache:
             say(f"{part} is damaged; its features are computed again")
             part.unlink()
             return [], self.blocks[0][:0]
-        with np.load(part, allow_pickle=False) as content:
-            return content["keys"].tolist(), content["rows"]
+        try:
+            names, rows = read_npz(part, ("keys", "rows"))
+            keys = list(map(str, names.tolist()))
+            self._check(keys, rows)
+        except ValueError as error:
+            say(f"{part} is damaged ({error}); its features are computed again")
+            return [], self.blocks[0][:0]
+        return keys, rows
+
+    def _check(self, keys: list[str], rows: Rows) -> None:
+        """Refuse rows of another shape, or not one a key: the cache may be a stranger's."""
+        if rows.shape != (len(keys), *self.row_shape) or rows.dtype != np.float32:
+            raise ValueError(f"{len(keys)} keys for {rows.dtype} {rows.shape}")
 
     def append(self, keys: list[str], rows: Rows) -> None:
         """Keep one finished shard."""

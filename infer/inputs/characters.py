@@ -10,6 +10,17 @@ import numpy as np
 
 from zscr.errors import InputError
 from zscr.infer.inputs.prepared import Prepared
+from zscr.schema import integer, listing, one_of, record, text
+
+FIELDS = record(
+    {
+        "field": one_of("text"),
+        "names": listing(text(200), 1, 1),
+        "max_length": integer(1, 1 << 16),
+        "alphabet": text(10_000, least=1),
+    },
+    {"unit": text(40)},
+)
 
 
 class CharacterInput:
@@ -35,18 +46,18 @@ class CharacterInput:
             InputError: a text has no known character but spaces, so it says nothing.
         """
         ids = np.zeros((len(values), self.length), np.int64)
-        read = [text[: self.length] for text in values]
-        for row, text in zip(ids, read, strict=True):
-            found = [self.numbers.get(character, 0) for character in text]
+        read = [value[: self.length] for value in values]
+        for row, value in zip(ids, read, strict=True):
+            found = [self.numbers.get(character, 0) for character in value]
             if not set(found) - {0, self.numbers.get(" ")}:
                 raise InputError(
-                    f"no character of the text {text[:40]!r} is known to the encoder; write it "
+                    f"no character of the text {value[:40]!r} is known to the encoder; write it "
                     f"with Latin letters and digits"
                 )
             row[: len(found)] = found
-        cut = tuple(row for row, text in enumerate(values) if len(text) > self.length)
+        cut = tuple(row for row, value in enumerate(values) if len(value) > self.length)
         unknown = {
-            row: tuple(sorted(set(text) - self.numbers.keys())) for row, text in enumerate(read)
+            row: tuple(sorted(set(value) - self.numbers.keys())) for row, value in enumerate(read)
         }
         told = {row: new for row, new in unknown.items() if new}
         return Prepared({self.names[0]: ids}, cut, told)

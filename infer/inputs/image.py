@@ -15,10 +15,28 @@ from PIL import Image
 from zscr.data.images import MAX_PIXELS, open_image, upright_rgb
 from zscr.errors import InputError
 from zscr.infer.inputs.prepared import Prepared
+from zscr.schema import integer, listing, maybe, number, one_of, record, text
 
 DECODERS = 4
 _LOADING = Lock()  # one image may stand in a batch twice, and Pillow loads it when it is used
 RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+_PREPROCESS = record(
+    {
+        "image_size": integer(1, 2048),  # a batch of 32 has 1.6 GB then
+        "resample": one_of(*RESAMPLING),
+        "rescale": number(-1e6, 1e6),
+        "mean": listing(number(-1e6, 1e6), 3, 3),
+        "std": listing(number(1e-6, 1e6), 3, 3),
+    },
+    {"resize_shorter_side": maybe(integer(1, 8192))},
+)
+FIELDS = record(
+    {
+        "field": one_of("image", "sketch"),
+        "names": listing(text(200), 1, 1),
+        "preprocess": _PREPROCESS,
+    }
+)
 
 
 class ImageInput:

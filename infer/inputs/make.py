@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from zscr.errors import ConfigError
+from zscr.infer.inputs import characters, image, text, vector
 from zscr.infer.inputs.characters import CharacterInput
 from zscr.infer.inputs.image import ImageInput
 from zscr.infer.inputs.prepared import Input
 from zscr.infer.inputs.text import TextInput
 from zscr.infer.inputs.vector import VectorInput
+from zscr.schema import Check, by_kind
 
 _KINDS: Mapping[str, Callable[[Mapping[str, Any], Path], Input]] = {
     "text": TextInput,
@@ -19,6 +21,16 @@ _KINDS: Mapping[str, Callable[[Mapping[str, Any], Path], Input]] = {
     "image": ImageInput,
     "vector": VectorInput,
 }
+# What an input's entry in a manifest may be.
+INPUT: Check = by_kind(
+    "kind",
+    {
+        "text": text.FIELDS,
+        "characters": characters.FIELDS,
+        "image": image.FIELDS,
+        "vector": vector.FIELDS,
+    },
+)
 
 
 def make_input(spec: Mapping[str, Any], folder: Path) -> Input:

@@ -7,9 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Encoding
 
+from zscr.errors import InputError
 from zscr.infer.inputs.prepared import Prepared
+from zscr.infer.inputs.tokenizer import load_tokenizer
+from zscr.schema import file_name, integer, listing, maybe, one_of, record, text
+
+FIELDS = record(
+    {
+        "field": one_of("text"),
+        "names": listing(text(200), 2, 2),
+        "tokenizer": file_name,
+        "max_length": integer(1, 1 << 20),
+    },
+    {"unknown_id": maybe(integer(0, 2**32 - 1))},
+)
 
 
 class TextInput:
@@ -22,14 +35,18 @@ class TextInput:
         self.field, self.names = str(spec["field"]), tuple(spec["names"])
         self.max_length = int(spec["max_length"])
         self.unknown_id: int | None = spec.get("unknown_id")
-        self.tokenizer = Tokenizer.from_file(str(folder / spec["tokenizer"]))
-        self.tokenizer.enable_truncation(self.max_length)
-        pad = self.tokenizer.padding or {"pad_id": 0, "pad_token": "[PAD]"}
-        self.tokenizer.enable_padding(pad_id=pad["pad_id"], pad_token=pad["pad_token"])
+        self.tokenizer = load_tokenizer(folder / spec["tokenizer"], self.max_length)
 
     def prepare(self, values: Sequence[str]) -> Prepared:
-        """Tokenise B texts to int64 ids and mask (B, L), L at most `max_length`."""
-        encodings = self.tokenizer.encode_batch(list(values))
+        """Tokenise B texts to int64 ids and mask (B, L), L at most `max_length`.
+
+        Raises:
+            InputError: the tokenizer cannot take one of them.
+        """
+        try:
+            encodings = self.tokenizer.encode_batch(list(values))
+        except Exception as error:  # the library raises no narrower one
+            raise InputError(f"the tokenizer cannot take these texts ({error!s:.200})") from error
         ids = np.array([e.ids for e in encodings], np.int64)
         mask = np.array([e.attention_mask for e in encodings], np.int64)
         cut = tuple(row for row, e in enumerate(encodings) if e.overflowing)

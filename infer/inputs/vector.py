@@ -11,6 +11,17 @@ import numpy.typing as npt
 
 from zscr.errors import InputError
 from zscr.infer.inputs.prepared import Prepared
+from zscr.schema import anything, integer, listing, one_of, record, text
+
+
+def _shape(value: Any, where: str) -> None:
+    listing(anything, 2, 2)(value, where)
+    integer(1, 1 << 16)(value[1], f"{where}[1]")
+
+
+FIELDS = record(
+    {"field": one_of("vector"), "names": listing(text(200), 1, 1), "shape": _shape},
+)
 
 
 class VectorInput:

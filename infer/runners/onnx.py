@@ -10,6 +10,7 @@ from typing import Any
 import numpy.typing as npt
 
 from zscr.errors import ArtefactError, ConfigError, MissingExtraError
+from zscr.infer.runners.graph_file import refuse_external_data
 from zscr.infer.runners.runner import Runtime
 from zscr.progress import say
 
@@ -27,6 +28,7 @@ class OnnxRunner:
 
     def __init__(self, path: Path, runtime: Runtime) -> None:
         import_onnxruntime()
+        self._path = path
         self._session = _open(path, runtime)
         self.outputs: Mapping[str, tuple[int | str, ...]] = {
             out.name: tuple(out.shape) for out in self._session.get_outputs()
@@ -37,9 +39,19 @@ class OnnxRunner:
         self.ran = f"onnxruntime {version}, {self.provider}, {runtime.thread_count} threads"
 
     def run(self, feeds: Mapping[str, npt.NDArray[Any]]) -> Mapping[str, npt.NDArray[Any]]:
-        """Compute every output of a batch."""
+        """Compute every output of a batch.
+
+        Raises:
+            ArtefactError: the graph does not take such feeds, or fails.
+        """
         names = list(self.outputs)
-        return dict(zip(names, self._session.run(names, dict(feeds)), strict=True))
+        try:
+            found = self._session.run(names, dict(feeds))
+        except (*_faults(), ValueError) as error:  # the latter: an input that is not fed
+            raise ArtefactError(
+                f"{self._path} cannot be run ({_brief(error)}); make it again"
+            ) from error
+        return dict(zip(names, found, strict=True))
 
 
 def import_onnxruntime() -> Any:
@@ -66,7 +78,7 @@ def session_options(runtime: Runtime) -> Any:
     options.intra_op_num_threads = runtime.thread_count
     # Spinning workers steal the cores from decoding and from other processes (4x slower, measured).
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what fails is raised as well
     return options
 
 
@@ -74,13 +86,14 @@ def _open(path: Path, runtime: Runtime) -> Any:
     ort, wanted = import_onnxruntime(), _EXECUTION[runtime.provider]
     providers = [wanted] if wanted in ort.get_available_providers() else []
     try:
+        refuse_external_data(path)
         session = ort.InferenceSession(
             path, session_options(runtime), providers or [_EXECUTION["cpu"]]
         )
-    except _load_errors() as error:
-        why = " ".join(str(error).split())
+    except (*_faults(), ValueError) as error:
         raise ArtefactError(
-            f"{path} cannot be loaded by onnxruntime ({why}); make it again or upgrade onnxruntime"
+            f"{path} cannot be loaded by onnxruntime ({_brief(error)}); make it again or upgrade "
+            f"onnxruntime"
         ) from error
     found = session.get_providers()
     if found[0] != wanted:
@@ -94,7 +107,12 @@ def _open(path: Path, runtime: Runtime) -> Any:
     return session
 
 
-def _load_errors() -> tuple[type[Exception], ...]:
+def _brief(error: Exception) -> str:
+    """Return onnxruntime's words on one line, without the code that it is full of."""
+    return " ".join(str(error).split())[:400]
+
+
+def _faults() -> tuple[type[Exception], ...]:
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     return (
@@ -103,5 +121,7 @@ def _load_errors() -> tuple[type[Exception], ...]:
         state.InvalidArgument,
         state.NotImplemented,
         state.Fail,
+        state.RuntimeException,
+        state.EPFail,
         state.NoSuchFile,
     )

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -91,14 +92,22 @@ def test_missing_files_and_folders_are_refused_at_once(tmp_path):
 
 
 def test_files_that_cannot_be_opened_are_refused(tmp_path):
-    """The system's reason is in the message; a socket stands in for it, as root may read all."""
+    """Neither a pipe, which would wait for ever, nor a socket, a device or what is the kernel's."""
     import socket
 
-    path = Path(tmp_path / "s")
+    os.mkfifo(tmp_path / "pipe")
     with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(path))
-        with pytest.raises(InputError, match="cannot be opened"):
-            list(read_queries(path))
+        server.bind(str(tmp_path / "socket"))
+        for path, kind in (
+            (tmp_path / "pipe", "a named pipe"),
+            (tmp_path / "socket", "a socket"),
+            (Path("/dev/zero"), "a device"),
+            (Path("/proc/self/environ"), "a file of the kernel"),
+        ):
+            with pytest.raises(InputError, match=f"is {kind}"):
+                read_queries(path)
+            with pytest.raises(InputError, match=f"is {kind}"):
+                make_query(image=path)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -56,10 +57,14 @@ def test_folder_is_used_as_it_is(tmp_path):
         ("/etc/x", stat.S_IFREG, "absolute"),
         ("../x", stat.S_IFREG, "climbs"),
         ("a/../../x", stat.S_IFREG, "climbs"),
-        ("a//x", stat.S_IFREG, "absolute"),
+        ("a//x", stat.S_IFREG, "empty part"),
         ("a\\..\\x", stat.S_IFREG, "other systems"),
         ("C:x", stat.S_IFREG, "other systems"),
         ("x" * 256, stat.S_IFREG, "overlong"),
+        ("x/" * 15_000 + "x", stat.S_IFREG, "overlong"),
+        ("x/" * 400 + "x", stat.S_IFREG, "overlong"),
+        ("a/CON.txt", stat.S_IFREG, "device"),
+        ("a:b", stat.S_IFREG, "other systems"),
         ("link", stat.S_IFLNK, "link"),
         ("pipe", stat.S_IFIFO, "link or a device"),
         ("device", stat.S_IFBLK, "link or a device"),
@@ -81,6 +86,76 @@ def test_paths_that_occur_twice_are_refused(tmp_path, second):
     archive = pack(tmp_path / "a.zip", (entry("a"), b"1"), (entry(second), b""))
     with pytest.raises(InputError, match="occurs twice"):
         extract(archive, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("A/x", "a/y"), ("photo.jpg", "Photo.JPG"), ("caf\u00e9", "cafe\u0301")]
+)
+def test_paths_that_some_systems_mix_up_are_refused(tmp_path, first, second):
+    """They differ in case or in Unicode's forms alone; elsewhere one would overwrite the other."""
+    archive = pack(tmp_path / "a.zip", (entry(first), b"1"), (entry(second), b"2"))
+    with pytest.raises(InputError, match="differ in case or accents alone"):
+        extract(archive, tmp_path)
+
+
+def damaged_directory(path: Path, at: int, content: bytes) -> Path:
+    """Overwrite bytes of the directory's first entry, `at` bytes behind its start."""
+    archive = pack(path, (entry("photo.jpg"), b"1234567890"), (entry("b"), b"x"), method=0)
+    raw = bytearray(archive.read_bytes())
+    start = raw.index(b"PK\1\2") + at
+    raw[start : start + len(content)] = content
+    archive.write_bytes(raw)
+    return archive
+
+
+@pytest.mark.parametrize(
+    ("at", "content"),
+    [
+        (8, b"\0\x08" + b"\0" * 0),  # says that its name is UTF-8, see below
+        (42, b"\xff\xff\xff\xff"),  # its place, far behind the end
+        (42, b"\0\0\0\x80"),
+        (42, b"\x05\0\0\0"),  # in the middle of another thing
+        (20, b"\xff\xff\xff\xff"),  # its packed size
+        (24, b"\xff\xff\xff\xff"),  # its size: ZIP64's, which is not there
+        (28, b"\xff\xff"),  # the length of its name
+        (10, b"\x63\0"),  # how it is packed
+        (8, b"\1\0"),  # encrypted
+        (46, b"\xff\xfe\xfd"),  # its name, other than where it is stored
+    ],
+)
+def test_directories_that_lie_are_one_sentence(tmp_path, at, content):
+    """Whatever zipfile raises for them, struct.error and ValueError included."""
+    archive = damaged_directory(tmp_path / "a.zip", at, content)
+    if at == 8 and content[1:2] == b"\x08":
+        damaged = archive.read_bytes().replace(b"photo.jpg", b"\xffhoto.jpg")
+        archive.write_bytes(damaged)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(InputError) as refused:
+        extract(archive, tmp_path / "out")
+    assert "\n" not in str(refused.value)
+
+
+def test_entries_that_overlap_are_refused(tmp_path):
+    """Two entries of the directory are stored in the same place."""
+    archive = pack(tmp_path / "a.zip", (entry("a"), bytes(99)), (entry("b"), b"x"), method=0)
+    raw = bytearray(archive.read_bytes())
+    second = raw.index(b"PK\1\2", raw.index(b"PK\1\2") + 1)
+    raw[second + 42 : second + 46] = struct.pack("<I", 10)
+    archive.write_bytes(raw)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(InputError, match="overlap"):
+        extract(archive, tmp_path / "out")
+
+
+def test_overlong_paths_take_no_memory(tmp_path):
+    """A path of 15,000 folders in 60 KB was 880 MB of parents of it."""
+    archive = pack(tmp_path / "a.zip", *[(entry(f"{n}/" + "x/" * 14_000), b"") for n in range(2)])
+    tracemalloc.start()
+    with pytest.raises(InputError, match="overlong"):
+        extract(archive, tmp_path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 * archive.stat().st_size
 
 
 def test_bomb_is_refused_before_it_is_unpacked(tmp_path):

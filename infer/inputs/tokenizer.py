@@ -1,0 +1,93 @@
+"""Tokenizers of strangers: tried in a limited process before they are loaded in this one.
+
+A file of `tokenizers` holds regular expressions and rewriting rules, which may take for ever or
+grow without end, and a damaged one may panic in Rust, which no Python code can catch. A file that
+has stood the trial is known by its hash from then on, on this machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import string
+import sys
+from functools import cache
+from pathlib import Path
+
+import tokenizers
+from tokenizers import Tokenizer
+
+from zscr.errors import InputError
+from zscr.limited import REFUSED, Limits, limit_process, run_limited
+from zscr.regular import open_regular
+
+_LARGEST = 256 << 20  # bytes; a vocabulary of 250,000 words in 100 languages has 17 MB
+_MEMORY, _MEMORY_PER_BYTE, _SECONDS = 768 << 20, 40, 20  # of the trial
+_LONGEST = 200_000  # tokens that the samples may become together
+_SAMPLES = (
+    *(sign * 40 + "!" for sign in string.printable),  # what regular expressions stumble over
+    *("", " ", "ab " * 40, "a small bird with a red crown, 3.5 inches", "A" * 5_000),
+    *("Übergrößenträger", "小さな赤い鳥", "маленькая птица", "طائر صغير", "नन्हा पक्षी"),
+    *("🐕", "e\u0301\u200b"),
+)
+
+
+def load_tokenizer(path: Path, max_length: int) -> Tokenizer:
+    """Load a tokenizer that truncates to `max_length` tokens and pads to the longest of a batch.
+
+    Raises:
+        InputError: it is none, or takes too long or too much memory for short texts.
+        OSError: the file cannot be read.
+    """
+    with open_regular(path) as file:
+        raw = file.read(_LARGEST + 1)
+    if len(raw) > _LARGEST:
+        raise InputError(f"{path} is over {_LARGEST} bytes, which no tokenizer has")
+    _prove(raw, max_length, str(path))
+    return _made(raw, max_length)
+
+
+def _made(raw: bytes, max_length: int) -> Tokenizer:
+    tokenizer = Tokenizer.from_buffer(raw)
+    tokenizer.enable_truncation(max_length)
+    pad = tokenizer.padding or {"pad_id": 0, "pad_token": "[PAD]"}
+    tokenizer.enable_padding(pad_id=pad["pad_id"], pad_token=pad["pad_token"])
+    return tokenizer
+
+
+@cache
+def _prove(raw: bytes, max_length: int, name: str) -> None:
+    """Try a tokenizer out unless it is known to be sound; see `load_tokenizer`."""
+    made_of = f"{tokenizers.__version__} {max_length} {hashlib.sha256(raw).hexdigest()}"
+    base = os.environ.get("ZSCR_CACHE") or Path.home() / ".cache" / "zscr"
+    known = Path(base) / "tokenizers" / hashlib.sha256(made_of.encode()).hexdigest()
+    if known.is_file():
+        return
+    limits = Limits(_MEMORY + _MEMORY_PER_BYTE * len(raw), _SECONDS + (len(raw) >> 20))
+    arguments = [str(max_length), name]
+    run_limited(__name__, arguments, limits, what=f"trying the tokenizer {name}", given=raw)
+    try:
+        known.parent.mkdir(parents=True, exist_ok=True)
+        known.touch()
+    except OSError:  # a cache that cannot be written to: it is tried again by the next process
+        return
+
+
+def main(max_length: str, name: str, memory: str, seconds: str) -> int:
+    """Load the tokenizer on stdin within limits and run it on samples; return the exit status."""
+    limit_process(memory, seconds)
+    try:
+        tokenizer = _made(sys.stdin.buffer.read(), int(max_length))
+        found = [tokenizer.encode(sample) for sample in _SAMPLES]
+        if any(len(one.ids) > int(max_length) for one in found):
+            raise ValueError(f"it makes more than {max_length} tokens of a text")
+        if sum(len(rest.ids) for one in found for rest in one.overflowing) > _LONGEST:
+            raise ValueError(f"it makes over {_LONGEST} tokens of short texts")
+    except Exception as error:  # noqa: BLE001  # the library raises plain `Exception`
+        sys.stderr.write(f"{name} is no usable tokenizer ({error!s:.200}); fetch it again")
+        return REFUSED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
