@@ -10,6 +10,8 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
+from zscr.data.images import open_image
+
 ROWS, HITS = 5, 7
 SIDE, GAP, FRAME = 96, 8, 3  # pixels of an image, between two, and of its frame
 TEXT, LETTERS = 236, 30  # pixels and letters of a caption's lines
@@ -38,8 +40,7 @@ def draw(answers: list[dict[str, Any]]) -> Image.Image:
 
 def thumbnail(path: str) -> Image.Image:
     """Return an image at the sheet's size."""
-    with Image.open(path) as image:
-        return image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    return open_image(path, least=2 * SIDE).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
 
 
 def main() -> None:
