@@ -9,9 +9,9 @@ import numpy as np
 
 from zscr.artefact import read_manifest, verify
 from zscr.data.collection import Collection, read_collection
-from zscr.data.images import open_image
+from zscr.data.images import fault
 from zscr.data.tasks import task_rows
-from zscr.errors import ArtefactError, CollectionError, InputError
+from zscr.errors import ArtefactError, CollectionError
 from zscr.progress import progress
 
 
@@ -73,10 +73,8 @@ def _undecodable(collection: Collection, images: list[str]) -> list[str]:
     faults = []
     with progress("decoding", len(images)) as bar:
         for name in images:
-            try:
-                open_image(collection.folder / name)
-            except InputError as error:
-                faults.append(str(error))
+            if reason := fault(collection.folder / name):
+                faults.append(reason)
             bar.advance()
     return faults
 

@@ -13,6 +13,7 @@ import click
 
 from zscr.disk import require_writable
 from zscr.errors import ArtefactError
+from zscr.options import memory_option
 
 if TYPE_CHECKING:
     from zscr.data.registry import Source
@@ -122,6 +123,7 @@ def _converter(name: str, source: Source) -> click.Command:
         f"Convert SOURCE, {source.what}.\n\n\b\nExample:\n"
         f"  zscr data convert {name} {source.example} --out collections/{name}"
     )
+    body = memory_option(body)
     for option in reversed(source.options):
         body = OPTIONS[option](body)
     body = click.option("--out", type=FOLDER, required=True, help="The collection to make.")(body)
@@ -135,6 +137,7 @@ def convert() -> None:
 
 @data.command()
 @click.argument("path", type=FOLDER)
+@memory_option
 def check(path: Path) -> None:
     """Hash every file of the collection PATH, decode every image and check its tasks.
 

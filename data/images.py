@@ -3,82 +3,93 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from zscr.errors import InputError
-from zscr.regular import open_regular
+from zscr.data.decoding.formats import SUFFIXES
+from zscr.data.decoding.loading import MAX_PIXELS as MAX_PIXELS
+from zscr.data.decoding.loading import Loaded, load_file, load_open
+from zscr.data.decoding.modes import to_rgb
+from zscr.data.decoding.orientation import Box, orientation, turned
+from zscr.errors import InputError, ZscrError
 
-FORMATS = ("JPEG", "PNG", "WEBP")  # the formats whose Pillow decoders are fuzzed and common
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
-MAX_PIXELS = 64_000_000  # refused before decoding: 64 Mpx is 192 MB of RGB
+_REASON = 200  # characters of a decoder's reason that are passed on
 
 
-def open_image(path: Path) -> Image.Image:
-    """Decode an image as upright RGB, transparency laid over white.
+@dataclass(frozen=True)
+class Decoded:
+    """An image, which may be decoded at a fraction of its size.
+
+    Attributes:
+        image: upright RGB.
+        size: width and height of the whole, upright.
+        box: the part of `image` that the whole fills: all of it, but for a fraction of a pixel.
+    """
+
+    image: Image.Image
+    size: tuple[int, int]
+    box: Box
+
+    def resize(self, size: tuple[int, int], resample: Image.Resampling) -> Image.Image:
+        """Return it at another size, laid out as if it had been decoded whole."""
+        return self.image.resize(size, resample, box=self.box)
+
+
+@contextmanager
+def decoded(value: Path | str | Image.Image, *, least: int | None = None) -> Iterator[Decoded]:
+    """Decode a file, or take an open image, as upright RGB; hold the memory that this takes.
+
+    Args:
+        value: a file, or an open image, which stays what it is.
+        least: pixels that a JPEG's shorter side must keep: libjpeg decodes it at the smallest
+            half, quarter or eighth that has so many, in a fraction of memory and time. Ask for
+            twice what is needed: it averages over blocks, and only the resizing that follows
+            filters as it would filter the whole.
 
     Raises:
-        InputError: missing, not JPEG/PNG/WebP, truncated, damaged or over 64 million pixels.
+        InputError: missing, of no format that is read, damaged, over 256 million pixels, or more
+            than the memory that may be used.
     """
-    with (
-        _faults_of(str(path)),
-        open_regular(path) as file,
-        Image.open(file, formats=FORMATS) as image,
-    ):
-        image.filename = str(path)  # what messages call it
-        return upright_rgb(image)
+    name = _name(value)
+    with ExitStack() as held:
+        with _faults_of(name):  # whatever a decoder raises about strangers' bytes, and only that
+            if isinstance(value, Image.Image):
+                loaded = held.enter_context(load_open(value, name))
+            else:
+                loaded = held.enter_context(load_file(Path(value), least))
+        with _faults_of(name, OSError, ValueError, MemoryError):  # Pillow's, about a palette
+            found = _upright(loaded)
+        if found.image is value:
+            found = Decoded(found.image.copy(), found.size, found.box)
+        yield found
+
+
+def open_image(path: Path | str | Image.Image, *, least: int | None = None) -> Image.Image:
+    """Decode an image as upright RGB, transparency laid over white; see `decoded`.
+
+    Raises:
+        InputError: as `decoded`.
+    """
+    with decoded(path, least=least) as found:
+        return found.image
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
     """Return an open image as upright RGB, transparency laid over white; it stays what it is.
 
     Raises:
-        InputError: it is truncated, damaged, closed or over 64 million pixels.
+        InputError: it is truncated, damaged, closed or too large.
     """
-    name = str(getattr(image, "filename", "")) or "an image that is open already"
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise InputError(
-            f"{name} has {width}x{height} pixels, over the limit of {MAX_PIXELS}; shrink it"
-        )
-    with _faults_of(name):
-        image.load()
-        return _converted(image)
-
-
-@contextmanager
-def _faults_of(name: str) -> Iterator[None]:
-    """Turn what Pillow raises about an image into one sentence."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise InputError(f"{name} does not exist") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InputError(f"{name} is far too large to decode ({error}); shrink it") from error
-    except UnidentifiedImageError as error:
-        raise InputError(f"{name} is not a JPEG, PNG or WebP image") from error
-    except (OSError, SyntaxError, ValueError, AssertionError) as error:
-        # the last is what Pillow says of an image whose file was closed before it was loaded
-        raise InputError(
-            f"{name} cannot be decoded ({error or 'it is closed'}); it may be truncated"
-        ) from error
-
-
-def _converted(image: Image.Image) -> Image.Image:
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
-        layer = upright.convert("RGBA")
-        upright = Image.new("RGB", layer.size, "white")
-        upright.paste(layer, mask=layer.getchannel("A"))
-    return upright.convert("RGB")
+    return open_image(image)
 
 
 def fault(path: Path) -> str | None:
-    """Return why an image cannot be used, or None."""
+    """Return why an image cannot be used, or None; all of it is read, but decoded small."""
     try:
-        open_image(path)
+        open_image(path, least=1)
     except InputError as error:
         return str(error)
     return None
@@ -89,3 +100,36 @@ def find_images(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in SUFFIXES and path.is_file():
             yield path
+
+
+def _upright(loaded: Loaded) -> Decoded:
+    how = orientation(loaded.image.info)
+    image, box = turned(to_rgb(loaded.image, loaded.raw), loaded.box, how)
+    return Decoded(image, loaded.size[::-1] if how >= 5 else loaded.size, box)
+
+
+def _name(value: Path | str | Image.Image) -> str:
+    if isinstance(value, Image.Image):
+        return str(getattr(value, "filename", "")) or "an image that is open already"
+    return str(Path(value))
+
+
+@contextmanager
+def _faults_of(name: str, *kinds: type[Exception]) -> Iterator[None]:
+    """Turn what Pillow raises about an image into one sentence; without `kinds`, whatever it is.
+
+    Decoders meet hostile bytes with `struct.error`, `OverflowError`, `RecursionError` and more.
+    """
+    try:
+        yield
+    except ZscrError:
+        raise
+    except FileNotFoundError as error:
+        raise InputError(f"{name} does not exist") from error
+    except Exception as error:
+        if kinds and not isinstance(error, kinds):
+            raise
+        if isinstance(error, OSError) and error.errno:
+            raise InputError(f"{name} cannot be read ({error.strerror})") from error
+        reason = " ".join(str(error).split())[:_REASON] or type(error).__name__
+        raise InputError(f"{name} cannot be decoded ({reason}); mend it or leave it out") from error

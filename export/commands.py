@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from zscr.options import memory_option
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path), default="runs/latest")
@@ -39,6 +41,7 @@ import click
     metavar="SM",
     help="A GPU to build engines for, such as sm86; repeatable.",
 )
+@memory_option
 def export(
     run: Path,
     out: Path | None,

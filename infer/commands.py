@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from zscr.options import memory_option
+
 if TYPE_CHECKING:
     from zscr.data.records import Query
     from zscr.infer.answers.answer import Answer
@@ -23,10 +25,15 @@ _NAMED = 20  # classes that are listed; of more, the first
 
 
 def runtime_options(command: Any) -> Any:
-    """Add how graphs are run: provider, threads, fallback."""
+    """Add how graphs are run: provider, threads, fallback, and memory to decode images in."""
     for option in (
+        memory_option,
         click.option("--allow-fallback", is_flag=True, help="Let CUDA fall back to the CPU."),
-        click.option("--threads", type=click.IntRange(1), help="Cores to use [all that may be]."),
+        click.option(
+            "--threads",
+            type=click.IntRange(1),
+            help="Cores to decode and compute on [all that may be used].",
+        ),
         click.option("--provider", default="cpu", show_default=True, help="cpu or cuda."),
     ):
         command = option(command)

@@ -56,7 +56,8 @@ class Encoder:
     ) -> None:
         self.name, self.sha256, self.graph = name, sha256, graph
         self.specs = tuple(specs)
-        self.inputs = tuple(make_input(spec, graph.parent) for spec in specs)
+        threads = (runtime or Runtime()).thread_count
+        self.inputs = tuple(make_input(spec, graph.parent, threads) for spec in specs)
         self.fields = frozenset(one.field for one in self.inputs)
         self.runner: Runner = OnnxRunner(graph, runtime or Runtime()) if runner is None else runner
         self.outputs = (output, beside) if beside else (output,)

@@ -10,6 +10,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
+from zscr.data.images import open_image
 from zscr.disk import make_folders
 from zscr.partial import atomic_file
 
@@ -41,8 +42,7 @@ def draw(answers: list[dict[str, Any]]) -> Image.Image:
 
 def thumbnail(path: str) -> Image.Image:
     """Return an image at the sheet's size."""
-    with Image.open(path) as image:
-        return image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    return open_image(path, least=2 * SIDE).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
 
 
 def main() -> None:

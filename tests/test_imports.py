@@ -20,10 +20,13 @@ ROOT = Path(__file__).parents[1]
 # package -> its parts (modules and sub-packages), floor by floor. A part imports what stands on
 # lower floors, itself, and `__init__` of a package; never what stands beside or above it.
 FLOORS = {
-    "zscr": "errors names progress strict_json <- disk extras limited place regular schema <- lock"
-    " <- partial <- arrays artefact <- data <- infer <- __init__ train <- export <- cli",
-    "zscr.data": "images records relevance splits <- rules task_files <- task_rules <- draft"
-    " <- collection <- aviary sources task_rows <- registry tasks <- check summary <- commands",
+    "zscr": "errors names progress strict_json <- disk extras limited memory place regular schema"
+    " <- lock options <- partial <- arrays artefact <- data <- infer <- __init__ train <- export"
+    " <- cli",
+    "zscr.data": "decoding records relevance splits <- images rules task_files <- task_rules"
+    " <- draft <- collection <- aviary sources task_rows <- registry tasks <- check summary"
+    " <- commands",
+    "zscr.data.decoding": "mending modes orientation <- formats <- loading",
     "zscr.data.sources": "archive captions normal origin <- definitions"
     " <- awa fashion folder sketchy wiki zscrgan <- sketchy_clip",
     "zscr.infer": "answers inputs lines runners <- queries <- encoder <- bundle features"
@@ -50,6 +53,8 @@ LIGHT = {
     "errors",
     "extras",
     "lock",
+    "memory",
+    "options",
     "partial",
     "place",
     "progress",

@@ -9,6 +9,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from zscr.options import memory_option
+
 # The reference code's own flags: they set the fields of the same name in the method's Config.
 REFERENCE_FLAGS = {
     "batch_size": int,
@@ -25,7 +27,7 @@ REFERENCE_FLAGS = {
 }
 
 # What may be given with --resume; settings only as the run has them.
-RESUMABLE = {"out", "device", "resume", "retrieved_res", "settings", "rounds", "seed"}
+RESUMABLE = {"out", "device", "resume", "retrieved_res", "settings", "rounds", "seed", "memory"}
 RESUMABLE |= set(REFERENCE_FLAGS)
 
 
@@ -65,6 +67,7 @@ def _reference_flags(command: Any) -> Any:
     type=click.Path(path_type=Path),
     help="Also write the validation result in the reference's form, acc<Prec@50>.pkl, here.",
 )
+@memory_option
 @_reference_flags
 def train(
     method: str,
@@ -194,6 +197,7 @@ def pairs(settings: tuple[str, ...]) -> dict[str, str]:
     help="Write the result in the reference's form, acc<Prec@50>.pkl, here.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Everything as JSON.")
+@memory_option
 def evaluate(
     models: tuple[Path, ...],
     collection: Path | None,

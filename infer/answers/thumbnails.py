@@ -68,15 +68,15 @@ class Thumbnails:
 
 
 def _thumbnail(image: str | Path | Image.Image) -> bytes:
-    small = _upright(image)
+    small = _upright(image, least=2 * SIDE)
     small.thumbnail((SIDE, SIDE))
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=_QUALITY, optimize=True)
     return buffer.getvalue()
 
 
-def _upright(image: str | Path | Image.Image) -> Image.Image:
+def _upright(image: str | Path | Image.Image, least: int | None = None) -> Image.Image:
     # Pillow stays out of `import zscr.infer`: only this format needs it.
-    from zscr.data.images import open_image, upright_rgb
+    from zscr.data.images import open_image
 
-    return open_image(Path(image)) if isinstance(image, str | Path) else upright_rgb(image)
+    return open_image(image, least=least)

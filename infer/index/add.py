@@ -12,6 +12,7 @@ import numpy as np
 
 from zscr.artefact import hash_file
 from zscr.data.collection import Collection
+from zscr.data.decoding.formats import SPOKEN
 from zscr.data.images import find_images
 from zscr.data.records import Item, Query
 from zscr.disk import require_space
@@ -89,7 +90,7 @@ def _add_images(
     found = [pair for named in images for pair in _listed(Path(os.path.abspath(named)))]
     if not found:
         named = ", ".join(map(str, images))
-        raise InputError(f"there is no JPEG, PNG or WebP image in {named}; name another folder")
+        raise InputError(f"there is no {SPOKEN} image in {named}; name another folder")
     entries, unreadable = [], []
     for base, path in found:
         try:

@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from zscr.data.images import MAX_PIXELS, open_image, upright_rgb
+from zscr.data.images import Decoded, decoded
 from zscr.errors import InputError
 from zscr.infer.inputs.prepared import Prepared
 from zscr.schema import integer, listing, maybe, number, one_of, record, text
 
-DECODERS = 4
-_LOADING = Lock()  # one image may stand in a batch twice, and Pillow loads it when it is used
+MAX_RESIZED = 64_000_000  # pixels; a line of them is small until its shorter side is enlarged
 RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 _PREPROCESS = record(
     {
@@ -43,13 +41,16 @@ class ImageInput:
     """Pixels (B, 3, S, S): resize, crop the centre, scale, normalise.
 
     With `resize_shorter_side` the proportions stay; without it the image is resized to the
-    square, as the processors of ViT and SigLIP do.
+    square, as the processors of ViT and SigLIP do. `decode_shorter_side` lets large JPEGs be
+    decoded at a fraction of their size (see `zscr.data.images.decoded`); as that changes
+    embeddings a little, it is a part of the preprocessing and travels with the encoder.
     """
 
-    def __init__(self, spec: Mapping[str, Any], folder: Path) -> None:
+    def __init__(self, spec: Mapping[str, Any], folder: Path, threads: int = 1) -> None:
         self.field, self.names = str(spec["field"]), tuple(spec["names"])
         how = spec["preprocess"]
         self.shorter, self.size = how.get("resize_shorter_side"), int(how["image_size"])
+        self.least, self.threads = how.get("decode_shorter_side"), threads
         self.resample = RESAMPLING[how["resample"]]
         self.scale = np.float32(how["rescale"])
         self.mean = np.array(how["mean"], np.float32)
@@ -61,30 +62,26 @@ class ImageInput:
         Raises:
             InputError: an image cannot be decoded, is too large, or too narrow to be resized.
         """
-        with ThreadPoolExecutor(DECODERS) as pool:  # Pillow decodes outside the GIL
+        with ThreadPoolExecutor(self.threads) as pool:  # Pillow decodes outside the GIL
             return Prepared({self.names[0]: np.stack(list(pool.map(self._pixels, values)))})
 
     def _pixels(self, value: Path | str | Image.Image) -> npt.NDArray[np.float32]:
-        array = np.asarray(self._crop(_upright(value)), np.float32) * self.scale
+        with decoded(value, least=self.least) as image:
+            cropped = self._crop(image)
+        array = np.asarray(cropped, np.float32) * self.scale
         return np.ascontiguousarray(((array - self.mean) / self.std).transpose(2, 0, 1))
 
-    def _crop(self, image: Image.Image) -> Image.Image:
+    def _crop(self, image: Decoded) -> Image.Image:
         if self.shorter is None:
             return image.resize((self.size, self.size), self.resample)
         # Rounded down, as transformers and torchvision do.
         width, height = (self.shorter * side // min(image.size) for side in image.size)
-        if width * height > MAX_PIXELS:
+        if width * height > MAX_RESIZED:
+            whole = "x".join(map(str, image.size))
             raise InputError(
-                f"an image of {image.width}x{image.height} pixels would be resized to "
-                f"{width}x{height}, over the limit of {MAX_PIXELS} pixels; crop it"
+                f"an image of {whole} pixels would be resized to {width}x{height}, over the limit "
+                f"of {MAX_RESIZED} pixels; crop it"
             )
         left, top = (width - self.size) // 2, (height - self.size) // 2
         resized = image.resize((width, height), self.resample)
         return resized.crop((left, top, left + self.size, top + self.size))
-
-
-def _upright(value: Path | str | Image.Image) -> Image.Image:
-    if not isinstance(value, Image.Image):
-        return open_image(Path(value))
-    with _LOADING:
-        return upright_rgb(value)

@@ -18,7 +18,6 @@ from zscr.schema import Check, by_kind
 _KINDS: Mapping[str, Callable[[Mapping[str, Any], Path], Input]] = {
     "text": TextInput,
     "characters": CharacterInput,
-    "image": ImageInput,
     "vector": VectorInput,
 }
 # What an input's entry in a manifest may be.
@@ -33,17 +32,20 @@ INPUT: Check = by_kind(
 )
 
 
-def make_input(spec: Mapping[str, Any], folder: Path) -> Input:
+def make_input(spec: Mapping[str, Any], folder: Path, threads: int = 1) -> Input:
     """Build the preparation that a manifest's input entry describes.
 
     Args:
         spec: `field` (of a query), `kind` (how it is prepared), `names` (of the graph's inputs),
             and what belongs to the kind; docs/formats.md lists them.
         folder: where the files that it names lie, such as the tokenizer.
+        threads: to decode images on.
 
     Raises:
         ConfigError: the kind is unknown to this version.
     """
+    if spec["kind"] == "image":
+        return ImageInput(spec, folder, threads)
     if spec["kind"] not in _KINDS:
         raise ConfigError(f"input kind '{spec['kind']}' is unknown; upgrade zscr")
     return _KINDS[spec["kind"]](spec, folder)

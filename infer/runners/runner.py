@@ -20,7 +20,8 @@ class Runtime:
 
     Attributes:
         provider: `cpu` or `cuda`.
-        threads: intra-op threads, at least 1; None means every core that this process may use.
+        threads: to compute and to decode images on, at least 1; None means every core that this
+            process may use.
         allow_fallback: accept onnxruntime's quiet fallback from CUDA to the CPU.
 
     Raises:

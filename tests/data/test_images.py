@@ -26,13 +26,13 @@ def photo(tmp_path):
 def test_every_truncation_of_a_jpeg_is_refused(photo):
     """No cut of the file decodes to a grey rest."""
     whole = photo.read_bytes()
-    for end in range(0, len(whole) - 2, 7):
+    for end in range(0, len(whole) - 3, 7):
         photo.write_bytes(whole[:end])
         with pytest.raises(InputError, match=r"photo\.jpg"):
             open_image(photo)
 
 
-@pytest.mark.parametrize("side", [9_000, 12_000, 30_000, 2**31 - 1])
+@pytest.mark.parametrize("side", [16_001, 30_000, 2**31 - 1])
 def test_bomb_is_refused_before_decoding(tmp_path, side):
     """A PNG header that claims a huge image costs no memory."""
 
@@ -56,7 +56,7 @@ def test_other_files_are_refused(tmp_path):
     (tmp_path / "text.jpg").write_text("not an image")
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "folder.png").mkdir()
-    Image.new("RGB", (4, 4)).save(tmp_path / "hidden.jpg", format="GIF")
+    Image.new("RGB", (4, 4)).save(tmp_path / "hidden.jpg", format="PPM")
     for name in ("text.jpg", "empty.png", "folder.png", "missing.png", "hidden.jpg"):
         with pytest.raises(InputError, match=name) as refused:
             open_image(tmp_path / name)
@@ -135,13 +135,15 @@ def test_open_images_that_cannot_be_used_are_refused(photo):
     with pytest.raises(InputError, match=r"photo\.jpg cannot be decoded"):
         upright_rgb(closed)
     large = Image.new("1", (MAX_PIXELS // 8, 9))
-    with pytest.raises(InputError, match=f"8000000x9 pixels, over the limit of {MAX_PIXELS}"):
+    with pytest.raises(
+        InputError, match=f"{MAX_PIXELS // 8}x9 pixels, over the limit of {MAX_PIXELS}"
+    ):
         upright_rgb(large)
 
 
 def test_images_are_found_in_order(tmp_path):
     """By suffix in any case, below any folder; other files are passed over."""
-    for name in ("b/2.PNG", "b/1.jpeg", "a.webp", "notes.txt", "c/x.gif"):
+    for name in ("b/2.PNG", "b/1.jpeg", "a.webp", "notes.txt", "c/x.psd"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "folder.jpg").mkdir()

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from zscr.options import memory_option
+
 FOLDER = click.Path(path_type=Path)
 
 
@@ -30,6 +32,7 @@ FOLDER = click.Path(path_type=Path)
 @click.option(
     "--device", type=click.Choice(["cpu", "cuda"]), help="Where to solve [CUDA where there is one]."
 )
+@memory_option
 def adapt(
     run: Path,
     images: str,

@@ -136,6 +136,6 @@ def _encoded(
 def _require_some(found: Sequence[object], path: Path) -> None:
     if not found:
         raise InputError(
-            f"{path} has no images to adapt to; name a folder of JPEG, PNG or WebP images, or a "
-            f"collection with unseen classes (--with-seen takes all of its images)"
+            f"{path} has no images to adapt to; name a folder of images, or a collection with "
+            f"unseen classes (--with-seen takes all of its images)"
         )

@@ -162,7 +162,7 @@ def test_nothing_usable_is_one_sentence(bundle, tmp_path, images):
     (tmp_path / "empty").mkdir()
     for named, message in (
         ("images", "none of the 1 images can be used, first: .*00.png is not a JPEG"),
-        ("empty", "no JPEG, PNG or WebP image in .*empty"),
+        ("empty", "there is no JPEG, .* or HEIC image in .*empty"),
         ("nowhere", "nowhere does not exist; name an image or a folder"),
     ):
         with pytest.raises(InputError, match=message):

@@ -1,0 +1,104 @@
+"""The memory that decoding may take: images wait for it, so threads never fill the machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Condition
+
+from zscr.errors import InputError
+
+SHARE = 4  # decoding takes a quarter of the memory, unless --memory says otherwise
+
+
+class Budget:
+    """Bytes that may be reserved at once; a reservation waits until others have been given back.
+
+    Whoever holds a reservation must not wait for a second one.
+    """
+
+    def __init__(self, limit: int | None = None) -> None:
+        self._limit, self._used, self._freed = limit, 0, Condition()
+
+    @property
+    def limit(self) -> int:
+        """All bytes of it, by default a quarter of what the process may use."""
+        if self._limit is None:
+            self._limit = available_memory() // SHARE
+        return self._limit
+
+    def set_limit(self, limit: int | None) -> None:
+        """Allow another number of bytes; None is the default again."""
+        with self._freed:
+            self._limit = limit
+            self._freed.notify_all()
+
+    @contextmanager
+    def reserve(self, size: int, what: str) -> Iterator[None]:
+        """Hold `size` bytes for `what`, when there are so many.
+
+        Raises:
+            InputError: it is more than all of them: waiting would not help.
+        """
+        limit = self.limit
+        if size > limit:
+            raise InputError(
+                f"{what} takes {_spoken(size)} to decode, more than the {_spoken(limit)} that may "
+                f"be used; allow more with --memory, or shrink it"
+            )
+        with self._freed:
+            self._freed.wait_for(lambda: not self._used or self._used + size <= self.limit)
+            self._used += size
+        try:
+            yield
+        finally:
+            with self._freed:
+                self._used -= size
+                self._freed.notify_all()
+
+
+DECODING = Budget()  # one for all threads and models of a process, as the memory is
+
+
+def available_memory(root: Path = Path("/")) -> int:
+    """Return the bytes that this process may use: the machine's, or its control group's if fewer.
+
+    Args:
+        root: of the file system, where /proc and /sys are.
+    """
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([machine, *_group_limits(root)])
+
+
+def _group_limits(root: Path) -> Iterator[int]:
+    """Yield the limits of the control groups, version 1 and 2, that the process is in."""
+    mount = root / "sys/fs/cgroup"
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return  # not Linux, or no /proc: the machine's memory is the limit
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if not controllers:
+            yield from _limits(mount, group, "memory.max")
+        elif "memory" in controllers.split(","):
+            yield from _limits(mount / "memory", group, "memory.limit_in_bytes")
+
+
+def _limits(mount: Path, group: str, name: str) -> Iterator[int]:
+    """Yield the limits of a group and of those around it.
+
+    In a container its own group is mounted as the root, though its name is the host's.
+    """
+    folder = mount / group.lstrip("/")
+    for each in (folder, *folder.parents):
+        if each.is_relative_to(mount) and (each / name).is_file():
+            text = (each / name).read_text().strip()
+            if text.isdigit():  # not "max"
+                yield int(text)
+
+
+def _spoken(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB"
