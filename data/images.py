@@ -76,10 +76,3 @@ def fault(path: Path) -> str | None:
     except InputError as error:
         return str(error)
     return None
-
-
-def find_images(folder: Path) -> Iterator[Path]:
-    """Yield every file below `folder` with an image's suffix, in a stable order."""
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in SUFFIXES and path.is_file():
-            yield path

@@ -19,6 +19,12 @@ SAME_IMAGE = frozenset({"image"})  # what a gallery graph answers as a query gra
 Way = TypeVar("Way")  # what embeds a query: a graph's name, or a head
 
 
+def index_of(bundle: Path) -> Path:
+    """Return where the index of a bundle's own gallery is: beside the folder that a link names."""
+    folder = bundle.resolve()
+    return folder.with_name(f"{folder.name}.index")
+
+
 class Bundle:
     """A bundle on disk; a graph is hashed and loaded when it is first used.
 
@@ -68,7 +74,7 @@ class Bundle:
     @property
     def index_folder(self) -> Path:
         """Where `zscr export` puts the index of the collection's gallery."""
-        return self.folder.with_name(f"{self.folder.name}.index")
+        return index_of(self.folder)
 
     @property
     def takes(self) -> dict[frozenset[str], str]:

@@ -49,7 +49,7 @@ def make_current(folder: Path, first: Generation) -> Current:
     """
     with staged(folder, KIND) as stage:
         write_files(stage.folder, first)
-        stage.body |= body(first)
+        stage.body |= body(first, folder)
     return Current(folder, read_manifest(folder, KIND), first)
 
 
@@ -90,7 +90,7 @@ def grow_hnsw(current: Current, vectors: Vectors, changed: Rows, *, threads: int
     """Return HNSW over `vectors` (N, D): the one on the disk with the `changed` rows in it.
 
     The one in memory goes on serving searches as it is. Without any, or where all rows have
-    changed, a new one is built.
+    changed, as after a removal, a new one is built: its labels are the rows' numbers.
 
     Raises:
         ArtefactError: the file was damaged after it was read.
@@ -102,7 +102,8 @@ def grow_hnsw(current: Current, vectors: Vectors, changed: Rows, *, threads: int
     verify(current.folder, current.manifest, [name])
     room = len(vectors) - count
     hnsw = Hnsw.load(current.folder / name, before.dim, count, room=room)
-    hnsw.update(vectors, changed, threads=threads)
+    if changed.size:
+        hnsw.update(vectors, changed, threads=threads)
     return hnsw
 
 
@@ -121,7 +122,7 @@ def commit(current: Current, following: Generation) -> Current:
             names = write_files(folder, following)
             files = {name: file_entry(folder / name) for name in names}
             refuse_if_stale(current)  # a network disk's writers do not see each other's locks
-            write_manifest(folder, KIND, files, body(following))
+            write_manifest(folder, KIND, files, body(following, folder))
         finally:  # the manifest on the disk says which generation lives, whatever has happened
             manifest = read_manifest(folder, KIND)
             remove_leftovers(folder, manifest)

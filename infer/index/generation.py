@@ -19,12 +19,14 @@ import numpy as np
 import numpy.typing as npt
 
 from zscr.artefact import Manifest, dump_jsonl, fsync, verify
+from zscr.data.listing import Skipped
 from zscr.errors import ArtefactError
 from zscr.infer.index.choice import Choice, Measured
 from zscr.infer.index.diffusion import Diffusion
-from zscr.infer.index.entry import Entry, Skipped, entry_from, entry_row
+from zscr.infer.index.entry import Entry, entry_from, entry_row, skipped_from, skipped_row
 from zscr.infer.index.exact import Vectors
 from zscr.infer.index.hnsw import EF_CONSTRUCTION, Hnsw, M
+from zscr.infer.index.roots import Root, root_from, root_row
 
 KIND = "index"
 _SUFFIXES = {"vectors": "npy", "entries": "jsonl", "hnsw": "bin", "queries": "npy"}
@@ -50,6 +52,8 @@ class Generation:
             bundle's gallery gives none.
         raw: (N, D) the model's own embeddings, where `vectors` are diffused.
         diffusion: how these were diffused, and will be after every change.
+        roots: the folders that the images lie in.
+        linked: whether a content has one entry, whatever the number of its places.
     """
 
     number: int
@@ -64,6 +68,8 @@ class Generation:
     features: FeatureRows | None = None
     raw: Vectors | None = None
     diffusion: Diffusion | None = None
+    roots: tuple[Root, ...] = ()
+    linked: bool = False
 
     @property
     def dim(self) -> int:
@@ -95,11 +101,13 @@ def write_files(folder: Path, generation: Generation) -> list[str]:
     for name, matrix in matrices.items():
         if matrix is not None:
             np.save(paths[name], matrix, allow_pickle=False)
-    paths["entries"].write_bytes(dump_jsonl(map(entry_row, generation.entries)))
+    rows = (entry_row(entry, generation.roots) for entry in generation.entries)
+    paths["entries"].write_bytes(dump_jsonl(rows))
     if generation.hnsw is not None:
         generation.hnsw.save(paths["hnsw"])
     if generation.errors:
-        paths["errors"].write_bytes(dump_jsonl(map(dict, generation.errors)))
+        rows = (skipped_row(each, generation.roots) for each in generation.errors)
+        paths["errors"].write_bytes(dump_jsonl(rows))
     written = [path for path in paths.values() if path.exists()]
     for path in written:
         fsync(path)
@@ -107,8 +115,8 @@ def write_files(folder: Path, generation: Generation) -> list[str]:
     return [path.name for path in written]
 
 
-def body(generation: Generation) -> dict[str, Any]:
-    """Return the manifest's fields."""
+def body(generation: Generation, folder: Path) -> dict[str, Any]:
+    """Return the manifest's fields, for an index that is in `folder`."""
     approximate, features = generation.hnsw is not None, generation.features
     return {
         "space": generation.space,
@@ -118,6 +126,8 @@ def body(generation: Generation) -> dict[str, Any]:
         "feature_dim": None if features is None else features.shape[1],
         "diffusion": generation.diffusion and asdict(generation.diffusion),
         "count": len(generation.entries),
+        "roots": [root_row(root, folder) for root in generation.roots],
+        "duplicates": "link" if generation.linked else "keep",
         "generation": generation.number,
         "M": M if approximate else None,
         "ef_construction": EF_CONSTRUCTION if approximate else None,
@@ -149,7 +159,8 @@ def _read(
 ) -> Generation:
     """Parse files whose checksums are right."""
     path = {s: folder / n for s in _SUFFIXES if (n := file_name(s, number)) in manifest.files}
-    entries = tuple(map(entry_from, _rows(path["entries"])))
+    roots = {row["name"]: root_from(row, folder) for row in manifest.body.get("roots", ())}
+    entries = tuple(entry_from(row, roots) for row in _rows(path["entries"]))
     if len(entries) != shape[0] or len({entry.id for entry in entries}) != shape[0]:
         raise ValueError(f"{len(entries)} entries for {shape[0]} vectors, or an id twice")
     return Generation(
@@ -161,12 +172,16 @@ def _read(
         choice,
         Hnsw.load(path["hnsw"], shape[1], shape[0]) if "hnsw" in path else None,
         _load(path["queries"], (-1, shape[1])) if "queries" in path else None,
-        tuple(_rows(path["errors"])) if "errors" in path else (),
+        tuple(skipped_from(row, roots) for row in _rows(path["errors"]))
+        if "errors" in path
+        else (),
         _load(path["features"], (shape[0], int(manifest.body["feature_dim"])), np.float16)
         if "features" in path
         else None,
         _load(path["raw"], shape) if "raw" in path else None,
         Diffusion(**manifest.body["diffusion"]) if "raw" in path else None,
+        tuple(roots.values()),
+        manifest.body.get("duplicates") == "link",
     )
 
 
