@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zscr.data.options import exclude_option, follow_links_option
 from zscr.disk import require_writable
 from zscr.errors import ArtefactError
 from zscr.options import memory_option
+from zscr.printable import printable
+from zscr.progress import say
 
 if TYPE_CHECKING:
     from zscr.data.registry import Source
@@ -93,6 +96,8 @@ OPTIONS: dict[str, Callable[[Command], Command]] = {
     "names": click.option(
         "--names", type=FOLDER, help="What is said of classes [clip_text_names.zip beside SOURCE]."
     ),
+    "exclude": exclude_option,
+    "follow_links": follow_links_option,
 }
 
 
@@ -149,10 +154,12 @@ def check(path: Path) -> None:
 
     report = check_collection(path)
     for fault in report.faults:
-        click.echo(fault, err=True)
+        say(fault)
     if report.faults:
         raise ArtefactError(f"{path} has {len(report.faults)} faults; make it again")
-    click.echo(f"{path} is sound: {report.files} files hashed, {report.images} images decoded")
+    click.echo(
+        f"{printable(path)} is sound: {report.files} files hashed, {report.images} images decoded"
+    )
 
 
 @data.command()
@@ -177,7 +184,8 @@ def info(path: Path, style: str) -> None:
         click.echo(json.dumps(asdict(summary), ensure_ascii=False, indent=1))
         return
     tables = [_table(rows) for rows in (summary.splits, summary.tasks, summary.classes) if rows]
-    click.echo(f"{summary.name}: {summary.protocol}\n\n" + "\n\n".join(tables))
+    about = printable(f"{summary.name}: {summary.protocol}")
+    click.echo(f"{about}\n\n" + "\n\n".join(tables))
 
 
 def _summary(path: Path) -> Summary:
@@ -191,18 +199,18 @@ def _report(path: Path) -> None:
     """Say on stderr what was made, and on stdout where."""
     summary = _summary(path)
     for part in summary.splits:
-        click.echo(f"{part.split}: {part.classes} classes, {part.items} items", err=True)
+        say(f"{part.split}: {part.classes} classes, {part.items} items")
     faults = path / "errors.jsonl"
     if faults.exists():
         count = len(faults.read_text("utf-8").splitlines())
-        click.echo(f"{count} sources could not be used: see {faults}", err=True)
+        say(f"{count} sources could not be used: see {faults}")
     click.echo(path)
 
 
 def _table(rows: Sequence[object]) -> str:
     """Lay out dataclasses of one kind as columns under the names of their fields."""
     head = tuple(field.name for field in fields(rows[0]))  # type: ignore[arg-type]
-    lines = [head, *(tuple(map(str, astuple(row))) for row in rows)]  # type: ignore[call-overload]
+    lines = [head, *(tuple(map(printable, astuple(row))) for row in rows)]  # type: ignore[call-overload]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from PIL import Image
 
-from zscr.data.decoding.formats import SUFFIXES
 from zscr.data.decoding.loading import MAX_PIXELS as MAX_PIXELS
 from zscr.data.decoding.loading import Loaded, load_file, load_open
 from zscr.data.decoding.modes import to_rgb
@@ -93,13 +92,6 @@ def fault(path: Path) -> str | None:
     except InputError as error:
         return str(error)
     return None
-
-
-def find_images(folder: Path) -> Iterator[Path]:
-    """Yield every file below `folder` with an image's suffix, in a stable order."""
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in SUFFIXES and path.is_file():
-            yield path
 
 
 def _upright(loaded: Loaded) -> Decoded:

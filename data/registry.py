@@ -127,7 +127,7 @@ COLLECTIONS: Mapping[str, Source] = {
         "any, in a folder a class",
         what="a folder with a subfolder of images for each class",
         example="photos/",
-        options=("unseen", "val", "seed"),
+        options=("unseen", "val", "seed", "exclude", "follow_links"),
     ),
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from zscr.options import memory_option
+from zscr.progress import say
 
 
 @click.command()
@@ -71,16 +72,16 @@ def export(
     _tell(made.bundle.folder, made.bundle.manifest.body)
     if made.index:
         index = made.index.index
-        click.echo(f"indexed {index.count} images in {index.folder}: {index.how}", err=True)
+        say(f"indexed {index.count} images in {index.folder}: {index.how}")
         if made.index.skipped:
-            click.echo(f"skipped {len(made.index.skipped)} images; see errors there", err=True)
+            say(f"skipped {len(made.index.skipped)} images; see errors there")
     if trt:
         from zscr.export.tensorrt.engines import build_engines
 
         click.echo(f"built engines in {build_engines(made.bundle.folder, targets=targets)}")
     if made.index:
         named = f" --bundle {out}" if out else ""
-        click.echo(f"next: zscr query --file captions.txt{named}", err=True)
+        say(f"next: zscr query --file captions.txt{named}")
 
 
 def _tell(folder: Path, body: Mapping[str, Any]) -> None:
@@ -90,8 +91,7 @@ def _tell(folder: Path, body: Mapping[str, Any]) -> None:
         for name, entry in body["graphs"].items()
     ]
     overlap = min(body["top10_overlap"].values(), default=1.0)
-    click.echo(
+    say(
         f"exported {folder}: onnxruntime agrees with torch to {' and '.join(agreed)}, "
-        f"top-10 overlap {overlap:.3f}",
-        err=True,
+        f"top-10 overlap {overlap:.3f}"
     )

@@ -47,6 +47,12 @@ FIELDS = record(
 Way = TypeVar("Way")  # what embeds a query: a graph's name, or a head
 
 
+def index_of(bundle: Path) -> Path:
+    """Return where the index of a bundle's own gallery is: beside the folder that a link names."""
+    folder = bundle.resolve()
+    return folder.with_name(f"{folder.name}.index")
+
+
 class Bundle:
     """A bundle on disk; a graph is hashed and loaded when it is first used.
 
@@ -101,7 +107,7 @@ class Bundle:
     @property
     def index_folder(self) -> Path:
         """Where `zscr export` puts the index of the collection's gallery."""
-        return self.folder.with_name(f"{self.folder.name}.index")
+        return index_of(self.folder)
 
     @property
     def takes(self) -> dict[frozenset[str], str]:

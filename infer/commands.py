@@ -1,4 +1,4 @@
-"""`zscr query` and `zscr index`."""
+"""`zscr query`."""
 
 from __future__ import annotations
 
@@ -9,42 +9,19 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from zscr.options import memory_option
+from zscr.infer.options import make_runtime, runtime_options
+from zscr.progress import say
 
 if TYPE_CHECKING:
     from zscr.data.records import Query
     from zscr.infer.answers.answer import Answer
     from zscr.infer.answers.writers import Format
     from zscr.infer.queries import QueryFile
-    from zscr.infer.runners.runner import Runtime
     from zscr.infer.searcher import Searcher
 
 FOLDER = click.Path(path_type=Path)
 FILE = click.Path(path_type=Path, dir_okay=False)
 _NAMED = 20  # classes that are listed; of more, the first
-
-
-def runtime_options(command: Any) -> Any:
-    """Add how graphs are run: provider, threads, fallback, and memory to decode images in."""
-    for option in (
-        memory_option,
-        click.option("--allow-fallback", is_flag=True, help="Let CUDA fall back to the CPU."),
-        click.option(
-            "--threads",
-            type=click.IntRange(1),
-            help="Cores to decode and compute on [all that may be used].",
-        ),
-        click.option("--provider", default="cpu", show_default=True, help="cpu or cuda."),
-    ):
-        command = option(command)
-    return command
-
-
-def make_runtime(provider: str, threads: int | None, allow_fallback: bool) -> Runtime:
-    """Build the runtime that the options describe."""
-    from zscr.infer.runners.runner import Runtime
-
-    return Runtime(provider, threads, allow_fallback)
 
 
 @click.command()
@@ -119,13 +96,13 @@ def query(
     with open_output(out) as stream:
         write_answers(answers, cast("Format", style), stream, about=about)
     if style == "table":  # the other formats say it themselves
-        click.echo("; ".join(ran), err=True)
+        say("; ".join(ran))
     if k > searcher.index.count:
-        click.echo(f"-k {k}: the index holds only {searcher.index.count} images", err=True)
+        say(f"-k {k}: the index holds only {searcher.index.count} images")
     if isinstance(queries, QueryFile) and queries.skipped:
-        click.echo(f"skipped {queries.skipped} empty lines of {queries.name}", err=True)
+        say(f"skipped {queries.skipped} empty lines of {queries.name}")
     if out:
-        click.echo(f"wrote {out}", err=True)
+        say(f"wrote {out}")
 
 
 def _queries(
@@ -162,96 +139,3 @@ def _about(searcher: Searcher, k: int, expand: int | None) -> dict[str, object]:
         names = ", ".join(new[:_NAMED]) + (", …" if len(new) > _NAMED else "")
         about["never trained on"] = f"{len(new)} classes of this gallery: {names}"
     return about
-
-
-@click.group()
-def index() -> None:
-    """Make, extend and check an index of images."""
-
-
-@index.command()
-@click.argument("images", nargs=-1, required=True, type=FOLDER)
-@click.option("--index", "folder", type=FOLDER, help="The gallery [the index beside the bundle].")
-@click.option(
-    "--bundle", type=FOLDER, default="bundles/latest", show_default=True, help="The model."
-)
-@click.option("--diffuse", is_flag=True, help="Even embeddings out over images that are alike.")
-@runtime_options
-def add(
-    images: tuple[Path, ...], folder: Path | None, bundle: Path, diffuse: bool, **runtime: Any
-) -> None:
-    """Add IMAGES, files or folders, to an index; it is made if it is absent.
-
-    Images that are in it already and have not changed are not embedded again.
-
-    --diffuse makes an index in which each image's embedding is evened out with those of the images
-    that look like it; whatever is added later, all of them are diffused anew.
-
-    \b
-    Example:
-      zscr index add holiday/ cat.jpg --index holiday.index
-      zscr index add holiday/ --index even.index --diffuse
-      zscr query --text "a cat on a wall" --index holiday.index
-    """
-    from zscr.infer.bundle import Bundle
-    from zscr.infer.index.add import add_images
-    from zscr.infer.index.diffusion import Diffusion
-
-    diffusion = Diffusion() if diffuse else None
-    opened = Bundle.open(bundle, make_runtime(**runtime))
-    try:
-        added = add_images(opened, folder or opened.index_folder, images, diffusion=diffusion)
-    except KeyboardInterrupt:
-        click.echo("what is embedded so far is kept: the same command goes on from there", err=True)
-        raise
-    report = added.report
-    click.echo(
-        f"{report.added} added, {report.replaced} replaced, {report.unchanged} unchanged, "
-        f"{len(added.skipped)} skipped; {added.index.folder} holds {added.index.count} images",
-        err=True,
-    )
-    if added.index.diffusion:
-        click.echo(f"embeddings are {added.index.diffusion}", err=True)
-    for row in added.skipped[:5]:
-        click.echo(f"skipped {row['image']}: {row['reason']}", err=True)
-    if added.skipped:
-        click.echo("all of them are in the index's errors file", err=True)
-
-
-@index.command()
-@click.argument("folder", type=FOLDER)
-def verify(folder: Path) -> None:
-    """Check every file of the index FOLDER and that its images find themselves.
-
-    \b
-    Example:
-      zscr index verify holiday.index
-    """
-    from zscr.infer.index.verify import verify_index
-
-    report = verify_index(folder)
-    click.echo(f"{folder} is sound: {report.count} images of {report.dim} dimensions")
-    click.echo(f"{report.self_recall:.2%} of {report.sample} images find themselves first")
-
-
-@index.command()
-@click.argument("folder", type=FOLDER)
-def info(folder: Path) -> None:
-    """Say what the index FOLDER holds.
-
-    \b
-    Example:
-      zscr index info holiday.index
-    """
-    from zscr.infer.index.index import Index
-
-    opened = Index.open(folder.resolve())
-    click.echo(f"{opened.count} images of {opened.dim} dimensions, {opened.how}")
-    features = opened.features
-    held = "no image features" if features is None else f"image features of {features.shape[1]}"
-    click.echo(f"{held}, embeddings {opened.diffusion or 'not diffused'}")
-    click.echo(
-        f"generation {opened.generation}, made by the bundle {opened.bundle_name} "
-        f"in the space {opened.space[:12]}"
-    )
-    click.echo(f"{len(opened.errors)} images were skipped")

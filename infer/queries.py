@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from zscr.data.names import found_as_written
 from zscr.data.records import Query
 from zscr.errors import InputError
 from zscr.infer.lines import read_lines
@@ -169,6 +170,7 @@ def _query_of(row: dict[str, Any], number: str, folder: Path, where: str) -> Que
 def _found(path: Path, where: str) -> Path:
     """Return the path of an image's file, which must exist."""
     _checked(str(path), where)
+    path = found_as_written(path)
     if fault := _fault_of(path):
         raise InputError(f"{where} is {path}, which {fault}; name an image's file")
     return path

@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from zscr.options import memory_option
+from zscr.progress import say
 
 # The reference code's own flags: they set the fields of the same name in the method's Config.
 REFERENCE_FLAGS = {
@@ -115,14 +116,14 @@ def train(
             encoders = (image_encoder, text_encoder)
             run = fit(Request(method, folder, out, given, *encoders, device, refit))
     except Interrupted:
-        click.echo("interrupted; the run is checkpointed: zscr train --resume", err=True)
+        say("interrupted; the run is checkpointed: zscr train --resume")
         raise click.exceptions.Exit(130) from None
     if retrieved_res:
         question = Question(split="val", retrieved_res=retrieved_res)
         report = evaluate_model(run.folder, question)
-        click.echo(f"wrote {report['retrieved_res']}", err=True)
+        say(f"wrote {report['retrieved_res']}")
     named = f" {out}" if out else ""
-    click.echo(f"trained {run.folder}; next: zscr export{named}", err=True)
+    say(f"trained {run.folder}; next: zscr export{named}")
 
 
 def _refuse_changes() -> None:
@@ -245,6 +246,6 @@ def evaluate(
     report = evaluate_model(models or (Path("bundles/latest"),), question)
     click.echo(json.dumps(report, indent=1) if as_json else table(report))
     if "unanswered" in report:
-        click.echo(f"{report['unanswered']}; controls and bounds alone", err=True)
+        say(f"{report['unanswered']}; controls and bounds alone")
     if page:
-        click.echo(f"wrote {page}", err=True)
+        say(f"wrote {page}")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
 import zscr
 from zscr.errors import ZscrError
+from zscr.printable import printable
 
 # name -> module and attribute; the modules import click and the standard library only
 COMMANDS = {
@@ -19,7 +21,7 @@ COMMANDS = {
     "adapt": "zscr.train.adaptation.commands:adapt",
     "export": "zscr.export.commands:export",
     "query": "zscr.infer.commands:query",
-    "index": "zscr.infer.commands:index",
+    "index": "zscr.infer.index.commands:index",
     "data": "zscr.data.commands:data",
 }
 
@@ -35,6 +37,12 @@ class LazyGroup(click.Group):
     def __init__(self, *, homes: Mapping[str, str], **options: Any) -> None:
         super().__init__(**options)
         self.homes = homes
+
+    def main(self, args: Sequence[str] | None = None, **options: Any) -> Any:
+        """Run the command line of this process, or other arguments."""
+        if args is None:
+            _speak_utf8()
+        return super().main(args, **options)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands, in the order of the help."""
@@ -53,10 +61,23 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except ZscrError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(printable(error)) from error
+        except click.ClickException as error:  # which repeats words of the command line
+            error.message = printable(error.message)
+            raise
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             raise click.exceptions.Exit(130) from None
+
+
+def _speak_utf8() -> None:
+    """Start again in Python's UTF-8 mode where the locale would read and write another encoding.
+
+    Names of files, arguments and streams then are what they are under any other locale. The mode
+    can be set at the start alone; Python itself sets it for the locale C, unless it is told not to.
+    """
+    if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode:
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
 @click.group(

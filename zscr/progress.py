@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from zscr.printable import printable
+
 _PLAIN_SECONDS = 5.0
 
 
@@ -27,7 +29,7 @@ class _Plain:
         self.start = self.shown = time.monotonic()
 
     def advance(self, units: int = 1, note: str = "") -> None:
-        self.done, self.note = self.done + units, note
+        self.done, self.note = self.done + units, printable(note)
         if time.monotonic() - self.shown >= _PLAIN_SECONDS or self.done >= self.total:
             self.show()
 
@@ -56,22 +58,23 @@ class _Bar:
         )
 
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
         )
         self.bar = RichProgress(*columns, console=Console(stderr=True))
         self.task = self.bar.add_task(title, total=total, completed=done, note="")
 
     def advance(self, units: int = 1, note: str = "") -> None:
-        self.bar.update(self.task, advance=units, note=note)
+        self.bar.update(self.task, advance=units, note=printable(note))
 
 
 @contextmanager
 def progress(title: str, total: int, done: int = 0) -> Iterator[Progress]:
     """Show the progress of `total` units of work called `title`, `done` of them earlier on."""
+    title = printable(title)
     if not sys.stderr.isatty():
         yield _Plain(title, total, done)
         return
@@ -81,5 +84,5 @@ def progress(title: str, total: int, done: int = 0) -> Iterator[Progress]:
 
 
 def say(sentence: str) -> None:
-    """Tell the user something on stderr; stdout is for data."""
-    sys.stderr.write(sentence + "\n")
+    """Tell the user something on stderr, in one line; stdout is for data."""
+    sys.stderr.write(printable(sentence) + "\n")

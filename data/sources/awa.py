@@ -14,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from zscr.data.collection import ClassInfo, Draft, Item, new_collection
-from zscr.data.images import fault, find_images
+from zscr.data.images import fault
 from zscr.data.sources.archive import opened
 from zscr.data.sources.definitions import spoken
 from zscr.data.sources.normal import unit_rows
 from zscr.data.sources.origin import described, find_root, read_lines
 from zscr.data.splits import hold_out
+from zscr.data.walk import find_images
 from zscr.errors import InputError
 
 CLASSES, ATTRIBUTES, IMAGES = "classes.txt", "predicate-matrix-continuous.txt", "JPEGImages"

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from zscr.data.names import nfc
 from zscr.errors import InputError
 from zscr.regular import open_regular
 
@@ -36,8 +37,8 @@ def read_captions(path: Path, images: Collection[str]) -> Captions:
     for number, image, caption in _lines(path):
         if not image or not caption:
             raise InputError(f"{path}, line {number}: expected 'image,caption'; complete it")
-        if image in known:
-            captions.setdefault(known[image], []).append(caption)
+        if nfc(image) in known:
+            captions.setdefault(known[nfc(image)], []).append(caption)
         else:
             unknown[image] = None
     if not captions:
@@ -50,12 +51,12 @@ def read_captions(path: Path, images: Collection[str]) -> Captions:
 
 
 def _names(images: Collection[str]) -> dict[str, str]:
-    """Map every path, and every file name that occurs once, to its path."""
+    """Map every path, and every file name that occurs once, composed (NFC), to its path."""
     owners: dict[str, list[str]] = {}
     for path in images:
-        owners.setdefault(path.rsplit("/", 1)[-1], []).append(path)
+        owners.setdefault(nfc(path.rsplit("/", 1)[-1]), []).append(path)
     single = {name: paths[0] for name, paths in owners.items() if len(paths) == 1}
-    return single | {path: path for path in images}
+    return single | {nfc(path): path for path in images}
 
 
 def _lines(path: Path) -> list[tuple[int, str, str]]:

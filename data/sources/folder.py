@@ -9,13 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from zscr.data.collection import ClassInfo, Draft, Item, new_collection
-from zscr.data.images import fault, find_images
+from zscr.data.images import fault
+from zscr.data.names import nfc, written
 from zscr.data.sources.captions import Captions, read_captions
 from zscr.data.sources.definitions import spoken
 from zscr.data.splits import hold_out
+from zscr.data.walk import Walk, WalkRules, passed_over, walk
 from zscr.disk import require_space
 from zscr.errors import InputError
 from zscr.names import name_fault
+from zscr.progress import say
 
 CAPTIONS, LISTS = "captions.txt", {"unseen": "unseen.txt", "val": "val.txt"}
 PROTOCOL = "classes of a folder, unseen and validation ones held out; relevant is the same class"
@@ -29,13 +32,16 @@ def convert_folder(
     seed: int = 7,
     unseen: float | int = 0.2,
     val: float | int = 0.2,
+    exclude: tuple[str, ...] = (),
+    follow_links: bool = False,
 ) -> None:
     """Convert `source/<class>/**` into the collection `out`; ids are the images' paths.
 
     `captions.txt` (see `read_captions`) gives items their texts; a class without any caption is
     described by `a photo of a …`. `unseen.txt` and `val.txt`, a class a line, replace the choice.
     What cannot be used (a damaged image, one outside the class folders, captions of no image)
-    is listed in the collection's `errors.jsonl`.
+    is listed in the collection's `errors.jsonl`; what is no image, or lies in hidden or linked
+    folders, is counted in its provenance.
 
     Args:
         source: the folder.
@@ -43,19 +49,22 @@ def convert_folder(
         seed: of the choice of classes.
         unseen: share or number of all classes to hold out for the test.
         val: share or number of the remaining ones to hold out for validation.
+        exclude: patterns of what to leave out, as in `.gitignore`.
+        follow_links: whether linked folders are entered.
 
     Raises:
         InputError: fewer than 4 classes, no usable image in a split, or a bad list or caption.
-        ConfigError: `unseen` or `val` leave nothing to train on.
+        ConfigError: `unseen` or `val` leave nothing to train on, or a pattern cannot be read.
     """
     if out.resolve().is_relative_to(source.resolve()):
         raise InputError(f"{out} lies inside {source}, whose images it copies; make it elsewhere")
-    images = _images(source)
+    walked = _walked(source, WalkRules(exclude, follow_links))
+    images = _classes(walked)
     require_space(out, sum((source / image).stat().st_size for image in images))
     split_of = _splits(source, sorted(set(images.values()) - {""}), seed, unseen, val)
     captions = _captions(source, images)
-    provenance = {**origin(source), "seed": seed}
-    name = _written(Path(source.resolve().name))
+    provenance = {**origin(source), "seed": seed, "passed": dict(walked.passed)}
+    name = written(Path(source.resolve().name))
     with new_collection(out, name=name, protocol=PROTOCOL, provenance=provenance) as draft:
         for image in captions.unknown if captions else ():
             draft.skip(f"{CAPTIONS}: {image}", "captions an image that is not there")
@@ -71,19 +80,23 @@ def origin(source: Path) -> dict[str, str]:
         stat = path.stat()
         row = (os.fsencode(path.relative_to(source)), stat.st_size, stat.st_mtime_ns)
         digest.update(repr(row).encode())
-    return {"source": _written(source.resolve()), "fingerprint": digest.hexdigest()}
+    return {"source": written(source.resolve()), "fingerprint": digest.hexdigest()}
 
 
-def _written(path: Path) -> str:
-    """Return a path as text; bytes that are not UTF-8 are shown as escapes."""
-    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
-
-
-def _images(source: Path) -> dict[Path, str]:
-    """Return the class of every image, by its relative path; "" for one in no class folder."""
+def _walked(source: Path, rules: WalkRules) -> Walk:
     if not source.is_dir():
         raise InputError(f"{source} is not a folder; name one with a subfolder of images a class")
-    found = (path.relative_to(source) for path in find_images(source))
+    walked = walk(source, rules)
+    walked.passed["*.txt"] -= sum((source / name).is_file() for name in (CAPTIONS, *LISTS.values()))
+    walked.passed = +walked.passed  # the lists are read, not passed over
+    if there := passed_over(walked.passed):
+        say(f"passed over in {source}: {there}")
+    return walked
+
+
+def _classes(walked: Walk) -> dict[Path, str]:
+    """Return the class of every image, by its relative path; "" for one in no class folder."""
+    found = (image.path.relative_to(walked.folder) for image in walked.images)
     return {path: path.parts[0] if len(path.parts) > 1 else "" for path in found}
 
 
@@ -116,7 +129,8 @@ def _listed(path: Path, classes: list[str]) -> list[str] | None:
     if not path.is_file():
         return None
     names = [line.strip() for line in path.read_bytes().decode("utf-8", "replace").splitlines()]
-    names = [name for name in names if name]
+    spelt = {nfc(name): name for name in classes}
+    names = [spelt.get(nfc(name), name) for name in names if name]
     unknown = [name for name in names if name not in classes]
     if unknown or not names:
         shown = unknown[0] if unknown else "no class"
@@ -135,7 +149,7 @@ def _add_image(
     draft: Draft, source: Path, path: Path, split: str | None, captions: Captions | None
 ) -> None:
     """Copy one image and add its item, or record why not."""
-    name = _written(path)
+    name = written(path)
     if split is None:
         draft.skip(name, "it lies in no class folder")
         return
@@ -151,7 +165,7 @@ def _add_image(
 
 def _fault(source: Path, path: Path) -> str | None:
     """Return why an image cannot be used, or None."""
-    if _written(path) != path.as_posix():
+    if written(path) != path.as_posix():
         return "its name is not UTF-8"
     if reason := name_fault(f"images/{path.as_posix()}"):  # no collection could be read with it
         return f"its name {reason}; rename it"
@@ -168,7 +182,7 @@ def _add_classes(draft: Draft, split_of: Mapping[str, str]) -> None:
         if class_id in used:
             draft.add_class(ClassInfo(class_id, name, texts), split)
         else:
-            draft.skip(_written(Path(class_id)), "no usable image")
+            draft.skip(written(Path(class_id)), "no usable image")
     empty = [split for split, classes in draft.splits.items() if not classes]
     if empty:
         first = draft.skipped[0]

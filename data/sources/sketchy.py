@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 from zscr.data.collection import ClassInfo, Draft, Item, new_collection
-from zscr.data.images import fault, find_images
+from zscr.data.images import fault
 from zscr.data.sources.archive import opened
 from zscr.data.sources.definitions import Definition, define, read_definitions, spoken
 from zscr.data.sources.origin import described, find_root, read_lines
 from zscr.data.splits import hold_out
+from zscr.data.walk import find_images
 from zscr.errors import InputError
 
 NAMES = "clip_text_names.zip"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from zscr.infer.evaluation.naming import Report, group_words, judged_on, own_figures
 from zscr.infer.evaluation.page import chosen
+from zscr.printable import printable
 
 ROWS = ("Prec@1 macro", "Prec@10 macro", "Prec@50 macro", "AP@50 hits", "AP@50 relevant", "mAP")
 
@@ -42,7 +43,7 @@ def table(report: Report) -> str:
     differences = [*_differences(name, controls)]
     lines += ["", *differences] if differences else []
     lines += ["", *(f"{control}: {note}" for control, note in notes.items() if note)]
-    return "\n".join(lines).rstrip()
+    return "\n".join(map(printable, lines)).rstrip()
 
 
 def _differences(name: str, controls: Mapping[str, Report]) -> Iterator[str]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from zscr.data.listing import Skipped
 from zscr.errors import InputError
 from zscr.infer.index.choice import choose, sample
-from zscr.infer.index.entry import Entry, Skipped, check_entries
+from zscr.infer.index.entry import Entry, check_entries, rebased
 from zscr.infer.index.exact import Rows, Vectors
 from zscr.infer.index.generation import FeatureRows, Generation
 from zscr.infer.index.hnsw import Hnsw
+from zscr.infer.index.placement import Placement, place
+from zscr.infer.index.roots import Root
 
 Array = npt.NDArray[Any]
 
@@ -23,7 +26,7 @@ _NORM_TOLERANCE = 1e-3  # what an fp16 or int8 graph may be off by
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """Images to add or to replace by id, and what was learnt while they were embedded.
+    """Images to add, to replace or to remove by id, and what was learnt while they were embedded.
 
     Attributes:
         upserts: the images, each id once.
@@ -32,6 +35,11 @@ class Change:
         queries: unit embeddings (Q, D) of the query modality, of which a sample is kept to measure
             the search on; None leaves the sample that there is.
         errors: a row per skipped image, such as `{"image": path, "reason": why}`.
+        removals: ids that are to go. An image that arrives with the content of one of them takes
+            its row: it has moved.
+        mended: the `image` of skipped ones that are no longer to be listed.
+        roots: the folders that images lie in, from now on; None leaves those that there are.
+        linked: whether a content has one entry, from now on; None leaves it as it is.
     """
 
     upserts: Sequence[Entry] = ()
@@ -39,6 +47,10 @@ class Change:
     queries: npt.ArrayLike | None = None
     errors: Sequence[Skipped] = ()
     features: npt.ArrayLike | None = None
+    removals: Sequence[str] = ()
+    mended: Collection[str] = ()
+    roots: tuple[Root, ...] | None = None
+    linked: bool | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,65 +60,83 @@ class Merged:
     `vectors` are what is searched, and `raw` what they were diffused from, if they are diffused.
     """
 
-    entries: tuple[Entry, ...]
+    placed: Placement
     vectors: Vectors
     raw: Vectors | None
     features: FeatureRows | None
     changed: Rows
     queries: Vectors | None
     errors: tuple[Skipped, ...]
-    added: int
-    replaced: int
-    unchanged: int
+    roots: tuple[Root, ...]
+    linked: bool
 
     def differs(self, before: Generation) -> bool:
         """Say whether there is anything to commit after the generation that it came from."""
         learnt = self.queries is not before.queries or self.errors != before.errors
-        return learnt or self.changed.size > 0
+        about = (self.roots, self.linked) != (before.roots, before.linked)
+        return learnt or about or self.placed.entries != before.entries
 
 
 def merge(before: Generation, change: Change, *, threads: int = 1) -> Merged:
     """Check a change and merge it into a generation, in memory.
 
     A known id keeps its row: it is unchanged if all of its entry is equal, else replaced. New ids
-    are appended in the order in which they arrive. Where the generation is diffused, any change of
-    an image diffuses the embeddings of all images anew.
+    are appended in the order in which they arrive, and rows behind one that is removed move up.
+    Where the generation is diffused, any change of a content diffuses all embeddings anew.
 
     Args:
         before: what is changed; change: what is to become of it.
         threads: for the neighbours that embeddings are diffused over.
 
     Raises:
-        InputError: an id twice or empty, a vector of another dim or not of norm 1, or features
-            for some images of a gallery and not for others.
+        InputError: an id twice or empty, a vector of another dim or not of norm 1, features for
+            some images of a gallery and not for others, an unknown id to remove, or none left.
     """
+    before = _rebased(before, change.roots)
     check_entries(change.upserts)
     dim = before.dim or None  # an index in the making takes what comes
     given = np.empty((0, before.dim)) if change.vectors is None else change.vectors
     arrived = check_vectors(given, dim, [entry.id for entry in change.upserts])
-    entries, rows, sources = _placed(before.entries, change.upserts)
+    placed = place(before.entries, change.upserts, change.removals)
     old = before.embeddings if before.entries else arrived[:0]
-    embeddings = _replaced(old, arrived[sources], rows, len(entries))
+    embeddings = _replaced(old, arrived, placed)
     features = _features(before, change)
     if features is not None:
         known = features[:0] if before.features is None else before.features
-        features = _replaced(known, features[sources], rows, len(entries))
-    vectors, changed = embeddings, np.array(rows, np.int64)
+        features = _replaced(known, features, placed)
+    vectors, changed = embeddings, np.array(placed.rows, np.int64)
+    if placed.dropped:
+        changed = np.arange(len(vectors))  # their numbers are other
     if before.diffusion:
         vectors, changed = _diffused(before, embeddings, features, changed, threads)
-    added = len(entries) - len(before.entries)
     return Merged(
-        entries=entries,
+        placed=placed,
         vectors=vectors,
         raw=embeddings if before.diffusion else None,
         features=features,
         changed=changed,
         queries=_asked(before, change.queries, arrived.shape[1]),
         errors=_known_errors(before.errors, change),
-        added=added,
-        replaced=len(rows) - added,
-        unchanged=len(change.upserts) - len(rows),
+        roots=before.roots if change.roots is None else change.roots,
+        linked=before.linked if change.linked is None else change.linked,
     )
+
+
+def _rebased(before: Generation, roots: tuple[Root, ...] | None) -> Generation:
+    """Return a generation as it is where some of its roots lie elsewhere from now on."""
+    after = {root.name: root for root in roots or ()}
+    if all(after.get(root.name, root).path == root.path for root in before.roots):
+        return before
+
+    def there(place: str) -> str:
+        return rebased(place, before.roots, after)
+
+    entries = (
+        replace(e, image=e.image and there(e.image), also=tuple(map(there, e.also)))
+        for e in before.entries
+    )
+    errors = tuple({**row, "image": there(row["image"])} for row in before.errors)
+    return replace(before, entries=tuple(entries), errors=errors, roots=roots)
 
 
 def next_generation(before: Generation, merged: Merged, build: Callable[[], Hnsw]) -> Generation:
@@ -118,7 +148,7 @@ def next_generation(before: Generation, merged: Merged, build: Callable[[], Hnsw
     return replace(
         before,
         number=before.number + 1,
-        entries=merged.entries,
+        entries=merged.placed.entries,
         vectors=merged.vectors,
         raw=merged.raw,
         features=merged.features,
@@ -126,6 +156,8 @@ def next_generation(before: Generation, merged: Merged, build: Callable[[], Hnsw
         hnsw=hnsw,
         queries=merged.queries,
         errors=merged.errors,
+        roots=merged.roots,
+        linked=merged.linked,
     )
 
 
@@ -142,28 +174,12 @@ def _diffused(
     return vectors, np.arange(len(vectors))
 
 
-def _placed(
-    entries: tuple[Entry, ...], arrived: Sequence[Entry]
-) -> tuple[tuple[Entry, ...], list[int], list[int]]:
-    """Return all entries, the rows that change, and which of `arrived` each of these gets."""
-    placed, row_of = list(entries), {entry.id: row for row, entry in enumerate(entries)}
-    rows, sources = [], []
-    for source, entry in enumerate(arrived):
-        row = row_of.get(entry.id, len(placed))
-        if row < len(entries) and placed[row] == entry:
-            continue
-        placed[row : row + 1] = [entry]
-        rows.append(row)
-        sources.append(source)
-    return tuple(placed), rows, sources
-
-
-def _replaced(old: Array, arrived: Array, rows: list[int], count: int) -> Array:
-    """Return a matrix of `count` rows: the old ones, and at `rows` those that arrived."""
-    new = np.empty((count, arrived.shape[1]), old.dtype)
+def _replaced(old: Array, arrived: Array, placed: Placement) -> Array:
+    """Return the old rows with those that arrived at their places, less those that are dropped."""
+    new = np.empty((placed.count, arrived.shape[1]), old.dtype)
     new[: len(old)] = old
-    new[rows] = arrived
-    return new
+    new[[*placed.rows]] = arrived[[*placed.sources]]
+    return np.delete(new, placed.dropped, axis=0) if placed.dropped else new
 
 
 def _features(before: Generation, change: Change) -> Array | None:
@@ -202,6 +218,7 @@ def _asked(before: Generation, queries: npt.ArrayLike | None, dim: int) -> Vecto
 def _known_errors(before: tuple[Skipped, ...], change: Change) -> tuple[Skipped, ...]:
     """Return the errors of images that have not arrived since, each with its latest reason."""
     mended = {entry.image for entry in change.upserts if entry.image is not None}
+    mended |= set(change.mended)
     again = {row.get("image") for row in change.errors if row not in before}
     known = [row for row in before if row.get("image") not in mended | again]
     return (*known, *(row for row in change.errors if row not in known))

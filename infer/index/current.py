@@ -49,7 +49,7 @@ def make_current(folder: Path, first: Generation) -> Current:
     """
     with staged(folder, KIND) as stage:
         write_files(stage.folder, first)
-        stage.body |= body(first)
+        stage.body |= body(first, folder)
     return Current(folder, read_manifest(folder, KIND, FIELDS), first)
 
 
@@ -90,7 +90,8 @@ def grow_hnsw(current: Current, vectors: Vectors, changed: Rows, *, threads: int
     """Return HNSW over `vectors` (N, D): the one on the disk with the `changed` rows in it.
 
     The one in memory goes on serving searches as it is. Without any, where all rows have changed,
-    or where the file is no graph of these vectors, a new one is built.
+    as after a removal, or where the file is no graph of these vectors, a new one is built: its
+    labels are the rows' numbers.
 
     Raises:
         ArtefactError: the file was damaged after it was read.
@@ -102,7 +103,8 @@ def grow_hnsw(current: Current, vectors: Vectors, changed: Rows, *, threads: int
     hnsw = load_hnsw(current.folder, current.manifest, before.number, before.vectors, room=room)
     if hnsw is None:
         return Hnsw.build(vectors, threads=threads)
-    hnsw.update(vectors, changed, threads=threads)
+    if changed.size:
+        hnsw.update(vectors, changed, threads=threads)
     return hnsw
 
 
@@ -121,7 +123,7 @@ def commit(current: Current, following: Generation) -> Current:
             names = write_files(folder, following)
             files = {name: file_entry(folder / name) for name in names}
             refuse_if_stale(current)  # a network disk's writers do not see each other's locks
-            write_manifest(folder, KIND, files, body(following))
+            write_manifest(folder, KIND, files, body(following, folder))
         finally:  # the manifest on the disk says which generation lives, whatever has happened
             manifest = read_manifest(folder, KIND, FIELDS)
             remove_leftovers(folder, manifest)

@@ -19,16 +19,18 @@ import numpy.typing as npt
 
 from zscr.arrays import npy_from
 from zscr.artefact import Manifest, dump_jsonl, read_verified
+from zscr.data.listing import Skipped
 from zscr.disk import fsync, remove_or_tell, save_array
 from zscr.errors import ArtefactError
 from zscr.extras import has_extra
 from zscr.infer.index.choice import Choice, Measured, without_hnswlib
 from zscr.infer.index.diffusion import Diffusion
-from zscr.infer.index.entry import Entry, Skipped, entry_from, entry_row, skipped_from
+from zscr.infer.index.entry import Entry, entry_from, entry_row, skipped_from, skipped_row
 from zscr.infer.index.exact import Vectors
 from zscr.infer.index.hnsw import EF_CONSTRUCTION, Hnsw, M
+from zscr.infer.index.roots import ROOT, Root, root_from, root_row
 from zscr.progress import say
-from zscr.schema import flag, integer, maybe, number, one_of, record, text
+from zscr.schema import flag, integer, listing, maybe, number, one_of, record, text
 from zscr.strict_json import parse_json
 
 KIND = "index"
@@ -48,6 +50,8 @@ FIELDS = record(
         "pinned": flag,
         "ef": maybe(integer(1, 1 << 20)),
         "measured": maybe(record(_MEASURED)),
+        "roots": listing(ROOT, most=10_000),
+        "duplicates": one_of("keep", "link"),
     },
     {  # an index of before has none of them
         "feature_dim": maybe(integer(1, 1 << 16)),
@@ -81,6 +85,8 @@ class Generation:
             bundle's gallery gives none.
         raw: (N, D) the model's own embeddings, where `vectors` are diffused.
         diffusion: how these were diffused, and will be after every change.
+        roots: the folders that the images lie in.
+        linked: whether a content has one entry, whatever the number of its places.
     """
 
     number: int
@@ -95,6 +101,8 @@ class Generation:
     features: FeatureRows | None = None
     raw: Vectors | None = None
     diffusion: Diffusion | None = None
+    roots: tuple[Root, ...] = ()
+    linked: bool = False
 
     @property
     def dim(self) -> int:
@@ -126,11 +134,13 @@ def write_files(folder: Path, generation: Generation) -> list[str]:
     for name, matrix in matrices.items():
         if matrix is not None:
             save_array(paths[name], matrix)
-    paths["entries"].write_bytes(dump_jsonl(map(entry_row, generation.entries)))
+    rows = (entry_row(entry, generation.roots) for entry in generation.entries)
+    paths["entries"].write_bytes(dump_jsonl(rows))
     if generation.hnsw is not None:
         generation.hnsw.save(paths["hnsw"])
     if generation.errors:
-        paths["errors"].write_bytes(dump_jsonl(map(dict, generation.errors)))
+        rows = (skipped_row(each, generation.roots) for each in generation.errors)
+        paths["errors"].write_bytes(dump_jsonl(rows))
     written = [path for path in paths.values() if path.exists()]
     for path in written:
         fsync(path)
@@ -138,8 +148,8 @@ def write_files(folder: Path, generation: Generation) -> list[str]:
     return [path.name for path in written]
 
 
-def body(generation: Generation) -> dict[str, Any]:
-    """Return the manifest's fields."""
+def body(generation: Generation, folder: Path) -> dict[str, Any]:
+    """Return the manifest's fields, for an index that is in `folder`."""
     approximate, features = generation.hnsw is not None, generation.features
     return {
         "space": generation.space,
@@ -149,6 +159,8 @@ def body(generation: Generation) -> dict[str, Any]:
         "feature_dim": None if features is None else features.shape[1],
         "diffusion": generation.diffusion and asdict(generation.diffusion),
         "count": len(generation.entries),
+        "roots": [root_row(root, folder) for root in generation.roots],
+        "duplicates": "link" if generation.linked else "keep",
         "generation": generation.number,
         "M": M if approximate else None,
         "ef_construction": EF_CONSTRUCTION if approximate else None,
@@ -184,7 +196,8 @@ def _read(folder: Path, manifest: Manifest) -> Generation:
         found = content(stem)
         return None if found is None else _matrix(found, stem, shape, dtype)
 
-    entries = tuple(map(entry_from, _rows(content("entries"))))
+    roots = {row["name"]: root_from(row, folder) for row in fields["roots"]}
+    entries = tuple(entry_from(row, roots) for row in _rows(content("entries")))
     if len(entries) != count or len({entry.id for entry in entries}) != count:
         raise ValueError(f"{len(entries)} entries for {count} vectors, or an id twice")
     vectors, choice = matrix("vectors", (count, dim)), _choice(fields)
@@ -200,10 +213,12 @@ def _read(folder: Path, manifest: Manifest) -> Generation:
         choice,
         _hnsw(folder, manifest, number, vectors) if choice.search == "hnsw" else None,
         matrix("queries", (-1, dim)),
-        tuple(map(skipped_from, _rows(content("errors")))),
+        tuple(skipped_from(row, roots) for row in _rows(content("errors"))),
         matrix("features", (count, int(fields.get("feature_dim") or 0)), np.float16),
         matrix("raw", (count, dim)),
         Diffusion(**fields["diffusion"]) if fields.get("diffusion") else None,
+        tuple(roots.values()),
+        fields["duplicates"] == "link",
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from zscr.data.listing import Skipped
 from zscr.errors import InputError, MismatchError
 from zscr.infer.index.change import Change, Merged, check_vectors, merge, next_generation
 from zscr.infer.index.choice import Choice, Search, start
@@ -22,11 +23,13 @@ from zscr.infer.index.current import (
     refuse_if_stale,
 )
 from zscr.infer.index.diffusion import Diffusion
-from zscr.infer.index.entry import Entry, Skipped
+from zscr.infer.index.entry import Entry
 from zscr.infer.index.exact import Vectors
 from zscr.infer.index.expansion import Expansion
 from zscr.infer.index.generation import FeatureRows, Generation
 from zscr.infer.index.hnsw import Hnsw
+from zscr.infer.index.placement import Placement
+from zscr.infer.index.roots import Root
 from zscr.infer.index.search import search
 from zscr.lock import writer_lock
 
@@ -53,6 +56,8 @@ class ChangeReport:
     replaced: int
     unchanged: int
     generation: int
+    moved: int = 0
+    removed: int = 0
 
 
 class Index:
@@ -76,6 +81,8 @@ class Index:
         threads: int = 1,
         features: npt.ArrayLike | None = None,
         diffusion: Diffusion | None = None,
+        roots: tuple[Root, ...] = (),
+        linked: bool = False,
     ) -> Index:
         """Make the index `folder`, which must not exist yet, of at least one image.
 
@@ -93,6 +100,8 @@ class Index:
                 float16.
             diffusion: diffuses the vectors over the features' neighbours, now and after every
                 change.
+            roots: the folders that the images lie in.
+            linked: whether a content has one entry, whatever the number of its places.
 
         Raises:
             InputError: nothing to index, an id twice, a vector that is not a unit vector, or
@@ -103,7 +112,8 @@ class Index:
             raise InputError(f"there is no image to index, {len(errors)} were skipped")
         nothing = np.empty((0, 0), np.float32)
         empty = Generation(0, space, bundle_name, (), nothing, start(search), diffusion=diffusion)
-        merged = merge(empty, Change(entries, vectors, queries, errors, features), threads=threads)
+        first = Change(entries, vectors, queries, errors, features, roots=roots, linked=linked)
+        merged = merge(empty, first, threads=threads)
         build = partial(Hnsw.build, merged.vectors, threads=threads)
         return cls(make_current(folder, next_generation(empty, merged, build)))
 
@@ -134,12 +144,12 @@ class Index:
         changes, nothing is written. After an error or a kill the old generation is still current.
 
         Args:
-            change: what is to be added or replaced.
+            change: what is to be added, replaced or removed.
             threads: for building or extending HNSW, and for diffusing.
 
         Raises:
-            InputError: an id twice, a vector of another dim or not of norm 1, or features where
-                the index has none or none where it has.
+            InputError: an id twice, a vector of another dim or not of norm 1, features where
+                the index has none or none where it has, an unknown id to remove, or none left.
             ArtefactError: another writer is busy or has committed since this index was opened, the
                 folder was damaged or the disk is full.
         """
@@ -150,7 +160,7 @@ class Index:
             if merged.differs(current.generation):
                 self._current = commit(current, _grown(current, merged, threads))
             number = self.generation
-        return ChangeReport(merged.added, merged.replaced, merged.unchanged, number)
+        return report_of(merged.placed, number)
 
     def search(
         self,
@@ -208,7 +218,7 @@ class Index:
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """The images, in the order of their rows, which never changes."""
+        """The images, in the order of their rows, which only a removal changes."""
         return self._current.generation.entries
 
     @property
@@ -230,6 +240,16 @@ class Index:
     def errors(self) -> tuple[Skipped, ...]:
         """The images that were skipped and have not been indexed since, with the reasons."""
         return self._current.generation.errors
+
+    @property
+    def roots(self) -> tuple[Root, ...]:
+        """The folders that the images lie in."""
+        return self._current.generation.roots
+
+    @property
+    def linked(self) -> bool:
+        """Whether a content has one entry, whatever the number of its places."""
+        return self._current.generation.linked
 
     @property
     def count(self) -> int:
@@ -265,6 +285,12 @@ class Index:
     def bundle_name(self) -> str:
         """What the bundle that made it is called in messages."""
         return self._current.generation.bundle_name
+
+
+def report_of(placed: Placement, generation: int) -> ChangeReport:
+    """Return what a placement does, as it is reported."""
+    counts = placed.added, placed.replaced, placed.unchanged, generation
+    return ChangeReport(*counts, placed.moved, len(placed.dropped))
 
 
 def _grown(current: Current, merged: Merged, threads: int) -> Generation:

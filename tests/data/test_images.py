@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zscr.data.images import MAX_PIXELS, find_images, open_image, upright_rgb
+from zscr.data.images import MAX_PIXELS, open_image, upright_rgb
+from zscr.data.walk import find_images
 from zscr.errors import InputError
 
 

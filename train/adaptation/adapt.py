@@ -10,6 +10,7 @@ from typing import Any
 
 from zscr.artefact import dump_jsonl, read_manifest, staged
 from zscr.data.collection import Collection
+from zscr.data.walk import EVERYTHING, WalkRules
 from zscr.errors import ConfigError
 from zscr.infer.features.listing import Encoders
 from zscr.infer.features.table import Array, Split, joined
@@ -41,6 +42,7 @@ class Adaptation:
         out: the adapted run's folder; None takes the next free one in `runs/`.
         settings: of the method's `adapt`.
         device: `cpu` or `cuda`; None takes CUDA where there is one.
+        rules: which part of a folder of images is looked at.
     """
 
     run: Path
@@ -51,6 +53,7 @@ class Adaptation:
     out: Path | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     device: str | None = None
+    rules: WalkRules = EVERYTHING
 
 
 def adapt(request: Adaptation) -> Run:
@@ -119,7 +122,8 @@ def _load(request: Adaptation, base: Run, store: Path) -> _Given:
     collection, encoders = load_sources(base)
     names = _read_names(request, encoders, collection)  # refused before hours of encoding
     encoder = encoders["image"]
-    gallery = load_gallery(request.images, encoder, store, with_seen=request.with_seen)
+    seen, rules = request.with_seen, request.rules
+    gallery = load_gallery(request.images, encoder, store, with_seen=seen, rules=rules)
     check_shapes(base.folder, base.shapes, {"image": gallery.rows.shape[1:]})
     fitted = load_fitted(base, collection, encoders)
     return _Given(gallery, names, fitted, collection, encoders)

@@ -8,7 +8,9 @@ from typing import Any
 
 import click
 
+from zscr.data.options import make_rules, walk_options
 from zscr.options import memory_option
+from zscr.progress import say
 
 FOLDER = click.Path(path_type=Path)
 
@@ -33,6 +35,7 @@ FOLDER = click.Path(path_type=Path)
     "--device", type=click.Choice(["cpu", "cuda"]), help="Where to solve [CUDA where there is one]."
 )
 @memory_option
+@walk_options
 def adapt(
     run: Path,
     images: str,
@@ -42,6 +45,8 @@ def adapt(
     out: Path | None,
     settings: tuple[str, ...],
     device: str | None,
+    exclude: tuple[str, ...],
+    follow_links: bool,
 ) -> None:
     """Adapt RUN to the images that it is to search, without any labels of them.
 
@@ -65,11 +70,12 @@ def adapt(
     if complete and names is None:
         raise click.UsageError("--complete goes with --names")
     gallery = _gallery(images)
-    asked = Adaptation(run, gallery, names, complete, with_seen, out, pairs(settings), device)
+    how, rules = pairs(settings), make_rules(exclude, follow_links)
+    asked = Adaptation(run, gallery, names, complete, with_seen, out, how, device, rules)
     made = adapt_run(asked)
     assert made.adapted is not None
     _tell(made.folder, made.adapted)
-    click.echo(f"next: zscr export{f' {out}' if out else ''}", err=True)
+    say(f"next: zscr export{f' {out}' if out else ''}")
 
 
 def _gallery(named: str) -> Path:
@@ -85,6 +91,6 @@ def _tell(folder: Path, adapted: Mapping[str, Any]) -> None:
     gallery, names = adapted["gallery"], adapted["names"]
     given = f"{names['count']} names" if names else "no names"
     given += f", given to {adapted['named']} of them" if adapted.get("named") else ""
-    click.echo(f"adapted {folder} to {gallery['images']} images, {given}", err=True)
+    say(f"adapted {folder} to {gallery['images']} images, {given}")
     if gallery["skipped"]:
-        click.echo(f"skipped {gallery['skipped']} images; see {folder / 'skipped.jsonl'}", err=True)
+        say(f"skipped {gallery['skipped']} images; see {folder / 'skipped.jsonl'}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +9,13 @@ from typing import Any
 
 from zscr.artefact import MANIFEST, hash_bytes
 from zscr.data.collection import Collection, Item, read_collection
-from zscr.data.images import find_images
+from zscr.data.listing import Listing, Skipped, list_images
+from zscr.data.walk import EVERYTHING, WalkRules, passed_over
 from zscr.errors import InputError
 from zscr.infer.encoder import Encoder, Rows
 from zscr.infer.features.store import Source, compute_features
 from zscr.infer.features.table import check_finite
-from zscr.infer.index.entry import Skipped
+from zscr.progress import say
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,12 @@ class Gallery:
 
 
 def load_gallery(
-    path: Path, encoder: Encoder | None, store: Path, *, with_seen: bool = False
+    path: Path,
+    encoder: Encoder | None,
+    store: Path,
+    *,
+    with_seen: bool = False,
+    rules: WalkRules = EVERYTHING,
 ) -> Gallery:
     """Load the features of a gallery's images, encoding what is not cached yet.
 
@@ -44,6 +49,7 @@ def load_gallery(
         encoder: of images; None where a collection's published vectors are taken.
         store: where to cache the features of a folder; a collection has its own cache.
         with_seen: whether images of seen classes are among them.
+        rules: which part of a folder is looked at.
 
     Raises:
         InputError: there are no such images, none can be used, or features are not finite.
@@ -52,7 +58,8 @@ def load_gallery(
     if (path / MANIFEST).is_file():
         collection = read_collection(path)
         items = collection.items if with_seen else collection.split("unseen")
-        what = {"collection": collection.name, "sha256": collection.manifest.sha256}
+        what: dict[str, Any] = {"collection": collection.name}
+        what |= {"sha256": collection.manifest.sha256}
         if encoder is None:
             found = _published(collection, items)
         else:
@@ -64,9 +71,11 @@ def load_gallery(
             f"that holds such; name one, or train with an image encoder"
         )
     else:
-        sources, unreadable = _folder_sources(path)
+        listing = _listed(path, rules)
+        sources = [Source.image(file.path, file.sha256) for file in listing.files]
         what = {"sha256": hash_bytes("".join(source.key for source in sources).encode())}
-        found = _encoded(path, encoder, store, sources, unreadable)
+        what |= {"passed": dict(listing.passed)}
+        found = _encoded(path, encoder, store, sources, listing.skipped)
     rows, skipped = found
     check_finite("image", rows, str(path))
     about: dict[str, Any] = {"path": str(path.resolve()), **what, "images": len(rows)}
@@ -95,19 +104,13 @@ def _item_sources(collection: Collection, items: Sequence[Item]) -> list[Source]
     return [Source.image(collection.folder / file, str(files[file]["sha256"])) for file in named]
 
 
-def _folder_sources(path: Path) -> tuple[list[Source], list[Skipped]]:
-    """List a folder's images, and those whose bytes cannot be read."""
+def _listed(path: Path, rules: WalkRules) -> Listing:
     if not path.exists():
         raise InputError(f"{path} does not exist; name a folder of images, or a collection")
-    sources: list[Source] = []
-    unreadable: list[Skipped] = []
-    for image in find_images(path) if path.is_dir() else [path]:
-        try:
-            sources.append(Source.image(Path(os.path.abspath(image))))
-        except (OSError, InputError) as error:
-            reason = f"{image} cannot be read ({getattr(error, 'strerror', error)})"
-            unreadable.append({"image": str(image), "reason": reason})
-    return sources, unreadable
+    listing = list_images([path], lambda folder: rules)
+    if there := passed_over(listing.passed):
+        say(f"passed over in {path}: {there}")
+    return listing
 
 
 def _encoded(

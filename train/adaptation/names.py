@@ -11,6 +11,7 @@ import numpy as np
 
 from zscr.artefact import hash_file
 from zscr.data.collection import Collection
+from zscr.data.names import nfc
 from zscr.data.records import Query
 from zscr.errors import InputError
 from zscr.infer.encoder import Encoder, Rows
@@ -44,7 +45,11 @@ def read_names(path: Path, encoder: Encoder | None, collection: Collection) -> N
         InputError: the file cannot be read, or no name in it can be used.
     """
     lines = [line for _, line in read_lines(path, str(path))]
-    names = list(dict.fromkeys(line for line in lines if line))
+    unique: dict[str, str] = {}
+    for line in lines:
+        if line:
+            unique.setdefault(nfc(line), line)
+    names = list(unique.values())
     if not names:
         raise InputError(f"{path} holds no name; write one on each line")
     blank = sum(not line for line in lines)
@@ -69,8 +74,9 @@ def _encode(encoder: Encoder, names: Sequence[str]) -> dict[str, Rows]:
 
 def _published(path: Path, collection: Collection, names: Sequence[str]) -> dict[str, Rows]:
     found = {}
+    spelt = {nfc(class_id): class_id for class_id in collection.classes}
     for name in names:
-        info = collection.classes.get(name)
+        info = collection.classes.get(spelt.get(nfc(name), name))
         if info is None or info.text_rows is None:
             known = ", ".join(collection.splits["unseen"][:3])
             raise InputError(

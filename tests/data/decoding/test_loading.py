@@ -15,7 +15,8 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from zscr.data.decoding.formats import FORMATS, SPOKEN, SUFFIXES
-from zscr.data.images import decoded, fault, find_images, open_image
+from zscr.data.images import decoded, fault, open_image
+from zscr.data.walk import find_images
 from zscr.errors import InputError
 from zscr.memory import DECODING
 

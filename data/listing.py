@@ -1,0 +1,118 @@
+"""Images that are named, as files or by their folders: each file once, with its content's hash."""
+
+from __future__ import annotations
+
+import stat
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from zscr.artefact import hash_file
+from zscr.data.names import is_utf8, written
+from zscr.data.walk import EVERYTHING, FoundImage, Walk, WalkRules, walk
+from zscr.errors import InputError
+from zscr.progress import progress
+
+Skipped = Mapping[str, str]  # an image that cannot be used: `image`, its path, and `reason`
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An image's file: where it was met, the same without links, and its content's sha256."""
+
+    path: Path
+    real: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The images that were named, each file once.
+
+    Attributes:
+        files: whose bytes could be read; whether they are images is not known yet.
+        skipped: those that could not be read, or have a name that cannot be kept.
+        folders: what is in each folder that was named.
+        named: the files that were named themselves, without links.
+    """
+
+    files: tuple[ImageFile, ...]
+    skipped: tuple[Skipped, ...]
+    folders: tuple[Walk, ...]
+    named: tuple[Path, ...]
+
+    @property
+    def passed(self) -> Counter[str]:
+        """Kind of what was passed over in all folders -> how many."""
+        return sum((walked.passed for walked in self.folders), Counter())
+
+
+def list_images(
+    named: Sequence[Path], rules: Callable[[Path], WalkRules] = lambda folder: EVERYTHING
+) -> Listing:
+    """List files, and every image below folders, and hash them.
+
+    A file that is met twice, in folders that overlap or by a link, is listed once.
+
+    Args:
+        named: files, of any suffix, and folders.
+        rules: folder, without links -> how it is walked.
+
+    Raises:
+        InputError: a name is nothing that is there, or no file or folder.
+        ConfigError: a pattern of the rules cannot be read.
+    """
+    folders: list[Walk] = []
+    alone: list[Path] = []
+    images: dict[Path, FoundImage] = {}
+    for name in named:
+        if _is_folder(name):
+            folders.append(walk(name, rules(name.resolve())))
+            found = folders[-1].images
+        else:
+            alone.append(name.resolve())
+            found = [FoundImage(alone[-1], alone[-1])]
+        for image in found:
+            if image.path == image.real:  # the place that is no link is the one to name
+                images[image.real] = image
+            images.setdefault(image.real, image)
+    files, skipped = _hashed([*images.values()])
+    return Listing(files, skipped, tuple(folders), tuple(alone))
+
+
+def _is_folder(name: Path) -> bool:
+    """Say whether a name is a folder's; refuse what is no file either."""
+    try:
+        mode = name.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(f"{name} does not exist; name an image or a folder of images") from error
+    except (OSError, ValueError) as error:  # a circle of links, no permission, too long a name
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"{name} cannot be looked at ({why}); name another") from error
+    if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+        raise InputError(f"{name} is a pipe or device; name an image or a folder of images")
+    return stat.S_ISDIR(mode)
+
+
+def _hashed(images: Sequence[FoundImage]) -> tuple[tuple[ImageFile, ...], tuple[Skipped, ...]]:
+    files, skipped = [], []
+    with progress("hashing", len(images)) as bar:
+        for image in images:
+            if reason := _unwritable(image):
+                skipped.append({"image": written(image.path), "reason": reason})
+            else:
+                try:
+                    files.append(ImageFile(image.path, image.real, hash_file(image.path)))
+                except OSError as error:
+                    reason = f"{image.path} cannot be read ({error.strerror})"
+                    skipped.append({"image": str(image.path), "reason": reason})
+            bar.advance()
+    return tuple(files), tuple(skipped)
+
+
+def _unwritable(image: FoundImage) -> str | None:
+    """Return why no file of JSON can keep an image's name, or None."""
+    if is_utf8(image.path) and is_utf8(image.real):
+        return None
+    return f"{written(image.path)} has a name that is not UTF-8; rename it"

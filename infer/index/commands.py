@@ -1,0 +1,304 @@
+"""`zscr index`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zscr.data.options import make_rules, walk_options
+from zscr.errors import ArtefactError
+from zscr.infer.options import make_runtime, runtime_options
+from zscr.progress import printable, say
+
+if TYPE_CHECKING:
+    from zscr.infer.bundle import Bundle
+    from zscr.infer.index.index import ChangeReport
+    from zscr.infer.index.indexing import Added
+
+FOLDER = click.Path(path_type=Path)
+_SHOWN = 5  # names of a list that is kept elsewhere
+
+bundle_option = click.option(
+    "--bundle", type=FOLDER, default="bundles/latest", show_default=True, help="The model."
+)
+index_option = click.option(
+    "--index", "folder", type=FOLDER, help="The gallery [the index beside the bundle]."
+)
+duplicates_option = click.option(
+    "--duplicates",
+    type=click.Choice(["keep", "link"]),
+    help="Files of the same content: each an image of its own, or one image that knows all of its "
+    "places; an index goes on as it was made. [keep]",
+)
+
+
+@click.group()
+def index() -> None:
+    """Make, extend and check an index of images."""
+
+
+@index.command()
+@click.argument("images", nargs=-1, required=True, type=FOLDER)
+@index_option
+@bundle_option
+@click.option("--diffuse", is_flag=True, help="Even embeddings out over images that are alike.")
+@duplicates_option
+@walk_options
+@runtime_options
+def add(
+    images: tuple[Path, ...],
+    folder: Path | None,
+    bundle: Path,
+    diffuse: bool,
+    duplicates: str | None,
+    exclude: tuple[str, ...],
+    follow_links: bool,
+    **runtime: Any,
+) -> None:
+    """Add IMAGES, files or folders, to an index; it is made if it is absent.
+
+    An image is known by its place: however it is named, it is indexed once. Its id is the folder's
+    name and the path below it, such as holiday/cat.jpg; a second folder that is called so becomes
+    holiday@2024. What is in the index already and has not changed is not embedded again.
+
+    Hidden folders and those of thumbnails are passed over, and so is what --exclude or a file
+    .zscrignore in a folder names; all of it is counted.
+
+    --diffuse makes an index in which each image's embedding is evened out with those of the images
+    that look like it; whatever is added later, all of them are diffused anew.
+
+    \b
+    Example:
+      zscr index add holiday/ cat.jpg --index holiday.index
+      zscr index add photos/ --exclude 'raw/' --duplicates link
+      zscr index add holiday/ --index even.index --diffuse
+      zscr query --text "a cat on a wall" --index holiday.index
+    """
+    from zscr.infer.index.add import add_images
+    from zscr.infer.index.diffusion import Diffusion
+
+    opened = _open(bundle, runtime)
+    with _resumable():
+        added = add_images(
+            opened,
+            folder or opened.index_folder,
+            images,
+            rules=make_rules(exclude, follow_links),
+            linked=_linked(duplicates),
+            diffusion=Diffusion() if diffuse else None,
+        )
+    _tell(added)
+
+
+@index.command()
+@click.argument("images", nargs=-1, required=True, type=FOLDER)
+@index_option
+@bundle_option
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--yes", is_flag=True, help="All images of a folder may be removed.")
+@duplicates_option
+@walk_options
+@runtime_options
+def sync(
+    images: tuple[Path, ...],
+    folder: Path | None,
+    bundle: Path,
+    dry_run: bool,
+    yes: bool,
+    duplicates: str | None,
+    exclude: tuple[str, ...],
+    follow_links: bool,
+    **runtime: Any,
+) -> None:
+    """Make an index hold what the folders IMAGES hold by now, no more and no less of them.
+
+    New images are added and changed ones replaced; moved and renamed ones are found again by their
+    content and not embedded again. What is gone is removed, once it was said how many. Images of
+    other folders stay. A folder without any image left, as if its disk was not mounted, is refused
+    unless --yes is given. Without --exclude and --follow-links, folders are walked as they last
+    were.
+
+    \b
+    Example:
+      zscr index sync photos/ --dry-run
+      zscr index sync photos/
+    """
+    from zscr.infer.index.sync import preview_sync, sync_images
+
+    opened, rules = _open(bundle, runtime), make_rules(exclude, follow_links)
+    given = rules if exclude or follow_links else None
+    place = folder or opened.index_folder
+    how: dict[str, Any] = {"rules": given, "linked": _linked(duplicates), "all_may_go": yes}
+    if dry_run:
+        preview = preview_sync(opened, place, images, **how)
+        say(f"would be {_counts(preview.report)}; {preview.embedded} to embed; nothing is changed")
+        return
+    with _resumable():
+        synced = sync_images(opened, place, images, **how)
+    _tell(synced)
+
+
+@index.command()
+@click.argument("images", nargs=-1, required=True, metavar="IDS-OR-PATHS")
+@index_option
+@bundle_option
+@click.option("--dry-run", is_flag=True, help="Only say how many would be removed.")
+def remove(images: tuple[str, ...], folder: Path | None, bundle: Path, dry_run: bool) -> None:
+    """Remove images from an index by their IDS-OR-PATHS; the files stay.
+
+    A folder stands for all that the index has of it. Neither files nor folders need to be there
+    any more.
+
+    \b
+    Example:
+      zscr index remove holiday/cat.jpg --index holiday.index
+      zscr index remove /media/card/DCIM --dry-run
+    """
+    from zscr.infer.index.remove import remove_images
+
+    report = remove_images(_place(folder, bundle), images, dry_run=dry_run)
+    say(f"{'would be ' if dry_run else ''}{_counts(report)}")
+
+
+@index.command()
+@click.argument("root")
+@click.argument("moved_to", metavar="FOLDER", type=FOLDER)
+@index_option
+@bundle_option
+def relocate(root: str, moved_to: Path, folder: Path | None, bundle: Path) -> None:
+    """Tell an index that its folder ROOT lies at FOLDER by now; ids stay, nothing is embedded.
+
+    `zscr index info` lists the folders of an index. Nothing is to be told where an index was moved
+    together with its images.
+
+    \b
+    Example:
+      zscr index relocate DCIM /media/disk/DCIM --index holiday.index
+    """
+    from zscr.infer.index.relocate import relocate_root
+
+    there, count = relocate_root(_place(folder, bundle), root, moved_to)
+    say(f"{root} lies at {moved_to}: {there} of its {count} images are there")
+
+
+@index.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--no-images", is_flag=True, help="Leave the images' own files alone.")
+def verify(folder: Path, no_images: bool) -> None:
+    """Check every file of the index FOLDER, that its images find themselves, and are still there.
+
+    \b
+    Example:
+      zscr index verify holiday.index
+    """
+    from zscr.infer.index.verify import verify_images, verify_index
+
+    report = verify_index(folder)
+    click.echo(f"{printable(folder)} is sound: {report.count} images of {report.dim} dimensions")
+    click.echo(f"{report.self_recall:.2%} of {report.sample} images find themselves first")
+    if no_images:
+        return
+    found = verify_images(folder)
+    click.echo(
+        f"of {found.files} files {found.unchanged} are as they were indexed, "
+        f"{len(found.missing)} missing, {len(found.changed)} changed, "
+        f"{len(found.unreadable)} unreadable"
+    )
+    for kind in ("missing", "changed", "unreadable"):
+        _list(kind, getattr(found, kind))
+    if found.faults:
+        raise ArtefactError(f"{found.faults} images of {folder} are not as indexed; {found.advice}")
+
+
+@index.command()
+@click.argument("folder", type=FOLDER)
+def info(folder: Path) -> None:
+    """Say what the index FOLDER holds.
+
+    \b
+    Example:
+      zscr index info holiday.index
+    """
+    from zscr.data.walk import passed_over
+    from zscr.infer.index.index import Index
+
+    opened = Index.open(folder.resolve())
+    click.echo(f"{opened.count} images of {opened.dim} dimensions, {opened.how}")
+    features = opened.features
+    held = "no image features" if features is None else f"image features of {features.shape[1]}"
+    click.echo(f"{held}, embeddings {opened.diffusion or 'not diffused'}")
+    click.echo(
+        f"generation {opened.generation}, made by the bundle {printable(opened.bundle_name)} "
+        f"in the space {opened.space[:12]}"
+    )
+    for root in opened.roots:
+        where = "" if Path(root.path).is_dir() else ", which is not there"
+        there = f"; passed over: {passed_over(root.passed)}" if root.passed else ""
+        click.echo(printable(f"folder {root.name}: {root.path}{where}{there}"))
+    click.echo(f"{len(opened.errors)} images were skipped")
+    _list("skipped", [row["image"] for row in opened.errors])
+
+
+def _open(bundle: Path, runtime: Mapping[str, Any]) -> Bundle:
+    from zscr.infer.bundle import Bundle
+
+    return Bundle.open(bundle, make_runtime(**runtime))
+
+
+def _place(folder: Path | None, bundle: Path) -> Path:
+    """Return the index that is named, or the one beside the bundle."""
+    from zscr.infer.bundle import index_of
+
+    return folder or index_of(bundle)
+
+
+def _linked(duplicates: str | None) -> bool | None:
+    return None if duplicates is None else duplicates == "link"
+
+
+@contextmanager
+def _resumable() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("what is embedded so far is kept: the same command goes on from there")
+        raise
+
+
+def _counts(report: ChangeReport) -> str:
+    """Say what became of the images; that none moved or went is not said."""
+    counts = [f"{report.added} added", f"{report.replaced} replaced"]
+    counts += [f"{report.moved} moved"] if report.moved else []
+    counts += [f"{report.removed} removed"] if report.removed else []
+    return ", ".join([*counts, f"{report.unchanged} unchanged"])
+
+
+def _tell(added: Added) -> None:
+    """Say what was done, passed over and skipped."""
+    from zscr.data.walk import passed_over
+
+    count = f"{added.index.folder} holds {added.index.count} images"
+    say(f"{_counts(added.report)}, {len(added.skipped)} skipped; {count}")
+    if added.index.diffusion:
+        say(f"embeddings are {added.index.diffusion}")
+    if added.passed:
+        say(f"passed over: {passed_over(added.passed)}")
+    if added.twins and not added.index.linked:
+        say(f"{added.twins} images have the content of another; --duplicates link keeps one each")
+    elif added.twins:
+        say(f"{added.twins} further places of the same contents are kept with their images")
+    for row in added.skipped[:_SHOWN]:
+        say(f"skipped {row['image']}: {row['reason']}")
+    if added.skipped:
+        say("all of them are in the index's errors file")
+
+
+def _list(kind: str, names: Sequence[str]) -> None:
+    for name in names[:_SHOWN]:
+        click.echo(printable(f"{kind}: {name}"))
+    if len(names) > _SHOWN:
+        click.echo(f"{kind}: and {len(names) - _SHOWN} more")

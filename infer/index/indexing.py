@@ -1,0 +1,225 @@
+"""Carrying a survey out: what an index lacks is embedded, once a content, and committed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from zscr.data.listing import Skipped
+from zscr.data.records import Query
+from zscr.disk import require_space
+from zscr.errors import InputError
+from zscr.infer.bundle import SAME_IMAGE, Bundle, spoken
+from zscr.infer.features.store import SHARD, Features, Source, compute_features
+from zscr.infer.index.change import Change
+from zscr.infer.index.diffusion import Diffusion
+from zscr.infer.index.entry import Entry
+from zscr.infer.index.exact import Vectors
+from zscr.infer.index.index import ChangeReport, Index
+from zscr.infer.index.survey import Survey
+from zscr.lock import clear, work_folder
+
+TEXT = frozenset({"text"})
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of the images that were to be indexed.
+
+    Attributes:
+        index: as it is now.
+        report: how many were added, replaced, moved, removed and left as they were.
+        skipped: those that could not be used.
+        passed: kind of what was passed over in folders -> how many.
+        twins: images whose content another place has, too, less one of each content.
+    """
+
+    index: Index
+    report: ChangeReport
+    skipped: tuple[Skipped, ...]
+    passed: Mapping[str, int] = field(default_factory=dict)
+    twins: int = 0
+
+
+def alone(folder: Path) -> AbstractContextManager[None]:
+    """Hold the index's own folder of embeddings; another that adds to the index is waited for.
+
+    So the index that is read then is the one that is added to, and who may not write beside it is
+    told before the images are hashed.
+    """
+    return work_folder(_store(folder.resolve()), f"adding to {folder}")
+
+
+def _store(folder: Path) -> Path:
+    """Return where the embeddings of a killed run wait, until a rerun commits them."""
+    return folder.with_name(f".{folder.name}.features")
+
+
+def open_for(bundle: Bundle, folder: Path, diffusion: Diffusion | None = None) -> Index | None:
+    """Return the index that a bundle is to add to, None where there is none yet.
+
+    Raises:
+        InputError: the bundle's gallery is not of images, or has not what `diffusion` needs, or
+            the index was made with another.
+        MismatchError: the index holds vectors of another space.
+    """
+    _require_images(bundle)
+    if diffusion and not bundle.has_feature:
+        _ = bundle.gallery_and_feature  # says why not
+    folder = folder.resolve()
+    if not folder.exists():
+        return None
+    index = Index.open(folder, bundle.space)
+    if diffusion and index.diffusion != diffusion:
+        made = index.diffusion or "made without --diffuse"
+        raise InputError(
+            f"the index {folder} was {made}; leave --diffuse out, or make another of the same "
+            f"images with --index"
+        )
+    return index
+
+
+def _require_images(bundle: Bundle) -> None:
+    if bundle.gallery.fields != SAME_IMAGE:
+        raise InputError(
+            f"the gallery of the bundle {bundle.name} is embedded from "
+            f"{spoken(bundle.gallery.fields)}, not from images; use a bundle that was trained "
+            f"with an image encoder"
+        )
+
+
+def carry_out(
+    bundle: Bundle,
+    folder: Path,
+    index: Index | None,
+    survey: Survey,
+    *,
+    diffusion: Diffusion | None = None,
+    shard: int = SHARD,
+) -> Added:
+    """Embed what the index lacks, and commit it with all else that the survey found.
+
+    Only who holds the index `alone` may call it.
+
+    Args:
+        bundle: whose gallery graph embeds.
+        folder: of the index, which is made where `index` is None.
+        index: as `open_for` returned it.
+        survey: of the images.
+        diffusion: of a new index.
+        shard: how many are embedded between two saves; what a kill costs at most.
+
+    Raises:
+        InputError: none of the first images can be used, or none would be left.
+    """
+    folder, plan = folder.resolve(), survey.plan
+    known = _Known(index, plan.upserts, bundle)
+    require_space(folder, 8 * known.encoder.row_shape[0] * (known.count + len(plan.upserts)))
+    found = compute_features(_store(folder), known.encoder, known.sources, shard=shard)
+    usable = [entry for entry in plan.upserts if entry.sha256 not in found.failed]
+    skipped = (*survey.skipped, *_failed(plan.upserts, found))
+    vectors, features = known.rows(usable, found)
+    change = Change(
+        usable,
+        vectors,
+        errors=skipped,
+        features=features,
+        removals=_removals(survey, index, found),
+        mended=survey.looked_at - {row["image"] for row in skipped},
+        roots=survey.roots,
+        linked=survey.linked,
+    )
+    if index is None:
+        index = _create(bundle, folder, change, diffusion)
+        report = ChangeReport(len(usable), 0, 0, index.generation)
+    else:
+        report = index.apply(change, threads=bundle.runtime.thread_count)
+        report = replace(report, unchanged=plan.unchanged)
+    clear(_store(folder))
+    return Added(index, report, skipped, twins=plan.twins)
+
+
+def _removals(survey: Survey, index: Index | None, found: Features) -> list[str]:
+    """Return the ids that go: also of images whose new content cannot be used, if so asked."""
+    held = {entry.id for entry in index.entries} if index and survey.prune else set()
+    failed = (e.id for e in survey.plan.upserts if e.sha256 in found.failed and e.id in held)
+    return [*survey.plan.removals, *failed]
+
+
+class _Known:
+    """What an index knows of contents that arrive, and what is to be embedded.
+
+    An index without features lends nothing to images that are to have some: it refuses them.
+    """
+
+    def __init__(self, index: Index | None, arriving: Sequence[Entry], bundle: Bundle) -> None:
+        self.index, self.dim, self.has_feature = index, bundle.dim, bundle.has_feature
+        self.encoder = bundle.gallery_and_feature if bundle.has_feature else bundle.gallery
+        held = {entry.sha256: entry.id for entry in index.entries} if index else {}
+        fresh = [entry for entry in arriving if entry.sha256 not in held]
+        if index and fresh and self.has_feature and index.features is None:
+            held, fresh = {}, list(arriving)
+        if index and not fresh:
+            self.has_feature = index.features is not None
+        self.held, self.count = held, len(index.entries) if index else 0
+        self.sources = [Source.image(Path(str(e.image)), e.sha256) for e in fresh]
+
+    def rows(self, entries: Sequence[Entry], found: Features) -> tuple[Vectors, Vectors | None]:
+        """Return the embeddings (N, D) of entries, and their features (N, F) if there are any."""
+        wide = self.has_feature
+        if not entries:
+            return np.empty((0, self.dim), np.float32), None
+        fresh = [row for row, entry in enumerate(entries) if entry.sha256 not in self.held]
+        old = [row for row, entry in enumerate(entries) if entry.sha256 in self.held]
+        new = found.take(entries[row].sha256 for row in fresh)
+        parts = [(fresh, new)] if fresh else []
+        if old:
+            assert self.index is not None, "only an index holds contents"
+            ids = [self.held[entries[row].sha256] for row in old]
+            vectors, features = self.index.embedded(ids)
+            known = vectors if features is None or not wide else np.hstack([vectors, features])
+            parts.append((old, known))
+        all_rows = np.empty((len(entries), parts[0][1].shape[1]), np.float32)
+        for places, rows in parts:
+            all_rows[places] = rows
+        return all_rows[:, : self.dim], all_rows[:, self.dim :] if wide else None
+
+
+def _create(bundle: Bundle, folder: Path, first: Change, diffusion: Diffusion | None) -> Index:
+    if not first.upserts and first.errors:
+        reason = first.errors[0]["reason"]
+        raise InputError(f"none of the {len(first.errors)} images can be used, first: {reason}")
+    assert first.vectors is not None, "every image of it is embedded"
+    return Index.create(
+        folder,
+        space=bundle.space,
+        bundle_name=bundle.name,
+        entries=first.upserts,
+        vectors=first.vectors,
+        queries=_example_embeddings(bundle),
+        errors=first.errors,
+        threads=bundle.runtime.thread_count,
+        features=first.features,
+        diffusion=diffusion,
+        roots=first.roots or (),
+        linked=bool(first.linked),
+    )
+
+
+def _failed(entries: Sequence[Entry], features: Features) -> list[Skipped]:
+    return [
+        {"image": str(entry.image), "reason": features.failed[entry.sha256]}
+        for entry in entries
+        if entry.sha256 in features.failed
+    ]
+
+
+def _example_embeddings(bundle: Bundle) -> Vectors | None:
+    """Embed the bundle's examples: recall is to be measured on queries, not on images."""
+    if not bundle.examples or TEXT not in bundle.takes:
+        return None
+    return bundle.route(TEXT).encode(Query.of("text", bundle.examples))

@@ -1,0 +1,77 @@
+"""Taking images out of an index, by their ids or places."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from zscr.data.names import nfc
+from zscr.errors import InputError
+from zscr.infer.index.change import Change
+from zscr.infer.index.index import ChangeReport, Index, report_of
+from zscr.infer.index.placement import place
+from zscr.infer.index.plan import make_plan
+from zscr.infer.index.roots import lies_in, root_of
+
+
+def remove_images(
+    folder: Path, named: Sequence[str], *, dry_run: bool = False, threads: int = 1
+) -> ChangeReport:
+    """Remove images from the index `folder`; their files stay where they are.
+
+    Args:
+        folder: of the index.
+        named: ids, or paths of files and folders, which need not be there any more. Of an entry
+            with several places, a path takes that place alone.
+        dry_run: only count.
+        threads: for building HNSW anew.
+
+    Returns:
+        How many were removed, and of how many one of several places.
+
+    Raises:
+        InputError: nothing in the index has such a name, or nothing would be left.
+        ArtefactError: the folder is no index, or another writer is busy.
+    """
+    index = Index.open(folder.resolve())
+    lost = _places(index, named)
+    pathless = {entry.id for entry in index.entries if not entry.places} & set(named)
+    plan = make_plan(index.entries, {}, index.roots, gone=lost.__contains__, link=index.linked)
+    removals = [*plan.removals, *pathless]
+    placed = place(index.entries, plan.upserts, removals)  # refuses to remove all
+    if dry_run:
+        return report_of(placed, index.generation)
+    by_content = {entry.sha256: entry.id for entry in index.entries}
+    vectors, features = index.embedded([by_content[entry.sha256] for entry in plan.upserts])
+    left = {root_of(index.roots, each) for entry in placed.entries for each in entry.places}
+    change = Change(
+        plan.upserts,
+        vectors,
+        features=features,
+        removals=removals,
+        roots=tuple(root for root in index.roots if root in left),
+    )
+    return index.apply(change, threads=threads)
+
+
+def _places(index: Index, named: Sequence[str]) -> set[str]:
+    """Return the places that are named."""
+    by_id = {nfc(entry.id): entry for entry in index.entries}
+    exact = {entry.id: entry for entry in index.entries}
+    all_places = [place for entry in index.entries for place in entry.places]
+    lost: set[str] = set()
+    for name in named:
+        entry = exact.get(name) or by_id.get(nfc(name))
+        if entry:
+            lost.update(entry.places)
+            continue
+        path = nfc(os.path.realpath(name))
+        below = {place for place in all_places if lies_in(nfc(place), path)}
+        if not below:
+            raise InputError(
+                f"the index {index.folder} has no image called {name}, nor one at {path}; ids are "
+                f"those of 'zscr query --format jsonl'"
+            )
+        lost |= below
+    return lost
