@@ -104,8 +104,8 @@ def _hashed(images: Sequence[FoundImage]) -> tuple[tuple[ImageFile, ...], tuple[
             else:
                 try:
                     files.append(ImageFile(image.path, image.real, hash_file(image.path)))
-                except OSError as error:
-                    reason = f"{image.path} cannot be read ({error.strerror})"
+                except (OSError, InputError) as error:  # gone, or exchanged for a pipe by now
+                    reason = f"{image.path} cannot be read ({getattr(error, 'strerror', error)})"
                     skipped.append({"image": str(image.path), "reason": reason})
             bar.advance()
     return tuple(files), tuple(skipped)

@@ -112,7 +112,7 @@ def _state_of(place: str, sha256: str) -> str | None:
         return "missing"
     try:
         return None if hash_file(path) == sha256 else "changed"
-    except OSError:
+    except (OSError, InputError):
         return "unreadable"
 
 
