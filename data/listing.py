@@ -104,9 +104,11 @@ def _hashed(images: Sequence[FoundImage]) -> tuple[tuple[ImageFile, ...], tuple[
             else:
                 try:
                     files.append(ImageFile(image.path, image.real, hash_file(image.path)))
-                except (OSError, InputError) as error:  # gone, or exchanged for a pipe by now
-                    reason = f"{image.path} cannot be read ({getattr(error, 'strerror', error)})"
+                except OSError as error:
+                    reason = f"{image.path} cannot be read ({error.strerror})"
                     skipped.append({"image": str(image.path), "reason": reason})
+                except InputError as error:  # a link to a device, or exchanged for a pipe by now
+                    skipped.append({"image": str(image.path), "reason": str(error)})
             bar.advance()
     return tuple(files), tuple(skipped)
 
