@@ -89,20 +89,30 @@ def require_space(path: Path, size: int) -> None:
         )
 
 
-def make_folders(path: Path) -> list[Path]:
-    """Make a folder and those above it that are absent, to last; return what was made.
+@contextmanager
+def new_parents(path: Path) -> Iterator[None]:
+    """Make the folders above `path` that are absent, to last; if the block fails, remove them.
 
     A folder's own name is kept by the one above it, which is synced for that.
+
+    Raises:
+        ArtefactError: the disk is full, failing or read-only.
     """
-    absent = [path] if not path.exists() else []
-    absent += [one for one in path.parents if absent and not one.exists()]
-    made = []
-    for folder in reversed(absent):
-        with suppress(FileExistsError):  # another writer was faster
-            folder.mkdir()
-            made.append(folder)
-        fsync(folder.parent)
-    return made
+    absent = [one for one in path.parents if not one.exists()]
+    made: list[Path] = []
+    try:
+        with disk_faults(path.parent):
+            for folder in reversed(absent):
+                with suppress(FileExistsError):  # another writer was faster
+                    folder.mkdir()
+                    made.append(folder)
+                fsync(folder.parent)
+        yield
+    except BaseException:
+        with suppress(OSError):  # something else has come to be there
+            for folder in reversed(made):
+                folder.rmdir()
+        raise
 
 
 def fsync(path: Path) -> None:
