@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from zscr.disk import new_parents
+from zscr.disk import Plain, new_parents
 from zscr.partial import atomic_file
 
 ROWS, HITS = 5, 7
@@ -51,7 +51,7 @@ def main() -> None:
     answers = [json.loads(line) for line in sys.stdin]
     sheet = draw(answers[:ROWS]).quantize(SHADES, dither=Image.Dither.NONE)
     with new_parents(out), atomic_file(out) as file:
-        sheet.save(file, "PNG", optimize=True)
+        sheet.save(Plain(file), "PNG", optimize=True)
 
 
 if __name__ == "__main__":

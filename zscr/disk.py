@@ -132,20 +132,27 @@ def remove_or_tell(path: Path) -> None:
         say(f"{path} is needed no more and could not be deleted ({error.strerror})")
 
 
-def save_array(path: Path, array: npt.NDArray[Any]) -> None:
-    """Write an array as `.npy`.
+@contextmanager
+def plain_file(path: Path) -> Iterator[Plain]:
+    """Open a new file for numpy and Pillow.
 
-    numpy writes to a file of Python's own by itself, in C, and forgets why it failed; to anything
-    else that has `write` it hands blocks.
+    To a file of Python's own they write by themselves, in C: numpy forgets why it failed, and
+    Pillow does not see that a disk has taken a part only.
     """
-    import numpy as np
-
     with path.open("wb") as file:
-        np.save(_Blocks(file), np.ascontiguousarray(array), allow_pickle=False)
+        yield Plain(file)
 
 
-class _Blocks:
-    """A file by its `write` alone, for numpy."""
+class Plain:
+    """A file by its `write` alone."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.write = file.write
+
+
+def save_array(path: Path, array: npt.NDArray[Any]) -> None:
+    """Write an array as `.npy`."""
+    import numpy as np
+
+    with plain_file(path) as file:
+        np.save(file, np.ascontiguousarray(array), allow_pickle=False)

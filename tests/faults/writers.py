@@ -131,6 +131,7 @@ def collection() -> None:
     from PIL import Image
 
     from zscr.data.collection import ClassInfo, Item, new_collection
+    from zscr.disk import plain_file
 
     def make(path: Path) -> None:
         with new_collection(path, name="x", protocol="test", provenance={}) as draft:
@@ -140,7 +141,8 @@ def collection() -> None:
                     (draft.folder / name).mkdir()
                     for kind in ("jpg", "png"):
                         noise = np.random.default_rng(7).integers(0, 255, (64, 64, 3), np.uint8)
-                        Image.fromarray(noise).save(draft.folder / f"{name}/1.{kind}")
+                        with plain_file(draft.folder / f"{name}/1.{kind}") as file:
+                            Image.fromarray(noise).save(file, {"jpg": "JPEG"}.get(kind, "PNG"))
                         item = Item(f"{name}-{kind}", split, name, f"{name}/1.{kind}", texts=("a",))
                         draft.add_item(item)
             draft.save_vectors("image", np.ones((12, 3000), np.float32))
@@ -209,13 +211,13 @@ def latest() -> None:
     """The link to the latest, which there is."""
     from zscr.train.latest import point_latest
 
-    Path("runs/b").mkdir(exist_ok=True)
     point_latest(Path("runs/b"))
 
 
 def old_latest() -> None:
     """A link to something older."""
-    Path("runs/a").mkdir(parents=True)
+    for name in ("a", "b"):
+        (Path("runs") / name).mkdir(parents=True)
     Path("runs/latest").symlink_to("a")
 
 
