@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zscr.disk import require_writable
+from zscr.artefact import make_alone
 from zscr.errors import ArtefactError
 
 if TYPE_CHECKING:
@@ -57,8 +57,7 @@ def make(name: str, out: Path | None, **options: Any) -> None:
     from zscr.data.aviary import make_aviary
 
     out = out or Path("collections") / name
-    require_writable(out, new=True)
-    make_aviary(out, **options)
+    make_alone(out, partial(make_aviary, **options))
     _report(out)
 
 
@@ -114,8 +113,7 @@ def _converter(name: str, source: Source) -> click.Command:
     """Return the command that converts one collection, with the options that it has."""
 
     def body(source_path: Path, out: Path, **options: Any) -> None:
-        require_writable(out, new=True)  # before an archive is unpacked
-        source.function()(source_path, out, **options)
+        make_alone(out, partial(source.function(), source_path, **options))
         _report(out)
 
     body.__doc__ = (

@@ -111,6 +111,19 @@ def made_once(path: Path, make: Callable[[Path], object]) -> Path:
     return path
 
 
+def make_alone(path: Path, make: Callable[[Path], object]) -> None:
+    """Let `make` make the artefact `path`, which must be new, while nobody else makes it.
+
+    Raises:
+        ArtefactError: it is there, or another process that was waited for has made it.
+    """
+    require_writable(path, new=True)
+    with work_folder(path.with_name(f".{path.name}.making"), f"making {path}"):
+        if path.exists():
+            raise ArtefactError(f"another process has just made {path}; use that one")
+        make(path)
+
+
 def next_folder(path: Path) -> Path:
     """Return the first free `<path>-<number>`."""
     taken = {one.name for one in path.parent.glob(f"{path.name}-*")}

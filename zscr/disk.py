@@ -63,7 +63,7 @@ def require_writable(path: Path, *, new: bool = False) -> None:
         ArtefactError: something is there already, or its folder is none, or may not be written to.
     """
     if new and os.path.lexists(path):
-        raise ArtefactError(f"{path} exists already; name another place or remove it first")
+        raise ArtefactError(f"{path} exists already; name another place, or use what is there")
     parent = next(one for one in Path(os.path.abspath(path)).parents if os.path.lexists(one))
     if not parent.is_dir():
         raise ArtefactError(f"{path} cannot be made, for {parent} is no folder; name another place")
