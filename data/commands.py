@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zscr.artefact import make_alone
 from zscr.data.options import exclude_option, follow_links_option
-from zscr.disk import require_writable
 from zscr.errors import ArtefactError
 from zscr.options import memory_option
 from zscr.printable import printable
@@ -61,8 +61,7 @@ def make(name: str, out: Path | None, **options: Any) -> None:
     from zscr.data.aviary import make_aviary
 
     out = out or Path("collections") / name
-    require_writable(out, new=True)
-    make_aviary(out, **options)
+    make_alone(out, partial(make_aviary, **options))
     _report(out)
 
 
@@ -120,8 +119,7 @@ def _converter(name: str, source: Source) -> click.Command:
     """Return the command that converts one collection, with the options that it has."""
 
     def body(source_path: Path, out: Path, **options: Any) -> None:
-        require_writable(out, new=True)  # before an archive is unpacked
-        source.function()(source_path, out, **options)
+        make_alone(out, partial(source.function(), source_path, **options))
         _report(out)
 
     body.__doc__ = (

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from zscr.data.images import open_image
-from zscr.disk import make_folders
+from zscr.disk import Plain, new_parents
 from zscr.partial import atomic_file
 
 ROWS, HITS = 5, 7
@@ -50,9 +50,8 @@ def main() -> None:
     [out] = map(Path, sys.argv[1:])
     answers = [json.loads(line) for line in sys.stdin]
     sheet = draw(answers[:ROWS]).quantize(SHADES, dither=Image.Dither.NONE)
-    make_folders(out.parent)
-    with atomic_file(out) as file:
-        sheet.save(file, "PNG", optimize=True)
+    with new_parents(out), atomic_file(out) as file:
+        sheet.save(Plain(file), "PNG", optimize=True)
 
 
 if __name__ == "__main__":

@@ -8,12 +8,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from zscr.artefact import made_once, read_manifest, staged
+from zscr.artefact import made_once, make_alone, read_manifest, staged
 from zscr.disk import disk_faults, require_space, require_writable
 from zscr.errors import ArtefactError
 from zscr.lock import LOCK, work_folder, writer_lock
@@ -210,7 +211,7 @@ def test_a_disk_without_locks_is_one_sentence(
 MAKER = """
 import sys, time
 from pathlib import Path
-from zscr.artefact import made_once, staged
+from zscr.artefact import made_once, make_alone, staged
 
 def make(path):
     print("making", flush=True)
@@ -231,6 +232,26 @@ def test_of_many_makers_one_makes_and_the_others_wait(tmp_path: Path) -> None:
     assert "".join(out for out, _ in said) == "making\n"
     assert all("waiting for process" in err for out, err in said if not out and err)
     assert os.listdir(tmp_path / "cache") == ["x"]
+
+
+def test_of_two_that_make_one_the_later_is_told_to_use_it(tmp_path: Path) -> None:
+    """It has waited, has made nothing, and is not advised to remove what the other has made."""
+    begun, path = threading.Event(), tmp_path / "x"
+
+    def make(place: Path) -> None:
+        with staged(place, "run"):
+            begun.set()
+            time.sleep(0.2)
+
+    first = threading.Thread(target=make_alone, args=(path, make))
+    first.start()
+    begun.wait()
+    with pytest.raises(ArtefactError, match="another process has just made .*x; use that one$"):
+        make_alone(path, make)
+    first.join()
+    with pytest.raises(ArtefactError, match="exists already; name another place"):
+        make_alone(path, make)
+    assert os.listdir(tmp_path) == ["x"]
 
 
 def test_who_waits_can_be_interrupted(tmp_path: Path) -> None:

@@ -11,14 +11,14 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zscr.disk import disk_faults, fsync, make_folders, require_writable
+from zscr.disk import disk_faults, fsync, new_parents, require_writable
 from zscr.errors import ArtefactError
-from zscr.lock import work_folder
+from zscr.lock import is_busy, work_folder
 from zscr.names import name_fault
 from zscr.partial import partial_folder, write_atomically
 from zscr.regular import open_regular
@@ -94,20 +94,13 @@ def staged(path: Path, kind: str, *, numbered: bool = False) -> Iterator[Stage]:
     """
     if not numbered:
         require_writable(path, new=True)
-    with disk_faults(path):
-        made = make_folders(path.parent)
-        try:
-            with partial_folder(path, MANIFEST) as (folder, handle):
-                stage = Stage(folder, path)
-                yield stage
-                _seal(stage, kind, handle)
-                _publish(stage, numbered=numbered)
-            fsync(path.parent)
-        except BaseException:
-            with suppress(OSError):  # something else may have come to be there
-                for parent in reversed(made):
-                    parent.rmdir()
-            raise
+    with disk_faults(path), new_parents(path):
+        with partial_folder(path, MANIFEST) as (folder, handle):
+            stage = Stage(folder, path)
+            yield stage
+            _seal(stage, kind, handle)
+            _publish(stage, numbered=numbered)
+        fsync(path.parent)
 
 
 def made_once(path: Path, make: Callable[[Path], object]) -> Path:
@@ -115,11 +108,25 @@ def made_once(path: Path, make: Callable[[Path], object]) -> Path:
 
     While another process makes it, wait for that one.
     """
-    if not path.exists():
-        with work_folder(path.with_name(f".{path.name}.making"), f"making {path}"):
+    work = path.with_name(f".{path.name}.making")
+    if not path.exists() or (work.exists() and not is_busy(work)):  # one that was killed is left
+        with work_folder(work, f"making {path}"):
             if not path.exists():
                 make(path)
     return path
+
+
+def make_alone(path: Path, make: Callable[[Path], object]) -> None:
+    """Let `make` make the artefact `path`, which must be new, while nobody else makes it.
+
+    Raises:
+        ArtefactError: it is there, or another process that was waited for has made it.
+    """
+    require_writable(path, new=True)
+    with work_folder(path.with_name(f".{path.name}.making"), f"making {path}"):
+        if path.exists():
+            raise ArtefactError(f"another process has just made {path}; use that one")
+        make(path)
 
 
 def next_folder(path: Path) -> Path:

@@ -63,7 +63,7 @@ def require_writable(path: Path, *, new: bool = False) -> None:
         ArtefactError: something is there already, or its folder is none, or may not be written to.
     """
     if new and os.path.lexists(path):
-        raise ArtefactError(f"{path} exists already; name another place or remove it first")
+        raise ArtefactError(f"{path} exists already; name another place, or use what is there")
     parent = next(one for one in Path(os.path.abspath(path)).parents if os.path.lexists(one))
     if not parent.is_dir():
         raise ArtefactError(f"{path} cannot be made, for {parent} is no folder; name another place")
@@ -89,20 +89,30 @@ def require_space(path: Path, size: int) -> None:
         )
 
 
-def make_folders(path: Path) -> list[Path]:
-    """Make a folder and those above it that are absent, to last; return what was made.
+@contextmanager
+def new_parents(path: Path) -> Iterator[None]:
+    """Make the folders above `path` that are absent, to last; if the block fails, remove them.
 
     A folder's own name is kept by the one above it, which is synced for that.
+
+    Raises:
+        ArtefactError: the disk is full, failing or read-only.
     """
-    absent = [path] if not path.exists() else []
-    absent += [one for one in path.parents if absent and not one.exists()]
-    made = []
-    for folder in reversed(absent):
-        with suppress(FileExistsError):  # another writer was faster
-            folder.mkdir()
-            made.append(folder)
-        fsync(folder.parent)
-    return made
+    absent = [one for one in path.parents if not one.exists()]
+    made: list[Path] = []
+    try:
+        with disk_faults(path.parent):
+            for folder in reversed(absent):
+                with suppress(FileExistsError):  # another writer was faster
+                    folder.mkdir()
+                    made.append(folder)
+                fsync(folder.parent)
+        yield
+    except BaseException:
+        with suppress(OSError):  # something else has come to be there
+            for folder in reversed(made):
+                folder.rmdir()
+        raise
 
 
 def fsync(path: Path) -> None:
@@ -122,20 +132,27 @@ def remove_or_tell(path: Path) -> None:
         say(f"{path} is needed no more and could not be deleted ({error.strerror})")
 
 
-def save_array(path: Path, array: npt.NDArray[Any]) -> None:
-    """Write an array as `.npy`.
+@contextmanager
+def plain_file(path: Path) -> Iterator[Plain]:
+    """Open a new file for numpy and Pillow.
 
-    numpy writes to a file of Python's own by itself, in C, and forgets why it failed; to anything
-    else that has `write` it hands blocks.
+    To a file of Python's own they write by themselves, in C: numpy forgets why it failed, and
+    Pillow does not see that a disk has taken a part only.
     """
-    import numpy as np
-
     with path.open("wb") as file:
-        np.save(_Blocks(file), np.ascontiguousarray(array), allow_pickle=False)
+        yield Plain(file)
 
 
-class _Blocks:
-    """A file by its `write` alone, for numpy."""
+class Plain:
+    """A file by its `write` alone."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.write = file.write
+
+
+def save_array(path: Path, array: npt.NDArray[Any]) -> None:
+    """Write an array as `.npy`."""
+    import numpy as np
+
+    with plain_file(path) as file:
+        np.save(file, np.ascontiguousarray(array), allow_pickle=False)

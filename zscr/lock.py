@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from zscr.disk import disk_faults, make_folders
+from zscr.disk import disk_faults, new_parents, require_writable
 from zscr.errors import ArtefactError
 from zscr.progress import say
 
@@ -58,34 +58,48 @@ def work_folder(folder: Path, what: str) -> Iterator[None]:
     Raises:
         ArtefactError: the folder cannot be made or locked.
     """
-    handle = _wait(folder, what)
-    with held(handle) as mine:
-        try:
-            _sign(handle, folder)
-            yield
-        finally:
-            if mine():
-                _leave(folder)
+    if not folder.exists():
+        require_writable(folder)
+    with new_parents(folder):
+        handle = _wait(folder, what)
+        with held(handle) as mine:
+            try:
+                _sign(handle, folder)
+                yield
+            finally:
+                if mine():
+                    _leave(folder)
 
 
 def _wait(folder: Path, what: str) -> int:
     """Return the lock, held, of a folder that is still there once the lock was waited for."""
     while True:
-        _make(folder)
-        try:
-            handle = _open(folder / LOCK)
-        except FileNotFoundError:  # its last holder has just removed it
-            continue
+        handle = _enter(folder)
         try:
             if not _try(handle, folder):
                 say(f"waiting for process {_holder(handle)}, which is {what}; Ctrl-C ends this one")
                 fcntl.flock(handle, fcntl.LOCK_EX)
+            if is_named(handle, folder / LOCK):
+                return handle
         except BaseException:
             os.close(handle)
             raise
-        if is_named(handle, folder / LOCK):
-            return handle
         os.close(handle)
+
+
+def _enter(folder: Path) -> int:
+    """Make a work folder, if it is absent, and open its lock file."""
+    while True:
+        with disk_faults(folder):
+            folder.mkdir(exist_ok=True)
+        try:
+            return _open(folder / LOCK)
+        except FileNotFoundError:  # its last holder has just removed it
+            continue
+        except ArtefactError:
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
+            raise
 
 
 def is_busy(folder: Path) -> bool:
@@ -108,17 +122,6 @@ def clear(folder: Path, lock: str = LOCK) -> None:
                 shutil.rmtree(path)
             else:
                 path.unlink()
-
-
-def _make(folder: Path) -> None:
-    try:
-        with disk_faults(folder):
-            make_folders(folder)
-    except (PermissionError, NotADirectoryError, FileNotFoundError) as error:
-        raise ArtefactError(
-            f"{folder} cannot be made ({error.strerror}); change the permissions or name another "
-            f"place"
-        ) from error
 
 
 def _leave(folder: Path) -> None:

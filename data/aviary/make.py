@@ -17,6 +17,7 @@ from zscr.data.aviary.species import Species
 from zscr.data.aviary.visibility import visible_traits
 from zscr.data.aviary.words import describe, write_sentences
 from zscr.data.collection import ClassInfo, Draft, Item, new_collection
+from zscr.disk import plain_file
 from zscr.errors import ConfigError
 from zscr.progress import progress
 
@@ -105,9 +106,11 @@ def _add_item(
     photo = f"photo/{species.id}/{name}.jpg"
     sketch = f"sketch/{species.id}/{name}.png" if sketches else None
     # The full colour resolution keeps thin stripes.
-    paint(traits, scene, bird).save(_place(draft, photo), quality=90, subsampling=0)
+    with plain_file(_place(draft, photo)) as file:
+        paint(traits, scene, bird).save(file, "JPEG", quality=90, subsampling=0)
     if sketch:
-        draw_sketch(bird, scene).save(_place(draft, sketch))
+        with plain_file(_place(draft, sketch)) as file:
+            draw_sketch(bird, scene).save(file, "PNG")
     sentences = write_sentences(traits, scene, visible)
     item = Item(name, species.split, species.id, photo, sketch, sentences)
     draft.add_item(item)

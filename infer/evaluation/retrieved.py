@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zscr.disk import disk_faults, make_folders
+from zscr.disk import new_parents
 from zscr.infer.evaluation.metrics import macro
 from zscr.infer.evaluation.ranking import Embeddings, ranked_blocks
 from zscr.partial import write_atomically
@@ -67,7 +67,6 @@ def write_retrieved(folder: Path, retrieved: Sequence[Retrieved]) -> Path:
     classes = [str(class_id) for answer in retrieved for class_id in answer]
     share = [np.mean([found == c for found in top]) for a in retrieved for c, top in a.items()]
     path = folder / f"acc{macro(np.array(share), classes):.3f}.pkl"
-    with disk_faults(folder):
-        make_folders(folder)
-    write_atomically(path, pickle.dumps([dict(answer) for answer in retrieved], PROTOCOL))
+    with new_parents(path):
+        write_atomically(path, pickle.dumps([dict(answer) for answer in retrieved], PROTOCOL))
     return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -141,9 +142,12 @@ def _report_lost(
     lost: list[dict[str, str]], collection: Collection, split: str, store: Path | None
 ) -> None:
     path = (store or collection.folder / "features") / f"errors.{split}.jsonl"
-    path.unlink(missing_ok=True)  # what an earlier call could not use
+    if os.access(path.parent, os.W_OK):  # what is read-only can be read all the same
+        if lost:
+            write_atomically(path, dump_jsonl(lost))
+        else:
+            path.unlink(missing_ok=True)  # what an earlier call could not use
     if lost:
-        write_atomically(path, dump_jsonl(lost))
         say(
             f"{len(lost)} images of split '{split}' could not be used and are left out, first "
             f"{lost[0]['id']}: {lost[0]['reason']}; try 'zscr data check {collection.folder}'"

@@ -17,9 +17,10 @@ import numpy as np
 from zscr.arrays import npy_from, read_npz
 from zscr.artefact import dump_json, hash_bytes, hash_file
 from zscr.data.records import Query
+from zscr.disk import remove_or_tell
 from zscr.errors import InputError
 from zscr.infer.encoder import Encoder, Rows
-from zscr.lock import is_busy, work_folder
+from zscr.lock import LOCK, is_busy, work_folder
 from zscr.partial import write_atomically
 from zscr.progress import progress, say
 from zscr.regular import open_regular
@@ -241,19 +242,20 @@ class _Cache:
         """Merge all shards into one file, if there are any; the replaced index is the commit."""
         if len(self.blocks) > 1:
             self._merge()
-        for part in (*self.parts.glob("*.npz"), *self.parts.glob(".*.partial")):
-            part.unlink()
+        merged = (path for path in self.store.glob(f"{self.name}.*.npy") if path.name != self.file)
+        halves = self.store.glob(f".{self.name}.*.partial")
+        parts = (path for path in self.parts.iterdir() if path.name != LOCK)
+        for stale in (*merged, *halves, *parts):
+            remove_or_tell(stale)
 
     def _merge(self) -> None:
-        old = {path.name for path in self.store.glob(f"{self.name}.*.npy")}
         name = f"{self.name}.{len(self.keys)}.npy"
         buffer = io.BytesIO()
         np.save(buffer, np.concatenate(self.blocks))
         write_atomically(self.store / name, buffer.getvalue())
         entry = {"file": name, "sha256": hash_bytes(buffer.getvalue()), "keys": self.keys}
         write_atomically(self.index, dump_json(entry))
-        for stale in old - {name}:
-            (self.store / stale).unlink(missing_ok=True)
+        self.file = name
 
     def content(self) -> tuple[Rows, dict[str, int]]:
         """Return all rows and the row of each key."""

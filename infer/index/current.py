@@ -108,6 +108,11 @@ def grow_hnsw(current: Current, vectors: Vectors, changed: Rows, *, threads: int
     return hnsw
 
 
+def tidy(current: Current) -> None:
+    """Delete what a writer that was killed has left; for the holder of the lock."""
+    remove_leftovers(current.folder, current.manifest)
+
+
 def commit(current: Current, following: Generation) -> Current:
     """Write the files, replace the manifest, delete what the manifest does not name.
 

@@ -70,7 +70,8 @@ class Hnsw:
             ArtefactError: the file came out short; hnswlib itself does not notice a full disk.
         """
         self._index.save_index(str(path))
-        wanted, written = self._index.index_file_size(), path.stat().st_size
+        wanted = self._index.index_file_size()
+        written = path.stat().st_size if path.exists() else 0
         if written != wanted:
             raise ArtefactError(
                 f"only {written} of {wanted} bytes of {path} were written, nothing was changed; "

@@ -21,6 +21,7 @@ from zscr.infer.index.current import (
     make_current,
     read_current,
     refuse_if_stale,
+    tidy,
 )
 from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.entry import Entry
@@ -159,6 +160,8 @@ class Index:
             merged = merge(current.generation, change, threads=threads)
             if merged.differs(current.generation):
                 self._current = commit(current, _grown(current, merged, threads))
+            else:
+                tidy(current)
             number = self.generation
         return report_of(merged.placed, number)
 

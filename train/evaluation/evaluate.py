@@ -9,7 +9,7 @@ from typing import Any
 
 from zscr.data.relevance import ByLabel
 from zscr.data.tasks import Task, load_task, query_labels
-from zscr.disk import disk_faults, make_folders, require_writable
+from zscr.disk import new_parents, require_writable
 from zscr.errors import ConfigError, InputError
 from zscr.infer.evaluation.embedded import Embedded
 from zscr.infer.evaluation.extremes import find_extremes
@@ -216,6 +216,5 @@ def _write_page(path: Path, report: Mapping[str, Any], model: Model, embedded: E
     images = {name: collection.folder / file for name, file in files.items() if file}
     classes = {item.id: item.class_id for item in collection.items if item.class_id}
     page = render_page(report, find_extremes(embedded, labels, images, classes=classes))
-    with disk_faults(path):
-        make_folders(path.parent)
-    write_atomically(path, page.encode())
+    with new_parents(path):
+        write_atomically(path, page.encode())

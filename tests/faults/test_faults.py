@@ -1,0 +1,49 @@
+"""Some of each writer's calls to the disk, a fixed draw, are made to fail. All: scripts/faults."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from harness import HEAVY, LIGHT, Disk, Point, Trial, compile_shim
+from writers import WRITERS
+
+POINTS = 6  # of a writer
+
+
+@pytest.fixture(scope="module")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disk]:
+    """Start a process of writers that runs with the shim."""
+    try:
+        shim = compile_shim(tmp_path_factory.mktemp("shim"))
+    except (FileNotFoundError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"the shim cannot be compiled: {error}")
+    with Disk(shim, LIGHT) as disk:
+        yield disk
+
+
+@pytest.mark.parametrize("writer", sorted(WRITERS.keys() - HEAVY.keys() - {"careless"}))
+def test_a_failing_disk_leaves_what_was_or_what_was_to_be(
+    disk: Disk, tmp_path: Path, writer: str
+) -> None:
+    """One sentence, old state or new, no debris, and the same command completes it."""
+    trial = Trial(disk, writer, tmp_path / "trial")
+    assert trial.before != trial.after
+    points = random.Random(7).sample(trial.points(), POINTS)
+    assert [fault for point in points for fault in trial.judge(point)] == []
+
+
+@pytest.mark.parametrize("action", ["disk full", "kill", "short write"])
+def test_a_careless_writer_is_found_out(disk: Disk, tmp_path: Path, action: str) -> None:
+    """The harness fails where a file is written over; a short write Python goes on with."""
+    trial = Trial(disk, "careless", tmp_path / "trial")
+    assert trial.ops == ["open", "write"]
+    faults = trial.judge(Point(2, "write", action))
+    assert any("neither before nor after" in fault for fault in faults) == (action != "short write")
+    assert any("no sentence" in fault for fault in faults) == (action == "disk full")

@@ -1,0 +1,243 @@
+"""The writers whose calls to the disk are made to fail: what each writes, on what, and what counts.
+
+A writer works in the current folder. `begin` makes what was there before, `write` is what may fail
+and be run again, `state` is what a reader finds: it may be that of before or that of after alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zscr.artefact import dump_jsonl, made_once, read_manifest, staged, verify
+from zscr.lock import LOCK
+from zscr.partial import write_atomically
+
+
+def visible() -> dict[str, str]:
+    """Return the sha256 of every file that is not hidden, and no lock."""
+    files = [path for path in sorted(Path().rglob("*")) if path.is_file() and path.name != LOCK]
+    seen = [path for path in files if not any(part.startswith(".") for part in path.parts)]
+    return {path.as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in seen}
+
+
+def nothing() -> None:
+    """Begin in an empty folder."""
+
+
+@dataclass(frozen=True)
+class Writer:
+    """See above; these three are called in a process of their own, in the writer's folder."""
+
+    write: Callable[[], object]
+    begin: Callable[[], object] = nothing
+    state: Callable[[], object] = visible
+    keeps: str = "nothing"  # a pattern of names: what it keeps of its work when it fails
+
+
+def artefact() -> None:
+    """Files in folders, an array among them, below parents that are new."""
+    from zscr.disk import save_array
+
+    if Path("new/deep/run").exists():
+        return
+    with staged(Path("new/deep/run"), "run") as stage:
+        (stage.folder / "sub/folder").mkdir(parents=True)
+        save_array(stage.folder / "sub/folder/rows.npy", np.arange(4000.0))
+        (stage.folder / "list.jsonl").write_bytes(dump_jsonl([{"a": n} for n in range(9)]))
+        stage.body["seed"] = 7
+
+
+def page() -> None:
+    """Answers into a file that is there already."""
+    from zscr.data.records import Query
+    from zscr.infer.answers.answer import Answer, Hit
+    from zscr.infer.answers.output import open_output
+    from zscr.infer.answers.writers import write_answers
+
+    answers = [Answer(Query(f"{n}", "a bird"), (Hit(1, "x", 0.5),)) for n in range(50)]
+    with open_output(Path("found.html")) as stream:
+        write_answers(answers, "html", stream)
+
+
+class Lengths:
+    """An encoder of texts: their length and its half."""
+
+    name, sha256, row_shape = "lengths", "0" * 64, (2,)
+
+    def encode(self, queries: Any, batch_size: int) -> Any:
+        rows = [[len(query.text), len(query.text) / 2] for query in queries]
+        return np.array(rows, np.float32).reshape(-1, 2)
+
+
+def features(count: int = 5) -> Any:
+    """Rows of a feature store, two at a time."""
+    from zscr.infer.features.store import Source, compute_features
+
+    sources = [Source.text("a" * n) for n in range(count)]
+    found: Any = compute_features(Path("store"), Lengths(), sources, shard=2)  # type: ignore
+    assert found.take(s.key for s in sources)[:, 0].tolist() == [*range(count)]
+    return found
+
+
+def merged_features() -> object:
+    """Return what is merged: rows that are in parts only are found by the next writer."""
+    from zscr.infer.features.store import _Cache
+
+    cache = _Cache(Path("store"), f"lengths-{'0' * 12}", (2,))
+    cache.read()
+    return len(cache.keys), [block.tolist() for block in cache.blocks]
+
+
+def new_index(number: int = 3) -> None:
+    """An index with all that one may have: HNSW, features, diffused vectors."""
+    from zscr.infer.index.diffusion import Diffusion
+    from zscr.infer.index.index import Entry, Index
+
+    if not Path("x.index").exists():
+        entries, rows = [Entry(f"{n}", "old") for n in range(number)], np.eye(number, 6)
+        about = {"space": "b", "bundle_name": "birds", "search": "hnsw", "diffusion": Diffusion()}
+        Index.create(Path("x.index"), entries=entries, vectors=rows, features=rows, **about)  # type: ignore
+
+
+def grown_index() -> None:
+    """A change of an index: other content, more images."""
+    from zscr.infer.index.index import Change, Entry, Index
+
+    rows = np.eye(6)
+    Index.open(Path("x.index")).apply(
+        Change([Entry(f"{n}", "new") for n in range(6)], rows, features=rows)
+    )
+
+
+def index_state() -> object:
+    """Return what the current generation holds; its files are checked by that."""
+    from zscr.infer.index.index import Index
+
+    if not Path("x.index").exists():
+        return None
+    index = Index.open(Path("x.index"))
+    found = [match.entry.id for [match] in index.search(index.vectors, 1)]
+    return found, [(entry.id, entry.sha256) for entry in index.entries]
+
+
+def collection() -> None:
+    """Images by Pillow, vectors, a list of what was skipped."""
+    from PIL import Image
+
+    from zscr.data.collection import ClassInfo, Item, new_collection
+    from zscr.disk import plain_file
+
+    def make(path: Path) -> None:
+        with new_collection(path, name="x", protocol="test", provenance={}) as draft:
+            for split in ("seen", "val", "unseen"):
+                for name in (f"{split}-1", f"{split}-2"):
+                    draft.add_class(ClassInfo(name, name, (f"a {name}",)), split)
+                    (draft.folder / name).mkdir()
+                    for kind in ("jpg", "png"):
+                        noise = np.random.default_rng(7).integers(0, 255, (64, 64, 3), np.uint8)
+                        with plain_file(draft.folder / f"{name}/1.{kind}") as file:
+                            Image.fromarray(noise).save(file, {"jpg": "JPEG"}.get(kind, "PNG"))
+                        item = Item(f"{name}-{kind}", split, name, f"{name}/1.{kind}", texts=("a",))
+                        draft.add_item(item)
+            draft.save_vectors("image", np.ones((12, 3000), np.float32))
+            draft.skip("a.jpg", "torn")
+
+    made_once(Path("collections/x"), make)
+
+
+def encoder() -> None:
+    """A frozen encoder in the cache."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    from zscr.train.encoders.folder import write_encoder
+
+    def make(path: Path) -> None:
+        rows = helper.make_tensor("w", TensorProto.FLOAT, (90, 90), np.ones(8100).tolist())
+        ends = [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["B", 90])
+            for name in ("x", "features")
+        ]
+        node = helper.make_node("MatMul", ["x", "w"], ["features"])
+        graph = helper.make_graph([node], "g", ends[:1], ends[1:], [rows])
+        model: onnx.ModelProto = helper.make_model(graph)
+        write_encoder(path, "x", model, {"field": "vector"}, {}, {"tokenizer.json": b"{}"})
+
+    made_once(Path("encoders/x"), make)
+
+
+def run_at_zero() -> None:
+    """A run with its first checkpoint."""
+    from zscr.train.methods.settings import make_config
+    from zscr.train.run import create_run
+
+    small = {"gf_dim": 8, "df_dim": 4, "embed_dim": 8, "z_dim": 2, "rounds": 2}
+    config = make_config("zscrgan-reference", small)
+    shapes = {"text": (8,), "image": (12,)}
+    run = create_run(Path("run"), "zscrgan-reference", config, shapes, {})
+    run.commit(run.new_method("cpu"), is_best=True)
+
+
+def resumed_run() -> None:
+    """A round's line in the log, then its checkpoint; what a killed writer left is removed."""
+    from zscr.lock import writer_lock
+    from zscr.train.log import append_log, truncate_log
+    from zscr.train.run import open_run
+
+    with writer_lock(Path("run")):
+        run = open_run(Path("run"))
+        run.remove_leftovers()
+        truncate_log(run)
+        if run.step == 0:
+            append_log(run, {"round": 1, "seconds": 1.0})
+            run.step = 1
+            run.commit(run.new_method("cpu"), is_best=True)
+
+
+def run_state() -> object:
+    """Return the step and its weights' names; each file is checked against its hash."""
+    manifest = read_manifest(Path("run"), "run")
+    verify(Path("run"), manifest)
+    return manifest.body["step"], sorted(manifest.files)
+
+
+def latest() -> None:
+    """The link to the latest, which there is."""
+    from zscr.train.latest import point_latest
+
+    point_latest(Path("runs/b"))
+
+
+def old_latest() -> None:
+    """A link to something older."""
+    for name in ("a", "b"):
+        (Path("runs") / name).mkdir(parents=True)
+    Path("runs/latest").symlink_to("a")
+
+
+PARTS = r".*/[^/]*\.parts(/[^.]+\.npz)?"  # shards of features, which are gone on from
+WRITERS = {
+    "artefact": Writer(artefact),
+    "file": Writer(
+        lambda: write_atomically(Path("captions.txt"), b"new\n" * 3000),
+        lambda: Path("captions.txt").write_bytes(b"old\n"),
+    ),
+    "page": Writer(page, lambda: Path("found.html").write_text("old")),
+    "features": Writer(features, lambda: features(2), merged_features, PARTS),
+    "index create": Writer(new_index, state=index_state),
+    "index change": Writer(grown_index, new_index, index_state),
+    "collection": Writer(collection),
+    "encoder": Writer(encoder),
+    "run": Writer(resumed_run, run_at_zero, run_state),
+    "latest": Writer(latest, old_latest, lambda: Path("runs/latest").readlink().name),
+}
+# What the harness is tried on: it writes over what is there.
+WRITERS["careless"] = Writer(
+    lambda: Path("x").write_bytes(b"new" * 2000), lambda: Path("x").write_bytes(b"old")
+)
