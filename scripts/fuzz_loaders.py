@@ -213,7 +213,7 @@ def _load_encoder(folder: Path) -> None:
     load_encoder(folder / "x", Runtime(threads=1)).encode([Query(text="a red bird")])
 
 
-def write_index(folder: Path, count: int = 60) -> None:
+def write_index(folder: Path, *, space: str = "s", count: int = 60) -> None:
     """Write an index with HNSW."""
     rows = RNG.standard_normal((count, DIM)).astype("f4")
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
@@ -222,7 +222,7 @@ def write_index(folder: Path, count: int = 60) -> None:
     errors = [{"image": "/bad.png", "reason": "truncated"}]
     Index.create(
         folder,
-        space="s",
+        space=space,
         bundle_name="b",
         entries=entries,
         vectors=rows,
