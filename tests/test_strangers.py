@@ -82,14 +82,16 @@ def test_no_command_shows_a_traceback(kind, sample, fuzzing):
         loaders.write_index(folder.with_name("x.index"), space=space)
     sound = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     damage = loaders.LOADERS[kind].damage
+    codes = set()
     for number in range(20):
         what = damage(folder.parent, Random(number))
         for command in COMMANDS[kind]:
             done = CliRunner().invoke(main, [word.format(folder) for word in command])
             assert done.exception is None or isinstance(done.exception, SystemExit), what
-            assert done.exit_code in (0, 1), what
+            codes.add(done.exit_code)
         for path, raw in sound.items():
             path.write_bytes(raw)
+    assert codes == {0, 1}
 
 
 def test_a_short_fuzz_finds_nothing(fuzzing):
@@ -113,7 +115,7 @@ def test_a_short_fuzz_finds_nothing(fuzzing):
         ('{"a": -Infinity}', "Infinity"),
         ('{"a": 1e999}', "beyond any float"),
         ('{"a": 1, "a": 2}', "twice"),
-        ('{"a": 1000000000000000000000000000000}', "over 18 digits"),
+        ('{"a": 1' + "0" * 50 + "}", "over 40 digits"),
         ('{"a": "\\ud800"}', "surrogates not allowed"),
         ("[" * 65 + "]" * 65, "more than 64 deep"),
         ("[" * 100_000 + "]" * 100_000, "more than 64 deep"),
