@@ -47,6 +47,7 @@ _NAMED = 20  # classes that are listed; of more, the first
     help="Form of the answers [a table on a terminal, JSON lines elsewhere].",
 )
 @click.option("--out", type=FILE, help="Write here instead of stdout ('-').")
+@click.option("--trust", is_flag=True, help="Let a page show any file that the index names.")
 @runtime_options
 def query(
     file: str | None,
@@ -59,6 +60,7 @@ def query(
     index: Path | None,
     style: str | None,
     out: Path | None,
+    trust: bool,
     **runtime: Any,
 ) -> None:
     """Find the images that queries ask for, by a text, an image or a sketch.
@@ -82,6 +84,7 @@ def query(
       zscr query --image shoe.jpg --text "the same in red"
     """
     from zscr.infer.answers.output import open_output
+    from zscr.infer.answers.shown import Shown
     from zscr.infer.answers.writers import write_answers
     from zscr.infer.queries import QueryFile
     from zscr.infer.searcher import Searcher
@@ -94,7 +97,9 @@ def query(
     answers, about = _noted(found, ran), _about(searcher, k, expand)
     style = style or ("table" if out is None and sys.stdout.isatty() else "jsonl")
     with open_output(out) as stream:
-        write_answers(answers, cast("Format", style), stream, about=about)
+        write_answers(
+            answers, cast("Format", style), stream, about=about, shown=Shown(trusted=trust)
+        )
     if style == "table":  # the other formats say it themselves
         say("; ".join(ran))
     if k > searcher.index.count:

@@ -124,6 +124,7 @@ class Searcher:
                 match.score,
                 class_id=match.entry.class_id,
                 image=match.entry.image,
+                sha256=match.entry.sha256,
                 correct=match.entry.class_id == right if right and match.entry.class_id else None,
             )
             for rank, match in enumerate(matches, 1)

@@ -8,7 +8,7 @@ from typing import Any
 
 DEPTH = 64  # of lists and objects in each other; ours have 8 at most
 VALUES = 4_000_000  # of one text: about 400 MB of Python objects
-_DIGITS = 18  # of an integer: what fits 64 bits everywhere
+_DIGITS = 40  # of an integer; transformers writes 10^30 for "no limit"
 
 
 def parse_json(raw: bytes | str) -> Any:
@@ -16,7 +16,7 @@ def parse_json(raw: bytes | str) -> Any:
 
     Raises:
         ValueError: no JSON in UTF-8, NaN or infinity, a key twice in one object, an integer of
-            over 18 digits, half a character (a lone surrogate), nested over 64 deep, or over 4
+            over 40 digits, half a character (a lone surrogate), nested over 64 deep, or over 4
             million values. Its words fit into a sentence.
     """
     text = raw.decode("utf-8") if isinstance(raw, bytes) else raw

@@ -27,6 +27,7 @@ from zscr.errors import ArtefactError, ConfigError
 from zscr.export.tensorrt.library import Toolchain, choose_toolchain, find_tensorrt
 from zscr.export.tensorrt.profile import BATCHES, LENGTHS, Profile, Shape, Tensor, profile_for
 from zscr.infer.bundle import graph_file
+from zscr.infer.runners.graph_file import refuse_external_data
 from zscr.partial import write_atomically
 from zscr.progress import progress, say
 
@@ -117,6 +118,10 @@ def _parse(
     # TensorRT 10 picks types of its own unless told to keep the graph's; later ones always keep.
     typed = getattr(module.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
     network = builder.create_network(0 if typed is None else 1 << int(typed))
+    try:
+        refuse_external_data(onnx_path)
+    except ValueError as error:
+        raise _failure("parse", onnx_path, [str(error)]) from error
     parser = module.OnnxParser(network, listener)
     if not parser.parse_from_file(str(onnx_path)):
         errors = [_reason(parser.get_error(i)) for i in range(parser.num_errors)]

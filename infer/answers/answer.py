@@ -11,7 +11,10 @@ from zscr.errors import InputError
 
 @dataclass(frozen=True)
 class Hit:
-    """One gallery item found. `correct` says whether it is relevant, where that is known.
+    """One gallery item found.
+
+    `correct` says whether it is relevant, and `sha256` what its image's content was, where that is
+    known.
 
     Raises:
         InputError: the score is NaN or infinite, which no format can carry.
@@ -23,6 +26,7 @@ class Hit:
     class_id: str | None = None
     image: str | None = None
     correct: bool | None = None
+    sha256: str | None = None
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.score):

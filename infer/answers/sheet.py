@@ -14,6 +14,7 @@ from typing import TextIO
 
 from zscr.data.records import Query
 from zscr.infer.answers.answer import Answer, Hit, describe
+from zscr.infer.answers.shown import Shown
 from zscr.infer.answers.thumbnails import Thumbnails
 
 _HEAD = """<!doctype html>
@@ -96,14 +97,20 @@ class Sheet:
 
 
 def write_sheet(
-    answers: Iterable[Answer], out: TextIO, *, title: str, about: Mapping[str, object]
+    answers: Iterable[Answer],
+    out: TextIO,
+    *,
+    title: str,
+    about: Mapping[str, object],
+    shown: Shown | None = None,
 ) -> None:
     """Write the page answer by answer; each distinct image is embedded once, at its first use.
 
-    An image that is missing or damaged becomes a placeholder with the reason, and is counted in
-    the page's footer. Memory grows with the number of distinct images' paths, not with answers.
+    An image that is missing, damaged or not to be shown becomes a placeholder with the reason, and
+    is counted in the page's footer. Memory grows with the number of distinct images' paths, not
+    with answers.
     """
-    sheet = Sheet()
+    sheet = Sheet(Thumbnails(shown=shown or Shown()))
     out.write(page_head(title, about))
     for answer in answers:
         out.write(answer_section(answer, sheet, [f"query {answer.query.id}"]))
@@ -171,8 +178,9 @@ def _card(hit: Hit, images: Thumbnails) -> str:
     badge = f'<span class="mark">{mark}</span>' if mark else ""
     named = f'<div class="class">{escape(hit.class_id)}</div>' if hit.class_id else ""
     label = f"image {hit.id}" + (f", {hit.class_id}" if hit.class_id else "")
+    image = images.show_found(hit.image, label, hit.sha256)
     return (
-        f'<li class="{verdict}">{images.show(hit.image, label)}{badge}<div class="text">'
+        f'<li class="{verdict}">{image}{badge}<div class="text">'
         f'<div class="row"><span>#{hit.rank}</span><span>{hit.score:.4f}</span></div>'
         f'{named}<div class="id">{escape(hit.id)}</div></div></li>\n'
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zscr.errors import InputError
+from zscr.infer.answers.shown import Shown
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -25,6 +26,14 @@ class Thumbnails:
 
     styles: dict[str, str] = field(default_factory=dict)  # image -> its CSS class
     failures: dict[str, str] = field(default_factory=dict)  # image -> why it cannot be shown
+    shown: Shown = Shown()  # which of an index's images may be
+
+    def show_found(self, image: str | None, label: str, sha256: str | None) -> str:
+        """Do the same for an image that an index names, of the content that was indexed."""
+        if image is not None and image not in self.styles and image not in self.failures:
+            if fault := self.shown.fault(image, sha256):
+                self.failures[image] = fault
+        return self.show(image, label)
 
     def show(self, image: str | Path | Image.Image | None, label: str) -> str:
         """Return the HTML that shows an image, embedded at its first use.

@@ -9,6 +9,7 @@ from typing import Any, Literal, TextIO
 
 from zscr.infer.answers.answer import Answer, Hit, describe, shown_fields
 from zscr.infer.answers.sheet import write_sheet
+from zscr.infer.answers.shown import Shown
 
 Format = Literal["table", "jsonl", "csv", "html"]
 
@@ -26,6 +27,7 @@ def write_answers(
     *,
     title: str = "Query results",
     about: Mapping[str, object] | None = None,
+    shown: Shown | None = None,
 ) -> None:
     """Write each answer as it comes, holding none, so that any number of them fits in memory.
 
@@ -38,6 +40,7 @@ def write_answers(
         out: where to write.
         title: the heading of the html page.
         about: facts for the head of the html page, such as `{"images": 10, "k": 5}`.
+        shown: which images of the index the html page shows.
     """
     if format == "jsonl":
         _write_jsonl(answers, out)
@@ -46,7 +49,7 @@ def write_answers(
     elif format == "table":
         _write_table(answers, out)
     else:
-        write_sheet(answers, out, title=title, about=about or {})
+        write_sheet(answers, out, title=title, about=about or {}, shown=shown)
 
 
 def _write_jsonl(answers: Iterable[Answer], out: TextIO) -> None:

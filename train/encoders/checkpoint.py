@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from torch.nn import functional
 
@@ -16,6 +17,10 @@ from zscr.train.encoders.onnx import require_parity, trace
 
 STATES = "last_hidden_state"
 TOLERANCE = 1e-4  # token states of a six-layer BERT agree to about 1e-6
+# Neither Python files of the folder's own nor pickled weights, and nobody is asked about it.
+_STRANGERS = {"trust_remote_code": False, "use_safetensors": True}
+_FAULTS = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError)
+_FAULTS += (SafetensorError,)
 _SENTENCES = ("a small bird with a red belly", "two dogs", "a red house by the sea at night")
 
 
@@ -25,7 +30,9 @@ class _TokenStates(nn.Module):
     def __init__(self, source: Path) -> None:
         super().__init__()
         # "eager" attention is plain matrix products, which every ONNX runtime has.
-        self.model = _library().AutoModel.from_pretrained(source, attn_implementation="eager")
+        self.model = _library().AutoModel.from_pretrained(
+            source, attn_implementation="eager", **_STRANGERS
+        )
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         states: torch.Tensor = self.model(
@@ -43,7 +50,7 @@ class _ClipText(nn.Module):
     def __init__(self, source: Path) -> None:
         super().__init__()
         self.model, report = _library().CLIPTextModelWithProjection.from_pretrained(
-            source, attn_implementation="eager", output_loading_info=True
+            source, attn_implementation="eager", output_loading_info=True, **_STRANGERS
         )
         if missing := sorted(report["missing_keys"]):  # they would be drawn at random
             raise InputError(
@@ -79,7 +86,7 @@ def trace_checkpoint(
         MissingExtraError: transformers is not installed.
     """
     clip = config.get("model_type") in _CLIP
-    module = (_ClipText if clip else _TokenStates)(source).eval()
+    module = _loaded(source, _ClipText if clip else _TokenStates).eval()
     texts, axes = TextInput(spec, source), {0: "batch", 1: "length"}
     names = ("input_ids", "attention_mask")
     example = [torch.from_numpy(array) for array in texts.prepare(_SENTENCES[:2]).feeds.values()]
@@ -94,6 +101,15 @@ def trace_checkpoint(
         expected = module(*(torch.from_numpy(array) for array in feeds.values())).numpy()
     kept = ... if clip else feeds["attention_mask"] > 0
     return model, require_parity(str(source), model, feeds, expected, TOLERANCE, kept=kept)
+
+
+def _loaded(source: Path, kind: type[nn.Module]) -> nn.Module:
+    """Load a checkpoint; whatever transformers makes of a folder that contradicts itself."""
+    try:
+        return kind(source)
+    except _FAULTS as error:
+        why = " ".join(str(error).split())
+        raise InputError(f"{source} is no checkpoint that can be loaded ({why:.200})") from error
 
 
 def _library() -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import onnx.utils
 from zscr.errors import InputError
 from zscr.train.encoders.folder import OUTPUT, write_encoder
 from zscr.train.encoders.onnx import load_graph, rename
+from zscr.train.encoders.published import check_input, read_object
 
 # What published image encoders call their pooled feature, the most specific name first.
 _FEATURES = ("features", "image_embeds", "pooler_output", "embedding")
@@ -43,6 +43,7 @@ def convert_image_encoder(source: Path, out: Path, name: str) -> None:
     model = onnx.utils.Extractor(model).extract_model([pixels], [features])
     rename(model, {pixels: "pixels", features: OUTPUT})
     preprocess = _read_preprocess(config)
+    check_input(pixel_spec(preprocess), config)
     _check_size(model, preprocess, source)
     write_encoder(out, name, model, pixel_spec(preprocess), {"source": graphs[0].name})
 
@@ -80,13 +81,13 @@ def _check_size(model: onnx.ModelProto, preprocess: Mapping[str, Any], source: P
 
 
 def _read_preprocess(path: Path) -> dict[str, Any]:
-    config = json.loads(path.read_text("utf-8"))
+    config = read_object(path)
     for step in ("do_resize", "do_rescale", "do_normalize"):
         if config.get(step) is False:
             raise InputError(f"{path} has {step} false, but zscr always does so; use another graph")
     try:
         return _preprocess(config)
-    except KeyError as error:
+    except (KeyError, TypeError, StopIteration) as error:
         raise InputError(
             f"{path} lacks {error}, or zscr does not know its value; add it"
         ) from error

@@ -19,6 +19,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from torch import nn
 
 from zscr.errors import InputError, MismatchError, ParityError
+from zscr.infer.runners.graph_file import refuse_external_data
 from zscr.infer.runners.onnx import import_onnxruntime
 
 if TYPE_CHECKING:
@@ -98,11 +99,10 @@ def load_graph(path: Path) -> onnx.ModelProto:
             other files (a path that could point anywhere).
     """
     try:
+        refuse_external_data(path)
         model = onnx.load(path, load_external_data=False)
-    except (DecodeError, OSError) as error:
-        raise InputError(f"{path} is not an ONNX graph ({error})") from error
-    if any(onnx.external_data_helper.uses_external_data(t) for t in model.graph.initializer):
-        raise InputError(f"{path} keeps weights in other files; save it as one file")
+    except (DecodeError, OSError, ValueError) as error:
+        raise InputError(f"{path} is not an ONNX graph of one file ({error})") from error
     if version_of(model) != OPSET:
         try:
             model = onnx.version_converter.convert_version(model, OPSET)

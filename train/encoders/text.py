@@ -7,7 +7,6 @@ CLIP's text tower pools by itself.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from zscr.errors import InputError
 from zscr.train.encoders.checkpoint import STATES, trace_checkpoint
 from zscr.train.encoders.folder import OUTPUT, write_encoder
 from zscr.train.encoders.onnx import IR_VERSION, load_graph, version_of
+from zscr.train.encoders.published import check_input, read_json, read_object
 
 # What every encoder of token ids is fed with, in the manifest.
 TOKENS = {"field": "text", "kind": "text", "names": ["input_ids", "attention_mask"]}
@@ -57,7 +57,7 @@ def convert_text_encoder(source: Path, out: Path, name: str) -> None:
     if graphs:
         model, parity = load_graph(graphs[0]), None
     elif (source / "model.safetensors").is_file():
-        config = _read_json(source / "config.json")
+        config = read_object(source / "config.json")
         model, parity = trace_checkpoint(source, config, _input_spec(source))
     else:
         raise InputError(f"{source} has neither model.onnx nor model.safetensors")
@@ -70,31 +70,34 @@ def convert_text_encoder(source: Path, out: Path, name: str) -> None:
 
 
 def _input_spec(source: Path) -> dict[str, Any]:
-    config = _read_json(source / "config.json")
+    config = read_object(source / "config.json")
     limits = [
-        _read_json(source / "sentence_bert_config.json").get("max_seq_length"),
-        config.get("text_config", config).get("max_position_embeddings"),
-        _read_json(source / "tokenizer_config.json").get("model_max_length"),
+        read_object(source / "sentence_bert_config.json").get("max_seq_length"),
+        _part(config, "text_config").get("max_position_embeddings"),
+        read_object(source / "tokenizer_config.json").get("model_max_length"),
     ]
     # transformers writes 1e30 where it knows no limit
-    limit = min((limit for limit in limits if limit and limit < 1 << 20), default=512)
-    return TOKENS | {
-        "shape": ["batch", "length"],
-        "tokenizer": "tokenizer.json",
-        "max_length": int(limit),
-    }
+    sizes = [n for n in limits if isinstance(n, int | float) and 0 < n < 1 << 20]
+    spec = TOKENS | {"shape": ["batch", "length"], "tokenizer": "tokenizer.json"}
+    spec |= {"max_length": int(min(sizes, default=512))}
+    check_input(spec, source)
+    return spec
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
+def _part(config: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return an object that a configuration holds under a name; itself where it has none."""
+    part = config.get(name)
+    return part if isinstance(part, dict) else config
 
 
 def _pooling(source: Path) -> str:
     """Return the folder's pooling, in the form of today or of one flag a mode; else the mean."""
-    config = _read_json(source / "1_Pooling" / "config.json")
+    config = read_object(source / "1_Pooling" / "config.json")
     flags = [n for n, on in config.items() if n.startswith("pooling_mode_") and on is True]
     named = config.get("pooling_mode", flags or "mean")
-    modes = [named] if isinstance(named, str) else named
+    modes = named if isinstance(named, list) else [named]
+    if not all(isinstance(mode, str) for mode in modes):
+        raise InputError(f"{source} pools by {modes!r:.80}, which is no name")
     kinds = [mode.removeprefix("pooling_mode_").split("_")[0] for mode in modes]
     if len(kinds) != 1 or kinds[0] not in _POOLING or "sqrt" in modes[0]:
         raise InputError(f"{source} pools by {modes}; only one of {[*_POOLING]} can be converted")
@@ -104,8 +107,11 @@ def _pooling(source: Path) -> str:
 def _is_normalised(source: Path) -> bool:
     """Say whether the folder's stages end in unit rows; without a list of stages they do."""
     path = source / "modules.json"
-    modules = json.loads(path.read_text("utf-8")) if path.is_file() else []
-    stages = {str(module["type"]).rsplit(".", 1)[-1] for module in modules}
+    modules = read_json(path) if path.is_file() else []
+    try:
+        stages = {str(module["type"]).rsplit(".", 1)[-1] for module in modules}
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path} is no list of stages with a type ({error!r})") from error
     unknown = sorted(stages - _STAGES)
     if unknown:
         raise InputError(f"{source} has the stage {unknown[0]}; only {sorted(_STAGES)} are known")
@@ -119,8 +125,8 @@ def _states_of(model: onnx.ModelProto, source: Path) -> tuple[str, int]:
     if not names:
         raise InputError(f"{source}: the graph gives {sorted(outputs)}, none of {list(_STATES)}")
     last = outputs[names[0]].type.tensor_type.shape.dim[-1].dim_value
-    width = last or _read_json(source / "config.json").get("hidden_size")
-    if not width:
+    width = last or read_object(source / "config.json").get("hidden_size")
+    if not isinstance(width, int) or not 0 < width < 1 << 16:
         raise InputError(f"{source}: neither the graph nor config.json tells the width of a state")
     return names[0], int(width)
 

@@ -9,12 +9,25 @@ from typing import Any
 
 from zscr.data.collection import Collection, read_collection
 from zscr.data.records import Query
-from zscr.errors import MismatchError
+from zscr.errors import ArtefactError, MismatchError
 from zscr.infer.bundle import Bundle
 from zscr.infer.encoder import Encoder
 from zscr.place import find_remembered
+from zscr.schema import SHA256, anything, flag, integer, mapping, record, text
 from zscr.train.evaluation.model import Encoded, Model, all_of, encode_cached
 
+_SOURCES = record(
+    {"collection": record({"path": text(4096), "relative": text(8192), "sha256": SHA256})}
+)
+_PROVENANCE = {"selection": text(), "refitted": flag, "seed": integer(0, 1 << 53)}
+_PROVENANCE |= {"config": mapping(anything), "versions": mapping(anything), "sources": _SOURCES}
+_EVALUATED = record(
+    {
+        "method": text(200),
+        "head_settings": mapping(anything),
+        "provenance": record(_PROVENANCE),
+    }
+)
 # Of the provenance, for reports.
 KEPT = ("selection", "refitted", "seed", "config", "versions", "sources")
 
@@ -26,8 +39,15 @@ def open_bundle_model(folder: Path, collection: Path | None = None) -> Model:
         MismatchError: the bundle's own collection has changed since.
     """
     bundle = Bundle.open(folder)
+    try:
+        _EVALUATED(bundle.manifest.body, "")
+    except ValueError as error:
+        raise ArtefactError(
+            f"{folder} does not say where it comes from ({error}); export it again"
+        ) from error
     found = bundle_collection(bundle, collection)
-    body, provenance = bundle.manifest.body, bundle.manifest.body["provenance"]
+    body = bundle.manifest.body
+    provenance = body["provenance"]
     about = {"kind": "bundle", "method": body["method"], "head_settings": body["head_settings"]}
     about |= {name: provenance[name] for name in KEPT}
 
