@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from zscr.memory import DECODING
+from zscr.memory import DECODING, return_freed_memory
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "KI": 2**10, "MI": 2**20, "GI": 2**30}
 
@@ -27,10 +27,15 @@ class Size(click.ParamType):
 
 def memory_option(command: Any) -> Any:
     """Add `--memory`, which bounds what decoding takes in this process."""
+
+    def limit(_context: click.Context, _option: click.Parameter, size: int | None) -> None:
+        DECODING.set_limit(size)
+        return_freed_memory()
+
     return click.option(
         "--memory",
         type=Size(),
         expose_value=False,
-        callback=lambda _context, _option, size: DECODING.set_limit(size),
+        callback=limit,
         help="Bytes to decode images in, such as 2GB [a quarter of what the process may use].",
     )(command)

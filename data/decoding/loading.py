@@ -97,7 +97,7 @@ def _decoded(
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     """Open a regular file; opening a pipe would wait for ever, reading a device, too."""
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise InputError(f"{path} is no file; name an image")
         yield file
