@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -72,6 +73,8 @@ def main() -> None:
       zscr export
       zscr query --file captions.txt
     """
+    # Pillow's, about metadata of images: they name no file, and what cannot be read is listed.
+    warnings.filterwarnings("ignore", module=r"PIL\b")
 
 
 if __name__ == "__main__":

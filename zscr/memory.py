@@ -37,12 +37,11 @@ class Budget:
             self._limit = limit
             self._freed.notify_all()
 
-    @contextmanager
-    def reserve(self, size: int, what: str) -> Iterator[None]:
-        """Hold `size` bytes for `what`, when there are so many.
+    def check(self, size: int, what: str) -> None:
+        """Refuse what can never be reserved.
 
         Raises:
-            InputError: it is more than all of them: waiting would not help.
+            InputError: it is more than all of them.
         """
         limit = self.limit
         if size > limit:
@@ -50,6 +49,15 @@ class Budget:
                 f"{what} takes {_spoken(size)} to decode, more than the {_spoken(limit)} that may "
                 f"be used; allow more with --memory, or shrink it"
             )
+
+    @contextmanager
+    def reserve(self, size: int, what: str) -> Iterator[None]:
+        """Hold `size` bytes for `what`, when there are so many.
+
+        Raises:
+            InputError: it is more than all of them: waiting would not help.
+        """
+        self.check(size, what)
         with self._freed:
             self._freed.wait_for(lambda: not self._used or self._used + size <= self.limit)
             self._used += size

@@ -96,10 +96,15 @@ def _decoded(
 
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
-    """Open a regular file; opening a pipe would wait for ever, reading a device, too."""
+    """Open a regular file; opening a pipe would wait for ever, reading a device, too.
+
+    Some decoders read all of a file, which no image needs that can be decoded.
+    """
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        about = os.fstat(file.fileno())
+        if not stat.S_ISREG(about.st_mode):
             raise InputError(f"{path} is no file; name an image")
+        DECODING.check(about.st_size, str(path))
         yield file
 
 

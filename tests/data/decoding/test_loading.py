@@ -185,6 +185,13 @@ def test_an_image_of_more_memory_than_there_is_is_refused_before_it_is_decoded(t
         DECODING.set_limit(None)
 
 
+def test_a_file_that_no_memory_holds_is_not_read(tmp_path):
+    """Decoders of WebP and AVIF would read all of it, here 1 TB that takes no place on the disk."""
+    PHOTO.save(tmp_path / "x.webp")
+    os.truncate(tmp_path / "x.webp", 10**12)
+    assert "takes 1,000,000 MB to decode" in str(fault(tmp_path / "x.webp"))
+
+
 @pytest.mark.parametrize(("side", "scale"), [(799, 1), (800, 2), (1600, 4), (3200, 8), (5000, 8)])
 def test_a_large_jpeg_is_decoded_at_an_eighth_at_most(tmp_path, side, scale):
     """Its shorter side keeps `least` pixels and more; the whole's size is told."""
