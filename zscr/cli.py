@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -93,6 +94,8 @@ def main() -> None:
       zscr export
       zscr query --file captions.txt
     """
+    # Pillow's, about metadata of images: they name no file, and what cannot be read is listed.
+    warnings.filterwarnings("ignore", module=r"PIL\b")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from threading import Condition
 
 from zscr.errors import InputError
 
+_MMAP_THRESHOLD = -3  # of malloc.h: blocks from this size on are mapped, and unmapped when freed
 SHARE = 4  # decoding takes a quarter of the memory, unless --memory says otherwise
 
 
@@ -35,12 +37,11 @@ class Budget:
             self._limit = limit
             self._freed.notify_all()
 
-    @contextmanager
-    def reserve(self, size: int, what: str) -> Iterator[None]:
-        """Hold `size` bytes for `what`, when there are so many.
+    def check(self, size: int, what: str) -> None:
+        """Refuse what can never be reserved.
 
         Raises:
-            InputError: it is more than all of them: waiting would not help.
+            InputError: it is more than all of them.
         """
         limit = self.limit
         if size > limit:
@@ -48,6 +49,15 @@ class Budget:
                 f"{what} takes {_spoken(size)} to decode, more than the {_spoken(limit)} that may "
                 f"be used; allow more with --memory, or shrink it"
             )
+
+    @contextmanager
+    def reserve(self, size: int, what: str) -> Iterator[None]:
+        """Hold `size` bytes for `what`, when there are so many.
+
+        Raises:
+            InputError: it is more than all of them: waiting would not help.
+        """
+        self.check(size, what)
         with self._freed:
             self._freed.wait_for(lambda: not self._used or self._used + size <= self.limit)
             self._used += size
@@ -60,6 +70,18 @@ class Budget:
 
 
 DECODING = Budget()  # one for all threads and models of a process, as the memory is
+
+
+def return_freed_memory() -> None:
+    """Have glibc give large blocks back to the system as soon as they are freed.
+
+    By itself it comes to keep blocks of up to 32 MB for each thread that decoded an image, so a
+    process would grow with its threads, whatever is reserved. It is for commands to call: the
+    setting is the whole process's.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt:
+        mallopt(_MMAP_THRESHOLD, 1 << 20)
 
 
 def available_memory(root: Path = Path("/")) -> int:

@@ -7,30 +7,30 @@ from typing import Any
 
 import click
 
-from zscr.memory import DECODING
+from zscr.memory import DECODING, return_freed_memory
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "KI": 2**10, "MI": 2**20, "GI": 2**30}
 
 
-class Size(click.ParamType):
-    """Bytes, such as `500MB`, `2G` or `1.5GiB`."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the number of bytes."""
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]I?)?B?", str(value).strip().upper())
-        if not found or not float(found[1]):
-            self.fail(f"{value!r} is no size; write such as 500MB or 2GB", param, ctx)
-        return int(float(found[1]) * _UNITS[found[2] or ""])
-
-
 def memory_option(command: Any) -> Any:
-    """Add `--memory`, which bounds what decoding takes in this process."""
+    """Add `--memory`, which bounds what decoding images takes in this process."""
+
+    def limit(_context: click.Context, _option: click.Parameter, size: str | None) -> None:
+        DECODING.set_limit(None if size is None else bytes_of(size))
+        return_freed_memory()
+
     return click.option(
         "--memory",
-        type=Size(),
+        metavar="SIZE",
         expose_value=False,
-        callback=lambda _context, _option, size: DECODING.set_limit(size),
-        help="Bytes to decode images in, such as 2GB [a quarter of what the process may use].",
+        callback=limit,
+        help="Memory to decode images in, such as 2GB [a quarter of what the process may use].",
     )(command)
+
+
+def bytes_of(size: str) -> int:
+    """Read a size such as `500MB`, `2G` or `1.5GiB`; without a unit it is bytes."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]I?)?B?", size.strip().upper())
+    if not found or not float(found[1]):
+        raise click.BadParameter(f"{size!r} is no size; write such as 500MB or 2GB")
+    return int(float(found[1]) * _UNITS[found[2] or ""])

@@ -77,7 +77,9 @@ def _heic(file: IO[bytes]) -> Image.Image:
     try:
         from pillow_heif import HeifImageFile
     except ImportError as error:
-        raise InputError("reading HEIC needs the extra 'heic': pip install 'zscr[heic]'") from error
+        raise InputError(
+            f"{file.name} is a HEIC image, which needs an extra: pip install 'zscr[heic]'"
+        ) from error
     image: Image.Image = HeifImageFile(file)
     return image
 
@@ -88,19 +90,19 @@ def _format(name: str, suffixes: str, head: bytes, plugin: str, cost: int) -> Fo
 
 _BOX = rb"....ftyp(?:%b|....(?:....)*?%b)"  # an ISO file with a brand, the major one or another
 FORMATS = (
-    _format("JPEG", ".jpg .jpeg .jpe .jfif .mpo", rb"\xff\xd8\xff", "Jpeg", 8),
-    _format("PNG", ".png .apng", rb"\x89PNG\r\n\x1a\n", "Png", 12),
-    _format("WebP", ".webp", rb"RIFF....WEBP", "WebP", 20),
-    _format("GIF", ".gif", rb"GIF8[79]a", "Gif", 12),
+    _format("JPEG", ".jpg .jpeg .jpe .jfif .mpo", rb"\xff\xd8\xff", "Jpeg", 13),
+    _format("PNG", ".png .apng", rb"\x89PNG\r\n\x1a\n", "Png", 13),
+    _format("WebP", ".webp", rb"RIFF....WEBP", "WebP", 19),
+    _format("GIF", ".gif", rb"GIF8[79]a", "Gif", 13),
     _format("TIFF", ".tif .tiff", rb"II[*+]\0|MM\0[*+]", "Tiff", 16),
-    _format("BMP", ".bmp .dib", rb"BM", "Bmp", 12),
-    _format("AVIF", ".avif", _BOX.replace(b"%b", rb"avi[fs]"), "Avif", 20),
+    _format("BMP", ".bmp .dib", rb"BM", "Bmp", 13),
+    _format("AVIF", ".avif", _BOX.replace(b"%b", rb"avi[fs]"), "Avif", 14),
     _format(
         "JPEG 2000",
         ".jp2 .j2k .jpx .jpf .j2c .jpc",
         rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n",
         "Jpeg2K",
-        28,
+        22,
     ),
     _format("HEIC", ".heic .heif .hif", _BOX.replace(b"%b", rb"(?:he[iv]|mif1|msf1)"), "", 20),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ def load_open(image: Image.Image, name: str) -> Iterator[Loaded]:
 @contextmanager
 def load_file(path: Path, least: int | None) -> Iterator[Loaded]:
     """Decode a file; where only its end or its texts are at fault, without them."""
-    with open_regular(path) as file, ExitStack() as held:
+    with _opened(path) as file, ExitStack() as held:
         kind = format_of(path, file)
         try:
             found = held.enter_context(_decoded(kind, [file], least, str(path)))
@@ -91,6 +92,14 @@ def _decoded(
         if not box:  # TIFF images are turned when they are loaded
             size, box = first.size, (0, 0, *first.size)
         yield Loaded(first, size, box, raw)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that fits the memory: some decoders read all of it, and no image needs more."""
+    with open_regular(path) as file:
+        DECODING.check(os.fstat(file.fileno()).st_size, str(path))
+        yield file
 
 
 def check_size(image: Image.Image, name: str) -> None:

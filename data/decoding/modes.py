@@ -8,13 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from zscr.errors import InputError
-
 Array = npt.NDArray[Any]
 
 _USUAL = (1.0, 255.0, 65535.0)  # what white is, where nothing says it
 _FILLED = 16  # a range is the image's own if its brightest pixel is above this fraction of it
-_ROWS = 1 << 22  # pixels that are scaled at once: numbers take up to 8 bytes each
+_PART = 1 << 18  # pixels that are scaled at once, in numbers of 8 bytes
 
 
 def to_rgb(image: Image.Image, raw: str = "") -> Image.Image:
@@ -29,8 +27,7 @@ def to_rgb(image: Image.Image, raw: str = "") -> Image.Image:
         raw: how its file stores a pixel, Pillow's raw mode, such as `I;12`.
 
     Raises:
-        InputError: it holds no finite number.
-        ValueError: as Pillow does for modes that it cannot convert.
+        ValueError: it holds no finite number, or Pillow cannot convert its mode.
     """
     if image.mode.startswith("I;16"):
         image = _with_mask(image, _by_table(image, raw))
@@ -66,13 +63,13 @@ def _scaled(image: Image.Image, raw: str) -> Image.Image:
     numbers = np.asarray(image)
     if raw.startswith("I;32") and not raw.endswith("S"):
         numbers = numbers.view(np.uint32)  # Pillow holds them as signed ones
-    rows = max(1, _ROWS // max(1, image.width))
+    rows = max(1, _PART // max(1, image.width))
     parts = [numbers[start : start + rows] for start in range(0, len(numbers), rows)]
-    found = [part[np.isfinite(part)] for part in parts]
-    if not any(part.size for part in found):
-        raise InputError("it holds no finite number")
-    least = min(float(part.min()) for part in found if part.size)
-    most = max(float(part.max()) for part in found if part.size)
+    finite = (part[np.isfinite(part)] for part in parts)
+    ends = [(float(part.min()), float(part.max())) for part in finite if part.size]
+    if not ends:
+        raise ValueError("it holds no finite number")
+    least, most = min(low for low, _ in ends), max(high for _, high in ends)
     black, white = _range(least, most, whole=image.mode == "I")
     if _white_is_zero(image):
         black, white = white, black

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -182,3 +185,65 @@ def test_texts_without_a_known_character_are_refused(text):
     """Their ids would be those of an empty text; what is beyond the limit does not help."""
     with pytest.raises(InputError, match="no character of the text '.*' is known"):
         characters(2).prepare(["a", text])
+
+
+@pytest.mark.parametrize("turn", [1, 3, 6])
+def test_large_jpegs_are_decoded_small_in_the_same_place(tmp_path, turn):
+    """Pixels are nearly those of the whole, though neither side can be divided by eight."""
+    noise = np.random.default_rng(0).integers(0, 256, (24, 31, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    large = Image.fromarray(noise).resize((1101, 851), Image.Resampling.BICUBIC)
+    large.save(tmp_path / "x.jpg", quality=95, exif=exif)
+    how = {"resize_shorter_side": 50, "image_size": 48, "mean": [0] * 3, "std": [1] * 3}
+    whole, small = (
+        image_input(tmp_path, **how, **least).prepare([tmp_path / "x.jpg"]).feeds["pixels"]
+        for least in ({}, {"decode_shorter_side": 100})
+    )
+    assert 0 < np.abs(whole - small).mean() < 0.005
+    assert np.abs(whole - small).max() < 0.02
+
+
+CAREFUL = """
+import sys
+from pathlib import Path
+from zscr.infer.inputs.image import ImageInput
+from zscr.memory import DECODING, return_freed_memory
+
+def peak():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
+
+how = {"image_size": 8, "resample": "bilinear", "rescale": 1, "mean": [0] * 3, "std": [1] * 3}
+images = ImageInput({"field": "image", "names": ["x"], "preprocess": how}, None, threads=6)
+DECODING.set_limit(100_000_000)
+return_freed_memory()
+images.prepare([sys.argv[2]] * 6)
+before = peak()
+images.prepare([sys.argv[1]] * 12)
+print(peak() - before)
+"""
+
+
+def test_threads_share_the_memory(tmp_path):
+    """Six decoders of images of 6 Mpx, 48 MB each at their peak, take no more than was allowed."""
+    Image.new("RGB", (3000, 2000)).save(tmp_path / "large.png", compress_level=1)
+    Image.new("RGB", (30, 20)).save(tmp_path / "small.png")
+    files = [tmp_path / "large.png", tmp_path / "small.png"]
+    command = [sys.executable, "-c", CAREFUL, *files]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert 20_000_000 < int(ran.stdout) < 100_000_000
+
+
+def test_images_are_decoded_on_the_threads_of_the_runtime(tmp_path):
+    """Pixels are the same on any number."""
+    Image.effect_noise((40, 30), 90).save(tmp_path / "x.png")
+    spec = {"field": "image", "kind": "image", "names": ["x"], "preprocess": HOW}
+    several = make_input(spec, tmp_path, threads=3)
+    assert isinstance(several, ImageInput)
+    assert several.threads == 3
+    one, three = (
+        each.prepare([tmp_path / "x.png"] * 5).feeds["x"]
+        for each in (make_input(spec, tmp_path), several)
+    )
+    np.testing.assert_array_equal(one, three)

@@ -52,7 +52,7 @@ def pixel_spec(preprocess: Mapping[str, Any]) -> dict[str, Any]:
     """Return the manifest's input entry for a graph that takes pixels.
 
     Large JPEGs are decoded at a fraction of their size, but at twice the size that they are
-    resized to: embeddings then have a cosine of .999 and more to those of the whole (measured).
+    resized to: embeddings then have a cosine of .998 and more to those of the whole (measured).
     """
     side = preprocess["image_size"]
     shape = ["batch", 3, side, side]
