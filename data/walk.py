@@ -13,8 +13,10 @@ from zscr.data.exclusion import IGNORE_FILE, Exclusion, excludes, exclusion_of, 
 from zscr.data.images import SUFFIXES
 
 # Folders that hold no photos of their own: thumbnails and waste of NAS, macOS, Linux and Windows.
-_OTHERS = ("@eaDir", "@Recycle", "#recycle", "#snapshot", "__MACOSX", "$RECYCLE.BIN", "lost+found")
-_OTHERS += ("System Volume Information", ".git", ".thumbnails", ".@__thumb")
+_OTHERS = frozenset(
+    "@eaDir @Recycle #recycle #snapshot __MACOSX $RECYCLE.BIN lost+found .git .thumbnails"
+    " .@__thumb".split()
+) | {"System Volume Information"}
 _KIND = re.compile(r"\.[a-z0-9_]{1,10}")  # a suffix that tells a kind of file
 _TOLD = 8  # kinds that a sentence names
 

@@ -12,7 +12,8 @@ from zscr.errors import ConfigError
 from zscr.export.bundle import export_run
 from zscr.export.heads import Build
 from zscr.infer.bundle import SAME_IMAGE, Bundle
-from zscr.infer.index.add import Added, add_collection
+from zscr.infer.index.add import add_collection
+from zscr.infer.index.indexing import Added
 from zscr.progress import say
 from zscr.train.evaluation.bundle_model import bundle_collection
 from zscr.train.latest import next_folder, point_latest

@@ -12,7 +12,8 @@ import click
 from zscr.data.options import make_rules, walk_options
 from zscr.errors import ArtefactError
 from zscr.infer.options import make_runtime, runtime_options
-from zscr.progress import printable, say
+from zscr.printable import printable
+from zscr.progress import say
 
 if TYPE_CHECKING:
     from zscr.infer.bundle import Bundle
