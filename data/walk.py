@@ -19,6 +19,7 @@ _OTHERS = frozenset(
 ) | {"System Volume Information"}
 _KIND = re.compile(r"\.[a-z0-9_]{1,10}")  # a suffix that tells a kind of file
 _TOLD = 8  # kinds that a sentence names
+_KINDS = 100  # that are counted apart
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,16 @@ def walk(folder: Path, rules: WalkRules = EVERYTHING) -> Walk:
             walker.open.pop()
         elif kind := walker.look(entry, here):
             found.passed[kind] += 1
+    _sum_rare(found.passed)
     return found
+
+
+def _sum_rare(passed: Counter[str]) -> None:
+    """Count the rarest kinds of files as others: a cache may have a million suffixes."""
+    for kind, number in passed.most_common()[_KINDS:]:
+        if kind.startswith("*."):
+            del passed[kind]
+            passed["other files"] += number
 
 
 def _exclusions(folder: Path, rules: WalkRules) -> tuple[Exclusion, ...]:
