@@ -83,7 +83,9 @@ def test_every_collection_with_a_source_can_be_converted():
     for kind, options in SOURCES.items():
         assert f"  {kind} " in listed
         shown = run("convert", kind, "--help").stdout
-        assert set(re.findall(r"^  --([\w-]+)", shown, re.MULTILINE)) - {"help"} == options | {"out"}
+        assert set(re.findall(r"^  --([\w-]+)", shown, re.MULTILINE)) - {"help"} == options | {
+            "out"
+        }
     assert run("convert", "aviary", "--help").exit_code == 2
 
 
