@@ -13,10 +13,13 @@ from zscr.data.decoding.formats import SUFFIXES
 from zscr.data.exclusion import IGNORE_FILE, Exclusion, excludes, exclusion_of, ignored_in
 
 # Folders that hold no photos of their own: thumbnails and waste of NAS, macOS, Linux and Windows.
-_OTHERS = ("@eaDir", "@Recycle", "#recycle", "#snapshot", "__MACOSX", "$RECYCLE.BIN", "lost+found")
-_OTHERS += ("System Volume Information", ".git", ".thumbnails", ".@__thumb")
+_OTHERS = frozenset(
+    "@eaDir @Recycle #recycle #snapshot __MACOSX $RECYCLE.BIN lost+found .git .thumbnails"
+    " .@__thumb".split()
+) | {"System Volume Information"}
 _KIND = re.compile(r"\.[a-z0-9_]{1,10}")  # a suffix that tells a kind of file
 _TOLD = 8  # kinds that a sentence names
+_KINDS = 100  # that are counted apart
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,16 @@ def walk(folder: Path, rules: WalkRules = EVERYTHING) -> Walk:
             walker.open.pop()
         elif kind := walker.look(entry, here):
             found.passed[kind] += 1
+    _sum_rare(found.passed)
     return found
+
+
+def _sum_rare(passed: Counter[str]) -> None:
+    """Count the rarest kinds of files as others: a cache may have a million suffixes."""
+    for kind, number in passed.most_common()[_KINDS:]:
+        if kind.startswith("*."):
+            del passed[kind]
+            passed["other files"] += number
 
 
 def _exclusions(folder: Path, rules: WalkRules) -> tuple[Exclusion, ...]:

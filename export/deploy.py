@@ -15,7 +15,8 @@ from zscr.export.begun import begun_among, begun_at
 from zscr.export.bundle import export_run
 from zscr.export.heads import Build
 from zscr.infer.bundle import SAME_IMAGE, Bundle
-from zscr.infer.index.add import Added, add_collection
+from zscr.infer.index.add import add_collection
+from zscr.infer.index.indexing import Added
 from zscr.lock import work_folder
 from zscr.partial import write_atomically
 from zscr.progress import say

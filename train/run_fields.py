@@ -17,7 +17,8 @@ from zscr.schema import (
 )
 
 _COUNT = integer(0, 1 << 53)
-_SOURCE = record({"path": text(4096), "name": title, "sha256": SHA256})
+_PLACE = {"path": text(4096), "relative": text(8192)}
+_SOURCE = record({**_PLACE, "name": title, "sha256": SHA256})
 _ENCODERS = {"image": maybe(_SOURCE), "text": maybe(_SOURCE)}
 _JUDGED = record({"step": _COUNT, "value": number(), "figures": mapping(anything)})
 _ADAPTED = record(

@@ -39,7 +39,7 @@ class LazyGroup(click.Group):
         super().__init__(**options)
         self.homes = homes
 
-    def main(self, args: Sequence[str] | None = None, **options: Any) -> Any:
+    def main(self, args: Sequence[str] | None = None, **options: Any) -> Any:  # type: ignore[override]
         """Run the command line of this process, or other arguments."""
         if args is None:
             _speak_utf8()
@@ -63,9 +63,8 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except ZscrError as error:
             raise click.ClickException(printable(error)) from error
-        except click.ClickException as error:  # which repeats words of the command line
-            error.message = printable(error.message)
-            raise
+        except click.UsageError as error:  # which repeats words of the command line
+            raise click.UsageError(printable(error.format_message()), error.ctx) from error
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             raise click.exceptions.Exit(130) from None

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import TextIO
 
 from zscr.data.records import Query
 from zscr.infer.answers.answer import Answer, Hit, describe
+from zscr.infer.answers.markup import attribute, isolated
 from zscr.infer.answers.shown import Shown
 from zscr.infer.answers.thumbnails import Thumbnails
 
@@ -24,7 +24,7 @@ _HEAD = """<!doctype html>
 <meta http-equiv="Content-Security-Policy" \
 content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
+<title>{name}</title>
 <style>
 :root {{ color-scheme: light dark; --paper: #fafaf8; --card: #fff; --ink: #1c1d1f; --soft: #5f6368;
   --line: #dddcd6; --field: #efeeea; --right: #14713d; --wrong: #b3261e; }}
@@ -119,17 +119,19 @@ def write_sheet(
 
 def page_head(title: str, about: Mapping[str, object], *, style: str = "") -> str:
     """Return the page up to its first section; `style` is added to the style of contact sheets."""
-    return _HEAD.format(title=escape(title), about=_about(about), style=style)
+    return _HEAD.format(
+        name=attribute(title), title=isolated(title), about=_about(about), style=style
+    )
 
 
 def page_foot(text: str) -> str:
     """Return the page's end, with a text in its footer."""
-    return f"</main>\n<footer>{escape(text)}</footer>\n</body>\n</html>\n"
+    return f"</main>\n<footer>{isolated(text)}</footer>\n</body>\n</html>\n"
 
 
 def _about(about: Mapping[str, object]) -> str:
     facts = "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(str(value))}</dd></div>\n"
+        f"<div><dt>{isolated(name)}</dt><dd>{isolated(value)}</dd></div>\n"
         for name, value in about.items()
     )
     return f"<dl>\n{facts}</dl>\n" if facts else ""
@@ -147,8 +149,8 @@ def answer_section(
     shown = [*facts, *_verdict(answer.hits), *answer.notes]
     cards = "".join(_card(hit, sheet.images) for hit in answer.hits)
     return (
-        f'<section>\n<{heading} dir="auto">{escape(describe(answer.query))}</{heading}>\n'
-        f"<p>{' · '.join(map(escape, shown))}</p>\n"
+        f'<section>\n<{heading} dir="auto">{isolated(describe(answer.query))}</{heading}>\n'
+        f"<p>{' · '.join(map(isolated, shown))}</p>\n"
         + _asked(answer.query, sheet.images)
         + (f'<ol role="list">\n{cards}</ol>\n' if cards else "<p>nothing found</p>\n")
         + "</section>\n"
@@ -176,13 +178,13 @@ def _asked(query: Query, images: Thumbnails) -> str:
 def _card(hit: Hit, images: Thumbnails) -> str:
     verdict, mark = _MARKS[hit.correct]
     badge = f'<span class="mark">{mark}</span>' if mark else ""
-    named = f'<div class="class">{escape(hit.class_id)}</div>' if hit.class_id else ""
+    named = f'<div class="class">{isolated(hit.class_id)}</div>' if hit.class_id else ""
     label = f"image {hit.id}" + (f", {hit.class_id}" if hit.class_id else "")
     image = images.show_found(hit.image, label, hit.sha256)
     return (
         f'<li class="{verdict}">{image}{badge}<div class="text">'
         f'<div class="row"><span>#{hit.rank}</span><span>{hit.score:.4f}</span></div>'
-        f'{named}<div class="id">{escape(hit.id)}</div></div></li>\n'
+        f'{named}<div class="id">{isolated(hit.id)}</div></div></li>\n'
     )
 
 

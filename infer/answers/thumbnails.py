@@ -6,11 +6,11 @@ import base64
 import hashlib
 import io
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zscr.errors import InputError
+from zscr.infer.answers.markup import attribute, isolated
 from zscr.infer.answers.shown import Shown
 
 if TYPE_CHECKING:
@@ -48,9 +48,11 @@ class Thumbnails:
         if name not in self.styles and name not in self.failures:
             embedded = self._embed(name, image)
         if name in self.failures:
-            return f'<div class="pic none">{escape(self.failures[name])}</div>'
+            return f'<div class="pic none">{isolated(self.failures[name])}</div>'
         style = self.styles[name]
-        return f'{embedded}<div class="pic {style}" role="img" aria-label="{escape(label)}"></div>'
+        return (
+            f'{embedded}<div class="pic {style}" role="img" aria-label="{attribute(label)}"></div>'
+        )
 
     def _name(self, image: str | Path | Image.Image) -> str:
         """Return what tells an image apart: its path, or its pixels where it has none."""

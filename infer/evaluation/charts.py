@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
+
+from zscr.infer.answers.markup import attribute, isolated
 
 LEFT, TOP, WIDTH, HEIGHT = 52, 12, 372, 260  # the plot within an image of 440 by 320
 LEVELS = tuple(tenth / 10 for tenth in range(11))
@@ -51,7 +52,7 @@ class Series:
 def recall_chart(title: str, lines: Sequence[Series]) -> str:
     """Draw interpolated precision over recall; the first line lies on top."""
     drawn = "".join(_line(line) for line in reversed(lines))
-    label = escape(f"{title}: precision at recall 0 to 1 of {', '.join(s.name for s in lines)}")
+    label = attribute(f"{title}: precision at recall 0 to 1 of {', '.join(s.name for s in lines)}")
     middle = TOP + HEIGHT / 2
     return (
         f'<svg viewBox="0 0 440 320" role="img" aria-label="{label}">{_grid()}{drawn}'
@@ -104,7 +105,7 @@ def legend(lines: Iterable[Series]) -> str:
     entries = (
         f'<div class="s{line.style}"><svg viewBox="0 0 44 12" aria-hidden="true">'
         f'<path class="line" d="M0 6H44"/>{_marker(line.style, 22, 6)}</svg>'
-        f"<span>{escape(line.name)}</span></div>"
+        f"<span>{isolated(line.name)}</span></div>"
         for line in lines
     )
     return f'<div class="legend">{"".join(entries)}</div>\n'
@@ -123,7 +124,7 @@ def _bar(name: str, values: Sequence[float]) -> str:
     )
     shown = " · ".join(f"{value:.3f}" for value in values)
     return (
-        f'<div class="name" dir="auto">{escape(name)}</div><svg viewBox="0 0 100 18" '
+        f'<div class="name" dir="auto">{isolated(name)}</div><svg viewBox="0 0 100 18" '
         f'preserveAspectRatio="none" aria-hidden="true">'
         f'<rect class="back" width="100" height="18"/>{drawn}</svg>'
         f'<div class="value">{shown}</div>\n'

@@ -7,9 +7,9 @@ sheet, it refers to nothing outside itself, and every text is hostile until esca
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 
 from zscr.infer.answers.answer import Answer
+from zscr.infer.answers.markup import isolated
 from zscr.infer.answers.sheet import Sheet, answer_section, page_foot, page_head, summary
 from zscr.infer.evaluation import charts
 from zscr.infer.evaluation.charts import Series
@@ -137,7 +137,7 @@ def _headline(report: Report) -> str:
     for name in own_figures(report, HEADLINES):
         by = group_words(report)[1] if read_figure(name)[1] else "queries"
         cells = [_figure(column, name) for column in columns.values()]
-        rows.append(_row(f"{escape(name)}<small>mean over {by}</small>", cells))
+        rows.append(_row(f"{isolated(name)}<small>mean over {by}</small>", cells))
     for name in HEADLINES:
         ceiling = report["metrics"].get(f"{name} ceiling")
         note = "" if ceiling is None else f"<small>ceiling {ceiling:.3f}</small>"
@@ -177,8 +177,8 @@ def _compared(name: str, control: Report, *, style: str = "") -> str:
     cells.append(_ahead(control.get("difference")))
     generalised = control.get("generalised", {})
     cells += [_figure(generalised.get(side), "mAP macro") for side in ("unseen", "harmonic")]
-    cells.append(f'<td class="words">{escape(chosen(control))}</td>')
-    return _row(escape(name), cells, style=style)
+    cells.append(f'<td class="words">{isolated(chosen(control))}</td>')
+    return _row(isolated(name), cells, style=style)
 
 
 def _ahead(difference: Report | None) -> str:
@@ -251,7 +251,7 @@ def _values(row: Report, harder: Mapping[str, float]) -> Sequence[float]:
 
 def _group_row(row: Report) -> str:
     figures = [f"{row['metrics'][name]:.3f}" for name in GROUP_COLUMNS]
-    return _row(escape(row["group"]), [str(row["queries"]), f"{row['relevant']:g}", *figures])
+    return _row(isolated(row["group"]), [str(row["queries"]), f"{row['relevant']:g}", *figures])
 
 
 def _queries(title: str, answers: Sequence[Answer], sheet: Sheet, report: Report) -> str:
@@ -265,7 +265,7 @@ def _queries(title: str, answers: Sequence[Answer], sheet: Sheet, report: Report
 
 def _definitions(report: Report) -> str:
     terms = "".join(
-        f"<div><dt>{escape(name)}</dt> <dd>{escape(text)}</dd></div>\n"
+        f"<div><dt>{isolated(name)}</dt> <dd>{isolated(text)}</dd></div>\n"
         for name, text in report["definitions"].items()
     )
     return _section("Definitions", "What each name means.", f'<dl class="terms">\n{terms}</dl>\n')

@@ -124,7 +124,8 @@ def merge(before: Generation, change: Change, *, threads: int = 1) -> Merged:
 
 def _rebased(before: Generation, roots: tuple[Root, ...] | None) -> Generation:
     """Return a generation as it is where some of its roots lie elsewhere from now on."""
-    after = {root.name: root for root in roots or ()}
+    roots = before.roots if roots is None else roots
+    after = {root.name: root for root in roots}
     if all(after.get(root.name, root).path == root.path for root in before.roots):
         return before
 

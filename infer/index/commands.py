@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,15 +12,13 @@ import click
 from zscr.data.options import make_rules, walk_options
 from zscr.errors import ArtefactError
 from zscr.infer.options import make_runtime, runtime_options
-from zscr.progress import printable, say
+from zscr.printable import printable
+from zscr.progress import say
 
 if TYPE_CHECKING:
     from zscr.infer.bundle import Bundle
-    from zscr.infer.index.index import ChangeReport
-    from zscr.infer.index.indexing import Added
 
 FOLDER = click.Path(path_type=Path)
-_SHOWN = 5  # names of a list that is kept elsewhere
 
 bundle_option = click.option(
     "--bundle", type=FOLDER, default="bundles/latest", show_default=True, help="The model."
@@ -80,6 +78,7 @@ def add(
     """
     from zscr.infer.index.add import add_images
     from zscr.infer.index.diffusion import Diffusion
+    from zscr.infer.index.told import tell
 
     opened = _open(bundle, runtime)
     with _resumable():
@@ -91,7 +90,7 @@ def add(
             linked=_linked(duplicates),
             diffusion=Diffusion() if diffuse else None,
         )
-    _tell(added)
+    tell(added)
 
 
 @index.command()
@@ -128,6 +127,7 @@ def sync(
       zscr index sync photos/
     """
     from zscr.infer.index.sync import preview_sync, sync_images
+    from zscr.infer.index.told import counts_of, tell
 
     opened, rules = _open(bundle, runtime), make_rules(exclude, follow_links)
     given = rules if exclude or follow_links else None
@@ -135,11 +135,13 @@ def sync(
     how: dict[str, Any] = {"rules": given, "linked": _linked(duplicates), "all_may_go": yes}
     if dry_run:
         preview = preview_sync(opened, place, images, **how)
-        say(f"would be {_counts(preview.report)}; {preview.embedded} to embed; nothing is changed")
+        say(
+            f"would be {counts_of(preview.report)}; {preview.embedded} to embed; nothing is changed"
+        )
         return
     with _resumable():
         synced = sync_images(opened, place, images, **how)
-    _tell(synced)
+    tell(synced)
 
 
 @index.command()
@@ -159,9 +161,10 @@ def remove(images: tuple[str, ...], folder: Path | None, bundle: Path, dry_run: 
       zscr index remove /media/card/DCIM --dry-run
     """
     from zscr.infer.index.remove import remove_images
+    from zscr.infer.index.told import counts_of
 
     report = remove_images(_place(folder, bundle), images, dry_run=dry_run)
-    say(f"{'would be ' if dry_run else ''}{_counts(report)}")
+    say(f"{'would be ' if dry_run else ''}{counts_of(report)}")
 
 
 @index.command()
@@ -195,6 +198,7 @@ def verify(folder: Path, no_images: bool) -> None:
     Example:
       zscr index verify holiday.index
     """
+    from zscr.infer.index.told import show_list
     from zscr.infer.index.verify import verify_images, verify_index
 
     report = verify_index(folder)
@@ -209,7 +213,7 @@ def verify(folder: Path, no_images: bool) -> None:
         f"{len(found.unreadable)} unreadable"
     )
     for kind in ("missing", "changed", "unreadable"):
-        _list(kind, getattr(found, kind))
+        show_list(kind, getattr(found, kind))
     if found.faults:
         raise ArtefactError(f"{found.faults} images of {folder} are not as indexed; {found.advice}")
 
@@ -225,6 +229,7 @@ def info(folder: Path) -> None:
     """
     from zscr.data.walk import passed_over
     from zscr.infer.index.index import Index
+    from zscr.infer.index.told import show_list
 
     opened = Index.open(folder.resolve())
     click.echo(f"{opened.count} images of {opened.dim} dimensions, {opened.how}")
@@ -239,8 +244,11 @@ def info(folder: Path) -> None:
         where = "" if Path(root.path).is_dir() else ", which is not there"
         there = f"; passed over: {passed_over(root.passed)}" if root.passed else ""
         click.echo(printable(f"folder {root.name}: {root.path}{where}{there}"))
+    if opened.linked:
+        places = sum(len(entry.places) for entry in opened.entries)
+        click.echo(f"a content is one image, with all of its places: {places} in all")
     click.echo(f"{len(opened.errors)} images were skipped")
-    _list("skipped", [row["image"] for row in opened.errors])
+    show_list("skipped", [row["image"] for row in opened.errors])
 
 
 def _open(bundle: Path, runtime: Mapping[str, Any]) -> Bundle:
@@ -267,38 +275,3 @@ def _resumable() -> Iterator[None]:
     except KeyboardInterrupt:
         say("what is embedded so far is kept: the same command goes on from there")
         raise
-
-
-def _counts(report: ChangeReport) -> str:
-    """Say what became of the images; that none moved or went is not said."""
-    counts = [f"{report.added} added", f"{report.replaced} replaced"]
-    counts += [f"{report.moved} moved"] if report.moved else []
-    counts += [f"{report.removed} removed"] if report.removed else []
-    return ", ".join([*counts, f"{report.unchanged} unchanged"])
-
-
-def _tell(added: Added) -> None:
-    """Say what was done, passed over and skipped."""
-    from zscr.data.walk import passed_over
-
-    count = f"{added.index.folder} holds {added.index.count} images"
-    say(f"{_counts(added.report)}, {len(added.skipped)} skipped; {count}")
-    if added.index.diffusion:
-        say(f"embeddings are {added.index.diffusion}")
-    if added.passed:
-        say(f"passed over: {passed_over(added.passed)}")
-    if added.twins and not added.index.linked:
-        say(f"{added.twins} images have the content of another; --duplicates link keeps one each")
-    elif added.twins:
-        say(f"{added.twins} further places of the same contents are kept with their images")
-    for row in added.skipped[:_SHOWN]:
-        say(f"skipped {row['image']}: {row['reason']}")
-    if added.skipped:
-        say("all of them are in the index's errors file")
-
-
-def _list(kind: str, names: Sequence[str]) -> None:
-    for name in names[:_SHOWN]:
-        click.echo(printable(f"{kind}: {name}"))
-    if len(names) > _SHOWN:
-        click.echo(f"{kind}: and {len(names) - _SHOWN} more")

@@ -102,8 +102,8 @@ def verify_images(folder: Path) -> ImagesReport:
             bar.advance()
     faulty = [place for places in states.values() for place in places]
     advice = _advice(index.roots, faulty[0]) if faulty else ""
-    lists = (tuple(places) for places in states.values())
-    return ImagesReport(len(files), *lists, advice)
+    missing, changed, unreadable = map(tuple, states.values())
+    return ImagesReport(len(files), missing, changed, unreadable, advice)
 
 
 def _state_of(place: str, sha256: str) -> str | None:

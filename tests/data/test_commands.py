@@ -23,7 +23,7 @@ SOURCES = {  # what each converter offers besides --out
     "fashion44k": {"seed"},
     "wiki": {"seed"},
     "awa": {"val", "seed"},
-    "folder": {"unseen", "val", "seed"},
+    "folder": {"unseen", "val", "seed", "exclude", "follow-links"},
 }
 
 
@@ -83,10 +83,8 @@ def test_every_collection_with_a_source_can_be_converted():
     for kind, options in SOURCES.items():
         assert f"  {kind} " in listed
         shown = run("convert", kind, "--help").stdout
-        assert set(re.findall(r"^  --(\w+)", shown, re.MULTILINE)) - {"help"} == options | {
-            "out",
-            "memory",
-        }
+        found = set(re.findall(r"^  --([\w-]+)", shown, re.MULTILINE))
+        assert found - {"help"} == options | {"out", "memory"}
     assert run("convert", "aviary", "--help").exit_code == 2
 
 

@@ -98,3 +98,67 @@ def test_an_interrupted_add_says_how_to_go_on(deployed, tmp_path, images):
     assert done.returncode == 130
     assert "the same command goes on from there\ninterrupted\n" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_index_follows_its_folder_from_the_shell(deployed, tmp_path, images):
+    """What has become of the images is told with what to do, done, and told again."""
+    place = ["--index", tmp_path / "own.index", "--bundle", deployed.bundle]
+
+    def run(*args, code=0):
+        done = CliRunner().invoke(main, ["index", *map(str, args)])
+        assert done.exit_code == code, done.output
+        return done.stdout + done.stderr
+
+    paths = images(5, "own")
+    (tmp_path / "own/clip.mov").write_text("film")
+    assert "passed over: 1 *.mov\n" in run("add", tmp_path / "own", *place)
+    assert "of 5 files 5 are as they were" in run("verify", tmp_path / "own.index")
+    paths[0].unlink()
+    paths[1].write_bytes(paths[2].read_bytes())
+    paths[3].rename(tmp_path / "own/new.png")
+    paths[4].write_text("damaged")
+    (tmp_path / "own/unread.png").symlink_to("/proc/self/mem")
+    said = run("verify", tmp_path / "own.index", code=1)
+    assert "1 are as they were indexed, 2 missing, 2 changed, 0 unreadable" in said
+    assert f"missing: {paths[0]}\n" in said
+    assert f"4 images of {tmp_path / 'own.index'} are not as indexed; run 'zscr index sync" in said
+    run("verify", tmp_path / "own.index", "--no-images")
+    sync = ["sync", tmp_path / "own", *place]
+    would = "would be 0 added, 2 replaced, 1 moved, 1 removed, 1 unchanged; 1 to embed; nothing"
+    assert would in run(*sync, "--dry-run")
+    said = run(*sync)
+    assert "1 images are gone and will be removed, 1 have moved\n" in said
+    assert "0 added, 1 replaced, 1 moved, 2 removed, 1 unchanged, 2 skipped" in said
+    assert "1 images have the content of another; --duplicates link" in said
+    assert "of 3 files 3 are as they were" in run("verify", tmp_path / "own.index")
+    info = run("info", tmp_path / "own.index")
+    assert f"folder own: {tmp_path / 'own'}; passed over: 1 *.mov\n2 images were skipped\n" in info
+    (tmp_path / "own/unread.png").unlink()
+    paths[4].unlink()
+    assert "3 unchanged, 0 skipped" in run(*sync)
+    assert "0 images were skipped" in run("info", tmp_path / "own.index")
+    assert "1 removed, 0 unchanged" in run("remove", "own/new.png", *place)
+    (tmp_path / "own").rename(tmp_path / "moved")
+    assert "2 missing" in (said := run("verify", tmp_path / "own.index", code=1))
+    assert "own is not there: mount its disk, or if it was moved, run 'zscr index relocate" in said
+    assert "2 of its 2 images are there" in run("relocate", "own", tmp_path / "moved", *place)
+    run("verify", tmp_path / "own.index")
+
+
+def test_a_collection_is_verified_and_moved_like_a_folder(deployed, shapes, tmp_path):
+    """The gallery that an export indexes: its images are counted, and where to look is told."""
+    project = tmp_path / "project"
+    shutil.copytree(shapes, project / "collections/shapes")
+    shutil.copytree(deployed.index, project / "bundles/b.index")
+    index = Index.open(project / "bundles/b.index")
+    assert [root.name for root in index.roots] == ["shapes"]
+    named = ["index", "relocate", "shapes", project / "collections/shapes", "--index", index.folder]
+    assert CliRunner().invoke(main, list(map(str, named))).exit_code == 0
+    project.rename(tmp_path / "moved")
+    verify = ["index", "verify", str(tmp_path / "moved/bundles/b.index")]
+    assert "of 8 files 8 are as they were" in CliRunner().invoke(main, verify).stdout
+    entry = Index.open(Path(verify[2])).entries[0]
+    Path(entry.image).write_bytes(b"")
+    done = CliRunner().invoke(main, verify)
+    assert (done.exit_code, "1 changed" in done.stdout) == (1, True)
+    assert f"'zscr data check {tmp_path / 'moved/collections/shapes'}' looks at" in done.stderr

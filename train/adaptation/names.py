@@ -44,12 +44,8 @@ def read_names(path: Path, encoder: Encoder | None, collection: Collection) -> N
     Raises:
         InputError: the file cannot be read, or no name in it can be used.
     """
-    lines = [line for _, line in read_lines(path, str(path))]
-    unique: dict[str, str] = {}
-    for line in lines:
-        if line:
-            unique.setdefault(nfc(line), line)
-    names = list(unique.values())
+    lines = [nfc(line) for _, line in read_lines(path, str(path))]
+    names = list(dict.fromkeys(line for line in lines if line))
     if not names:
         raise InputError(f"{path} holds no name; write one on each line")
     blank = sum(not line for line in lines)
@@ -76,7 +72,7 @@ def _published(path: Path, collection: Collection, names: Sequence[str]) -> dict
     found = {}
     spelt = {nfc(class_id): class_id for class_id in collection.classes}
     for name in names:
-        info = collection.classes.get(spelt.get(nfc(name), name))
+        info = collection.classes.get(spelt.get(name, name))
         if info is None or info.text_rows is None:
             known = ", ".join(collection.splits["unseen"][:3])
             raise InputError(

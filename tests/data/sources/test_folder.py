@@ -54,6 +54,27 @@ def test_names_that_are_not_utf8_are_recorded(image_folder, tmp_path):
     assert faults(tmp_path / "out") == {"class_0/\\xe9.png": "its name is not UTF-8"}
 
 
+def test_what_is_passed_over_is_counted_and_names_match_in_any_form(image_folder, tmp_path):
+    """Hidden and linked folders, what was excluded; lists and captions typed on another system."""
+    source = image_folder(5, 2)
+    (source / "class_0").rename(source / "e\u0301te")
+    (source / "e\u0301te/0.png").rename(source / "e\u0301te/u\u0308.png")
+    (source / "unseen.txt").write_text("\u00e9te\n")
+    (source / "captions.txt").write_text("\u00fc.png,a boat\n")
+    (source / ".cache").mkdir()
+    (source / "more").symlink_to(source / "class_1")
+    (source / "class_1/clip.mov").write_text("film")
+    (source / "class_2/x.tmp.png").write_text("half an image")
+    convert_folder(source, tmp_path / "out", exclude=("*.tmp.png",))
+    found = read_collection(tmp_path / "out")
+    assert found.splits["unseen"] == ("e\u0301te",)
+    [item] = [item for item in found.items if item.texts]
+    assert (item.id, item.texts) == ("e\u0301te/u\u0308.png", ("a boat",))
+    passed = {"hidden folders": 1, "linked folders": 1, "*.mov": 1, "excluded images": 1}
+    assert found.manifest.body["provenance"]["passed"] == passed
+    assert not (tmp_path / "out/errors.jsonl").exists()
+
+
 def test_captions_become_texts(image_folder, tmp_path):
     """Header, quotes, unquoted commas, several captions an image; unknown ones are listed."""
     source = image_folder(4, 1)

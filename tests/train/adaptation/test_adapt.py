@@ -18,6 +18,7 @@ from safetensors.numpy import load_file
 from zscr.artefact import read_manifest, verify
 from zscr.cli import main
 from zscr.data.collection import ClassInfo, Item, new_collection, read_collection
+from zscr.data.walk import WalkRules
 from zscr.errors import ArtefactError, ConfigError, InputError, ZscrError
 from zscr.infer.evaluation.table import table
 from zscr.infer.searcher import Searcher
@@ -212,8 +213,12 @@ def test_images_that_cannot_be_used_are_counted_and_listed(
     """The others make the run."""
     (photos / "bad.png").write_bytes(b"no image")
     (photos / "notes.txt").write_text("no image either, and none by its name")
-    run = adapt(Adaptation(seeing, photos, out=tmp_path / "a", device="cpu"))
+    (photos / "raw").mkdir()
+    shutil.copy(next(photos.glob("*.png")), photos / "raw/again.png")
+    rules = WalkRules(("raw/",))
+    run = adapt(Adaptation(seeing, photos, out=tmp_path / "a", device="cpu", rules=rules))
     assert [run.adapted["gallery"][key] for key in ("images", "skipped")] == [8, 1]
+    assert run.adapted["gallery"]["passed"] == {"*.txt": 1, "excluded folders": 1}
     [row] = map(json.loads, (run.folder / "skipped.jsonl").read_text().splitlines())
     assert row["image"] == str(photos / "bad.png")
     assert "is not a JPEG, " in row["reason"]
