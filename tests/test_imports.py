@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[1]
 # package -> its parts (modules and sub-packages), floor by floor. A part imports what stands on
 # lower floors, itself, and `__init__` of a package; never what stands beside or above it.
 FLOORS = {
-    "zscr": "errors <- artefact extras lock progress <- data <- infer <- __init__ train <- export"
-    " <- cli",
+    "zscr": "errors <- artefact extras lock progress streams <- data <- infer <- __init__ train"
+    " <- export <- cli",
     "zscr.data": "images records relevance splits <- rules task_files <- task_rules <- draft"
     " <- collection <- aviary sources task_rows <- registry tasks <- check summary <- commands",
     "zscr.data.sources": "archive captions normal origin <- definitions"
@@ -42,7 +42,7 @@ APART = {"zscr.infer.evaluation": ("zscr.infer.bundle", "zscr.infer.encoder")}
 
 WITHOUT_TORCH = {"data", "infer", "zscr"}
 NOT_AT_RUN_TIME = {"torch", "onnx", "onnxscript", "transformers", "tensorrt", "tensorrt_rtx"}
-LIGHT = {"__version__", "artefact", "errors", "extras", "lock", "progress"}  # of zscr
+LIGHT = {"__version__", "artefact", "errors", "extras", "lock", "progress", "streams"}  # of zscr
 
 
 def load_script(name: str) -> Any:

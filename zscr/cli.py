@@ -11,6 +11,7 @@ import click
 
 import zscr
 from zscr.errors import ZscrError
+from zscr.streams import Closed, prepare_streams
 
 # name -> module and attribute; the modules import click and the standard library only
 COMMANDS = {
@@ -48,15 +49,35 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run the whole command line, over streams that behave alike."""
+        try:
+            prepare_streams()
+        except Closed as error:
+            error.show()
+            sys.exit(error.exit_code)
+        return super().main(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> object:
         """Run a command, and turn known errors and Ctrl-C into a sentence and an exit code."""
         try:
             return super().invoke(ctx)
         except ZscrError as error:
             raise click.ClickException(str(error)) from error
+        except UnicodeEncodeError as error:
+            raise _unencodable(error) from error
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             raise click.exceptions.Exit(130) from None
+
+
+def _unencodable(error: UnicodeEncodeError) -> Exception:
+    """Say that a name from the command line or the disk is not UTF-8; anything else is a fault."""
+    part = error.object[error.start : error.end]
+    if not all("\ud800" <= character <= "\udfff" for character in part):
+        return error
+    shown = ascii(error.object[:80])
+    return click.ClickException(f"{shown} is not UTF-8, as in Latin-1; write or rename it in UTF-8")
 
 
 @click.group(
