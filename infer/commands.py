@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,7 +10,6 @@ import click
 
 if TYPE_CHECKING:
     from zscr.data.records import Query
-    from zscr.infer.answers.answer import Answer
     from zscr.infer.answers.writers import Format
     from zscr.infer.queries import QueryFile
     from zscr.infer.runners.runner import Runtime
@@ -52,6 +50,7 @@ def make_runtime(provider: str, threads: int | None, allow_fallback: bool) -> Ru
     metavar="K",
     help="Ask again with the mean image feature of the top K.",
 )
+@click.option("--min-score", type=float, metavar="S", help="Leave out images that score less.")
 @click.option(
     "--bundle", type=FOLDER, default="bundles/latest", show_default=True, help="The model."
 )
@@ -71,6 +70,7 @@ def query(
     sketch: Path | None,
     k: int,
     expand: int | None,
+    min_score: float | None,
     bundle: Path,
     index: Path | None,
     style: str | None,
@@ -86,7 +86,9 @@ def query(
     first (K 5 suits classes of five images and more). Scores are then means of two similarities,
     of an image to the query and to the top K, and where one image alone is right it hurts.
 
-    A line of a .jsonl file is such as {"id": "7", "text": "in red", "image": "shoe.jpg"}.
+    A line of a .jsonl file is such as {"id": "7", "text": "in red", "image": "shoe.jpg"}. A line
+    that cannot be used costs the others nothing: its answer holds the error, and the command ends
+    with exit code 1 and the count. Lines of a pipe are answered as they come.
 
     \b
     Example:
@@ -98,6 +100,7 @@ def query(
       zscr query --image shoe.jpg --text "the same in red"
     """
     from zscr.infer.answers.output import open_output
+    from zscr.infer.answers.tally import Tally, all_answered
     from zscr.infer.answers.writers import write_answers
     from zscr.infer.queries import QueryFile
     from zscr.infer.searcher import Searcher
@@ -105,20 +108,22 @@ def query(
     queries = _queries(file, text, image, sketch)
     out = None if out == Path("-") else out
     searcher = Searcher.open(bundle, index, make_runtime(**runtime))
-    ran: dict[str, None] = {}
-    found = searcher.answers(queries, k, expand=expand)
-    answers, about = _noted(found, ran), _about(searcher, k, expand)
+    found, tally = searcher.answers(queries, k, expand=expand, min_score=min_score), Tally()
+    if not isinstance(queries, QueryFile):  # the one query of the options: an answer, or an error
+        found = all_answered(found)
+    answers, about = tally.counting(found), _about(searcher, k, expand)
     style = style or ("table" if out is None and sys.stdout.isatty() else "jsonl")
     with open_output(out) as stream:
         write_answers(answers, cast("Format", style), stream, about=about)
     if style == "table":  # the other formats say it themselves
-        click.echo("; ".join(ran), err=True)
+        click.echo("; ".join(tally.ran), err=True)
     if k > searcher.index.count:
         click.echo(f"-k {k}: the index holds only {searcher.index.count} images", err=True)
     if isinstance(queries, QueryFile) and queries.skipped:
         click.echo(f"skipped {queries.skipped} empty lines of {queries.name}", err=True)
     if out:
         click.echo(f"wrote {out}", err=True)
+    tally.check()
 
 
 def _queries(
@@ -126,6 +131,7 @@ def _queries(
 ) -> QueryFile | list[Query]:
     """Prepare to read the file, or make the one query of the options."""
     from zscr.infer.queries import make_query, read_queries
+    from zscr.streams import standard_input
 
     one = any(value is not None for value in (text, image, sketch))
     if (file is not None) == one:
@@ -134,14 +140,7 @@ def _queries(
         raise click.UsageError("--text is empty; give a caption")
     if one:
         return [make_query(text, image, sketch)]
-    return read_queries(sys.stdin.buffer if file == "-" else Path(str(file)))
-
-
-def _noted(answers: Iterable[Answer], ran: dict[str, None]) -> Iterator[Answer]:
-    """Pass answers on, and note each way that queries were embedded."""
-    for answer in answers:
-        ran[answer.ran] = None
-        yield answer
+    return read_queries(standard_input() if file == "-" else Path(str(file)))
 
 
 def _about(searcher: Searcher, k: int, expand: int | None) -> dict[str, object]:
@@ -149,6 +148,8 @@ def _about(searcher: Searcher, k: int, expand: int | None) -> dict[str, object]:
     index = searcher.index
     about: dict[str, object] = {"bundle": searcher.bundle.name, "index": index.folder.name}
     about |= {"images": index.count, "search": index.how, "k": k}
+    by = " and ".join(f"{len(one.scores)} {one.of}" for one in index.calibrations)
+    about["scores are calibrated by"] = "nothing" if expand or not by else by
     about |= {"expanded by the top": expand} if expand else {}
     new = [*dict.fromkeys(searcher.bundle.examples.values())]
     if new and index.folder.resolve() == searcher.bundle.index_folder.resolve():  # its own gallery
@@ -247,4 +248,6 @@ def info(folder: Path) -> None:
         f"generation {opened.generation}, made by the bundle {opened.bundle_name} "
         f"in the space {opened.space[:12]}"
     )
+    for one in opened.calibrations or ["not calibrated: it is not known what is unrelated to it"]:
+        click.echo(str(one))
     click.echo(f"{len(opened.errors)} images were skipped")

@@ -26,8 +26,8 @@ FLOORS = {
     " <- collection <- aviary sources task_rows <- registry tasks <- check summary <- commands",
     "zscr.data.sources": "archive captions normal origin <- definitions"
     " <- awa fashion folder sketchy wiki zscrgan <- sketchy_clip",
-    "zscr.infer": "answers inputs lines runners <- queries <- encoder <- bundle features"
-    " <- index <- evaluation <- searcher <- commands",
+    "zscr.infer": "answers batches inputs lines runners <- query_rows <- queries <- encoder"
+    " <- bundle features reading <- index <- columns evaluation <- searcher <- commands",
     "zscr.infer.inputs": "prepared <- characters image text vector <- make",
     "zscr.train": "cuda_graph latest precision tables <- encoders <- methods"
     " <- heads soundness state <- run <- log sources <- loop <- fit <- evaluation"

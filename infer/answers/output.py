@@ -7,10 +7,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from zscr.artefact import atomic_file, no_space_as_error
 from zscr.errors import ConfigError
+
+# An answer is out as soon as it is written, whoever waits for it behind a pipe; half a character,
+# as in a name from the disk that is not UTF-8, is escaped.
+_TEXT: dict[str, Any] = {"errors": "backslashreplace", "line_buffering": True}
 
 
 @contextmanager
@@ -23,7 +27,7 @@ def open_output(path: Path | None) -> Iterator[TextIO]:
     """
     if path is None:
         if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(encoding="utf-8")
+            sys.stdout.reconfigure(encoding="utf-8", **_TEXT)
         with no_space_as_error(Path("stdout")):
             yield sys.stdout
             sys.stdout.flush()
@@ -35,7 +39,7 @@ def open_output(path: Path | None) -> Iterator[TextIO]:
             raise ConfigError(
                 f"{path} cannot be written ({error.strerror}); name another place"
             ) from error
-        text = io.TextIOWrapper(file, "utf-8", newline="\n")
+        text = io.TextIOWrapper(file, "utf-8", newline="\n", **_TEXT)
         yield text
         text.detach()
 

@@ -22,8 +22,7 @@ from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.entry import CLASS, Entry, Skipped, check_entries
 from zscr.infer.index.exact import Vectors
 from zscr.infer.index.index import ChangeReport, Index
-
-TEXT = frozenset({"text"})
+from zscr.infer.index.unrelated import TEXT, unrelated_texts
 
 
 @dataclass(frozen=True)
@@ -169,13 +168,16 @@ def _add(
     skipped = (*unreadable, *_failed(fresh, found))
     rows = found.take(entry.sha256 for entry in new)
     vectors, features = rows[:, : bundle.dim], rows[:, bundle.dim :] if bundle.has_feature else None
+    all_of_it = (*(index.entries if index else ()), *new)
+    unrelated = unrelated_texts(bundle, all_of_it, index.unrelated if index else None)
     if index is None:
-        change = Change(new, vectors, errors=skipped, features=features)
+        change = Change(new, vectors, errors=skipped, features=features, unrelated=unrelated)
         index = _create(bundle, folder, change, diffusion)
         report = ChangeReport(len(new), 0, 0, index.generation)
     else:
         vectors, features = _behind(index.embedded([entry.id for entry in old]), vectors, features)
-        change = Change([*old, *new], vectors, errors=skipped, features=features)
+        whole = [*old, *new]
+        change = Change(whole, vectors, errors=skipped, features=features, unrelated=unrelated)
         report = index.apply(change, threads=bundle.runtime.thread_count)
     shutil.rmtree(store, ignore_errors=True)
     return Added(index, report, skipped)
@@ -220,6 +222,7 @@ def _create(bundle: Bundle, folder: Path, first: Change, diffusion: Diffusion | 
         threads=bundle.runtime.thread_count,
         features=first.features,
         diffusion=diffusion,
+        unrelated=first.unrelated,
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zscr.errors import InputError
+from zscr.infer.index.calibration import Unrelated, calibrate
 from zscr.infer.index.choice import choose, sample
 from zscr.infer.index.entry import Entry, Skipped, check_entries
 from zscr.infer.index.exact import Rows, Vectors
@@ -32,6 +33,7 @@ class Change:
         queries: unit embeddings (Q, D) of the query modality, of which a sample is kept to measure
             the search on; None leaves the sample that there is.
         errors: a row per skipped image, such as `{"image": path, "reason": why}`.
+        unrelated: queries to calibrate by; None leaves those that there are.
     """
 
     upserts: Sequence[Entry] = ()
@@ -39,6 +41,7 @@ class Change:
     queries: npt.ArrayLike | None = None
     errors: Sequence[Skipped] = ()
     features: npt.ArrayLike | None = None
+    unrelated: Unrelated | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +58,7 @@ class Merged:
     changed: Rows
     queries: Vectors | None
     errors: tuple[Skipped, ...]
+    unrelated: Unrelated | None
     added: int
     replaced: int
     unchanged: int
@@ -62,6 +66,7 @@ class Merged:
     def differs(self, before: Generation) -> bool:
         """Say whether there is anything to commit after the generation that it came from."""
         learnt = self.queries is not before.queries or self.errors != before.errors
+        learnt |= self.unrelated is not before.unrelated
         return learnt or self.changed.size > 0
 
 
@@ -103,6 +108,7 @@ def merge(before: Generation, change: Change, *, threads: int = 1) -> Merged:
         changed=changed,
         queries=_asked(before, change.queries, arrived.shape[1]),
         errors=_known_errors(before.errors, change),
+        unrelated=change.unrelated or before.unrelated,
         added=added,
         replaced=len(rows) - added,
         unchanged=len(change.upserts) - len(rows),
@@ -115,6 +121,8 @@ def next_generation(before: Generation, merged: Merged, build: Callable[[], Hnsw
     `build` builds or extends HNSW over `merged.vectors`; it is called only if it is needed.
     """
     choice, hnsw = choose(merged.vectors, merged.queries, build, before.choice)
+    embeddings = merged.vectors if merged.raw is None else merged.raw
+    found = calibrate(merged.entries, merged.vectors, embeddings, merged.unrelated, before.space)
     return replace(
         before,
         number=before.number + 1,
@@ -126,6 +134,8 @@ def next_generation(before: Generation, merged: Merged, build: Callable[[], Hnsw
         hnsw=hnsw,
         queries=merged.queries,
         errors=merged.errors,
+        unrelated=merged.unrelated,
+        calibrations=found,
     )
 
 

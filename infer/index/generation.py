@@ -2,7 +2,8 @@
 
 vectors.N.npy (count, dim) float32, entries.N.jsonl (a line a row), and where there is something to
 hold: hnsw.N.bin, features.N.npy (count, feature_dim) float16, raw.N.npy (count, dim) float32 beside
-diffused vectors, queries.N.npy (the queries that the choice was measured on), errors.N.jsonl.
+diffused vectors, queries.N.npy (the queries that the choice was measured on), unrelated.N.npy
+(those that it is calibrated by), errors.N.jsonl.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy.typing as npt
 
 from zscr.artefact import Manifest, dump_jsonl, fsync, verify
 from zscr.errors import ArtefactError
+from zscr.infer.index.calibration import Calibration, Unrelated, calibrations_from
 from zscr.infer.index.choice import Choice, Measured
 from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.entry import Entry, Skipped, entry_from, entry_row
@@ -28,7 +30,7 @@ from zscr.infer.index.hnsw import EF_CONSTRUCTION, Hnsw, M
 
 KIND = "index"
 _SUFFIXES = {"vectors": "npy", "entries": "jsonl", "hnsw": "bin", "queries": "npy"}
-_SUFFIXES |= {"errors": "jsonl", "features": "npy", "raw": "npy"}
+_SUFFIXES |= {"errors": "jsonl", "features": "npy", "raw": "npy", "unrelated": "npy"}
 _OWN = re.compile(rf"({'|'.join(_SUFFIXES)})\.\d+\.(npy|jsonl|bin)|\.manifest\.json\.\d+\.partial")
 
 # Half the size of float32; the top 10 of expanded queries are the same, all of them, on 2,300
@@ -50,6 +52,8 @@ class Generation:
             bundle's gallery gives none.
         raw: (N, D) the model's own embeddings, where `vectors` are diffused.
         diffusion: how these were diffused, and will be after every change.
+        unrelated: queries that it is calibrated by after every change; calibrations: by these and
+            by its own images, as far as it is known what is unrelated.
     """
 
     number: int
@@ -64,6 +68,8 @@ class Generation:
     features: FeatureRows | None = None
     raw: Vectors | None = None
     diffusion: Diffusion | None = None
+    unrelated: Unrelated | None = None
+    calibrations: tuple[Calibration, ...] = ()
 
     @property
     def dim(self) -> int:
@@ -92,6 +98,7 @@ def write_files(folder: Path, generation: Generation) -> list[str]:
     matrices = {
         name: getattr(generation, name) for name in ("vectors", "features", "raw", "queries")
     }
+    matrices["unrelated"] = generation.unrelated and generation.unrelated.vectors
     for name, matrix in matrices.items():
         if matrix is not None:
             np.save(paths[name], matrix, allow_pickle=False)
@@ -110,6 +117,7 @@ def write_files(folder: Path, generation: Generation) -> list[str]:
 def body(generation: Generation) -> dict[str, Any]:
     """Return the manifest's fields."""
     approximate, features = generation.hnsw is not None, generation.features
+    asked = generation.unrelated
     return {
         "space": generation.space,
         "bundle_name": generation.bundle_name,
@@ -122,6 +130,8 @@ def body(generation: Generation) -> dict[str, Any]:
         "M": M if approximate else None,
         "ef_construction": EF_CONSTRUCTION if approximate else None,
         **asdict(generation.choice),
+        "calibrations": [asdict(one) for one in generation.calibrations],
+        "unrelated": asked and {"graph": asked.graph, "of": asked.of, "classes": asked.classes},
     }
 
 
@@ -167,7 +177,16 @@ def _read(
         else None,
         _load(path["raw"], shape) if "raw" in path else None,
         Diffusion(**manifest.body["diffusion"]) if "raw" in path else None,
+        _unrelated(path["unrelated"], manifest, shape[1]) if "unrelated" in path else None,
+        calibrations_from(manifest.body.get("calibrations", ())),
     )
+
+
+def _unrelated(path: Path, manifest: Manifest, dim: int) -> Unrelated:
+    about = manifest.body["unrelated"]
+    classes = tuple(about["classes"])
+    vectors = _load(path, (len(classes), dim))
+    return Unrelated(str(about["graph"]), str(about["of"]), vectors, classes)
 
 
 def _choice(fields: Mapping[str, Any]) -> Choice:
@@ -181,7 +200,7 @@ def _check_names(manifest: Manifest, number: int) -> None:
     told["features"] = manifest.body.get("feature_dim")  # an index of before has neither field
     stems = ("vectors", "entries", *(stem for stem, there in told.items() if there))
     needed = {file_name(stem, number) for stem in stems}
-    allowed = needed | {file_name(stem, number) for stem in ("queries", "errors")}
+    allowed = needed | {file_name(stem, number) for stem in ("queries", "errors", "unrelated")}
     if not needed <= set(manifest.files) <= allowed:
         raise ValueError(f"its files are {sorted(manifest.files)}")
 

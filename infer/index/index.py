@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from zscr.artefact import read_manifest
 from zscr.errors import InputError, MismatchError
+from zscr.infer.index.calibration import Calibration, Unrelated
 from zscr.infer.index.change import Change, Merged, check_vectors, merge, next_generation
 from zscr.infer.index.choice import Choice, Search, start
 from zscr.infer.index.current import (
@@ -25,7 +27,7 @@ from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.entry import Entry, Skipped
 from zscr.infer.index.exact import Vectors
 from zscr.infer.index.expansion import Expansion
-from zscr.infer.index.generation import FeatureRows, Generation
+from zscr.infer.index.generation import KIND, FeatureRows, Generation
 from zscr.infer.index.hnsw import Hnsw
 from zscr.infer.index.search import search
 from zscr.lock import writer_lock
@@ -76,6 +78,7 @@ class Index:
         threads: int = 1,
         features: npt.ArrayLike | None = None,
         diffusion: Diffusion | None = None,
+        unrelated: Unrelated | None = None,
     ) -> Index:
         """Make the index `folder`, which must not exist yet, of at least one image.
 
@@ -93,6 +96,7 @@ class Index:
                 float16.
             diffusion: diffuses the vectors over the features' neighbours, now and after every
                 change.
+            unrelated: queries that it is calibrated by, now and after every change.
 
         Raises:
             InputError: nothing to index, an id twice, a vector that is not a unit vector, or
@@ -103,7 +107,8 @@ class Index:
             raise InputError(f"there is no image to index, {len(errors)} were skipped")
         nothing = np.empty((0, 0), np.float32)
         empty = Generation(0, space, bundle_name, (), nothing, start(search), diffusion=diffusion)
-        merged = merge(empty, Change(entries, vectors, queries, errors, features), threads=threads)
+        first = Change(entries, vectors, queries, errors, features, unrelated)
+        merged = merge(empty, first, threads=threads)
         build = partial(Hnsw.build, merged.vectors, threads=threads)
         return cls(make_current(folder, next_generation(empty, merged, build)))
 
@@ -126,6 +131,17 @@ class Index:
                 f"not in {space}; use a bundle of its space or index the images again"
             )
         return index
+
+    def reread(self) -> None:
+        """Go on with the generation that is current on the disk; after an error all is as before.
+
+        Raises:
+            ArtefactError: it is gone or damaged.
+            MismatchError: it is of another space.
+        """
+        if read_manifest(self.folder, KIND).sha256 == self._current.manifest.sha256:
+            return
+        self._current = Index.open(self.folder, self.space)._current
 
     def apply(self, change: Change, *, threads: int = 1) -> ChangeReport:
         """Merge a change and commit the next generation: the one way in which an index changes.
@@ -250,6 +266,16 @@ class Index:
     def choice(self) -> Choice:
         """How it is searched, with the figures that were measured."""
         return self._current.generation.choice
+
+    @property
+    def calibrations(self) -> tuple[Calibration, ...]:
+        """What unrelated queries score, by the graph that embeds them, where any are known."""
+        return self._current.generation.calibrations
+
+    @property
+    def unrelated(self) -> Unrelated | None:
+        """The queries that it is calibrated by after every change, beside its own images."""
+        return self._current.generation.unrelated
 
     @property
     def how(self) -> str:
