@@ -116,7 +116,8 @@ def query(
     with open_output(out) as stream:
         write_answers(answers, cast("Format", style), stream, about=about)
     if style == "table":  # the other formats say it themselves
-        click.echo("; ".join(tally.ran), err=True)
+        unknown = ["scores are not calibrated"] if tally.uncalibrated else []
+        click.echo("; ".join([*tally.ran, *unknown]), err=True)
     if k > searcher.index.count:
         click.echo(f"-k {k}: the index holds only {searcher.index.count} images", err=True)
     if isinstance(queries, QueryFile) and queries.skipped:

@@ -17,12 +17,14 @@ class Tally:
         queries: how many were asked; refused: how many of them could not be answered.
         first: the first of these, in words.
         ran: each way that queries were embedded, in the order of their first use.
+        uncalibrated: whether of any hit it is not known how it ranks among unrelated queries.
     """
 
     queries: int = 0
     refused: int = 0
     first: str = ""
     ran: dict[str, None] = field(default_factory=dict)
+    uncalibrated: bool = False
 
     def counting(self, answers: Iterable[Answer]) -> Iterator[Answer]:
         """Pass answers on, one by one."""
@@ -30,6 +32,7 @@ class Tally:
             self.queries += 1
             if answer.ran:
                 self.ran[answer.ran] = None
+            self.uncalibrated |= any(hit.above_unrelated is None for hit in answer.hits)
             if answer.error:
                 self.refused += 1
                 self.first = self.first or f"query {answer.query.id}: {answer.error}"

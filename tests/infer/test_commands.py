@@ -257,6 +257,8 @@ def test_every_format_says_what_ran(query):
     table = query("--text", "red", "-k", 2, "--format", "table")
     assert re.fullmatch(f"{ran}\n", table.stderr)
     assert "onnxruntime" not in table.stdout
+    unknown = query("--text", "red", "-k", 2, "--expand", 2, "--format", "table")
+    assert re.fullmatch(f"{ran}; scores are not calibrated\n", unknown.stderr)
 
 
 def test_html_stands_alone(query, deployed, tmp_path):
@@ -271,6 +273,8 @@ def test_html_stands_alone(query, deployed, tmp_path):
     assert "✓ right" in text
     assert "✗ wrong" in text
     assert re.search("<footer>2 queries, .*cpu, 1 threads</footer>", text)
+    by = "4 examples, each without the images of its class and 8 images, each without those of "
+    assert f"<dt>scores are calibrated by</dt><dd>{by}its class</dd>" in text
     right = text.count("✓ right")
     assert f"; {right} of {right + text.count('✗ wrong')} right; " in text
 

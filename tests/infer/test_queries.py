@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from zscr.data.records import Query, Refused
 from zscr.errors import InputError
@@ -101,6 +103,42 @@ def test_a_file_of_another_kind_is_refused(content, message):
     """In one sentence, before its first line is taken for a caption."""
     with pytest.raises(InputError, match=message):
         captions_of(content)
+
+
+LINES = st.lists(st.binary(max_size=12) | st.sampled_from([b"", b" ", b"a bird", b"\xff", b"a\0"]))
+
+
+@given(lines=LINES, end=st.sampled_from([b"", b"\n"]), pieces=st.integers(1, 40))
+def test_no_line_is_lost_or_invented(lines, end, pieces):
+    """Whatever bytes come, in whatever pieces: a query, a reason or an empty line for each line."""
+    content = b"\n".join(lines) + end
+    stream = Dribbling(content, pieces)
+    captions = read_queries(stream)
+    try:
+        found = list(captions)
+    except InputError:
+        return  # of another kind as a whole
+    held = content.split(b"\n")
+    held = held[:-1] if held[-1] == b"" else held
+    assert len(found) + captions.skipped == len(held)
+    for one in found:
+        query = one if isinstance(one, Query) else one.query
+        raw = held[int(query.id) - 1]
+        if isinstance(one, Query):
+            assert raw.decode().strip().removeprefix("\ufeff").strip() == one.text.strip("\ufeff")
+        else:
+            assert f"line {query.id} " in one.error
+
+
+class Dribbling(io.BytesIO):
+    """A stream that gives a few bytes at once, as a slow pipe does."""
+
+    def __init__(self, content, most):
+        super().__init__(content)
+        self.most = most
+
+    def read1(self, size=-1):
+        return super().read1(min(size, self.most))
 
 
 def test_a_caption_may_speak_of_images():
