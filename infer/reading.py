@@ -120,8 +120,9 @@ def listed(words: Sequence[str]) -> str:
 
 def _unread(query: Query, prepared: Prepared, row: int) -> str:
     """Say that nothing of a text can be read: the answers to all such texts would be the same."""
-    words = listed(prepared.unknown.get(row, ())) or "it has none"
+    words = listed(prepared.unknown.get(row, ()))
+    shown = f" ({words})" if words else ""
     return (
-        f"query {query.id} has no word that the model's text encoder knows ({words}); "
+        f"query {query.id} has no word that the model's text encoder knows{shown}; "
         f"say it in other words"
     )

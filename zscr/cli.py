@@ -11,7 +11,7 @@ import click
 
 import zscr
 from zscr.errors import ZscrError
-from zscr.streams import Closed, prepare_streams
+from zscr.streams import Closed, prepare_streams, printable
 
 # name -> module and attribute; the modules import click and the standard library only
 COMMANDS = {
@@ -63,7 +63,7 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except ZscrError as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(printable(str(error))) from error
         except UnicodeEncodeError as error:
             raise _unencodable(error) from error
         except KeyboardInterrupt:

@@ -49,6 +49,11 @@ def prepare_streams() -> None:
         sys.stdout = _text(_Output(1, "w", closefd=False), out)
 
 
+def printable(text: str) -> str:
+    """Replace control characters, by which a caption or a name could take over the terminal."""
+    return "".join(c if c.isprintable() else "�" for c in text)
+
+
 def standard_input() -> BinaryIO:
     """Return stdin as bytes.
 

@@ -15,7 +15,7 @@ class Tally:
 
     Attributes:
         queries: how many were asked; refused: how many of them could not be answered.
-        first: the first of these, in words.
+        first: why the first of these was not.
         ran: each way that queries were embedded, in the order of their first use.
         uncalibrated: whether of any hit it is not known how it ranks among unrelated queries.
     """
@@ -35,7 +35,7 @@ class Tally:
             self.uncalibrated |= any(hit.above_unrelated is None for hit in answer.hits)
             if answer.error:
                 self.refused += 1
-                self.first = self.first or f"query {answer.query.id}: {answer.error}"
+                self.first = self.first or answer.error
             yield answer
 
     def check(self) -> None:
@@ -46,7 +46,7 @@ class Tally:
         """
         if self.refused:
             counts = f"{self.refused} of {self.queries} queries could not be answered"
-            raise InputError(f"{counts}, first {self.first}")
+            raise InputError(f"{counts}; the first: {self.first}")
 
 
 def all_answered(answers: Iterable[Answer]) -> Iterator[Answer]:

@@ -9,6 +9,7 @@ from typing import Any, Literal, TextIO
 
 from zscr.infer.answers.answer import Answer, Hit, describe, shown_fields
 from zscr.infer.answers.sheet import write_sheet
+from zscr.streams import printable
 
 Format = Literal["table", "jsonl", "csv", "html"]
 
@@ -104,9 +105,9 @@ def _write_table(answers: Iterable[Answer], out: TextIO) -> None:
     for number, answer in enumerate(answers):
         notes = f"  ({'; '.join(answer.notes)})" if answer.notes else ""
         gap = "\n" if number else ""
-        head = _printable(f"{answer.query.id}: {describe(answer.query)}{notes}")
+        head = printable(f"{answer.query.id}: {describe(answer.query)}{notes}")
         out.write(f"{gap}{head}\n")
-        nothing = f"    not answered: {_printable(answer.error)}" if answer.error else ""
+        nothing = f"    not answered: {printable(answer.error)}" if answer.error else ""
         for row in _table_rows(answer.hits) or [nothing or "    nothing found"]:
             out.write(row.rstrip() + "\n")
 
@@ -131,13 +132,8 @@ def _above(hit: Hit) -> str:
 
 def _fit(text: str, width: int) -> str:
     """Shorten in the middle: the ends of ids and paths tell them apart."""
-    text = _printable(text)
+    text = printable(text)
     if len(text) <= width:
         return text
     tail = (width - 1) // 2
     return f"{text[: width - 1 - tail]}…{text[-tail:]}"
-
-
-def _printable(text: str) -> str:
-    """Replace control characters, by which a caption could take over the terminal."""
-    return "".join(c if c.isprintable() else "�" for c in text)

@@ -96,7 +96,7 @@ def calibrate(
     """
     numbers: dict[str | None, int] = {None: -1}
     owners = np.array([numbers.setdefault(one.class_id, len(numbers)) for one in entries])
-    known, found = bool((owners >= 0).all()), []
+    known, found = bool(len(owners) and (owners >= 0).all()), []
     if unrelated is not None and (known or not unrelated.has_classes):
         own = np.array([numbers.get(name, -2) for name in unrelated.classes])
         own[[name is None for name in unrelated.classes]] = -2
@@ -116,7 +116,7 @@ def _best(
     own: npt.NDArray[np.int64],
 ) -> tuple[float, ...]:
     """Return the best score of each query among the images that are not its own, ascending."""
-    best = np.full(len(queries), -np.inf)
+    best = np.full(len(queries), -np.inf)  # and so it stays where no image is left
     step = max(1, _BLOCK // max(1, len(queries)))
     for start in range(0, len(vectors), step):
         products = queries @ vectors[start : start + step].T

@@ -48,6 +48,7 @@ def test_images_of_one_class_alone_calibrate_nothing():
     """Each query would have no image left."""
     entries = [Entry(name, name, attributes={"class": "wren"}) for name in "abc"]
     assert calibrate(entries, AXES, AXES, asked([1, 0, 0], classes=["wren"]), "space") == ()
+    assert calibrate([], AXES[:0], AXES[:0], asked([1, 0, 0], classes=[None]), "space") == ()
 
 
 @given(seed=st.integers(0, 99), count=st.integers(2, 40), queries=st.integers(1, 20))
