@@ -95,6 +95,14 @@ class Query:
         return frozenset(name for name in FIELDS if getattr(self, name) is not None)
 
 
+@dataclass(frozen=True)
+class Refused:
+    """A query that cannot be answered, with the reason in one sentence; it keeps its place."""
+
+    query: Query
+    error: str
+
+
 def filled(row: Mapping[str, Any]) -> dict[str, Any]:
     """Drop the fields that say nothing."""
     return {key: value for key, value in row.items() if value not in (None, (), [], {})}

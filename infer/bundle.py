@@ -127,6 +127,17 @@ class Bundle:
         known = " or ".join(map(spoken, takes))
         raise InputError(f"'{self.name}' answers queries of {known}, not of {spoken(fields)}")
 
+    def key_of(self, fields: frozenset[str]) -> str:
+        """Return what names the graph of queries that fill these fields in an index's calibration.
+
+        It is the space for the gallery's graph, which all bundles of a space share, and the sha256
+        of any other.
+        """
+        name = self.takes[fields]
+        if name == GALLERY:
+            return self.space
+        return str(self.manifest.files[graph_file(self.manifest, name)]["sha256"])
+
     @property
     def gallery(self) -> Encoder:
         """The gallery graph, such as pixels -> unit (B, D)."""

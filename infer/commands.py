@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,7 +13,6 @@ from zscr.progress import say
 
 if TYPE_CHECKING:
     from zscr.data.records import Query
-    from zscr.infer.answers.answer import Answer
     from zscr.infer.answers.writers import Format
     from zscr.infer.queries import QueryFile
     from zscr.infer.searcher import Searcher
@@ -36,6 +34,7 @@ _NAMED = 20  # classes that are listed; of more, the first
     metavar="K",
     help="Ask again with the mean image feature of the top K.",
 )
+@click.option("--min-score", type=float, metavar="S", help="Leave out images that score less.")
 @click.option(
     "--bundle", type=FOLDER, default="bundles/latest", show_default=True, help="The model."
 )
@@ -56,6 +55,7 @@ def query(
     sketch: Path | None,
     k: int,
     expand: int | None,
+    min_score: float | None,
     bundle: Path,
     index: Path | None,
     style: str | None,
@@ -72,7 +72,9 @@ def query(
     first (K 5 suits classes of five images and more). Scores are then means of two similarities,
     of an image to the query and to the top K, and where one image alone is right it hurts.
 
-    A line of a .jsonl file is such as {"id": "7", "text": "in red", "image": "shoe.jpg"}.
+    A line of a .jsonl file is such as {"id": "7", "text": "in red", "image": "shoe.jpg"}. A line
+    that cannot be used costs the others nothing: its answer holds the error, and the command ends
+    with exit code 1 and the count. Lines of a pipe are answered as they come.
 
     \b
     Example:
@@ -85,6 +87,7 @@ def query(
     """
     from zscr.infer.answers.output import open_output
     from zscr.infer.answers.shown import Shown
+    from zscr.infer.answers.tally import Tally, all_answered
     from zscr.infer.answers.writers import write_answers
     from zscr.infer.queries import QueryFile
     from zscr.infer.searcher import Searcher
@@ -92,22 +95,25 @@ def query(
     queries = _queries(file, text, image, sketch)
     out = None if out == Path("-") else out
     searcher = Searcher.open(bundle, index, make_runtime(**runtime))
-    ran: dict[str, None] = {}
-    found = searcher.answers(queries, k, expand=expand)
-    answers, about = _noted(found, ran), _about(searcher, k, expand)
+    found, tally = searcher.answers(queries, k, expand=expand, min_score=min_score), Tally()
+    if not isinstance(queries, QueryFile):  # the one query of the options: an answer, or an error
+        found = all_answered(found)
+    answers, about = tally.counting(found), _about(searcher, k, expand)
     style = style or ("table" if out is None and sys.stdout.isatty() else "jsonl")
     with open_output(out) as stream:
         write_answers(
             answers, cast("Format", style), stream, about=about, shown=Shown(trusted=trust)
         )
     if style == "table":  # the other formats say it themselves
-        say("; ".join(ran))
+        unknown = ["scores are not calibrated"] if tally.uncalibrated else []
+        say("; ".join([*tally.ran, *unknown]))
     if k > searcher.index.count:
         say(f"-k {k}: the index holds only {searcher.index.count} images")
     if isinstance(queries, QueryFile) and queries.skipped:
         say(f"skipped {queries.skipped} empty lines of {queries.name}")
     if out:
         say(f"wrote {out}")
+    tally.check()
 
 
 def _queries(
@@ -115,6 +121,7 @@ def _queries(
 ) -> QueryFile | list[Query]:
     """Prepare to read the file, or make the one query of the options."""
     from zscr.infer.queries import make_query, read_queries
+    from zscr.streams import standard_input
 
     one = any(value is not None for value in (text, image, sketch))
     if (file is not None) == one:
@@ -123,14 +130,7 @@ def _queries(
         raise click.UsageError("--text is empty; give a caption")
     if one:
         return [make_query(text, image, sketch)]
-    return read_queries(sys.stdin.buffer if file == "-" else Path(str(file)))
-
-
-def _noted(answers: Iterable[Answer], ran: dict[str, None]) -> Iterator[Answer]:
-    """Pass answers on, and note each way that queries were embedded."""
-    for answer in answers:
-        ran[answer.ran] = None
-        yield answer
+    return read_queries(standard_input() if file == "-" else Path(str(file)))
 
 
 def _about(searcher: Searcher, k: int, expand: int | None) -> dict[str, object]:
@@ -138,6 +138,8 @@ def _about(searcher: Searcher, k: int, expand: int | None) -> dict[str, object]:
     index = searcher.index
     about: dict[str, object] = {"bundle": searcher.bundle.name, "index": index.folder.name}
     about |= {"images": index.count, "search": index.how, "k": k}
+    by = " and ".join(f"{len(one.scores)} {one.of}" for one in index.calibrations)
+    about["scores are calibrated by"] = "nothing" if expand or not by else by
     about |= {"expanded by the top": expand} if expand else {}
     new = [*dict.fromkeys(searcher.bundle.examples.values())]
     if new and index.folder.resolve() == searcher.bundle.index_folder.resolve():  # its own gallery

@@ -1,33 +1,38 @@
-"""Reading queries from captions and JSON Lines, streamed, nothing dropped unseen."""
+"""Reading queries from captions and JSON Lines, streamed, nothing dropped unseen.
+
+A line that is no query is handed out with the reason, in its place, so that there are as many
+answers as queries; a file that is of another kind altogether is refused.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from zscr.data.names import found_as_written
-from zscr.data.records import Query
+from zscr.data.records import Query, Refused
 from zscr.errors import InputError
-from zscr.infer.lines import read_lines
-from zscr.regular import irregular
+from zscr.infer.lines import Line, Lines
+from zscr.infer.query_rows import checked_text, fault_of, found_image, query_of
 
-KEYS = ("id", "text", "image", "sketch")  # of a line of JSON
-_EXAMPLE = '{"text": "a red bird"}'
+# How a table of images and captions begins: "image,caption", or "1.jpg#0<tab>A child in pink".
+_IMAGES = r"(image|img|photo|file)(_?(name|id|path))?|\S+\.(jpe?g|png|webp|gif)(#\d+)?"
+_TABLE = re.compile(rf"""["']?({_IMAGES})["']?\s*[,\t|]\s*\S""", re.IGNORECASE)
 
 
 @dataclass
 class QueryFile:
-    """Queries to iterate over, read as they are asked for.
+    """Queries to iterate over, read as they are asked for; a `Refused` for a line that is none.
 
     Attributes:
         source: a file, or an open binary stream such as `sys.stdin.buffer`.
         skipped: empty lines passed over so far; final once the iteration has ended.
 
     Raises:
-        InputError: while iterating, for the first line that cannot be used.
+        InputError: while iterating, if the file is of another kind, or holds no query at all.
     """
 
     source: Path | BinaryIO
@@ -39,42 +44,69 @@ class QueryFile:
         is_path = isinstance(self.source, Path)
         return str(self.source if is_path else getattr(self.source, "name", "the input"))
 
-    def __iter__(self) -> Iterator[Query]:
-        if isinstance(self.source, Path) and self.source.suffix.lower() == ".jsonl":
-            return self._objects(self.source.parent)
-        return self._captions()
+    def __iter__(self) -> QueryReader:
+        return QueryReader(self)
 
-    def _captions(self) -> Iterator[Query]:
+
+class QueryReader:
+    """One pass over a file of queries."""
+
+    def __init__(self, file: QueryFile) -> None:
+        self._file, self._lines = file, Lines(file.source, file.name)
+        path = file.source if isinstance(file.source, Path) else None
+        is_json = path is not None and path.suffix.lower() == ".jsonl"
+        self._queries = self._objects(path.parent) if path and is_json else self._captions()
+
+    def __iter__(self) -> QueryReader:
+        return self
+
+    def __next__(self) -> Query | Refused:
+        return next(self._queries)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a line can be had at once, without waiting for whoever writes the stream."""
+        return self._lines.waiting
+
+    def _captions(self) -> Iterator[Query | Refused]:
         first = True
-        for number, text, where in self._lines():
-            if first and _is_object(text):
-                raise InputError(
-                    f"{where} is a JSON object, not a caption; save such queries as a file whose "
-                    f"name ends in .jsonl and name that"
-                )
+        for number, line in self._filled():
+            if first:
+                _refuse_tables(line)
             first = False
-            yield Query(str(number), text=text)
+            query = Query(str(number), text=line.text)
+            yield Refused(query, line.fault) if line.fault else query
 
-    def _objects(self, folder: Path) -> Iterator[Query]:
-        lines: dict[str, int] = {}  # a query's id -> its line
-        for number, text, where in self._lines():
-            query = _query_of(_parsed(text, where), str(number), folder, where)
-            if query.id in lines:
+    def _objects(self, folder: Path) -> Iterator[Query | Refused]:
+        seen: dict[str, int] = {}  # a query's id -> its line
+        for number, line in self._filled():
+            if not seen and line.text in ("[", "{"):
                 raise InputError(
-                    f"{where} has the id {query.id[:40]!r}, as line {lines[query.id]} has (without "
-                    f"one, it is the line's number); give each query an id of its own"
+                    f"{line.where} begins a JSON document of several lines; write an object a line"
                 )
-            lines[query.id] = number
-            yield query
-
-    def _lines(self) -> Iterator[tuple[int, str, str]]:
-        """Yield number, text and place of each line that is not empty; count the others."""
-        self.skipped = 0
-        for number, (where, text) in enumerate(read_lines(self.source, self.name), 1):
-            if text:
-                yield number, text, where
+            if line.fault:
+                found: Query | Refused = Refused(Query(str(number), text=line.text), line.fault)
             else:
-                self.skipped += 1
+                found = query_of(line, str(number), folder)
+            query = found if isinstance(found, Query) else found.query
+            if isinstance(found, Query) and query.id in seen:
+                twice = f"as line {seen[query.id]} has (without one, it is the line's number)"
+                fault = f"{line.where} has the id {query.id[:40]!r}, {twice}; give it its own"
+                found = Refused(query, fault)
+            seen.setdefault(query.id, number)
+            yield found
+
+    def _filled(self) -> Iterator[tuple[int, Line]]:
+        """Yield the number and the content of each line that is not empty; count the others."""
+        self._file.skipped = number = 0
+        for number, line in enumerate(self._lines, 1):
+            if line.text or line.fault:
+                yield number, line
+            else:
+                self._file.skipped += 1
+        if number == self._file.skipped:
+            held = f"only {number} empty lines" if number else "nothing"
+            raise InputError(f"{self._file.name} holds {held}; write a query on each line")
 
 
 def read_queries(source: Path | BinaryIO) -> QueryFile:
@@ -86,15 +118,15 @@ def read_queries(source: Path | BinaryIO) -> QueryFile:
     find one that is there twice. Anything else, and every stream, holds one caption a line, whose
     id is the line's number.
 
+    What is checked as lines are read: UTF-8 without NUL, line ends LF or CRLF, at most 1 MiB a
+    line; and in JSON Lines the keys, the types, that ids differ and that the images' files exist.
+
     Raises:
-        InputError: the file is missing or a folder, or cannot be looked at. What its lines hold is
-            checked as they are read: UTF-8 without NUL, line ends LF or CRLF, at most 1 MiB a
-            line; of captions that the first is no JSON object; and in JSON Lines the keys, the
-            types, that ids differ and that the images' files exist.
+        InputError: the file is missing or a folder, or cannot be looked at.
     """
     if isinstance(source, Path):
         fix = "name a text file with one caption a line, or a .jsonl file with one query a line"
-        if fault := _fault_of(source):
+        if fault := fault_of(source):
             raise InputError(f"{source} {fault}; {fix}")
     return QueryFile(source)
 
@@ -110,13 +142,31 @@ def make_query(
     """
     files = {"image": image, "sketch": sketch}
     found: dict[str, Any] = {
-        name: _found(path, f"--{name}") for name, path in files.items() if path is not None
+        name: found_image(path, f"--{name}") for name, path in files.items() if path is not None
     }
     if text is not None:
-        text = " ".join(_checked(text, "--text").split())  # one caption, if on two lines, too
+        text = " ".join(checked_text(text, "--text").split())  # one caption, if on two lines, too
         if not text:
             raise InputError("--text is empty; give a caption")
     return Query("1", text, **found)
+
+
+def _refuse_tables(line: Line) -> None:
+    """Refuse a file of captions whose first line shows that it is of another kind.
+
+    Raises:
+        InputError: it is JSON Lines under another name, or a table of images with captions.
+    """
+    if _is_object(line.text):
+        raise InputError(
+            f"{line.where} is a JSON object, not a caption; save such queries as a file whose "
+            f"name ends in .jsonl and name that"
+        )
+    if _TABLE.match(line.text):
+        raise InputError(
+            f"{line.where} names an image before its caption ({line.text[:40]!r}); give captions "
+            f"alone: cut -d, -f2- (or cut -f2-, where tabs are between), without a header"
+        )
 
 
 def _is_object(text: str) -> bool:
@@ -125,70 +175,3 @@ def _is_object(text: str) -> bool:
         return isinstance(json.loads(text), dict)
     except (ValueError, RecursionError):
         return False
-
-
-def _parsed(text: str, where: str) -> dict[str, Any]:
-    """Return the JSON object that a line holds."""
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in pairs]
-        if twice := [key for key in keys if keys.count(key) > 1]:
-            raise InputError(f"{where} has the key {twice[0][:40]!r} twice; leave one out")
-        return dict(pairs)
-
-    try:
-        row = json.loads(text, object_pairs_hook=unique)
-    except (ValueError, RecursionError) as error:
-        why = getattr(error, "msg", str(error))
-        raise InputError(
-            f"{where} is not JSON ({why}); write an object a line, such as {_EXAMPLE}"
-        ) from error
-    if not isinstance(row, dict):
-        raise InputError(f"{where} is no JSON object; write one a line, such as {_EXAMPLE}")
-    return row
-
-
-def _query_of(row: dict[str, Any], number: str, folder: Path, where: str) -> Query:
-    """Check the keys and values of a line's object, and find its images below `folder`."""
-    for key, value in row.items():
-        if key not in KEYS:
-            raise InputError(f"{where} has the unknown key {key[:40]!r}; use {', '.join(KEYS)}")
-        if not isinstance(value, str):
-            raise InputError(f"{where} has '{key}' {json.dumps(value)[:40]}; make it a string")
-        if not _checked(value, f"'{key}' of {where}").strip():
-            raise InputError(f"{where} has an empty '{key}'; fill it or leave it out")
-    fields: dict[str, Any] = {key: value for key, value in row.items() if key != "id"}
-    if not fields:
-        raise InputError(f"{where} asks for nothing; give it text, image or sketch")
-    if "text" in fields:
-        fields["text"] = fields["text"].strip()
-    for key in fields.keys() - {"text"}:
-        fields[key] = _found(folder / fields[key], f"'{key}' of {where}")
-    return Query(row.get("id", number), **fields)
-
-
-def _found(path: Path, where: str) -> Path:
-    """Return the path of an image's file, which must exist."""
-    _checked(str(path), where)
-    path = found_as_written(path)
-    if fault := _fault_of(path):
-        raise InputError(f"{where} is {path}, which {fault}; name an image's file")
-    return path
-
-
-def _fault_of(path: Path) -> str | None:
-    """Return why a path that somebody typed is no file to be opened, or None."""
-    try:
-        kind = irregular(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return "does not exist"
-    except (OSError, ValueError) as error:  # too long a name, no permission, a NUL
-        return f"cannot be opened ({getattr(error, 'strerror', error)})"
-    return f"is {kind}" if kind else None
-
-
-def _checked(text: str, where: str) -> str:
-    """Refuse what no UTF-8 file can hold, or no caption may."""
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise InputError(f"{where} holds a NUL or half a character; write it in plain UTF-8")
-    return text

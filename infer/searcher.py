@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import groupby, islice
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
-from zscr.data.records import Query
-from zscr.errors import ArtefactError, InputError
-from zscr.infer.answers.answer import Answer, Hit
+from zscr.data.records import Query, Refused
+from zscr.errors import ArtefactError, ConfigError, InputError
+from zscr.infer.answers.answer import Answer, Hit, refusal
+from zscr.infer.batches import batches
 from zscr.infer.bundle import Bundle
+from zscr.infer.columns import Wanted, make_queries
 from zscr.infer.encoder import Encoder
-from zscr.infer.index.expansion import Expansion
+from zscr.infer.index.calibration import LEVEL, Calibration
+from zscr.infer.index.follower import Follower
 from zscr.infer.index.index import Index, Match
 from zscr.infer.inputs.prepared import Prepared
+from zscr.infer.reading import listed, read_batch
 from zscr.infer.runners.runner import Runtime
 
 if TYPE_CHECKING:
     from PIL import Image
 
 BATCH = 32
+Refresh = Literal["auto", "never"]
 
 
 class Searcher:
@@ -31,38 +35,58 @@ class Searcher:
         index: the images that are found.
     """
 
-    def __init__(self, bundle: Bundle, index: Index) -> None:
+    def __init__(self, bundle: Bundle, index: Index, refresh: Refresh = "auto") -> None:
+        if refresh not in ("auto", "never"):
+            raise ConfigError(f"refresh '{refresh}' is unknown; use auto or never")
         self.bundle, self.index = bundle, index
+        self._follower = Follower(index) if refresh == "auto" else None
 
     @classmethod
     def open(
-        cls, bundle: Path, index: Path | None = None, runtime: Runtime | None = None
+        cls,
+        bundle: Path,
+        index: Path | None = None,
+        runtime: Runtime | None = None,
+        refresh: Refresh = "auto",
     ) -> Searcher:
         """Open a bundle and an index (default: the one that stands beside the bundle).
+
+        Args:
+            bundle: its folder; index: its folder.
+            runtime: how graphs are run.
+            refresh: `auto` looks, before each batch, whether another process has changed the index,
+                and answers from the new generation. If that cannot be used, the one in memory goes
+                on, and a note of each answer says so. `never` stays with what was opened.
 
         Raises:
             ArtefactError: one of them is absent or damaged.
             MismatchError: the index holds the embeddings of another gallery graph.
+            ConfigError: another `refresh`.
         """
         opened = Bundle.open(bundle, runtime)
         folder = index or opened.index_folder
         if not folder.exists():
             raise ArtefactError(f"there is no index {folder}; make it with 'zscr index add'")
-        return cls(opened, Index.open(folder, space=opened.space))
+        return cls(opened, Index.open(folder, space=opened.space), refresh)
 
     def search(
         self,
-        texts: Sequence[str] | None = None,
+        texts: str | Sequence[str] | None = None,
         *,
-        images: Sequence[str | Path | Image.Image] | None = None,
-        sketches: Sequence[str | Path | Image.Image] | None = None,
+        images: str | Path | Image.Image | Sequence[str | Path | Image.Image] | None = None,
+        sketches: str | Path | Image.Image | Sequence[str | Path | Image.Image] | None = None,
         k: int = 10,
         expand: int | None = None,
+        min_score: float | None = None,
     ) -> list[Answer]:
         """Answer B queries, numbered from 1, with their k nearest images each, best first.
 
         What is given together makes one query a row: `search(["in red"], images=["shoe.jpg"])`
-        asks for one image, by a text and an image at once. An image may find itself.
+        asks for one image, by a text and an image at once. An image may find itself. A single text
+        or image is one query, and its answer a list of one.
+
+        A query that cannot be read, such as a text without any word that the model knows or an
+        image that cannot be decoded, costs the others nothing: its answer has an `error`.
 
         Args:
             texts: (B,) captions, or what is to be different about the images.
@@ -71,41 +95,97 @@ class Searcher:
             k: how many images to find, fewer if the index holds fewer.
             expand: ask again with the mean image feature of so many of the best images (see
                 `Expansion`); scores are then means of two cosines.
+            min_score: leave out images that score less.
 
         Raises:
-            InputError: nothing is given or not as many of each, the bundle does not take such
-                queries, k is less than 1, an image cannot be used, a text is blank or has no
-                word that the model knows, or the index cannot expand queries so.
+            InputError: nothing is given or not as many of each, a value is no text or image or is
+                empty, the bundle does not take such queries, k, expand or min_score is no such
+                number, or the index cannot expand queries so.
         """
-        columns = {"text": texts, "image": images, "sketch": sketches}
-        given = {name: column for name, column in columns.items() if column is not None}
-        return list(self.answers(_rows(given), k, expand=expand))
+        queries = make_queries({"text": texts, "image": images, "sketch": sketches})
+        found = self.answers(queries, k, expand=expand, min_score=min_score)
+        if queries:
+            self._encoder_for(queries[0])
+        return list(found)
 
     def answers(
-        self, queries: Iterable[Query], k: int = 10, *, expand: int | None = None
+        self,
+        queries: Iterable[Query | Refused],
+        k: int = 10,
+        *,
+        expand: int | None = None,
+        min_score: float | None = None,
     ) -> Iterator[Answer]:
         """Answer queries in their order, one batch at a time, so any number fits in memory.
 
-        A batch holds neighbours that fill the same fields, so sorted queries are faster.
+        A batch holds neighbours that fill the same fields, so sorted queries are faster. Each query
+        has its answer, which has an `error` if the query cannot be used.
 
         Raises:
-            InputError: at the first query that cannot be answered; see `search`.
+            InputError: k, expand or min_score is no such number, or the index cannot expand so.
         """
-        expansion = None if expand is None else Expansion(expand)
-        for _, alike in groupby(queries, key=lambda query: query.fields):
-            while batch := list(islice(alike, BATCH)):
-                yield from self._answer(batch, k, expansion)
+        wanted = Wanted(k, expand, min_score)
+        return (
+            answer for batch in batches(queries, BATCH) for answer in self._answer(batch, wanted)
+        )
 
-    def _answer(self, batch: list[Query], k: int, expansion: Expansion | None) -> Iterator[Answer]:
-        encoder = self._encoder_for(batch[0])
-        _refuse_empty(batch)
-        prepared = encoder.prepare(batch)
-        _refuse_blank(batch, prepared)
-        found = self.index.search(encoder.run(prepared.feeds), k, expansion=expansion)
-        used = (f"uses the gallery: {expansion}",) if expansion else ()
-        for row, (query, matches) in enumerate(zip(batch, found, strict=True)):
-            notes = (*_notes(row, prepared, encoder), *used)
-            yield Answer(query, self._hits(query, matches), notes, encoder.runner.ran)
+    def _answer(self, batch: Sequence[Query | Refused], wanted: Wanted) -> Iterator[Answer]:
+        """Answer a batch of one kind: all refused, or queries that fill the same fields."""
+        queries = [one for one in batch if isinstance(one, Query)]
+        if not queries:
+            yield from (refusal(one.query, one.error) for one in batch if isinstance(one, Refused))
+            return
+        try:
+            encoder = self._encoder_for(queries[0])
+        except InputError as error:
+            yield from (refusal(query, str(error)) for query in queries)
+            return
+        reading = read_batch(encoder, queries)
+        found = dict(zip(reading.rows, self._found(encoder, reading.prepared, wanted), strict=True))
+        for row, query in enumerate(queries):
+            if row in reading.faults:
+                yield refusal(query, reading.faults[row])
+            else:
+                yield self._answered(query, *found[row], encoder, wanted)
+
+    def _found(
+        self, encoder: Encoder, prepared: Prepared | None, wanted: Wanted
+    ) -> list[tuple[list[Match], tuple[str, ...]]]:
+        """Return each prepared query's matches, and what is to be noted of it."""
+        stale = self._follower.look() if self._follower else None
+        if prepared is None:
+            return []
+        rows = encoder.run(prepared.feeds)
+        matches = self.index.search(rows, wanted.k, expansion=wanted.expansion)
+        used = (f"uses the gallery: {wanted.expansion}",) if wanted.expansion else ()
+        also = (*used, stale) if stale else used
+        return [(one, (*_notes(row, prepared, encoder), *also)) for row, one in enumerate(matches)]
+
+    def _answered(
+        self,
+        query: Query,
+        matches: Sequence[Match],
+        notes: tuple[str, ...],
+        encoder: Encoder,
+        wanted: Wanted,
+    ) -> Answer:
+        calibration = None if wanted.expansion else self._calibration(query)
+        hits = self._hits(query, matches, calibration)
+        above = hits[0].above_unrelated if hits else None
+        nothing = above is not None and above <= LEVEL
+        if nothing and above is not None:
+            notes += (f"nothing looks like it: {1 - above:.0%} of unrelated queries find as much",)
+        if wanted.min_score is not None:
+            kept = tuple(hit for hit in hits if hit.score >= wanted.min_score)
+            if left := len(hits) - len(kept):
+                notes += (f"{left} of {len(hits)} score under {wanted.min_score:g}: left out",)
+            hits = kept
+        return Answer(query, hits, notes, encoder.runner.ran, nothing)
+
+    def _calibration(self, query: Query) -> Calibration | None:
+        """Return what unrelated queries score that the same graph embeds, if the index knows."""
+        key = self.bundle.key_of(query.fields)
+        return next((one for one in self.index.calibrations if one.graph == key), None)
 
     def _encoder_for(self, query: Query) -> Encoder:
         try:
@@ -113,7 +193,9 @@ class Searcher:
         except InputError as error:
             raise InputError(f"query {query.id} cannot be answered: {error}") from error
 
-    def _hits(self, query: Query, matches: Sequence[Match]) -> tuple[Hit, ...]:
+    def _hits(
+        self, query: Query, matches: Sequence[Match], calibration: Calibration | None
+    ) -> tuple[Hit, ...]:
         """Rank the matches, marked right or wrong where the text's and their class are known."""
         text = query.text if query.fields == {"text"} else None
         right = None if text is None else self.bundle.examples.get(text)
@@ -126,31 +208,10 @@ class Searcher:
                 image=match.entry.image,
                 sha256=match.entry.sha256,
                 correct=match.entry.class_id == right if right and match.entry.class_id else None,
+                above_unrelated=calibration.above(match.score) if calibration else None,
             )
             for rank, match in enumerate(matches, 1)
         )
-
-
-def _rows(columns: dict[str, Sequence[Any]]) -> list[Query]:
-    """Make a query of each row of columns that are equally long."""
-    if not columns:
-        raise InputError("nothing is asked for; give texts, images or sketches")
-    if single := [name for name, column in columns.items() if _is_one(column)]:
-        raise InputError(f"one {single[0]} is given, not a list of them; put it in brackets")
-    lengths = {name: len(column) for name, column in columns.items()}
-    if len(set(lengths.values())) > 1:
-        counted = ", ".join(f"{length} of {name}" for name, length in lengths.items())
-        raise InputError(f"a query needs one of each, but there are {counted}; give as many of all")
-    rows = zip(*columns.values(), strict=True)
-    return [
-        Query(str(number), **dict(zip(columns, row, strict=True)))
-        for number, row in enumerate(rows, 1)
-    ]
-
-
-def _is_one(column: object) -> bool:
-    """Say whether it is a text, path or open image, and no list of such."""
-    return isinstance(column, str) or not isinstance(column, Collection)
 
 
 def _notes(row: int, prepared: Prepared, encoder: Encoder) -> Iterator[str]:
@@ -159,21 +220,4 @@ def _notes(row: int, prepared: Prepared, encoder: Encoder) -> Iterator[str]:
         spec = next(spec for spec in encoder.specs if "max_length" in spec)
         yield f"truncated to {spec['max_length']} {spec.get('unit', 'tokens')}"
     if words := prepared.unknown.get(row):
-        yield f"{len(words)} unknown: {', '.join(words)}"
-
-
-def _refuse_empty(batch: Sequence[Query]) -> None:
-    for query in batch:
-        if query.text is not None and not query.text.strip():
-            raise InputError(f"query {query.id} has an empty text; give it words or leave it out")
-
-
-def _refuse_blank(batch: Sequence[Query], prepared: Prepared) -> None:
-    """Refuse texts that say nothing to the model: their answers would all be the same."""
-    if prepared.blank:
-        row = prepared.blank[0]
-        words = ", ".join(prepared.unknown.get(row, ())) or "it has none"
-        raise InputError(
-            f"query {batch[row].id} has no word that the model's text encoder knows ({words}); "
-            f"use words of the texts that it was fitted on"
-        )
+        yield f"{len(words)} unknown: {listed(words)}"

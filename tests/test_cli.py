@@ -110,6 +110,11 @@ def test_known_errors_are_one_line(failing, error):
     assert (result.exit_code, result.stdout, result.stderr) == (1, "", f"Error: {error}\n")
 
 
+def test_errors_cannot_take_over_the_terminal(failing):
+    """A name or caption that they repeat may hold anything."""
+    assert failing(ZscrError("no \x1b[2J\u202eboo")).stderr == "Error: no �[2J�boo\n"
+
+
 def test_an_extra_that_is_half_there_is_missing(monkeypatch):
     """Refused before the work begins: without onnxscript, torch alone exports nothing."""
     monkeypatch.setitem(sys.modules, "onnxscript", None)

@@ -21,16 +21,16 @@ ROOT = Path(__file__).parents[1]
 # lower floors, itself, and `__init__` of a package; never what stands beside or above it.
 FLOORS = {
     "zscr": "errors names printable strict_json <- progress <- disk extras limited memory place"
-    " regular schema <- lock options <- partial <- arrays artefact <- data <- infer <- __init__"
-    " train <- export <- cli",
+    " regular schema streams <- lock options <- partial <- arrays artefact <- data <- infer"
+    " <- __init__ train <- export <- cli",
     "zscr.data": "decoding exclusion names records relevance splits <- images walk <- listing"
     " options rules task_files <- task_rules <- draft <- collection <- aviary sources task_rows"
     " <- registry tasks <- check summary <- commands",
     "zscr.data.decoding": "mending modes orientation <- formats <- loading",
     "zscr.data.sources": "archive captions normal origin <- definitions"
     " <- awa fashion folder sketchy wiki zscrgan <- sketchy_clip",
-    "zscr.infer": "answers inputs lines runners <- options queries <- encoder <- bundle features"
-    " <- index <- evaluation <- searcher <- commands",
+    "zscr.infer": "answers batches inputs lines runners <- options query_rows <- queries <- encoder"
+    " <- bundle features reading <- index <- columns evaluation <- searcher <- commands",
     "zscr.infer.inputs": "prepared tokenizer <- characters image text vector <- make",
     "zscr.train": "cuda_graph latest precision run_fields tables <- encoders <- methods"
     " <- heads soundness state weights <- run <- log sources <- loop <- fit <- evaluation"
@@ -59,6 +59,7 @@ LIGHT = {
     "place",
     "printable",
     "progress",
+    "streams",
 }  # of zscr
 SHOWN = ("/cli.py", "/commands.py", "/options.py")  # what `--help` loads
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from zscr.data.records import Query
@@ -37,12 +37,18 @@ _HOMES = {
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
-def load(bundle: str | Path = "bundles/latest", index: str | Path | None = None) -> Searcher:
+def load(
+    bundle: str | Path = "bundles/latest",
+    index: str | Path | None = None,
+    *,
+    refresh: Literal["auto", "never"] = "auto",
+) -> Searcher:
     """Open a bundle and an index of images, ready to be searched.
 
     Args:
         bundle: the folder that `zscr export` wrote.
         index: the folder that `zscr index add` wrote; None is the one beside the bundle.
+        refresh: whether a search sees what other processes have changed in the index since.
 
     Raises:
         ArtefactError: one of them is absent or damaged.
@@ -50,7 +56,8 @@ def load(bundle: str | Path = "bundles/latest", index: str | Path | None = None)
     """
     from zscr.infer.searcher import Searcher
 
-    return Searcher.open(Path(bundle), None if index is None else Path(index))
+    folder = None if index is None else Path(index)
+    return Searcher.open(Path(bundle), folder, refresh=refresh)
 
 
 def __getattr__(name: str) -> object:

@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -14,6 +14,7 @@ import click
 import zscr
 from zscr.errors import ZscrError
 from zscr.printable import printable
+from zscr.streams import Closed, prepare_streams
 
 # name -> module and attribute; the modules import click and the standard library only
 COMMANDS = {
@@ -39,12 +40,6 @@ class LazyGroup(click.Group):
         super().__init__(**options)
         self.homes = homes
 
-    def main(self, args: Sequence[str] | None = None, **options: Any) -> Any:  # type: ignore[override]
-        """Run the command line of this process, or other arguments."""
-        if args is None:
-            _speak_utf8()
-        return super().main(args, **options)
-
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands, in the order of the help."""
         return list(self.homes)
@@ -57,6 +52,17 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run the whole command line of this process, or other arguments, over sound streams."""
+        if not args and "args" not in extra:
+            _speak_utf8()
+        try:
+            prepare_streams()
+        except Closed as error:
+            error.show()
+            sys.exit(error.exit_code)
+        return super().main(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> object:
         """Run a command, and turn known errors and Ctrl-C into a sentence and an exit code."""
         try:
@@ -65,6 +71,8 @@ class LazyGroup(click.Group):
             raise click.ClickException(printable(error)) from error
         except click.UsageError as error:  # which repeats words of the command line
             raise click.UsageError(printable(error.format_message()), error.ctx) from error
+        except UnicodeEncodeError as error:
+            raise _unencodable(error) from error
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             raise click.exceptions.Exit(130) from None
@@ -78,6 +86,15 @@ def _speak_utf8() -> None:
     """
     if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode:
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+
+
+def _unencodable(error: UnicodeEncodeError) -> Exception:
+    """Say that a name from the command line or the disk is not UTF-8; anything else is a fault."""
+    part = error.object[error.start : error.end]
+    if not all("\ud800" <= character <= "\udfff" for character in part):
+        return error
+    shown = ascii(error.object[:80])
+    return click.ClickException(f"{shown} is not UTF-8, as in Latin-1; write or rename it in UTF-8")
 
 
 @click.group(

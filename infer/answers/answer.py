@@ -13,8 +13,14 @@ from zscr.errors import InputError
 class Hit:
     """One gallery item found.
 
-    `correct` says whether it is relevant, and `sha256` what its image's content was, where that is
-    known.
+    Attributes:
+        rank: 1 is the best.
+        id: of the item; class_id, image: where it has them.
+        score: its similarity to the query, higher is better.
+        correct: whether it is relevant, where that is known.
+        above_unrelated: the share, 0 to 1, of the queries unrelated to the index whose best image
+            scores lower than this; None where the index is not calibrated for such queries.
+        sha256: what its image's content was, where that is known.
 
     Raises:
         InputError: the score is NaN or infinite, which no format can carry.
@@ -26,6 +32,7 @@ class Hit:
     class_id: str | None = None
     image: str | None = None
     correct: bool | None = None
+    above_unrelated: float | None = None
     sha256: str | None = None
 
     def __post_init__(self) -> None:
@@ -45,12 +52,22 @@ class Answer:
         hits: the items, rank 1 first; none if the gallery has nothing.
         notes: what was not looked at, such as "truncated to 16 tokens".
         ran: what the query was embedded with, such as "onnxruntime 1.31.1, cpu, 2 threads".
+        nothing: whether nothing looks like the query: its best image scores no higher than the best
+            of half of the queries unrelated to the index. A note says so, too.
+        error: why the query could not be answered, in one sentence; there are no hits then.
     """
 
     query: Query
     hits: tuple[Hit, ...]
     notes: tuple[str, ...] = ()
     ran: str = ""
+    nothing: bool = False
+    error: str | None = None
+
+
+def refusal(query: Query, error: str) -> Answer:
+    """Return the answer to a query that cannot be answered."""
+    return Answer(query, (), error=error)
 
 
 def shown_fields(query: Query) -> dict[str, str]:

@@ -7,11 +7,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from zscr.disk import disk_faults
 from zscr.errors import ConfigError
 from zscr.partial import atomic_file
+
+# An answer is out as soon as it is written, whoever waits for it behind a pipe; half a character,
+# as in a name from the disk that is not UTF-8, is escaped.
+_TEXT: dict[str, Any] = {"errors": "backslashreplace", "line_buffering": True}
 
 
 @contextmanager
@@ -24,7 +28,7 @@ def open_output(path: Path | None) -> Iterator[TextIO]:
     """
     if path is None:
         if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(encoding="utf-8")
+            sys.stdout.reconfigure(encoding="utf-8", **_TEXT)
         with disk_faults("stdout"):
             yield sys.stdout
             sys.stdout.flush()
@@ -36,7 +40,7 @@ def open_output(path: Path | None) -> Iterator[TextIO]:
             raise ConfigError(
                 f"{path} cannot be written ({error.strerror}); name another place"
             ) from error
-        text = io.TextIOWrapper(file, "utf-8", newline="\n")
+        text = io.TextIOWrapper(file, "utf-8", newline="\n", **_TEXT)
         yield text
         text.detach()
 

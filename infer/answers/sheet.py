@@ -78,6 +78,7 @@ footer {{ margin-top: 2rem; padding-top: 1rem; border-top: 1px solid var(--line)
 {about}</header>
 <main>
 """
+_ABOVE = "of the queries unrelated to the index find nothing that scores as high"
 _MARKS = {True: ("right", "✓ right"), False: ("wrong", "✗ wrong"), None: ("", "")}
 
 
@@ -85,13 +86,15 @@ _MARKS = {True: ("right", "✓ right"), False: ("wrong", "✗ wrong"), None: (""
 class Sheet:
     """What has been shown so far: enough to embed each image once and to count.
 
-    `verdicts` are of the results of which it is known whether they are right; `ran` holds each way
-    that queries were embedded, in the order of their first use.
+    `refused` are the queries without an answer; `verdicts` are of the results of which it is known
+    whether they are right; `ran` holds each way that queries were embedded, in the order of their
+    first use.
     """
 
     images: Thumbnails = field(default_factory=Thumbnails)
     queries: int = 0
     hits: int = 0
+    refused: int = 0
     verdicts: Counter[bool] = field(default_factory=Counter)
     ran: dict[str, None] = field(default_factory=dict)
 
@@ -143,16 +146,18 @@ def answer_section(
     """Return one query, with its own images, and the images that it found, under `facts`."""
     sheet.queries += 1
     sheet.hits += len(answer.hits)
+    sheet.refused += answer.error is not None
     sheet.verdicts.update(hit.correct for hit in answer.hits if hit.correct is not None)
     if answer.ran:
         sheet.ran[answer.ran] = None
     shown = [*facts, *_verdict(answer.hits), *answer.notes]
     cards = "".join(_card(hit, sheet.images) for hit in answer.hits)
+    none = f"not answered: {answer.error}" if answer.error else "nothing found"
     return (
         f'<section>\n<{heading} dir="auto">{isolated(describe(answer.query))}</{heading}>\n'
         f"<p>{' · '.join(map(isolated, shown))}</p>\n"
         + _asked(answer.query, sheet.images)
-        + (f'<ol role="list">\n{cards}</ol>\n' if cards else "<p>nothing found</p>\n")
+        + (f'<ol role="list">\n{cards}</ol>\n' if cards else f"<p>{isolated(none)}</p>\n")
         + "</section>\n"
     )
 
@@ -181,9 +186,11 @@ def _card(hit: Hit, images: Thumbnails) -> str:
     named = f'<div class="class">{isolated(hit.class_id)}</div>' if hit.class_id else ""
     label = f"image {hit.id}" + (f", {hit.class_id}" if hit.class_id else "")
     image = images.show_found(hit.image, label, hit.sha256)
+    known = hit.above_unrelated is not None
+    above = f'<span title="{_ABOVE}">{hit.above_unrelated:.0%}</span>' if known else ""
     return (
         f'<li class="{verdict}">{image}{badge}<div class="text">'
-        f'<div class="row"><span>#{hit.rank}</span><span>{hit.score:.4f}</span></div>'
+        f'<div class="row"><span>#{hit.rank}</span><span>{hit.score:.4f}</span>{above}</div>'
         f'{named}<div class="id">{isolated(hit.id)}</div></div></li>\n'
     )
 
@@ -195,6 +202,7 @@ def summary(sheet: Sheet) -> str:
     counts.append((images, "image", "images"))
     shown = ", ".join(f"{n:,} {one if n == 1 else many}" for n, one, many in counts)
     shown += f"; {failed:,} could not be shown" if failed else ""
+    shown += f"; {sheet.refused:,} not answered" if sheet.refused else ""
     judged = sheet.verdicts.total()
     right = [f"{sheet.verdicts[True]:,} of {judged:,} right"] if judged else []
     return "; ".join([shown, *right, *sheet.ran])

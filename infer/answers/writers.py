@@ -10,14 +10,17 @@ from typing import Any, Literal, TextIO
 from zscr.infer.answers.answer import Answer, Hit, describe, shown_fields
 from zscr.infer.answers.sheet import write_sheet
 from zscr.infer.answers.shown import Shown
+from zscr.printable import printable
 
 Format = Literal["table", "jsonl", "csv", "html"]
 
 SCORE_DECIMALS = 6  # what float32 carries
+SHARE_DECIMALS = 4
 _QUERY_FIELDS = ("query_id", "query_text", "query_image", "query_sketch")
-CSV_FIELDS = (*_QUERY_FIELDS, "rank", "id", "score", "class", "image", "correct", "notes", "ran")
+_HIT_FIELDS = ("rank", "id", "score", "class", "image", "correct")
+CSV_FIELDS = (*_QUERY_FIELDS, *_HIT_FIELDS, "notes", "ran", "above_unrelated", "nothing", "error")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
-_ID_WIDTH, _CLASS_WIDTH = 48, 24  # with rank, score and verdict a row has 97 columns at most
+_ID_WIDTH, _CLASS_WIDTH = 45, 24  # with all that is beside them a row has 100 columns at most
 
 
 def write_answers(
@@ -34,9 +37,10 @@ def write_answers(
     Args:
         answers: consumed lazily; an answer is written before the next is asked for.
         format: `jsonl`, one object a query. `csv`, one row a hit, and one row with empty hit
-            fields for a query that found nothing; a text that a spreadsheet would take for a
-            formula (it starts with = + - @ tab CR LF) gets a leading apostrophe. `table`, plain
-            text for a terminal, without `ran`. `html`, one self-contained page with the images.
+            fields for a query that found nothing or was not answered; a text that a spreadsheet
+            would take for a formula (it starts with = + - @ tab CR LF) gets a leading apostrophe.
+            `table`, plain text for a terminal, without `ran`. `html`, one self-contained page with
+            the images.
         out: where to write.
         title: the heading of the html page.
         about: facts for the head of the html page, such as `{"images": 10, "k": 5}`.
@@ -56,15 +60,25 @@ def _write_jsonl(answers: Iterable[Answer], out: TextIO) -> None:
     for answer in answers:
         row: dict[str, Any] = {"id": answer.query.id, **shown_fields(answer.query)}
         row["hits"] = [_hit_row(hit) for hit in answer.hits]
+        if answer.nothing:
+            row["nothing"] = True
         if answer.notes:
             row["notes"] = list(answer.notes)
         if answer.ran:
             row["ran"] = answer.ran
+        if answer.error:
+            row["error"] = answer.error
         out.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _hit_row(hit: Hit) -> dict[str, Any]:
-    row = {"rank": hit.rank, "id": hit.id, "score": round(hit.score, SCORE_DECIMALS)}
+    row: dict[str, Any] = {
+        "rank": hit.rank,
+        "id": hit.id,
+        "score": round(hit.score, SCORE_DECIMALS),
+    }
+    if hit.above_unrelated is not None:
+        row["above_unrelated"] = round(hit.above_unrelated, SHARE_DECIMALS)
     known = {"class": hit.class_id, "image": hit.image, "correct": hit.correct}
     return row | {key: value for key, value in known.items() if value is not None}
 
@@ -75,6 +89,7 @@ def _write_csv(answers: Iterable[Answer], out: TextIO) -> None:
     writer.writeheader()
     for answer in answers:
         head = {"query_id": answer.query.id, "notes": "; ".join(answer.notes), "ran": answer.ran}
+        head |= {"error": answer.error or "", "nothing": "true" if answer.nothing else ""}
         head |= {f"query_{name}": value for name, value in shown_fields(answer.query).items()}
         for hit in map(_hit_row, answer.hits) if answer.hits else [{}]:
             writer.writerow({key: _cell(value) for key, value in (head | hit).items()})
@@ -93,9 +108,10 @@ def _write_table(answers: Iterable[Answer], out: TextIO) -> None:
     for number, answer in enumerate(answers):
         notes = f"  ({'; '.join(answer.notes)})" if answer.notes else ""
         gap = "\n" if number else ""
-        head = _printable(f"{answer.query.id}: {describe(answer.query)}{notes}")
+        head = printable(f"{answer.query.id}: {describe(answer.query)}{notes}")
         out.write(f"{gap}{head}\n")
-        for row in _table_rows(answer.hits) or ["    nothing found"]:
+        nothing = f"    not answered: {printable(answer.error)}" if answer.error else ""
+        for row in _table_rows(answer.hits) or [nothing or "    nothing found"]:
             out.write(row.rstrip() + "\n")
 
 
@@ -106,21 +122,21 @@ def _table_rows(hits: tuple[Hit, ...]) -> list[str]:
     id_width, class_width = max(map(len, ids), default=0), max(map(len, classes), default=0)
     verdict = {True: "right", False: "wrong", None: ""}
     return [
-        f"{hit.rank:5}  {hit.score:7.4f}  {id_:{id_width}}  {class_id:{class_width}}  "
+        f"{hit.rank:5}  {hit.score:7.4f}  {id_:{id_width}}  {class_id:{class_width}}{_above(hit)}  "
         f"{verdict[hit.correct]}"
         for hit, id_, class_id in zip(hits, ids, classes, strict=True)
     ]
 
 
+def _above(hit: Hit) -> str:
+    """Return the share of unrelated queries that a hit is above, if it is known."""
+    return "" if hit.above_unrelated is None else f"  {hit.above_unrelated:4.0%}"
+
+
 def _fit(text: str, width: int) -> str:
     """Shorten in the middle: the ends of ids and paths tell them apart."""
-    text = _printable(text)
+    text = printable(text)
     if len(text) <= width:
         return text
     tail = (width - 1) // 2
     return f"{text[: width - 1 - tail]}…{text[-tail:]}"
-
-
-def _printable(text: str) -> str:
-    """Replace control characters, by which a caption could take over the terminal."""
-    return "".join(c if c.isprintable() else "�" for c in text)

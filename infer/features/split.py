@@ -11,10 +11,11 @@ import numpy as np
 
 from zscr.artefact import dump_jsonl
 from zscr.data.collection import Collection
+from zscr.data.records import Query
 from zscr.errors import CollectionError, ConfigError, InputError
 from zscr.infer.encoder import Encoder, Rows
 from zscr.infer.features.listing import ENCODER_OF, PLURAL, Encoders, Row, list_rows
-from zscr.infer.features.store import compute_features
+from zscr.infer.features.store import BATCH, compute_features
 from zscr.infer.features.table import (
     Array,
     Split,
@@ -121,7 +122,7 @@ def _values(
     ]
     vectors = features.take(row.source.key for row in kept if row.source)
     if name == "text":
-        _report_blank(vectors, encoder)
+        _report_blank([row.source.query for row in kept if row.source], encoder)
     return vectors, kept, lost
 
 
@@ -131,11 +132,12 @@ def _refuse_failed_texts(collection: Collection, failed: Mapping[str, str]) -> N
         raise InputError(f"{len(failed)} texts of {collection.folder} fail: {first}")
 
 
-def _report_blank(vectors: Rows, encoder: Encoder) -> None:
-    """Count texts without any word of a closed vocabulary; they stay, as queries that must fail."""
-    blank = sum(not row.any() for row in vectors)
+def _report_blank(texts: Sequence[Query], encoder: Encoder) -> None:
+    """Count texts of which the encoder can read nothing; they stay, as queries that must fail."""
+    starts = range(0, len(texts), BATCH)
+    blank = sum(len(encoder.prepare(texts[start : start + BATCH]).blank) for start in starts)
     if blank:
-        say(f"{blank} of {len(vectors)} texts hold no word that '{encoder.name}' knows: a zero row")
+        say(f"{blank} of {len(texts)} texts hold no word that '{encoder.name}' knows")
 
 
 def _report_lost(

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from zscr.data.listing import Skipped
 from zscr.errors import InputError
+from zscr.infer.index.calibration import Unrelated, calibrate
 from zscr.infer.index.choice import choose, sample
 from zscr.infer.index.entry import Entry, check_entries, rebased
 from zscr.infer.index.exact import Rows, Vectors
@@ -40,6 +41,7 @@ class Change:
         mended: the `image` of skipped ones that are no longer to be listed.
         roots: the folders that images lie in, from now on; None leaves those that there are.
         linked: whether a content has one entry, from now on; None leaves it as it is.
+        unrelated: queries to calibrate by; None leaves those that there are.
     """
 
     upserts: Sequence[Entry] = ()
@@ -51,6 +53,7 @@ class Change:
     mended: Collection[str] = ()
     roots: tuple[Root, ...] | None = None
     linked: bool | None = None
+    unrelated: Unrelated | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,10 +72,12 @@ class Merged:
     errors: tuple[Skipped, ...]
     roots: tuple[Root, ...]
     linked: bool
+    unrelated: Unrelated | None
 
     def differs(self, before: Generation) -> bool:
         """Say whether there is anything to commit after the generation that it came from."""
         learnt = self.queries is not before.queries or self.errors != before.errors
+        learnt |= self.unrelated is not before.unrelated
         about = (self.roots, self.linked) != (before.roots, before.linked)
         return learnt or about or self.placed.entries != before.entries
 
@@ -119,6 +124,7 @@ def merge(before: Generation, change: Change, *, threads: int = 1) -> Merged:
         errors=_known_errors(before.errors, change),
         roots=before.roots if change.roots is None else change.roots,
         linked=before.linked if change.linked is None else change.linked,
+        unrelated=change.unrelated or before.unrelated,
     )
 
 
@@ -146,6 +152,10 @@ def next_generation(before: Generation, merged: Merged, build: Callable[[], Hnsw
     `build` builds or extends HNSW over `merged.vectors`; it is called only if it is needed.
     """
     choice, hnsw = choose(merged.vectors, merged.queries, build, before.choice)
+    embeddings = merged.vectors if merged.raw is None else merged.raw
+    found = calibrate(
+        merged.placed.entries, merged.vectors, embeddings, merged.unrelated, before.space
+    )
     return replace(
         before,
         number=before.number + 1,
@@ -159,6 +169,8 @@ def next_generation(before: Generation, merged: Merged, build: Callable[[], Hnsw
         errors=merged.errors,
         roots=merged.roots,
         linked=merged.linked,
+        unrelated=merged.unrelated,
+        calibrations=found,
     )
 
 

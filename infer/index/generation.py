@@ -2,13 +2,14 @@
 
 vectors.N.npy (count, dim) float32, entries.N.jsonl (a line a row), and where there is something to
 hold: hnsw.N.bin, features.N.npy (count, feature_dim) float16, raw.N.npy (count, dim) float32 beside
-diffused vectors, queries.N.npy (the queries that the choice was measured on), errors.N.jsonl.
+diffused vectors, queries.N.npy (the queries that the choice was measured on), unrelated.N.npy
+(those that it is calibrated by), errors.N.jsonl.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +24,13 @@ from zscr.data.listing import Skipped
 from zscr.disk import fsync, remove_or_tell, save_array
 from zscr.errors import ArtefactError
 from zscr.extras import has_extra
+from zscr.infer.index.calibration import (
+    CALIBRATION,
+    UNRELATED,
+    Calibration,
+    Unrelated,
+    calibrations_from,
+)
 from zscr.infer.index.choice import Choice, Measured, without_hnswlib
 from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.entry import Entry, entry_from, entry_row, skipped_from, skipped_row
@@ -52,6 +60,8 @@ FIELDS = record(
         "measured": maybe(record(_MEASURED)),
         "roots": listing(ROOT, most=10_000),
         "duplicates": one_of("keep", "link"),
+        "unrelated": maybe(UNRELATED),
+        "calibrations": listing(CALIBRATION, most=100),
     },
     {  # an index of before has none of them
         "feature_dim": maybe(integer(1, 1 << 16)),
@@ -61,7 +71,7 @@ FIELDS = record(
     },
 )
 _SUFFIXES = {"vectors": "npy", "entries": "jsonl", "hnsw": "bin", "queries": "npy"}
-_SUFFIXES |= {"errors": "jsonl", "features": "npy", "raw": "npy"}
+_SUFFIXES |= {"errors": "jsonl", "features": "npy", "raw": "npy", "unrelated": "npy"}
 _OWN = re.compile(rf"({'|'.join(_SUFFIXES)})\.\d+\.(npy|jsonl|bin)|\.manifest\.json\.\w+\.partial")
 
 _LONGEST = 1e6  # squared, of a row; unit rows have 1, and float32 products of these stay finite
@@ -87,6 +97,8 @@ class Generation:
         diffusion: how these were diffused, and will be after every change.
         roots: the folders that the images lie in.
         linked: whether a content has one entry, whatever the number of its places.
+        unrelated: queries that it is calibrated by after every change; calibrations: by these and
+            by its own images, as far as it is known what is unrelated.
     """
 
     number: int
@@ -103,6 +115,8 @@ class Generation:
     diffusion: Diffusion | None = None
     roots: tuple[Root, ...] = ()
     linked: bool = False
+    unrelated: Unrelated | None = None
+    calibrations: tuple[Calibration, ...] = ()
 
     @property
     def dim(self) -> int:
@@ -131,6 +145,7 @@ def write_files(folder: Path, generation: Generation) -> list[str]:
     matrices = {
         name: getattr(generation, name) for name in ("vectors", "features", "raw", "queries")
     }
+    matrices["unrelated"] = generation.unrelated and generation.unrelated.vectors
     for name, matrix in matrices.items():
         if matrix is not None:
             save_array(paths[name], matrix)
@@ -151,6 +166,7 @@ def write_files(folder: Path, generation: Generation) -> list[str]:
 def body(generation: Generation, folder: Path) -> dict[str, Any]:
     """Return the manifest's fields, for an index that is in `folder`."""
     approximate, features = generation.hnsw is not None, generation.features
+    asked = generation.unrelated
     return {
         "space": generation.space,
         "bundle_name": generation.bundle_name,
@@ -165,6 +181,8 @@ def body(generation: Generation, folder: Path) -> dict[str, Any]:
         "M": M if approximate else None,
         "ef_construction": EF_CONSTRUCTION if approximate else None,
         **asdict(generation.choice),
+        "calibrations": [asdict(one) for one in generation.calibrations],
+        "unrelated": asked and {"graph": asked.graph, "of": asked.of, "classes": asked.classes},
     }
 
 
@@ -219,7 +237,15 @@ def _read(folder: Path, manifest: Manifest) -> Generation:
         Diffusion(**fields["diffusion"]) if fields.get("diffusion") else None,
         tuple(roots.values()),
         fields["duplicates"] == "link",
+        _unrelated(fields["unrelated"], matrix, dim) if fields["unrelated"] else None,
+        calibrations_from(fields["calibrations"]),
     )
+
+
+def _unrelated(about: Mapping[str, Any], matrix: Callable[..., Any], dim: int) -> Unrelated:
+    classes = tuple(about["classes"])
+    vectors = matrix("unrelated", (len(classes), dim))
+    return Unrelated(about["graph"], about["of"], vectors, classes)
 
 
 def _hnsw(folder: Path, manifest: Manifest, number: int, vectors: Vectors) -> Hnsw:
@@ -258,7 +284,7 @@ def _check_names(manifest: Manifest, number: int) -> None:
     told["features"] = manifest.body.get("feature_dim")  # an index of before has neither field
     stems = ("vectors", "entries", *(stem for stem, there in told.items() if there))
     needed = {file_name(stem, number) for stem in stems}
-    allowed = needed | {file_name(stem, number) for stem in ("queries", "errors")}
+    allowed = needed | {file_name(stem, number) for stem in ("queries", "errors", "unrelated")}
     if not needed <= set(manifest.files) <= allowed:
         raise ValueError(f"its files are {sorted(manifest.files)}")
 

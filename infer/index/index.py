@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from zscr.artefact import read_manifest
 from zscr.data.listing import Skipped
 from zscr.errors import InputError, MismatchError
+from zscr.infer.index.calibration import Calibration, Unrelated
 from zscr.infer.index.change import Change, Merged, check_vectors, merge, next_generation
 from zscr.infer.index.choice import Choice, Search, start
 from zscr.infer.index.current import (
@@ -27,7 +29,7 @@ from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.entry import Entry
 from zscr.infer.index.exact import Vectors
 from zscr.infer.index.expansion import Expansion
-from zscr.infer.index.generation import FeatureRows, Generation
+from zscr.infer.index.generation import KIND, FeatureRows, Generation
 from zscr.infer.index.hnsw import Hnsw
 from zscr.infer.index.placement import Placement
 from zscr.infer.index.roots import Root
@@ -84,6 +86,7 @@ class Index:
         diffusion: Diffusion | None = None,
         roots: tuple[Root, ...] = (),
         linked: bool = False,
+        unrelated: Unrelated | None = None,
     ) -> Index:
         """Make the index `folder`, which must not exist yet, of at least one image.
 
@@ -103,6 +106,7 @@ class Index:
                 change.
             roots: the folders that the images lie in.
             linked: whether a content has one entry, whatever the number of its places.
+            unrelated: queries that it is calibrated by, now and after every change.
 
         Raises:
             InputError: nothing to index, an id twice, a vector that is not a unit vector, or
@@ -113,7 +117,8 @@ class Index:
             raise InputError(f"there is no image to index, {len(errors)} were skipped")
         nothing = np.empty((0, 0), np.float32)
         empty = Generation(0, space, bundle_name, (), nothing, start(search), diffusion=diffusion)
-        first = Change(entries, vectors, queries, errors, features, roots=roots, linked=linked)
+        first = Change(entries, vectors, queries, errors, features, unrelated=unrelated)
+        first = replace(first, roots=roots, linked=linked)
         merged = merge(empty, first, threads=threads)
         build = partial(Hnsw.build, merged.vectors, threads=threads)
         return cls(make_current(folder, next_generation(empty, merged, build)))
@@ -137,6 +142,17 @@ class Index:
                 f"not in {space}; use a bundle of its space or index the images again"
             )
         return index
+
+    def reread(self) -> None:
+        """Go on with the generation that is current on the disk; after an error all is as before.
+
+        Raises:
+            ArtefactError: it is gone or damaged.
+            MismatchError: it is of another space.
+        """
+        if read_manifest(self.folder, KIND).sha256 == self._current.manifest.sha256:
+            return
+        self._current = Index.open(self.folder, self.space)._current
 
     def apply(self, change: Change, *, threads: int = 1) -> ChangeReport:
         """Merge a change and commit the next generation: the one way in which an index changes.
@@ -273,6 +289,16 @@ class Index:
     def choice(self) -> Choice:
         """How it is searched, with the figures that were measured."""
         return self._current.generation.choice
+
+    @property
+    def calibrations(self) -> tuple[Calibration, ...]:
+        """What unrelated queries score, by the graph that embeds them, where any are known."""
+        return self._current.generation.calibrations
+
+    @property
+    def unrelated(self) -> Unrelated | None:
+        """The queries that it is calibrated by after every change, beside its own images."""
+        return self._current.generation.unrelated
 
     @property
     def how(self) -> str:

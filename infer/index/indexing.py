@@ -21,9 +21,8 @@ from zscr.infer.index.entry import Entry
 from zscr.infer.index.exact import Vectors
 from zscr.infer.index.index import ChangeReport, Index
 from zscr.infer.index.survey import Survey
+from zscr.infer.index.unrelated import TEXT, unrelated_texts
 from zscr.lock import clear, work_folder
-
-TEXT = frozenset({"text"})
 
 
 @dataclass(frozen=True)
@@ -123,6 +122,8 @@ def carry_out(
     usable = [entry for entry in plan.upserts if entry.sha256 not in found.failed]
     skipped = (*survey.skipped, *_failed(plan.upserts, found))
     vectors, features = known.rows(usable, found)
+    held = () if index is None else index.entries
+    unrelated = unrelated_texts(bundle, [*held, *usable], index.unrelated if index else None)
     change = Change(
         usable,
         vectors,
@@ -132,6 +133,7 @@ def carry_out(
         mended=survey.looked_at - {row["image"] for row in skipped},
         roots=survey.roots,
         linked=survey.linked,
+        unrelated=unrelated,
     )
     if index is None:
         index = _create(bundle, folder, change, diffusion)
@@ -207,6 +209,7 @@ def _create(bundle: Bundle, folder: Path, first: Change, diffusion: Diffusion | 
         diffusion=diffusion,
         roots=first.roots or (),
         linked=bool(first.linked),
+        unrelated=first.unrelated,
     )
 
 

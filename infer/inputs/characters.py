@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from zscr.errors import InputError
-from zscr.infer.inputs.prepared import Prepared
+from zscr.infer.inputs.prepared import Prepared, says_something
 from zscr.schema import integer, listing, one_of, record, text
 
 FIELDS = record(
@@ -60,4 +60,6 @@ class CharacterInput:
             row: tuple(sorted(set(value) - self.numbers.keys())) for row, value in enumerate(read)
         }
         told = {row: new for row, new in unknown.items() if new}
-        return Prepared({self.names[0]: ids}, cut, told)
+        known = [[one for one in text if one in self.numbers] for text in read]
+        blank = tuple(row for row, text in enumerate(known) if not says_something(text))
+        return Prepared({self.names[0]: ids}, cut, told, blank)

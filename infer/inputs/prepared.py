@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -18,9 +19,9 @@ class Prepared:
     Attributes:
         feeds: the graph's inputs.
         truncated: rows whose text was longer than the limit.
-        unknown: row -> its words (or characters) that are not in a closed vocabulary, such as
-            TF-IDF's.
-        blank: rows of which nothing is in it, so that all of them have one and the same embedding.
+        unknown: row -> its words, or characters, that the tokenizer cannot read.
+        blank: rows of which it reads no letter, digit or pictograph, so that their embeddings say
+            nothing of what was asked.
     """
 
     feeds: Feeds
@@ -40,6 +41,15 @@ class Prepared:
             unknown,
             tuple(sorted({row for one in both for row in one.blank})),
         )
+
+
+def says_something(characters: Iterable[str]) -> bool:
+    """Say whether any is a letter, a digit or a pictograph (Unicode's classes L, N and So).
+
+    Punctuation, marks and what is not seen, such as U+200B, say nothing by themselves.
+    """
+    classes = map(unicodedata.category, characters)
+    return any(one[0] in "LN" or one == "So" for one in classes)
 
 
 class Input(Protocol):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tokenizers import Encoding
+from tokenizers import Encoding, Tokenizer
+from tokenizers.models import BPE, Unigram
 
 from zscr.errors import InputError
-from zscr.infer.inputs.prepared import Prepared
+from zscr.infer.inputs.prepared import Prepared, says_something
 from zscr.infer.inputs.tokenizer import load_tokenizer
 from zscr.schema import file_name, integer, listing, maybe, one_of, record, text
 
@@ -28,14 +32,16 @@ FIELDS = record(
 class TextInput:
     """Token ids and attention mask, padded to the longest text of the batch.
 
-    With `unknown_id` in the manifest, the words that become that token are told.
+    What the tokenizer cannot read is told: the words that become its unknown token, and with BPE,
+    which spells what it lacks in bytes, the characters that no token covers whole.
     """
 
     def __init__(self, spec: Mapping[str, Any], folder: Path) -> None:
         self.field, self.names = str(spec["field"]), tuple(spec["names"])
         self.max_length = int(spec["max_length"])
-        self.unknown_id: int | None = spec.get("unknown_id")
         self.tokenizer = load_tokenizer(folder / spec["tokenizer"], self.max_length)
+        self.unknown_id = _unknown_id(spec, self.tokenizer)
+        self.spells_bytes = isinstance(self.tokenizer.model, BPE)
 
     def prepare(self, values: Sequence[str]) -> Prepared:
         """Tokenise B texts to int64 ids and mask (B, L), L at most `max_length`.
@@ -51,17 +57,42 @@ class TextInput:
         mask = np.array([e.attention_mask for e in encodings], np.int64)
         cut = tuple(row for row, e in enumerate(encodings) if e.overflowing)
         feeds = dict(zip(self.names, (ids, mask), strict=True))
-        if self.unknown_id is None:
-            return Prepared(feeds, cut)
-        unknown = {row: self._unknown(values[row], e) for row, e in enumerate(encodings)}
-        blank = tuple(row for row, e in enumerate(encodings) if not self._known(e))
-        return Prepared(feeds, cut, {row: words for row, words in unknown.items() if words}, blank)
+        unknown, blank = {}, []
+        for row, (text, encoding) in enumerate(zip(values, encodings, strict=True)):
+            read, unread = self._places(encoding)
+            if words := tuple(_runs(text, unread)):
+                unknown[row] = words
+            if not says_something(text[place] for place in read):
+                blank.append(row)
+        return Prepared(feeds, cut, unknown, tuple(blank))
 
-    def _unknown(self, text: str, encoding: Encoding) -> tuple[str, ...]:
-        pairs = zip(encoding.ids, encoding.offsets, strict=True)
-        return tuple(text[start:end] for token, (start, end) in pairs if token == self.unknown_id)
+    def _places(self, encoding: Encoding) -> tuple[Set[int], Set[int]]:
+        """Return the characters that the tokens read, and those that they cannot."""
+        covered, unread = Counter[int](), set[int]()
+        for token, special, (start, end) in zip(
+            encoding.ids, encoding.special_tokens_mask, encoding.offsets, strict=True
+        ):
+            if not special:
+                covered.update(range(start, end))
+                if token == self.unknown_id:
+                    unread.update(range(start, end))
+        if self.spells_bytes:  # a character in several tokens is in none of them whole
+            unread.update(place for place, count in covered.items() if count > 1)
+        return covered.keys() - unread, unread
 
-    def _known(self, encoding: Encoding) -> bool:
-        """Say whether any token is a word of the vocabulary."""
-        pairs = zip(encoding.ids, encoding.special_tokens_mask, strict=True)
-        return any(token != self.unknown_id and not special for token, special in pairs)
+
+def _unknown_id(spec: Mapping[str, Any], tokenizer: Tokenizer) -> int | None:
+    """Return the id of unknown words, by the manifest or by the tokenizer's own model."""
+    if (given := spec.get("unknown_id")) is not None:
+        return int(given)
+    if isinstance(tokenizer.model, Unigram):  # which tells it in its file alone
+        number: int | None = json.loads(tokenizer.to_str())["model"]["unk_id"]
+        return number
+    token = getattr(tokenizer.model, "unk_token", None)
+    return None if token is None else tokenizer.token_to_id(token)
+
+
+def _runs(text: str, places: Set[int]) -> Iterator[str]:
+    """Yield the parts of a text whose characters stand at these places."""
+    for _, run in groupby(enumerate(sorted(places)), key=lambda pair: pair[1] - pair[0]):
+        yield "".join(text[place] for _, place in run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import shutil
 
@@ -142,6 +143,7 @@ def test_usage_errors_exit_2(query, args, message):
         (["--image", __file__], "is not a JPEG, "),
         (["--text", "x", "--bundle", "nowhere"], "no bundle nowhere; run 'zscr export'"),
         (["--text", "x", "--index", "nowhere"], "no index nowhere; make it with 'zscr index add'"),
+        (["--text", "🐕"], r"query 1 has no word that the model's text encoder knows \(🐕\)"),
         (["--text", "x", "--provider", "tpu"], "'tpu' is unknown"),
         (["--text", "x", "--out", "/nowhere/x"], "/nowhere/x cannot be written"),
     ],
@@ -153,12 +155,74 @@ def test_known_errors_are_one_line_and_exit_1(query, args, message):
     assert re.fullmatch(f"Error: .*{message}.*\n", result.stderr)
 
 
-def test_text_that_is_not_utf8_is_named_by_its_line(query):
-    """The answers before it are out already, as in any stream."""
-    result = query("--file", "-", "-k", 1, stdin=b"red\n" * 40 + b"V\xf6gel\n")
-    assert result.exit_code == 1
-    assert len(parsed(result.stdout)) == 32
-    assert re.fullmatch("Error: .* line 41 is not UTF-8 .*\n", result.stderr)
+BAD = ("V\xf6gel".encode("latin1"), "🐕".encode(), b"x" * 2_000_000)
+
+
+@pytest.mark.parametrize("style", ["jsonl", "csv", "table", "html"])
+def test_a_line_that_cannot_be_answered_costs_no_other(query, tmp_path, style):
+    """From a file as from a pipe: an answer a line, in order, and exit 1 with the count."""
+    lines = b"\n".join((b"red", *BAD, b"", b"green"))
+    (tmp_path / "captions.txt").write_bytes(lines)
+    found = query("--file", tmp_path / "captions.txt", "-k", 1, "--format", style)
+    piped = query("--file", "-", "-k", 1, "--format", style, stdin=lines)
+    named = found.stdout.replace(str(tmp_path / "captions.txt"), "the input")
+    assert piped.stdout == named
+    assert (found.exit_code, piped.exit_code) == (1, 1)
+    last = found.stderr.splitlines()[-1]
+    counts = "3 of 5 queries could not be answered; the first: "
+    assert last.startswith(f"Error: {counts}{tmp_path / 'captions.txt'} line 2 is not UTF-8")
+    whys = ("line 2 is not UTF-8", r"query 3 has no word .*\(🐕\)", "line 4 is over 1048576 bytes")
+    for why in whys:
+        assert len(re.findall(why, found.stdout)) == 1
+    if style == "jsonl":
+        rows = parsed(found.stdout)
+        assert [row["id"] for row in rows] == ["1", "2", "3", "4", "6"]
+        assert [bool(row["hits"]) for row in rows] == [True, False, False, False, True]
+        [alone] = parsed(query("--text", "green", "-k", 1).stdout)
+        assert rows[-1]["hits"] == alone["hits"]
+
+
+def test_bad_lines_of_json_cost_no_other(query, photo):
+    """Nor do images that are gone, cannot be decoded, or are no files."""
+    path, name = photo
+    (path.parent / "text.png").write_text("no image")
+    os.mkfifo(path.parent / "pipe.png")
+    rows = [{"image": "gone.png"}, {"image": path.name}, {"image": "text.png"}]
+    rows += [{"image": "pipe.png"}, {"sketch": path.name}, {"text": ""}, {"text": "red"}]
+    lines = ["not json", *map(json.dumps, rows)]
+    (path.parent / "queries.jsonl").write_text("\n".join(lines))
+    result = query("--file", path.parent / "queries.jsonl", "-k", 8)
+    found = parsed(result.stdout)
+    assert [row["id"] for row in found] == [str(number) for number in range(1, 9)]
+    assert [not row["hits"] for row in found] == [True, True, False, True, True, True, True, False]
+    whys = ("is not JSON", "does not exist", None, "text.png is not a", "is no regular file")
+    whys += ("answers queries of text or image, not of sketch", "has an empty 'text'", None)
+    for row, why in zip(found, whys, strict=True):
+        assert (why or "") in row.get("error", "")
+    assert found[2]["hits"][0]["id"] == name
+    assert "Error: 6 of 8 queries could not be answered; the first: " in result.stderr
+
+
+def test_files_of_another_kind_are_one_sentence(query, tmp_path):
+    """Before anything is answered."""
+    for content in (b"", b"\n\n", "red\n".encode("utf-16"), b"1.jpg,A child\n", b"a\rb\r"):
+        (tmp_path / "captions.txt").write_bytes(content)
+        result = query("--file", tmp_path / "captions.txt")
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert re.fullmatch(r"Error: .*captions\.txt .*\n", result.stderr)
+
+
+def test_images_under_a_score_are_left_out(query):
+    """The answer says how many; nothing is no score."""
+    [row] = parsed(query("--text", "small white circle", "-k", 8).stdout)
+    scores = [hit["score"] for hit in row["hits"]]
+    middle = (scores[3] + scores[4]) / 2
+    [few] = parsed(query("--text", "small white circle", "-k", 8, "--min-score", middle).stdout)
+    assert few["hits"] == row["hits"][:4]
+    assert few["notes"][-1] == f"4 of 8 score under {middle:g}: left out"
+    result = query("--text", "red", "--min-score", "nan")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "min_score is nan; give a number" in result.stderr
 
 
 def test_formats_agree(query, deployed):
@@ -192,6 +256,8 @@ def test_every_format_says_what_ran(query):
     table = query("--text", "red", "-k", 2, "--format", "table")
     assert re.fullmatch(f"{ran}\n", table.stderr)
     assert "onnxruntime" not in table.stdout
+    unknown = query("--text", "red", "-k", 2, "--expand", 2, "--format", "table")
+    assert re.fullmatch(f"{ran}; scores are not calibrated\n", unknown.stderr)
 
 
 def test_html_stands_alone(query, deployed, tmp_path):
@@ -206,6 +272,8 @@ def test_html_stands_alone(query, deployed, tmp_path):
     assert "✓ right" in text
     assert "✗ wrong" in text
     assert re.search("<footer>2 queries, .*cpu, 1 threads</footer>", text)
+    by = "4 examples, each without the images of its class and 8 images, each without those of "
+    assert f"<dt>scores are calibrated by</dt><dd>{by}its class</dd>" in text
     right = text.count("✓ right")
     assert f"; {right} of {right + text.count('✗ wrong')} right; " in text
 

@@ -32,6 +32,11 @@ def test_index_from_the_shell(deployed, tmp_path, images):
     about = f"generation {opened.generation}, made by the bundle {deployed.bundle.name}"
     assert f"{about} in the space {opened.space[:12]}\n" in info.stdout
     assert "1 images were skipped" in info.stdout
+    mixed = r"calibrated by 128 mixes of the examples' words: the best images of these score 0\.\d+"
+    assert re.search(mixed, info.stdout)
+    exported = runner.invoke(main, ["index", "info", str(deployed.index)]).stdout
+    kinds = re.findall(r"^calibrated by (\d+) (\w+), each without", exported, re.MULTILINE)
+    assert kinds == [("4", "examples"), ("8", "images")]
     verified = runner.invoke(main, ["index", "verify", str(folder)])
     assert "is sound: 3 images" in verified.stdout
     assert "100.00% of 3" in verified.stdout

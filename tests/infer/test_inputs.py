@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import CLIPImageProcessorPil
 
 from zscr.errors import ConfigError, InputError
@@ -17,6 +18,7 @@ from zscr.infer.inputs.image import ImageInput
 from zscr.infer.inputs.make import make_input
 from zscr.infer.inputs.prepared import Prepared
 from zscr.infer.inputs.text import TextInput
+from zscr.train.encoders.resolve import packaged_minilm
 
 HOW = {"resize_shorter_side": 2, "image_size": 2, "resample": "bilinear", "rescale": 1 / 255}
 HOW |= {"mean": [0.5, 0.25, 0.0], "std": [0.5, 0.25, 1.0]}
@@ -117,6 +119,87 @@ def test_truncated_texts_are_reported_by_row(tiny_text):
     np.testing.assert_array_equal(prepared.feeds["ids"][3], [2, 10, 10, 10, 3])
 
 
+def saved(folder, tokenizer):
+    """Save a tokenizer as an encoder's, which says nothing of unknown words in its manifest."""
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return text_input(folder, 16)
+
+
+def read_by(prepare, texts):
+    """Return the unknown words of texts, and the texts of which nothing was read."""
+    prepared = prepare(texts)
+    return {texts[row]: words for row, words in prepared.unknown.items()}, [
+        texts[row] for row in prepared.blank
+    ]
+
+
+WORDPIECE = {"[PAD]": 0, "[UNK]": 1, "a": 2, "red": 3, "##dish": 4, "!": 5, "犬": 6}
+SILENT = ["", "!!!", "\u200b", "\u0301\u0302"]  # to whoever can read the punctuation in it
+
+
+def test_wordpiece_tells_unknown_words(tmp_path):
+    """Its own unknown token stands for a whole word; what its normaliser drops is not told."""
+    tokenizer = Tokenizer(models.WordPiece(WORDPIECE, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    prepare = saved(tmp_path, tokenizer).prepare
+    unknown, blank = read_by(prepare, ["a reddish 犬!", "a 🐕, 麺!", "หมา", "🐕", "麺", *SILENT])
+    assert unknown == {"a 🐕, 麺!": ("🐕,", "麺")} | {word: (word,) for word in ("หมา", "🐕", "麺")}
+    assert blank == ["หมา", "🐕", "麺", *SILENT]
+
+
+@pytest.fixture
+def bpe():
+    """CLIP's kind: pieces of bytes, and its unknown token is the one that ends a text."""
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    pieces = ["<end>", *sorted(alphabet), *(f"{one}</w>" for one in sorted(alphabet))]
+    merges = [("r", "e"), ("re", "d</w>"), ("ð", "Ł"), ("ðŁ", "Ĳ"), ("ðŁĲ", "ķ</w>")]  # 🐕
+    pieces += ["".join(pair) for pair in merges]
+    numbers = {piece: number for number, piece in enumerate(pieces)}
+    ends = {"unk_token": "<end>", "end_of_word_suffix": "</w>"}
+    tokenizer = Tokenizer(models.BPE(numbers, merges, **ends))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Whitespace(), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.post_processor = processors.TemplateProcessing("$A <end>", None, [("<end>", 0)])
+    tokenizer.add_special_tokens(["<end>"])
+    return tokenizer
+
+
+def test_bpe_tells_characters_that_it_spells_in_bytes(tmp_path, bpe):
+    """They are in no token whole; its unknown token, which ends every text, is none of them."""
+    texts = ["a red 🐕", "red 麺麺 bowl", "bowl", "麺", "หมา", *SILENT]
+    unknown, blank = read_by(saved(tmp_path, bpe).prepare, texts)
+    assert unknown == {
+        "red 麺麺 bowl": ("麺麺",),
+        "麺": ("麺",),
+        "หมา": ("หมา",),
+        "\u200b": ("\u200b",),
+        "\u0301\u0302": ("\u0301\u0302",),
+    }
+    assert blank == ["麺", "หมา", *SILENT]
+
+
+def test_unigram_tells_unknown_characters(tmp_path):
+    """Its unknown token is known to its file alone; a character in two tokens is read."""
+    pieces = [("<unk>", 0.0), ("▁", -2.0), ("a", -1.0), ("1", -1.0), ("2", -1.0), ("⁄", -1.0)]
+    tokenizer = Tokenizer(models.Unigram(pieces, 0, byte_fallback=False))
+    tokenizer.normalizer = normalizers.NFKC()  # ½ becomes three characters
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    unknown, blank = read_by(saved(tmp_path, tokenizer).prepare, ["a ½", "½", "a 麺", "麺"])
+    assert {word for words in unknown.values() for word in words} == {"麺"}
+    assert blank == ["麺"]
+
+
+@pytest.mark.realdata
+def test_minilm_reads_what_it_reads():
+    """The published tokenizer: what it cannot read is unknown, what it can is not."""
+    folder = packaged_minilm()
+    unknown, blank = read_by(text_input(folder, 128).prepare, ["a 🐕", "犬", "собака", "麺", "หมา"])
+    assert unknown == {"a 🐕": ("🐕",), "麺": ("麺",), "หมา": ("หมา",)}
+    assert blank == ["麺", "หมา"]
+
+
 def vector_input(dim):
     spec = {"field": "vector", "kind": "vector", "names": ["image"], "shape": ["batch", dim]}
     return make_input(spec, None)
@@ -178,6 +261,11 @@ def test_characters_beyond_the_limit_are_cut_and_counted():
     assert prepared.truncated == (1, 2)
     assert prepared.unknown == {}
     np.testing.assert_array_equal(prepared.feeds["ids"][1:3], [[1, 2, 3]] * 2)
+
+
+def test_characters_of_punctuation_alone_say_nothing():
+    """They have ids, but ask for nothing; with a letter they do."""
+    assert characters(6).prepare(["-", "- -", "a-", "a"]).blank == (0, 1)
 
 
 @pytest.mark.parametrize("text", ["", "   ", "鳥 鳥", "éé abc"])

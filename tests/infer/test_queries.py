@@ -3,11 +3,14 @@
 import io
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from zscr.data.records import Query
+from zscr.data.records import Query, Refused
 from zscr.errors import InputError
 from zscr.infer.lines import LINE_LIMIT
 from zscr.infer.queries import make_query, read_queries
@@ -31,44 +34,127 @@ def test_lines_are_numbered_and_empty_ones_counted(tmp_path):
 
 
 def test_reading_is_lazy():
-    """Of a stream only what was asked for is consumed, so any number of lines fits in memory."""
+    """Of a stream little more than what was asked for is consumed, so any number of lines fits."""
     stream = io.BytesIO(b"caption\n" * 20_000)
     captions = iter(read_queries(stream))
     assert [next(captions).id for _ in range(3)] == ["1", "2", "3"]
-    assert stream.tell() == 3 * len(b"caption\n")
+    assert stream.tell() <= 1 << 16
     assert sum(1 for _ in captions) == 19_997
 
 
-def test_a_fault_is_met_only_where_it_stands():
-    """The captions before a bad line are handed out before the error."""
-    captions = iter(read_queries(io.BytesIO(b"good\n\xff\n")))
-    assert next(captions).text == "good"
-    with pytest.raises(InputError, match="line 2"):
-        next(captions)
+def test_what_is_there_already_need_not_be_waited_for():
+    """Of a pipe, the lines that have come whole; of a file, all of them."""
+    ours, theirs = os.pipe()
+    os.write(theirs, b"one\ntwo\nthr")
+    with open(ours, "rb") as stream:
+        captions = iter(read_queries(stream))
+        assert (next(captions).text, captions.waiting) == ("one", True)
+        assert (next(captions).text, captions.waiting) == ("two", False)
+        os.write(theirs, b"ee\nfour")
+        os.close(theirs)
+        assert [query.text for query in captions] == ["three", "four"]
+    captions = iter(read_queries(Path(__file__)))
+    assert next(captions)
+    assert captions.waiting
+
+
+@pytest.mark.parametrize(
+    ("bad", "shown", "message"),
+    [
+        (b"V\xf6gel", "V\ufffdgel", r"line 2 is not UTF-8 \(byte 0xf6 at offset 6\); .*iconv"),
+        (b"a\0b", "a\0b", "line 2 holds a NUL byte"),
+        (b"a\rb", "a\rb", "line 2 has a carriage return inside"),
+        (b"x" * (LINE_LIMIT + 1), "x" * 80, f"line 2 is over {LINE_LIMIT} bytes"),
+        (b"x" * (3 * LINE_LIMIT), "x" * 80, f"line 2 is over {LINE_LIMIT} bytes"),
+    ],
+    ids=["latin1", "nul", "old-mac", "long", "longer"],
+)
+def test_a_bad_line_costs_no_other(bad, shown, message):
+    """It keeps its place and its number, with the byte and the fix; the lines after it are read."""
+    first, refused, *others = captions_of(b"good\n" + bad + b"\nlast\nV\xf6gel")
+    assert (first, others[0]) == (Query("1", text="good"), Query("3", text="last"))
+    assert (refused.query.id, refused.query.text) == ("2", shown)
+    assert re.search(message, refused.error)
+    at = 5 + len(bad) + 1 + 5 + 1
+    assert f"line 4 is not UTF-8 (byte 0xf6 at offset {at})" in others[1].error
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"one\ntwo\nV\xf6gel\n", r"line 3 is not UTF-8 \(byte 0xf6 at offset 9\); .*iconv"),
-        (b"\xef\xbb\xbfV\xf6gel", "line 1 is not UTF-8 .*offset 4"),
         ("a bird\n".encode("utf-16"), "line 1 is UTF-16; .*iconv -f utf-16 -t utf-8"),
-        (b"a\nb\0c\n", "line 2 holds a NUL byte"),
+        ("a bird\n".encode("utf-32"), "line 1 is UTF-32; .*iconv -f utf-32 -t utf-8"),
+        ("a bird\n".encode("utf-16-le"), "line 1 shows that this is not a text file"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "line 1 shows that this is not a text file"),
+        (b"%PDF-1.7\n1 0 obj\n", "line 1 shows that this is not a text file"),
+        (b"\0" * (LINE_LIMIT + 2), "line 1 shows that this is not a text file"),
         (b"one\rtwo\rthree\r", "line 1 has a carriage return inside"),
-        (b"ok\n" + b"x" * (LINE_LIMIT + 1), f"line 2 is over {LINE_LIMIT} bytes"),
+        (b"image,caption\n1.jpg,A child\n", "line 1 names an image before its caption"),
+        (b"1000_b0.jpg,A child in a pink dress\n", "line 1 names an image .*cut -d, -f2-"),
+        (b"1000_b0.jpg#0\tA child in a pink dress\n", "line 1 names an image .*cut -f2-"),
+        (b"image_name| comment_number| comment\n", "line 1 names an image"),
+        (b'"1.jpg","A child"\n', "line 1 names an image"),
+        (b"", "holds nothing; write a query on each line"),
+        (b"\n \n", "holds only 2 empty lines"),
+        (b"\xef\xbb\xbf", "holds only 1 empty lines"),
     ],
-    ids=["latin1", "latin1-after-bom", "utf-16", "nul", "old-mac", "long"],
 )
-def test_what_is_not_a_text_file_is_refused(content, message):
-    """The message names the line, the byte and the command that repairs it."""
+def test_a_file_of_another_kind_is_refused(content, message):
+    """In one sentence, before its first line is taken for a caption."""
     with pytest.raises(InputError, match=message):
         captions_of(content)
 
 
+LINES = st.lists(st.binary(max_size=12) | st.sampled_from([b"", b" ", b"a bird", b"\xff", b"a\0"]))
+
+
+@given(lines=LINES, end=st.sampled_from([b"", b"\n"]), pieces=st.integers(1, 40))
+def test_no_line_is_lost_or_invented(lines, end, pieces):
+    """Whatever bytes come, in whatever pieces: a query, a reason or an empty line for each line."""
+    content = b"\n".join(lines) + end
+    stream = Dribbling(content, pieces)
+    captions = read_queries(stream)
+    try:
+        found = list(captions)
+    except InputError:
+        return  # of another kind as a whole
+    held = content.split(b"\n")
+    held = held[:-1] if held[-1] == b"" else held
+    assert len(found) + captions.skipped == len(held)
+    for one in found:
+        query = one if isinstance(one, Query) else one.query
+        raw = held[int(query.id) - 1]
+        if isinstance(one, Query):
+            assert raw.decode().strip().removeprefix("\ufeff").strip() == one.text.strip("\ufeff")
+        else:
+            assert f"line {query.id} " in one.error
+
+
+class Dribbling(io.BytesIO):
+    """A stream that gives a few bytes at once, as a slow pipe does."""
+
+    def __init__(self, content, most):
+        super().__init__(content)
+        self.most = most
+
+    def read1(self, size=-1):
+        return super().read1(min(size, self.most))
+
+
+def test_a_caption_may_speak_of_images():
+    """Only a file's name, or a column's, before a comma or tab is no caption."""
+    texts = ["image of a dog, asleep", "a photo, blurred", "photos, many", "photo.jpg"]
+    assert [query.text for query in captions_of("\n".join(texts).encode())] == texts
+
+
 def test_json_lines_are_text_files_too(tmp_path):
-    """The same checks, before the line is parsed."""
-    (tmp_path / "queries.jsonl").write_bytes(b'{"text": "a"}\n{"text": "V\xf6gel"}\n')
-    with pytest.raises(InputError, match="line 2 is not UTF-8 .*offset 25"):
+    """The same checks, before the line is parsed; a document is no file of lines."""
+    (tmp_path / "queries.jsonl").write_bytes(b'{"text": "a"}\n{"text": "V\xf6gel"}\n{"text": "b"}')
+    first, refused, last = read_queries(tmp_path / "queries.jsonl")
+    assert (first.text, last.text) == ("a", "b")
+    assert "line 2 is not UTF-8 (byte 0xf6 at offset 25)" in refused.error
+    (tmp_path / "queries.jsonl").write_text('[\n {"text": "a"}\n]\n')
+    with pytest.raises(InputError, match="line 1 begins a JSON document of several lines"):
         list(read_queries(tmp_path / "queries.jsonl"))
 
 
@@ -167,21 +253,31 @@ def test_json_lines_fill_any_fields(jsonl, tmp_path):
     ],
 )
 def test_a_line_that_is_no_query_is_one_sentence(jsonl, line, message):
-    """Which names the line; the query before it is handed out."""
-    queries = iter(jsonl('{"text": "good", "id": "first"}', line))
-    assert next(queries).id == "first"
-    with pytest.raises(InputError, match=message) as refused:
-        next(queries)
-    assert "queries.jsonl line 2" in str(refused.value)
-    assert "\n" not in str(refused.value)
+    """Which names the line; those before and after it are handed out."""
+    first, refused, last = jsonl('{"text": "good", "id": "first"}', line, '{"text": "last"}')
+    assert (first.id, last.text) == ("first", "last")
+    assert isinstance(refused, Refused)
+    assert re.search(message, refused.error)
+    assert "queries.jsonl line 2" in refused.error
+    assert "\n" not in refused.error
+
+
+def test_a_refused_line_shows_what_it_asked(jsonl, tmp_path):
+    """The fields that it fills, under its own id; of what is no object the beginning."""
+    lines = ('{"image": "gone.jpg", "id": "mine"}', '{"text": 7, "id": "x"}', "a" * 99)
+    assert [one.query for one in jsonl(*lines)] == [
+        Query("mine", image=tmp_path / "gone.jpg"),
+        Query("x", text=lines[1]),
+        Query("3", text="a" * 80),
+    ]
 
 
 @pytest.mark.parametrize(("first", "second"), [("2", None), (None, "1")])
 def test_an_id_may_not_be_another_lines_number(jsonl, first, second):
     """Neither before that line nor after it: answers could not be told apart."""
     rows = [{"text": "a"} | ({"id": name} if name else {}) for name in (first, second)]
-    with pytest.raises(InputError, match="line 2 has the id '[12]', as line 1 has"):
-        list(jsonl(*map(json.dumps, rows)))
+    _, refused = jsonl(*map(json.dumps, rows))
+    assert re.search("line 2 has the id '[12]', as line 1 has", refused.error)
 
 
 def test_the_ending_alone_makes_json_lines(tmp_path):

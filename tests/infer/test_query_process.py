@@ -6,9 +6,11 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -52,10 +54,10 @@ def test_a_terminal_gets_a_table(deployed):
 def test_output_is_utf8_whatever_the_locale(deployed):
     """A pipe is read by programs, which do not know this process's locale."""
     ascii_only = os.environ | {"PYTHONIOENCODING": "ascii"}
-    with start(deployed, "--text", "Vögel", "-k", "1", env=ascii_only) as process:
+    with start(deployed, "--text", "red Vögel", "-k", "1", env=ascii_only) as process:
         out, _ = process.communicate()
     assert process.returncode == 0
-    assert parsed(out)[0]["text"] == "Vögel"
+    assert parsed(out)[0]["text"] == "red Vögel"
     assert "Vögel" in out
 
 
@@ -63,10 +65,45 @@ def test_a_file_is_there_whole_or_not_at_all(query, tmp_path):
     """An error half way leaves what was there before, and nothing beside it."""
     out = tmp_path / "found.jsonl"
     out.write_text("before")
-    assert query("--file", "-", "--out", out, stdin=b"red\n" * 40 + b"\xff\n").exit_code == 1
+    assert query("--text", "red", "--expand", 9, "--out", out).exit_code == 1
     assert (os.listdir(tmp_path), out.read_text()) == (["found.jsonl"], "before")
-    assert query("--text", "Vögel", "--out", out).exit_code == 0
-    assert (os.listdir(tmp_path), parsed(out.read_text())[0]["text"]) == (["found.jsonl"], "Vögel")
+    assert query("--file", "-", "--out", out, stdin=b"red\n\xff\n").exit_code == 1
+    assert [bool(row["hits"]) for row in parsed(out.read_text())] == [True, False]
+    assert query("--text", "Vögel", "--out", out).exit_code == 1, "not a word that it knows"
+    assert query("--text", "red Vögel", "--out", out).exit_code == 0
+    assert os.listdir(tmp_path) == ["found.jsonl"]
+    assert parsed(out.read_text())[0]["text"] == "red Vögel"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_line_is_answered_when_it_has_come(deployed, unbuffered):
+    """Nobody has to ask 32 things, or to hang up, to get an answer; what has come is one batch."""
+    env = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    with start(deployed, "--file", "-", "-k", "1", stdin=subprocess.PIPE, env=env) as process:
+        for number, texts in enumerate((["red"], ["green", "\u200b", "blue"], ["white"])):
+            process.stdin.write("".join(f"{text}\n" for text in texts) + "half of a ")
+            process.stdin.flush()
+            rows = [json.loads(process.stdout.readline()) for _ in texts]
+            wanted = texts if number == 0 else [f"half of a {texts[0]}", *texts[1:]]
+            assert [row["text"] for row in rows] == wanted
+            assert ["error" in row for row in rows] == [text == "\u200b" for text in texts]
+        process.stdin.close()
+        assert json.loads(process.stdout.readline())["text"] == "half of a"
+        assert "Error: 1 of 6 queries could not be answered" in process.stderr.read()
+    assert process.returncode == 1
+
+
+def test_a_closed_stdin_is_one_sentence(deployed):
+    """With nothing to read from; other commands do not need it."""
+    command = shlex.join([*ZSCR, "query", "--threads", "1", "-k", "1"])
+    run = partial(subprocess.run, shell=True, cwd=deployed.folder, capture_output=True, text=True)
+    closed = run(f"{command} --file - <&-")
+    assert (closed.returncode, closed.stdout) == (1, "")
+    assert closed.stderr == "Error: stdin is closed, so nothing can be read from '-'; name a file\n"
+    assert len(parsed(run(f"{command} --text red <&- 2>&-").stdout)) == 1
+    odd = run(f"{command} --text $(printf 'V\\366gel')")
+    assert (odd.returncode, odd.stdout) == (1, "")
+    assert re.fullmatch("Error: --text holds a NUL or half a character.*\n", odd.stderr)
 
 
 def test_a_full_disk_is_one_sentence(query, small_disk):

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -18,10 +21,11 @@ from PIL import Image
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from zscr.artefact import staged
-from zscr.data.records import Query
-from zscr.errors import ArtefactError, InputError, MismatchError
+from zscr.data.records import Query, Refused
+from zscr.errors import ArtefactError, ConfigError, InputError, MismatchError
 from zscr.infer.bundle import Bundle
-from zscr.infer.index.index import Entry, Index
+from zscr.infer.index.calibration import Unrelated
+from zscr.infer.index.index import Change, Entry, Index
 from zscr.infer.searcher import BATCH, Searcher
 
 WORDS = {"[PAD]": (0, 0, 0), "[UNK]": (0, 0, 0), "red": (1, 0, 0), "green": (0, 1, 0)}
@@ -54,9 +58,9 @@ GRAPHS = {
 }
 
 
-def write_graph(path, inputs, nodes, last):
+def write_graph(path, inputs, nodes, last, words):
     """Write the nodes with unit length after them; its output is `embedding`."""
-    constants = {"words": np.array(list(WORDS.values()), np.float32), "last": np.array([-1])}
+    constants = {"words": np.array(list(words.values()), np.float32), "last": np.array([-1])}
     constants |= {"one": np.array([1]), "white": np.ones((1, 3), np.float32)}
     ends = [helper.make_node(*last, ["raw"])]
     ends.append(helper.make_node("LpNormalization", ["raw"], ["embedding"], axis=1, p=2))
@@ -74,9 +78,9 @@ def write_graph(path, inputs, nodes, last):
     onnx.save(helper.make_model(graph, **versions), path)
 
 
-def make_bundle(folder: Path, *names: str, space: str = "colours") -> Path:
-    """Make a bundle with these of the graphs above."""
-    words = {word: number for number, word in enumerate(WORDS)}
+def make_bundle(folder: Path, *names: str, space: str = "colours", **colours: Any) -> Path:
+    """Make a bundle with these of the graphs above, and words beside those above."""
+    words = {word: number for number, word in enumerate(WORDS | colours)}
     tokenizer = Tokenizer(models.WordLevel(words, "[UNK]"))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -84,7 +88,7 @@ def make_bundle(folder: Path, *names: str, space: str = "colours") -> Path:
     with staged(folder, "bundle") as stage:
         tokenizer.save(str(stage.folder / "tokenizer.json"))
         for name in names:
-            write_graph(stage.folder / f"{name}.onnx", *GRAPHS[name])
+            write_graph(stage.folder / f"{name}.onnx", *GRAPHS[name], WORDS | colours)
             role = "gallery" if name == "gallery" else "query"
             graphs[name] = {"role": role, "output": "embedding", "inputs": GRAPHS[name][0]}
             graphs[name]["variants"] = {"fp32": {"file": f"{name}.onnx"}}
@@ -165,20 +169,113 @@ def test_columns_make_a_query_a_row(home, colours):
         ({}, "nothing is asked for; give texts, images or sketches"),
         ({"texts": ["red"], "images": []}, "there are 1 of text, 0 of image; give as many"),
         ({"texts": ["red"], "sketches": ["a", "b"]}, "1 of text, 2 of sketch"),
-        ({"texts": "red"}, "one text is given, not a list"),
-        ({"images": Path("red.png")}, "one image is given, not a list"),
-        ({"images": Image.new("RGB", (4, 4))}, "one image is given, not a list"),
         ({"texts": ["red", ""]}, "query 2 has an empty text; give it words"),
+        ({"texts": ""}, "query 1 has an empty text; give it words"),
         ({"texts": [" \n"], "images": [Image.new("RGB", (4, 4))]}, "query 1 has an empty text"),
-        ({"images": ["gone.png"]}, r"gone\.png does not exist"),
         ({"texts": ["red"], "sketches": ["x"]}, "query 1 .* not of sketch and text"),
-        ({"texts": ["red"], "k": 0}, "k is 0"),
+        ({"texts": ["red", None]}, "text 2 is None; give a string"),
+        ({"texts": [5]}, "text 1 is 5; give a string"),
+        ({"texts": [b"red"]}, "text 1 is b'red'; give a string"),
+        ({"texts": [["red"]]}, "text 1 is a list; give a string"),
+        ({"texts": 5}, "text 1 is 5; give a string"),
+        ({"texts": b"red"}, "text: bytes is no list of texts"),
+        ({"texts": {"red": 1}}, "text: dict is no list of texts"),
+        ({"texts": {"red", "blue"}}, "text: set is no list of texts"),
+        ({"texts": Path("red")}, "text 1 is a .*Path; give a string"),
+        ({"texts": np.array([1.5])}, "text 1 is 1.5; give a string"),
+        ({"images": np.zeros((2, 4, 4, 3))}, "image 1 is a list; give a path or an open image"),
+        ({"sketches": [None]}, "sketch 1 is None; give a path or an open image"),
+        *(({"texts": ["red"], "k": k}, "k is .*at least 1") for k in (0, -1, True, 2.0, "3", None)),
+        ({"texts": [], "k": 0}, "k is 0"),
+        ({"texts": ["red"], "expand": 0}, "expansion by 0 images"),
+        *(({"texts": ["red"], "expand": k}, "expand is .*at least 1") for k in (False, 1.5, "2")),
+        *(
+            ({"texts": ["red"], "min_score": score}, "min_score is .*give a number")
+            for score in (float("nan"), "0.5", True, [])
+        ),
     ],
 )
 def test_what_is_no_query_is_refused(colours, columns, message):
     """Before anything else could be answered instead; the sentence says what was wrong."""
     with pytest.raises(InputError, match=message):
         colours.search(**columns)
+
+
+def test_one_is_a_list_of_one(home, colours):
+    """A string is one query and no list of letters; arrays and other sequences are lists."""
+    with Image.open(home / "blue.png") as opened:
+        single = [{"texts": "red"}, {"texts": np.array("red")}, {"texts": np.str_("red")}]
+        single += [{"images": home / "red.png"}, {"images": str(home / "red.png")}]
+        single += [{"images": opened}, {"texts": "red", "images": opened}]
+        found = [[ids(answer)[0] for answer in colours.search(**one, k=1)] for one in single]
+    assert found == [["red"]] * 5 + [["blue"], ["violet"]]
+    several = (np.array(["red", "blue"]), np.array(["red", "blue"], object), ("red", "blue"))
+    for texts in (*several, (text for text in ("red", "blue"))):
+        assert [ids(answer)[0] for answer in colours.search(texts, k=1)] == ["red", "blue"]
+    assert colours.search("red", k=np.int64(2)) == colours.search(["red"], k=2)
+
+
+def test_a_query_that_cannot_be_read_costs_no_other(home, colours):
+    """Its answer holds the reason in its place; the others are what they are without it."""
+    (home / "text.png").write_text("no image")
+    texts = ["red", "🐕", "a tern", "V\udcf6gel", "\u200b", "?!", "blue"]
+    sound, *refused, last = colours.search(texts, k=1)
+    assert [sound, last.hits] == [*colours.search("red", k=1), colours.search("blue", k=1)[0].hits]
+    assert [answer.error.split(";")[0] for answer in refused] == [
+        "query 2 has no word that the model's text encoder knows (🐕)",
+        "query 3 has no word that the model's text encoder knows (a, tern)",
+        "query 4 holds half a character",
+        "query 5 has no word that the model's text encoder knows (\u200b)",
+        "query 6 has no word that the model's text encoder knows (?!)",
+    ]
+    assert {(answer.hits, answer.ran) for answer in refused} == {((), "")}
+    files = [home / name for name in ("red.png", "gone.png", "text.png", "blue.png")]
+    first, gone, damaged, last = colours.search(images=files, k=1)
+    assert (ids(first), ids(last)) == (["red"], ["blue"])
+    assert re.search(r"^query 2 cannot be read: .*gone\.png does not exist$", gone.error)
+    assert re.search(r"^query 3 cannot be read: .*text\.png is not a", damaged.error)
+
+
+def test_a_stream_answers_what_it_can(home, colours):
+    """Refused lines, fields that no graph takes and empty texts are errors in their places."""
+    asked = [
+        Query("a", text="red"),
+        Refused(Query("b", text="x"), "line 2 is odd"),
+        Query("c", " "),
+    ]
+    asked += [Query("d", text="red", sketch="x"), Query("e", text=5), Query("f", text="blue")]
+    answers = list(colours.answers(asked, 1))
+    assert [answer.query.id for answer in answers] == [*"abcdef"]
+    assert (ids(answers[0]), ids(answers[-1])) == (["red"], ["blue"])
+    messages = [
+        "line 2 is odd",
+        "query c has an empty text",
+        "query d cannot be answered: .*not of",
+    ]
+    messages += ["query e has text of the type int"]
+    for answer, message in zip(answers[1:-1], messages, strict=True):
+        assert re.match(message, answer.error), answer.error
+
+
+def test_accents_are_the_same_however_they_are_typed(tmp_path, home):
+    """A letter with its accent, and a letter and then an accent, are one query."""
+    folder = make_bundle(tmp_path / "accents", "text", "gallery", **{"gr\xe9y": (1, 1, 1)})
+    searcher = Searcher.open(folder, home / "bundle.index")
+    one, two = searcher.search(["gr\xe9y", "gre\u0301y"], k=1)
+    assert (ids(one), one.error) == (["grey"], None)
+    assert two.hits == one.hits
+    assert two.query.text == "gre\u0301y", "the answer shows what was asked"
+
+
+def test_images_under_a_score_are_left_out(colours):
+    """And counted; a score that is just reached is not under it."""
+    [answer] = colours.search("red", k=4, min_score=1 / 2**0.5 - 1e-7)
+    assert ids(answer) == ["red", "orange", "violet"]
+    assert answer.notes == ("1 of 4 score under 0.707107: left out",)
+    [nothing] = colours.search("red", min_score=1.01)
+    assert (nothing.hits, nothing.error) == ((), None)
+    assert nothing.notes == ("6 of 6 score under 1.01: left out",)
+    assert colours.search("red", min_score=-1) == colours.search("red")
 
 
 def test_an_empty_list_asks_nothing(colours):
@@ -247,11 +344,11 @@ def test_what_was_not_looked_at_is_noted(colours):
     assert ids(answers[0]) == ids(answers[2]), "the answer is the one to what is left"
 
 
-def test_texts_that_say_nothing_to_the_model_are_refused(colours):
-    """Their answers would all be the same; the sentence names the query and its words."""
-    queries = [Query("good", text="red"), Query("odd", text="a tern")]
-    with pytest.raises(InputError, match=r"query odd has no word that .* knows \(a, tern\)"):
-        list(colours.answers(queries))
+def test_a_long_word_is_not_repeated_whole(colours):
+    """Neither in a note nor in an error."""
+    note, error = colours.search([f"red {'x' * 9999}", "y" * 9999])
+    assert note.notes == (f"1 unknown: {'x' * 40}…",)
+    assert f"({'y' * 40}…)" in error.error
 
 
 def test_answers_say_what_ran(home):
@@ -260,6 +357,81 @@ def test_answers_say_what_ran(home):
     [answer] = searcher.search(["red"])
     assert answer.ran == searcher.bundle.graph("text").runner.ran
     assert "cpu" in answer.ran
+
+
+def unrelated(bundle, *vectors):
+    """Queries of no class in the bundle's text graph, by their colours."""
+    rows = np.array(vectors, np.float32)
+    graph = bundle.key_of(frozenset({"text"}))
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return Unrelated(graph, "colours", unit, (None,) * len(unit))
+
+
+@pytest.fixture
+def calibrated(home, tmp_path):
+    """The same images, all with classes, calibrated by four colours: one is orange."""
+    bundle = Bundle.open(home / "bundle")
+    index = Index.open(home / "bundle.index")
+    entries = [Entry(name, "0" * 64, attributes={"class": name}) for name in GALLERY]
+    asked = unrelated(bundle, (2, 1, 0), (-1, 0, 0), (-1, -1, 0), (-1, -1, 1))
+    about = {"space": "colours", "bundle_name": "colours", "unrelated": asked}
+    made = Index.create(tmp_path / "own", entries=entries, vectors=index.vectors, **about)
+    return Searcher(bundle, made)
+
+
+def test_hits_are_ranked_among_unrelated_queries(home, calibrated):
+    """By the share whose best image scores lower, of the graph that embeds the query."""
+    best = [one.scores for one in calibrated.index.calibrations]
+    assert best[0] == pytest.approx((0, 0, 1 / 3**0.5, 1), abs=1e-6)
+    [answer] = calibrated.search("red", k=4)
+    shares = [sum(score < hit.score for score in best[0]) / 4 for hit in answer.hits]
+    assert [hit.above_unrelated for hit in answer.hits] == shares
+    assert (answer.nothing, answer.notes) == (False, ())
+    [image] = calibrated.search(images=home / "red.png", k=1)
+    assert image.hits[0].above_unrelated == sum(score < 1 - 1e-6 for score in best[1]) / 6
+    [both] = calibrated.search("red", images=home / "red.png", k=1)
+    assert both.hits[0].above_unrelated is None, "of such queries nothing is known"
+
+
+def test_nothing_looks_like_a_query_that_scores_as_unrelated_ones(home, tmp_path):
+    """Up to the middle of them; also where a threshold leaves no hit."""
+    bundle, index = Bundle.open(home / "bundle"), Index.open(home / "bundle.index")
+    entries = [Entry(name, "0" * 64) for name in GALLERY]
+    about = {"space": "colours", "bundle_name": "colours", "vectors": index.vectors}
+    for reds, greys in ((2, 3), (2, 2), (3, 0)):  # of which the former find more, the latter less
+        asked = reds * [(1, 0, 0)] + greys * [(-1, -1, -1)]
+        own = unrelated(bundle, *asked)
+        made = Index.create(tmp_path / str(greys), entries=entries, unrelated=own, **about)
+        [answer] = Searcher(bundle, made).search("green grey", k=1)
+        assert answer.nothing is (reds >= greys)
+        note = f"nothing looks like it: {reds / len(asked):.0%} of unrelated queries find as much"
+        assert answer.notes == ((note,) if answer.nothing else ())
+        [left] = Searcher(bundle, made).search("green grey", k=1, min_score=1.5)
+        assert (left.hits, left.nothing) == ((), answer.nothing)
+
+
+def test_an_index_without_calibration_claims_nothing(home, colours):
+    """Nor does one that was calibrated by the graph of another bundle."""
+    [plain] = colours.search("red", k=1)
+    assert (plain.hits[0].above_unrelated, plain.nothing) == (None, False)
+
+
+def test_a_long_running_searcher_sees_changes(home, tmp_path):
+    """Before the next batch; what cannot be read is noted while the old images go on."""
+    index = make_index(tmp_path / "index")
+    bundle = Bundle.open(home / "bundle")
+    follows = Searcher.open(home / "bundle", index.folder)
+    stays = Searcher.open(home / "bundle", index.folder, refresh="never")
+    index.apply(Change([Entry("cherry", "1" * 64)], [[0.999, 0.0447, 0]]))
+    assert ids(follows.search("red", k=2)[0]) == ["red", "cherry"]
+    assert ids(stays.search("red", k=2)[0]) == ["red", "orange"]
+    shutil.rmtree(index.folder)
+    [answer] = follows.search("red", k=2)
+    assert ids(answer) == ["red", "cherry"]
+    assert answer.notes[0].startswith(f"answered from generation 2: {index.folder} is not a index")
+    assert stays.search("red")[0].notes == ()
+    with pytest.raises(ConfigError, match="refresh 'often' is unknown; use auto or never"):
+        Searcher(bundle, index, refresh="often")
 
 
 def test_an_index_of_another_space_is_refused(home, tmp_path):

@@ -12,7 +12,6 @@ from tokenizers import Tokenizer
 TEXTS = [
     "small white circle",
     "a large square",
-    "?",
     "red red red",
     "a white square on grey ground",
 ]

@@ -17,6 +17,7 @@ from zscr.errors import InputError
 from zscr.infer.encoder import Encoder, Rows
 from zscr.infer.features.table import Split, Table, check_finite, starts_of
 from zscr.infer.lines import read_lines
+from zscr.infer.reading import encode_readable
 from zscr.progress import say
 from zscr.train.tables import ArraySplit
 
@@ -44,7 +45,7 @@ def read_names(path: Path, encoder: Encoder | None, collection: Collection) -> N
     Raises:
         InputError: the file cannot be read, or no name in it can be used.
     """
-    lines = [nfc(line) for _, line in read_lines(path, str(path))]
+    lines = [nfc(line) for _, line in read_lines(path)]
     names = list(dict.fromkeys(line for line in lines if line))
     if not names:
         raise InputError(f"{path} holds no name; write one on each line")
@@ -61,11 +62,13 @@ def read_names(path: Path, encoder: Encoder | None, collection: Collection) -> N
 
 
 def _encode(encoder: Encoder, names: Sequence[str]) -> dict[str, Rows]:
-    """Return each name's texts' rows."""
-    texts = {name: [one.strip() for one in name.split("\t") if one.strip()] for name in names}
-    rows = encoder.encode([Query(text=text) for name in names for text in texts[name]])
-    ends = np.cumsum([len(texts[name]) for name in names])[:-1]
-    return dict(zip(names, np.split(rows, ends), strict=True))
+    """Return each name's texts' rows, without those of which the encoder can read nothing."""
+    texts = [(name, one.strip()) for name in names for one in name.split("\t") if one.strip()]
+    places, rows = encode_readable(encoder, Query.of("text", (text for _, text in texts)))
+    kept: dict[str, list[int]] = {name: [] for name in names}
+    for row, place in enumerate(places):
+        kept[texts[place][0]].append(row)
+    return {name: rows[own] for name, own in kept.items()}
 
 
 def _published(path: Path, collection: Collection, names: Sequence[str]) -> dict[str, Rows]:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -53,13 +54,14 @@ def test_csv():
     """One row a hit, and a row for a query that found nothing."""
     assert written("csv") == (
         '"query_id","query_text","query_image","query_sketch",'
-        '"rank","id","score","class","image","correct","notes","ran"\n'
+        '"rank","id","score","class","image","correct","notes","ran",'
+        '"above_unrelated","nothing","error"\n'
         '"1","a red bird","","",1,"cardinal/1",0.876543,"cardinal","images/1.jpg","true",'
-        '"cut; 1 unknown: x","onnx, cpu"\n'
+        '"cut; 1 unknown: x","onnx, cpu","","",""\n'
         '"1","a red bird","","",2,"tern/22",-0.25,"tern","","false","cut; 1 unknown: x",'
-        '"onnx, cpu"\n'
-        '"x","says ""hi"", Vögel","a/b.jpg","",1,"x",0.5,"","","","",""\n'
-        '"4","","","s.png","","","","","","","",""\n'
+        '"onnx, cpu","","",""\n'
+        '"x","says ""hi"", Vögel","a/b.jpg","",1,"x",0.5,"","","","","","","",""\n'
+        '"4","","","s.png","","","","","","","","","","",""\n'
     )
 
 
@@ -78,6 +80,42 @@ def test_table():
     )
 
 
+def test_hits_are_ranked_among_unrelated_queries():
+    """Where that is known: a share with four decimals, and whether nothing looks like the query."""
+    hits = (Hit(1, "a", 0.5, "wren", correct=True, above_unrelated=2 / 3), Hit(2, "bcd", 0.25))
+    known = [Answer(Query("1", text="x"), hits, ("nothing looks like it",), nothing=True)]
+    [row] = [json.loads(line) for line in written("jsonl", known).splitlines()]
+    assert [*row] == ["id", "text", "hits", "nothing", "notes"]
+    assert row["nothing"] is True
+    assert [hit.get("above_unrelated") for hit in row["hits"]] == [0.6667, None]
+    rows = list(csv.DictReader(io.StringIO(written("csv", known))))
+    assert [(r["above_unrelated"], r["nothing"]) for r in rows] == [
+        ("0.6667", "true"),
+        ("", "true"),
+    ]
+    assert written("table", known).splitlines()[1:] == [
+        "    1   0.5000  a    wren   67%  right",
+        "    2   0.2500  bcd",
+    ]
+    page = written("html", known)
+    assert re.findall(r"<span title=[^>]*>(\d+%)</span>", page) == ["67%"]
+
+
+REFUSED = Answer(Query("7", text="🐕"), (), error="query 7 has\x1b no word")
+
+
+def test_what_was_not_answered_says_so_in_its_place():
+    """In each format: the reason, in a row of its own, with no hit."""
+    row = json.loads(written("jsonl", [REFUSED]))
+    assert row == {"id": "7", "text": "🐕", "hits": [], "error": "query 7 has\x1b no word"}
+    (row,) = csv.DictReader(io.StringIO(written("csv", [REFUSED])))
+    assert (row["query_id"], row["id"], row["error"]) == ("7", "", "query 7 has\x1b no word")
+    assert written("table", [REFUSED]) == "7: 🐕\n    not answered: query 7 has� no word\n"
+    page = written("html", [REFUSED, *ANSWERS])
+    assert page.count("<p>not answered: query 7 has\x1b no word</p>") == 1
+    assert "4 queries, 3 results, 0 images; 3 could not be shown; 1 not answered; 1 of 2" in page
+
+
 def test_queries_without_a_name_are_told_by_what_they_are():
     """An open image by its size; of a vector nothing can be written but the query's id."""
     opened = Answer(Query("1", image=Image.new("RGB", (30, 20))), ())
@@ -92,7 +130,8 @@ def test_queries_without_a_name_are_told_by_what_they_are():
 
 def test_table_fits_the_terminal_and_cannot_take_it_over():
     """Long ids keep both ends within 100 columns; escape sequences are printed as marks."""
-    hit = Hit(10, "folder/" + "x" * 90 + "/last.jpg", -0.5, "c" * 80, correct=False)
+    known = {"correct": False, "above_unrelated": 1.0}
+    hit = Hit(10, "folder/" + "x" * 90 + "/last.jpg", -0.5, "c" * 80, **known)
     query = Query("\x1b", text="\x1b[2Jboo\u202e", image="\x1b.jpg")
     lines = written("table", [Answer(query, (hit,), ("\x07",))]).splitlines()
     assert lines[0] == "�: �[2Jboo� + image �.jpg  (�)"
@@ -121,9 +160,10 @@ def test_csv_disarms_formulas(start):
     """A text that a spreadsheet would run is stored behind an apostrophe; numbers are not."""
     text = f"{start}cmd|' /C calc'!A0"
     query = Query(text, text=text, image=text, sketch=text)
-    answer = Answer(query, (Hit(1, text, -0.5, text, text),), (text,), text)
+    answer = Answer(query, (Hit(1, text, -0.5, text, text),), (text,), text, error=text)
     (row,) = csv.DictReader(io.StringIO(written("csv", [answer]), newline=""))
-    texts = {value for name, value in row.items() if name not in ("rank", "score", "correct")}
+    numbers = ("rank", "score", "correct", "above_unrelated", "nothing")
+    texts = {value for name, value in row.items() if name not in numbers}
     assert texts == {"'" + text}
     assert row["score"] == "-0.5"
 

@@ -1,0 +1,33 @@
+"""Queries in batches that one graph takes, as they come: none waits for others to be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from zscr.data.records import Query, Refused
+
+Asked = Query | Refused
+
+
+def batches(asked: Iterable[Asked], most: int) -> Iterator[list[Asked]]:
+    """Yield neighbours that fill the same fields, or that are refused, `most` of them at once.
+
+    An iterator that can say whether its next query is `waiting`, as of a file of queries, ends a
+    batch where it is not: whoever asks by a pipe gets an answer to each line that has come.
+    """
+    coming, batch = iter(asked), list[Asked]()
+    for one in coming:
+        if batch and _kind(one) != _kind(batch[0]):
+            yield batch
+            batch = []
+        batch.append(one)
+        if len(batch) == most or not getattr(coming, "waiting", True):
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _kind(one: Asked) -> Any:
+    return one.fields if isinstance(one, Query) else None

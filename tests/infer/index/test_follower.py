@@ -1,0 +1,61 @@
+"""An index that others change while it is open: seen, or told, and never half of each."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from zscr.infer.index.follower import Follower
+from zscr.infer.index.index import Change, Index
+
+
+@pytest.fixture
+def followed(tmp_path, entries, create):
+    """An index of 60 images that is followed, and its folder."""
+    create(tmp_path / "index", entries)
+    return Follower(Index.open(tmp_path / "index")), tmp_path / "index"
+
+
+def change(folder, entry, embed, name="late"):
+    """Add an image, as another process would."""
+    Index.open(folder).apply(Change([entry(name)], embed([entry(name)])))
+
+
+def test_another_writers_generation_is_seen(followed, entry, embed):
+    """At the next look, also if it came between opening and the first look."""
+    follower, folder = followed
+    change(folder, entry, embed, "first")
+    assert (follower.look(), follower.index.count) == (None, 61)
+    change(folder, entry, embed, "second")
+    assert (follower.look(), follower.index.count) == (None, 62)
+    held = follower.index.vectors
+    assert (follower.look(), follower.index.vectors is held) == (None, True)
+
+
+def test_what_cannot_be_used_is_told_while_the_old_goes_on(followed, entry, embed):
+    """Damaged, of another space, or gone; and what comes after it is seen."""
+    follower, folder = followed
+    change(folder, entry, embed)
+    vectors = folder / "vectors.2.npy"
+    sound = vectors.read_bytes()
+    vectors.write_bytes(sound[:-1] + b"x")
+    for _ in range(2):
+        assert "answered from generation 1: " in follower.look()
+        assert "vectors.2.npy is damaged" in follower.look()
+    assert follower.index.count == 60
+    vectors.write_bytes(sound)
+    change(folder, entry, embed, "later")
+    assert (follower.look(), follower.index.count) == (None, 62)
+    shutil.rmtree(folder)
+    assert "answered from generation 3: " in follower.look()
+    assert follower.index.count == 62
+
+
+def test_an_index_of_another_space_is_not_followed(followed, tmp_path, entries, create):
+    """Its vectors mean something else."""
+    follower, folder = followed
+    shutil.rmtree(folder)
+    create(folder, entries[:5], space="c" * 64)
+    assert "in the space ccc" in follower.look()
+    assert follower.index.count == 60
