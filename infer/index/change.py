@@ -153,9 +153,8 @@ def next_generation(before: Generation, merged: Merged, build: Callable[[], Hnsw
     """
     choice, hnsw = choose(merged.vectors, merged.queries, build, before.choice)
     embeddings = merged.vectors if merged.raw is None else merged.raw
-    found = calibrate(
-        merged.placed.entries, merged.vectors, embeddings, merged.unrelated, before.space
-    )
+    entries = merged.placed.entries
+    found = calibrate(entries, merged.vectors, embeddings, merged.unrelated, before.space)
     return replace(
         before,
         number=before.number + 1,

@@ -117,8 +117,16 @@ class Index:
             raise InputError(f"there is no image to index, {len(errors)} were skipped")
         nothing = np.empty((0, 0), np.float32)
         empty = Generation(0, space, bundle_name, (), nothing, start(search), diffusion=diffusion)
-        first = Change(entries, vectors, queries, errors, features, unrelated=unrelated)
-        first = replace(first, roots=roots, linked=linked)
+        first = Change(
+            entries,
+            vectors,
+            queries,
+            errors,
+            features,
+            roots=roots,
+            linked=linked,
+            unrelated=unrelated,
+        )
         merged = merge(empty, first, threads=threads)
         build = partial(Hnsw.build, merged.vectors, threads=threads)
         return cls(make_current(folder, next_generation(empty, merged, build)))

@@ -58,11 +58,11 @@ class TextInput:
         cut = tuple(row for row, e in enumerate(encodings) if e.overflowing)
         feeds = dict(zip(self.names, (ids, mask), strict=True))
         unknown, blank = {}, []
-        for row, (text, encoding) in enumerate(zip(values, encodings, strict=True)):
+        for row, (value, encoding) in enumerate(zip(values, encodings, strict=True)):
             read, unread = self._places(encoding)
-            if words := tuple(_runs(text, unread)):
+            if words := tuple(_runs(value, unread)):
                 unknown[row] = words
-            if not says_something(text[place] for place in read):
+            if not says_something(value[place] for place in read):
                 blank.append(row)
         return Prepared(feeds, cut, unknown, tuple(blank))
 
