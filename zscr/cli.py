@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -38,11 +38,11 @@ class LazyGroup(click.Group):
         super().__init__(**options)
         self.homes = homes
 
-    def main(self, args: Sequence[str] | None = None, **options: Any) -> Any:  # type: ignore[override]
+    def main(self, *args: Any, **options: Any) -> Any:
         """Run the command line of this process, or other arguments."""
-        if args is None:
+        if not args and options.get("args") is None:
             _speak_utf8()
-        return super().main(args, **options)
+        return super().main(*args, **options)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands, in the order of the help."""
