@@ -194,6 +194,9 @@ def relocate(root: str, moved_to: Path, folder: Path | None, bundle: Path) -> No
 def verify(folder: Path, no_images: bool) -> None:
     """Check every file of the index FOLDER, that its images find themselves, and are still there.
 
+    Images that are missing or have changed since are counted, the first of them named, and what to
+    do is said; the exit code then is 1, as for an index that is damaged.
+
     \b
     Example:
       zscr index verify holiday.index
