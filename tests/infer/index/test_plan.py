@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from zscr.infer.index.entry import Entry
 from zscr.infer.index.plan import make_plan
 from zscr.infer.index.roots import Root
@@ -59,3 +62,28 @@ def test_places_of_other_folders_are_left_alone():
     other = Entry("bees/0.png", "a", "/bees/0.png")
     plan = planned([other], {"/birds/0.png": "b"})
     assert (plan.removals, plan.unchanged) == ((), 0)
+
+
+PLACES = st.sampled_from([f"/birds/{number}.png" for number in range(6)])
+FILES = st.dictionaries(PLACES, st.sampled_from("abc"))
+
+
+@given(st.lists(st.tuples(FILES, st.booleans(), st.booleans()), max_size=6), FILES)
+def test_every_file_has_one_entry_of_its_content(history, files):
+    """Whatever was added, synced, linked or kept before: after a sync, each place is known once."""
+    entries: dict[str, Entry] = {}
+    for found, link, prune in [*history, (files, True, True)]:
+        before = [*entries.values()]
+        gone = (lambda place: True) if prune else (lambda place: False)
+        plan = make_plan(before, found, ROOTS, gone=gone, link=link)
+        assert not set(plan.removals) & {entry.id for entry in plan.upserts}
+        for name in plan.removals:
+            del entries[name]
+        entries |= {entry.id: entry for entry in plan.upserts}
+        places = [place for entry in entries.values() for place in entry.places]
+        assert len(places) == len(set(places))
+        known = {place: entry.sha256 for entry in entries.values() for place in entry.places}
+        assert found.items() <= known.items()
+        changed = {place for entry in plan.upserts for place in entry.places}
+        assert plan.unchanged == len(found.keys() - changed)
+    assert known == files
