@@ -97,6 +97,9 @@ def query(
         write_answers(answers, cast("Format", style), stream, about=about)
     if style == "table":  # the other formats say it themselves
         say("; ".join(ran))
+    lost = [root for root in searcher.index.roots if style == "html" and not root.is_there]
+    for root in lost:  # the page is without images then
+        say(f"{root.path} is not there; 'zscr index relocate {root.name} FOLDER' says where it is")
     if k > searcher.index.count:
         say(f"-k {k}: the index holds only {searcher.index.count} images")
     if isinstance(queries, QueryFile) and queries.skipped:

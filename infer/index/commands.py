@@ -244,7 +244,7 @@ def info(folder: Path) -> None:
         f"in the space {opened.space[:12]}"
     )
     for root in opened.roots:
-        where = "" if Path(root.path).is_dir() else ", which is not there"
+        where = "" if root.is_there else ", which is not there"
         there = f"; passed over: {passed_over(root.passed)}" if root.passed else ""
         click.echo(printable(f"folder {root.name}: {root.path}{where}{there}"))
     if opened.linked:
