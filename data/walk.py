@@ -167,7 +167,8 @@ class _Walker:
         if entry.name == IGNORE_FILE:
             return None
         if not file:
-            return "broken links" if link else "pipes, sockets and devices"
+            broken = link and not os.path.exists(entry.path)
+            return "broken links" if broken else "pipes, sockets and devices"
         if kind := file_kind(entry.name):
             return kind
         if excludes(here.exclusions, entry.path, folder=False):

@@ -100,13 +100,16 @@ def query(
         found = all_answered(found)
     answers, about = tally.counting(found), _about(searcher, k, expand)
     style = style or ("table" if out is None and sys.stdout.isatty() else "jsonl")
+    roots = [Path(root.path) for root in searcher.index.roots] or None
     with open_output(out) as stream:
-        write_answers(
-            answers, cast("Format", style), stream, about=about, shown=Shown(trusted=trust)
-        )
+        shown = Shown(roots, trusted=trust)
+        write_answers(answers, cast("Format", style), stream, about=about, shown=shown)
     if style == "table":  # the other formats say it themselves
         unknown = ["scores are not calibrated"] if tally.uncalibrated else []
         say("; ".join([*tally.ran, *unknown]))
+    lost = [root for root in searcher.index.roots if style == "html" and not root.is_there]
+    for root in lost:  # the page is without images then
+        say(f"{root.path} is not there; 'zscr index relocate {root.name} FOLDER' says where it is")
     if k > searcher.index.count:
         say(f"-k {k}: the index holds only {searcher.index.count} images")
     if isinstance(queries, QueryFile) and queries.skipped:

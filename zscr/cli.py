@@ -54,7 +54,7 @@ class LazyGroup(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run the whole command line of this process, or other arguments, over sound streams."""
-        if not args and "args" not in extra:
+        if not args and extra.get("args") is None:
             _speak_utf8()
         try:
             prepare_streams()

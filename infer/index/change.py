@@ -74,12 +74,17 @@ class Merged:
     linked: bool
     unrelated: Unrelated | None
 
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The images, a row each."""
+        return self.placed.entries
+
     def differs(self, before: Generation) -> bool:
         """Say whether there is anything to commit after the generation that it came from."""
         learnt = self.queries is not before.queries or self.errors != before.errors
         learnt |= self.unrelated is not before.unrelated
         about = (self.roots, self.linked) != (before.roots, before.linked)
-        return learnt or about or self.placed.entries != before.entries
+        return learnt or about or self.entries != before.entries
 
 
 def merge(before: Generation, change: Change, *, threads: int = 1) -> Merged:
@@ -158,7 +163,7 @@ def next_generation(before: Generation, merged: Merged, build: Callable[[], Hnsw
     return replace(
         before,
         number=before.number + 1,
-        entries=merged.placed.entries,
+        entries=merged.entries,
         vectors=merged.vectors,
         raw=merged.raw,
         features=merged.features,

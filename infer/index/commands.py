@@ -194,6 +194,9 @@ def relocate(root: str, moved_to: Path, folder: Path | None, bundle: Path) -> No
 def verify(folder: Path, no_images: bool) -> None:
     """Check every file of the index FOLDER, that its images find themselves, and are still there.
 
+    Images that are missing or have changed since are counted, the first of them named, and what to
+    do is said; the exit code then is 1, as for an index that is damaged.
+
     \b
     Example:
       zscr index verify holiday.index
@@ -241,7 +244,7 @@ def info(folder: Path) -> None:
         f"in the space {opened.space[:12]}"
     )
     for root in opened.roots:
-        where = "" if Path(root.path).is_dir() else ", which is not there"
+        where = "" if root.is_there else ", which is not there"
         there = f"; passed over: {passed_over(root.passed)}" if root.passed else ""
         click.echo(printable(f"folder {root.name}: {root.path}{where}{there}"))
     if opened.linked:

@@ -73,7 +73,7 @@ class _Planner:
         self.waiting = dict(found)
         self.after = {entry.id: entry for entry in entries}
         self.taken = set(self.after)
-        self.of_content = {entry.sha256: entry.id for entry in reversed(entries)}
+        self.of_content: dict[str, str] = {}  # of an entry that stays, the first of its content
 
     def drop(self, gone: Callable[[str], bool]) -> list[Entry]:
         """Take their lost places from entries; return those that have none left."""
@@ -87,9 +87,7 @@ class _Planner:
                 lost.append(entry)
             elif tuple(left) != entry.places:
                 self._move(entry, left)
-        for entry in lost:
-            if self.of_content.get(entry.sha256) == entry.id:
-                del self.of_content[entry.sha256]
+        self.of_content = {e.sha256: e.id for e in reversed(self.after.values())}
         return lost
 
     def _kept(self, entry: Entry, place: str, gone: Callable[[str], bool]) -> str | None:
@@ -112,10 +110,10 @@ class _Planner:
         name = entry.id
         if nfc(first) != nfc(str(entry.image)) and self._is_named_by_place(entry):
             del self.after[entry.id]
+            self.taken.remove(entry.id)  # whatever is at its first place now is called so
             name = self._name(first)
-        moved = replace(entry, id=name, image=first, also=tuple(others))
-        self.after[name] = moved
-        self.of_content[entry.sha256] = name
+            self.taken.add(name)
+        self.after[name] = replace(entry, id=name, image=first, also=tuple(others))
 
     def refill(self, lost: Sequence[Entry]) -> list[Entry]:
         """Let an entry whose own place has another content go on with that; return the others."""

@@ -49,6 +49,11 @@ class Root:
     passed: Mapping[str, int] = field(default_factory=dict, hash=False)
     rules: WalkRules = EVERYTHING
 
+    @property
+    def is_there(self) -> bool:
+        """Whether its folder is: its disk may be elsewhere, or the index be copied without it."""
+        return os.path.isdir(self.path)
+
     def holds(self, place: str) -> bool:
         """Say whether a file or folder belongs to it."""
         if not self.whole:

@@ -121,7 +121,7 @@ def _advice(roots: Sequence[Root], place: str) -> str:
     root = root_of(roots, place)
     if root is None:
         return "index them again with 'zscr index add'"
-    if not os.path.isdir(root.path):
+    if not root.is_there:
         return (
             f"{root.path} is not there: mount its disk, or if it was moved, run 'zscr index "
             f"relocate {root.name} FOLDER'"

@@ -146,8 +146,12 @@ def test_an_index_follows_its_folder_from_the_shell(deployed, tmp_path, images):
     (tmp_path / "own").rename(tmp_path / "moved")
     assert "2 missing" in (said := run("verify", tmp_path / "own.index", code=1))
     assert "own is not there: mount its disk, or if it was moved, run 'zscr index relocate" in said
+    ask = ["query", "--text", "red", "--format", "html", *map(str, place)]
+    lost = f"{tmp_path / 'own'} is not there; 'zscr index relocate own FOLDER' says where it is\n"
+    assert lost in CliRunner().invoke(main, ask).stderr
     assert "2 of its 2 images are there" in run("relocate", "own", tmp_path / "moved", *place)
     run("verify", tmp_path / "own.index")
+    assert lost not in CliRunner().invoke(main, ask).stderr
 
 
 def test_a_collection_is_verified_and_moved_like_a_folder(deployed, shapes, tmp_path):
