@@ -51,7 +51,7 @@ def extract(archive: Path, folder: Path) -> None:
         with zipfile.ZipFile(archive) as file, disk_faults(folder):
             entries = file.infolist()
             _check_all(archive, entries)
-            require_space(folder / "all", sum(entry.file_size for entry in entries))
+            require_space(folder, sum(entry.file_size for entry in entries))
             for entry in entries:
                 _extract_one(file, entry, folder)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:

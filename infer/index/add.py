@@ -23,7 +23,7 @@ from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.entry import CLASS, Entry, Skipped, check_entries
 from zscr.infer.index.exact import Vectors
 from zscr.infer.index.index import ChangeReport, Index
-from zscr.lock import clear, work_folder
+from zscr.lock import clear, work_folder, writer_lock
 
 TEXT = frozenset({"text"})
 
@@ -168,7 +168,8 @@ def _index_for(bundle: Bundle, folder: Path, diffusion: Diffusion | None = None)
             f"the index {folder} was {made}; leave --diffuse out, or make another of the same "
             f"images with --index"
         )
-    return index
+    with writer_lock(folder):  # who may not is told now, and not when all is embedded
+        return index
 
 
 def _add(
