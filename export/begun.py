@@ -35,7 +35,8 @@ def begun_among(place: Path, run: Run, settings: Mapping[str, Any] | None) -> Bu
 
     Then it has no index, or `latest`, which an export sets at its end, is another.
     """
-    numbered = sorted(path for path in place.parent.glob(f"{place.name}-*") if _number(path))
+    numbered = [path for path in place.parent.glob(f"{place.name}-*") if _number(path)]
+    numbered.sort(key=lambda path: int(_number(path)))
     try:
         if not numbered or not _is_of(numbered[-1], run, settings):
             return None

@@ -64,7 +64,8 @@ def deploy(
         raise ConfigError(f"gallery '{gallery}' is unknown; use one of {', '.join(GALLERIES)}")
     run = open_run(run_folder.resolve())
     place = out or Path("bundles") / f"{run.method}-{run.sources['collection']['name']}"
-    require_writable(CAPTIONS)
+    if not CAPTIONS.exists():
+        require_writable(CAPTIONS)
     if out:
         beside = Path(os.path.abspath(out))
         with work_folder(beside.with_name(f".{beside.name}.export"), f"exporting {out}"):

@@ -282,6 +282,30 @@ def test_numbered_artefacts_never_meet(tmp_path: Path) -> None:
     assert read_manifest(tmp_path / "run-001", "run").body == {"name": "second"}
 
 
+def test_folders_reach_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before an artefact has its name, all in it has been synced; then the new folders above."""
+    synced: list[str] = []
+    fsync, rename = os.fsync, os.rename
+
+    def spy_fsync(handle: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{handle}"))
+        fsync(handle)
+
+    def spy_rename(source: Path, target: Path) -> None:
+        inner = {str(source / name) for name in ("sub/deep/file", "sub/deep", "sub", "")}
+        assert {name.rstrip("/") for name in inner} | {f"{source}/manifest.json"} <= {*synced}
+        assert {str(tmp_path), str(tmp_path / "a")} <= {*synced}
+        synced.clear()
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", spy_fsync)
+    monkeypatch.setattr(os, "rename", spy_rename)
+    with staged(tmp_path / "a/b/run", "run") as stage:
+        (stage.folder / "sub/deep").mkdir(parents=True)
+        (stage.folder / "sub/deep/file").write_text("x")
+    assert synced == [str(tmp_path / "a/b")]
+
+
 def test_who_was_slower_is_not_told_to_remove_anything(tmp_path: Path) -> None:
     """Another process has made it while this one was at it: that one is to be used."""
 
@@ -344,4 +368,4 @@ def test_a_maker_that_fails_leaves_no_new_parents(tmp_path: Path) -> None:
         made_once(tmp_path / "a/x", fail)
     with pytest.raises(ValueError, match="^$"):
         fail(tmp_path / "b/c/x")
-    assert [one.name for one in tmp_path.rglob("*")] == ["a"]
+    assert list(tmp_path.rglob("*")) == []

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from zscr.errors import ArtefactError
 from zscr.progress import say
@@ -133,14 +133,14 @@ def remove_or_tell(path: Path) -> None:
 
 
 @contextmanager
-def plain_file(path: Path) -> Iterator[Plain]:
+def plain_file(path: Path) -> Iterator[BinaryIO]:
     """Open a new file for numpy and Pillow.
 
     To a file of Python's own they write by themselves, in C: numpy forgets why it failed, and
     Pillow does not see that a disk has taken a part only.
     """
     with path.open("wb") as file:
-        yield Plain(file)
+        yield cast("BinaryIO", Plain(file))  # all of one that these two ask for
 
 
 class Plain:

@@ -111,7 +111,10 @@ def is_busy(folder: Path) -> bool:
     except OSError:
         return True
     with held(handle):
-        return not try_lock(handle)
+        try:
+            return not try_lock(handle)
+        except OSError:
+            return True
 
 
 def clear(folder: Path, lock: str = LOCK) -> None:

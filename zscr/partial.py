@@ -129,9 +129,8 @@ def remove_stale(path: Path, lock: str | None = None) -> None:
 
 
 def _remove_if_free(partial: Path, lock: str | None) -> None:
-    mode = partial.lstat().st_mode
-    if stat.S_ISLNK(mode) or stat.S_ISDIR(mode) != (lock is not None):
-        return
+    if stat.S_ISDIR(partial.lstat().st_mode) != (lock is not None):
+        return  # or a link to a folder; one to a file is not opened
     locked = partial / lock if lock else partial
     try:
         handle = os.open(locked, _OLD)

@@ -59,7 +59,7 @@ def extract(archive: Path, folder: Path) -> None:
         with open_regular(archive) as raw, zipfile.ZipFile(raw) as file, disk_faults(folder):
             entries = file.infolist()
             _check_all(archive, entries)
-            require_space(folder / "all", sum(entry.file_size for entry in entries))
+            require_space(folder, sum(entry.file_size for entry in entries))
             for entry in entries:
                 _extract_one(file, entry, folder)
     except _DAMAGE as error:

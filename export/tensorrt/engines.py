@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from zscr.artefact import (
     Manifest,
     dump_json,
     hash_bytes,
+    made_once,
     read_manifest,
     staged,
     verify,
@@ -192,6 +193,22 @@ def build_engines(bundle: Path, *, targets: Sequence[str] = ()) -> Path:
         verify(folder, read_manifest(folder, "engines"))
         say(f"engines of these graphs are already built in {folder}")
         return folder
+    make = partial(
+        _make, bundle=bundle, manifest=manifest, graphs=graphs, origin=origin, targets=targets
+    )
+    return made_once(folder, make)
+
+
+def _make(
+    folder: Path,
+    *,
+    bundle: Path,
+    manifest: Manifest,
+    graphs: Mapping[str, str],
+    origin: Mapping[str, Any],
+    targets: Sequence[str],
+) -> None:
+    """Build the engines into their folder, which appears when all are built."""
     with staged(folder, "engines") as stage, progress("engines", len(graphs)) as bar:
         stage.body |= {"bundle": manifest.sha256, "status": STATUS, **origin, "engines": {}}
         for name, file in graphs.items():
@@ -202,7 +219,6 @@ def build_engines(bundle: Path, *, targets: Sequence[str] = ()) -> Path:
             )
             stage.body["engines"][name] = {"file": engine, **_entry(info)}
             bar.advance(1, f"{name} in {info.seconds:.1f} s")
-    return folder
 
 
 def _origin(bundle: Manifest, graphs: Mapping[str, str], toolchain: Toolchain) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from zscr.infer.index.exact import Vectors
 from zscr.infer.index.index import ChangeReport, Index
 from zscr.infer.index.survey import Survey
 from zscr.infer.index.unrelated import TEXT, unrelated_texts
-from zscr.lock import clear, work_folder
+from zscr.lock import clear, work_folder, writer_lock
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,9 @@ def carry_out(
         InputError: none of the first images can be used, or none would be left.
     """
     folder, plan = folder.resolve(), survey.plan
+    if index:
+        with writer_lock(folder):  # who may not is told now, and not when all is embedded
+            pass
     known = _Known(index, plan.upserts, bundle)
     require_space(folder, 8 * known.encoder.row_shape[0] * (known.count + len(plan.upserts)))
     found = compute_features(_store(folder), known.encoder, known.sources, shard=shard)

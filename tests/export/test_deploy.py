@@ -12,7 +12,7 @@ import pytest
 
 from zscr.artefact import read_manifest, verify, write_manifest
 from zscr.data.collection import read_collection
-from zscr.errors import ConfigError, MismatchError
+from zscr.errors import ArtefactError, ConfigError, MismatchError
 from zscr.export.deploy import deploy
 from zscr.export.heads import Build
 from zscr.infer.bundle import Bundle
@@ -116,6 +116,22 @@ def test_kill_anywhere_then_export_again(deployed, killer: Killer, tmp_path: Pat
         assert len(Searcher.open(made).search(["a white circle"], k=3)[0].hits) == 3
         left = {path.name for path in (folder / "bundles").iterdir()}
         assert left == {made.name, f"{made.name}.index", "latest"}, at
+
+
+def test_an_export_to_a_place_of_its_own_is_completed(deployed, build: Build) -> None:
+    """What is lacking of the same run's is added; by other settings, it is another bundle."""
+    out = Path("mine/birds")
+    deploy(deployed.run, out, build=build)
+    graphs = read_manifest(out, "bundle").files
+    shutil.rmtree("mine/birds.index")
+    Path("captions.txt").unlink()
+    again = deploy(deployed.run, out, build=build)
+    assert read_manifest(out, "bundle").files == graphs
+    assert again.index.index.count == 8
+    assert Path("captions.txt").exists()
+    with pytest.raises(ArtefactError, match="birds exists already; name another place"):
+        deploy(deployed.run, out, settings={"raw_feature": True}, build=build)
+    assert sorted(path.name for path in Path("mine").iterdir()) == ["birds", "birds.index"]
 
 
 def names_after(calls: list[str]) -> set[str]:

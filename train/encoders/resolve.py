@@ -11,6 +11,7 @@ import zscr
 from zscr.artefact import MANIFEST, SCHEMA, hash_bytes, hash_file, made_once
 from zscr.data.collection import Collection
 from zscr.data.sources.archive import opened
+from zscr.disk import disk_faults
 from zscr.errors import ConfigError, MissingExtraError
 from zscr.infer.encoder import Encoder
 from zscr.progress import say
@@ -122,7 +123,8 @@ def _from_hub(name: str) -> Path:
         ) from error
     patterns = ["*.json", "*.onnx", "*.safetensors"]
     try:
-        return Path(snapshot_download(name, allow_patterns=patterns))
+        with disk_faults(f"the encoder '{name}' from the model hub"):
+            return Path(snapshot_download(name, allow_patterns=patterns))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise ConfigError(
             f"no encoder '{name}': it is no folder here and the model hub gave none "
