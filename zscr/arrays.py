@@ -31,11 +31,15 @@ _NPZ_FAULTS: tuple[type[Exception], ...] = (
     ValueError,
     EOFError,
     KeyError,
+    MemoryError,
+    NotImplementedError,
+    OSError,  # a place before the start of the file
+    OverflowError,
+    RecursionError,
+    RuntimeError,
     zipfile.BadZipFile,
     zlib.error,
-    NotImplementedError,
 )
-_NPZ_FAULTS += (MemoryError, RecursionError, RuntimeError, OverflowError, OSError)  # wrong places
 
 
 def npy_from(content: bytearray, name: str) -> Array:

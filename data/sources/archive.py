@@ -32,8 +32,11 @@ _DAMAGE: tuple[type[Exception], ...] = (
     struct.error,
     EOFError,
     NotImplementedError,
+    ValueError,
+    LookupError,
+    OverflowError,
+    RuntimeError,
 )
-_DAMAGE += (ValueError, LookupError, OverflowError, RuntimeError)
 
 
 @contextmanager

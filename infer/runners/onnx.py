@@ -46,7 +46,7 @@ class OnnxRunner:
         names = list(self.outputs)
         try:
             found = self._session.run(names, dict(feeds))
-        except (*_faults(), ValueError) as error:  # the latter: an input that is not fed
+        except _faults() as error:
             raise ArtefactError(
                 f"{self._path} cannot be run ({_brief(error)}); make it again"
             ) from error
@@ -84,7 +84,7 @@ def _open(path: Path, runtime: Runtime) -> Any:
         session = ort.InferenceSession(
             path, session_options(runtime), providers or [_EXECUTION["cpu"]]
         )
-    except (*_faults(), ValueError) as error:
+    except _faults() as error:
         raise ArtefactError(
             f"{path} cannot be loaded by onnxruntime ({_brief(error)}); make it again or upgrade "
             f"onnxruntime"
@@ -116,6 +116,7 @@ def _faults() -> tuple[type[Exception], ...]:
         state.NotImplemented,
         state.Fail,
         state.RuntimeException,
+        ValueError,  # an input that is not fed, or weights in other files
         state.EPFail,
         state.NoSuchFile,
     )

@@ -26,8 +26,8 @@ _FAULTS: tuple[type[Exception], ...] = (
     TypeError,
     AttributeError,
     RuntimeError,
+    SafetensorError,
 )
-_FAULTS += (SafetensorError,)
 _SENTENCES = ("a small bird with a red belly", "two dogs", "a red house by the sea at night")
 
 
