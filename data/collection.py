@@ -92,12 +92,13 @@ class Collection:
 
         Raises:
             ArtefactError: there are none, or the file is damaged.
-            CollectionError: the file is not an array of numbers.
+            CollectionError: the file is not a matrix of float32, or has not a row an item.
         """
         if field_name not in self._mapped:
             name = f"vectors/{field_name}.npy"
             verify(self.folder, self.manifest, [name])
-            self._mapped[field_name] = _map_array(self.folder / name)
+            count = len(self.items) if field_name == "image" else None
+            self._mapped[field_name] = _map_array(self.folder / name, count)
         return self._mapped[field_name]
 
     @cached_property
@@ -160,13 +161,15 @@ def _read_classes(path: Path, raw: bytes) -> tuple[list[ClassInfo], dict[str, tu
     return classes, splits
 
 
-def _map_array(path: Path) -> Vectors:
+def _map_array(path: Path, count: int | None) -> Vectors:
+    """Map a matrix of `count` rows; None takes any number."""
     try:
         rows = np.asarray(map_npy(path))
     except ValueError as error:
         raise CollectionError(
             f"{path} is not an array of numbers ({error}); save it as float32"
         ) from error
-    if rows.ndim != 2 or rows.dtype != np.float32:
-        raise CollectionError(f"{path} is {rows.shape} {rows.dtype}, not (N, D) float32")
+    if rows.ndim != 2 or rows.dtype != np.float32 or count not in (None, len(rows)):
+        wanted = f"({'N' if count is None else count}, D) float32"
+        raise CollectionError(f"{path} is {rows.shape} {rows.dtype}, not {wanted}")
     return rows

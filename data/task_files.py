@@ -12,9 +12,12 @@ from zscr.data.records import FAULTS, Query, filled, read_table
 from zscr.data.relevance import Truth
 from zscr.errors import CollectionError
 from zscr.regular import open_regular
+from zscr.schema import listing, mapping, number, record, text
 from zscr.strict_json import parse_json
 
 TASKS = "tasks.json"
+_NAMES = listing(text())  # of items
+_TRUTH = record({"relevant": mapping(number())}, {"exclude": _NAMES, "subset": _NAMES})
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,7 @@ def _row_from(row: Mapping[str, Any]) -> TaskRow:
         raise TypeError(f"{wrong[0]} is no string")
     truth = None
     if "relevant" in row:
+        _TRUTH(row, "")
         relevant = {name: float(grade) for name, grade in row["relevant"].items()}
         truth = Truth(relevant, tuple(row.get("exclude", ())), tuple(row.get("subset", ())))
     query = Query(row["id"], texts["text"], texts["image"], texts["sketch"])

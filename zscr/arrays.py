@@ -27,8 +27,19 @@ _HEADER = re.compile(
 )
 _HEADER_LIMIT = 1024  # bytes; numpy pads it to 128
 _RATIO = 200  # of a packed array to its part of the file
-_NPZ_FAULTS = (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, NotImplementedError)
-_NPZ_FAULTS += (MemoryError, RecursionError, RuntimeError, OverflowError, OSError)  # wrong places
+_NPZ_FAULTS: tuple[type[Exception], ...] = (
+    ValueError,
+    EOFError,
+    KeyError,
+    MemoryError,
+    NotImplementedError,
+    OSError,  # a place before the start of the file
+    OverflowError,
+    RecursionError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def npy_from(content: bytearray, name: str) -> Array:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import stat
 from functools import cache
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from zscr.errors import InputError
 
@@ -28,7 +28,7 @@ _KERNEL = set(
 )
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """Open a regular file to read its bytes; links are followed.
 
     Raises:

@@ -26,8 +26,17 @@ _RATIO_FREE = 1 << 20  # small entries (a list of one repeated word) may have an
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _LOCAL_HEADER = 30  # bytes before an entry's name, where it is stored
 # What zipfile raises for numbers and names that lie, besides its own error.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError)
-_DAMAGE += (ValueError, LookupError, OverflowError, RuntimeError)
+_DAMAGE: tuple[type[Exception], ...] = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    ValueError,
+    LookupError,
+    OverflowError,
+    RuntimeError,
+)
 
 
 @contextmanager

@@ -148,6 +148,12 @@ def _class_texts(collection: Collection, classes: tuple[str, ...], *, published:
             for number, text in enumerate(texts[name])
         ]
     spans = [collection.classes[name].text_rows or (0, 0) for name in classes]
+    count = len(collection.vectors("text"))
+    if lost := [name for name, (_, stop) in zip(classes, spans, strict=True) if stop > count]:
+        raise CollectionError(
+            f"{len(lost)} classes of {collection.folder} have text_rows beyond the {count} of "
+            f"vectors/text.npy, first {lost[0]}; correct them"
+        )
     return [
         Row(group, f"{classes[group]}#{row - start}", place=row)
         for group, (start, stop) in enumerate(spans)

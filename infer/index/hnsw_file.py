@@ -93,7 +93,7 @@ def check_hnsw_file(content: bytearray, vectors: Vectors, m: int, ef_constructio
     Raises:
         ValueError: it holds something else; says what. Memory: about that of the links.
     """
-    shape = Shape(*vectors.shape, m, ef_construction)
+    shape = Shape(len(vectors), vectors.shape[1], m, ef_construction)
     start = _HEADER.itemsize + shape.count * shape.node.itemsize
     if len(content) < start + 4 * shape.count or (len(content) - start) % 4:
         raise ValueError(f"{len(content)} bytes cannot hold {shape.count} nodes")

@@ -47,7 +47,7 @@ class OnnxRunner:
         names = list(self.outputs)
         try:
             found = self._session.run(names, dict(feeds))
-        except (*_faults(), ValueError) as error:  # the latter: an input that is not fed
+        except _faults() as error:
             raise ArtefactError(
                 f"{self._path} cannot be run ({_brief(error)}); make it again"
             ) from error
@@ -90,7 +90,7 @@ def _open(path: Path, runtime: Runtime) -> Any:
         session = ort.InferenceSession(
             path, session_options(runtime), providers or [_EXECUTION["cpu"]]
         )
-    except (*_faults(), ValueError) as error:
+    except _faults() as error:
         raise ArtefactError(
             f"{path} cannot be loaded by onnxruntime ({_brief(error)}); make it again or upgrade "
             f"onnxruntime"
@@ -122,6 +122,7 @@ def _faults() -> tuple[type[Exception], ...]:
         state.NotImplemented,
         state.Fail,
         state.RuntimeException,
+        ValueError,  # an input that is not fed, or weights in other files
         state.EPFail,
         state.NoSuchFile,
     )

@@ -116,7 +116,9 @@ def test_two_tasks_of_one_name_are_refused(tmp_path, reseal):
     ("change", "named"),
     [
         ({"exclude": ["b"]}, "nothing relevant left"),
-        ({"relevant": {"b": float("nan")}}, "not above 0 and finite"),
+        ({"relevant": {"b": float("nan")}}, "NaN is no number of JSON"),
+        ({"relevant": {"b": -1}}, "not above 0 and finite"),
+        ({"exclude": [["b"]]}, "exclude\\[0\\] is a list of 1"),
         ({"relevant": {"b": "much"}}, "line 1 is no query"),
         ({"relevant": ["b"]}, "line 1 is no query"),
         ({"image": "../other.png"}, "image that the collection does not hold"),

@@ -18,9 +18,16 @@ from zscr.train.encoders.onnx import require_parity, trace
 STATES = "last_hidden_state"
 TOLERANCE = 1e-4  # token states of a six-layer BERT agree to about 1e-6
 # Neither Python files of the folder's own nor pickled weights, and nobody is asked about it.
-_STRANGERS = {"trust_remote_code": False, "use_safetensors": True}
-_FAULTS = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError)
-_FAULTS += (SafetensorError,)
+_STRANGERS: dict[str, Any] = {"trust_remote_code": False, "use_safetensors": True}
+_FAULTS: tuple[type[Exception], ...] = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    SafetensorError,
+)
 _SENTENCES = ("a small bird with a red belly", "two dogs", "a red house by the sea at night")
 
 

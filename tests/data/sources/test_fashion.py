@@ -75,6 +75,25 @@ def test_incomplete_shops_are_refused(shop, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    "table", [b"id,title,articleType\n1,caf\xe9,Caps\n", b'a,"' + b"x" * 200_000]
+)
+def test_undecodable_tables_are_one_sentence(shop, tmp_path, table):
+    """Latin-1, and a quote that is never closed."""
+    (shop / "products.csv").write_bytes(table)
+    with pytest.raises(InputError, match=r"products\.csv is no table in UTF-8"):
+        convert_fashion(shop, tmp_path / "out")
+
+
+def test_unreadable_images_are_listed(shop, tmp_path):
+    """One that is cut off costs itself alone."""
+    (shop / "images/20.jpg").write_bytes(b"\xff\xd8 cut off")
+    convert_fashion(shop, tmp_path / "out", held_out=1)
+    [line] = (tmp_path / "out/errors.jsonl").read_text().splitlines()
+    assert "images/20.jpg" in line
+    assert read_collection(tmp_path / "out").counts["Caps"] == 11
+
+
 @pytest.mark.realdata
 def test_published_products_are_split(realdata_folder, tmp_path):
     """104 of 141 types: 20 unseen and 20 validation ones, 4,979 images; two seeds differ."""

@@ -66,6 +66,25 @@ def test_incomplete_sources_are_refused(sketchy, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_unreadable_images_are_listed(sketchy, tmp_path):
+    """One that is cut off costs itself alone; a class without any other is named."""
+    (sketchy / "sketch/bat/n1_2-1.png").write_bytes(b"\x89PNG cut off")
+    convert_sketchy(sketchy, tmp_path / "out")
+    [line] = (tmp_path / "out/errors.jsonl").read_text().splitlines()
+    assert "sketch/bat/n1_2-1.png" in line
+    assert read_collection(tmp_path / "out").counts["bat"] == 2
+    (sketchy / "sketch/bat/n1_2-2.png").write_bytes(b"")
+    with pytest.raises(InputError, match="sketch/bat has no image that can be used"):
+        convert_sketchy(sketchy, tmp_path / "none")
+
+
+def test_lists_that_are_not_utf8_are_one_sentence(sketchy, tmp_path):
+    """The path, and what to do."""
+    (sketchy / "split_zeroshot0_unseen.txt").write_bytes(b"caf\xe9 0\n")
+    with pytest.raises(InputError, match="is not UTF-8"):
+        convert_sketchy(sketchy, tmp_path / "out")
+
+
 @pytest.mark.realdata
 def test_published_subset_is_complete(realdata_folder, tmp_path):
     """125 classes of 25 photos and 25 sketches, the 21 published unseen ones, 87 definitions."""
