@@ -9,6 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from zscr.cli import main
 from zscr.errors import InputError
 from zscr.memory import DECODING, Budget, available_memory
 from zscr.options import memory_option
@@ -112,3 +113,15 @@ def test_other_sizes_are_refused(written):
     ran = CliRunner().invoke(command, ["--memory", written])
     assert ran.exit_code == 2
     assert "is no size; write such as 500MB" in ran.output
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["query", "index add", "train", "evaluate", "adapt", "export", "data check"]
+    + ["data convert folder", "data convert awa"],
+)
+def test_every_command_that_decodes_images_takes_it(command):
+    """And refuses what is no size before it does anything."""
+    ran = CliRunner().invoke(main, [*command.split(), "--memory", "plenty"])
+    assert ran.exit_code == 2
+    assert "'plenty' is no size" in ran.output

@@ -7,6 +7,7 @@ its limit of pixels belongs to the process, not to us.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -30,27 +31,26 @@ class Format:
         name: as it is spoken of.
         suffixes: of its files, in lower case.
         head: what its files begin with.
-        plugin: where Pillow's decoder of it is.
         cost: bytes a pixel that decoding it to RGB takes at its peak, copies included (measured).
+        open: reads an image's header; its pixels are decoded when it is loaded.
     """
 
     name: str
     suffixes: tuple[str, ...]
     head: re.Pattern[bytes]
-    plugin: str
     cost: int
+    open: Callable[[IO[bytes]], Image.Image]
 
-    def open(self, file: IO[bytes]) -> Image.Image:
-        """Read an image's header; its pixels are decoded when it is loaded."""
-        if self.name == "JPEG":
-            return _Jpeg(file)
-        if self.name == "HEIC":
-            return _heic(file)
-        if self.name == "TIFF":
-            return _tiff(file)
-        decoder = getattr(import_module(f"PIL.{self.plugin}ImagePlugin"), f"{self.plugin}ImageFile")
-        image: Image.Image = decoder(file)
+
+def _pillow(name: str) -> Callable[[IO[bytes]], Image.Image]:
+    """Return what opens an image by Pillow's decoder of that name."""
+
+    def open_by(file: IO[bytes]) -> Image.Image:
+        module = import_module(f"PIL.{name}ImagePlugin")
+        image: Image.Image = getattr(module, f"{name}ImageFile")(file)
         return image
+
+    return open_by
 
 
 class _Jpeg(JpegImageFile):
@@ -84,27 +84,33 @@ def _heic(file: IO[bytes]) -> Image.Image:
     return image
 
 
-def _format(name: str, suffixes: str, head: bytes, plugin: str, cost: int) -> Format:
-    return Format(name, tuple(suffixes.split()), re.compile(head, re.DOTALL), plugin, cost)
+def _pattern(head: bytes) -> re.Pattern[bytes]:
+    return re.compile(head, re.DOTALL)
 
 
-_BOX = rb"....ftyp(?:%b|....(?:....)*?%b)"  # an ISO file with a brand, the major one or another
+def _brand(brand: bytes) -> re.Pattern[bytes]:
+    """Match an ISO media file that names a brand as its own or among those it is like."""
+    return _pattern(b"....ftyp(?:%b|....(?:....)*?%b)" % (brand, brand))
+
+
 FORMATS = (
-    _format("JPEG", ".jpg .jpeg .jpe .jfif .mpo", rb"\xff\xd8\xff", "Jpeg", 13),
-    _format("PNG", ".png .apng", rb"\x89PNG\r\n\x1a\n", "Png", 13),
-    _format("WebP", ".webp", rb"RIFF....WEBP", "WebP", 19),
-    _format("GIF", ".gif", rb"GIF8[79]a", "Gif", 13),
-    _format("TIFF", ".tif .tiff", rb"II[*+]\0|MM\0[*+]", "Tiff", 16),
-    _format("BMP", ".bmp .dib", rb"BM", "Bmp", 13),
-    _format("AVIF", ".avif", _BOX.replace(b"%b", rb"avi[fs]"), "Avif", 14),
-    _format(
-        "JPEG 2000",
-        ".jp2 .j2k .jpx .jpf .j2c .jpc",
-        rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n",
-        "Jpeg2K",
-        22,
+    Format(
+        "JPEG", (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), _pattern(b"\xff\xd8\xff"), 13, _Jpeg
     ),
-    _format("HEIC", ".heic .heif .hif", _BOX.replace(b"%b", rb"(?:he[iv]|mif1|msf1)"), "", 20),
+    Format("PNG", (".png", ".apng"), _pattern(b"\x89PNG\r\n\x1a\n"), 13, _pillow("Png")),
+    Format("WebP", (".webp",), _pattern(b"RIFF....WEBP"), 19, _pillow("WebP")),
+    Format("GIF", (".gif",), _pattern(b"GIF8[79]a"), 13, _pillow("Gif")),
+    Format("TIFF", (".tif", ".tiff"), _pattern(rb"II[*+]\0|MM\0[*+]"), 16, _tiff),
+    Format("BMP", (".bmp", ".dib"), _pattern(b"BM"), 13, _pillow("Bmp")),
+    Format("AVIF", (".avif",), _brand(b"avi[fs]"), 14, _pillow("Avif")),
+    Format(
+        "JPEG 2000",
+        (".jp2", ".j2k", ".jpx", ".jpf", ".j2c", ".jpc"),
+        _pattern(rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n"),
+        22,
+        _pillow("Jpeg2K"),
+    ),
+    Format("HEIC", (".heic", ".heif", ".hif"), _brand(b"(?:he[iv]|mif1|msf1)"), 14, _heic),
 )
 SUFFIXES = tuple(suffix for one in FORMATS for suffix in one.suffixes)
 SPOKEN = ", ".join(one.name for one in FORMATS[:-1]) + f" or {FORMATS[-1].name}"  # for messages

@@ -14,7 +14,7 @@ from typing import IO
 from PIL import Image, ImageChops
 
 from zscr.data.decoding.formats import Format, coefficients, format_of
-from zscr.data.decoding.mending import mended
+from zscr.data.decoding.mending import MENDERS
 from zscr.data.decoding.orientation import Box
 from zscr.errors import InputError
 from zscr.memory import DECODING
@@ -61,11 +61,13 @@ def load_file(path: Path, least: int | None) -> Iterator[Loaded]:
         try:
             found = held.enter_context(_decoded(kind, [file], least, str(path)))
         except (OSError, SyntaxError, ValueError) as error:
+            if kind.name not in MENDERS:
+                raise
             file.seek(0)
-            versions = [io.BytesIO(content) for content in mended(kind.name, file.read())]
+            versions = [io.BytesIO(content) for content in MENDERS[kind.name](file.read())]
             try:  # whole: an eighth of the size shows no missing details
                 found = held.enter_context(_decoded(kind, versions, None, str(path)))
-            except (InputError, OSError, SyntaxError, ValueError, IndexError):
+            except (InputError, OSError, SyntaxError, ValueError):
                 raise error from None
         yield found
 
@@ -83,15 +85,16 @@ def _decoded(
         drafted = image.draft(None, (least, least)) if least else None
         box = drafted[1] if drafted else None
     raw = _raw_mode(images[0])
-    with DECODING.reserve(cost + sum(kind.cost * _pixels(image) for image in images), name):
+    cost += sum(kind.cost * _pixels(image) for image in images)
+    with DECODING.reserve(cost, name):
         for image in images:
             image.load()
         first, *others = images
         if any(ImageChops.difference(first, other).getbbox() for other in others):
             raise ValueError("pixels are missing")
-        if not box:  # TIFF images are turned when they are loaded
-            size, box = first.size, (0, 0, *first.size)
-        yield Loaded(first, size, box, raw)
+        # TIFF images are turned when they are loaded, so their size is told then.
+        whole = first.size if box is None else size
+        yield Loaded(first, whole, box or (0, 0, *first.size), raw)
 
 
 @contextmanager

@@ -1,4 +1,7 @@
-"""Files whose pixels are whole but which Pillow refuses: bytes that it reads instead."""
+"""Files whose pixels are whole but which Pillow refuses: bytes that it reads instead.
+
+Each function returns versions of a file, which are believed if all of them decode to the same.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +13,27 @@ _END = b"\xff\xd9"  # of a JPEG
 _OTHER = bytes(range(64, 192, 2))  # would be read as pixels, if any were missing
 
 
-def mended(name: str, content: bytes) -> tuple[bytes, ...]:
-    """Return versions of a damaged file of format `name`, which must all decode to the same.
+def with_end(jpeg: bytes) -> tuple[bytes, ...]:
+    """Give a JPEG the end marker that it lacks, once with other bytes before it.
 
-    A JPEG that lacks its end marker gets one, once with other bytes before it: where pixels are
-    missing the versions differ. A PNG loses what is not needed to show it: Pillow refuses long
-    texts and profiles, and damaged ones, though none of them is looked at.
+    Where pixels are missing, the two versions differ.
     """
-    if name == "JPEG":
-        whole = content.rstrip(b"\xff")
-        return whole + _END, whole + _OTHER + _END
-    if name == "PNG":
-        kept = b"".join(_kept(content))
-        return (kept,) if len(kept) < len(content) else ()
-    return ()
+    whole = jpeg.rstrip(b"\xff")
+    return whole + _END, whole + _OTHER + _END
 
 
-def _kept(png: bytes) -> Iterator[bytes]:
+def without_texts(png: bytes) -> tuple[bytes, ...]:
+    """Take from a PNG what is not needed to show it, but for a sound EXIF block.
+
+    Pillow refuses long texts and profiles, and damaged ones, though none of them is looked at.
+    """
+    return (b"".join(_needed(png)),)
+
+
+MENDERS = {"JPEG": with_end, "PNG": without_texts}  # by the name of a format
+
+
+def _needed(png: bytes) -> Iterator[bytes]:
     """Yield a PNG's signature and the chunks that make its pixels, and a sound EXIF block."""
     yield png[:8]
     start = 8

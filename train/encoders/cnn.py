@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from zscr.errors import InputError
 from zscr.infer.inputs.image import ImageInput
+from zscr.infer.runners.runner import Runtime
 from zscr.progress import progress, say
 from zscr.train.encoders.folder import write_encoder
 from zscr.train.encoders.image import pixel_spec
@@ -116,7 +117,7 @@ def train_cnn(
         ParityError: the ONNX graph differs from the trained network.
     """
     spec = pixel_spec(config.preprocess)
-    pixels, kept = _decode(ImageInput(spec, out), images)
+    pixels, kept = _decode(ImageInput(spec, out, Runtime().thread_count), images)
     network = _fit(pixels, torch.tensor(labels)[kept], objective, config)
     samples = _scaled(pixels[:8])
     model = trace(network, {"pixels": samples[:2]}, "features", dynamic={"pixels": {0: "batch"}})
