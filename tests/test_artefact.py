@@ -136,15 +136,15 @@ def test_one_flipped_byte_of_the_manifest_is_found(tmp_path_factory, place, flip
         ("{", "damaged"),
         ("[]", "damaged"),
         ('{"kind": "run"}', "damaged"),
-        ('{"kind": "run", "schema": 3, "files": {"a": {}}}', "damaged"),
-        ('{"kind": "bundle", "schema": 3, "files": {}}', "is a bundle, not a run"),
+        ('{"kind": "run", "schema": 4, "files": {"a": {}}}', "damaged"),
+        ('{"kind": "bundle", "schema": 4, "files": {}}', "is a bundle, not a run"),
         ('{"kind": "run", "schema": 4, "files": {}}', "schema 4, .* reads 3; upgrade zscr"),
         ('{"kind": "run", "schema": "1", "files": {}}', "schema 1, .* reads 3; upgrade zscr"),
         (
             '{"kind": "run", "schema": 1, "files": {}}',
             "schema 1, .*; remove it, then run 'zscr train'$",
         ),
-        ('{"kind": "run", "schema": 3, "files": {}}', "damaged: its checksum is wrong"),
+        ('{"kind": "run", "schema": 4, "files": {}}', "damaged: its checksum is wrong"),
     ],
 )
 def test_wrong_manifests_are_refused(tmp_path, content, named):

@@ -26,7 +26,7 @@ from zscr.schema import SHA256, Check, anything, integer, record
 from zscr.strict_json import parse_json
 
 MANIFEST = "manifest.json"
-SCHEMA = 3
+SCHEMA = 4
 REMAKE = {  # kind -> how one is made anew, once the old one is out of the way
     "collection": "'zscr data make aviary' or 'zscr data convert', whichever made it",
     "encoder": "'zscr train'",

@@ -26,7 +26,7 @@ def test_format(tmp_path, entry, create):
     assert [*json.loads(lines[1])] == ["id", "sha256", "image"]
     assert np.load(tmp_path / "index/vectors.1.npy").shape == (2, DIM)
     manifest = json.loads((tmp_path / "index/manifest.json").read_bytes())
-    expected = {"kind": "index", "schema": 3, "metric": "cosine", "dim": DIM, "count": 2}
+    expected = {"kind": "index", "schema": 4, "metric": "cosine", "dim": DIM, "count": 2}
     expected |= {"generation": 1, "space": "b" * 64, "bundle_name": "birds"}
     expected |= {"search": "hnsw", "M": 16, "ef_construction": 200}
     assert expected.items() <= manifest.items()
