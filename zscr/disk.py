@@ -124,12 +124,14 @@ def fsync(path: Path) -> None:
         os.close(handle)
 
 
-def remove_or_tell(path: Path) -> None:
-    """Delete a file that nothing names any more; where the disk refuses, say so and go on."""
+def remove_or_tell(path: Path) -> bool:
+    """Delete a file that nothing names any more; where the disk refuses, say so, return False."""
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
         say(f"{path} is needed no more and could not be deleted ({error.strerror})")
+        return False
+    return True
 
 
 @contextmanager

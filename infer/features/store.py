@@ -244,9 +244,11 @@ class _Cache:
             self._merge()
         merged = (path for path in self.store.glob(f"{self.name}.*.npy") if path.name != self.file)
         halves = self.store.glob(f".{self.name}.*.partial")
-        parts = (path for path in self.parts.iterdir() if path.name != LOCK)
-        for stale in (*merged, *halves, *parts):
-            remove_or_tell(stale)
+        if all([remove_or_tell(path) for path in (*merged, *halves)]):
+            # Last: as long as there are parts, the next call comes here and tries again.
+            for part in self.parts.iterdir():
+                if part.name != LOCK:
+                    remove_or_tell(part)
 
     def _merge(self) -> None:
         name = f"{self.name}.{len(self.keys)}.npy"
