@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 # lower floors, itself, and `__init__` of a package; never what stands beside or above it.
 FLOORS = {
     "zscr": "errors names strict_json <- extras limited lock progress regular schema"
-    " <- arrays artefact <- data <- infer <- __init__ train <- export"
+    " <- arrays manifest_file <- artefact <- data <- infer <- __init__ train <- export"
     " <- cli",
     "zscr.data": "images records relevance splits <- rules task_files <- task_rules <- draft"
     " <- collection <- aviary sources task_rows <- registry tasks <- check summary <- commands",
