@@ -12,11 +12,11 @@ from zscr.data.records import FAULTS, Query, filled, read_table
 from zscr.data.relevance import Truth
 from zscr.errors import CollectionError
 from zscr.regular import open_regular
-from zscr.schema import listing, mapping, number, record, text
+from zscr.schema import listing, mapping, number, record, words
 from zscr.strict_json import parse_json
 
 TASKS = "tasks.json"
-_NAMES = listing(text())  # of items
+_NAMES = listing(words)  # of items
 _TRUTH = record({"relevant": mapping(number())}, {"exclude": _NAMES, "subset": _NAMES})
 
 

@@ -13,7 +13,18 @@ from zscr.errors import ArtefactError, InputError
 from zscr.infer.encoder import Encoder
 from zscr.infer.inputs.make import INPUT
 from zscr.infer.runners.runner import Runtime
-from zscr.schema import anything, file_name, integer, listing, mapping, one_of, record, text, title
+from zscr.schema import (
+    anything,
+    file_name,
+    integer,
+    listing,
+    mapping,
+    one_of,
+    record,
+    text,
+    title,
+    words,
+)
 from zscr.strict_json import parse_json
 
 KIND = "bundle"
@@ -28,7 +39,7 @@ _GRAPH = record(
     },
     {"feature": text(200)},
 )
-_EXAMPLE = record({"text": text(1 << 20), "class": text(1 << 20)})
+_EXAMPLE = record({"text": words, "class": words})
 FIELDS = record(
     {
         "dim": integer(1, 1 << 16),

@@ -19,10 +19,10 @@ from typing import Any
 from zscr.disk import disk_faults, fsync, new_parents, require_writable
 from zscr.errors import ArtefactError
 from zscr.lock import is_busy, work_folder
-from zscr.names import name_fault
+from zscr.manifest_file import check_files, read_limited
 from zscr.partial import partial_folder, write_atomically
 from zscr.regular import open_regular
-from zscr.schema import SHA256, Check, anything, integer, record
+from zscr.schema import Check, anything
 from zscr.strict_json import parse_json
 
 MANIFEST = "manifest.json"
@@ -35,8 +35,6 @@ REMAKE = {  # kind -> how one is made anew, once the old one is out of the way
     "index": "'zscr index add'",
     "engines": "'zscr export --trt'",
 }
-_MANIFEST_LIMIT = 64 << 20  # bytes; a manifest lists names and hashes, never data
-_ENTRY = record({"sha256": SHA256, "bytes": integer(0, 1 << 60)})  # of one file
 
 
 @dataclass(frozen=True)
@@ -198,7 +196,7 @@ def read_manifest(folder: Path, kind: str, fields: Check = anything) -> Manifest
     path = folder / MANIFEST
     if not path.is_file():
         raise ArtefactError(f"{folder} is not a {kind}: it has no {MANIFEST}")
-    raw = _read_limited(path)
+    raw = read_limited(path)
     try:
         content = parse_json(raw)
         sound = content.pop("checksum", None) == _checksum(content)
@@ -214,30 +212,11 @@ def read_manifest(folder: Path, kind: str, fields: Check = anything) -> Manifest
     if not sound:
         raise ArtefactError(f"{path} is damaged: its checksum is wrong; make the {kind} again")
     try:
-        _check_files(files)
+        check_files(files)
         fields(content, "")
     except ValueError as error:
         raise ArtefactError(f"{path} is no {kind}'s: {error}; make the {kind} again") from error
     return Manifest(found, files, content, hashlib.sha256(raw).hexdigest())
-
-
-def _read_limited(path: Path) -> bytes:
-    """Return the bytes of a manifest, unless there are too many."""
-    with open_regular(path) as file:
-        raw = file.read(_MANIFEST_LIMIT + 1)
-    if len(raw) > _MANIFEST_LIMIT:
-        raise ArtefactError(f"{path} is over {_MANIFEST_LIMIT} bytes, which no manifest has")
-    return raw
-
-
-def _check_files(files: Any) -> None:
-    """Prove that a manifest's files lie in its folder, and have a size and a hash."""
-    if not isinstance(files, dict):
-        raise ValueError("files is not an object")
-    for name, entry in files.items():
-        if fault := name_fault(name):
-            raise ValueError(f"the file name {name!a:.80} {fault}")
-        _ENTRY(entry, name)
 
 
 def kind_of(folder: Path) -> str | None:
@@ -250,7 +229,7 @@ def kind_of(folder: Path) -> str | None:
     if not path.is_file():
         return None
     try:
-        return str(parse_json(_read_limited(path))["kind"])
+        return str(parse_json(read_limited(path))["kind"])
     except (ValueError, KeyError, TypeError) as error:
         raise ArtefactError(f"{path} is damaged ({error!r}); make {folder} again") from error
 

@@ -32,6 +32,12 @@ def anything(value: Any, where: str) -> None:
     """Take any value: nothing is read of it, or whoever reads it checks it."""
 
 
+def words(value: Any, where: str) -> None:
+    """Take any string: what people wrote, control characters of old encodings included."""
+    if not isinstance(value, str):
+        _refuse(value, where, "a text")
+
+
 def flag(value: Any, where: str) -> None:
     """Take true or false."""
     if not isinstance(value, bool):

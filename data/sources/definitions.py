@@ -10,11 +10,11 @@ from pathlib import Path
 from zscr.data.sources.archive import opened
 from zscr.errors import InputError
 from zscr.regular import open_regular
-from zscr.schema import listing, record, text
+from zscr.schema import listing, record, words
 from zscr.strict_json import parse_json
 
 LVIS = "lvis_v1_train_cat_info.json"
-_ROWS = listing(record({"def": text(), "name": text(200), "synonyms": listing(text(200))}))
+_ROWS = listing(record({"def": words, "name": words, "synonyms": listing(words)}))
 
 
 @dataclass(frozen=True)

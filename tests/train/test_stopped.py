@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from zscr.artefact import file_entry
 from zscr.errors import ArtefactError, MismatchError
 from zscr.train.evaluation.evaluate import evaluate_model
 from zscr.train.fit import resume
@@ -53,6 +54,7 @@ def test_another_kind_of_devices_random_state_is_refused(stopped: Path) -> None:
     """CUDA keeps its state in 16 bytes, from which a CPU cannot draw the same numbers."""
     run, [path] = open_run(stopped), stopped.glob("state.*")
     save_file(load_file(path) | {"noise": torch.zeros(16, dtype=torch.uint8)}, path)
+    run.files[path.name] = file_entry(path)
     with pytest.raises(MismatchError, match="has 16 bytes, on cpu it has .* with --device cuda"):
         run.load_checkpoint(run.new_method("cpu"))
 
@@ -62,6 +64,7 @@ def test_another_versions_optimizer_state_is_refused(stopped: Path) -> None:
     run, [path] = open_run(stopped), stopped.glob("state.*")
     tensors = {name.replace("square_and_eps", "v"): t for name, t in load_file(path).items()}
     save_file(tensors, path)
+    run.files[path.name] = file_entry(path)
     with pytest.raises(MismatchError, match="critic optimizer keeps v, this .* square_and_eps;"):
         run.load_checkpoint(run.new_method("cpu"))
 

@@ -78,8 +78,8 @@ def _input_spec(source: Path) -> dict[str, Any]:
     ]
     # transformers writes 1e30 where it knows no limit
     sizes = [n for n in limits if isinstance(n, int | float) and 0 < n < 1 << 20]
-    spec = TOKENS | {"shape": ["batch", "length"], "tokenizer": "tokenizer.json"}
-    spec |= {"max_length": int(min(sizes, default=512))}
+    spec: dict[str, Any] = {**TOKENS, "shape": ["batch", "length"], "tokenizer": "tokenizer.json"}
+    spec["max_length"] = int(min(sizes, default=512))
     check_input(spec, source)
     return spec
 
@@ -98,7 +98,7 @@ def _pooling(source: Path) -> str:
     modes = named if isinstance(named, list) else [named]
     if not all(isinstance(mode, str) for mode in modes):
         raise InputError(f"{source} pools by {modes!r:.80}, which is no name")
-    kinds = [mode.removeprefix("pooling_mode_").split("_")[0] for mode in modes]
+    kinds: list[str] = [mode.removeprefix("pooling_mode_").split("_")[0] for mode in modes]
     if len(kinds) != 1 or kinds[0] not in _POOLING or "sqrt" in modes[0]:
         raise InputError(f"{source} pools by {modes}; only one of {[*_POOLING]} can be converted")
     return kinds[0]
