@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 
 import numpy as np
 import pytest
@@ -75,7 +76,10 @@ def test_bad_images_are_left_out_with_their_reasons(tmp_path, tiny_image, counte
     bad = {1: "truncated", 2: "not a JPEG", 4: "over the limit", 5: "does not exist", 7: "changed"}
     paths[1].write_bytes(paths[1].read_bytes()[:-200])
     paths[2].write_text("text")
-    Image.new("1", (9000, 8000)).save(paths[4])
+    Image.new("L", (4, 4)).save(paths[4], format="BMP")
+    header = bytearray(paths[4].read_bytes())
+    header[18:26] = struct.pack("<ii", 20_000, 20_000)  # as many pixels as it claims to have
+    paths[4].write_bytes(header)
     sources = sources_of(paths)
     paths[5].unlink()
     Image.new("RGB", (9, 9)).save(paths[7])
