@@ -173,8 +173,6 @@ class Searcher:
         hits = self._hits(query, matches, calibration)
         above = hits[0].above_unrelated if hits else None
         nothing = above is not None and above <= LEVEL
-        if nothing and above is not None:
-            notes += (f"nothing looks like it: {1 - above:.0%} of unrelated queries find as much",)
         if wanted.min_score is not None:
             kept = tuple(hit for hit in hits if hit.score >= wanted.min_score)
             if left := len(hits) - len(kept):

@@ -53,7 +53,7 @@ class Answer:
         notes: what was not looked at, such as "truncated to 16 tokens".
         ran: what the query was embedded with, such as "onnxruntime 1.31.1, cpu, 2 threads".
         nothing: whether nothing looks like the query: its best image scores no higher than the best
-            of half of the queries unrelated to the index. A note says so, too.
+            of half of the queries unrelated to the index.
         error: why the query could not be answered, in one sentence; there are no hits then.
     """
 
@@ -68,6 +68,15 @@ class Answer:
 def refusal(query: Query, error: str) -> Answer:
     """Return the answer to a query that cannot be answered."""
     return Answer(query, (), error=error)
+
+
+def remarks(answer: Answer) -> list[str]:
+    """Return what people are told of an answer beside its hits: its notes, and if it is nothing."""
+    if not answer.nothing:
+        return [*answer.notes]
+    above = answer.hits[0].above_unrelated if answer.hits else None
+    share = "" if above is None else f": {1 - above:.0%} of unrelated queries find as much"
+    return [f"nothing looks like it{share}", *answer.notes]
 
 
 def shown_fields(query: Query) -> dict[str, str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from zscr.data.records import Query
-from zscr.infer.answers.answer import Answer, Hit, describe
+from zscr.infer.answers.answer import Answer, Hit, describe, remarks
 from zscr.infer.answers.markup import attribute, isolated
 from zscr.infer.answers.shown import Shown
 from zscr.infer.answers.thumbnails import Thumbnails
@@ -150,7 +150,7 @@ def answer_section(
     sheet.verdicts.update(hit.correct for hit in answer.hits if hit.correct is not None)
     if answer.ran:
         sheet.ran[answer.ran] = None
-    shown = [*facts, *_verdict(answer.hits), *answer.notes]
+    shown = [*facts, *_verdict(answer.hits), *remarks(answer)]
     cards = "".join(_card(hit, sheet.images) for hit in answer.hits)
     none = f"not answered: {answer.error}" if answer.error else "nothing found"
     return (

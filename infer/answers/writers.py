@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TextIO
 
-from zscr.infer.answers.answer import Answer, Hit, describe, shown_fields
+from zscr.infer.answers.answer import Answer, Hit, describe, remarks, shown_fields
 from zscr.infer.answers.sheet import write_sheet
 from zscr.infer.answers.shown import Shown
 from zscr.printable import printable
@@ -106,7 +106,8 @@ def _cell(value: object) -> object:
 
 def _write_table(answers: Iterable[Answer], out: TextIO) -> None:
     for number, answer in enumerate(answers):
-        notes = f"  ({'; '.join(answer.notes)})" if answer.notes else ""
+        told = remarks(answer)
+        notes = f"  ({'; '.join(told)})" if told else ""
         gap = "\n" if number else ""
         head = printable(f"{answer.query.id}: {describe(answer.query)}{notes}")
         out.write(f"{gap}{head}\n")

@@ -68,6 +68,9 @@ def _encode(encoder: Encoder, names: Sequence[str]) -> dict[str, Rows]:
     kept: dict[str, list[int]] = {name: [] for name in names}
     for row, place in enumerate(places):
         kept[texts[place][0]].append(row)
+    unread = [texts[place][0] for place in set(range(len(texts))).difference(places)]
+    if partly := sum(bool(kept[name]) for name in unread):
+        say(f"{partly} texts hold no word that the text encoder knows; their names have others")
     return {name: rows[own] for name, own in kept.items()}
 
 

@@ -83,7 +83,7 @@ def test_table():
 def test_hits_are_ranked_among_unrelated_queries():
     """Where that is known: a share with four decimals, and whether nothing looks like the query."""
     hits = (Hit(1, "a", 0.5, "wren", correct=True, above_unrelated=2 / 3), Hit(2, "bcd", 0.25))
-    known = [Answer(Query("1", text="x"), hits, ("nothing looks like it",), nothing=True)]
+    known = [Answer(Query("1", text="x"), hits, ("cut",), nothing=True)]
     [row] = [json.loads(line) for line in written("jsonl", known).splitlines()]
     assert [*row] == ["id", "text", "hits", "nothing", "notes"]
     assert row["nothing"] is True
@@ -93,12 +93,16 @@ def test_hits_are_ranked_among_unrelated_queries():
         ("0.6667", "true"),
         ("", "true"),
     ]
-    assert written("table", known).splitlines()[1:] == [
+    assert written("table", known).splitlines() == [
+        "1: x  (nothing looks like it: 33% of unrelated queries find as much; cut)",
         "    1   0.5000  a    wren   67%  right",
         "    2   0.2500  bcd",
     ]
     page = written("html", known)
     assert re.findall(r"<span title=[^>]*>(\d+%)</span>", page) == ["67%"]
+    assert "nothing looks like it: 33% of unrelated queries find as much · cut" in page
+    none = [Answer(Query("1", text="x"), (), ("1 of 1 left out",), nothing=True)]
+    assert written("table", none).startswith("1: x  (nothing looks like it; 1 of 1 left out)\n")
 
 
 REFUSED = Answer(Query("7", text="🐕"), (), error="query 7 has\x1b no word")
