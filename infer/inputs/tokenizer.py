@@ -11,7 +11,6 @@ import hashlib
 import os
 import string
 import sys
-from functools import cache
 from pathlib import Path
 
 import tokenizers
@@ -30,6 +29,7 @@ _SAMPLES = (
     *("Übergrößenträger", "小さな赤い鳥", "маленькая птица", "طائر صغير", "नन्हा पक्षी"),
     *("🐕", "e\u0301\u200b"),
 )
+_PROVEN: set[str] = set()  # by this process
 
 
 def load_tokenizer(path: Path, max_length: int) -> Tokenizer:
@@ -55,21 +55,22 @@ def _made(raw: bytes, max_length: int) -> Tokenizer:
     return tokenizer
 
 
-@cache
 def _prove(raw: bytes, max_length: int, name: str) -> None:
     """Try a tokenizer out unless it is known to be sound; see `load_tokenizer`."""
     made_of = f"{tokenizers.__version__} {max_length} {hashlib.sha256(raw).hexdigest()}"
+    key = hashlib.sha256(made_of.encode()).hexdigest()
     base = os.environ.get("ZSCR_CACHE") or Path.home() / ".cache" / "zscr"
-    known = Path(base) / "tokenizers" / hashlib.sha256(made_of.encode()).hexdigest()
-    if known.is_file():
+    known = Path(base) / "tokenizers" / key
+    if key in _PROVEN or known.is_file():
         return
     limits = Limits(_MEMORY + _MEMORY_PER_BYTE * len(raw), _SECONDS + (len(raw) >> 20))
     arguments = [str(max_length), name]
     run_limited(__name__, arguments, limits, what=f"trying the tokenizer {name}", given=raw)
+    _PROVEN.add(key)
     try:
         known.parent.mkdir(parents=True, exist_ok=True)
         known.touch()
-    except OSError:  # a cache that cannot be written to: it is tried again by the next process
+    except OSError:  # a cache that cannot be written to: the next process tries it again
         return
 
 
