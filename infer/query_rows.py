@@ -11,7 +11,7 @@ from zscr.data.names import found_as_written
 from zscr.data.records import Query, Refused
 from zscr.errors import InputError
 from zscr.infer.lines import Line
-from zscr.regular import PIPED, irregular
+from zscr.regular import irregular
 
 KEYS = ("id", "text", "image", "sketch")  # of a line of JSON
 _EXAMPLE = '{"text": "a red bird"}'
@@ -91,26 +91,20 @@ def found_image(path: Path, where: str) -> Path:
     """
     checked_text(str(path), where)
     path = found_as_written(path)
-    if fault := fault_of(path, piped=False):
+    if fault := fault_of(path):
         raise InputError(f"{where} is {path}, which {fault}; name an image's file")
     return path
 
 
-def fault_of(path: Path, *, piped: bool = True) -> str | None:
-    """Return why a path that somebody typed is no file to be opened, or None.
-
-    Args:
-        path: of a file; piped: whether a pipe or a device will do.
-    """
+def fault_of(path: Path) -> str | None:
+    """Return why a path that somebody typed is no file to be opened, or None."""
     try:
         kind = irregular(path)
     except (FileNotFoundError, NotADirectoryError):
         return "does not exist"
     except (OSError, ValueError) as error:  # too long a name, no permission, a NUL
         return f"cannot be opened ({getattr(error, 'strerror', error)})"
-    if kind is None or (piped and kind in PIPED):
-        return None
-    return f"is {kind}"
+    return None if kind is None else f"is {kind}"
 
 
 def checked_text(text: str, where: str) -> str:

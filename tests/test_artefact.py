@@ -138,8 +138,8 @@ def test_one_flipped_byte_of_the_manifest_is_found(tmp_path_factory, place, flip
         ('{"kind": "run"}', "damaged"),
         ('{"kind": "run", "schema": 4, "files": {"a": {}}}', "damaged"),
         ('{"kind": "bundle", "schema": 4, "files": {}}', "is a bundle, not a run"),
-        ('{"kind": "run", "schema": 4, "files": {}}', "schema 4, .* reads 3; upgrade zscr"),
-        ('{"kind": "run", "schema": "1", "files": {}}', "schema 1, .* reads 3; upgrade zscr"),
+        ('{"kind": "run", "schema": 5, "files": {}}', "schema 5, .* reads 4; upgrade zscr"),
+        ('{"kind": "run", "schema": "1", "files": {}}', "schema 1, .* reads 4; upgrade zscr"),
         (
             '{"kind": "run", "schema": 1, "files": {}}',
             "schema 1, .*; remove it, then run 'zscr train'$",
@@ -171,7 +171,7 @@ def test_older_artefacts_name_the_command_that_makes_them_anew(tmp_path, kind, c
     with pytest.raises(ArtefactError) as refused:
         read_manifest(tmp_path, kind)
     assert str(refused.value) == (
-        f"{tmp_path} has schema 1, this zscr reads 3; remove it, then run {command}"
+        f"{tmp_path} has schema 1, this zscr reads 4; remove it, then run {command}"
     )
 
 

@@ -112,7 +112,7 @@ def test_known_errors_are_one_line(failing, error):
 
 def test_errors_cannot_take_over_the_terminal(failing):
     """A name or caption that they repeat may hold anything."""
-    assert failing(ZscrError("no \x1b[2J\u202eboo")).stderr == "Error: no �[2J�boo\n"
+    assert failing(ZscrError("no \x1b[2J\u202eboo")).stderr == "Error: no \\x1b[2J\\u202eboo\n"
 
 
 def test_an_extra_that_is_half_there_is_missing(monkeypatch):

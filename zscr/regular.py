@@ -21,7 +21,6 @@ _KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFDIR: "a folder",
 }
-PIPED = (_KINDS[stat.S_IFIFO], _KINDS[stat.S_IFCHR])  # that lines may come from: `/dev/stdin`
 _KERNEL = set(
     "proc sysfs cgroup cgroup2 debugfs tracefs securityfs configfs devpts mqueue bpf pstore "
     "efivarfs fusectl binfmt_misc rpc_pipefs nsfs selinuxfs".split()

@@ -195,7 +195,7 @@ def test_bad_lines_of_json_cost_no_other(query, photo):
     found = parsed(result.stdout)
     assert [row["id"] for row in found] == [str(number) for number in range(1, 9)]
     assert [not row["hits"] for row in found] == [True, True, False, True, True, True, True, False]
-    whys = ("is not JSON", "does not exist", None, "text.png is not a", "is no regular file")
+    whys = ("is not JSON", "does not exist", None, "text.png is not a", "is a named pipe")
     whys += ("answers queries of text or image, not of sketch", "has an empty 'text'", None)
     for row, why in zip(found, whys, strict=True):
         assert (why or "") in row.get("error", "")
