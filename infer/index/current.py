@@ -19,8 +19,8 @@ from zscr.artefact import (
 from zscr.disk import disk_faults
 from zscr.errors import ArtefactError
 from zscr.infer.index.exact import Rows, Vectors
+from zscr.infer.index.fields import FIELDS
 from zscr.infer.index.generation import (
-    FIELDS,
     KIND,
     Generation,
     body,

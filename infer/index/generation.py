@@ -25,8 +25,6 @@ from zscr.disk import fsync, remove_or_tell, save_array
 from zscr.errors import ArtefactError
 from zscr.extras import has_extra
 from zscr.infer.index.calibration import (
-    CALIBRATION,
-    UNRELATED,
     Calibration,
     Unrelated,
     calibrations_from,
@@ -36,40 +34,11 @@ from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.entry import Entry, entry_from, entry_row, skipped_from, skipped_row
 from zscr.infer.index.exact import Vectors
 from zscr.infer.index.hnsw import EF_CONSTRUCTION, Hnsw, M
-from zscr.infer.index.roots import ROOT, Root, root_from, root_row
+from zscr.infer.index.roots import Root, root_from, root_row
 from zscr.progress import say
-from zscr.schema import flag, integer, listing, maybe, number, one_of, record, text
 from zscr.strict_json import parse_json
 
 KIND = "index"
-_COUNT = integer(0, 1 << 40)
-_MEASURED = {name: number() for name in ("recall_at_10", "p50_exact_ms", "p50_hnsw_ms")}
-_MEASURED |= {"queries": text(), "n": _COUNT, "count": _COUNT}
-FIELDS = record(
-    {
-        "space": text(200, least=1),
-        "bundle_name": text(255),
-        "metric": one_of("cosine"),
-        "dim": integer(1, 1 << 16),
-        "count": _COUNT,
-        "generation": integer(0, 1 << 53),
-        "search": one_of("exact", "hnsw"),
-        "how": text(),
-        "pinned": flag,
-        "ef": maybe(integer(1, 1 << 20)),
-        "measured": maybe(record(_MEASURED)),
-        "roots": listing(ROOT, most=10_000),
-        "duplicates": one_of("keep", "link"),
-        "unrelated": maybe(UNRELATED),
-        "calibrations": listing(CALIBRATION, most=100),
-    },
-    {  # an index of before has none of them
-        "feature_dim": maybe(integer(1, 1 << 16)),
-        "diffusion": maybe(
-            record({"k": integer(1, 10_000), "alpha": number(0, 1), "steps": integer(1, 10_000)})
-        ),
-    },
-)
 _SUFFIXES = {"vectors": "npy", "entries": "jsonl", "hnsw": "bin", "queries": "npy"}
 _SUFFIXES |= {"errors": "jsonl", "features": "npy", "raw": "npy", "unrelated": "npy"}
 _OWN = re.compile(rf"({'|'.join(_SUFFIXES)})\.\d+\.(npy|jsonl|bin)|\.manifest\.json\.\w+\.partial")

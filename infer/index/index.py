@@ -31,7 +31,7 @@ from zscr.infer.index.exact import Vectors
 from zscr.infer.index.expansion import Expansion
 from zscr.infer.index.generation import KIND, FeatureRows, Generation
 from zscr.infer.index.hnsw import Hnsw
-from zscr.infer.index.placement import Placement
+from zscr.infer.index.report import ChangeReport, report_of
 from zscr.infer.index.roots import Root
 from zscr.infer.index.search import search
 from zscr.lock import writer_lock
@@ -49,18 +49,6 @@ class Match:
 
     entry: Entry
     score: float
-
-
-@dataclass(frozen=True)
-class ChangeReport:
-    """What a change did to how many images, and the generation that is current now."""
-
-    added: int
-    replaced: int
-    unchanged: int
-    generation: int
-    moved: int = 0
-    removed: int = 0
 
 
 class Index:
@@ -322,12 +310,6 @@ class Index:
     def bundle_name(self) -> str:
         """What the bundle that made it is called in messages."""
         return self._current.generation.bundle_name
-
-
-def report_of(placed: Placement, generation: int) -> ChangeReport:
-    """Return what a placement does, as it is reported."""
-    counts = placed.added, placed.replaced, placed.unchanged, generation
-    return ChangeReport(*counts, placed.moved, len(placed.dropped))
 
 
 def _grown(current: Current, merged: Merged, threads: int) -> Generation:

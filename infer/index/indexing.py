@@ -19,7 +19,8 @@ from zscr.infer.index.change import Change
 from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.entry import Entry
 from zscr.infer.index.exact import Vectors
-from zscr.infer.index.index import ChangeReport, Index
+from zscr.infer.index.index import Index
+from zscr.infer.index.report import ChangeReport
 from zscr.infer.index.survey import Survey
 from zscr.infer.index.unrelated import TEXT, unrelated_texts
 from zscr.lock import clear, work_folder, writer_lock

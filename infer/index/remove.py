@@ -9,9 +9,10 @@ from pathlib import Path
 from zscr.data.names import nfc
 from zscr.errors import InputError
 from zscr.infer.index.change import Change
-from zscr.infer.index.index import ChangeReport, Index, report_of
+from zscr.infer.index.index import Index
 from zscr.infer.index.placement import place
 from zscr.infer.index.plan import make_plan
+from zscr.infer.index.report import ChangeReport, report_of
 from zscr.infer.index.roots import lies_in, root_of
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import click
 
 from zscr.data.walk import passed_over
-from zscr.infer.index.index import ChangeReport
 from zscr.infer.index.indexing import Added
+from zscr.infer.index.report import ChangeReport
 from zscr.printable import printable
 from zscr.progress import say
 
