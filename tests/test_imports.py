@@ -21,8 +21,8 @@ ROOT = Path(__file__).parents[1]
 # lower floors, itself, and `__init__` of a package; never what stands beside or above it.
 FLOORS = {
     "zscr": "errors names printable strict_json <- progress <- disk extras limited memory place"
-    " regular schema streams <- lock manifest_file options <- partial <- arrays artefact <- data"
-    " <- infer <- __init__ train <- export <- cli",
+    " regular schema streams <- lock manifest_file options <- partial <- arrays artefact <- cache"
+    " <- data <- infer <- __init__ train <- export <- cli",
     "zscr.data": "decoding exclusion names records relevance splits <- images walk <- listing"
     " options rules task_files <- task_rules <- draft <- collection <- aviary sources task_rows"
     " <- registry tasks <- check summary <- commands",

@@ -8,15 +8,16 @@ has stood the trial is known by its hash from then on, on this machine.
 from __future__ import annotations
 
 import hashlib
-import os
 import string
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import tokenizers
 from tokenizers import Tokenizer
 
-from zscr.errors import InputError
+from zscr.cache import cache_folder
+from zscr.errors import ConfigError, InputError
 from zscr.limited import REFUSED, Limits, limit_process, run_limited
 from zscr.regular import open_regular
 
@@ -59,19 +60,28 @@ def _prove(raw: bytes, max_length: int, name: str) -> None:
     """Try a tokenizer out unless it is known to be sound; see `load_tokenizer`."""
     made_of = f"{tokenizers.__version__} {max_length} {hashlib.sha256(raw).hexdigest()}"
     key = hashlib.sha256(made_of.encode()).hexdigest()
-    base = os.environ.get("ZSCR_CACHE") or Path.home() / ".cache" / "zscr"
-    known = Path(base) / "tokenizers" / key
-    if key in _PROVEN or known.is_file():
+    if key in _PROVEN or _is_known(key):
         return
     limits = Limits(_MEMORY + _MEMORY_PER_BYTE * len(raw), _SECONDS + (len(raw) >> 20))
     arguments = [str(max_length), name]
     run_limited(__name__, arguments, limits, what=f"trying the tokenizer {name}", given=raw)
     _PROVEN.add(key)
-    try:
+    with suppress(OSError, ConfigError):  # no cache that can be written to: the next process tries
+        known = _trials() / key
         known.parent.mkdir(parents=True, exist_ok=True)
         known.touch()
-    except OSError:  # a cache that cannot be written to: the next process tries it again
-        return
+
+
+def _is_known(key: str) -> bool:
+    """Say whether a file has stood its trial on this machine."""
+    try:
+        return (_trials() / key).is_file()
+    except ConfigError:  # there is no cache
+        return False
+
+
+def _trials() -> Path:
+    return cache_folder() / "tokenizers"
 
 
 def main(max_length: str, name: str, memory: str, seconds: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,8 @@ import numpy as np
 import torch
 
 import zscr
-from zscr.artefact import SCHEMA, hash_bytes, made_once
+from zscr.artefact import SCHEMA, hash_bytes
+from zscr.cache import kept_encoder
 from zscr.data.collection import Collection
 from zscr.data.records import Query
 from zscr.errors import ConfigError
@@ -36,17 +36,11 @@ CHARACTERS = {
 }
 
 
-def encoder_cache() -> Path:
-    """Return the folder of converted encoders: `$ZSCR_CACHE/encoders` or `~/.cache/zscr/…`."""
-    base = os.environ.get("ZSCR_CACHE") or Path.home() / ".cache" / "zscr"
-    return Path(base) / "encoders"
-
-
-def _place(name: str, collection: Collection, config: object) -> Path:
-    """Return where the encoder lies that is made of a collection; it belongs to no other."""
+def _named(name: str, collection: Collection, config: object) -> str:
+    """Return what an encoder that is made of a collection is called: it belongs to no other."""
     made_of = f"{zscr.__version__} {SCHEMA} {collection.manifest.sha256} {config}"
     identity = hash_bytes(made_of.encode())
-    return encoder_cache() / f"{name}-{identity[:12]}"
+    return f"{name}-{identity[:12]}"
 
 
 def fitted_tfidf(name: str, collection: Collection) -> Path:
@@ -60,7 +54,7 @@ def fitted_tfidf(name: str, collection: Collection) -> Path:
     def make(out: Path) -> None:
         fit_tfidf(_seen_texts(collection), out, f"{name}-{collection.name}", config)
 
-    return made_once(_place(name, collection, config), make)
+    return kept_encoder(_named(name, collection, config), make)
 
 
 def _seen_texts(collection: Collection) -> list[str]:
@@ -92,7 +86,7 @@ def fitted_cnn(name: str, collection: Collection, config: CnnConfig) -> Path:
         objective = _objective(name, collection, [*number])
         train_cnn(images, labels, objective, out, f"{name}-{collection.name}", config)
 
-    return made_once(_place(name, collection, config), make)
+    return kept_encoder(_named(name, collection, config), make)
 
 
 def _objective(name: str, collection: Collection, classes: Sequence[str]) -> Objective:
@@ -120,4 +114,4 @@ def fitted_characters(name: str, collection: Collection, image: Encoder | None) 
     def make(out: Path) -> None:
         train_char_cnn_rnn(collection, image, out, f"{name}-{collection.name}", config)
 
-    return made_once(_place(name, collection, made_of), make)
+    return kept_encoder(_named(name, collection, made_of), make)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import zscr
-from zscr.artefact import MANIFEST, SCHEMA, hash_bytes, hash_file, made_once
+from zscr.artefact import MANIFEST, SCHEMA, hash_bytes, hash_file
+from zscr.cache import kept_encoder
 from zscr.data.collection import Collection
 from zscr.data.sources.archive import opened
 from zscr.disk import disk_faults
@@ -20,7 +21,6 @@ from zscr.train.encoders.fitted import (
     CHARACTERS,
     CNNS,
     TFIDF,
-    encoder_cache,
     fitted_characters,
     fitted_cnn,
     fitted_tfidf,
@@ -91,13 +91,12 @@ def _converted(source: Path, name: str, convert: _Convert) -> Path:
     files = sorted(p for p in source.rglob("*") if p.suffix in (".onnx", ".safetensors", ".json"))
     made_by = f"{zscr.__version__} {SCHEMA}"
     identity = hash_bytes("".join([made_by, *map(hash_file, files)]).encode())
-    out = encoder_cache() / f"{name}-{identity[:12]}"
 
     def make(out: Path) -> None:
         say(f"converting {name} to ONNX (once; kept in {out})")
         convert(source, out, name)
 
-    return made_once(out, make)
+    return kept_encoder(f"{name}-{identity[:12]}", make)
 
 
 def packaged_minilm() -> Path:

@@ -1,0 +1,45 @@
+"""Where what can be made again is kept for all projects of a user: `$ZSCR_CACHE`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from zscr.artefact import made_once
+from zscr.disk import require_writable
+from zscr.errors import ArtefactError, ConfigError
+
+VARIABLE = "ZSCR_CACHE"
+
+
+def cache_folder() -> Path:
+    """Return `$ZSCR_CACHE`, or `~/.cache/zscr` without it.
+
+    Raises:
+        ConfigError: there is neither, as for a user of a container who is in no list of users.
+    """
+    if named := os.environ.get(VARIABLE):
+        return Path(named)
+    try:
+        return Path.home() / ".cache" / "zscr"
+    except RuntimeError as error:
+        raise ConfigError(
+            f"there is no home folder to cache encoders in; set {VARIABLE} to a folder that may be "
+            f"written to"
+        ) from error
+
+
+def kept_encoder(name: str, make: Callable[[Path], object]) -> Path:
+    """Return the folder of an encoder in the cache; `make` makes it if it is not there yet.
+
+    Raises:
+        ConfigError: the cache may not be written to; told before anything is made.
+    """
+    path = cache_folder() / "encoders" / name
+    if not path.exists():
+        try:
+            require_writable(path)
+        except ArtefactError as error:
+            raise ConfigError(f"{error}; {VARIABLE} names the folder of the cache") from error
+    return made_once(path, make)
