@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from zscr.schema import (
+    PATH,
     SHA256,
     anything,
     flag,
@@ -17,15 +18,15 @@ from zscr.schema import (
 )
 
 _COUNT = integer(0, 1 << 53)
-_PLACE = {"path": text(4096), "relative": text(8192)}
+_PLACE = {"path": PATH, "relative": PATH}
 _SOURCE = record({**_PLACE, "name": title, "sha256": SHA256})
 _ENCODERS = {"image": maybe(_SOURCE), "text": maybe(_SOURCE)}
 _JUDGED = record({"step": _COUNT, "value": number(), "figures": mapping(anything)})
 _ADAPTED = record(
     {
-        "base": record({"path": text(4096), "sha256": SHA256}),
-        "gallery": record({"path": text(4096), "images": _COUNT}),
-        "names": maybe(record({"path": text(4096), "count": _COUNT})),
+        "base": record({"path": PATH, "sha256": SHA256}),
+        "gallery": record({"path": PATH, "images": _COUNT}),
+        "names": maybe(record({"path": PATH, "count": _COUNT})),
         "complete": flag,
     }
 )

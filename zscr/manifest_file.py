@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from zscr.errors import ArtefactError
+from zscr.errors import ArtefactError, InputError
 from zscr.names import name_fault
-from zscr.regular import open_regular
+from zscr.regular import read_regular
 from zscr.schema import SHA256, integer, record
 
 _LIMIT = 64 << 20  # bytes; a manifest lists names and hashes, never data
@@ -18,13 +18,12 @@ def read_limited(path: Path) -> bytes:
     """Return the bytes of a manifest.
 
     Raises:
-        ArtefactError: there are over 64 MiB of them.
+        ArtefactError: there are over 64 MiB of them, or it is no regular file.
     """
-    with open_regular(path) as file:
-        raw = file.read(_LIMIT + 1)
-    if len(raw) > _LIMIT:
-        raise ArtefactError(f"{path} is over {_LIMIT} bytes, which no manifest has")
-    return raw
+    try:
+        return read_regular(path, _LIMIT, "manifest")
+    except InputError as error:
+        raise ArtefactError(str(error)) from error
 
 
 def check_files(files: Any) -> None:

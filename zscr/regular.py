@@ -38,10 +38,29 @@ def open_regular(path: Path) -> BufferedReader:
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
         _refuse(path, os.fstat(handle))  # what was looked at may have been exchanged since
-        return os.fdopen(handle, "rb")
+        return open(path, "rb", opener=lambda *_: handle)
     except BaseException:
         os.close(handle)
         raise
+
+
+def read_regular(path: Path, limit: int, what: str) -> bytes:
+    """Return the bytes of a regular file.
+
+    Args:
+        path: of the file.
+        limit: bytes that it may have; what: it is, for the error.
+
+    Raises:
+        InputError: it has more, or is no regular file.
+        OSError: it does not exist or may not be read.
+    """
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        raw = file.read(min(size, limit) + 1)  # as much as is asked for is allocated at once
+    if len(raw) > limit:
+        raise InputError(f"{path} is over {limit} bytes, which no {what} has")
+    return raw
 
 
 def irregular(path: Path) -> str | None:

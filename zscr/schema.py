@@ -44,18 +44,22 @@ def flag(value: Any, where: str) -> None:
         _refuse(value, where, "true or false")
 
 
-def text(longest: int = 10_000, pattern: str | None = None, least: int = 0) -> Check:
-    """Take a string of `least` to `longest` characters, none of them a control character.
+def text(
+    longest: int = 10_000, pattern: str | None = None, least: int = 0, *, controls: bool = False
+) -> Check:
+    """Take a string of `least` to `longest` characters.
 
     Args:
         longest, least: characters.
         pattern: what the whole of it must match, if anything.
+        controls: whether control characters are among them, as in names of a user's own files.
     """
     wanted = f"a text of {least} to {longest} characters" + (f" like {pattern}" if pattern else "")
 
     def check(value: Any, where: str) -> None:
         fits = isinstance(value, str) and least <= len(value) <= longest
-        if not fits or _CONTROLS.search(value) or (pattern and not re.fullmatch(pattern, value)):
+        hostile = fits and not controls and _CONTROLS.search(value)
+        if not fits or hostile or (pattern and not re.fullmatch(pattern, value, re.DOTALL)):
             _refuse(value, where, wanted)
 
     return check
@@ -166,6 +170,7 @@ def title(value: Any, where: str) -> None:
 
 
 SHA256 = text(64, "[0-9a-f]{64}")
+PATH = text(8192, least=1, controls=True)  # of a user's own file or folder, whatever it is called
 
 
 def _object(value: Any, where: str, needed: Collection[str]) -> None:

@@ -18,6 +18,7 @@ from zscr.data.walk import Walk, WalkRules, passed_over, walk
 from zscr.disk import require_space
 from zscr.errors import InputError
 from zscr.names import name_fault
+from zscr.printable import printable
 from zscr.progress import say
 
 CAPTIONS, LISTS = "captions.txt", {"unseen": "unseen.txt", "val": "val.txt"}
@@ -64,7 +65,7 @@ def convert_folder(
     split_of = _splits(source, sorted(set(images.values()) - {""}), seed, unseen, val)
     captions = _captions(source, images)
     provenance = {**origin(source), "seed": seed, "passed": dict(walked.passed)}
-    name = written(Path(source.resolve().name))
+    name = printable(written(Path(source.resolve().name)))
     with new_collection(out, name=name, protocol=PROTOCOL, provenance=provenance) as draft:
         for image in captions.unknown if captions else ():
             draft.skip(f"{CAPTIONS}: {image}", "captions an image that is not there")

@@ -16,16 +16,16 @@ from typing import Any
 from zscr.data.listing import Listing
 from zscr.data.names import is_utf8, nfc
 from zscr.data.walk import EVERYTHING, Walk, WalkRules
-from zscr.schema import flag, integer, listing, mapping, record, text
+from zscr.schema import PATH, flag, integer, listing, mapping, record, text
 
 ROOT = record(
     {
-        "name": text(1000, least=1),
-        "path": text(4096, "/.*"),
-        "relative": text(8192, least=1),
+        "name": text(1000, least=1, controls=True),
+        "path": text(8192, "/.*", controls=True),
+        "relative": PATH,
         "whole": flag,
         "passed": mapping(integer(0, 1 << 53)),
-        "exclude": listing(text(4096), most=10_000),
+        "exclude": listing(PATH, most=10_000),
         "follow_links": flag,
     }
 )

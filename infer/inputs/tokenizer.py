@@ -17,9 +17,9 @@ import tokenizers
 from tokenizers import Tokenizer
 
 from zscr.cache import cache_folder
-from zscr.errors import ConfigError, InputError
+from zscr.errors import ConfigError
 from zscr.limited import REFUSED, Limits, limit_process, run_limited
-from zscr.regular import open_regular
+from zscr.regular import read_regular
 
 _LARGEST = 256 << 20  # bytes; a vocabulary of 250,000 words in 100 languages has 17 MB
 _MEMORY, _MEMORY_PER_BYTE, _SECONDS = 768 << 20, 40, 20  # of the trial
@@ -40,10 +40,7 @@ def load_tokenizer(path: Path, max_length: int) -> Tokenizer:
         InputError: it is none, or takes too long or too much memory for short texts.
         OSError: the file cannot be read.
     """
-    with open_regular(path) as file:
-        raw = file.read(_LARGEST + 1)
-    if len(raw) > _LARGEST:
-        raise InputError(f"{path} is over {_LARGEST} bytes, which no tokenizer has")
+    raw = read_regular(path, _LARGEST, "tokenizer")
     _prove(raw, max_length, str(path))
     return _made(raw, max_length)
 

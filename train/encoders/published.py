@@ -8,7 +8,7 @@ from typing import Any
 
 from zscr.errors import InputError
 from zscr.infer.inputs.make import INPUT
-from zscr.regular import open_regular
+from zscr.regular import read_regular
 from zscr.strict_json import parse_json
 
 _LARGEST = 16 << 20  # bytes; a configuration has a few thousand
@@ -20,12 +20,8 @@ def read_json(path: Path) -> Any:
     Raises:
         InputError: it is too large, or no JSON.
     """
-    with open_regular(path) as file:
-        raw = file.read(_LARGEST + 1)
-    if len(raw) > _LARGEST:
-        raise InputError(f"{path} is over {_LARGEST} bytes; fetch it again")
     try:
-        return parse_json(raw)
+        return parse_json(read_regular(path, _LARGEST, "description of a model"))
     except ValueError as error:
         raise InputError(f"{path} is no JSON ({error}); fetch it again") from error
 

@@ -13,12 +13,10 @@ from zscr.errors import ArtefactError, MismatchError
 from zscr.infer.bundle import Bundle
 from zscr.infer.encoder import Encoder
 from zscr.place import find_remembered
-from zscr.schema import SHA256, anything, flag, integer, mapping, record, text
+from zscr.schema import PATH, SHA256, anything, flag, integer, mapping, record, text
 from zscr.train.evaluation.model import Encoded, Model, all_of, encode_cached
 
-_SOURCES = record(
-    {"collection": record({"path": text(4096), "relative": text(8192), "sha256": SHA256})}
-)
+_SOURCES = record({"collection": record({"path": PATH, "relative": PATH, "sha256": SHA256})})
 _PROVENANCE = {"selection": text(), "refitted": flag, "seed": integer(0, 1 << 53)}
 _PROVENANCE |= {"config": mapping(anything), "versions": mapping(anything), "sources": _SOURCES}
 _EVALUATED = record(

@@ -114,7 +114,7 @@ def test_what_was_not_answered_says_so_in_its_place():
     assert row == {"id": "7", "text": "🐕", "hits": [], "error": "query 7 has\x1b no word"}
     (row,) = csv.DictReader(io.StringIO(written("csv", [REFUSED])))
     assert (row["query_id"], row["id"], row["error"]) == ("7", "", "query 7 has\x1b no word")
-    assert written("table", [REFUSED]) == "7: 🐕\n    not answered: query 7 has� no word\n"
+    assert written("table", [REFUSED]) == "7: 🐕\n    not answered: query 7 has\\x1b no word\n"
     page = written("html", [REFUSED, *ANSWERS])
     assert page.count("<p>not answered: query 7 has\x1b no word</p>") == 1
     assert "4 queries, 3 results, 0 images; 3 could not be shown; 1 not answered; 1 of 2" in page
@@ -138,7 +138,7 @@ def test_table_fits_the_terminal_and_cannot_take_it_over():
     hit = Hit(10, "folder/" + "x" * 90 + "/last.jpg", -0.5, "c" * 80, **known)
     query = Query("\x1b", text="\x1b[2Jboo\u202e", image="\x1b.jpg")
     lines = written("table", [Answer(query, (hit,), ("\x07",))]).splitlines()
-    assert lines[0] == "�: �[2Jboo� + image �.jpg  (�)"
+    assert lines[0] == r"\x1b: \x1b[2Jboo\u202e + image \x1b.jpg  (\x07)"
     assert len(lines[1]) <= 100
     assert "folder/" in lines[1]
     assert "/last.jpg" in lines[1]
