@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from markdown import head, row
+from markdown import head, row, with_interval
 
 KERNEL = "kernel ridge, refitted"
 OVER = f"over {KERNEL}"
@@ -30,7 +30,7 @@ def adapt_table(results: Sequence[Mapping[str, Any]]) -> str:
     columns = [f"`{result['collection']}`" for result in results]
     lines = head("B (A)", columns)
     kernel = [f"{mean(result, B):.3f} ({mean(result, A):.3f})" for result in results]
-    lines.append(row("kernel ridge, refitted, mAP", kernel))
+    lines.append(row(f"{KERNEL}, mAP", kernel))
     for name, key in ROWS.items():
         lines.append(row(name, [lead(result, key) for result in results]))
     seeds = ", ".join(f"{result['collection']} {len(result['seeds'])}" for result in results)
@@ -44,5 +44,4 @@ def mean(result: Mapping[str, Any], half: int) -> float:
 def lead(result: Mapping[str, Any], key: str) -> str:
     """The paired difference on new images with its interval, and that on A."""
     adapted, new = result["rows"][key]
-    (found, low, high), (before, *_) = new[OVER], adapted[OVER]
-    return f"{found:+.3f} [{low:+.3f}, {high:+.3f}] ({before:+.3f})"
+    return f"{with_interval(*new[OVER])} ({adapted[OVER][0]:+.3f})"

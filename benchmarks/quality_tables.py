@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from markdown import head, row, with_spread
+from markdown import head, row, with_interval, with_spread
 
 Result = Mapping[str, Any]
 # What each row of a collection's table has that the rows above it lack.
@@ -64,5 +64,4 @@ def ahead(found: Mapping[str, Any]) -> str:
     """The paired difference, on the same queries, of the method with as much of the gallery."""
     if "difference" not in found:
         return ""
-    low, high = found["difference"]["interval"]
-    return f"{found['difference']['mean']:+.3f} [{low:+.3f}, {high:+.3f}]"
+    return with_interval(found["difference"]["mean"], *found["difference"]["interval"])
