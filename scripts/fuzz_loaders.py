@@ -173,7 +173,7 @@ def _run(folder: Path) -> None:
     from zscr.train.methods.settings import make_config
     from zscr.train.run import create_run
 
-    source = {"path": "/c", "name": "c", "sha256": "0" * 64}
+    source = {"path": "/c", "relative": "../c", "name": "c", "sha256": "0" * 64}
     config = make_config("zscrgan", {"rounds": 2})
     sources = {"collection": source, "image": source, "text": None}
     run = create_run(folder / "x", "zscrgan", config, {"text": (4,), "image": (6,)}, sources)

@@ -121,7 +121,7 @@ def _parse(
     network = builder.create_network(0 if typed is None else 1 << int(typed))
     try:
         refuse_external_data(onnx_path)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise _failure("parse", onnx_path, [str(error)]) from error
     parser = module.OnnxParser(network, listener)
     if not parser.parse_from_file(str(onnx_path)):

@@ -125,4 +125,5 @@ def _faults() -> tuple[type[Exception], ...]:
         ValueError,  # an input that is not fed, or weights in other files
         state.EPFail,
         state.NoSuchFile,
+        OSError,
     )

@@ -98,7 +98,7 @@ def test_a_sabotaged_graph_is_never_published(
 
     with pytest.raises(ParityError, match=f"{name}.onnx differs from the trained model"):
         export_run(open_run(deployed.run), tmp_path / "bundles/b", build=sabotaged)
-    assert list((tmp_path / "bundles").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_sabotaged_feature_is_never_published(deployed, traced: Traced, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_sabotaged_feature_is_never_published(deployed, traced: Traced, tmp_pa
 
     with pytest.raises(ParityError, match=r"feature of gallery\.onnx differs"):
         export_run(open_run(deployed.run), tmp_path / "bundles/b", build=sabotaged)
-    assert list((tmp_path / "bundles").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_sound_graphs_of_the_same_kind_are_published(
@@ -124,6 +124,9 @@ def test_sound_graphs_of_the_same_kind_are_published(
     made = export_run(open_run(deployed.run), tmp_path / "b", build=traced(deployed.bundle))
     before = read_manifest(deployed.bundle, "bundle")
     assert made.manifest.files == before.files
+    for body in (made.manifest.body, before.body):
+        for source in filter(None, body["provenance"]["sources"].values()):
+            source.pop("relative", None)  # the two lie at different places
     assert made.manifest.body == before.body
 
 

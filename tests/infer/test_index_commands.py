@@ -137,7 +137,8 @@ def test_an_index_follows_its_folder_from_the_shell(deployed, tmp_path, images):
     assert "1 images have the content of another; --duplicates link" in said
     assert "of 3 files 3 are as they were" in run("verify", tmp_path / "own.index")
     info = run("info", tmp_path / "own.index")
-    assert f"folder own: {tmp_path / 'own'}; passed over: 1 *.mov\n2 images were skipped\n" in info
+    assert f"folder own: {tmp_path / 'own'}; passed over: 1 *.mov\n" in info
+    assert "\n2 images were skipped\n" in info
     (tmp_path / "own/unread.png").unlink()
     paths[4].unlink()
     assert "3 unchanged, 0 skipped" in run(*sync)

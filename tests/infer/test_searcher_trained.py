@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import onnxruntime
 from PIL import Image
 from tokenizers import Tokenizer
+
+from zscr.artefact import read_manifest
 
 TEXTS = [
     "small white circle",
@@ -25,7 +28,9 @@ def embedded(graph, **feeds):
 def gallery_of(bundle, index):
     """Every entry of the index with its embedding, from its image's file."""
     [entries] = index.glob("entries.*.jsonl")
+    [root] = read_manifest(index, "index").body["roots"]
     rows = [json.loads(line) for line in entries.read_text().splitlines()]
+    rows = [row | {"image": os.path.join(root["path"], row["image"])} for row in rows]
     pixels = np.stack([np.asarray(Image.open(row["image"]).convert("RGB")) for row in rows])
     pixels = ((pixels.astype(np.float32) / 255 - 0.5) / 0.5).transpose(0, 3, 1, 2)
     return rows, embedded(bundle / "gallery.onnx", pixels=pixels)

@@ -47,6 +47,11 @@ def contents(run: Path) -> dict[str, Any]:
     return files
 
 
+def beside(folder: Path, at: int) -> Path:
+    """Return a name beside a folder: from there the collection's relative place is the same."""
+    return folder.with_name(f"{folder.name}-{at}")
+
+
 @pytest.fixture(scope="module")
 def whole(killer: Killer, vectors: Path, tmp_path_factory: pytest.TempPathFactory):
     """Train without a stop; return the run's files and the calls that a signal may come before."""
@@ -78,7 +83,7 @@ def test_kill_anywhere_then_resume_gives_the_same_bytes(
     expected, calls = whole
     made = calls.index("rename")  # before it there is no run to go on with
     for at in (number for number, call in enumerate(calls, 1) if call != "fsync"):
-        folder = tmp_path / str(at)
+        folder = beside(tmp_path, at)
         folder.mkdir()
         assert killer(start(vectors), folder, at=at)["status"] == -signal.SIGKILL, at
         assert (folder / RUN).exists() == (at > made + 1), at
@@ -97,7 +102,7 @@ def test_kill_anywhere_in_a_run_without_rounds(
     expected = contents(tmp_path / RUN)
     made = done["calls"].index("rename")
     for at in range(made + 2, len(done["calls"]) + 1):
-        folder = tmp_path / str(at)
+        folder = beside(tmp_path, at)
         folder.mkdir()
         assert killer(start(vectors, rounds=0), folder, at=at)["status"] == -signal.SIGKILL, at
         again = killer(RESUME, folder)

@@ -107,7 +107,7 @@ def test_a_run_of_the_first_schema_says_what_to_do(stopped: Path) -> None:
     del content["shapes"]
     (stopped / "manifest.json").write_text(json.dumps(content))
     before = {path.name: path.read_bytes() for path in stopped.iterdir()}
-    message = "has schema 1, this zscr reads 3; remove it, then run 'zscr train'"
+    message = "has schema 1, this zscr reads 4; remove it, then run 'zscr train'"
     for read in (open_run, resume, evaluate_model):
         with pytest.raises(ArtefactError, match=message):
             read(stopped)

@@ -58,7 +58,7 @@ def test_documents_keep_their_class_and_their_pair(tmp_path):
             {"I_tr": np.ones((19, 1))},
             "lists 20 documents, but raw_features.mat holds 19 images and 20",
         ),
-        ({"T_te": np.full((10, 1), np.nan)}, "T_te holds NaN"),
+        ({"T_te": np.full((10, 1), np.nan)}, "T_te is no matrix of finite numbers"),
         ({"T_te": "words"}, "is not WIKI's matrices"),
     ],
 )

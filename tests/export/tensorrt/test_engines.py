@@ -89,7 +89,7 @@ def name_an_unknown_operator(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (truncate, "Failed to parse the ONNX model"),
+        (truncate, "it ends too early"),
         (name_an_unknown_operator, r"node .*\(NoSuchOperator\): .*Plugin not found"),
         (Path.unlink, "gallery.onnx"),
     ],
@@ -121,7 +121,7 @@ def test_failed_bundle_leaves_no_folder(tmp_path: Path, save_bundle: Callable[..
     bundle = save_bundle(tmp_path / "broken", damage=name_an_unknown_operator)
     with pytest.raises(ArtefactError, match="NoSuchOperator"):
         build_engines(bundle, targets=["sm86"])
-    assert list((tmp_path / "broken.engines").iterdir()) == []
+    assert not (tmp_path / "broken.engines").exists()
 
 
 @pytest.mark.engines

@@ -116,7 +116,7 @@ def test_what_was_not_answered_says_so_in_its_place():
     assert (row["query_id"], row["id"], row["error"]) == ("7", "", "query 7 has\x1b no word")
     assert written("table", [REFUSED]) == "7: 🐕\n    not answered: query 7 has\\x1b no word\n"
     page = written("html", [REFUSED, *ANSWERS])
-    assert page.count("<p>not answered: query 7 has\x1b no word</p>") == 1
+    assert page.count("<p>not answered: query 7 has\ufffd no word</p>") == 1
     assert "4 queries, 3 results, 0 images; 3 could not be shown; 1 not answered; 1 of 2" in page
 
 
