@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, astuple, fields
 from functools import partial
@@ -15,7 +14,7 @@ from zscr.artefact import make_alone
 from zscr.data.options import exclude_option, follow_links_option
 from zscr.errors import ArtefactError
 from zscr.options import memory_option
-from zscr.printable import printable
+from zscr.printable import printable, printable_json
 from zscr.progress import say
 
 if TYPE_CHECKING:
@@ -179,7 +178,7 @@ def info(path: Path, style: str) -> None:
     """
     summary = _summary(path)
     if style == "json":
-        click.echo(json.dumps(asdict(summary), ensure_ascii=False, indent=1))
+        click.echo(printable_json(asdict(summary), indent=1))
         return
     tables = [_table(rows) for rows in (summary.splits, summary.tasks, summary.classes) if rows]
     about = printable(f"{summary.name}: {summary.protocol}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import io
+import json
 import os
 import subprocess
 import sys
@@ -29,6 +31,29 @@ def test_printable():
     assert printable("\u2028\x9b") == "\\u2028\\x9b"
     for words in ("café 麺 หมา", "👩‍🚀", "می‌خواهم", "שלום"):
         assert printable(words) == words
+
+
+class Terminal(io.StringIO):
+    """What a person looks at."""
+
+    def isatty(self) -> bool:
+        """Return True."""
+        return True
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv", "table"])
+def test_answers_on_a_terminal_hold_no_controls(format):
+    """And a program that reads JSON gets each text as it was, as it does in a CSV file."""
+    name = EVIL.replace("\n", "") + "\x9b\U000e0041"
+    answers = [Answer(Query("1", name), (Hit(1, name, 0.5, class_id=name),), error=name)]
+    out = Terminal()
+    write_answers(answers, format, out)
+    assert not {*"\x1b\u202e\x07\x9b\U000e0041"} & {*out.getvalue()}
+    if format == "jsonl":
+        assert json.loads(out.getvalue())["hits"][0]["id"] == name
+    elif format == "csv":
+        write_answers(answers, format, file := io.StringIO())
+        assert list(csv.DictReader(io.StringIO(file.getvalue())))[0]["id"] == name
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
+from typing import Any
 
 # Control characters, halves of characters, line and paragraph separators, and what is invisible.
 _ESCAPED = frozenset({"Cc", "Cs", "Zl", "Zp", "Cf"})
@@ -15,8 +17,20 @@ def printable(text: object) -> str:
     return shown if shown.isprintable() else "".join(map(_shown, shown))
 
 
+def printable_json(value: Any, indent: int | None = None) -> str:
+    """Return a value as JSON that a terminal may show: such characters are JSON's own escapes."""
+    raw = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
+    if raw.isprintable():
+        return raw
+    return "".join(json.dumps(c)[1:-1] if c != "\n" and _is_escaped(c) else c for c in raw)
+
+
+def _is_escaped(character: str) -> bool:
+    return unicodedata.category(character) in _ESCAPED and character not in _JOINERS
+
+
 def _shown(character: str) -> str:
-    if unicodedata.category(character) not in _ESCAPED or character in _JOINERS:
+    if not _is_escaped(character):
         return character
     if "\udc80" <= character <= "\udcff":  # a byte of a name that is not UTF-8
         return f"\\x{ord(character) - 0xDC00:02x}"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TextIO
 
 from zscr.infer.answers.answer import Answer, Hit, describe, remarks, shown_fields
 from zscr.infer.answers.sheet import write_sheet
 from zscr.infer.answers.shown import Shown
-from zscr.printable import printable
+from zscr.printable import printable, printable_json
 
 Format = Literal["table", "jsonl", "csv", "html"]
 
@@ -38,7 +37,8 @@ def write_answers(
         answers: consumed lazily; an answer is written before the next is asked for.
         format: `jsonl`, one object a query. `csv`, one row a hit, and one row with empty hit
             fields for a query that found nothing or was not answered; a text that a spreadsheet
-            would take for a formula (it starts with = + - @ tab CR LF) gets a leading apostrophe.
+            would take for a formula (it starts with = + - @ tab CR LF) gets a leading apostrophe,
+            and where `out` is a terminal, what could take it over is escaped.
             `table`, plain text for a terminal, without `ran`. `html`, one self-contained page with
             the images.
         out: where to write.
@@ -68,7 +68,7 @@ def _write_jsonl(answers: Iterable[Answer], out: TextIO) -> None:
             row["ran"] = answer.ran
         if answer.error:
             row["error"] = answer.error
-        out.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+        out.write(printable_json(row) + "\n")
 
 
 def _hit_row(hit: Hit) -> dict[str, Any]:
@@ -86,22 +86,23 @@ def _hit_row(hit: Hit) -> dict[str, Any]:
 def _write_csv(answers: Iterable[Answer], out: TextIO) -> None:
     # Every text is quoted: left to itself the module lets a bare CR through, which ends a row.
     writer = csv.DictWriter(out, CSV_FIELDS, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    shown = printable if out.isatty() else str  # a program gets each text as it is
     writer.writeheader()
     for answer in answers:
         head = {"query_id": answer.query.id, "notes": "; ".join(answer.notes), "ran": answer.ran}
         head |= {"error": answer.error or "", "nothing": "true" if answer.nothing else ""}
         head |= {f"query_{name}": value for name, value in shown_fields(answer.query).items()}
         for hit in map(_hit_row, answer.hits) if answer.hits else [{}]:
-            writer.writerow({key: _cell(value) for key, value in (head | hit).items()})
+            writer.writerow({key: _cell(value, shown) for key, value in (head | hit).items()})
 
 
-def _cell(value: object) -> object:
+def _cell(value: object, shown: Callable[[str], str]) -> object:
     """Return what a spreadsheet shows as it is; numbers may start with a minus, texts may not."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
-        return "'" + value
-    return value
+    if not isinstance(value, str):
+        return value
+    return shown("'" + value if value.startswith(_FORMULA_STARTS) else value)
 
 
 def _write_table(answers: Iterable[Answer], out: TextIO) -> None:

@@ -36,6 +36,7 @@ ACTIONS = {
 # What a server imports before it forks; of `HEAVY`, torch and onnx take seconds.
 LIGHT = ["PIL.Image", "hnswlib", "zscr.infer.index.index", "zscr.infer.answers.writers"]
 HEAVY = {
+    "bundle": ["torch._dynamo", "zscr.export.bundle", "zscr.export.begun", "zscr.train.fit"],
     "run": ["torch._dynamo", "zscr.train.run", "zscr.train.methods.zscrgan.reference.method"],
     "encoder": ["onnx", "zscr.train.encoders.folder"],
 }

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import trained
 
-from zscr.artefact import dump_jsonl, made_once, read_manifest, staged, verify
+from zscr.artefact import dump_jsonl, made_once, staged
 from zscr.lock import LOCK
 from zscr.partial import write_atomically
 
@@ -115,6 +116,18 @@ def grown_index() -> None:
     )
 
 
+def shrunk_index() -> None:
+    """Images are removed; what one that was stopped after that has left, the next change does."""
+    from zscr.infer.index.index import Change, Index
+    from zscr.infer.index.remove import remove_images
+
+    index = Index.open(Path("x.index"))
+    if index.count == 3:
+        remove_images(Path("x.index"), ["0", "2"])
+    else:
+        index.apply(Change())
+
+
 def index_state() -> object:
     """Return what the current generation holds; its files are checked by that."""
     from zscr.infer.index.index import Index
@@ -151,62 +164,6 @@ def collection() -> None:
     made_once(Path("collections/x"), make)
 
 
-def encoder() -> None:
-    """A frozen encoder in the cache."""
-    import onnx
-    from onnx import TensorProto, helper
-
-    from zscr.train.encoders.folder import write_encoder
-
-    def make(path: Path) -> None:
-        rows = helper.make_tensor("w", TensorProto.FLOAT, (90, 90), np.ones(8100).tolist())
-        ends = [
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["B", 90])
-            for name in ("x", "features")
-        ]
-        node = helper.make_node("MatMul", ["x", "w"], ["features"])
-        graph = helper.make_graph([node], "g", ends[:1], ends[1:], [rows])
-        model: onnx.ModelProto = helper.make_model(graph)
-        write_encoder(path, "x", model, {"field": "vector"}, {}, {"tokenizer.json": b"{}"})
-
-    made_once(Path("encoders/x"), make)
-
-
-def run_at_zero() -> None:
-    """A run with its first checkpoint."""
-    from zscr.train.methods.settings import make_config
-    from zscr.train.run import create_run
-
-    small = {"gf_dim": 8, "df_dim": 4, "embed_dim": 8, "z_dim": 2, "rounds": 2}
-    config = make_config("zscrgan-reference", small)
-    shapes = {"text": (8,), "image": (12,)}
-    run = create_run(Path("run"), "zscrgan-reference", config, shapes, {})
-    run.commit(run.new_method("cpu"), is_best=True)
-
-
-def resumed_run() -> None:
-    """A round's line in the log, then its checkpoint; what a killed writer left is removed."""
-    from zscr.lock import writer_lock
-    from zscr.train.log import append_log, truncate_log
-    from zscr.train.run import open_run
-
-    with writer_lock(Path("run")):
-        run = open_run(Path("run"))
-        run.remove_leftovers()
-        truncate_log(run)
-        if run.step == 0:
-            append_log(run, {"round": 1, "seconds": 1.0})
-            run.step = 1
-            run.commit(run.new_method("cpu"), is_best=True)
-
-
-def run_state() -> object:
-    """Return the step and its weights' names; each file is checked against its hash."""
-    manifest = read_manifest(Path("run"), "run")
-    verify(Path("run"), manifest)
-    return manifest.body["step"], sorted(manifest.files)
-
-
 def latest() -> None:
     """The link to the latest, which there is."""
     from zscr.train.latest import point_latest
@@ -232,9 +189,11 @@ WRITERS = {
     "features": Writer(features, lambda: features(2), merged_features, PARTS),
     "index create": Writer(new_index, state=index_state),
     "index change": Writer(grown_index, new_index, index_state),
+    "index remove": Writer(shrunk_index, new_index, index_state),
     "collection": Writer(collection),
-    "encoder": Writer(encoder),
-    "run": Writer(resumed_run, run_at_zero, run_state),
+    "encoder": Writer(trained.encoder),
+    "run": Writer(trained.resumed_run, trained.run_at_zero, trained.run_state),
+    "bundle": Writer(trained.bundle, trained.run_and_graphs),
     "latest": Writer(latest, old_latest, lambda: Path("runs/latest").readlink().name),
 }
 # What the harness is tried on: it writes over what is there.
