@@ -86,11 +86,14 @@ _MARKS = {True: ("right", "✓ right"), False: ("wrong", "✗ wrong"), None: (""
 class Sheet:
     """What has been shown so far: enough to embed each image once and to count.
 
+    `shown` and `asked` say which images may be shown of those found and of those of queries.
     `refused` are the queries without an answer; `verdicts` are of the results of which it is known
     whether they are right; `ran` holds each way that queries were embedded, in the order of their
     first use.
     """
 
+    shown: Shown = Shown()
+    asked: Shown = Shown()
     images: Thumbnails = field(default_factory=Thumbnails)
     queries: int = 0
     hits: int = 0
@@ -113,7 +116,7 @@ def write_sheet(
     is counted in the page's footer. Memory grows with the number of distinct images' paths, not
     with answers.
     """
-    sheet = Sheet(Thumbnails(shown=shown or Shown()))
+    sheet = Sheet(shown=shown or Shown())
     out.write(page_head(title, about))
     for answer in answers:
         out.write(answer_section(answer, sheet, [f"query {answer.query.id}"]))
@@ -151,12 +154,12 @@ def answer_section(
     if answer.ran:
         sheet.ran[answer.ran] = None
     shown = [*facts, *_verdict(answer.hits), *remarks(answer)]
-    cards = "".join(_card(hit, sheet.images) for hit in answer.hits)
+    cards = "".join(_card(hit, sheet) for hit in answer.hits)
     none = f"not answered: {answer.error}" if answer.error else "nothing found"
     return (
         f'<section>\n<{heading} dir="auto">{isolated(describe(answer.query))}</{heading}>\n'
         f"<p>{' · '.join(map(isolated, shown))}</p>\n"
-        + _asked(answer.query, sheet.images)
+        + _asked(answer.query, sheet)
         + (f'<ol role="list">\n{cards}</ol>\n' if cards else f"<p>{isolated(none)}</p>\n")
         + "</section>\n"
     )
@@ -168,11 +171,11 @@ def _verdict(hits: Sequence[Hit]) -> list[str]:
     return [f"{sum(judged)} of {len(judged)} right"] if judged else []
 
 
-def _asked(query: Query, images: Thumbnails) -> str:
+def _asked(query: Query, sheet: Sheet) -> str:
     """Show the images that a query is made of."""
     given = {"image": query.image, "sketch": query.sketch}
     figures = "".join(
-        f"<figure>{images.show(image, f'{name} of query {query.id}')}"
+        f"<figure>{sheet.images.show_checked(image, f'{name} of query {query.id}', sheet.asked)}"
         f"<figcaption>asked with this {name}</figcaption></figure>"
         for name, image in given.items()
         if image is not None
@@ -180,12 +183,12 @@ def _asked(query: Query, images: Thumbnails) -> str:
     return f'<div class="asked">{figures}</div>\n' if figures else ""
 
 
-def _card(hit: Hit, images: Thumbnails) -> str:
+def _card(hit: Hit, sheet: Sheet) -> str:
     verdict, mark = _MARKS[hit.correct]
     badge = f'<span class="mark">{mark}</span>' if mark else ""
     named = f'<div class="class">{isolated(hit.class_id)}</div>' if hit.class_id else ""
     label = f"image {hit.id}" + (f", {hit.class_id}" if hit.class_id else "")
-    image = images.show_found(hit.image, label, hit.sha256)
+    image = sheet.images.show_checked(hit.image, label, sheet.shown, hit.sha256)
     known = hit.above_unrelated is not None
     above = f'<span title="{_ABOVE}">{hit.above_unrelated:.0%}</span>' if known else ""
     return (

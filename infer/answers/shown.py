@@ -1,4 +1,4 @@
-"""Which images of an index a page may show: a stranger's index could name any file of this disk."""
+"""Which images a page may show: a stranger's index or collection may name any file of a disk."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from zscr.errors import ZscrError
 
 @dataclass(frozen=True)
 class Shown:
-    """What is shown of the images that an index names.
+    """What is shown of the images that an index or a collection names.
 
     Attributes:
-        roots: the folders that they must lie in; None where the index names none.
-        trusted: show whatever the index names.
+        roots: the folders that they must lie in; None where there are none.
+        trusted: show whatever is named.
+        hint: what ends the reason for one that is not shown.
     """
 
     roots: Sequence[Path] | None = None
     trusted: bool = False
+    hint: str = "; --trust shows it"
 
     def fault(self, image: str | Path, sha256: str | None) -> str | None:
         """Return why an image is not shown, or None.
@@ -35,14 +37,14 @@ class Shown:
         if self.trusted:
             return None
         if self.roots is not None and not is_within(self.roots, Path(image)):
-            return f"{image} lies outside of the index's folders; --trust shows it"
+            return f"{image} lies outside of its folders{self.hint}"
         try:
             changed = sha256 is not None and hash_file(Path(image)) != sha256
         except FileNotFoundError:
             return f"{image} does not exist"
         except (OSError, ZscrError) as error:
             return f"{image} cannot be read ({getattr(error, 'strerror', error)})"
-        return f"{image} is not what was indexed; --trust shows it" if changed else None
+        return f"{image} is not what was indexed{self.hint}" if changed else None
 
 
 def is_within(roots: Sequence[Path], path: Path) -> bool:

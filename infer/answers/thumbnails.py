@@ -26,13 +26,18 @@ class Thumbnails:
 
     styles: dict[str, str] = field(default_factory=dict)  # image -> its CSS class
     failures: dict[str, str] = field(default_factory=dict)  # image -> why it cannot be shown
-    shown: Shown = Shown()  # which of an index's images may be
 
-    def show_found(self, image: str | None, label: str, sha256: str | None) -> str:
-        """Do the same for an image that an index names, of the content that was indexed."""
-        if image is not None and image not in self.styles and image not in self.failures:
-            if fault := self.shown.fault(image, sha256):
-                self.failures[image] = fault
+    def show_checked(
+        self,
+        image: str | Path | Image.Image | None,
+        label: str,
+        shown: Shown,
+        sha256: str | None = None,
+    ) -> str:
+        """Do as `show` does, if a file may be shown; `sha256` is of its content, if known."""
+        if isinstance(image, str | Path) and not self._is_known(image):
+            if fault := shown.fault(image, sha256):
+                self.failures[str(image)] = fault
         return self.show(image, label)
 
     def show(self, image: str | Path | Image.Image | None, label: str) -> str:
@@ -45,7 +50,7 @@ class Thumbnails:
         if image is None:
             return '<div class="pic none">no image</div>'
         name, embedded = self._name(image), ""
-        if name not in self.styles and name not in self.failures:
+        if not self._is_known(name):
             embedded = self._embed(name, image)
         if name in self.failures:
             return f'<div class="pic none">{isolated(self.failures[name])}</div>'
@@ -64,6 +69,9 @@ class Thumbnails:
             self.failures[str(error)] = str(error)
             return str(error)
         return f"{shown.size} {hashlib.sha256(shown.tobytes()).hexdigest()}"
+
+    def _is_known(self, image: str | Path) -> bool:
+        return str(image) in self.styles or str(image) in self.failures
 
     def _embed(self, name: str, image: str | Path | Image.Image) -> str:
         """Return the style rule that holds an image; remember it, or why there is none."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from zscr.infer.answers.answer import Answer
 from zscr.infer.answers.markup import isolated
 from zscr.infer.answers.sheet import Sheet, answer_section, page_foot, page_head, summary
+from zscr.infer.answers.shown import Shown
 from zscr.infer.evaluation import charts
 from zscr.infer.evaluation.charts import Series
 from zscr.infer.evaluation.extremes import Extremes
@@ -61,14 +62,16 @@ ORACLE_NOTE = (
 )
 
 
-def render_page(report: Report, extremes: Extremes) -> str:
+def render_page(report: Report, extremes: Extremes, shown: Shown | None = None) -> str:
     """Return the page of a report (see `evaluate_model`) and its best and worst queries.
 
     Args:
         report: with `task`, the task's name; without it the task is `text`.
         extremes: the queries to show.
+        shown: which of their images; None for all.
     """
-    sheet = Sheet()
+    may = shown or Shown()
+    sheet = Sheet(may, may)
     warning = f'<p class="oracle">{WARNING}</p>\n' if report["selection"] == ORACLE else ""
     sections = (
         _headline(report),

@@ -11,6 +11,7 @@ from zscr.data.relevance import ByLabel
 from zscr.data.tasks import Task, load_task, query_labels
 from zscr.disk import new_parents, require_writable
 from zscr.errors import ConfigError, InputError
+from zscr.infer.answers.shown import Shown
 from zscr.infer.evaluation.embedded import Embedded
 from zscr.infer.evaluation.extremes import find_extremes
 from zscr.infer.evaluation.figures import DEFINITIONS
@@ -215,6 +216,7 @@ def _write_page(path: Path, report: Mapping[str, Any], model: Model, embedded: E
     files = {item.id: getattr(item, field) for item in collection.items}
     images = {name: collection.folder / file for name, file in files.items() if file}
     classes = {item.id: item.class_id for item in collection.items if item.class_id}
-    page = render_page(report, find_extremes(embedded, labels, images, classes=classes))
+    extremes = find_extremes(embedded, labels, images, classes=classes)
+    page = render_page(report, extremes, Shown([collection.folder], hint=""))
     with new_parents(path):
         write_atomically(path, page.encode())

@@ -51,7 +51,7 @@ def test_only_the_folders_of_the_index_are_shown(image, tmp_path):
     for outside in (photos / "../secret.png", photos / "link.png", Path("/etc/hostname")):
         assert not is_within([other, photos], outside)
     lies = page(photos / "link.png", hash_file(image), Shown([photos]))
-    assert "lies outside of the index" in lies
+    assert "lies outside of its folders" in lies
     assert "data:image/jpeg" not in lies
 
 

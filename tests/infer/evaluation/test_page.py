@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from zscr.data.records import Query
+from zscr.infer.answers.answer import Answer, Hit
+from zscr.infer.answers.shown import Shown
 from zscr.infer.evaluation.charts import Series, bars, legend, recall_chart
 from zscr.infer.evaluation.extremes import Extremes, find_extremes
 from zscr.infer.evaluation.figures import DEFINITIONS
@@ -111,6 +114,20 @@ def test_the_page_is_well_formed_and_shows_every_figure(full, extremes):
     assert [tag for tag, _ in page.tags].count("polyline") == 4, "two curves, plain and generalised"
     assert "selected on validation classes" in page.text
     assert WARNING not in page.text
+
+
+def test_an_image_from_elsewhere_is_not_shown(full, tmp_path):
+    """A stranger's collection may hold a link to a picture of its reader's: found or asked with."""
+    stolen = tmp_path / "collection/1.png"
+    stolen.parent.mkdir()
+    Image.new("RGB", (9, 9), (200, 0, 0)).save(tmp_path / "private.png")
+    stolen.symlink_to(tmp_path / "private.png")
+    hits = (Hit(1, "x", 0.5, image=str(stolen)),)
+    extremes = Extremes((Answer(Query("1", image=str(stolen)), hits),), ())
+    assert "data:image/jpeg" in render_page(full, extremes)
+    page = render_page(full, extremes, Shown([stolen.parent], hint=""))
+    assert page.count(f"{stolen} lies outside of its folders<") == 2
+    assert "data:image/jpeg" not in page
 
 
 def test_classes_stand_in_the_order_of_their_average_precision(full, extremes):
