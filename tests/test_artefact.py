@@ -113,6 +113,18 @@ def test_one_flipped_byte_is_found_and_named(tmp_path_factory, place, flip):
         verify(path, read_manifest(path, "run"))
 
 
+def test_a_digit_that_no_double_tells_is_found(tmp_path):
+    """0.1 + 0.2 has 17 digits; the next higher last one reads back as the same double."""
+    with staged(tmp_path / "run", "run") as stage:
+        stage.body["loss"] = 0.1 + 0.2
+    manifest = tmp_path / "run/manifest.json"
+    content = manifest.read_text()
+    assert "0.30000000000000004" in content
+    manifest.write_text(content.replace("0.30000000000000004", "0.30000000000000005"))
+    with pytest.raises(ArtefactError, match="0.30000000000000005 is not written as 0.3000"):
+        read_manifest(tmp_path / "run", "run")
+
+
 @given(st.floats(0, 1, exclude_max=True), st.integers(1, 255))
 def test_one_flipped_byte_of_the_manifest_is_found(tmp_path_factory, place, flip):
     """It vouches for the files, and its checksum for it; only white space may differ."""

@@ -198,7 +198,7 @@ def read_manifest(folder: Path, kind: str, fields: Check = anything) -> Manifest
         raise ArtefactError(f"{folder} is not a {kind}: it has no {MANIFEST}")
     raw = read_limited(path)
     try:
-        content = parse_json(raw)
+        content = parse_json(raw, shortest=True)
         sound = content.pop("checksum", None) == _checksum(content)
         found, schema, files = content.pop("kind"), content.pop("schema"), content.pop("files")
     except (ValueError, KeyError, AttributeError, TypeError) as error:

@@ -11,8 +11,13 @@ VALUES = 4_000_000  # of one text: about 400 MB of Python objects
 _DIGITS = 40  # of an integer; transformers writes 10^30 for "no limit"
 
 
-def parse_json(raw: bytes | str) -> Any:
+def parse_json(raw: bytes | str, *, shortest: bool = False) -> Any:
     """Parse one JSON text.
+
+    Args:
+        raw: the text.
+        shortest: refuse a fraction that is not written as Python does, with as few digits as tell
+            the double. So no other text has the same content by a changed digit.
 
     Raises:
         ValueError: no JSON in UTF-8, NaN or infinity, a key twice in one object, an integer of
@@ -24,7 +29,7 @@ def parse_json(raw: bytes | str) -> Any:
     if opened + text.count(",") > VALUES:
         raise ValueError(f"it holds over {VALUES} values")
     try:
-        value = _DECODER.decode(text)
+        value = (_SHORTEST if shortest else _DECODER).decode(text)
     except RecursionError:
         raise ValueError(f"it is nested more than {DEPTH} deep") from None
     if opened > DEPTH and _depth(value) > DEPTH:
@@ -59,9 +64,19 @@ def _constant(name: str) -> float:
     raise ValueError(f"{name} is no number of JSON")
 
 
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_int=_integer, parse_float=_float, parse_constant=_constant
-)
+def _shortest(digits: str) -> float:
+    if repr(number := _float(digits)) != digits:
+        raise ValueError(f"the number {digits[:40]} is not written as {number!r}")
+    return number
+
+
+_RULES: Any = {
+    "object_pairs_hook": _unique,
+    "parse_int": _integer,
+    "parse_constant": _constant,
+}
+_DECODER = json.JSONDecoder(**_RULES, parse_float=_float)
+_SHORTEST = json.JSONDecoder(**_RULES, parse_float=_shortest)
 
 
 def _depth(value: Any) -> int:
