@@ -133,7 +133,7 @@ REFUSED = [
     (PermissionError(errno.EACCES, "Permission denied", "runs/a\nb"), r"runs/a\nb cannot be used"),
     (
         OSError(errno.ENAMETOOLONG, "File name too long", b"xxx"),
-        "xxx cannot be used (File name too",
+        "xxx cannot be used (File name",
     ),
     (RuntimeError("Symlink loop from 'x'"), "a link leads round in a circle"),
 ]
