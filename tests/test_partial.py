@@ -365,7 +365,9 @@ def test_places_are_checked_before_the_work(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match="exists already"):
         require_writable(tmp_path / "taken", new=True)
     require_space(tmp_path / "new/x", 1)
-    with pytest.raises(ArtefactError, match=r"needs \d+ MB and the disk has \d+ MB left"):
+    with pytest.raises(
+        ArtefactError, match=r"needs \d+\.\d\d MB and the disk has \d+\.\d\d MB left"
+    ):
         require_space(tmp_path / "new/x", 1 << 60)
 
 
