@@ -11,6 +11,7 @@ import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 
 import numpy as np
@@ -247,8 +248,9 @@ class _Cache:
         """Merge all shards into one file, if there are any; the replaced index is the commit."""
         if len(self.blocks) > 1:
             self._merge()
-        merged = (path for path in self.store.glob(f"{self.name}.*.npy") if path.name != self.file)
-        halves = self.store.glob(f".{self.name}.*.partial")
+        own = escape(self.name)  # of an encoder or a bundle's folder, which may hold `*` and `[`
+        merged = (path for path in self.store.glob(f"{own}.*.npy") if path.name != self.file)
+        halves = self.store.glob(f".{own}.*.partial")
         if all([remove_or_tell(path) for path in (*merged, *halves)]):
             # Last: as long as there are parts, the next call comes here and tries again.
             for part in self.parts.iterdir():

@@ -147,6 +147,17 @@ def test_damaged_part_is_computed_again(tmp_path, tiny_image, images, run_killed
     assert [path.suffix for path in sorted(store.iterdir())] == [".npy", ".json"]
 
 
+@pytest.mark.parametrize("name", ["a**b", "x[1]"])
+def test_names_that_look_like_patterns_are_names(tmp_path, tiny_image, images, name):
+    """Of an encoder, or the folder of a bundle: rows that are merged leave nothing behind."""
+    encoder = load_encoder(tiny_image, ONE)
+    encoder.name = name
+    paths, store = images(5), tmp_path / "store"
+    compute_features(store, encoder, sources_of(paths[:3]))
+    assert len(compute_features(store, encoder, sources_of(paths)).places) == 5
+    assert sorted(path.suffix for path in store.iterdir()) == [".json", ".npy"]
+
+
 def test_a_part_by_another_name_is_not_read(tmp_path, tiny_image, images):
     """A stranger's, in the features of a collection: of the right hash, and no number of ours."""
     encoder, store = load_encoder(tiny_image, ONE), tmp_path / "store"
