@@ -7,7 +7,9 @@ files anywhere, `!keep.tmp.jpg` takes one back.
 from __future__ import annotations
 
 import os
+import re
 import stat
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +21,15 @@ if TYPE_CHECKING:
 
 IGNORE_FILE = ".zscrignore"
 _LIMIT = 1 << 20  # bytes of such a file
+_LONGEST = 4096  # characters of a pattern, as of a path
+
+# What pathspec makes of `*` and of `/**/`. Where another follows, the first place that fits is as
+# good as any later one, so that no other needs to be tried: they would be exponentially many.
+_LETTER = r"(?:\\.|\[\^?(?:\\.|[^\]\\])+\]|[^][\\/()^$*+?{}|.])"
+_STARS = re.compile(r"(?:\[\^/\]\*)+")
+_STAR_BEFORE_STAR = re.compile(rf"\[\^/\]\*((?:{_LETTER})+?)(?=\[\^/\]\*)")
+_NEGATED = re.compile(r"(?<!\\)\[\^(?!/)")  # `[!a]`, which is no slash either, as in git
+_MIDDLE = "(?:/.+)?"
 
 
 @dataclass(frozen=True)
@@ -52,12 +63,32 @@ def exclusion_of(folder: str, patterns: Iterable[str]) -> Exclusion:
     from pathspec import GitIgnoreSpec  # which takes 20 ms, and most walks have no patterns
 
     patterns = tuple(patterns)
+    if any(len(pattern) > _LONGEST for pattern in patterns):
+        raise ConfigError(f"a pattern has over {_LONGEST} characters; no path is that long")
     try:
-        return Exclusion(folder, GitIgnoreSpec.from_lines(patterns))
-    except ValueError as error:
+        with warnings.catch_warnings(action="ignore"):  # of regular expressions that nobody wrote
+            spec = GitIgnoreSpec.from_lines(patterns)
+            for one in spec.patterns:
+                if one.regex is not None:
+                    one.regex = re.compile(steady(one.regex.pattern))
+        return Exclusion(folder, spec)
+    except (ValueError, re.error) as error:  # the latter of `[z-a]`
         raise ConfigError(
             f"{', '.join(map(repr, patterns))}: {error}; write patterns as in .gitignore"
         ) from error
+
+
+def steady(regex: str) -> str:
+    """Return a pattern's regular expression, so that it takes no exponential time over a name."""
+    regex = _STARS.sub("[^/]*", _NEGATED.sub("[^/", regex))
+    regex = _STAR_BEFORE_STAR.sub(r"(?>[^/]*?\1)", regex)
+    first, *middle = regex.split(_MIDDLE)
+    if not middle:
+        return regex
+    if first.startswith("^(?:.+/)?"):
+        first = f"^(?>(?:.+?/)??{first.removeprefix('^(?:.+/)?')}(?=/))"
+    between = (f"(?>(?:/.+?)??{part}(?=/))" for part in middle[:-1])
+    return f"{first}{''.join(between)}{_MIDDLE}{middle[-1]}"
 
 
 def ignored_in(folder: str) -> Exclusion | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def begun_among(place: Path, run: Run, settings: Mapping[str, Any] | None) -> Bu
 
     Then it has no index, or `latest`, which an export sets at its end, is another.
     """
-    numbered = [path for path in place.parent.glob(f"{place.name}-*") if _number(path)]
+    numbered = [path for path in place.parent.glob(f"{escape(place.name)}-*") if _number(path)]
     numbered.sort(key=lambda path: int(_number(path)))
     try:
         if not numbered or not _is_of(numbered[-1], run, settings):

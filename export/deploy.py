@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zscr.artefact import kind_of
 from zscr.data.collection import Collection
 from zscr.disk import require_writable
-from zscr.errors import ConfigError
+from zscr.errors import ArtefactError, ConfigError
 from zscr.export.begun import begun_among, begun_at
 from zscr.export.bundle import export_run
 from zscr.export.heads import Build
-from zscr.infer.bundle import SAME_IMAGE, Bundle
+from zscr.infer.bundle import SAME_IMAGE, Bundle, index_of
 from zscr.infer.index.add import add_collection
+from zscr.infer.index.generation import KIND as INDEX
 from zscr.infer.index.indexing import Added
 from zscr.lock import work_folder
 from zscr.partial import write_atomically
@@ -69,6 +71,7 @@ def deploy(
     if out:
         beside = Path(os.path.abspath(out))
         with work_folder(beside.with_name(f".{beside.name}.export"), f"exporting {out}"):
+            _require_index_place(beside)
             bundle = begun_at(out, run, settings) or export_run(
                 run, out, settings=settings, build=build
             )
@@ -80,6 +83,15 @@ def deploy(
     made = _completed(bundle, gallery)
     point_latest(bundle.folder)  # last, so that what is stopped before can be told by it
     return made
+
+
+def _require_index_place(out: Path) -> None:
+    """Refuse what is in the way of a bundle's index before the bundle is made, not after it."""
+    place = index_of(out)
+    if os.path.lexists(place) and (not place.is_dir() or kind_of(place) != INDEX):
+        raise ArtefactError(
+            f"{place} is in the way of the index of {out.name}, and is no index; rename it"
+        )
 
 
 def _completed(bundle: Bundle, gallery: str) -> Deployment:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
 import shutil
@@ -125,6 +126,31 @@ def test_an_extra_that_is_half_there_is_missing(monkeypatch):
 def test_other_errors_keep_their_traceback(failing):
     """They are bugs: a sentence would hide where."""
     error = ValueError("unforeseen")
+    assert failing(error).exception is error
+
+
+REFUSED = [
+    (PermissionError(errno.EACCES, "Permission denied", "runs/a\nb"), r"runs/a\nb cannot be used"),
+    (
+        OSError(errno.ENAMETOOLONG, "File name too long", b"xxx"),
+        "xxx cannot be used (File name",
+    ),
+    (RuntimeError("Symlink loop from 'x'"), "a link leads round in a circle"),
+]
+
+
+@pytest.mark.parametrize(("error", "told"), REFUSED)
+def test_paths_that_the_system_refuses_are_one_line(failing, error, told):
+    """In whatever part of the work: an unreadable file, an overlong name, a link to itself."""
+    result = failing(error)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"Error: {told}")
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("error", [OSError("no path"), RuntimeError("unforeseen")])
+def test_errors_of_no_path_keep_their_traceback(failing, error):
+    """As other bugs."""
     assert failing(error).exception is error
 
 

@@ -178,6 +178,18 @@ def test_a_lock_file_that_leads_elsewhere_is_refused(tmp_path: Path, kind: str) 
     assert (victim.stat().st_mtime_ns, victim.stat().st_size) == (before.st_mtime_ns, 8)
 
 
+def test_a_work_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    """What is done there would clear the folder that a stranger's link leads to."""
+    victim, work = tmp_path / "victim", tmp_path / ".x.index.features"
+    victim.mkdir()
+    (victim / "precious").write_text("precious")
+    work.symlink_to(victim)
+    with pytest.raises(ArtefactError, match="is a link, and no folder of zscr's own"):
+        work_folder(work, "testing").__enter__()
+    assert [path.name for path in victim.iterdir()] == ["precious"]
+    assert work.is_symlink()
+
+
 def test_a_lock_file_is_never_cut(tmp_path: Path) -> None:
     """It may hold what a stranger put there: a process id goes over its beginning, no more."""
     (tmp_path / LOCK).write_text("x" * 60)
@@ -353,7 +365,9 @@ def test_places_are_checked_before_the_work(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match="exists already"):
         require_writable(tmp_path / "taken", new=True)
     require_space(tmp_path / "new/x", 1)
-    with pytest.raises(ArtefactError, match=r"needs \d+ MB and the disk has \d+ MB left"):
+    with pytest.raises(
+        ArtefactError, match=r"needs \d+\.\d\d MB and the disk has \d+\.\d\d MB left"
+    ):
         require_space(tmp_path / "new/x", 1 << 60)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.resources import files
@@ -14,8 +15,8 @@ import torch
 
 from zscr.artefact import read_manifest
 from zscr.data.collection import Collection, read_collection
-from zscr.disk import require_writable
-from zscr.errors import ConfigError
+from zscr.disk import AGAIN, require_writable
+from zscr.errors import ArtefactError, ConfigError
 from zscr.infer.features.listing import Encoders
 from zscr.infer.features.split import load_split
 from zscr.infer.features.table import Array, Split, joined
@@ -82,9 +83,19 @@ def fit(request: Request) -> Run:
     run = create_run(*made_of, refit=refit, numbered=numbered)
     if numbered:  # a run that was given a place is named by it from then on
         point_latest(run.folder)
-    with writer_lock(run.folder):
+    with writer_lock(run.folder), _resumable(run.folder):
         train(run, seen, judged_on, device)
     return run
+
+
+@contextmanager
+def _resumable(folder: Path) -> Iterator[None]:
+    """Let what a disk refuses be mended by going on: the run is there, and the same is refused."""
+    try:
+        yield
+    except ArtefactError as error:
+        resumed = f"run 'zscr train --resume --out {folder}'"
+        raise ArtefactError(str(error).replace(AGAIN, resumed)) from error
 
 
 def is_refitted(wish: bool | None, recipe: Mapping[str, Any], config: Config) -> bool:

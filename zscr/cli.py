@@ -73,6 +73,10 @@ class LazyGroup(click.Group):
             raise click.UsageError(printable(error.format_message()), error.ctx) from error
         except UnicodeEncodeError as error:
             raise _unencodable(error) from error
+        except (OSError, RuntimeError) as error:
+            if told := _refused(error):
+                raise click.ClickException(printable(told)) from error
+            raise
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             raise click.exceptions.Exit(130) from None
@@ -95,6 +99,16 @@ def _unencodable(error: UnicodeEncodeError) -> Exception:
         return error
     shown = ascii(error.object[:80])
     return click.ClickException(f"{shown} is not UTF-8, as in Latin-1; write or rename it in UTF-8")
+
+
+def _refused(error: OSError | RuntimeError) -> str | None:
+    """Say which path the system refuses, whoever had asked for it; None: it is another fault."""
+    if isinstance(error, OSError) and isinstance(error.filename, str | bytes):
+        name = os.fsdecode(error.filename)
+        return f"{name} cannot be used ({error.strerror}); check that path and its permissions"
+    if str(error).startswith("Symlink loop from "):  # before Python 3.13, which has an OSError
+        return f"a link leads round in a circle ({error}); name another place"
+    return None
 
 
 @click.group(

@@ -17,14 +17,15 @@ from zscr.progress import say
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+AGAIN = "run the same command again"
 _FREE = "so {path} was not written and nothing else was touched; free some space on that disk and"
 _FAULTS = {  # errno -> what it means for who was writing, and what to do
-    errno.ENOSPC: f"the disk is full, {_FREE} run the same command again",
-    errno.EDQUOT: f"the disk is full (your quota of it), {_FREE} run the same command again",
+    errno.ENOSPC: f"the disk is full, {_FREE} {AGAIN}",
+    errno.EDQUOT: f"the disk is full (your quota of it), {_FREE} {AGAIN}",
     errno.EFBIG: "{path} would be larger than a file may be there; raise the limit ('ulimit -f') "
     "or name a place on another disk",
     errno.EIO: "the disk failed (input/output error) while {path} was written; check that disk, "
-    "then run the same command again",
+    f"then {AGAIN}",
     errno.EROFS: "{path} cannot be written, its disk is read-only; name a place on another disk",
 }
 # numpy and Pillow write through C and raise OSError without the errno of what went wrong.
@@ -49,7 +50,7 @@ def disk_faults(path: Path | str) -> Iterator[None]:
         raise ArtefactError(told.format(path=path)) from error
 
 
-_MORE = "free some space on that disk and run the same command again"
+_MORE = f"free some space on that disk and {AGAIN}"
 
 
 def require_writable(path: Path, *, new: bool = False) -> None:
@@ -84,7 +85,7 @@ def require_space(path: Path, size: int) -> None:
     free = shutil.disk_usage(parent).free
     if free < size:
         raise ArtefactError(
-            f"{path} needs {size / 1e6:.0f} MB and the disk has {free / 1e6:.0f} MB left; free "
+            f"{path} needs {size / 1e6:.2f} MB and the disk has {free / 1e6:.2f} MB left; free "
             f"some space on that disk or name another place"
         )
 

@@ -56,7 +56,7 @@ def work_folder(folder: Path, what: str) -> Iterator[None]:
         what: is done there, such as "adding to x.index", for who has to wait.
 
     Raises:
-        ArtefactError: the folder cannot be made or locked.
+        ArtefactError: the folder cannot be made or locked, or is a link to another.
     """
     if not folder.exists():
         require_writable(folder)
@@ -92,6 +92,11 @@ def _enter(folder: Path) -> int:
     while True:
         with disk_faults(folder):
             folder.mkdir(exist_ok=True)
+        if folder.is_symlink():  # what is cleared there must be of this work
+            raise ArtefactError(
+                f"{folder} is a link, and no folder of zscr's own; who made it may mean harm: "
+                f"remove that name if you trust the rest"
+            )
         try:
             return _open(folder / LOCK)
         except FileNotFoundError:  # its last holder has just removed it

@@ -49,7 +49,7 @@ def opened(source: Path) -> Iterator[Path]:
     if source.is_dir():
         yield source
         return
-    if not source.is_file():
+    if not source.exists():
         raise InputError(f"{source} does not exist; name a folder or a ZIP file")
     with tempfile.TemporaryDirectory(prefix="zscr-") as name:
         extract(source, Path(name))

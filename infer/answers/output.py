@@ -48,4 +48,10 @@ def open_output(path: Path | None) -> Iterator[TextIO]:
 def _file(path: Path) -> AbstractContextManager[BinaryIO]:
     """Open a device or pipe as it is: replacing it would take it away from everybody."""
     special = path.exists() and not path.is_file()
-    return path.open("wb") if special else atomic_file(path.resolve())
+    return _opened(path) if special else atomic_file(path.resolve())
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    with disk_faults(path), path.open("wb") as file:
+        yield file

@@ -8,8 +8,10 @@ killed run loses at most the shard it was computing.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +31,7 @@ from zscr.strict_json import parse_json
 
 BATCH = 32
 _INDEX = record({"file": file_name, "sha256": SHA256, "keys": listing(text(64), most=100_000_000)})
+_PART = re.compile(r"\d{6}-[0-9a-f]{12}\.npz", re.ASCII)  # others are a stranger's
 SHARD = 256  # rows lost at most by a kill; small enough that a shard takes seconds
 
 
@@ -203,11 +206,14 @@ class _Cache:
 
     def read_parts(self) -> None:
         """Add what killed runs have left; only the holder of the folder may."""
-        for part in sorted(self.parts.glob("*.npz")):
+        for part in self._parts():
             keys, rows = self._read_part(part)
             if not set(keys) & set(self.keys):  # or a killed run has merged it already
                 self.keys += keys
                 self.blocks.append(rows)
+
+    def _parts(self) -> list[Path]:
+        return sorted(part for part in self.parts.iterdir() if _PART.fullmatch(part.name))
 
     def _read_part(self, part: Path) -> tuple[list[str], Rows]:
         if not part.stem.endswith(hash_file(part)[:12]):
@@ -232,7 +238,7 @@ class _Cache:
         """Keep one finished shard."""
         buffer = io.BytesIO()
         np.savez(buffer, keys=np.array(keys, "U64"), rows=rows)
-        number = max((int(part.stem[:6]) + 1 for part in self.parts.glob("*.npz")), default=0)
+        number = max((int(part.stem[:6]) + 1 for part in self._parts()), default=0)
         name = f"{number:06d}-{hash_bytes(buffer.getvalue())[:12]}.npz"
         write_atomically(self.parts / name, buffer.getvalue())
         self.keys += keys
@@ -242,8 +248,9 @@ class _Cache:
         """Merge all shards into one file, if there are any; the replaced index is the commit."""
         if len(self.blocks) > 1:
             self._merge()
-        merged = (path for path in self.store.glob(f"{self.name}.*.npy") if path.name != self.file)
-        halves = self.store.glob(f".{self.name}.*.partial")
+        own = escape(self.name)  # of an encoder or a bundle's folder, which may hold `*` and `[`
+        merged = (path for path in self.store.glob(f"{own}.*.npy") if path.name != self.file)
+        halves = self.store.glob(f".{own}.*.partial")
         if all([remove_or_tell(path) for path in (*merged, *halves)]):
             # Last: as long as there are parts, the next call comes here and tries again.
             for part in self.parts.iterdir():

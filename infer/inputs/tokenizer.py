@@ -73,7 +73,7 @@ def _is_known(key: str) -> bool:
     """Say whether a file has stood its trial on this machine."""
     try:
         return (_trials() / key).is_file()
-    except ConfigError:  # there is no cache
+    except (OSError, ConfigError):  # there is no cache, or none that may be read
         return False
 
 

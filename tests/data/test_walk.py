@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pathspec import GitIgnoreSpec as ExclusionSpec
 
+from zscr.data.exclusion import steady
 from zscr.data.listing import list_images
 from zscr.data.names import found_as_written
 from zscr.data.walk import WalkRules, passed_over, walk
@@ -90,9 +96,43 @@ def test_patterns_are_those_of_gitignore(lay):
     assert [i.path.name for i in walk(folder / "b", top).images] == ["x.tmp.png"]
     with pytest.raises(ConfigError, match="Invalid git pattern: '!'; write patterns as in"):
         walk(folder, WalkRules(("!",)))
+    with pytest.raises(ConfigError, match=r"'\[z-a\]': bad character range z-a"):
+        walk(folder, WalkRules(("[z-a]",)))
+    with pytest.raises(ConfigError, match="over 4096 characters"):
+        walk(folder, WalkRules(("*a" * 5000,)))
     (folder / ".zscrignore").write_bytes(b"\xff\n")
     with pytest.raises(InputError, match=r"\.zscrignore cannot be used .*correct it or remove"):
         walk(folder)
+
+
+HARD = [
+    ("*a" * 40 + "b", "a" * 200),
+    ("**/a/" * 30 + "b", "a/" * 60 + "c"),
+    ("*a?" * 30 + "b*c", "a" * 250),
+    ("a/**/" * 20 + "b*" * 5 + "/**/c", "a/" * 50 + "b" * 99 + "/x"),
+]
+
+
+@pytest.mark.parametrize(("pattern", "path"), HARD)
+def test_no_pattern_takes_exponential_time(pattern, path):
+    """A stranger's `.zscrignore` stood still over one file's name for hours."""
+    regular = ExclusionSpec.from_lines([pattern]).patterns[0].regex.pattern
+    script = "import re, sys; re.match(*sys.argv[1:])"
+    command = [sys.executable, "-c", script, steady(regular), path]
+    subprocess.run(command, check=True, timeout=20)
+
+
+@given(st.text("ab*?/.", min_size=1, max_size=9), st.text("ab./", min_size=1, max_size=12))
+@example("*a*b/**/a*b*/**/b", "xaab/b/aabb/a/b")
+def test_steady_patterns_are_the_same_patterns(pattern, path):
+    """Where a later place would have done, an earlier one does."""
+    try:
+        regular = ExclusionSpec.from_lines([pattern]).patterns[0].regex
+    except ValueError:
+        return
+    if regular is not None:
+        one, other = regular.match(path), re.match(steady(regular.pattern), path)
+        assert (one and one.groupdict()) == (other and other.groupdict())
 
 
 def test_what_cannot_be_read_is_counted(lay, monkeypatch):

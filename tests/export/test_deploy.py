@@ -134,6 +134,14 @@ def test_an_export_to_a_place_of_its_own_is_completed(deployed, build: Build) ->
     assert sorted(path.name for path in Path("mine").iterdir()) == ["birds", "birds.index"]
 
 
+def test_what_is_in_the_way_of_an_index_is_told_first(deployed, build: Build) -> None:
+    """Not when the bundle is made: nothing is left behind."""
+    Path("mine/birds.index").mkdir(parents=True)
+    with pytest.raises(ArtefactError, match="birds.index is in the way of the index of birds"):
+        deploy(deployed.run, Path("mine/birds"), build=build)
+    assert [path.name for path in Path("mine").iterdir()] == ["birds.index"]
+
+
 def names_after(calls: list[str]) -> set[str]:
     """Return what stands under its final name once these calls are done."""
     names = [f"{NAME}-001", f"{NAME}-001.index"][: calls.count("rename")]

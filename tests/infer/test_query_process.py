@@ -127,6 +127,14 @@ def test_a_full_disk_behind_stdout_is_one_sentence(deployed):
     assert re.fullmatch("Error: the disk is full, so stdout was not written.*\n", err)
 
 
+def test_a_full_device_is_one_sentence(query):
+    """Named by `--out`, it is written to as it is."""
+    for style in ("jsonl", "html"):
+        result = query("--text", "red", "-k", 1, "--format", style, "--out", "/dev/full")
+        assert result.exit_code == 1
+        assert re.fullmatch("Error: the disk is full, so /dev/full was not.*\n", result.stderr)
+
+
 def test_devices_are_written_to_not_replaced(query, tmp_path):
     """`--out /dev/null` must not take /dev/null away; a named pipe stands in for it."""
     pipe = tmp_path / "pipe"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +30,16 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
         return tmp_path / "tokenizer.json"
 
     return write
+
+
+def test_a_cache_that_may_not_be_read_is_none(make, monkeypatch):
+    """As that of another user of a container: the tokenizer is tried, and used."""
+
+    def refuse(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    assert load_tokenizer(make({"[UNK]": 0, "b": 1}), 16).encode("b").ids == [1]
 
 
 def test_a_sound_one_is_tried_once(make, tmp_path, monkeypatch):

@@ -36,8 +36,10 @@ def test_full_disk_leaves_the_previous_checkpoint(
     """Wherever the disk fills up: one sentence, the last checkpoint whole, no half of the next."""
     run = small_disk / "run"
     plain.BEFORE[4] = lambda: fill(ballast, free)
-    with pytest.raises(ArtefactError, match="the disk is full"):
+    with pytest.raises(ArtefactError, match="the disk is full") as refused:
         fit(Request("plain", vectors, run, SETTINGS, device="cpu"))
+    # The same command would say that the run exists already.
+    assert str(refused.value).endswith(f"and run 'zscr train --resume --out {run}'")
     found = open_run(run)  # checks every hash
     assert found.step == 2
     own = {"manifest.json", "metrics.jsonl", "writer.lock"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import struct
 import tracemalloc
@@ -193,6 +194,9 @@ def test_damaged_archives_are_refused(tmp_path):
         archive.write_bytes(damaged)
         with pytest.raises(InputError, match="not a sound ZIP"):
             extract(archive, tmp_path / "out")
+    os.mkfifo(tmp_path / "pipe.zip")
+    with pytest.raises(InputError, match="is a named pipe"), opened(tmp_path / "pipe.zip"):
+        pass
     with pytest.raises(InputError, match="does not exist"), opened(tmp_path / "none.zip"):
         pass
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import shutil
 import struct
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from zscr.artefact import hash_bytes
 from zscr.data.records import Query
 from zscr.infer.encoder import load_encoder
 from zscr.infer.features.store import Source, compute_features
@@ -142,6 +145,32 @@ def test_damaged_part_is_computed_again(tmp_path, tiny_image, images, run_killed
     [rows] = run_killed(WORK + AGAIN, tiny_image, paths[0].parent, store)
     assert rows == 8
     assert [path.suffix for path in sorted(store.iterdir())] == [".npy", ".json"]
+
+
+@pytest.mark.parametrize("name", ["a**b", "x[1]"])
+def test_names_that_look_like_patterns_are_names(tmp_path, tiny_image, images, name):
+    """Of an encoder, or the folder of a bundle: rows that are merged leave nothing behind."""
+    encoder = load_encoder(tiny_image, ONE)
+    encoder.name = name
+    paths, store = images(5), tmp_path / "store"
+    compute_features(store, encoder, sources_of(paths[:3]))
+    assert len(compute_features(store, encoder, sources_of(paths)).places) == 5
+    assert sorted(path.suffix for path in store.iterdir()) == [".json", ".npy"]
+
+
+def test_a_part_by_another_name_is_not_read(tmp_path, tiny_image, images):
+    """A stranger's, in the features of a collection: of the right hash, and no number of ours."""
+    encoder, store = load_encoder(tiny_image, ONE), tmp_path / "store"
+    name = f"{encoder.name}-{encoder.sha256[:12]}"
+    buffer = io.BytesIO()
+    np.savez(buffer, keys=np.array(["f" * 64]), rows=np.ones((1, *encoder.row_shape), np.float32))
+    (store / f"{name}.parts").mkdir(parents=True)
+    part = store / f"{name}.parts/evil-{hash_bytes(buffer.getvalue())[:12]}.npz"
+    part.write_bytes(buffer.getvalue())
+    os.mkfifo(part.with_name("pipe.npz"))
+    found = compute_features(store, encoder, sources_of(images(3)))
+    assert len(found.places) == 3
+    assert [path.name for path in store.iterdir() if path.is_dir()] == []
 
 
 WORK = """
