@@ -251,7 +251,7 @@ def info(folder: Path) -> None:
         places = sum(len(entry.places) for entry in opened.entries)
         click.echo(f"a content is one image, with all of its places: {places} in all")
     for one in opened.calibrations or ["not calibrated: it is not known what is unrelated to it"]:
-        click.echo(str(one))
+        click.echo(printable(one))
     click.echo(f"{len(opened.errors)} images were skipped")
     show_list("skipped", [row["image"] for row in opened.errors])
 
