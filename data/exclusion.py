@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 IGNORE_FILE = ".zscrignore"
 _LIMIT = 1 << 20  # bytes of such a file
+_LONGEST = 8192  # characters of a pattern that a caller gives, and that is remembered
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,20 @@ def excludes(exclusions: Iterable[Exclusion], path: str, *, folder: bool) -> boo
         if verdict is not None:
             return verdict
     return False
+
+
+def check_pattern(pattern: str) -> None:
+    """Prove that a caller's pattern can match and be remembered: a script's variable may be empty.
+
+    Raises:
+        ConfigError: it is blank, overlong or no UTF-8.
+    """
+    half = any("\ud800" <= character <= "\udfff" for character in pattern)
+    if half or not pattern.strip() or len(pattern) > _LONGEST:
+        raise ConfigError(
+            f"the pattern {pattern!a:.60} to exclude is blank, no UTF-8 or over {_LONGEST} "
+            f"characters; write one as in .gitignore, or leave --exclude out"
+        )
 
 
 def exclusion_of(folder: str, patterns: Iterable[str]) -> Exclusion:

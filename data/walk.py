@@ -10,7 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zscr.data.decoding.formats import SUFFIXES
-from zscr.data.exclusion import IGNORE_FILE, Exclusion, excludes, exclusion_of, ignored_in
+from zscr.data.exclusion import (
+    IGNORE_FILE,
+    Exclusion,
+    check_pattern,
+    excludes,
+    exclusion_of,
+    ignored_in,
+)
 
 # Folders that hold no photos of their own: thumbnails and waste of NAS, macOS, Linux and Windows.
 _OTHERS = frozenset(
@@ -31,11 +38,18 @@ class WalkRules:
         follow_links: whether folders are entered by symbolic links, each folder once.
         top: the folder above that patterns are relative to, and whose `.zscrignore` counts as
             well; None is the folder itself.
+
+    Raises:
+        ConfigError: a pattern that no index could remember.
     """
 
     exclude: tuple[str, ...] = ()
     follow_links: bool = False
     top: str | None = None
+
+    def __post_init__(self) -> None:
+        for pattern in self.exclude:
+            check_pattern(pattern)
 
 
 EVERYTHING = WalkRules()

@@ -90,6 +90,9 @@ def test_patterns_are_those_of_gitignore(lay):
     assert [i.path.name for i in walk(folder / "b", top).images] == ["x.tmp.png"]
     with pytest.raises(ConfigError, match="Invalid git pattern: '!'; write patterns as in"):
         walk(folder, WalkRules(("!",)))
+    for pattern in ("", " ", "\udcff", 8193 * "a"):  # which an index could not remember
+        with pytest.raises(ConfigError, match="to exclude is blank, no UTF-8 or over"):
+            WalkRules((pattern,))
     (folder / ".zscrignore").write_bytes(b"\xff\n")
     with pytest.raises(InputError, match=r"\.zscrignore cannot be used .*correct it or remove"):
         walk(folder)
