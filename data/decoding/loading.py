@@ -106,8 +106,10 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
 
 
 def check_size(image: Image.Image, name: str) -> None:
-    """Refuse an image of more than `MAX_PIXELS`."""
+    """Refuse an image of more than `MAX_PIXELS`, or of none, as open ones may be."""
     width, height = image.size
+    if not width or not height:
+        raise InputError(f"{name} has {width}x{height} pixels: nothing can be seen; leave it out")
     if width * height > MAX_PIXELS:
         raise InputError(
             f"{name} has {width}x{height} pixels, over the limit of {MAX_PIXELS}; shrink it"
