@@ -18,7 +18,8 @@ def relocate_root(folder: Path, name: str, moved_to: Path) -> tuple[int, int]:
         How many of its images are there, and how many it has.
 
     Raises:
-        InputError: there is no such root, or none of its images is there.
+        InputError: there is no such root, none of its images is there, or the index has images
+            of what is there already.
     """
     index = Index.open(folder.resolve())
     roots = {root.name: root for root in index.roots}
@@ -27,11 +28,18 @@ def relocate_root(folder: Path, name: str, moved_to: Path) -> tuple[int, int]:
         raise InputError(f"{folder} has no folder called {name}; it has {known}")
     old, new = roots[name], replace(roots[name], path=str(moved_to.resolve()))
     places = [p for entry in index.entries for p in entry.places if old.holds(p)]
-    there = sum(os.path.isfile(new.place(old.below(place))) for place in places)
+    moved = [new.place(old.below(place)) for place in places]
+    there = sum(map(os.path.isfile, moved))
     if not there:
         raise InputError(
             f"none of the {len(places)} images of {name} is at {moved_to}, such as "
             f"{old.below(places[0]) if places else 'any'}; name the folder that holds them"
+        )
+    others = {p for entry in index.entries for p in entry.places} - {*places}
+    if twice := others.intersection(moved):
+        raise InputError(
+            f"the index has images of {len(twice)} files in {moved_to} already, such as "
+            f"{min(twice)}: 'zscr index remove {old.path}' removes those of {name}"
         )
     index.apply(Change(roots=tuple((roots | {name: new}).values())))
     return there, len(places)

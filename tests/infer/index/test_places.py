@@ -15,6 +15,7 @@ from zscr.errors import InputError
 from zscr.infer.index.add import add_images
 from zscr.infer.index.index import Index
 from zscr.infer.index.relocate import relocate_root
+from zscr.infer.index.remove import remove_images
 from zscr.infer.index.sync import sync_images
 
 
@@ -122,6 +123,18 @@ def test_an_index_moves_with_its_images(bundle, tmp_path, images):
     np.testing.assert_array_equal(moved.vectors, index.vectors)
     synced = sync_images(bundle, tmp_path / "index", [tmp_path / "elsewhere"])
     assert (synced.report.unchanged, synced.report.removed) == (2, 0)
+
+
+def test_a_folder_is_not_relocated_onto_images_of_another(bundle, tmp_path, images):
+    """Added under its new name first, a file would be there twice; the way out is told."""
+    images(2, "old")
+    add_images(bundle, tmp_path / "index", [tmp_path / "old"])
+    (tmp_path / "old").rename(tmp_path / "new")
+    add_images(bundle, tmp_path / "index", [tmp_path / "new"])
+    with pytest.raises(InputError, match="images of 2 files in .*new already.* index remove .*old"):
+        relocate_root(tmp_path / "index", "old", tmp_path / "new")
+    remove_images(tmp_path / "index", [str(tmp_path / "old")])
+    assert ids(Index.open(tmp_path / "index")) == ["new/00.png", "new/01.png"]
 
 
 def test_a_place_outside_of_its_root_is_damage(bundle, tmp_path, images):
