@@ -218,11 +218,14 @@ def _create(bundle: Bundle, folder: Path, first: Change, diffusion: Diffusion | 
 
 
 def _failed(entries: Sequence[Entry], features: Features) -> list[Skipped]:
-    return [
-        {"image": str(entry.image), "reason": features.failed[entry.sha256]}
-        for entry in entries
-        if entry.sha256 in features.failed
-    ]
+    looked_at = {entry.sha256: str(entry.image) for entry in entries}  # of equal ones the last
+    failed = list[Skipped]()
+    for entry in entries:
+        if reason := features.failed.get(entry.sha256):
+            if str(entry.image) != looked_at[entry.sha256]:  # which the reason names
+                reason = f"{entry.image} has the content of {looked_at[entry.sha256]}: {reason}"
+            failed.append({"image": str(entry.image), "reason": reason})
+    return failed
 
 
 def _example_embeddings(bundle: Bundle) -> Vectors | None:
