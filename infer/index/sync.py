@@ -141,4 +141,8 @@ def _tell(index: Index | None, found: Survey) -> None:
     """Say how many images will go, before they do."""
     if index and found.plan.removals:
         placed = place(index.entries, found.plan.upserts, found.plan.removals)
-        say(f"{len(placed.dropped)} images are gone and will be removed, {placed.moved} have moved")
+        linked = {place for entry in found.plan.upserts for place in entry.also}
+        joined = sum(index.entries[row].image in linked for row in placed.dropped)
+        gone = len(placed.dropped) - joined
+        if gone or placed.moved:  # and not only twins that become one
+            say(f"{gone} images are gone and will be removed, {placed.moved} have moved")

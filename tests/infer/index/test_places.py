@@ -99,6 +99,8 @@ def test_duplicates_are_told_and_linked(bundle, tmp_path, images, counted):
     assert (again.entries, again.linked) == (synced.index.entries, True)
     [two] = [entry for entry in again.entries if entry.id == "photos/01.png"]
     assert two.also == (str(tmp_path / "photos/third.png"),)
+    parted = sync_images(bundle, tmp_path / "linked", [tmp_path / "photos"], linked=False)
+    assert (parted.report.added, parted.index.count, sum(sizes)) == (1, 3, 4)
 
 
 def test_an_index_moves_with_its_images(bundle, tmp_path, images):
