@@ -100,7 +100,8 @@ def _looked(
     if index is None:
         require_some(listing, images)
     remembered = (lambda root: rules) if rules else (lambda root: root.rules)
-    return index, survey(index, listing, remembered, linked=linked, prune=True), listing
+    found = survey(index, listing, remembered, linked=linked, prune=True)
+    return index, replace(found, all_may_go=all_may_go), listing
 
 
 def _remembered(roots: Sequence[Root], folder: Path) -> WalkRules:

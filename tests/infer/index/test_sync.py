@@ -160,6 +160,23 @@ def test_a_lost_disk_empties_nothing(bundle, tmp_path, images):
         sync_images(bundle, folder, named, all_may_go=True)
 
 
+def test_images_that_were_emptied_do_not_go_unsaid(bundle, tmp_path, images, capsys):
+    """As a failing disk or a cloud's placeholders do: all of them are refused, some are told."""
+    paths, folder = images(2, "card"), tmp_path / "index"
+    add_images(bundle, folder, [tmp_path / "card", *images(1, "home")])
+    paths[0].write_bytes(b"")
+    emptied = paths[1].read_bytes()
+    paths[1].write_bytes(b"")
+    with pytest.raises(InputError, match="none of the 2 images can be used any more.*empty.*--yes"):
+        sync_images(bundle, folder, [tmp_path / "card"])
+    assert Index.open(folder).count == 3
+    paths[1].write_bytes(emptied)
+    assert sync_images(bundle, folder, [tmp_path / "card"]).report.removed == 1
+    assert "1 images cannot be used any more and will be removed\n" in capsys.readouterr().err
+    paths[1].write_bytes(b"")
+    assert sync_images(bundle, folder, [tmp_path / "card"], all_may_go=True).index.count == 1
+
+
 def test_what_cannot_be_read_may_still_be_there(bundle, tmp_path, images, monkeypatch):
     """Images of a folder that fails to open stay; so does one whose own bytes do."""
     paths = images(3, "photos")
