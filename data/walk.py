@@ -25,7 +25,7 @@ _OTHERS = frozenset(
     " .@__thumb".split()
 ) | {"System Volume Information"}
 _KIND = re.compile(r"\.[a-z0-9_]{1,10}")  # a suffix that tells a kind of file
-_TOLD = 8  # kinds that a sentence names
+_TOLD = 30  # kinds that a sentence names
 _KINDS = 100  # that are counted apart
 
 

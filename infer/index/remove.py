@@ -32,7 +32,8 @@ def remove_images(
         How many were removed, and of how many one of several places.
 
     Raises:
-        InputError: nothing in the index has such a name, or nothing would be left.
+        InputError: nothing in the index has such a name, two images have it, one as its id and
+            one as its path, or nothing would be left.
         ArtefactError: the folder is no index, or another writer is busy.
     """
     index = Index.open(folder.resolve())
@@ -61,13 +62,20 @@ def _places(index: Index, named: Sequence[str]) -> set[str]:
     by_id = {nfc(entry.id): entry for entry in index.entries}
     exact = {entry.id: entry for entry in index.entries}
     all_places = [place for entry in index.entries for place in entry.places]
-    lost: set[str] = set()
+    spelt, lost = {nfc(place) for place in all_places}, set[str]()
     for name in named:
+        if not name.strip():  # which would be the path of the folder that one is in
+            raise InputError("the name of an image to remove is empty; give its id or path")
         entry = exact.get(name) or by_id.get(nfc(name))
+        path = nfc(os.path.realpath(name))
+        if entry and path in spelt and path not in map(nfc, entry.places):
+            raise InputError(
+                f"{name} is the id of {entry.image} and the path of another image; give the path "
+                f"of the one to remove, which begins with / or ./"
+            )
         if entry:
             lost.update(entry.places)
             continue
-        path = nfc(os.path.realpath(name))
         below = {place for place in all_places if lies_in(nfc(place), path)}
         if not below:
             raise InputError(

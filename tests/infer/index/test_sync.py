@@ -218,7 +218,7 @@ def test_the_way_of_walking_is_remembered(bundle, tmp_path, images):
     assert Index.open(folder).roots[0].passed == {"excluded folders": 1}
 
 
-def test_removing_by_ids_and_paths(bundle, tmp_path, images):
+def test_removing_by_ids_and_paths(bundle, tmp_path, images, monkeypatch):
     """Of files that are there or not, of folders; what is unknown stops all of it."""
     paths, folder = images(5, "photos"), tmp_path / "index"
     add_images(bundle, folder, [tmp_path / "photos"])
@@ -235,3 +235,12 @@ def test_removing_by_ids_and_paths(bundle, tmp_path, images):
     ]
     with pytest.raises(InputError, match="all 3 images would be removed"):
         remove_images(folder, [str(tmp_path / "photos")])
+    (tmp_path / "else").mkdir()
+    add_images(bundle, folder, [shutil.copytree(tmp_path / "photos", tmp_path / "else/photos")])
+    monkeypatch.chdir(tmp_path / "else")  # where an id is the path of another image
+    with pytest.raises(InputError, match="id of .* and the path of another image"):
+        remove_images(folder, ["photos/02.png"])
+    with pytest.raises(InputError, match="to remove is empty"):  # as a script's variable may be
+        remove_images(folder, [""])
+    assert remove_images(folder, ["./photos/02.png"]).removed == 1
+    assert "photos/02.png" in {entry.id for entry in Index.open(folder).entries}
