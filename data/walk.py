@@ -160,6 +160,8 @@ class _Walker:
             about = os.stat(path)
             if (about.st_dev, about.st_ino) in self.entered:
                 return "folders met twice"
+            if not os.access(path, os.X_OK):  # names may be read then, but nothing behind them
+                raise PermissionError
             with os.scandir(path) as entries:
                 ordered = sorted(entries, key=lambda entry: entry.name)
         except OSError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -26,6 +27,10 @@ COMMANDS = {
     "index": "zscr.infer.index.commands:index",
     "data": "zscr.data.commands:data",
 }
+
+# What a path may meet that a user names, wherever it is looked at; other errors keep their trace.
+_OF_PATHS = {errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR}
+_OF_PATHS |= {errno.EROFS, errno.EIO, errno.ESTALE}
 
 
 class LazyGroup(click.Group):
@@ -71,6 +76,8 @@ class LazyGroup(click.Group):
             raise click.ClickException(printable(error)) from error
         except click.UsageError as error:  # which repeats words of the command line
             raise click.UsageError(printable(error.format_message()), error.ctx) from error
+        except OSError as error:
+            raise _unreachable(error) from error
         except UnicodeEncodeError as error:
             raise _unencodable(error) from error
         except KeyboardInterrupt:
@@ -86,6 +93,15 @@ def _speak_utf8() -> None:
     """
     if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode:
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+
+
+def _unreachable(error: OSError) -> Exception:
+    """Say that a file or folder may not be used, or has an impossible name."""
+    if error.filename is None or error.errno not in _OF_PATHS:
+        return error
+    fix = "change its permissions or name another place"
+    said = f"{os.fsdecode(error.filename)} cannot be used ({error.strerror}); {fix}"
+    return click.ClickException(printable(said))
 
 
 def _unencodable(error: UnicodeEncodeError) -> Exception:

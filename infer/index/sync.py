@@ -118,7 +118,13 @@ def _held(index: Index | None, folder: Path) -> int:
 
 
 def _require_there(index: Index | None, named: Path) -> None:
-    held = 0 if named.exists() else _held(index, named.resolve())
+    try:
+        named.stat()
+        return
+    except (FileNotFoundError, NotADirectoryError):
+        held = _held(index, named.resolve())
+    except OSError:  # whoever lists it says why
+        return
     if held and index:
         raise InputError(
             f"{named} is not there, and the index has {held} images of it: mount its disk, or if "

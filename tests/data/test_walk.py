@@ -102,17 +102,22 @@ def test_patterns_are_those_of_gitignore(lay):
 
 def test_what_cannot_be_read_is_counted(lay, monkeypatch):
     """Folders without permission, or that fail; the others are walked."""
-    folder, scandir = lay("a/1.png", "b/2.png"), os.scandir
+    folder, scandir, access = lay("a/1.png", "b/2.png", "c/3.png"), os.scandir, os.access
 
     def failing(path):
         if Path(path).name == "a":
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)
 
+    def closed(path, mode):  # only the names in it may be read
+        return Path(path).name != "c" and access(path, mode)
+
     monkeypatch.setattr(os, "scandir", failing)  # root may read everything
+    monkeypatch.setattr(os, "access", closed)
     walked = walk(folder)
     assert [image.path for image in walked.images] == [folder / "b/2.png"]
-    assert (walked.passed, walked.unreadable) == ({"unreadable folders": 1}, [folder / "a"])
+    assert walked.passed == {"unreadable folders": 2}
+    assert walked.unreadable == [folder / "a", folder / "c"]
 
 
 def test_deep_folders_are_no_limit(tmp_path, monkeypatch):

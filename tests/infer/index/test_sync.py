@@ -20,6 +20,7 @@ from zscr.infer.index.add import add_images
 from zscr.infer.index.index import Index
 from zscr.infer.index.remove import remove_images
 from zscr.infer.index.sync import preview_sync, sync_images
+from zscr.infer.index.verify import verify_images
 from zscr.infer.runners.runner import Runtime
 
 NAMES = ("a.png", "b.png", "sub/c.png", "sub/d.png", "e\u0301.png")
@@ -197,6 +198,16 @@ def test_what_cannot_be_read_may_still_be_there(bundle, tmp_path, images, monkey
     synced = sync_images(bundle, folder, [tmp_path / "photos"])
     assert (synced.report.removed, synced.index.count) == (0, 3)
     assert synced.passed == {"unreadable folders": 1}
+    stat = os.stat
+
+    def closed(path, **how):
+        if Path(path).parent.name == "sub":
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, **how)
+
+    monkeypatch.setattr(os, "stat", closed)
+    report = verify_images(folder)  # nor is it missing
+    assert (report.missing, len(report.changed), len(report.unreadable)) == ((), 0, 2)
 
 
 def test_the_way_of_walking_is_remembered(bundle, tmp_path, images):
