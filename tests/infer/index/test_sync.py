@@ -253,5 +253,13 @@ def test_removing_by_ids_and_paths(bundle, tmp_path, images, monkeypatch):
         remove_images(folder, ["photos/02.png"])
     with pytest.raises(InputError, match="to remove is empty"):  # as a script's variable may be
         remove_images(folder, [""])
+    (tmp_path / "else/bad.png").write_text("text")
+    skipped = add_images(bundle, folder, [tmp_path / "else"]).index.errors
+    assert remove_images(folder, [skipped[0]["image"]]).removed == 0  # it leaves the list alone
+    assert Index.open(folder).errors == ()
+    add_images(bundle, folder, [tmp_path / "else"])
     assert remove_images(folder, ["./photos/02.png"]).removed == 1
+    remove_images(folder, [str(tmp_path / "else")])
+    assert Index.open(folder).errors == ()
+    add_images(bundle, folder, [tmp_path / "else"])
     assert "photos/02.png" in {entry.id for entry in Index.open(folder).entries}
