@@ -7,6 +7,7 @@ files anywhere, `!keep.tmp.jpg` takes one back.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 IGNORE_FILE = ".zscrignore"
 _LIMIT = 1 << 20  # bytes of such a file
+_STARS = 4  # of one pattern; to match n characters with s of them takes up to n**s steps
 _LONGEST = 8192  # characters of a pattern that a caller gives, and that is remembered
 
 
@@ -68,10 +70,13 @@ def exclusion_of(folder: str, patterns: Iterable[str]) -> Exclusion:
 
     patterns = tuple(patterns)
     try:
+        for pattern in patterns:
+            if pattern[:1] != "#" and len(re.findall(r"\*+", pattern)) > _STARS:
+                raise ValueError(f"{pattern!a:.60} has over {_STARS} stars, and may take for ever")
         return Exclusion(folder, GitIgnoreSpec.from_lines(patterns))
-    except ValueError as error:
+    except (ValueError, re.error, RecursionError, OverflowError) as error:  # of "[z-a]" and such
         raise ConfigError(
-            f"{', '.join(map(repr, patterns))}: {error}; write patterns as in .gitignore"
+            f"{', '.join(map(repr, patterns)):.200}: {error}; write patterns as in .gitignore"
         ) from error
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from threading import Lock
 from typing import IO
 
-import numpy as np
 from PIL import Image
 
 from zscr.data.decoding.formats import Format, coefficients, format_of
@@ -84,7 +83,7 @@ def _require_alike(kind: Format, versions: Sequence[bytes], name: str) -> None:
     seen = set[bytes]()
     for version in versions if len(versions) > 1 else ():
         with _decoded(kind, io.BytesIO(version), None, name) as found:
-            seen.add(hashlib.sha256(np.asarray(found.image)).digest())
+            seen.add(hashlib.sha256(found.image.tobytes()).digest())
     if len(seen) > 1:
         raise ValueError("pixels are missing")
 

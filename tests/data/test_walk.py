@@ -85,13 +85,16 @@ def test_patterns_are_those_of_gitignore(lay):
     images, passed = found(folder, exclude=("/raw/", "/top.png", "*.tmp.png", "!keep.tmp.png"))
     assert images == ["b/keep.tmp.png", "b/raw/a.png", "b/top.png"]
     assert passed == {"excluded folders": 1, "excluded images": 2}
-    (folder / ".zscrignore").write_text("# ours\n*.tmp.png\nraw/\n")
+    (folder / ".zscrignore").write_text("# * * * ours * * *\n*.tmp.png\nraw/\n")
     (folder / "b/.zscrignore").write_text("!x.tmp.png\n/top.png\n")
     assert found(folder) == (["b/x.tmp.png", "top.png"], passed | {"excluded folders": 2})
     top = WalkRules(top=str(folder))  # of a part, what lies above counts as well
     assert [i.path.name for i in walk(folder / "b", top).images] == ["x.tmp.png"]
     with pytest.raises(ConfigError, match="Invalid git pattern: '!'; write patterns as in"):
         walk(folder, WalkRules(("!",)))
+    for pattern, why in (("[z-a]", "bad character range z-a"), (30 * "a*" + "b", "over 4 stars")):
+        with pytest.raises(ConfigError, match=f"{why}.*; write patterns as in"):
+            walk(folder, WalkRules((pattern,)))
     for pattern in ("", " ", "\udcff", 8193 * "a"):  # which an index could not remember
         with pytest.raises(ConfigError, match="to exclude is blank, no UTF-8 or over"):
             WalkRules((pattern,))
