@@ -127,6 +127,17 @@ def test_an_index_moves_with_its_images(bundle, tmp_path, images):
     assert (synced.report.unchanged, synced.report.removed) == (2, 0)
 
 
+def test_a_file_may_come_to_be_where_a_folder_was(bundle, tmp_path, images):
+    """It belongs to the folder around, and the index can still be read."""
+    paths, folder = images(2, "photos"), tmp_path / "index"
+    content = paths[0].read_bytes()
+    add_images(bundle, folder, [tmp_path / "photos"])
+    shutil.rmtree(tmp_path / "photos")
+    (tmp_path / "photos").write_bytes(content)
+    add_images(bundle, folder, [tmp_path / "photos"])
+    assert ids(Index.open(folder)) == ["photos/00.png", "photos/01.png", f"{tmp_path.name}/photos"]
+
+
 def test_a_folder_is_not_relocated_onto_images_of_another(bundle, tmp_path, images):
     """Added under its new name first, a file would be there twice; the way out is told."""
     images(2, "old")
