@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, astuple, fields
 from functools import partial
@@ -201,7 +202,8 @@ def _report(path: Path) -> None:
     if faults.exists():
         count = len(faults.read_text("utf-8").splitlines())
         say(f"{count} sources could not be used: see {faults}")
-    click.echo(path)
+    shown = printable(path) if sys.stdout.isatty() else path  # a program gets it as it is
+    click.echo(shown, color=True)  # or click would take an ESC out of it
 
 
 def _table(rows: Sequence[object]) -> str:
