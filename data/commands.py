@@ -14,7 +14,7 @@ import click
 from zscr.artefact import make_alone
 from zscr.data.options import exclude_option, follow_links_option
 from zscr.errors import ArtefactError
-from zscr.options import memory_option
+from zscr.options import NamedPath, memory_option
 from zscr.printable import printable, printable_json
 from zscr.progress import say
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zscr.data.summary import Summary
 
 Command = Callable[..., Any]
-FOLDER = click.Path(path_type=Path)
+FOLDER = NamedPath()
 
 
 def amount(value: object) -> float | int:

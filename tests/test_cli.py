@@ -134,6 +134,14 @@ def test_a_place_that_may_not_be_looked_at_is_one_sentence(deployed, tmp_path, m
     assert not [*tmp_path.iterdir()]
 
 
+@pytest.mark.parametrize("args", [["add", ""], ["sync", ""], ["add", ".", "--index", ""]])
+def test_an_empty_path_is_not_the_current_folder(tmp_path, monkeypatch, args):
+    """As of a variable that a script has not set."""
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["index", *args])
+    assert (done.exit_code, "it is empty; name a file" in done.stderr) == (2, True)
+
+
 def test_errors_cannot_take_over_the_terminal(failing):
     """A name or caption that they repeat may hold anything."""
     assert failing(ZscrError("no \x1b[2J\u202eboo")).stderr == "Error: no \\x1b[2J\\u202eboo\n"
