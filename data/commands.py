@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, astuple, fields
 from functools import partial
@@ -13,7 +14,7 @@ import click
 from zscr.artefact import make_alone
 from zscr.data.options import exclude_option, follow_links_option
 from zscr.errors import ArtefactError
-from zscr.options import memory_option
+from zscr.options import NamedPath, memory_option
 from zscr.printable import printable, printable_json
 from zscr.progress import say
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from zscr.data.summary import Summary
 
 Command = Callable[..., Any]
-FOLDER = click.Path(path_type=Path)
+FOLDER = NamedPath()
 
 
 def amount(value: object) -> float | int:
@@ -201,7 +202,8 @@ def _report(path: Path) -> None:
     if faults.exists():
         count = len(faults.read_text("utf-8").splitlines())
         say(f"{count} sources could not be used: see {faults}")
-    click.echo(path)
+    shown = printable(path) if sys.stdout.isatty() else path  # a program gets it as it is
+    click.echo(shown, color=True)  # or click would take an ESC out of it
 
 
 def _table(rows: Sequence[object]) -> str:

@@ -54,6 +54,20 @@ def excludes(exclusions: Iterable[Exclusion], path: str, *, folder: bool) -> boo
     return False
 
 
+def check_pattern(pattern: str) -> None:
+    """Prove that a caller's pattern can match and be remembered: a script's variable may be empty.
+
+    Raises:
+        ConfigError: it is blank, overlong or no UTF-8.
+    """
+    half = any("\ud800" <= character <= "\udfff" for character in pattern)
+    if half or not pattern.strip() or len(pattern) > _LONGEST:
+        raise ConfigError(
+            f"the pattern {pattern!a:.60} to exclude is blank, no UTF-8 or over {_LONGEST} "
+            f"characters; write one as in .gitignore, or leave --exclude out"
+        )
+
+
 def exclusion_of(folder: str, patterns: Iterable[str]) -> Exclusion:
     """Make an exclusion of patterns, which are relative to `folder`.
 
@@ -72,9 +86,9 @@ def exclusion_of(folder: str, patterns: Iterable[str]) -> Exclusion:
                 if one.regex is not None:
                     one.regex = re.compile(steady(one.regex.pattern))
         return Exclusion(folder, spec)
-    except (ValueError, re.error) as error:  # the latter of `[z-a]`
+    except (ValueError, re.error, RecursionError, OverflowError) as error:  # of "[z-a]" and such
         raise ConfigError(
-            f"{', '.join(map(repr, patterns))}: {error}; write patterns as in .gitignore"
+            f"{', '.join(map(repr, patterns)):.200}: {error}; write patterns as in .gitignore"
         ) from error
 
 

@@ -10,7 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zscr.data.decoding.formats import SUFFIXES
-from zscr.data.exclusion import IGNORE_FILE, Exclusion, excludes, exclusion_of, ignored_in
+from zscr.data.exclusion import (
+    IGNORE_FILE,
+    Exclusion,
+    check_pattern,
+    excludes,
+    exclusion_of,
+    ignored_in,
+)
 
 # Folders that hold no photos of their own: thumbnails and waste of NAS, macOS, Linux and Windows.
 _OTHERS = frozenset(
@@ -18,7 +25,7 @@ _OTHERS = frozenset(
     " .@__thumb".split()
 ) | {"System Volume Information"}
 _KIND = re.compile(r"\.[a-z0-9_]{1,10}")  # a suffix that tells a kind of file
-_TOLD = 8  # kinds that a sentence names
+_TOLD = 30  # kinds that a sentence names
 _KINDS = 100  # that are counted apart
 
 
@@ -31,11 +38,18 @@ class WalkRules:
         follow_links: whether folders are entered by symbolic links, each folder once.
         top: the folder above that patterns are relative to, and whose `.zscrignore` counts as
             well; None is the folder itself.
+
+    Raises:
+        ConfigError: a pattern that no index could remember.
     """
 
     exclude: tuple[str, ...] = ()
     follow_links: bool = False
     top: str | None = None
+
+    def __post_init__(self) -> None:
+        for pattern in self.exclude:
+            check_pattern(pattern)
 
 
 EVERYTHING = WalkRules()
@@ -146,6 +160,8 @@ class _Walker:
             about = os.stat(path)
             if (about.st_dev, about.st_ino) in self.entered:
                 return "folders met twice"
+            if not os.access(path, os.X_OK):  # names may be read then, but nothing behind them
+                raise PermissionError
             with os.scandir(path) as entries:
                 ordered = sorted(entries, key=lambda entry: entry.name)
         except OSError:

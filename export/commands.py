@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from zscr.options import memory_option
+from zscr.printable import printable
 from zscr.progress import say
 
 
@@ -78,7 +79,8 @@ def export(
     if trt:
         from zscr.export.tensorrt.engines import build_engines
 
-        click.echo(f"built engines in {build_engines(made.bundle.folder, targets=targets)}")
+        built = build_engines(made.bundle.folder, targets=targets)
+        click.echo(f"built engines in {printable(built)}")
     if made.index:
         named = f" --bundle {out}" if out else ""
         say(f"next: zscr query --file captions.txt{named}")

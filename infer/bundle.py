@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from zscr.artefact import Manifest, hash_bytes, read_manifest, read_verified, verify
+from zscr.disk import reading_faults
 from zscr.errors import ArtefactError, InputError
 from zscr.infer.encoder import Encoder
 from zscr.infer.inputs.make import INPUT
@@ -84,7 +85,9 @@ class Bundle:
         Raises:
             ArtefactError: the folder is absent, or no bundle.
         """
-        if not folder.exists():
+        with reading_faults(folder):
+            there = folder.exists()
+        if not there:
             raise ArtefactError(f"there is no bundle {folder}; run 'zscr export' or name another")
         folder = folder.resolve()
         manifest = read_manifest(folder, KIND, FIELDS)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from zscr.infer.options import make_runtime, runtime_options
+from zscr.options import NamedPath
 from zscr.progress import say
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from zscr.infer.queries import QueryFile
     from zscr.infer.searcher import Searcher
 
-FOLDER = click.Path(path_type=Path)
+FOLDER = NamedPath()
 FILE = click.Path(path_type=Path, dir_okay=False)
 _NAMED = 20  # classes that are listed; of more, the first
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from zscr.data.records import Query, Refused
+from zscr.disk import reading_faults
 from zscr.errors import ArtefactError, ConfigError, InputError
 from zscr.infer.answers.answer import Answer, Hit, refusal
 from zscr.infer.batches import batches
@@ -65,7 +66,9 @@ class Searcher:
         """
         opened = Bundle.open(bundle, runtime)
         folder = index or opened.index_folder
-        if not folder.exists():
+        with reading_faults(folder):
+            there = folder.exists()
+        if not there:
             raise ArtefactError(f"there is no index {folder}; make it with 'zscr index add'")
         return cls(opened, Index.open(folder, space=opened.space), refresh)
 

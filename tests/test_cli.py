@@ -111,6 +111,38 @@ def test_known_errors_are_one_line(failing, error):
     assert (result.exit_code, result.stdout, result.stderr) == (1, "", f"Error: {error}\n")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "index info {}",
+        "index verify {}",
+        "index add . --index {} --bundle {bundle}",
+        "index sync {} --index {index} --bundle {bundle}",
+        "query --text red --bundle {}",
+        "query --text red --bundle {bundle} --index {}",
+        "data check {}",
+        "export {}",
+        "train --collection {}",
+    ],
+)
+def test_a_place_that_may_not_be_looked_at_is_one_sentence(deployed, tmp_path, monkeypatch, line):
+    """As one behind a folder without permission, which root enters; an overlong name stands in."""
+    monkeypatch.chdir(tmp_path)
+    args = line.format(300 * "a", bundle=deployed.bundle, index=deployed.index).split()
+    done = CliRunner().invoke(main, args)
+    assert (done.exit_code, type(done.exception)) == (1, SystemExit)
+    assert re.fullmatch(r"Error: .*aaa.* \(File name too long\); .*\n", done.stderr)
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("args", [["add", ""], ["sync", ""], ["add", ".", "--index", ""]])
+def test_an_empty_path_is_not_the_current_folder(tmp_path, monkeypatch, args):
+    """As of a variable that a script has not set."""
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["index", *args])
+    assert (done.exit_code, "it is empty; name a file" in done.stderr) == (2, True)
+
+
 def test_errors_cannot_take_over_the_terminal(failing):
     """A name or caption that they repeat may hold anything."""
     assert failing(ZscrError("no \x1b[2J\u202eboo")).stderr == "Error: no \\x1b[2J\\u202eboo\n"

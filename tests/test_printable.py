@@ -99,6 +99,22 @@ def test_what_commands_tell_of_files_holds_no_controls(deployed, tmp_path):
     assert '"id": "photosa\\u001b[2J' in said[3].stdout  # JSON escapes it, and keeps it
 
 
+def test_where_a_collection_was_made_is_printed_and_piped(tmp_path):
+    """Escaped on a terminal; to a program, as the path is."""
+    for number in range(5):
+        image = tmp_path / f"source/{number}/a.png"
+        image.parent.mkdir(parents=True)
+        Image.new("RGB", (9, 9), (50 * number, 0, 0)).save(image)
+    line = [sys.executable, "-m", "zscr.cli", "data", "convert", "folder", "source", "--out"]
+    ours, theirs = os.openpty()
+    subprocess.run([*line, "a\x1b[2J"], cwd=tmp_path, stdout=theirs, check=True)
+    os.close(theirs)
+    assert os.read(ours, 1000) == b"a\\x1b[2J\r\n"
+    os.close(ours)
+    piped = subprocess.run([*line, "b\x1b[2J"], cwd=tmp_path, stdout=subprocess.PIPE, check=True)
+    assert (tmp_path / os.fsdecode(piped.stdout[:-1])).is_dir()
+
+
 def test_bidi_is_isolated_in_the_page():
     """A text that turns others round stands in a `<bdi>`, a plain one needs none."""
     out = io.StringIO()

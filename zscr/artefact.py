@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zscr.disk import disk_faults, fsync, new_parents, require_writable
+from zscr.disk import disk_faults, fsync, new_parents, reading_faults, require_writable
 from zscr.errors import ArtefactError
 from zscr.lock import is_busy, work_folder
 from zscr.manifest_file import check_files, read_limited
@@ -194,9 +194,10 @@ def read_manifest(folder: Path, kind: str, fields: Check = anything) -> Manifest
             name that leads out of the folder, or a field that is something else.
     """
     path = folder / MANIFEST
-    if not path.is_file():
-        raise ArtefactError(f"{folder} is not a {kind}: it has no {MANIFEST}")
-    raw = read_limited(path)
+    with reading_faults(path):
+        if not path.is_file():
+            raise ArtefactError(f"{folder} is not a {kind}: it has no {MANIFEST}")
+        raw = read_limited(path)
     try:
         content = parse_json(raw, shortest=True)
         sound = content.pop("checksum", None) == _checksum(content)
@@ -226,10 +227,9 @@ def kind_of(folder: Path) -> str | None:
         ArtefactError: the manifest cannot be read.
     """
     path = folder / MANIFEST
-    if not path.is_file():
-        return None
     try:
-        return str(parse_json(read_limited(path))["kind"])
+        with reading_faults(path):
+            return str(parse_json(read_limited(path))["kind"]) if path.is_file() else None
     except (ValueError, KeyError, TypeError) as error:
         raise ArtefactError(f"{path} is damaged ({error!r}); make {folder} again") from error
 
@@ -242,7 +242,9 @@ def verify(folder: Path, manifest: Manifest, names: list[str] | None = None) -> 
     """
     for name in manifest.files if names is None else names:
         path, entry = _listed(folder, manifest, name)
-        if path.stat().st_size != entry["bytes"] or hash_file(path) != entry["sha256"]:
+        with reading_faults(path):
+            same = path.stat().st_size == entry["bytes"] and hash_file(path) == entry["sha256"]
+        if not same:
             raise _damaged(path, manifest)
 
 
@@ -254,7 +256,7 @@ def read_verified(folder: Path, manifest: Manifest, name: str) -> bytearray:
     """
     path, entry = _listed(folder, manifest, name)
     content = bytearray(entry["bytes"] if path.stat().st_size == entry["bytes"] else 0)
-    with open_regular(path) as file:
+    with reading_faults(path), open_regular(path) as file:
         whole = file.readinto(content) == entry["bytes"] and not file.read(1)
     if not whole or hashlib.sha256(content).hexdigest() != entry["sha256"]:
         raise _damaged(path, manifest)
@@ -264,7 +266,9 @@ def read_verified(folder: Path, manifest: Manifest, name: str) -> bytearray:
 def _listed(folder: Path, manifest: Manifest, name: str) -> tuple[Path, Mapping[str, Any]]:
     if name not in manifest.files:
         raise ArtefactError(f"{folder / MANIFEST} does not list {name}; make it again")
-    if not (folder / name).is_file():
+    with reading_faults(folder / name):
+        there = (folder / name).is_file()
+    if not there:
         raise ArtefactError(f"{folder} lacks {name}; copy the folder again or make it anew")
     return folder / name, manifest.files[name]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -26,6 +27,10 @@ COMMANDS = {
     "index": "zscr.infer.index.commands:index",
     "data": "zscr.data.commands:data",
 }
+
+# What a path may meet that a user names, wherever it is looked at; other errors keep their trace.
+_OF_PATHS = {errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR}
+_OF_PATHS |= {errno.EROFS, errno.EIO, errno.ESTALE}
 
 
 class LazyGroup(click.Group):
@@ -74,9 +79,7 @@ class LazyGroup(click.Group):
         except UnicodeEncodeError as error:
             raise _unencodable(error) from error
         except (OSError, RuntimeError) as error:
-            if told := _refused(error):
-                raise click.ClickException(printable(told)) from error
-            raise
+            raise _unreachable(error) from error
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             raise click.exceptions.Exit(130) from None
@@ -92,6 +95,18 @@ def _speak_utf8() -> None:
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
+def _unreachable(error: OSError | RuntimeError) -> Exception:
+    """Say that a file or folder may not be used, or has an impossible name; else it is a fault."""
+    fix = "change its permissions or name another place"
+    if isinstance(error, OSError) and error.filename is not None and error.errno in _OF_PATHS:
+        said = f"{os.fsdecode(error.filename)} cannot be used ({error.strerror}); {fix}"
+    elif str(error).startswith("Symlink loop from "):  # before Python 3.13, which has an OSError
+        said = f"a link leads round in a circle ({error}); name another place"
+    else:
+        return error
+    return click.ClickException(printable(said))
+
+
 def _unencodable(error: UnicodeEncodeError) -> Exception:
     """Say that a name from the command line or the disk is not UTF-8; anything else is a fault."""
     part = error.object[error.start : error.end]
@@ -99,16 +114,6 @@ def _unencodable(error: UnicodeEncodeError) -> Exception:
         return error
     shown = ascii(error.object[:80])
     return click.ClickException(f"{shown} is not UTF-8, as in Latin-1; write or rename it in UTF-8")
-
-
-def _refused(error: OSError | RuntimeError) -> str | None:
-    """Say which path the system refuses, whoever had asked for it; None: it is another fault."""
-    if isinstance(error, OSError) and isinstance(error.filename, str | bytes):
-        name = os.fsdecode(error.filename)
-        return f"{name} cannot be used ({error.strerror}); check that path and its permissions"
-    if str(error).startswith("Symlink loop from "):  # before Python 3.13, which has an OSError
-        return f"a link leads round in a circle ({error}); name another place"
-    return None
 
 
 @click.group(

@@ -53,6 +53,24 @@ def disk_faults(path: Path | str) -> Iterator[None]:
 _MORE = f"free some space on that disk and {AGAIN}"
 
 
+@contextmanager
+def reading_faults(path: Path) -> Iterator[None]:
+    """Turn what keeps `path` from being read, although it may be there, into one sentence.
+
+    Raises:
+        ArtefactError: it may not be looked at, its name is impossible, or its disk fails.
+        FileNotFoundError: it is not there; who reads it knows what that means.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ArtefactError(
+            f"{path} cannot be read ({error.strerror}); change its permissions or name another"
+        ) from error
+
+
 def require_writable(path: Path, *, new: bool = False) -> None:
     """Prove that `path` can be made, or replaced, before anything is computed for it.
 

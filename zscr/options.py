@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,6 +12,24 @@ import click
 from zscr.memory import DECODING, return_freed_memory
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "KI": 2**10, "MI": 2**20, "GI": 2**30}
+
+
+class NamedPath(click.Path):
+    """A path that is not empty: "", as of an unset variable, would be the current folder."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:
+        """Return the path; exit 2 says that it is empty."""
+        if not os.fspath(value):
+            self.fail("it is empty; name a file or folder ('.' is the current one)", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def memory_option(command: Any) -> Any:

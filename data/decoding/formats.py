@@ -66,6 +66,8 @@ class _Jpeg(JpegImageFile):
 def _tiff(file: IO[bytes]) -> Image.Image:
     """Open a TIFF with its orientation as its only EXIF tag: Pillow turns the image by that."""
     image = TiffImageFile(file)
+    if ORIENTATION in image.tag_v2:
+        image.info.pop("xmp", None)  # says it again, or otherwise: the tag decides, as in EXIF
     exif = image.getexif()
     for tag in [*exif]:
         if tag != ORIENTATION:

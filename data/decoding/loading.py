@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import IO
 
-from PIL import Image, ImageChops
+from PIL import Image
 
 from zscr.data.decoding.formats import Format, coefficients, format_of
 from zscr.data.decoding.mending import MENDERS
@@ -59,42 +60,47 @@ def load_file(path: Path, least: int | None) -> Iterator[Loaded]:
     with _opened(path) as file, ExitStack() as held:
         kind = format_of(path, file)
         try:
-            found = held.enter_context(_decoded(kind, [file], least, str(path)))
+            found = held.enter_context(_decoded(kind, file, least, str(path)))
         except (OSError, SyntaxError, ValueError) as error:
             if kind.name not in MENDERS:
                 raise
             file.seek(0)
-            versions = [io.BytesIO(content) for content in MENDERS[kind.name](file.read())]
-            try:  # whole: an eighth of the size shows no missing details
-                found = held.enter_context(_decoded(kind, versions, None, str(path)))
-            except (InputError, OSError, SyntaxError, ValueError):
+            versions = MENDERS[kind.name](file.read())
+            try:
+                _require_alike(kind, versions, str(path))
+                mended = io.BytesIO(versions[0])
+                found = held.enter_context(_decoded(kind, mended, least, str(path)))
+            except (OSError, SyntaxError, ValueError):
                 raise error from None
         yield found
 
 
+def _require_alike(kind: Format, versions: Sequence[bytes], name: str) -> None:
+    """Prove that versions of a file decode to the same; one after the other, as memory is short.
+
+    They are decoded whole: an eighth of the size shows no missing details.
+    """
+    seen = set[bytes]()
+    for version in versions if len(versions) > 1 else ():
+        with _decoded(kind, io.BytesIO(version), None, name) as found:
+            seen.add(hashlib.sha256(found.image.tobytes()).digest())
+    if len(seen) > 1:
+        raise ValueError("pixels are missing")
+
+
 @contextmanager
-def _decoded(
-    kind: Format, versions: Sequence[IO[bytes]], least: int | None, name: str
-) -> Iterator[Loaded]:
-    """Decode the versions of a file, one or several that must agree."""
-    images = [kind.open(file) for file in versions]
-    size, box = images[0].size, None
-    cost = sum(map(coefficients, images))
-    for image in images:
-        check_size(image, name)
-        drafted = image.draft(None, (least, least)) if least else None
-        box = drafted[1] if drafted else None
-    raw = _raw_mode(images[0])
-    cost += sum(kind.cost * _pixels(image) for image in images)
-    with DECODING.reserve(cost, name):
-        for image in images:
-            image.load()
-        first, *others = images
-        if any(ImageChops.difference(first, other).getbbox() for other in others):
-            raise ValueError("pixels are missing")
+def _decoded(kind: Format, file: IO[bytes], least: int | None, name: str) -> Iterator[Loaded]:
+    image = kind.open(file)
+    check_size(image, name)
+    size, kept = image.size, coefficients(image)  # of the whole, at whatever size it is decoded
+    drafted = image.draft(None, (least, least)) if least else None
+    box = drafted[1] if drafted else None
+    raw = _raw_mode(image)
+    with DECODING.reserve(kept + kind.cost * _pixels(image), name):
+        image.load()
         # TIFF images are turned when they are loaded, so their size is told then.
-        whole = first.size if box is None else size
-        yield Loaded(first, whole, box or (0, 0, *first.size), raw)
+        whole = image.size if box is None else size
+        yield Loaded(image, whole, box or (0, 0, *image.size), raw)
 
 
 @contextmanager
@@ -106,8 +112,10 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
 
 
 def check_size(image: Image.Image, name: str) -> None:
-    """Refuse an image of more than `MAX_PIXELS`."""
+    """Refuse an image of more than `MAX_PIXELS`, or of none, as open ones may be."""
     width, height = image.size
+    if not width or not height:
+        raise InputError(f"{name} has {width}x{height} pixels: nothing can be seen; leave it out")
     if width * height > MAX_PIXELS:
         raise InputError(
             f"{name} has {width}x{height} pixels, over the limit of {MAX_PIXELS}; shrink it"

@@ -12,13 +12,14 @@ import click
 from zscr.data.options import make_rules, walk_options
 from zscr.errors import ArtefactError
 from zscr.infer.options import make_runtime, runtime_options
+from zscr.options import NamedPath
 from zscr.printable import printable
 from zscr.progress import say
 
 if TYPE_CHECKING:
     from zscr.infer.bundle import Bundle
 
-FOLDER = click.Path(path_type=Path)
+FOLDER = NamedPath()
 
 bundle_option = click.option(
     "--bundle", type=FOLDER, default="bundles/latest", show_default=True, help="The model."

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from zscr.artefact import (
     Manifest,
+    dump_json,
     file_entry,
     read_manifest,
     staged,
     write_manifest,
 )
 from zscr.disk import disk_faults
-from zscr.errors import ArtefactError
+from zscr.errors import ArtefactError, InputError
 from zscr.infer.index.exact import Rows, Vectors
 from zscr.infer.index.fields import FIELDS
 from zscr.infer.index.generation import (
@@ -30,6 +32,7 @@ from zscr.infer.index.generation import (
     write_files,
 )
 from zscr.infer.index.hnsw import Hnsw
+from zscr.strict_json import parse_json
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +49,11 @@ def make_current(folder: Path, first: Generation) -> Current:
 
     Raises:
         ArtefactError: `folder` exists already, or the disk is full.
+        InputError: it could not be read again.
     """
     with staged(folder, KIND) as stage:
         write_files(stage.folder, first)
-        stage.body |= body(first, folder)
+        stage.body |= _readable(first, folder)
     return Current(folder, read_manifest(folder, KIND, FIELDS), first)
 
 
@@ -120,16 +124,32 @@ def commit(current: Current, following: Generation) -> Current:
 
     Raises:
         ArtefactError: the disk is full; what was current still is.
+        InputError: it could not be read again; what was current still is.
     """
     folder = current.folder
+    fields = _readable(following, folder)
     with disk_faults(folder):
         try:
             remove_leftovers(folder, current.manifest)
             names = write_files(folder, following)
             files = {name: file_entry(folder / name) for name in names}
             refuse_if_stale(current)  # a network disk's writers do not see each other's locks
-            write_manifest(folder, KIND, files, body(following, folder))
+            write_manifest(folder, KIND, files, fields)
         finally:  # the manifest on the disk says which generation lives, whatever has happened
             manifest = read_manifest(folder, KIND, FIELDS)
             remove_leftovers(folder, manifest)
     return Current(folder, manifest, following)
+
+
+def _readable(generation: Generation, folder: Path) -> dict[str, Any]:
+    """Return the manifest's fields, once the check that readers make has passed them.
+
+    Raises:
+        InputError: no reader would take them: committed, they would end the index.
+    """
+    fields = body(generation, folder)
+    try:
+        FIELDS(parse_json(dump_json(fields)), "")
+    except ValueError as error:
+        raise InputError(f"{folder} cannot hold this: {error}; nothing is changed") from error
+    return fields

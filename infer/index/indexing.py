@@ -24,6 +24,7 @@ from zscr.infer.index.report import ChangeReport
 from zscr.infer.index.survey import Survey
 from zscr.infer.index.unrelated import TEXT, unrelated_texts
 from zscr.lock import clear, work_folder, writer_lock
+from zscr.progress import say
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,9 @@ def carry_out(
     found = compute_features(_store(folder), known.encoder, known.sources, shard=shard)
     usable = [entry for entry in plan.upserts if entry.sha256 not in found.failed]
     skipped = (*survey.skipped, *_failed(plan.upserts, found))
+    spoilt = _spoilt(survey, index, found)
+    if spoilt:
+        _tell_spoilt(spoilt, skipped[0]["reason"], survey, bool(usable or plan.unchanged))
     vectors, features = known.rows(usable, found)
     held = () if index is None else index.entries
     unrelated = unrelated_texts(bundle, [*held, *usable], index.unrelated if index else None)
@@ -133,7 +137,7 @@ def carry_out(
         vectors,
         errors=skipped,
         features=features,
-        removals=_removals(survey, index, found),
+        removals=[*plan.removals, *spoilt],
         mended=survey.looked_at - {row["image"] for row in skipped},
         roots=survey.roots,
         linked=survey.linked,
@@ -149,11 +153,20 @@ def carry_out(
     return Added(index, report, skipped, twins=plan.twins)
 
 
-def _removals(survey: Survey, index: Index | None, found: Features) -> list[str]:
-    """Return the ids that go: also of images whose new content cannot be used, if so asked."""
+def _spoilt(survey: Survey, index: Index | None, found: Features) -> list[str]:
+    """Return the ids of images whose new content cannot be used, if those are to go."""
     held = {entry.id for entry in index.entries} if index and survey.prune else set()
-    failed = (e.id for e in survey.plan.upserts if e.sha256 in found.failed and e.id in held)
-    return [*survey.plan.removals, *failed]
+    return [e.id for e in survey.plan.upserts if e.sha256 in found.failed and e.id in held]
+
+
+def _tell_spoilt(spoilt: Sequence[str], reason: str, survey: Survey, others_left: bool) -> None:
+    """Say how many images will go, before they do; refuse what looks like a failing disk."""
+    if not others_left and not survey.all_may_go:
+        raise InputError(
+            f"none of the {len(spoilt)} images can be used any more, first: {reason}; mend the "
+            f"files, or add --yes if they are to be removed"
+        )
+    say(f"{len(spoilt)} images cannot be used any more and will be removed")
 
 
 class _Known:
@@ -218,11 +231,14 @@ def _create(bundle: Bundle, folder: Path, first: Change, diffusion: Diffusion | 
 
 
 def _failed(entries: Sequence[Entry], features: Features) -> list[Skipped]:
-    return [
-        {"image": str(entry.image), "reason": features.failed[entry.sha256]}
-        for entry in entries
-        if entry.sha256 in features.failed
-    ]
+    looked_at = {entry.sha256: str(entry.image) for entry in entries}  # of equal ones the last
+    failed = list[Skipped]()
+    for entry in entries:
+        if reason := features.failed.get(entry.sha256):
+            if str(entry.image) != looked_at[entry.sha256]:  # which the reason names
+                reason = f"{entry.image} has the content of {looked_at[entry.sha256]}: {reason}"
+            failed.append({"image": str(entry.image), "reason": reason})
+    return failed
 
 
 def _example_embeddings(bundle: Bundle) -> Vectors | None:

@@ -53,6 +53,10 @@ def make_plan(
     planner = _Planner(entries, found, roots, link)
     lost = planner.drop(gone)
     planner.place_others(planner.refill(lost))
+    if link:
+        planner.join_twins()
+    else:
+        planner.part_twins()
     before = {entry.id: entry for entry in entries}
     upserts = [entry for entry in planner.after.values() if before.get(entry.id) != entry]
     removals = tuple(name for name in before if name not in planner.after)
@@ -143,6 +147,27 @@ class _Planner:
                 self._add(replace(old, id=name, image=place, also=()))
             else:
                 self._add(Entry(self._name(place), sha256, place))
+
+    def join_twins(self) -> None:
+        """Make one entry of those of equal content, as an index has that kept them apart so far.
+
+        What was given, an id or attributes, stays an entry of its own.
+        """
+        first: dict[str, str] = {}
+        for entry in [*self.after.values()]:
+            name = first.setdefault(entry.sha256, entry.id)
+            if name != entry.id and self._is_named_by_place(entry) and not entry.attributes:
+                twin = self.after[name]
+                self.after[name] = replace(twin, also=(*twin.also, *entry.places))
+                del self.after[entry.id]
+
+    def part_twins(self) -> None:
+        """Give each place an entry of its own, in an index that has linked them so far."""
+        for entry in [*self.after.values()]:
+            if entry.also:
+                self.after[entry.id] = replace(entry, also=())
+                for place in entry.also:
+                    self._add(Entry(self._name(place), entry.sha256, place))
 
     def twins(self) -> int:
         """Count the found files whose content another place has, less one of each content."""

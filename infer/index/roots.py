@@ -82,8 +82,8 @@ def lies_in(place: str, folder: str) -> bool:
 
 
 def root_of(roots: Sequence[Root], place: str) -> Root | None:
-    """Return the innermost root that holds a file."""
-    held = [root for root in roots if root.holds(place)]
+    """Return the innermost root that holds a file, which may lie where a root itself once was."""
+    held = [root for root in roots if root.holds(place) and root.path != place]
     return max(held, key=lambda root: len(root.path), default=None)
 
 

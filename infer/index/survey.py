@@ -23,6 +23,7 @@ class Survey:
         skipped: images that could not be read.
         looked_at: the `image` of what the index skipped before and that was looked at again.
         prune: whether an image goes whose new content cannot be embedded.
+        all_may_go: whether that may be all that were found.
     """
 
     plan: Plan
@@ -31,6 +32,7 @@ class Survey:
     skipped: tuple[Skipped, ...] = ()
     looked_at: frozenset[str] = frozenset()
     prune: bool = False
+    all_may_go: bool = False
 
 
 def survey(

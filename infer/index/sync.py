@@ -100,7 +100,8 @@ def _looked(
     if index is None:
         require_some(listing, images)
     remembered = (lambda root: rules) if rules else (lambda root: root.rules)
-    return index, survey(index, listing, remembered, linked=linked, prune=True), listing
+    found = survey(index, listing, remembered, linked=linked, prune=True)
+    return index, replace(found, all_may_go=all_may_go), listing
 
 
 def _remembered(roots: Sequence[Root], folder: Path) -> WalkRules:
@@ -117,7 +118,13 @@ def _held(index: Index | None, folder: Path) -> int:
 
 
 def _require_there(index: Index | None, named: Path) -> None:
-    held = 0 if named.exists() else _held(index, named.resolve())
+    try:
+        named.stat()
+        return
+    except (FileNotFoundError, NotADirectoryError):
+        held = _held(index, named.resolve())
+    except OSError:  # whoever lists it says why
+        return
     if held and index:
         raise InputError(
             f"{named} is not there, and the index has {held} images of it: mount its disk, or if "
@@ -141,4 +148,8 @@ def _tell(index: Index | None, found: Survey) -> None:
     """Say how many images will go, before they do."""
     if index and found.plan.removals:
         placed = place(index.entries, found.plan.upserts, found.plan.removals)
-        say(f"{len(placed.dropped)} images are gone and will be removed, {placed.moved} have moved")
+        linked = {place for entry in found.plan.upserts for place in entry.also}
+        joined = sum(index.entries[row].image in linked for row in placed.dropped)
+        gone = len(placed.dropped) - joined
+        if gone or placed.moved:  # and not only twins that become one
+            say(f"{gone} images are gone and will be removed, {placed.moved} have moved")

@@ -108,9 +108,9 @@ def verify_images(folder: Path) -> ImagesReport:
 
 def _state_of(place: str, sha256: str) -> str | None:
     path = found_as_written(Path(place))
-    if not os.path.isfile(path):
-        return "missing"
     try:
+        if not path.is_file():
+            return "missing"
         return None if hash_file(path) == sha256 else "changed"
     except (OSError, InputError):
         return "unreadable"

@@ -127,7 +127,9 @@ def test_open_images_become_what_their_files_become(photo, tmp_path):
 
 
 def test_open_images_that_cannot_be_used_are_refused(photo):
-    """Cut, closed or too large; the file is named where there is one."""
+    """Cut, closed, empty or too large; the file is named where there is one."""
+    with pytest.raises(InputError, match="has 0x9 pixels: nothing can be seen"):
+        upright_rgb(Image.new("RGB", (0, 9)))
     with Image.open(io.BytesIO(photo.read_bytes()[:-30])) as cut:
         with pytest.raises(InputError, match="an image that is open already cannot be decoded"):
             upright_rgb(cut)

@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from zscr.data.options import make_rules, walk_options
-from zscr.options import memory_option
+from zscr.options import NamedPath, memory_option
 from zscr.progress import say
 
-FOLDER = click.Path(path_type=Path)
+FOLDER = NamedPath()
 
 
 @click.command()

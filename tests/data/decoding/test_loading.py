@@ -184,6 +184,12 @@ def test_an_image_of_more_memory_than_there_is_is_refused_before_it_is_decoded(t
             assert (found.size, found.image.size) == ((2000, 1000), (500, 250))
         with pytest.raises(InputError, match=r"p\.jpg takes 8 MB"):
             open_image(tmp_path / "p.jpg", least=250)
+        (tmp_path / "x.jpg").write_bytes((tmp_path / "x.jpg").read_bytes()[:-2])
+        with pytest.raises(InputError, match=r"x\.jpg takes 26 MB"):  # to see if it is whole
+            open_image(tmp_path / "x.jpg", least=250)
+        DECODING.set_limit(26_000_000)
+        with decoded(tmp_path / "x.jpg", least=250) as found:
+            assert (found.size, found.image.size) == ((2000, 1000), (500, 250))
     finally:
         DECODING.set_limit(None)
 

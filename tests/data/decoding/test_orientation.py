@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, TiffImagePlugin
 
 from zscr.data.decoding.orientation import orientation, turned
 from zscr.data.images import decoded, fault, open_image
@@ -57,6 +57,17 @@ def test_a_signed_fraction_over_zero_costs_nothing(tmp_path):
     block += struct.pack(">Iii", 0, -1, 0)
     SMALL.save(tmp_path / "x.jpg", exif=b"Exif\0\0" + block)
     assert open_image(tmp_path / "x.jpg").size == (24, 40)
+
+
+@pytest.mark.parametrize(("tag", "size"), [(1, (40, 24)), (6, (24, 40)), (None, (24, 40))])
+def test_the_tag_of_a_tiff_decides_whatever_its_xmp_says(tmp_path, tag, size):
+    """And is applied once; without one, XMP is heard."""
+    info = TiffImagePlugin.ImageFileDirectory_v2()
+    info[700] = b'<x tiff:Orientation="6"/>'
+    if tag:
+        info[0x0112] = tag
+    SMALL.save(tmp_path / "x.tif", tiffinfo=info)
+    assert open_image(tmp_path / "x.tif").size == size
 
 
 def test_the_block_may_be_little_endian_hexadecimal_or_xmp():

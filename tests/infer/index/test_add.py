@@ -154,6 +154,9 @@ def test_bad_images_are_listed_until_mended(bundle, tmp_path, images):
     assert counts(add_images(bundle, folder, [tmp_path / "images"])) == (0, 0, 4, 1)
     [row] = Index.open(folder).errors
     assert "not a JPEG" in row["reason"]
+    (tmp_path / "images/copy.png").write_text("text")  # each is told by its own name
+    add_images(bundle, folder, [tmp_path / "images"])
+    assert all(row["reason"].startswith(row["image"]) for row in Index.open(folder).errors)
 
 
 def test_nothing_usable_is_one_sentence(bundle, tmp_path, images):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from zscr.errors import InputError, MismatchError
 from zscr.infer.index.index import Change, Entry, Index
+from zscr.infer.index.roots import Root
 
 DIM, SPACE = 8, "b" * 64
 
@@ -49,6 +51,18 @@ def test_hnsw_and_exact_answers_agree(tmp_path, entries, entry, embed, create):
     index = create(tmp_path / "index", entries, search="hnsw")
     queries = embed([entry(str(number)) for number in range(20)])
     assert index.search(queries, 60, ef=200) == index.search(queries, 60, exact=True)
+
+
+@pytest.mark.parametrize("field", [{"passed": {"*.mov": -1}}, {"path": "nowhere"}])
+def test_what_no_reader_would_take_is_never_committed(tmp_path, entries, create, field):
+    """Else one change would end an index that holds hours of work."""
+    index, bad = create(tmp_path / "index", entries), (replace(Root("a", "/a"), **field),)
+    with pytest.raises(InputError, match=r"cannot hold this: roots\[0\].* nothing is changed"):
+        index.apply(Change(roots=bad))
+    with pytest.raises(InputError, match="cannot hold this"):
+        create(tmp_path / "new", entries, roots=bad)
+    assert [path.name for path in tmp_path.iterdir()] == ["index"]
+    assert Index.open(tmp_path / "index").generation == index.generation == 1
 
 
 ARRIVALS = st.lists(

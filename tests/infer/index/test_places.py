@@ -15,6 +15,7 @@ from zscr.errors import InputError
 from zscr.infer.index.add import add_images
 from zscr.infer.index.index import Index
 from zscr.infer.index.relocate import relocate_root
+from zscr.infer.index.remove import remove_images
 from zscr.infer.index.sync import sync_images
 
 
@@ -98,6 +99,8 @@ def test_duplicates_are_told_and_linked(bundle, tmp_path, images, counted):
     assert (again.entries, again.linked) == (synced.index.entries, True)
     [two] = [entry for entry in again.entries if entry.id == "photos/01.png"]
     assert two.also == (str(tmp_path / "photos/third.png"),)
+    parted = sync_images(bundle, tmp_path / "linked", [tmp_path / "photos"], linked=False)
+    assert (parted.report.added, parted.index.count, sum(sizes)) == (1, 3, 4)
 
 
 def test_an_index_moves_with_its_images(bundle, tmp_path, images):
@@ -122,6 +125,29 @@ def test_an_index_moves_with_its_images(bundle, tmp_path, images):
     np.testing.assert_array_equal(moved.vectors, index.vectors)
     synced = sync_images(bundle, tmp_path / "index", [tmp_path / "elsewhere"])
     assert (synced.report.unchanged, synced.report.removed) == (2, 0)
+
+
+def test_a_file_may_come_to_be_where_a_folder_was(bundle, tmp_path, images):
+    """It belongs to the folder around, and the index can still be read."""
+    paths, folder = images(2, "photos"), tmp_path / "index"
+    content = paths[0].read_bytes()
+    add_images(bundle, folder, [tmp_path / "photos"])
+    shutil.rmtree(tmp_path / "photos")
+    (tmp_path / "photos").write_bytes(content)
+    add_images(bundle, folder, [tmp_path / "photos"])
+    assert ids(Index.open(folder)) == ["photos/00.png", "photos/01.png", f"{tmp_path.name}/photos"]
+
+
+def test_a_folder_is_not_relocated_onto_images_of_another(bundle, tmp_path, images):
+    """Added under its new name first, a file would be there twice; the way out is told."""
+    images(2, "old")
+    add_images(bundle, tmp_path / "index", [tmp_path / "old"])
+    (tmp_path / "old").rename(tmp_path / "new")
+    add_images(bundle, tmp_path / "index", [tmp_path / "new"])
+    with pytest.raises(InputError, match="images of 2 files in .*new already.* index remove .*old"):
+        relocate_root(tmp_path / "index", "old", tmp_path / "new")
+    remove_images(tmp_path / "index", [str(tmp_path / "old")])
+    assert ids(Index.open(tmp_path / "index")) == ["new/00.png", "new/01.png"]
 
 
 def test_a_place_outside_of_its_root_is_damage(bundle, tmp_path, images):

@@ -38,11 +38,22 @@ def test_an_id_that_is_given_to_another_is_not_taken():
 
 
 def test_twins_are_linked_to_one_that_stays():
-    """Not to the one that has just gone; an index that kept twins keeps those that it has."""
+    """Not to the one that has just gone."""
     twins = [Entry(f"birds/{n}.png", "a", f"/birds/{n}.png") for n in range(2)]
     plan = planned(twins, {"/birds/1.png": "a", "/birds/2.png": "a"}, link=True)
     assert plan.upserts == (Entry("birds/1.png", "a", "/birds/1.png", also=("/birds/2.png",)),)
     assert (plan.removals, plan.twins) == (("birds/0.png",), 1)
+
+
+def test_twins_are_joined_and_parted_in_an_index_that_was_otherwise():
+    """Where it is asked for later; items of a collection stay what they are."""
+    names, item = ("birds/0.png", "birds/1.png"), Entry("w0", "a", "/other/w.png", {"class": "w"})
+    apart = [Entry(name, "a", f"/{name}") for name in names]
+    linked = Entry(names[0], "a", "/birds/0.png", also=("/birds/1.png",))
+    plan = planned([*apart, item], {f"/{name}": "a" for name in names}, link=True)
+    assert (plan.upserts, plan.removals) == ((linked,), (names[1],))
+    plan = planned([linked, item], {f"/{name}": "a" for name in names})
+    assert (plan.upserts, plan.removals) == (tuple(apart), ())
 
 
 def test_a_linked_image_outlives_its_first_place():

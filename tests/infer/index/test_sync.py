@@ -20,6 +20,7 @@ from zscr.infer.index.add import add_images
 from zscr.infer.index.index import Index
 from zscr.infer.index.remove import remove_images
 from zscr.infer.index.sync import preview_sync, sync_images
+from zscr.infer.index.verify import verify_images
 from zscr.infer.runners.runner import Runtime
 
 NAMES = ("a.png", "b.png", "sub/c.png", "sub/d.png", "e\u0301.png")
@@ -160,6 +161,23 @@ def test_a_lost_disk_empties_nothing(bundle, tmp_path, images):
         sync_images(bundle, folder, named, all_may_go=True)
 
 
+def test_images_that_were_emptied_do_not_go_unsaid(bundle, tmp_path, images, capsys):
+    """As a failing disk or a cloud's placeholders do: all of them are refused, some are told."""
+    paths, folder = images(2, "card"), tmp_path / "index"
+    add_images(bundle, folder, [tmp_path / "card", *images(1, "home")])
+    paths[0].write_bytes(b"")
+    emptied = paths[1].read_bytes()
+    paths[1].write_bytes(b"")
+    with pytest.raises(InputError, match="none of the 2 images can be used any more.*empty.*--yes"):
+        sync_images(bundle, folder, [tmp_path / "card"])
+    assert Index.open(folder).count == 3
+    paths[1].write_bytes(emptied)
+    assert sync_images(bundle, folder, [tmp_path / "card"]).report.removed == 1
+    assert "1 images cannot be used any more and will be removed\n" in capsys.readouterr().err
+    paths[1].write_bytes(b"")
+    assert sync_images(bundle, folder, [tmp_path / "card"], all_may_go=True).index.count == 1
+
+
 def test_what_cannot_be_read_may_still_be_there(bundle, tmp_path, images, monkeypatch):
     """Images of a folder that fails to open stay; so does one whose own bytes do."""
     paths = images(3, "photos")
@@ -180,6 +198,16 @@ def test_what_cannot_be_read_may_still_be_there(bundle, tmp_path, images, monkey
     synced = sync_images(bundle, folder, [tmp_path / "photos"])
     assert (synced.report.removed, synced.index.count) == (0, 3)
     assert synced.passed == {"unreadable folders": 1}
+    stat = os.stat
+
+    def closed(path, **how):
+        if Path(path).parent.name == "sub":
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, **how)
+
+    monkeypatch.setattr(os, "stat", closed)
+    report = verify_images(folder)  # nor is it missing
+    assert (report.missing, len(report.changed), len(report.unreadable)) == ((), 0, 2)
 
 
 def test_the_way_of_walking_is_remembered(bundle, tmp_path, images):
@@ -201,7 +229,7 @@ def test_the_way_of_walking_is_remembered(bundle, tmp_path, images):
     assert Index.open(folder).roots[0].passed == {"excluded folders": 1}
 
 
-def test_removing_by_ids_and_paths(bundle, tmp_path, images):
+def test_removing_by_ids_and_paths(bundle, tmp_path, images, monkeypatch):
     """Of files that are there or not, of folders; what is unknown stops all of it."""
     paths, folder = images(5, "photos"), tmp_path / "index"
     add_images(bundle, folder, [tmp_path / "photos"])
@@ -218,3 +246,20 @@ def test_removing_by_ids_and_paths(bundle, tmp_path, images):
     ]
     with pytest.raises(InputError, match="all 3 images would be removed"):
         remove_images(folder, [str(tmp_path / "photos")])
+    (tmp_path / "else").mkdir()
+    add_images(bundle, folder, [shutil.copytree(tmp_path / "photos", tmp_path / "else/photos")])
+    monkeypatch.chdir(tmp_path / "else")  # where an id is the path of another image
+    with pytest.raises(InputError, match="id of .* and the path of another image"):
+        remove_images(folder, ["photos/02.png"])
+    with pytest.raises(InputError, match="to remove is empty"):  # as a script's variable may be
+        remove_images(folder, [""])
+    (tmp_path / "else/bad.png").write_text("text")
+    skipped = add_images(bundle, folder, [tmp_path / "else"]).index.errors
+    assert remove_images(folder, [skipped[0]["image"]]).removed == 0  # it leaves the list alone
+    assert Index.open(folder).errors == ()
+    add_images(bundle, folder, [tmp_path / "else"])
+    assert remove_images(folder, ["./photos/02.png"]).removed == 1
+    remove_images(folder, [str(tmp_path / "else")])
+    assert Index.open(folder).errors == ()
+    add_images(bundle, folder, [tmp_path / "else"])
+    assert "photos/02.png" in {entry.id for entry in Index.open(folder).entries}
