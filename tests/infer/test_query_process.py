@@ -127,6 +127,15 @@ def test_a_full_disk_behind_stdout_is_one_sentence(deployed):
     assert re.fullmatch("Error: the disk is full, so stdout was not written.*\n", err)
 
 
+@pytest.mark.parametrize("style", ["jsonl", "html"])
+def test_a_full_disk_behind_a_device_is_one_sentence(query, style):
+    """The lines that are written at once fail in the middle, the others at the end."""
+    result = query("--text", "red", "--format", style, "--out", "/dev/full")
+    assert result.exit_code == 1
+    assert re.fullmatch("Error: the disk is full, so /dev/full was not .*\n", result.stderr)
+    assert Path("/dev/full").is_char_device()
+
+
 def test_devices_are_written_to_not_replaced(query, tmp_path):
     """`--out /dev/null` must not take /dev/null away; a named pipe stands in for it."""
     pipe = tmp_path / "pipe"
