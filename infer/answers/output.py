@@ -43,4 +43,3 @@ def open_output(path: Path | None) -> Iterator[TextIO]:
         text = io.TextIOWrapper(file, "utf-8", newline="\n", **_TEXT)
         yield text
         text.detach()
-
