@@ -58,7 +58,7 @@ def test_nothing_is_sent_or_left_outside(shapes, tiny_image, tiny_text, tmp_path
     settings = [f"--set={name}={value}" for name, value in SETTINGS.items()]
     done = sealed(WAY, str(shapes), str(tiny_image), str(tiny_text), *settings, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert files(tmp_path / "home", tmp_path / "temporary") == []
+    assert os.listdir(tmp_path / "home") == os.listdir(tmp_path / "temporary") == []
     assert (tmp_path / "work/found.html").is_file()
 
 

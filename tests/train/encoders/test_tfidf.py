@@ -143,7 +143,7 @@ def test_rare_words_are_left_out(tmp_path: Path) -> None:
 
 
 def test_what_is_no_word_is_told(encoder: Encoder) -> None:
-    """Pictographs and single letters, but for Latin ones, marks and what is behind the last token."""
+    """Pictographs and single letters; not Latin ones, marks, or what is behind the last token."""
     texts = ["red 🐕, 麺", "a red bird\u200b…", "麺🐕", "red " * 1100 + "🐕"]
     prepared = encoder.prepare(Query.of("text", texts))
     assert prepared.unknown == {0: ("🐕", "麺"), 2: ("麺🐕",)}
