@@ -76,3 +76,11 @@ def test_what_is_left_is_seen(tmp_path):
     if not left:
         pytest.skip("this onnxruntime has no telemetry")
     assert "deviceid" in {path.name for path in left}
+
+
+def test_an_empty_variable_leaves_telemetry_off(tmp_path):
+    """As `docker run -e ORT_DISABLE_TELEMETRY` passes one on that is not set."""
+    code = "import os; os.environ['ORT_DISABLE_TELEMETRY'] = ''\n"
+    code += "from zscr.infer.runners.onnx import import_onnxruntime; import_onnxruntime()"
+    assert sealed(code, cwd=tmp_path).returncode == 0
+    assert files(tmp_path / "home") == []
