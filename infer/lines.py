@@ -127,6 +127,8 @@ def _opened(source: Path | BinaryIO) -> Iterator[BinaryIO]:
         return
     try:
         stream = open_regular(source)
+    except FileNotFoundError as error:
+        raise InputError(f"{source} does not exist; name another file") from error
     except OSError as error:
         raise InputError(
             f"{source} cannot be opened ({error.strerror}); check its permissions"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from zscr.data.records import Query, Refused
 from zscr.errors import InputError
-from zscr.infer.lines import LINE_LIMIT
+from zscr.infer.lines import LINE_LIMIT, read_lines
 from zscr.infer.queries import make_query, read_queries
 
 
@@ -310,6 +310,12 @@ def test_captions_may_look_like_something_else(content):
     """Only an object that comes first is JSON Lines for sure, and only some words a header."""
     texts = [query.text for query in captions_of(content)]
     assert texts == content.decode().splitlines()
+
+
+def test_a_file_of_names_that_is_not_there_is_not_about_permissions(tmp_path):
+    """What is said names the reason, and what to do about it."""
+    with pytest.raises(InputError, match=r"gone\.txt does not exist; name another file"):
+        list(read_lines(tmp_path / "gone.txt"))
 
 
 def test_paths_that_cannot_be_looked_at_are_refused(tmp_path):
