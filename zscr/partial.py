@@ -75,7 +75,7 @@ def asked_file(path: Path) -> Iterator[BinaryIO]:
         with disk_faults(path), path.open("wb") as file:
             yield file
     else:
-        with atomic_file(path.resolve()) as file:
+        with atomic_file(Path(os.path.realpath(path))) as file:  # of a loop of links, the first
             yield file
 
 
