@@ -24,6 +24,8 @@ import numpy as np
 from machine import describe
 from PIL import Image, ImageOps
 
+from zscr.infer.runners.onnx import import_onnxruntime
+
 RESULTS = Path(__file__).parent / "results"
 SIZES = ((4032, 3024), (8064, 6048), (6000, 4000), (4624, 3468))  # of phones and cameras
 VARIANTS = 24  # files that are encoded; the others are copies with a comment of their own
@@ -128,8 +130,7 @@ def write_photos(source: Path, folder: Path, count: int) -> None:
 
 def encoder_alone(arguments: argparse.Namespace) -> float:
     """Return how many prepared photos the encoder takes a second."""
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = arguments.threads
     [graph] = arguments.encoder.glob("*.onnx")

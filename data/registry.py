@@ -148,6 +148,12 @@ def table() -> str:
     return "\n".join(lines)
 
 
+def is_made(name_or_path: str, *, base: Path = Path("collections")) -> bool:
+    """Say whether `find_collection` would find something, and not make it first."""
+    path = Path(name_or_path)
+    return any((one / MANIFEST).exists() for one in (path, base / path.resolve().name))
+
+
 def find_collection(name_or_path: str, *, base: Path = Path("collections")) -> Path:
     """Return the folder of a collection, making it first if it is absent.
 

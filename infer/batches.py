@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from zscr.data.records import Query, Refused
+from zscr.errors import InputError
 
 Asked = Query | Refused
 
@@ -15,9 +16,14 @@ def batches(asked: Iterable[Asked], most: int) -> Iterator[list[Asked]]:
 
     An iterator that can say whether its next query is `waiting`, as of a file of queries, ends a
     batch where it is not: whoever asks by a pipe gets an answer to each line that has come.
+
+    Raises:
+        InputError: it is something else.
     """
     coming, batch = iter(asked), list[Asked]()
     for one in coming:
+        if not isinstance(one, Asked):
+            raise InputError(f"a {type(one).__name__} is no query; make one by Query(id, text=…)")
         if batch and _kind(one) != _kind(batch[0]):
             yield batch
             batch = []

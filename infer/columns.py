@@ -97,5 +97,5 @@ def _is_number(value: object) -> bool:
         return False
     try:
         return float(value) == float(value)  # type: ignore[arg-type]  # NaN compares with nothing
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False

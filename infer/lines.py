@@ -7,6 +7,7 @@ own, and the lines after it are read.
 from __future__ import annotations
 
 import os
+import select
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,7 +80,7 @@ class Lines:
         A line over the limit is yielded when it is seen to be, and the rest of it is dropped.
         """
         offset, rest, told = 0, b"", False
-        while chunk := _available(stream):
+        while chunk := self._available(stream):
             *ended, rest = (rest + chunk).split(b"\n")
             for number, line in enumerate(ended, 1):
                 self._ready = len(ended) - number
@@ -92,6 +93,18 @@ class Lines:
                 offset, rest, told = offset + len(rest), b"", True
         if rest and not told:
             yield offset, rest, rest
+
+    def _available(self, stream: BinaryIO) -> bytes:
+        """Return what has come, at least a byte; wait for that alone; nothing at the end."""
+        read = getattr(stream, "read1", stream.read)  # an unbuffered stream's `read` does the same
+        try:
+            if not self._never_waits and not os.get_blocking(stream.fileno()):
+                select.select([stream], [], [])  # without it, the stream would seem to have ended
+            return bytes(read(_CHUNK) or b"")
+        except OSError as error:
+            raise InputError(
+                f"{self.name} cannot be read ({error.strerror}); name another file"
+            ) from error
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, str]]:
@@ -114,6 +127,8 @@ def _opened(source: Path | BinaryIO) -> Iterator[BinaryIO]:
         return
     try:
         stream = open_regular(source)
+    except FileNotFoundError as error:
+        raise InputError(f"{source} does not exist; name another file") from error
     except OSError as error:
         raise InputError(
             f"{source} cannot be opened ({error.strerror}); check its permissions"
@@ -128,12 +143,6 @@ def _is_file(stream: BinaryIO) -> bool:
         return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
     except (OSError, AttributeError):  # as io.BytesIO says that it has no number
         return True
-
-
-def _available(stream: BinaryIO) -> bytes:
-    """Return what has come, at least a byte; wait for that alone; nothing at the end."""
-    read = getattr(stream, "read1", stream.read)  # an unbuffered stream's `read` does the same
-    return bytes(read(_CHUNK) or b"")
 
 
 def _refuse_other_kinds(raw: bytes, head: bytes, where: str) -> None:

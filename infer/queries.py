@@ -19,8 +19,13 @@ from zscr.infer.lines import Line, Lines
 from zscr.infer.query_rows import checked_text, fault_of, found_image, query_of
 
 # How a table of images and captions begins: "image,caption", or "1.jpg#0<tab>A child in pink".
-_IMAGES = r"(image|img|photo|file)(_?(name|id|path))?|\S+\.(jpe?g|png|webp|gif)(#\d+)?"
-_TABLE = re.compile(rf"""["']?({_IMAGES})["']?\s*[,\t|]\s*\S""", re.IGNORECASE)
+_CELLS = re.compile("[,;\t|]")
+_FILE = re.compile(
+    r".*\.(jpe?g|jfif|png|webp|gif|bmp|tiff?|avif|hei[cf]|jp2)(#\d+)?", re.IGNORECASE
+)
+_HEAD = re.compile(r"\w*|(image|img|photo|file|comment) (name|id|path|number)", re.IGNORECASE)
+_IMAGE = re.compile(r"((image|img|photo|file)[ _]?(name|id|path)?|id|url|\w+_id)", re.IGNORECASE)
+_CAPTION = re.compile(r"(raw_?)?(caption|text|comment|sentence|description|title|raw)s?", re.I)
 
 
 @dataclass
@@ -162,11 +167,22 @@ def _refuse_tables(line: Line) -> None:
             f"{line.where} is a JSON object, not a caption; save such queries as a file whose "
             f"name ends in .jsonl and name that"
         )
-    if _TABLE.match(line.text):
+    if _is_table(line.text):
         raise InputError(
-            f"{line.where} names an image before its caption ({line.text[:40]!r}); give captions "
+            f"{line.where} names an image beside its caption ({line.text[:40]!r}); give captions "
             f"alone: cut -d, -f2- (or cut -f2-, where tabs are between), without a header"
         )
+
+
+def _is_table(text: str) -> bool:
+    """Say whether a line is the header or the first row of a table of images and captions."""
+    cells = [cell.strip(" \"'") for cell in _CELLS.split(text)]
+    if len(cells) < 2:
+        return False
+    if _FILE.fullmatch(cells[0]) or _FILE.fullmatch(cells[-1]):
+        return True
+    named = all(map(_HEAD.fullmatch, cells)) and any(map(_IMAGE.fullmatch, cells))
+    return named and any(map(_CAPTION.fullmatch, cells))
 
 
 def _is_object(text: str) -> bool:

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from zscr.data.images import open_image
 from zscr.disk import Plain, new_parents
-from zscr.partial import atomic_file
+from zscr.partial import asked_file
 
 ROWS, HITS = 5, 7
 SIDE, GAP, FRAME = 96, 8, 3  # pixels of an image, between two, and of its frame
@@ -50,7 +50,7 @@ def main() -> None:
     [out] = map(Path, sys.argv[1:])
     answers = [json.loads(line) for line in sys.stdin]
     sheet = draw(answers[:ROWS]).quantize(SHADES, dither=Image.Dither.NONE)
-    with new_parents(out), atomic_file(out) as file:
+    with new_parents(out), asked_file(out) as file:
         sheet.save(Plain(file), "PNG", optimize=True)
 
 

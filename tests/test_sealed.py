@@ -58,7 +58,7 @@ def test_nothing_is_sent_or_left_outside(shapes, tiny_image, tiny_text, tmp_path
     settings = [f"--set={name}={value}" for name, value in SETTINGS.items()]
     done = sealed(WAY, str(shapes), str(tiny_image), str(tiny_text), *settings, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert files(tmp_path / "home", tmp_path / "temporary") == []
+    assert os.listdir(tmp_path / "home") == os.listdir(tmp_path / "temporary") == []
     assert (tmp_path / "work/found.html").is_file()
 
 
@@ -76,3 +76,11 @@ def test_what_is_left_is_seen(tmp_path):
     if not left:
         pytest.skip("this onnxruntime has no telemetry")
     assert "deviceid" in {path.name for path in left}
+
+
+def test_an_empty_variable_leaves_telemetry_off(tmp_path):
+    """As `docker run -e ORT_DISABLE_TELEMETRY` passes one on that is not set."""
+    code = "import os; os.environ['ORT_DISABLE_TELEMETRY'] = ''\n"
+    code += "from zscr.infer.runners.onnx import import_onnxruntime; import_onnxruntime()"
+    assert sealed(code, cwd=tmp_path).returncode == 0
+    assert files(tmp_path / "home") == []

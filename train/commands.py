@@ -98,9 +98,9 @@ def train(
     from zscr.extras import require_extras
 
     require_extras("training", "train", "cpu")
-    from zscr.data.registry import find_collection
+    from zscr.data.registry import find_collection, is_made
     from zscr.train.evaluation.evaluate import Question, evaluate_model
-    from zscr.train.fit import Request, fit
+    from zscr.train.fit import Request, check_early, fit
     from zscr.train.fit import resume as resume_run
     from zscr.train.loop import Interrupted
 
@@ -112,9 +112,10 @@ def train(
         if resume:
             run = resume_run(out or Path("runs/latest"), device, given)
         else:
-            folder = find_collection(collection)
-            encoders = (image_encoder, text_encoder)
-            run = fit(Request(method, folder, out, given, *encoders, device, refit))
+            asked = Path(collection), out, given, image_encoder, text_encoder, device, refit
+            if not is_made(collection):
+                check_early(Request(method, *asked))
+            run = fit(Request(method, find_collection(collection), *asked[1:]))
     except Interrupted:
         say("interrupted; the run is checkpointed: zscr train --resume")
         raise click.exceptions.Exit(130) from None

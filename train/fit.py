@@ -14,7 +14,9 @@ from typing import Any
 import torch
 
 from zscr.artefact import read_manifest
+from zscr.cache import require_room
 from zscr.data.collection import Collection, read_collection
+from zscr.data.registry import COLLECTIONS
 from zscr.disk import AGAIN, require_writable
 from zscr.errors import ArtefactError, ConfigError
 from zscr.infer.features.listing import Encoders
@@ -96,6 +98,24 @@ def _resumable(folder: Path) -> Iterator[None]:
     except ArtefactError as error:
         resumed = f"run 'zscr train --resume --out {folder}'"
         raise ArtefactError(str(error).replace(AGAIN, resumed)) from error
+
+
+def check_early(request: Request) -> None:
+    """Prove what can be known of a request before its collection is made, which takes minutes.
+
+    Raises:
+        ConfigError: a setting, the method or the device is none, or the cache cannot be written to.
+        ArtefactError: the run cannot be made where it is asked for.
+    """
+    device, name = choose_device(request.device), request.collection.name
+    if request.out:
+        require_writable(request.out, new=True)
+    settings = load_recipe(request.method, name).get("settings", {}) | dict(request.settings)
+    check_precision(make_config(request.method, settings).precision, device)
+    wishes = (request.image_encoder, request.text_encoder)
+    known = COLLECTIONS.get(str(request.collection))  # archives may hold vectors, not images
+    if not (known and known.archive) and not all(wish and Path(wish).exists() for wish in wishes):
+        require_room(name)
 
 
 def is_refitted(wish: bool | None, recipe: Mapping[str, Any], config: Config) -> bool:

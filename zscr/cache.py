@@ -38,8 +38,17 @@ def kept_encoder(name: str, make: Callable[[Path], object]) -> Path:
     """
     path = cache_folder() / "encoders" / name
     if not path.exists():
-        try:
-            require_writable(path)
-        except ArtefactError as error:
-            raise ConfigError(f"{error}; {VARIABLE} names the folder of the cache") from error
+        require_room(name)
     return made_once(path, make)
+
+
+def require_room(name: str) -> None:
+    """Prove that the cache takes another encoder.
+
+    Raises:
+        ConfigError: it may not be written to.
+    """
+    try:
+        require_writable(cache_folder() / "encoders" / name)
+    except ArtefactError as error:
+        raise ConfigError(f"{error}; {VARIABLE} names the folder of the cache") from error

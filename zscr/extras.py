@@ -13,10 +13,21 @@ MODULES = {
     "hnsw": ("hnswlib",),
 }
 
+_COMPILED_HERE = ("hnswlib",)  # when it is installed; so it may be there and cannot be loaded
+
 
 def has_extra(extra: str) -> bool:
-    """Say whether every module of an extra is installed, without importing any."""
-    return all(find_spec(module) is not None for module in MODULES[extra])
+    """Say whether every module of an extra is installed, without importing any that is large."""
+    return all(_is_there(module) for module in MODULES[extra])
+
+
+def _is_there(module: str) -> bool:
+    try:
+        if module in _COMPILED_HERE:
+            __import__(module)
+        return find_spec(module) is not None
+    except ImportError:
+        return False
 
 
 def require_extras(what: str, *extras: str) -> None:

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from zscr.errors import InputError
 
 REFUSED = 3  # exit status of such a module: the one-sentence reason is on stderr
-_INHERITED = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV")  # no secrets among them
+# No secrets are among them. Without a home, Python would ask the list of users for it.
+_INHERITED = ("PATH", "HOME", "PYTHONUSERBASE", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 
 
 @dataclass(frozen=True)

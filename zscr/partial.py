@@ -62,6 +62,23 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         fsync(path.parent)
 
 
+@contextmanager
+def asked_file(path: Path) -> Iterator[BinaryIO]:
+    """Yield a file for what somebody wants at `path`: atomic, and a link to it stays a link.
+
+    A device or pipe is written to as it is: replacing it would take it away from everybody.
+
+    Raises:
+        ArtefactError: the disk is full, failing or read-only.
+    """
+    if path.exists() and not path.is_file():
+        with disk_faults(path), path.open("wb") as file:
+            yield file
+    else:
+        with atomic_file(Path(os.path.realpath(path))) as file:  # of a loop of links, the first
+            yield file
+
+
 def _new_file(path: Path) -> tuple[Path, int]:
     while True:
         partial = partial_name(path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import select
 import sys
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
@@ -76,7 +77,8 @@ class _Output(io.FileIO):
         if self.broken:  # Python flushes at its exit, and would complain a second time
             return memoryview(content).nbytes
         try:
-            return super().write(content)
+            while (written := super().write(content)) is None:
+                select.select([], [self], [])  # a pipe that does not wait by itself is full
         except BrokenPipeError:
             self.broken = True
             raise
@@ -85,6 +87,7 @@ class _Output(io.FileIO):
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             why = "the disk is full" if full else f"there is an error ({error.strerror})"
             raise Closed(f"{why}, so stdout was not written; redirect it elsewhere") from error
+        return written
 
 
 class _Told(io.FileIO):
@@ -93,6 +96,8 @@ class _Told(io.FileIO):
     def write(self, content: ReadableBuffer, /) -> int:
         """Write as much as can be written."""
         try:
-            return super().write(content)
+            while (written := super().write(content)) is None:
+                select.select([], [self], [])
         except OSError:
             return memoryview(content).nbytes
+        return written

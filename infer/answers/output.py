@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, TextIO
 
 from zscr.disk import disk_faults
 from zscr.errors import ConfigError
-from zscr.partial import atomic_file
+from zscr.partial import asked_file
 
 # An answer is out as soon as it is written, whoever waits for it behind a pipe; half a character,
 # as in a name from the disk that is not UTF-8, is escaped.
@@ -24,7 +24,7 @@ def open_output(path: Path | None) -> Iterator[TextIO]:
 
     Raises:
         ConfigError: nothing can be written there.
-        ArtefactError: the disk is full. What the file held before, it still holds.
+        ArtefactError: the disk is full. What a file held before, it still holds.
     """
     if path is None:
         if isinstance(sys.stdout, io.TextIOWrapper):
@@ -35,7 +35,7 @@ def open_output(path: Path | None) -> Iterator[TextIO]:
         return
     with ExitStack() as stack:
         try:
-            file = stack.enter_context(_file(path))
+            file = stack.enter_context(asked_file(path))
         except OSError as error:
             raise ConfigError(
                 f"{path} cannot be written ({error.strerror}); name another place"
@@ -43,15 +43,3 @@ def open_output(path: Path | None) -> Iterator[TextIO]:
         text = io.TextIOWrapper(file, "utf-8", newline="\n", **_TEXT)
         yield text
         text.detach()
-
-
-def _file(path: Path) -> AbstractContextManager[BinaryIO]:
-    """Open a device or pipe as it is: replacing it would take it away from everybody."""
-    special = path.exists() and not path.is_file()
-    return _opened(path) if special else atomic_file(path.resolve())
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    with disk_faults(path), path.open("wb") as file:
-        yield file

@@ -25,7 +25,7 @@ LADDER = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 SAMPLE = 256  # queries that are measured, and kept for the measurement after the next `add`
 _TIMED = 64
 _K = 10
-_NOT_INSTALLED = "hnswlib, which HNSW needs, is not installed (pip install 'zscr[hnsw]')"
+_NOT_INSTALLED = "hnswlib, which HNSW needs, is not installed or broken (pip install 'zscr[hnsw]')"
 _NOISE = 0.3  # norm of what is added to a gallery vector: about 17 degrees
 
 

@@ -33,7 +33,8 @@ class TextInput:
     """Token ids and attention mask, padded to the longest text of the batch.
 
     What the tokenizer cannot read is told: the words that become its unknown token, and with BPE,
-    which spells what it lacks in bytes, the characters that no token covers whole.
+    which spells what it lacks in bytes, the characters that no token covers whole. So is what it
+    passes over, as TF-IDF does with a pictograph.
     """
 
     def __init__(self, spec: Mapping[str, Any], folder: Path) -> None:
@@ -60,6 +61,7 @@ class TextInput:
         unknown, blank = {}, []
         for row, (value, encoding) in enumerate(zip(values, encodings, strict=True)):
             read, unread = self._places(encoding)
+            unread |= _passed_over(value, read | unread, whole=not encoding.overflowing)
             if words := tuple(_runs(value, unread)):
                 unknown[row] = words
             if not says_something(value[place] for place in read):
@@ -79,6 +81,16 @@ class TextInput:
         if self.spells_bytes:  # a character in several tokens is in none of them whole
             unread.update(place for place, count in covered.items() if count > 1)
         return covered.keys() - unread, unread
+
+
+def _passed_over(text: str, places: Set[int], *, whole: bool) -> Set[int]:
+    """Return the characters that say something and are in no token, but for ASCII: "a" is noise.
+
+    Of a text that is not tokenized as a `whole`, those before its last token.
+    """
+    end = len(text) if whole else max(places, default=-1) + 1
+    silent = (place for place in range(end) if place not in places)
+    return {place for place in silent if not text[place].isascii() and says_something(text[place])}
 
 
 def _unknown_id(spec: Mapping[str, Any], tokenizer: Tokenizer) -> int | None:

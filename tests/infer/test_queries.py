@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from zscr.data.records import Query, Refused
 from zscr.errors import InputError
-from zscr.infer.lines import LINE_LIMIT
+from zscr.infer.lines import LINE_LIMIT, read_lines
 from zscr.infer.queries import make_query, read_queries
 
 
@@ -89,11 +89,19 @@ def test_a_bad_line_costs_no_other(bad, shown, message):
         (b"%PDF-1.7\n1 0 obj\n", "line 1 shows that this is not a text file"),
         (b"\0" * (LINE_LIMIT + 2), "line 1 shows that this is not a text file"),
         (b"one\rtwo\rthree\r", "line 1 has a carriage return inside"),
-        (b"image,caption\n1.jpg,A child\n", "line 1 names an image before its caption"),
+        (b"image,caption\n1.jpg,A child\n", "line 1 names an image beside its caption"),
         (b"1000_b0.jpg,A child in a pink dress\n", "line 1 names an image .*cut -d, -f2-"),
         (b"1000_b0.jpg#0\tA child in a pink dress\n", "line 1 names an image .*cut -f2-"),
         (b"image_name| comment_number| comment\n", "line 1 names an image"),
         (b'"1.jpg","A child"\n', "line 1 names an image"),
+        *(
+            (table.encode(), "line 1 names an image beside its caption")
+            for table in (
+                *("my photo.jpg,a dog", "1.heic;a dog", "a dog,1.jpg", "1.TIF#3|a dog"),
+                *("caption,image", "filename;caption", ",image,caption", "id,image,caption"),
+                *("url\tcaption", "file_name,text", "raw,sentids,split,filename,img_id"),
+            )
+        ),
         (b"", "holds nothing; write a query on each line"),
         (b"\n \n", "holds only 2 empty lines"),
         (b"\xef\xbb\xbf", "holds only 1 empty lines"),
@@ -291,12 +299,23 @@ def test_the_ending_alone_makes_json_lines(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"{red", b"[1]", b"7", b'"a"', b'red\n{"a": 1}', b"[" * 99_999]
+    "content",
+    [
+        *(b"{red", b"[1]", b"7", b'"a"', b'red\n{"a": 1}', b"[" * 99_999),
+        *(b"photo, black and white", b"image, file", b"caption", b"a photo.jpg", b"text, title"),
+        *(b"a dog, a cat", b"an image; its caption"),
+    ],
 )
-def test_captions_may_have_brackets(content):
-    """Only an object that comes first is JSON Lines for sure."""
+def test_captions_may_look_like_something_else(content):
+    """Only an object that comes first is JSON Lines for sure, and only some words a header."""
     texts = [query.text for query in captions_of(content)]
     assert texts == content.decode().splitlines()
+
+
+def test_a_file_of_names_that_is_not_there_is_not_about_permissions(tmp_path):
+    """What is said names the reason, and what to do about it."""
+    with pytest.raises(InputError, match=r"gone\.txt does not exist; name another file"):
+        list(read_lines(tmp_path / "gone.txt"))
 
 
 def test_paths_that_cannot_be_looked_at_are_refused(tmp_path):

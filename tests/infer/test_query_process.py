@@ -10,6 +10,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -101,6 +102,9 @@ def test_a_closed_stdin_is_one_sentence(deployed):
     assert (closed.returncode, closed.stdout) == (1, "")
     assert closed.stderr == "Error: stdin is closed, so nothing can be read from '-'; name a file\n"
     assert len(parsed(run(f"{command} --text red <&- 2>&-").stdout)) == 1
+    unreadable = run(f"{command} --file - 0>/dev/null")
+    assert (unreadable.returncode, unreadable.stdout) == (1, "")
+    assert re.fullmatch("Error: <stdin> cannot be read .*; name another file\n", unreadable.stderr)
     odd = run(f"{command} --text $(printf 'V\\366gel')")
     assert (odd.returncode, odd.stdout) == (1, "")
     assert re.fullmatch("Error: --text holds a NUL or half a character.*\n", odd.stderr)
@@ -127,12 +131,36 @@ def test_a_full_disk_behind_stdout_is_one_sentence(deployed):
     assert re.fullmatch("Error: the disk is full, so stdout was not written.*\n", err)
 
 
-def test_a_full_device_is_one_sentence(query):
-    """Named by `--out`, it is written to as it is."""
-    for style in ("jsonl", "html"):
-        result = query("--text", "red", "-k", 1, "--format", style, "--out", "/dev/full")
-        assert result.exit_code == 1
-        assert re.fullmatch("Error: the disk is full, so /dev/full was not.*\n", result.stderr)
+@pytest.mark.parametrize("style", ["jsonl", "html"])
+def test_a_full_disk_behind_a_device_is_one_sentence(query, style):
+    """The lines that are written at once fail in the middle, the others at the end."""
+    result = query("--text", "red", "--format", style, "--out", "/dev/full")
+    assert result.exit_code == 1
+    assert re.fullmatch("Error: the disk is full, so /dev/full was not .*\n", result.stderr)
+    assert Path("/dev/full").is_char_device()
+
+
+def test_pipes_that_do_not_wait_are_waited_for(deployed):
+    """Others may have set them so, and then nothing to read is not the end, nor full a failure."""
+    asked, ask = os.pipe()
+    answer, answered = os.pipe()
+    os.set_blocking(asked, False)
+    os.set_blocking(answered, False)
+    with start(deployed, "--file", "-", stdin=asked, stdout=answered) as process:
+        os.close(asked)
+        os.close(answered)
+        with open(answer) as answers:
+            for sent in (1, 400):
+                time.sleep(1)
+                os.write(ask, b"red\n" * sent)
+            os.close(ask)
+            time.sleep(1)
+            found = parsed(answers.read())
+        assert (process.stderr.read(), process.wait()) == (
+            "-k 10: the index holds only 8 images\n",
+            0,
+        )
+    assert [row["id"] for row in found] == [str(number) for number in range(1, 402)]
 
 
 def test_devices_are_written_to_not_replaced(query, tmp_path):

@@ -191,7 +191,7 @@ def test_columns_make_a_query_a_row(home, colours):
         *(({"texts": ["red"], "expand": k}, "expand is .*at least 1") for k in (False, 1.5, "2")),
         *(
             ({"texts": ["red"], "min_score": score}, "min_score is .*give a number")
-            for score in (float("nan"), "0.5", True, [])
+            for score in (float("nan"), "0.5", True, [], 10**400)
         ),
     ],
 )
@@ -199,6 +199,13 @@ def test_what_is_no_query_is_refused(colours, columns, message):
     """Before anything else could be answered instead; the sentence says what was wrong."""
     with pytest.raises(InputError, match=message):
         colours.search(**columns)
+
+
+@pytest.mark.parametrize("asked", ["red", ["red"], [None]])
+def test_answers_are_to_queries_alone(colours, asked):
+    """Anything else would be passed over, and its answer be missing."""
+    with pytest.raises(InputError, match="a (str|NoneType) is no query; make one by Query"):
+        list(colours.answers(asked))
 
 
 def test_one_is_a_list_of_one(home, colours):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,28 @@ def test_wrong_settings_leave_no_run(
     assert done.exit_code == status
     assert message in done.stderr
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["nonsense"], "'nonsense'"),
+        (["--set", "nonsense=1"], "nonsense"),
+        (["--set", "rounds=many"], "rounds"),
+        (["--out", "/proc/version/run"], "/proc/version is no folder"),
+        ([], "for .*file is no folder.*ZSCR_CACHE names the folder of the cache"),
+    ],
+)
+def test_what_is_wrong_is_told_before_a_collection_is_made(
+    monkeypatch: pytest.MonkeyPatch, here: Path, args: list[str], message: str
+) -> None:
+    """Which takes minutes, at the end of which the cache was found not to be writable."""
+    (here / "file").touch()
+    monkeypatch.setenv("ZSCR_CACHE", str(here / "file/cache"))
+    monkeypatch.setattr("zscr.data.registry.find_collection", lambda _: pytest.fail("made"))
+    result = zscr("train", *args)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert re.fullmatch(f"Error: .*{message}.*\n", result.stderr)
 
 
 def test_resume_goes_on_with_the_latest_run(vectors: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from zscr.infer.evaluation.generalised import evaluate, mean_evaluation
 from zscr.infer.evaluation.page import ORACLE, render_page
 from zscr.infer.evaluation.paired import paired_difference
 from zscr.infer.evaluation.retrieved import retrieved_classes, write_retrieved
-from zscr.partial import write_atomically
+from zscr.partial import asked_file
 from zscr.train.evaluation.controls import class_controls, part_figures
 from zscr.train.evaluation.model import Model
 from zscr.train.evaluation.models import open_models
@@ -218,5 +219,9 @@ def _write_page(path: Path, report: Mapping[str, Any], model: Model, embedded: E
     classes = {item.id: item.class_id for item in collection.items if item.class_id}
     extremes = find_extremes(embedded, labels, images, classes=classes)
     page = render_page(report, extremes, Shown([collection.folder], hint=""))
-    with new_parents(path):
-        write_atomically(path, page.encode())
+    try:
+        with new_parents(Path(os.path.realpath(path))), asked_file(path) as file:
+            file.write(page.encode())
+    except OSError as error:
+        why = f"{path} cannot be written ({error.strerror})"
+        raise ConfigError(f"{why}; name another place") from error

@@ -27,10 +27,14 @@ def approximate(clustered, entry, tmp_path):
     return folder, vectors
 
 
-@pytest.fixture
-def without_hnswlib(monkeypatch):
-    """Hide hnswlib, as where it was never built."""
+@pytest.fixture(params=["missing", "broken"])
+def without_hnswlib(request, monkeypatch, tmp_path):
+    """Hide hnswlib, as where it was never built, or was for another Python."""
     monkeypatch.setitem(sys.modules, "hnswlib", None)
+    if request.param == "broken":
+        (tmp_path / "hnswlib.py").write_text("raise ImportError('undefined symbol')")
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "hnswlib")
 
 
 def test_a_large_gallery_is_searched_exactly(without_hnswlib):

@@ -142,6 +142,14 @@ def test_rare_words_are_left_out(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
+def test_what_is_no_word_is_told(encoder: Encoder) -> None:
+    """Pictographs and single letters; not Latin ones, marks, or what is behind the last token."""
+    texts = ["red 🐕, 麺", "a red bird\u200b…", "麺🐕", "red " * 1100 + "🐕"]
+    prepared = encoder.prepare(Query.of("text", texts))
+    assert prepared.unknown == {0: ("🐕", "麺"), 2: ("麺🐕",)}
+    assert (prepared.blank, prepared.truncated) == ((2,), (3,))
+
+
 def test_unknown_words_and_blank_texts_are_told(encoder: Encoder) -> None:
     """As they were written; a text of unknown words only, or of no word, is blank."""
     prepared = encoder.prepare(texts_of("Red Zebra-crossing", "red", "Zebras", "!?"))

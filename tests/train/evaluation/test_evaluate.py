@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import shutil
 import statistics
+import threading
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -62,6 +64,24 @@ def test_run_and_bundle_use_their_galleries_alike(deployed, tmp_path: Path) -> N
         found = [report["generalised"][side]["metrics"] for report in (*reports, plain)]
         assert found[0] == pytest.approx(found[1], abs=1e-6)
         assert found[0] != pytest.approx(found[2], abs=1e-6)
+
+
+def test_a_page_is_written_through_links_and_into_pipes(deployed, tmp_path: Path) -> None:
+    """As root `--report /dev/stdout` would take the link away from everybody, /dev/null itself."""
+    link, pipe, pages = tmp_path / "link", tmp_path / "pipe", []
+    link.symlink_to(tmp_path / "new/page.html")
+    (tmp_path / "loop").symlink_to("loop")
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: pages.append(pipe.read_text("utf-8")), daemon=True)
+    reader.start()
+    for page in (link, pipe, tmp_path / "loop"):
+        evaluate_model(deployed.bundle, Question(page=page))
+    assert (link.is_symlink(), pipe.is_fifo()) == (True, True)
+    reader.join(10)
+    assert pages == [(tmp_path / "new/page.html").read_text("utf-8")]
+    assert (tmp_path / "loop").read_text("utf-8") == pages[0]
+    with pytest.raises(ConfigError, match=r"/proc/page\.html cannot be written"):
+        evaluate_model(deployed.bundle, Question(page=Path("/proc/page.html")))
 
 
 def test_run_and_bundle_of_published_vectors_have_the_same_figures(
