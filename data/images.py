@@ -61,8 +61,6 @@ def decoded(value: Path | str | Image.Image, *, least: int | None = None) -> Ite
                 loaded = held.enter_context(load_file(Path(value), least))
         with _faults_of(name, OSError, ValueError, MemoryError):  # Pillow's, about a palette
             found = _upright(loaded)
-        if 0 in found.size:  # no file has such, an image that a program has made may
-            raise InputError(f"{name} has no pixels; leave it out")
         if found.image is value:
             found = Decoded(found.image.copy(), found.size, found.box)
         yield found

@@ -80,7 +80,10 @@ def _refuse(path: Path, found: os.stat_result) -> None:
 def _kind(found: os.stat_result) -> str | None:
     if kind := _KINDS.get(stat.S_IFMT(found.st_mode)):
         return kind
-    return "a file of the kernel" if found.st_dev in _kernel_devices() else None
+    if found.st_dev in _kernel_devices():
+        _kernel_devices.cache_clear()  # another disk may have been mounted under that number since
+        return "a file of the kernel" if found.st_dev in _kernel_devices() else None
+    return None
 
 
 @cache
