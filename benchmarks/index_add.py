@@ -103,7 +103,7 @@ def main() -> None:
         **{which: summed_up(found) for which, found in runs.items()},
         "machine": describe(),
     }
-    (RESULTS / "index_add.json").write_text(json.dumps(result, indent=1) + "\n")
+    (RESULTS / f"index_add_{arguments.count}.json").write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps({key: result[key] for key in ("encoder_alone_photos_per_second", *runs)}))
 
 

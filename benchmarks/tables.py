@@ -50,6 +50,7 @@ def tables() -> dict[str, dict[str, str]]:
             "reference": reference_table(loaded("zscrgan_reference_*.json")),
             "speed": speed_table(loaded("zscrgan_speed_*.json")),
             "latency": latency_table(loaded("query_latency.json")[0]),
+            "adding": adding_table(loaded("index_add_*.json")),
         },
     }
 
@@ -121,6 +122,19 @@ def latency_table(result: dict[str, Any]) -> str:
         f"both in turns. Index: {result['index']}."
     )
     return "\n".join([*rows, "", note])
+
+
+def adding_table(results: list[dict[str, Any]]) -> str:
+    """A row a code and number of photos; `before` is the release that it is compared with."""
+    lines = head("photos", ["threads", "photos a second", "encoder alone", "peak MB"])
+    for result in results:
+        alone = f"{result['encoder_alone_photos_per_second']:.1f}"
+        for which in ("before", "after"):
+            if found := result.get(which):
+                speed, peak = (found[name]["median"] for name in ("photos_per_second", "peak_mb"))
+                cells = [str(result["threads"]), f"{speed:.2f}", alone, f"{peak:.0f}"]
+                lines.append(row(f"{result['count']:,}, {which}", cells))
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

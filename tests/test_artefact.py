@@ -149,7 +149,7 @@ def test_one_flipped_byte_of_the_manifest_is_found(tmp_path_factory, place, flip
         ("[]", "damaged"),
         ('{"kind": "run"}', "damaged"),
         ('{"kind": "run", "schema": 4, "files": {"a": {}}}', "damaged"),
-        ('{"kind": "bundle", "schema": 4, "files": {}}', "is a bundle, not a run"),
+        ('{"kind": "bundle", "schema": 4, "files": {}}', "is of kind bundle, and no run"),
         ('{"kind": "run", "schema": 5, "files": {}}', "schema 5, .* reads 4; upgrade zscr"),
         ('{"kind": "run", "schema": "1", "files": {}}', "schema 1, .* reads 4; upgrade zscr"),
         (

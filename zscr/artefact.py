@@ -196,7 +196,7 @@ def read_manifest(folder: Path, kind: str, fields: Check = anything) -> Manifest
     path = folder / MANIFEST
     with reading_faults(path):
         if not path.is_file():
-            raise ArtefactError(f"{folder} is not a {kind}: it has no {MANIFEST}")
+            raise ArtefactError(f"{folder} is no {kind}: it has no {MANIFEST}")
         raw = read_limited(path)
     try:
         content = parse_json(raw, shortest=True)
@@ -205,7 +205,7 @@ def read_manifest(folder: Path, kind: str, fields: Check = anything) -> Manifest
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise ArtefactError(f"{path} is damaged ({error!r}); make the {kind} again") from error
     if found != kind:
-        raise ArtefactError(f"{folder} is a {found!s:.40}, not a {kind}")
+        raise ArtefactError(f"{folder} is of kind {found!s:.40}, and no {kind}")
     if schema != SCHEMA:
         older = isinstance(schema, int) and schema < SCHEMA
         mend = f"remove it, then run {REMAKE[kind]}" if older else "upgrade zscr"

@@ -71,7 +71,7 @@ def test_other_artefacts_and_folders_are_refused(small_collection, tmp_path):
     """A run is no collection, and a folder without images cannot be converted."""
     manifest = small_collection / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"collection"', '"run"'))
-    with pytest.raises(ArtefactError, match="is a run, not a collection"):
+    with pytest.raises(ArtefactError, match="is of kind run, and no collection"):
         find_collection(str(small_collection))
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="0 class folders"):

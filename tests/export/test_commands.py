@@ -74,7 +74,7 @@ def test_trt_puts_the_engines_beside_the_bundle(vector_run) -> None:
     ("args", "status", "message"),
     [
         ([], 1, "Error: "),
-        (["nowhere"], 1, "nowhere is not a run: it has no manifest.json"),
+        (["nowhere"], 1, "nowhere is no run: it has no manifest.json"),
         (["nowhere", "--target", "sm86"], 2, "--target goes with --trt"),
         (["nowhere", "--noise-samples", "-1"], 2, "-1 is not in the range x>=0"),
         (["nowhere", "--set", "noise_samples"], 2, "--set takes KEY=VALUE, not 'noise_samples'"),

@@ -115,5 +115,5 @@ def test_what_is_no_bundle_is_refused(deployed, tmp_path):
     (tmp_path / "latest").symlink_to(tmp_path / "removed")
     with pytest.raises(ArtefactError, match=r"no bundle .*latest; run 'zscr export'"):
         Bundle.open(tmp_path / "latest")
-    with pytest.raises(ArtefactError, match="is a run, not a bundle"):
+    with pytest.raises(ArtefactError, match="is of kind run, and no bundle"):
         Bundle.open(deployed.run)

@@ -434,7 +434,7 @@ def test_a_long_running_searcher_sees_changes(home, tmp_path):
     shutil.rmtree(index.folder)
     [answer] = follows.search("red", k=2)
     assert ids(answer) == ["red", "cherry"]
-    assert answer.notes[0].startswith(f"answered from generation 2: {index.folder} is not a index")
+    assert answer.notes[0].startswith(f"answered from generation 2: {index.folder} is no index")
     assert stays.search("red")[0].notes == ()
     with pytest.raises(ConfigError, match="refresh 'often' is unknown; use auto or never"):
         Searcher(bundle, index, refresh="often")

@@ -197,7 +197,7 @@ def test_resume_without_a_run_is_one_sentence() -> None:
     """There is nothing yet to go on with."""
     done = zscr("train", "--resume")
     assert (done.exit_code, done.stdout) == (1, "")
-    assert done.stderr.endswith("runs/latest is not a run: it has no manifest.json\n")
+    assert done.stderr.endswith("runs/latest is no run: it has no manifest.json\n")
 
 
 @pytest.mark.parametrize(

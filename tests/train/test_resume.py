@@ -196,6 +196,6 @@ def test_two_trainers_on_one_run_are_refused(killer: Killer, vectors: Path, tmp_
 
 def test_resume_of_what_is_no_run_is_refused(tmp_path: Path) -> None:
     """A wrong folder is one sentence, and no lock file is left in it."""
-    with pytest.raises(ArtefactError, match="is not a run: it has no manifest.json"):
+    with pytest.raises(ArtefactError, match="is no run: it has no manifest.json"):
         resume(tmp_path)
     assert not list(tmp_path.iterdir())

@@ -242,7 +242,7 @@ def refused(asked: Adaptation, error: type[ZscrError], said: str) -> None:
         (["c8"], {"settings": {"m": 9}}, ConfigError, "zscrgan has no setting 'm'; it has k, we"),
         (None, {"complete": True}, ConfigError, "a list that is not given cannot be complete"),
         (None, {"images": Path("nowhere")}, InputError, "was trained on published vectors of ima"),
-        (None, {"run": Path("nowhere")}, ArtefactError, "nowhere is not a run"),
+        (None, {"run": Path("nowhere")}, ArtefactError, "nowhere is no run"),
     ],
 )
 def test_bad_input_is_one_sentence(
@@ -270,7 +270,7 @@ def test_bad_galleries_are_one_sentence(
     (tmp_path / "empty").mkdir()
     refused(replace(asked, images=tmp_path / "empty"), InputError, "empty has no images to adapt")
     refused(replace(asked, images=vectors), InputError, "has no images to adapt to")
-    refused(replace(asked, images=base), ArtefactError, "is a run, not a collection")
+    refused(replace(asked, images=base), ArtefactError, "is of kind run, and no collection")
     for path in photos.rglob("*.png"):
         path.write_bytes(b"no image")
     refused(asked, InputError, "none of the 8 images of .* can be used, first: ")
