@@ -18,12 +18,17 @@ POINTS = 6  # of a writer
 
 
 @pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disk]:
-    """Start a process of writers that runs with the shim."""
+def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Compile what stands before the C library."""
     try:
-        shim = compile_shim(tmp_path_factory.mktemp("shim"))
+        return compile_shim(tmp_path_factory.mktemp("shim"))
     except (FileNotFoundError, subprocess.CalledProcessError) as error:
         pytest.skip(f"the shim cannot be compiled: {error}")
+
+
+@pytest.fixture(scope="module")
+def disk(shim: Path) -> Iterator[Disk]:
+    """Start a process of writers that runs with the shim."""
     with Disk(shim, LIGHT) as disk:
         yield disk
 
@@ -33,10 +38,22 @@ def test_a_failing_disk_leaves_what_was_or_what_was_to_be(
     disk: Disk, tmp_path: Path, writer: str
 ) -> None:
     """One sentence, old state or new, no debris, and the same command completes it."""
-    trial = Trial(disk, writer, tmp_path / "trial")
+    assert faults_of(disk, writer, tmp_path) == []
+
+
+@pytest.mark.parametrize("writer", sorted(HEAVY))
+def test_what_is_trained_outlives_a_failing_disk(shim: Path, tmp_path: Path, writer: str) -> None:
+    """The same of an encoder, a run and a bundle, in a process that has loaded torch or onnx."""
+    with Disk(shim, HEAVY[writer]) as disk:
+        assert faults_of(disk, writer, tmp_path) == []
+
+
+def faults_of(disk: Disk, writer: str, folder: Path) -> list[str]:
+    """Return what is wrong at a few points of a writer."""
+    trial = Trial(disk, writer, folder / "trial")
     assert trial.before != trial.after
     points = random.Random(7).sample(trial.points(), POINTS)
-    assert [fault for point in points for fault in trial.judge(point)] == []
+    return [fault for point in points for fault in trial.judge(point)]
 
 
 @pytest.mark.parametrize("action", ["disk full", "kill", "short write"])

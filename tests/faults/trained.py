@@ -39,7 +39,9 @@ def run_at_zero() -> None:
 
     config = make_config("zscrgan-reference", SMALL | {"rounds": 2})
     shapes = {"text": (8,), "image": (12,)}
-    run = create_run(Path("run"), "zscrgan-reference", config, shapes, {})
+    source = {"path": "/c", "relative": "../c", "name": "c", "sha256": "0" * 64}
+    sources = {"collection": source, "image": None, "text": None}
+    run = create_run(Path("run"), "zscrgan-reference", config, shapes, sources)
     run.commit(run.new_method("cpu"), is_best=True)
 
 
