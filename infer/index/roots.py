@@ -150,7 +150,10 @@ def root_row(root: Root, index: Path) -> dict[str, Any]:
 
 
 def root_from(row: Mapping[str, Any], index: Path) -> Root:
-    """Read a root: it is where it was, or where it was as seen from the index, if that is a folder.
+    """Read a root: it is where it was as seen from the index, or where it was as a whole path.
+
+    An index that was moved or copied with its images has those beside it. The name is compared,
+    since from an index that was moved alone the same way may lead to some other folder.
 
     Raises:
         KeyError, TypeError, ValueError: the row holds something else.
@@ -158,7 +161,8 @@ def root_from(row: Mapping[str, Any], index: Path) -> Root:
     path, beside = row["path"], os.path.join(index.resolve(), row["relative"])
     if not os.path.isabs(path) or "/" in row["name"]:
         raise ValueError(f"root {row['name']!r} at {path!r}")
-    if not os.path.isdir(path) and os.path.isdir(beside):
+    named = os.path.basename(os.path.normpath(beside)) == os.path.basename(path)
+    if os.path.isdir(beside) and (named or not os.path.isdir(path)):
         path = os.path.realpath(beside)
     rules = WalkRules(tuple(row["exclude"]), row["follow_links"])
     return Root(row["name"], path, row["whole"], dict(row["passed"]), rules)

@@ -127,6 +127,19 @@ def test_an_index_moves_with_its_images(bundle, tmp_path, images):
     assert (synced.report.unchanged, synced.report.removed) == (2, 0)
 
 
+def test_a_copied_project_is_of_its_own_images(bundle, tmp_path, images):
+    """While the original still stands; an image that is then changed there is not the copy's."""
+    (tmp_path / "project").mkdir()
+    paths, folder = images(2, "project/photos"), tmp_path / "project/index"
+    add_images(bundle, folder, [tmp_path / "project/photos"])
+    shutil.copytree(tmp_path / "project", tmp_path / "copy")
+    paths[0].write_bytes(paths[1].read_bytes())
+    copied = Index.open(tmp_path / "copy/index")
+    assert {Path(str(one.image)).parent for one in copied.entries} == {tmp_path / "copy/photos"}
+    synced = sync_images(bundle, tmp_path / "copy/index", [tmp_path / "copy/photos"])
+    assert (synced.report.unchanged, synced.report.added) == (2, 0)
+
+
 def test_a_file_may_come_to_be_where_a_folder_was(bundle, tmp_path, images):
     """It belongs to the folder around, and the index can still be read."""
     paths, folder = images(2, "photos"), tmp_path / "index"
