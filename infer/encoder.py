@@ -131,10 +131,12 @@ def load_encoder(folder: Path, runtime: Runtime | None = None) -> Encoder:
         ArtefactError: the folder is not a sound encoder.
     """
     manifest = read_manifest(folder, "encoder", FIELDS)
-    verify(folder, manifest)
+    inputs = manifest.body["inputs"]
+    named = {spec["tokenizer"] for spec in inputs if "tokenizer" in spec}
+    verify(folder, manifest, sorted({*manifest.files, "model.onnx", *named}))
     return Encoder(
         folder / "model.onnx",
-        manifest.body["inputs"],
+        inputs,
         output=manifest.body["output"],
         name=manifest.body["name"],
         sha256=manifest.sha256,

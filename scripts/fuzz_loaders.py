@@ -9,7 +9,7 @@ import json
 import pickle
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -41,6 +41,7 @@ from zscr.data.sources.captions import read_captions
 from zscr.data.sources.zscrgan.published import PICKLES, convert_pickles
 from zscr.data.summary import summarise
 from zscr.data.task_files import TaskInfo, TaskRow
+from zscr.errors import InputError
 from zscr.infer.encoder import load_encoder
 from zscr.infer.index.index import Entry, Index
 from zscr.infer.index.verify import verify_index
@@ -215,10 +216,19 @@ def _arrays(folder: Path) -> None:
     np.savez(folder / "b.npz", names=np.array(["a", "b"]), rows=RNG.random((2, 3), np.float32))
 
 
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Do as the callers of what is loaded do, who make a sentence of a ValueError."""
+    try:
+        yield
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
 def _load_arrays(folder: Path) -> None:
-    with contextlib.suppress(ValueError):  # its callers make a sentence of it
+    with _told():
         npy_from(bytearray((folder / "a.npy").read_bytes()), "a.npy").sum()
-    with contextlib.suppress(ValueError):
+    with _told():
         read_npz(folder / "b.npz", ("names", "rows"))
 
 
@@ -227,7 +237,7 @@ def _graph_file(folder: Path) -> None:
 
 
 def _load_graph_file(folder: Path) -> None:
-    with contextlib.suppress(ValueError):
+    with _told():
         refuse_external_data(folder / "a.onnx")
 
 

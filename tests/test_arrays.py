@@ -48,6 +48,8 @@ def test_headers_that_lie_are_refused():
         header(plain.replace("<f4", "|O8") % "4, 4"),
         header(plain.replace("False", "True") % "4, 4"),
         header(plain.replace("<f4", "<f3") % "4, 4"),
+        header(plain.replace("<f4", "<b4") % "4, 4"),
+        header(plain.replace("<f4", "<f1") % "4, 4"),
         header("__import__('os').abort()"),
         header("[" * 100),
         header(plain % "4, 4", version=b"\2\0"),

@@ -21,7 +21,7 @@ from zscr.regular import open_regular
 
 Array = npt.NDArray[Any]
 _HEADER = re.compile(
-    rb"\x93NUMPY\x01\x00..\{'descr': '([<|][biuf][1248])', 'fortran_order': False, "
+    rb"\x93NUMPY\x01\x00..\{'descr': '([<|](?:b1|[iu][1248]|f[248]))', 'fortran_order': False, "
     rb"'shape': \(([0-9, ]{0,60})\), \} *\n",
     re.DOTALL,
 )

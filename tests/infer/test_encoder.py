@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from zscr.artefact import read_manifest, write_manifest
 from zscr.data.records import Query
 from zscr.errors import ArtefactError
 from zscr.infer.encoder import Encoder, load_encoder
@@ -21,6 +22,19 @@ def flipped(content, place):
     damaged = bytearray(content)
     damaged[int(place * (len(content) - 1))] ^= 1
     return bytes(damaged)
+
+
+def test_a_tokenizer_that_the_manifest_does_not_list_is_refused(tiny_text, tmp_path):
+    """Whether it is there or not: no hash vouches for it."""
+    folder = shutil.copytree(tiny_text, tmp_path / "encoder")
+    manifest = read_manifest(folder, "encoder")
+    shutil.copy(folder / "tokenizer.json", folder / "other.json")
+    for name in ("other.json", "nowhere.json"):
+        inputs = [spec | {"tokenizer": name} for spec in manifest.body["inputs"]]
+        body = {**manifest.body, "inputs": inputs}
+        write_manifest(folder, "encoder", manifest.files, body)
+        with pytest.raises(ArtefactError, match=f"manifest.json does not list {name}"):
+            load_encoder(folder, ONE)
 
 
 def test_damage_is_found_before_onnxruntime_sees_it(tiny_text, tmp_path, monkeypatch):
