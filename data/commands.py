@@ -15,7 +15,7 @@ from zscr.artefact import make_alone
 from zscr.data.options import exclude_option, follow_links_option
 from zscr.errors import ArtefactError
 from zscr.options import NamedPath, memory_option
-from zscr.printable import printable, printable_json
+from zscr.printable import printable, printable_json, shown_on
 from zscr.progress import say
 
 if TYPE_CHECKING:
@@ -202,8 +202,7 @@ def _report(path: Path) -> None:
     if faults.exists():
         count = len(faults.read_text("utf-8").splitlines())
         say(f"{count} sources could not be used: see {faults}")
-    shown = printable(path) if sys.stdout.isatty() else path  # a program gets it as it is
-    click.echo(shown, color=True)  # or click would take an ESC out of it
+    click.echo(shown_on(sys.stdout)(path), color=True)  # or click would take an ESC out of it
 
 
 def _table(rows: Sequence[object]) -> str:

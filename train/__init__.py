@@ -13,5 +13,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # With its first optimizer torch makes a folder for what it compiles, though nothing is compiled.
 with suppress(ZscrError):  # where the cache cannot be written to, it stays a temporary one
-    require_writable(cache_folder() / "torch")
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "torch"))
+    _folder = cache_folder() / "torch"
+    require_writable(_folder)
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(_folder))

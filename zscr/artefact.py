@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,7 @@ def make_alone(path: Path, make: Callable[[Path], object]) -> None:
 
 def next_folder(path: Path) -> Path:
     """Return the first free `<path>-<number>`."""
-    taken = {one.name for one in path.parent.iterdir() if one.name.startswith(f"{path.name}-")}
+    taken = {one.name for one in path.parent.glob(f"{escape(path.name)}-*")}
     number = next(n for n in range(1, len(taken) + 2) if f"{path.name}-{n:03d}" not in taken)
     return path.with_name(f"{path.name}-{number:03d}")
 

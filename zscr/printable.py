@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TextIO
 
 # Control characters, halves of characters, line and paragraph separators, and what is invisible.
 _ESCAPED = frozenset({"Cc", "Cs", "Zl", "Zp", "Cf"})
@@ -15,6 +16,11 @@ def printable(text: object) -> str:
     """Return a text as one line, with such characters as escapes: ESC becomes `\\x1b`."""
     shown = str(text)
     return shown if shown.isprintable() else "".join(map(_shown, shown))
+
+
+def shown_on(stream: TextIO) -> Callable[[object], str]:
+    """Return how texts are written to a stream: a terminal gets escapes, a program all as it is."""
+    return printable if stream.isatty() else str
 
 
 def printable_json(value: Any, indent: int | None = None) -> str:

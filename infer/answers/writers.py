@@ -9,7 +9,7 @@ from typing import Any, Literal, TextIO
 from zscr.infer.answers.answer import Answer, Hit, describe, remarks, shown_fields
 from zscr.infer.answers.sheet import write_sheet
 from zscr.infer.answers.shown import Shown
-from zscr.printable import printable, printable_json
+from zscr.printable import printable, printable_json, shown_on
 
 Format = Literal["table", "jsonl", "csv", "html"]
 
@@ -86,7 +86,7 @@ def _hit_row(hit: Hit) -> dict[str, Any]:
 def _write_csv(answers: Iterable[Answer], out: TextIO) -> None:
     # Every text is quoted: left to itself the module lets a bare CR through, which ends a row.
     writer = csv.DictWriter(out, CSV_FIELDS, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-    shown = printable if out.isatty() else str  # a program gets each text as it is
+    shown = shown_on(out)
     writer.writeheader()
     for answer in answers:
         head = {"query_id": answer.query.id, "notes": "; ".join(answer.notes), "ran": answer.ran}
