@@ -1,0 +1,1 @@
+"""The models of a user: bundles that every command finds by their name."""

@@ -1,0 +1,81 @@
+"""The bundles in `$ZSCR_HOME/models`, and which of them `zscr find` uses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from zscr.artefact import dump_json, kind_of
+from zscr.disk import reading_faults
+from zscr.errors import ConfigError
+from zscr.home import home_folder
+from zscr.infer.bundle import KIND
+from zscr.partial import write_atomically
+from zscr.regular import read_regular
+from zscr.schema import record, text
+from zscr.strict_json import parse_json
+
+_CHOICE = record({"model": text(8192, least=1, controls=True)})
+_LARGEST = 1 << 16  # bytes of the file that holds the choice
+FIRST = (
+    "make one of a pretrained model, 'zscr export clip:FOLDER' or, with a network, "
+    "'zscr export clip:openai/clip-vit-base-patch32', then 'zscr models use NAME'"
+)
+
+
+def models_folder() -> Path:
+    """Return the folder of the user's bundles, which may not exist yet."""
+    return home_folder() / "models"
+
+
+def installed() -> list[Path]:
+    """Return the user's bundles, by name."""
+    folder = models_folder()
+    with reading_faults(folder):
+        inside = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [path for path in inside if path.is_dir() and kind_of(path) == KIND]
+
+
+def find_model(name: str) -> Path:
+    """Return the folder of the bundle called `name`: one of the user's, or a path.
+
+    Raises:
+        ConfigError: there is none; names those that there are.
+    """
+    for path in (models_folder() / name, Path(name)):
+        if path.is_dir() and kind_of(path) == KIND:
+            return path
+    names = ", ".join(path.name for path in installed())
+    has = f"there are {names}" if names else f"there is none yet: {FIRST}"
+    raise ConfigError(f"there is no model '{name}'; {has}")
+
+
+def choose_model(name: str) -> Path:
+    """Let `zscr find` use the bundle called `name` from now on; return its folder."""
+    folder = find_model(name)
+    own = folder.parent.resolve() == models_folder().resolve()
+    kept = folder.name if own else str(folder.resolve())
+    path = _choice()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, dump_json({"model": kept}))
+    return folder
+
+
+def chosen_model() -> Path | None:
+    """Return the folder of the bundle that was chosen; None if none was.
+
+    Raises:
+        ConfigError: the choice cannot be read, or its bundle is gone.
+    """
+    path = _choice()
+    if not path.is_file():
+        return None
+    try:
+        content = parse_json(read_regular(path, _LARGEST, "choice of a model"))
+        _CHOICE(content, "")
+    except ValueError as error:
+        raise ConfigError(f"{path} cannot be read ({error}); run 'zscr models use NAME'") from error
+    return find_model(content["model"])
+
+
+def _choice() -> Path:
+    return home_folder() / "model.json"
