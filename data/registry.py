@@ -96,6 +96,15 @@ COLLECTIONS: Mapping[str, Source] = {
         options=("seed",),
         archive="fashion44k",
     ),
+    "fashion44k-titles": Source(
+        "zscr.data.sources.titles:convert_titles",
+        "a title of each product, which asks for its image",
+        "products without classes, 10,000 to judge on; 20 article types not trained on",
+        what="a folder or ZIP of products, whose titles ask for their images",
+        example="fashion44k.zip",
+        options=("seed",),
+        archive="fashion44k",
+    ),
     "flickr8k_1k": Source(
         "zscr.data.sources.captioned:convert_captions",
         "five captions of each photo",

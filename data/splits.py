@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from zscr.errors import ConfigError
 
@@ -33,9 +33,7 @@ def split_items(
 ) -> dict[str, str]:
     """Return the split of each item: those that are held out, and `seen` for the others.
 
-    Items stand in the order of sha256 of seed and id, and splits take theirs from its start, one
-    after the other. So neither the order of files nor a random number generator decides, and of a
-    collection that grows most items stay where they were.
+    Splits take theirs from the start of `by_hash`, one after the other.
 
     Args:
         ids: of the items, at least one more than there are splits to hold out.
@@ -45,13 +43,21 @@ def split_items(
     Raises:
         ConfigError: an amount is out of range, or they leave no item behind.
     """
-    order = sorted(ids, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
-    split_of, start = dict.fromkeys(ids, "seen"), 0
+    order, split_of, start = by_hash(ids, seed), dict.fromkeys(ids, "seen"), 0
     for split, amount in held_out.items():
         count = _counted(amount, len(order) - start, 1, "items", of=len(order))
         split_of |= dict.fromkeys(order[start : start + count], split)
         start += count
     return split_of
+
+
+def by_hash(names: Iterable[str], seed: int) -> list[str]:
+    """Return names in the order of the sha256 of seed and name.
+
+    Neither the order of files nor a random number generator decides, and of names that grow in
+    number most keep their order.
+    """
+    return sorted(names, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
 
 
 def _counted(amount: float | int, left: int, least: int, what: str, of: int | None = None) -> int:

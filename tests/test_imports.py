@@ -28,7 +28,7 @@ FLOORS = {
     " <- registry tasks <- check summary <- commands",
     "zscr.data.decoding": "mending modes orientation <- formats <- loading",
     "zscr.data.sources": "archive captions found normal origin <- definitions"
-    " <- awa captioned fashion folder sketchy wiki zscrgan <- sketchy_clip",
+    " <- awa captioned fashion folder sketchy wiki zscrgan <- sketchy_clip titles",
     "zscr.infer": "answers batches inputs lines runners <- options query_rows <- queries <- encoder"
     " <- bundle features reading <- index <- columns evaluation <- models <- searcher <- commands",
     "zscr.infer.inputs": "prepared tokenizer <- characters image text vector <- make",
