@@ -23,7 +23,7 @@ import onnxruntime
 import torch
 from machine import describe
 
-from zscr.data.collection import Collection
+from zscr.data.collection import Collection, read_collection
 from zscr.data.records import Query
 from zscr.data.registry import find_collection
 from zscr.infer.encoder import Encoder, load_encoder
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=8, help="of each class")
     parser.add_argument("--mobilenet", type=Path, required=True, help="its graph, with `logits`")
     arguments = parser.parse_args()
-    collection = find_collection("sketchy25")
+    collection = read_collection(find_collection("sketchy25"))
     photos, labels = photos_of(collection, arguments.photos)
     encoders = {
         name: load_encoder(image_encoder(name, collection), Runtime(threads=1)) for name in NAMES

@@ -25,6 +25,7 @@ COMMANDS = {
     "export": "zscr.export.commands:export",
     "query": "zscr.infer.commands:query",
     "index": "zscr.infer.index.commands:index",
+    "models": "zscr.infer.models.commands:models",
     "data": "zscr.data.commands:data",
 }
 
