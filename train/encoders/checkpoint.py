@@ -14,6 +14,7 @@ from zscr.errors import InputError, MissingExtraError
 from zscr.infer.inputs.text import TextInput
 from zscr.train.encoders.folder import OUTPUT
 from zscr.train.encoders.onnx import require_parity, trace
+from zscr.train.hub.library import without_telemetry
 
 STATES = "last_hidden_state"
 TOLERANCE = 1e-4  # token states of a six-layer BERT agree to about 1e-6
@@ -121,6 +122,7 @@ def _loaded(source: Path, kind: type[nn.Module]) -> nn.Module:
 
 def _library() -> Any:
     """Return transformers, without its talk about loading."""
+    without_telemetry()
     try:
         import transformers
         from transformers.utils import logging
