@@ -194,15 +194,18 @@ class _Walker:
         return None
 
     def _folder(self, entry: os.DirEntry[str], here: _Here, link: bool) -> str | None:
-        if entry.name in _OTHERS:
-            return f"{entry.name} folders"
-        if entry.name.startswith("."):
-            return "hidden folders"
+        if is_passed_over(entry.name):
+            return f"{entry.name} folders" if entry.name in _OTHERS else "hidden folders"
         if link and not self.rules.follow_links:
             return "linked folders"
         if excludes(here.exclusions, entry.path, folder=True):
             return "excluded folders"
         return self.enter(entry.path, here.exclusions, linked=link or here.linked)
+
+
+def is_passed_over(name: str) -> bool:
+    """Say whether folders of that name are passed over, unless they are named themselves."""
+    return name.startswith(".") or name in _OTHERS
 
 
 def file_kind(name: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -110,6 +110,15 @@ def _fault(query: Query) -> str | None:
     if not query.text.strip():
         return f"query {query.id} has an empty text; give it words or leave it out"
     return None
+
+
+def notes_of(row: int, prepared: Prepared, encoder: Encoder) -> Iterator[str]:
+    """Tell what the model could not look at."""
+    if row in prepared.truncated:
+        spec = next(spec for spec in encoder.specs if "max_length" in spec)
+        yield f"truncated to {spec['max_length']} {spec.get('unit', 'tokens')}"
+    if words := prepared.unknown.get(row):
+        yield f"{len(words)} unknown: {listed(words)}"
 
 
 def listed(words: Sequence[str]) -> str:
