@@ -42,8 +42,9 @@ from zscr.infer.index.expansion import Expansion
 from zscr.train.fit import load_recipe
 from zscr.train.methods.contract import Need
 from zscr.train.methods.losses import unit
+from zscr.train.methods.scaling import Scaling
 from zscr.train.methods.zscrgan.improved.kernel import KernelCsem, Sums
-from zscr.train.methods.zscrgan.improved.scaling import ImageScaling, TextScaling
+from zscr.train.methods.zscrgan.improved.scaling import TextScaling
 from zscr.train.sources import choose_encoders
 from zscr.train.tables import group_means, group_sums, to_device
 
@@ -191,7 +192,7 @@ class Mapper:
     def __init__(self, numpy_split: Split[Array]) -> None:
         split = to_device(numpy_split, "cpu")
         images, texts = split["image"], split["text"]
-        self.images = ImageScaling(images.rows.shape[1])
+        self.images = Scaling(images.rows.shape[1], rooted=True)
         self.texts = TextScaling(texts.rows.shape[1], min(DIM, texts.rows.shape[1]))
         self.images.fit(images.rows)
         self.texts.fit(texts, SHRINK)

@@ -33,10 +33,12 @@ FLOORS = {
     " <- bundle features reading <- index sums <- columns evaluation <- models <- searcher"
     " <- find <- commands",
     "zscr.infer.inputs": "prepared tokenizer <- characters image text vector <- make",
-    "zscr.train": "cuda_graph latest precision run_fields tables <- hub <- encoders <- methods"
+    "zscr.train": "cuda_graph latest precision ranks run_fields tables <- hub <- encoders"
+    " <- pretrained <- methods"
     " <- heads soundness state weights <- run <- log sources <- loop <- fit <- evaluation"
     " <- commands <- adaptation",
-    "zscr.train.methods": "contract losses <- registry <- settings <- zscrgan",
+    "zscr.train.methods": "contract losses <- registry scaling <- settings <- clip zscrgan",
+    "zscr.train.methods.clip": "choice config pairs projection schedule start step <- method",
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"
     " <- improved reference",
     "zscr.export": "begun heads tensorrt <- parity samples <- bundle <- deploy <- commands",

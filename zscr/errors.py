@@ -7,6 +7,7 @@ ZscrError
 ├── InputError         an image, text, caption file or pickle cannot be used
 ├── ConfigError        an option, recipe or configuration value cannot be used
 ├── ParityError        an exported graph does not compute what the trained model computes
+├── RankError          another process of a distributed training is gone
 └── MissingExtraError  an optional dependency is not installed; the message holds the pip line
 """
 
@@ -39,6 +40,10 @@ class ConfigError(ZscrError):
 
 class ParityError(ZscrError):
     """An exported graph differs from the trained model by more than the tolerance."""
+
+
+class RankError(ZscrError):
+    """Another process of a distributed training has ended, or answers no more."""
 
 
 class MissingExtraError(ZscrError):

@@ -79,8 +79,7 @@ def image_encoder(
         name: a path, one of `CNNS` (trained here on the collection's seen classes: `small-cnn` to
             name them, `text-cnn` to predict their texts), `efficientnet-lite0` (of the packages of
             the extra `photo`), the name of a folder or ZIP in `$ZSCR_DATA` (such as
-            `mobilenet_v2`), or a hub name, perhaps with
-            `@revision`.
+            `mobilenet_v2`), or a hub name, perhaps with `@revision`.
         collection: what `CNNS` are trained on.
         cnn: the recipe of one of `CNNS`; None for its own.
         offline: ask no hub; see `snapshot`.

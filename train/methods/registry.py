@@ -19,6 +19,7 @@ from zscr.train.methods import contract
 Shapes = Mapping[str, tuple[int, ...]]
 GROUP = "zscr.methods"
 METHODS: Mapping[str, str] = {
+    "clip": "zscr.train.methods.clip.method",
     "zscrgan": "zscr.train.methods.zscrgan.improved.method",
     "zscrgan-reference": "zscr.train.methods.zscrgan.reference.method",
 }

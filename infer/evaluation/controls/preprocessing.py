@@ -1,7 +1,8 @@
 """What is done to features before a control is fitted: nothing but scaling, or all that helps.
 
-The second is what `zscrgan` does to its own (`zscr.train.methods.zscrgan.improved.scaling`, which
-a test compares): a control without it would lose to the preprocessing and not to the method.
+The second is what `zscrgan` does to its own (`zscr.train.methods.scaling` and
+`zscr.train.methods.zscrgan.improved.scaling`, which a test compares): a control without it would
+lose to the preprocessing and not to the method.
 """
 
 from __future__ import annotations

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from zscr.train.methods.scaling import Scaling
 from zscr.train.methods.zscrgan.improved.imagination import Imagination
 from zscr.train.methods.zscrgan.improved.kernel import KernelCsem, Sums
 from zscr.train.methods.zscrgan.improved.ridge import ridge
-from zscr.train.methods.zscrgan.improved.scaling import ImageScaling, TextScaling
+from zscr.train.methods.zscrgan.improved.scaling import TextScaling
 from zscr.train.tables import TensorSplit
 
 Views = Callable[..., TensorSplit]
@@ -20,7 +21,7 @@ Views = Callable[..., TensorSplit]
 def test_images_are_rooted_centred_and_of_mean_length_one(views: Views) -> None:
     """Of seen images; negative features keep their sign."""
     images = views()["image"].rows
-    scaling = ImageScaling(5)
+    scaling = Scaling(5, rooted=True)
     scaling.fit(images)
     scaled = scaling(images)
     torch.testing.assert_close(scaled.mean(0), torch.zeros(5), atol=1e-6, rtol=0)

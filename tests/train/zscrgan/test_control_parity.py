@@ -11,8 +11,9 @@ import torch
 from zscr.infer.evaluation.controls.kernel import kernel_ridge
 from zscr.infer.evaluation.controls.preprocessing import Preprocessing
 from zscr.infer.features.table import joined
+from zscr.train.methods.scaling import Scaling
 from zscr.train.methods.zscrgan.improved.method import Config, Method
-from zscr.train.methods.zscrgan.improved.scaling import ImageScaling, TextScaling
+from zscr.train.methods.zscrgan.improved.scaling import TextScaling
 from zscr.train.tables import TensorSplit, to_device, to_numpy
 
 Views = Callable[..., TensorSplit]
@@ -27,7 +28,7 @@ def cosines(rows: torch.Tensor) -> np.ndarray:
 def test_preprocessing_is_that_of_the_method(views: Views, shrink: float) -> None:
     """Of other classes' rows, by maps of the seen ones; texts up to the signs of their axes."""
     seen, other = views(), views(8, seed=3)
-    images, texts = ImageScaling(5), TextScaling(7, 7)
+    images, texts = Scaling(5, rooted=True), TextScaling(7, 7)
     images.fit(seen["image"].rows)
     texts.fit(seen["text"], shrink)
     found = Preprocessing.of(to_numpy(seen), shrink)

@@ -17,11 +17,12 @@ from zscr.infer.encoder import Rows
 from zscr.infer.index.diffusion import diffuse
 from zscr.train.methods.contract import Unlabelled
 from zscr.train.methods.losses import unit
+from zscr.train.methods.scaling import Scaling
 from zscr.train.methods.zscrgan.improved.gallery_e_step import BLOCK, View, k_best, seen_bias, soft
 from zscr.train.methods.zscrgan.improved.imagination import Imagination
 from zscr.train.methods.zscrgan.improved.kernel import KernelCsem, Sums
 from zscr.train.methods.zscrgan.improved.m_step import RealSums
-from zscr.train.methods.zscrgan.improved.scaling import ImageScaling, TextScaling
+from zscr.train.methods.zscrgan.improved.scaling import TextScaling
 from zscr.train.tables import Tensors, TensorSplit, group_means, to_device
 
 
@@ -32,7 +33,7 @@ class Trained:
     `noise` draws the landmarks, and `penalty` is CSEM's for all real images together.
     """
 
-    images: ImageScaling
+    images: Scaling
     texts: TextScaling
     averaged: Imagination
     csem: KernelCsem

@@ -23,6 +23,7 @@ from zscr.progress import say
 from zscr.train.methods import contract
 from zscr.train.methods.contract import Head, Unlabelled
 from zscr.train.methods.registry import Shapes
+from zscr.train.methods.scaling import Scaling
 from zscr.train.methods.zscrgan.heads import FixedNoise, GalleryHead, text_and_gallery
 from zscr.train.methods.zscrgan.improved.adapt import Trained, adapt
 from zscr.train.methods.zscrgan.improved.choice import choose, imagined_gain, mean_ap
@@ -32,7 +33,7 @@ from zscr.train.methods.zscrgan.improved.heads import QueryHead
 from zscr.train.methods.zscrgan.improved.imagination import Imagination
 from zscr.train.methods.zscrgan.improved.kernel import KernelCsem
 from zscr.train.methods.zscrgan.improved.m_step import MStep, RealSums
-from zscr.train.methods.zscrgan.improved.scaling import ImageScaling, TextScaling
+from zscr.train.methods.zscrgan.improved.scaling import TextScaling
 from zscr.train.methods.zscrgan.networks import Critic, initialise
 from zscr.train.methods.zscrgan.sampler import ClassSampler
 from zscr.train.precision import computing_in
@@ -67,7 +68,7 @@ class Method(nn.Module):
         super().__init__()
         [text_dim], [image_dim] = shapes["text"], shapes["image"]
         self.config, self.shapes, self.dim = config, shapes, min(config.embed_dim, text_dim)
-        self.image_scaling = ImageScaling(image_dim)
+        self.image_scaling = Scaling(image_dim, rooted=True)
         self.text_scaling = TextScaling(text_dim, self.dim)
         self.imagination = Imagination(self.dim, config.z_dim, config.gf_dim, image_dim)
         self.csem = KernelCsem(config.landmarks, image_dim, self.dim, config.csem_width)

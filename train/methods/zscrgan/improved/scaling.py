@@ -1,4 +1,4 @@
-"""Feature scaling of `zscrgan`: fixed maps in closed form, fitted on seen classes only."""
+"""Scaling of `zscrgan`'s texts: a fixed map in closed form, fitted on seen classes only."""
 
 from __future__ import annotations
 
@@ -9,36 +9,6 @@ from zscr.train.methods.losses import unit
 from zscr.train.tables import Tensors, group_means
 
 ROUNDING = 1e-5  # singular values below this share of the largest are rounding of float32
-
-
-class ImageScaling(nn.Module):
-    """Square root by sign, unit length, centred, mean length 1.
-
-    The root evens out the few large activations of pooled CNN features (the Hellinger kernel of
-    Arandjelović and Zisserman, CVPR 2012).
-    """
-
-    mean: torch.Tensor
-    length: torch.Tensor
-
-    def __init__(self, image_dim: int) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(image_dim))
-        self.register_buffer("length", torch.ones(()))
-
-    def fit(self, images: torch.Tensor) -> None:
-        """Take mean and mean length of seen images (N, I)."""
-        rooted = self._rooted(images)
-        self.mean.copy_(rooted.mean(0))
-        self.length.copy_((rooted - self.mean).norm(dim=1).mean())
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Map (B, I) -> (B, I)."""
-        return (self._rooted(images) - self.mean) / self.length
-
-    @staticmethod
-    def _rooted(images: torch.Tensor) -> torch.Tensor:
-        return unit(images.sign() * images.abs().sqrt())
 
 
 class TextScaling(nn.Module):

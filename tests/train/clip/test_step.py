@@ -1,0 +1,89 @@
+"""A step in chunks has the gradients of the whole batch at once, dropout and all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import nn
+
+from zscr.train.methods.clip.step import backward, cut
+from zscr.train.methods.losses import info_nce
+
+BATCH = 12
+
+
+class Towers(nn.Module):
+    """Two small networks with dropout, and the scale."""
+
+    def __init__(self, dropout: float) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(7)
+        self.rows = [torch.randn(BATCH, 6, generator=generator) for _ in range(2)]
+        self.image, self.text = (
+            nn.Sequential(nn.Dropout(dropout), nn.Linear(6, 9), nn.Tanh(), nn.Linear(9, 4))
+            for _ in range(2)
+        )
+        for weights in self.parameters():
+            nn.init.normal_(weights, generator=generator)
+        self.log_scale = nn.Parameter(torch.tensor(1.5))
+        self.hidden = torch.zeros(BATCH, BATCH, dtype=torch.bool)
+        self.hidden[2, 9] = self.hidden[9, 2] = True
+
+    def encode(self, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        images, texts = self.rows
+        return self.image(images[batch]), self.text(texts[batch])
+
+
+def seeds() -> Iterator[int]:
+    return iter(range(100, 200))
+
+
+def gradients(dropout: float, size: int) -> list[torch.Tensor]:
+    """Return the loss and the gradients of one batch, in chunks of a size."""
+    towers = Towers(dropout).double()
+    towers.rows = [rows.double() for rows in towers.rows]
+    chunks = cut(torch.arange(BATCH), size, seeds())
+    loss = backward(towers, towers.encode, chunks, towers.hidden, towers.log_scale)
+    return [loss, *(one.grad for one in towers.parameters())]
+
+
+def plainly(dropout: float, size: int) -> list[torch.Tensor]:
+    """Return the same by one graph of all, whose chunks draw their dropout from the same seeds."""
+    towers = Towers(dropout).double()
+    towers.rows = [rows.double() for rows in towers.rows]
+    parts = []
+    for seed, batch in zip(seeds(), torch.split(torch.arange(BATCH), size), strict=False):
+        torch.manual_seed(seed)
+        parts.append(towers.encode(batch))
+    left, right = (torch.cat(side) for side in zip(*parts, strict=True))
+    loss = info_nce(left, right, towers.log_scale.exp(), towers.hidden)
+    loss.backward()
+    return [loss.detach(), *(one.grad for one in towers.parameters())]
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+@pytest.mark.parametrize("size", [12, 5, 1])
+def test_chunks_have_the_gradients_of_one_graph(dropout: float, size: int) -> None:
+    """To 1e-6; chunks are encoded without a graph first, and with the same dropout again."""
+    for found, wanted in zip(gradients(dropout, size), plainly(dropout, size), strict=True):
+        torch.testing.assert_close(found, wanted, atol=1e-6, rtol=0)
+
+
+def test_chunks_are_exact_without_dropout() -> None:
+    """Any cut gives the same gradients; and dropout does change them, so the test above sees it."""
+    whole = gradients(0.0, BATCH)
+    for found, wanted in zip(gradients(0.0, 5), whole, strict=True):
+        torch.testing.assert_close(found, wanted, atol=1e-6, rtol=0)
+    assert (gradients(0.5, BATCH)[1] - whole[1]).abs().max() > 1e-2
+
+
+def test_the_generator_of_others_is_left_alone() -> None:
+    """What draws from torch's own generator beside the training draws what it would have drawn."""
+    towers, batch = Towers(0.5), torch.arange(BATCH)
+    torch.manual_seed(3)
+    wanted = torch.rand(3)
+    torch.manual_seed(3)
+    backward(towers, towers.encode, cut(batch, 5, seeds()), towers.hidden, towers.log_scale)
+    assert torch.equal(torch.rand(3), wanted)

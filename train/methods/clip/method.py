@@ -1,0 +1,152 @@
+"""`clip`: a dual encoder trained on pairs of images and texts (Radford et al. 2021).
+
+Behind frozen encoders (LiT: Zhai et al. 2022) it begins at a closed form that is chosen on the
+validation items and is a candidate itself; docs/clip.md has the algebra.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from zscr.progress import say
+from zscr.train.methods import contract
+from zscr.train.methods.clip.choice import Judge
+from zscr.train.methods.clip.config import Config, needs
+from zscr.train.methods.clip.pairs import Pairs
+from zscr.train.methods.clip.projection import Projection
+from zscr.train.methods.clip.schedule import rate_at
+from zscr.train.methods.clip.start import IMAGE_PENALTIES, POWERS, TEXT_PENALTIES, ClosedForm, Maps
+from zscr.train.methods.clip.step import Embeddings, backward, cut
+from zscr.train.methods.contract import Head, Port
+from zscr.train.methods.losses import unit
+from zscr.train.methods.registry import Shapes
+from zscr.train.tables import TensorSplit
+
+__all__ = ["ABLATIONS", "Config", "Method", "needs"]
+
+ABLATIONS: Mapping[str, Mapping[str, Any]] = {"before round 1": {"rounds": 0}}
+MOST_SCALE = 100.0  # inverse temperature, as in CLIP
+SEEDS = 2**62
+
+
+class Unit(nn.Module):
+    """What a tower gives, scaled to length 1: rows (B, …) -> (B, E)."""
+
+    def __init__(self, tower: nn.Module) -> None:
+        super().__init__()
+        self.tower = tower
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Embed rows of a port."""
+        return unit(self.tower(rows))
+
+
+class Method(nn.Module):
+    """The trainable model. See `zscr.train.methods.contract.Method` for the contract."""
+
+    def __init__(self, config: Config, shapes: Shapes, device: torch.device | str = "cpu") -> None:
+        super().__init__()
+        self.config, self.device = config, torch.device(device)
+        with torch.random.fork_rng([]):
+            torch.manual_seed(config.seed)
+            self.image, self.text = (
+                Projection(*shapes[name], config.dim, rooted=rooted, dropout=config.dropout)
+                for name, rooted in (("image", True), ("text", False))
+            )
+        self.log_scale = nn.Parameter(torch.tensor(-math.log(config.temperature)))
+        self.to(self.device)
+        self.noise = torch.Generator(device).manual_seed(config.seed)
+        self.sampling: dict[str, torch.Tensor] = {}
+        self.chosen: dict[str, Any] = {}
+        towers = [*self.image.parameters(), *self.text.parameters()]
+        groups = [{"params": towers}, {"params": [self.log_scale], "weight_decay": 0.0}]
+        self.optimizers: dict[str, torch.optim.Optimizer] = {
+            "adamw": torch.optim.AdamW(groups, config.lr, (0.9, 0.98), 1e-6, config.weight_decay)
+        }
+
+    def bind(self, seen: TensorSplit, val: TensorSplit | None) -> None:
+        """Take the tables `image` and `text` of the seen and of the validation items."""
+        self._pairs, self._val = Pairs.of(seen), val
+
+    @torch.no_grad()
+    def start(self) -> None:
+        """Fit the scalings, and begin at the closed form that does best on validation items."""
+        self.eval()  # or the candidates would be judged with features dropped
+        self.sampling = {"step": torch.zeros((), dtype=torch.int64)}
+        self.image.scaling.fit(self._pairs.images)
+        self.text.scaling.fit(self._pairs.texts)
+        candidates = self._candidates()
+        if self._val is None:
+            self._begin(next(candidates))
+            return
+        judge = Judge(self.config.select_by, self._val)
+        best, quality = None, -math.inf
+        for maps in candidates:
+            self._begin(maps)
+            if (found := judge(self.heads())) > quality:
+                best, quality = maps, found
+        assert best is not None, "there are candidates"
+        self._begin(best)
+        self.chosen = best.settings
+        told = ", ".join(f"{name}={value:g}" for name, value in self.chosen.items())
+        say(f"validation items chose {told} ({judge.figure} {quality:.3f} before round 1)")
+
+    def _candidates(self) -> Iterator[Maps]:
+        """Yield the closed forms of what is set, or of all values that can be chosen."""
+        config, pairs = self.config, self._pairs
+        scaled = self.image.scaling(pairs.images), self.text.scaling(pairs.texts)
+        grid = (
+            (config.image_penalty,) if config.image_penalty else IMAGE_PENALTIES,
+            (config.text_penalty,) if config.text_penalty else TEXT_PENALTIES,
+            (config.power,) if config.power else POWERS,
+        )
+        return ClosedForm(*scaled, pairs.owner).maps(*grid, config.dim)
+
+    def _begin(self, maps: Maps) -> None:
+        self.image.begin(maps.image, self._pairs.images)
+        self.text.begin(maps.text, self._pairs.texts)
+
+    def train_round(self) -> dict[str, torch.Tensor]:
+        """Go through all texts once, in batches of pairs."""
+        self.train()
+        batches = [*self._pairs.batches(self.config.batch_size, self.noise)]
+        total = len(batches) * self.config.rounds
+        seeds = torch.randint(
+            SEEDS, (len(self._pairs.texts),), generator=self.noise, device=self.noise.device
+        )
+        each = iter(seeds.tolist())  # waits for the device, once a round
+        losses = [self._update(batch, each, total) for batch in batches]
+        return {"loss/nce": torch.stack(losses).mean()}
+
+    def _update(self, batch: torch.Tensor, seeds: Iterator[int], total: int) -> torch.Tensor:
+        """Make one update, of `total` in the training, and return the loss of its batch."""
+        config, optimizer = self.config, self.optimizers["adamw"]
+        rate = config.lr * rate_at(int(self.sampling["step"]), total, config.warmup)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        chunks = cut(batch, config.chunk, seeds)
+        hidden = self._pairs.hidden(batch)
+        loss = backward(self, self._encode, chunks, hidden, self.log_scale)
+        optimizer.step()
+        self.log_scale.data.clamp_(max=math.log(MOST_SCALE))
+        self.sampling["step"] += 1
+        return loss
+
+    def _encode(self, batch: torch.Tensor) -> Embeddings:
+        pairs = self._pairs
+        return self.image(pairs.images[pairs.owner[batch]]), self.text(pairs.texts[batch])
+
+    def heads(self) -> dict[str, Head]:
+        """Return the query and the gallery head."""
+        return {
+            "text": Head(Unit(self.text), (Port("text"),), "query"),
+            "gallery": Head(Unit(self.image), (Port("image"),), "gallery"),
+        }
+
+
+_CONTRACT: type[contract.Method] = Method  # for mypy: the class keeps the contract
