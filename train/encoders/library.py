@@ -10,6 +10,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from zscr.errors import InputError, MissingExtraError
+from zscr.train.hub.library import without_telemetry
 
 # Neither Python files of the folder's own nor pickled weights, and nobody is asked about it.
 STRANGERS: dict[str, Any] = {"trust_remote_code": False, "use_safetensors": True}
@@ -33,6 +34,7 @@ def library(purpose: str) -> Any:
     Raises:
         MissingExtraError: it is not installed.
     """
+    without_telemetry()
     try:
         import transformers
         from transformers.utils import logging

@@ -22,6 +22,7 @@ from zscr.train.encoders.published import check_input, read_json, read_object
 # What every encoder of token ids is fed with, in the manifest.
 TOKENS = {"field": "text", "kind": "text", "names": ["input_ids", "attention_mask"]}
 TOKENS |= {"dtype": "int64"}
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")  # the latter names several files
 _STATES = (STATES, "token_embeddings")
 _STAGES = {"Transformer", "Pooling", "Normalize"}
 _POOLING = {
@@ -56,7 +57,7 @@ def convert_text_encoder(source: Path, out: Path, name: str) -> None:
     graphs = [p for p in (source / "model.onnx", source / "onnx/model.onnx") if p.is_file()]
     if graphs:
         model, parity = load_graph(graphs[0]), None
-    elif (source / "model.safetensors").is_file():
+    elif any((source / name).is_file() for name in _WEIGHTS):
         config = read_object(source / "config.json")
         model, parity = trace_checkpoint(source, config, _input_spec(source))
     else:
