@@ -12,7 +12,7 @@ from zscr.options import memory_option, offline_option
 from zscr.printable import printable
 from zscr.progress import say
 
-_PRETRAINED = "clip:"
+_DUAL, _IMAGE = "clip:", "image:"  # what the names of pretrained models begin with
 
 
 @click.command()
@@ -20,7 +20,7 @@ _PRETRAINED = "clip:"
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="The bundle's folder [bundles/…-001; of clip:NAME the user's own models].",
+    help="The bundle's folder [bundles/…-001; of a pretrained model the user's own models].",
 )
 @click.option(
     "--gallery",
@@ -69,22 +69,24 @@ def export(
     """Export RUN to an ONNX bundle with proof of parity, and index the collection's gallery.
 
     RUN is a trained run, or `clip:NAME`: a pretrained dual encoder (CLIP, SigLIP, …) in a folder or
-    on a model hub, perhaps with @revision. It needs no collection and no training.
+    on a model hub, perhaps with @revision. It needs no collection and no training. `image:NAME` is
+    an image encoder alone, as `zscr train --image-encoder` names it, which finds images by images.
 
     \b
     Example:
       zscr export
       zscr export runs/zscrgan-aviary-001 --trt --target sm86 --target sm89
       zscr export clip:openai/clip-vit-base-patch32
+      zscr export image:efficientnet-lite0
     """
     from zscr.extras import require_extras
 
     require_extras("exporting", "export", "cpu")
     if targets and not trt:
         raise click.UsageError("--target goes with --trt")
-    if run.startswith(_PRETRAINED):
+    if run.startswith((_DUAL, _IMAGE)):
         _refuse("a run", {"gallery": gallery, "set": settings, "noise-samples": noise_samples})
-        bundle = _export_pretrained(run.removeprefix(_PRETRAINED), out, text_tower, offline)
+        bundle = _export_pretrained(run, out, text_tower, offline)
     else:
         _refuse("clip:NAME", {"text-tower": text_tower, "offline": offline})
         bundle = _export_run(Path(run), out, gallery or "unseen", settings, noise_samples)
@@ -103,19 +105,26 @@ def _refuse(what: str, given: Mapping[str, Any]) -> None:
 
 
 def _export_pretrained(
-    name: str, out: Path | None, text_tower: str | None, offline: bool | None
+    named: str, out: Path | None, text_tower: str | None, offline: bool | None
 ) -> Path:
     """Export a pretrained model, say what it is and what comes next; return the bundle."""
+    from zscr.export.pretrained.image import export_image
     from zscr.export.pretrained.job import export_pretrained
 
+    kind, _, name = named.partition(":")
     if not name:
-        raise click.UsageError("clip: is followed by a folder or by the name of a hub's model")
-    bundle = export_pretrained(name, out, text_tower=text_tower, offline=offline)
+        raise click.UsageError(f"{kind}: is followed by a folder or by the name of a hub's model")
+    if f"{kind}:" == _IMAGE:
+        _refuse("clip:NAME", {"text-tower": text_tower})
+        bundle = export_image(name, out, offline=offline)
+    else:
+        bundle = export_pretrained(name, out, text_tower=text_tower, offline=offline)
     body = bundle.manifest.body
     about = body["provenance"]
     say(f"exported {bundle.folder}: {about['family']}, {bundle.dim} numbers, {_agreed(body)}")
     say(f"licence: {about['licence'] or 'not stated'}; a score is {about['score']}")
-    indexed = f"index add PHOTOS --bundle {out}" if out else f"find TEXT --model {bundle.name}"
+    term = "TEXT" if frozenset({"text"}) in bundle.takes else "--image FILE"
+    indexed = f"index add PHOTOS --bundle {out}" if out else f"find {term} --model {bundle.name}"
     say(f"next: zscr {indexed}")
     return bundle.folder
 

@@ -38,7 +38,8 @@ FLOORS = {
     "zscr.train.methods": "contract losses <- registry <- settings <- zscrgan",
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"
     " <- improved reference",
-    "zscr.export": "begun heads tensorrt <- parity samples <- bundle <- deploy <- commands",
+    "zscr.export": "begun heads tensorrt <- parity samples <- bundle <- deploy pretrained"
+    " <- commands",
 }
 # package -> what none of its modules may need, not even by way of others
 APART = {"zscr.infer.evaluation": ("zscr.infer.bundle", "zscr.infer.encoder")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,15 @@ from torch.nn import functional
 from zscr.artefact import Manifest, read_manifest, staged
 from zscr.data.records import Query
 from zscr.disk import require_space
-from zscr.errors import InputError
+from zscr.errors import ConfigError, InputError
 from zscr.export.bundle import proven
 from zscr.export.heads import DeployedHead, build_graph
+from zscr.export.pretrained.place import made_at, require_place
 from zscr.infer.bundle import GALLERY, KIND, SAME_IMAGE, Bundle, spoken
 from zscr.infer.encoder import load_encoder
+from zscr.infer.models.installed import models_folder
+from zscr.train.encoders.fitted import CNNS
+from zscr.train.encoders.resolve import published_image_encoder
 from zscr.train.methods.contract import Head, Port
 from zscr.train.pretrained.samples import images
 from zscr.train.run import versions
@@ -32,6 +37,32 @@ class _Unit(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         return functional.normalize(features, dim=1)
+
+
+def export_image(name: str, out: Path | None = None, *, offline: bool | None = None) -> Bundle:
+    """Write the bundle of an image encoder; return one of the same files that is there.
+
+    Args:
+        name: as `zscr train --image-encoder` takes it: a path, `efficientnet-lite0` or a hub's.
+        out: the bundle's folder. None makes it one of the user's own models, by the encoder's name.
+        offline: ask no hub.
+
+    Raises:
+        ArtefactError: something else is at `out`, or it cannot be written.
+        ConfigError: nothing of that name is here or can be had, or it is trained on a collection.
+        InputError, MissingExtraError, ParityError: see `export_image_encoder`.
+    """
+    require_place(out)
+    if name in CNNS and not Path(name).exists():
+        raise ConfigError(
+            f"the image encoder '{name}' is trained on a collection, and there is none here; train "
+            f"with it, 'zscr train --image-encoder {name}', and export the run"
+        )
+    folder = published_image_encoder(name, offline=offline)
+    manifest = read_manifest(folder, "encoder")
+    place = out or models_folder() / str(manifest.body["name"])
+    make = partial(export_image_encoder, folder, place, name)
+    return made_at(place, files_of(manifest), make)
 
 
 def export_image_encoder(folder: Path, out: Path, source: str) -> Bundle:

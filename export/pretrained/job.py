@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
-from zscr.artefact import kind_of, read_manifest
 from zscr.data.sources.archive import opened
-from zscr.disk import require_writable
 from zscr.errors import ConfigError
 from zscr.export.pretrained.bundle import Origin, export_dual
-from zscr.infer.bundle import KIND, Bundle
+from zscr.export.pretrained.place import made_at, require_place
+from zscr.infer.bundle import Bundle
 from zscr.infer.models.installed import choose_model, chosen_model, models_folder
-from zscr.lock import work_folder
 from zscr.progress import say
 from zscr.train.hub.checkpoint import Checkpoint, find_checkpoint
 from zscr.train.hub.snapshot import DESCRIPTIONS
 from zscr.train.pretrained.card import NAME as CARD
 from zscr.train.pretrained.card import read_card
-from zscr.train.pretrained.dual import DualEncoder
 from zscr.train.pretrained.folder import open_dual
 
 _WEIGHTS = ("*.safetensors", "*.bin")  # pickled ones are read with `weights_only`
@@ -47,19 +44,14 @@ def export_pretrained(
         InputError: it is no dual encoder of a known kind, or a part of it is missing.
         ParityError: a graph differs from what the authors' code computes; nothing is written.
     """
-    if out is not None:
-        require_writable(out, new=kind_of(out) != KIND)
+    require_place(out)
     found = [_found(one, offline) for one in (name, text_tower) if one is not None]
     place = out or models_folder() / "-with-".join(map(_short, found))
     with ExitStack() as held:
         folders = [held.enter_context(opened(one.path)) for one in found]
         dual = open_dual(*folders)
         origin = _origin(name, found[0], folders[0])
-        beside = Path(os.path.abspath(place))
-        held.enter_context(
-            work_folder(beside.with_name(f".{beside.name}.export"), f"exporting {place}")
-        )
-        bundle = _made_before(place, dual) or export_dual(dual, place, origin)
+        bundle = made_at(place, dual.files, partial(export_dual, dual, place, origin))
     if out is None:
         _choose(bundle)
     return bundle
@@ -80,20 +72,6 @@ def _origin(name: str, found: Checkpoint, folder: Path) -> Origin:
         return Origin(str(found.path.resolve()), None, card.licence, card.languages)
     licence = snapshot.licence or card.licence
     return Origin(snapshot.name, snapshot.revision, licence, card.languages)
-
-
-def _made_before(place: Path, dual: DualEncoder) -> Bundle | None:
-    """Return the bundle at a place if it is of the same files; None if nothing is there.
-
-    Raises:
-        ArtefactError: something else is there.
-    """
-    if place.is_dir() and kind_of(place) == KIND:
-        if read_manifest(place, KIND).body["provenance"].get("files") == dict(dual.files):
-            say(f"{place} is of this checkpoint already")
-            return Bundle.open(place)
-    require_writable(place, new=True)
-    return None
 
 
 def _choose(bundle: Bundle) -> None:

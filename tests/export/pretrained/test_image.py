@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from zscr.cli import main
 from zscr.data.records import Query
 from zscr.errors import InputError
 from zscr.export.pretrained.image import export_image_encoder
@@ -29,9 +31,7 @@ def test_embeddings_are_the_encoders_features_of_length_1(
     features = load_encoder(tiny_image).encode(images)
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
     assert np.abs(bundle.gallery.encode(images) - unit).max() < 1e-6
-    assert np.ptp(np.linalg.norm(features, axis=1)) > 0.1, (
-        "rows that are unit already prove nothing"
-    )
+    assert np.abs(np.linalg.norm(features, axis=1) - 1).min() > 0.1  # or it would prove nothing
     assert bundle.dim == features.shape[1]
 
 
@@ -66,3 +66,26 @@ def test_an_encoder_of_texts_is_refused(tiny_text: Path, tmp_path: Path) -> None
     with pytest.raises(InputError, match=r"rows of shape \[32\] of texts, and a bundle is made"):
         export_image_encoder(tiny_text, tmp_path / "out", "tiny-text")
     assert not list(tmp_path.iterdir())
+
+
+def test_it_is_exported_by_its_name_into_the_users_models(
+    tiny_image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once; the next call finds it. A name that stands for a training is refused with a way."""
+    monkeypatch.setenv("ZSCR_HOME", str(tmp_path / "home"))
+    for made_before in (False, True):
+        done = CliRunner().invoke(main, ["export", f"image:{tiny_image}"])
+        assert done.exit_code == 0, done.stderr
+        assert ("is of this checkpoint already" in done.stderr) is made_before
+        assert "next: zscr find --image FILE --model tiny-image" in done.stderr
+    assert Bundle.open(tmp_path / "home/models/tiny-image").dim == 16
+    for name, why in (
+        ("small-cnn", "'small-cnn' is trained on a collection"),
+        ("", "image: is followed by"),
+        (tiny_image.parent / "nothing", "no encoder"),
+    ):
+        refused = CliRunner().invoke(main, ["export", f"image:{name}", "--offline"])
+        assert refused.exit_code in (1, 2)
+        assert why in refused.stderr
+    refused = CliRunner().invoke(main, ["export", f"image:{tiny_image}", "--gallery", "all"])
+    assert (refused.exit_code, "--gallery goes with a run" in refused.stderr) == (2, True)
