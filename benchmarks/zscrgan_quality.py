@@ -1,8 +1,8 @@
 r"""`zscrgan` on unseen classes over several seeds: with and without each part, beside the controls.
 
     python benchmarks/zscrgan_quality.py aviary sketchy25-clip --seeds 5
-    python benchmarks/zscrgan_quality.py sketchy25-clip --image-encoder efficientnet-lite0 \
-        --ablation-seeds 0 --name sketchy25-clip_efficientnet-lite0
+    python benchmarks/zscrgan_quality.py sketchy25-clip --ablation-seeds 0 \
+        --image-encoder efficientnet-lite0
 
 Each seed trains by the collection's recipe: rounds and settings are chosen on the validation
 classes, the final weights fitted on these too, and judged on the unseen classes once. So is the
@@ -60,7 +60,11 @@ def main() -> None:
     for name in arguments.collections:
         counts = {METHOD: arguments.seeds} | dict.fromkeys(PARTS, arguments.ablation_seeds)
         result = measure(find_collection(name), counts, arguments.image_encoder)
-        path = RESULTS / f"zscrgan_{arguments.name or result['collection']}.json"
+        named = arguments.name or result["collection"]
+        if arguments.image_encoder:  # apart from the results that the tables are made of
+            path = RESULTS / f"encoder_{named}_{result['image_encoder']}.json"
+        else:
+            path = RESULTS / f"zscrgan_{named}.json"
         path.write_text(json.dumps(result, indent=1) + "\n")
         print(f"{result['collection']}: {result['queries']} queries, {result['gallery']} images")
         for row, found in result["rows"].items():

@@ -14,10 +14,11 @@ from typing import Any
 
 import torch
 import transformers
+from safetensors.torch import save_file
 from tokenizers import pre_tokenizers
 
 WORDS = "a photo of the red blue small bird dog house sea night two".split()
-TEXT = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+TEXT = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
 TEXT |= {"intermediate_size": 48}
 VISION = {**TEXT, "image_size": 32, "patch_size": 8}
 START, END = "<|startoftext|>", "<|endoftext|>"
@@ -144,6 +145,16 @@ def save_metaclip_2(folder: Path) -> Path:
     return _save(folder, transformers.MetaClip2Model(config), tokenizer, processor)
 
 
+def save_aimv2(folder: Path) -> Path:
+    """Save an AIMv2 that was tuned to texts (LiT): RMS norms, gated layers, the end token's state."""
+    tokenizer = clip_tokenizer()
+    text = {**TEXT, "vocab_size": len(tokenizer), "max_position_embeddings": 20}
+    text |= {"eos_token_id": tokenizer.eos_token_id}
+    config = transformers.Aimv2Config(text_config=text, vision_config=VISION, projection_dim=24)
+    processor = transformers.CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size=32)
+    return _save(folder, transformers.Aimv2Model(config), tokenizer, processor)
+
+
 def save_align(folder: Path) -> Path:
     """Save an ALIGN: BERT's text tower and an EfficientNet, whose pixels are in -1 to 1."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -162,7 +173,7 @@ def save_align(folder: Path) -> Path:
         include_top=True,
         resample=2,
     )
-    _save(folder, transformers.AlignModel(config), None, processor)
+    _save(folder, transformers.AlignModel(config), None, processor, convolution=1.25)
     return _with_vocabulary(folder, vocabulary, 70)
 
 
@@ -179,14 +190,57 @@ def save_dual(folder: Path) -> Path:
     return _with_vocabulary(folder, vocabulary, 24)
 
 
-def _save(folder: Path, model: torch.nn.Module, tokenizer: Any, processor: Any) -> Path:
-    """Draw the weights by a fixed seed and save what there is."""
+def save_text_tower(folder: Path, width: int = 24) -> Path:
+    """Save a text tower of many languages: DistilBERT, the mean of its states, a projection.
+
+    Args:
+        folder: to write, in the layout of sentence-transformers.
+        width: of the space that it was trained into.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    vocabulary = bert_vocabulary()
+    config = transformers.DistilBertConfig(
+        vocab_size=len(vocabulary), dim=32, n_layers=1, n_heads=2, hidden_dim=48
+    )
+    _save(folder, transformers.DistilBertModel(config), None, None)
+    _with_vocabulary(folder, vocabulary, 512)
+    stages = ["Transformer", "Pooling", "Dense"]
+    paths = ["", "1_Pooling", "2_Dense"]
+    rows = [
+        {"idx": n, "name": str(n), "path": path, "type": f"sentence_transformers.models.{stage}"}
+        for n, (path, stage) in enumerate(zip(paths, stages, strict=True))
+    ]
+    dense = {"in_features": 32, "out_features": width, "bias": False}
+    dense |= {"activation_function": "torch.nn.modules.linear.Identity"}
+    pooling = {"word_embedding_dimension": 32, "pooling_mode_mean_tokens": True}
+    contents = {"modules.json": rows, "sentence_bert_config.json": {"max_seq_length": 12}}
+    contents |= {"1_Pooling/config.json": pooling, "2_Dense/config.json": dense}
+    for name, content in contents.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(json.dumps(content))
+    matrix = torch.randn(width, 32, generator=torch.Generator().manual_seed(7)) / 4
+    save_file({"linear.weight": matrix}, folder / "2_Dense" / "model.safetensors")
+    return folder
+
+
+def _save(
+    folder: Path,
+    model: torch.nn.Module,
+    tokenizer: Any,
+    processor: Any,
+    convolution: float = 1.0,
+) -> Path:
+    """Draw the weights by a fixed seed and save what there is.
+
+    `convolution` makes those of convolutions larger: through twenty of them images become alike.
+    """
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
         for name, weights in sorted(model.named_parameters()):
             if weights.dim() > 1:
                 scale = weights[0].numel() ** -0.5
-                weights.copy_(torch.randn(weights.shape, generator=generator) * scale * 1.5)
+                gain = 1.5 * (convolution if weights.dim() == 4 else 1)
+                weights.copy_(torch.randn(weights.shape, generator=generator) * scale * gain)
             elif name == "logit_bias":
                 weights.fill_(-10)
             elif name.startswith("logit_scale"):
@@ -206,5 +260,6 @@ SAVE: dict[str, Callable[[Path], Path]] = {
     "altclip": save_altclip,
     "metaclip_2": save_metaclip_2,
     "align": save_align,
+    "aimv2": save_aimv2,
     "vision-text-dual-encoder": save_dual,
 }

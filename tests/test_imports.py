@@ -41,7 +41,8 @@ FLOORS = {
     "zscr.train.methods.clip": "choice config pairs projection schedule start step <- method",
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"
     " <- improved reference",
-    "zscr.export": "begun heads tensorrt <- parity samples <- bundle <- deploy <- commands",
+    "zscr.export": "begun heads tensorrt <- parity samples <- bundle <- deploy pretrained"
+    " <- commands",
 }
 # package -> what none of its modules may need, not even by way of others
 APART = {"zscr.infer.evaluation": ("zscr.infer.bundle", "zscr.infer.encoder")}

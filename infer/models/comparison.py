@@ -49,5 +49,5 @@ def _costs(measured: Measured) -> tuple[float, float, float] | None:
     return speed.image_ms, speed.text_ms, 1 - recall.at_10
 
 
-def _where(measured: Measured) -> tuple[str, str | None]:
-    return measured.machine, measured.recall and measured.recall.sha256
+def _where(measured: Measured) -> tuple[str, str]:
+    return measured.machine, measured.recall.sha256 if measured.recall else ""

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.metadata import version
 
-import zscr
 from zscr.data.records import Query
 from zscr.errors import InputError
 from zscr.infer.bundle import SAME_IMAGE, Bundle, spoken
@@ -42,7 +42,7 @@ class Timing:
         gallery, threads = bundle.gallery, bundle.runtime.thread_count
         if gallery.fields != SAME_IMAGE:
             raise InputError(f"its gallery is of {spoken(gallery.fields)}s and not of images")
-        self.ran = f"{gallery.runner.ran.rsplit(', ', 1)[0]}, zscr {zscr.__version__}"
+        self.ran = f"{gallery.runner.ran.rsplit(', ', 1)[0]}, zscr {version('zscr')}"
         images = Query.of("image", samples.images)
         gallery.encode(images)
         taken = _milliseconds(partial(gallery.encode, images)) / len(images)

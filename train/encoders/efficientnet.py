@@ -97,6 +97,6 @@ def convert_efficientnet(source: Path, out: Path, name: str) -> None:
     with torch.no_grad():
         expected = module(pixels).numpy()
     difference = require_parity(name, model, {"pixels": pixels.numpy()}, expected, TOLERANCE)
-    about = {"source": _WEIGHTS, "licence": LICENCE, "weights_sha256": SHA256}
+    about: dict[str, Any] = {"source": _WEIGHTS, "licence": LICENCE, "weights_sha256": SHA256}
     about |= {"max_abs_difference_to_torch": difference}
     write_encoder(out, name, model, pixel_spec(PREPROCESS), about)

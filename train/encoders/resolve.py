@@ -85,12 +85,22 @@ def image_encoder(
         offline: ask no hub; see `snapshot`.
 
     Raises:
-        ConfigError: nothing of that name is here or can be had, or the seen classes have no images
-            or, for `text-cnn`, no texts.
-        MissingExtraError: its packages are not installed.
+        ConfigError: the seen classes have no images or, for `text-cnn`, no texts.
+        ConfigError, ArtefactError, MissingExtraError: as `published_image_encoder`.
     """
     if name in CNNS and not Path(name).exists():
         return fitted_cnn(name, collection, cnn or CNNS[name])
+    return published_image_encoder(name, offline=offline)
+
+
+def published_image_encoder(name: str, *, offline: bool | None = None) -> Path:
+    """Return the folder of an image encoder that needs no collection; see `image_encoder`.
+
+    Raises:
+        ConfigError: nothing of that name is here or can be had.
+        ArtefactError: what a hub sent is not what it lists, or the disk refuses.
+        MissingExtraError: its packages are not installed.
+    """
     if name == EFFICIENTNET and not Path(name).exists():
         return _converted(packaged_efficientnet(), name, convert_efficientnet)
     found = find_checkpoint(name, patterns=_JSON, weights=_IMAGE_WEIGHTS, offline=offline)
