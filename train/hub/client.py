@@ -62,7 +62,7 @@ class Client:
             with session.stream("GET", url, **asked) as response:
                 if response.status_code in PASSING:
                     raise passing_status(self.host, response)
-                if response.status_code not in (200, 206, 416):
+                if response.status_code not in ((200, 206, 416) if "range" in more else (200,)):
                     raise refusal(self.name, self.host, response)
                 yield response
         except self.library.errors.HTTPError as error:  # of the library below, whichever it is
