@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zscr.artefact import SCHEMA, dump_json, hash_bytes, read_manifest, staged, verify
+from zscr.cache import require_room
 from zscr.errors import ConfigError
 from zscr.lock import LOCK, clear, work_folder
 from zscr.schema import maybe, record, text
@@ -95,7 +96,7 @@ def snapshot(
 def _fetched(client: Client, wanted: tuple[Sequence[str], Sequence[str]]) -> Path:
     """Fetch a snapshot, alone; another process that was waited for may have done so."""
     asked = client.name
-    work = asked.folder / ".fetching"
+    require_room(work := asked.folder / ".fetching")
     with work_folder(work, f"fetching '{asked}'"):
         if (commit := pinned_commit(asked)) is not None:
             client = Client(client.library, ModelName(asked.repository, commit), client.patience)

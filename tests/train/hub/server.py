@@ -30,7 +30,7 @@ class Hub:
         commits: name -> commit -> file -> bytes.
         branches: name -> branch -> commit.
         card: of every model.
-        faults: part of a path -> what is done instead, once each, in order.
+        faults: part of method and path -> what is done instead, once each, in order.
         lies: changes to the description of a commit before it is sent.
         seen: (method, path, headers) of each request.
         done: set when the server ends, so that nobody sleeps.
@@ -129,7 +129,7 @@ class Answer(BaseHTTPRequestHandler):
     def send(self, body: bytes, status: int = 200, **headers: str) -> None:
         """Send a body, the part of it that a range asks for, or what goes wrong instead."""
         for part, faults in self.hub.faults.items():
-            if part in self.path and faults:
+            if part in f"{self.command} {self.path}" and faults:
                 faults.pop(0)(self, body)
                 return
         wanted = self.headers.get("Range")

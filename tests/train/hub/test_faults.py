@@ -133,8 +133,6 @@ def _file(**changes: Any) -> Callable[[dict[str, Any]], object]:
         (_file(rfilename="merges.txt/x.json"), "'merges.txt' as a file and a folder"),
         (_file(rfilename=7), "does not know .*rfilename is 7"),
         (_file(size=-1), "size is -1"),
-        (_file(size=None), "no hash and size of config.json, so it cannot be checked"),
-        (_file(blobId=None), "no hash and size of config.json, so it cannot be checked"),
         (_file(blobId="../../x"), "blobId is '../../x'"),
         (_file(lfs={"sha256": "/etc/passwd", "size": 2}), "sha256 is"),
         (_file(size=1 << 49), r"needs .* and the disk has"),

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from threading import Event, Thread
 
@@ -87,6 +89,38 @@ def test_patience_ends(hub: Hub) -> None:
     with pytest.raises(ConfigError, match=r"\(too many requests\) and asks to wait 3600 s; run"):
         snapshot(NAME, patience=SOON)
     assert len(hub.seen) == 6
+
+
+def test_a_hub_may_ask_to_wait_by_a_date_or_a_limit(hub: Hub) -> None:
+    """As its 429 says it; in an hour is too long."""
+    hub.commit(NAME, FILES)
+    until = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+    asked = [{"Retry_After": until}, {"RateLimit": '"api";r=0;t=3600'}]
+    for headers in asked:
+        hub.faults["/api/"] = [status(429, **headers)]
+        with pytest.raises(ConfigError, match=r"and asks to wait 3(600|59\d(\.\d+)?) s"):
+            snapshot(NAME, patience=SOON)
+    hub.faults["/api/"] = [
+        status(429, Retry_After="Wed, 21 Oct 2015 07:28:00 GMT"),
+        status(429, Retry_After="soon"),
+        status(429, RateLimit='"api";r=9;t=3600'),
+    ]
+    snapshot(NAME, patience=SOON)
+
+
+def test_a_mirror_that_lists_no_hashes_is_asked_for_each(hub: Hub) -> None:
+    """Large and small files are checked by their tags, before and after."""
+    hub.commit(NAME, FILES)
+    hub.lies = lambda described: [
+        file.pop(key, None) for file in described["siblings"] for key in ("size", "blobId", "lfs")
+    ]
+    hub.faults["GET /cdn/"] = [instead(b"x" * len(WEIGHTS))]
+    with pytest.raises(ArtefactError, match="sent another model.safetensors"):
+        snapshot(NAME)
+    assert contents(snapshot(NAME))["model.safetensors"] == WEIGHTS
+    hub.faults["HEAD "] = [status(200, ETag='"5f1e-62a"')]
+    with pytest.raises(ArtefactError, match=r"tells no hash and size of .*cannot be checked"):
+        snapshot(NAME, weights=("*.bin",))
 
 
 @pytest.mark.parametrize(
