@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.train.hub.server import Hub
+from zscr.artefact import read_manifest
 from zscr.cli import main
 from zscr.data.collection import read_collection
 from zscr.data.records import Query
@@ -57,15 +58,17 @@ def test_a_name_that_no_place_knows_is_one_sentence(
 
 
 def test_a_hub_name_gives_the_encoder_of_its_folder(
-    served: Hub, shapes: Path, tiny_text: Path, tmp_path: Path
+    served: Hub, shapes: Path, tiny_text: Path
 ) -> None:
-    """Converted once for each content, and called by its name and commit."""
+    """Converted once, and called by its name and commit."""
     collection = read_collection(shapes)
-    converted = text_encoder(NAME, collection)
+    folder = text_encoder(NAME, collection)
     query = Query.of("text", ["a red circle", "a small black square"])
-    rows = [load_encoder(folder).encode(query) for folder in (converted, tiny_text)]
+    rows = [load_encoder(one).encode(query) for one in (folder, tiny_text)]
     assert np.abs(rows[0] - rows[1]).max() < 1e-6
-    assert text_encoder(NAME, collection, offline=True) == converted
+    commit = served.branches[NAME]["main"]
+    assert read_manifest(folder, "encoder").body["source"] == f"tiny-bert@{commit[:12]}"
+    assert text_encoder(f"{NAME}@{commit}", collection, offline=True) == folder
     with pytest.raises(ConfigError, match=r"no weights like \*.onnx or .*, but only model.safeten"):
         image_encoder(NAME, collection)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
+from tests.test_sealed import sealed
 from tests.train.hub.server import Hub, hashed, status
 from zscr.errors import ArtefactError, ConfigError
 from zscr.train.hub.snapshot import Snapshot, snapshot
@@ -120,6 +121,24 @@ def test_offline_answers_from_what_was_fetched(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert snapshot(NAME) == online
     assert len(hub.seen) == asked
+
+
+OFFLINE = """
+import os, sys
+os.environ["ZSCR_CACHE"] = sys.argv[1]
+from zscr.train.hub.snapshot import snapshot
+print(snapshot(sys.argv[2], offline=True).folder)
+"""
+
+
+def test_offline_opens_no_socket(hub: Hub, tmp_path: Path) -> None:
+    """Any socket of the internet would end the process; nothing is left at home either."""
+    hub.commit(NAME, FILES)
+    online = snapshot(NAME)
+    (place := tmp_path / "sealed").mkdir()
+    done = sealed(OFFLINE, str(tmp_path / "cache"), NAME, cwd=place)
+    assert (done.returncode, done.stdout.strip()) == (0, str(online.folder)), done.stderr
+    assert list((place / "home").iterdir()) == []
 
 
 def test_without_a_network_what_is_here_is_taken(
