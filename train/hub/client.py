@@ -41,6 +41,7 @@ class Client:
     def __init__(self, library: Any, name: ModelName, patience: Patience) -> None:
         self.library, self.name, self.patience = library, name, patience
         self.endpoint, self._headers = endpoint(library), headers(library)
+        self._answered = False  # whether the hub has ever
         self.host = urlsplit(self.endpoint).netloc.rpartition("@")[2]  # without a password
 
     @contextmanager
@@ -73,6 +74,7 @@ class Client:
         usual = {"headers": self._headers, "timeout": timeout, "follow_redirects": True}
         try:
             with session.stream(method, url, **(usual | more)) as response:
+                self._answered = True
                 if response.status_code in PASSING:
                     raise passing_status(self.host, response)
                 if response.status_code not in known:
@@ -95,7 +97,9 @@ class Client:
                 failed = 1 if fault.advanced else failed + 1
                 wait = self.patience.first_wait * 2 ** (failed - 1)
                 wait = wait if fault.wait is None else fault.wait
-                if failed >= self.patience.tries or wait > self.patience.longest_wait:
+                hopeless = fault.unreachable and not self._answered
+                spent = failed >= self.patience.tries or wait > self.patience.longest_wait
+                if hopeless or spent:
                     raise self._given_up(fault, failed) from fault
                 say(f"{fault}; trying again in {wait:g} s ({failed} of {self.patience.tries})")
                 time.sleep(wait)

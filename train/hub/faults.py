@@ -15,6 +15,7 @@ from zscr.train.hub.name import ModelName
 
 _NONE_LEFT = re.compile(r"\br\s*=\s*0\s*;\s*t\s*=\s*(\d{1,9})")  # of draft-ietf-httpapi-ratelimit
 PASSING = {408, 429, 500, 502, 503, 504}  # answers that another try may not get
+_UNREACHABLE = (socket.gaierror, ssl.SSLError, ConnectionRefusedError)
 
 
 class PassingFault(Exception):
@@ -23,11 +24,12 @@ class PassingFault(Exception):
     Attributes:
         wait: seconds that the hub asks for; None if it does not.
         advanced: whether this try has brought something nevertheless.
+        unreachable: whether there was nobody to ask, which passes only if there was before.
     """
 
-    def __init__(self, said: str, *, wait: float | None = None, advanced: bool = False) -> None:
+    def __init__(self, said: str, *, wait: float | None = None, unreachable: bool = False) -> None:
         super().__init__(said)
-        self.wait, self.advanced = wait, advanced
+        self.wait, self.unreachable, self.advanced = wait, unreachable, False
 
 
 def refusal(name: ModelName, host: str, response: Any) -> ConfigError:
@@ -80,9 +82,10 @@ def _asked_wait(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def broken_way(host: str, error: BaseException, *, advanced: bool = False) -> PassingFault:
+def broken_way(host: str, error: BaseException) -> PassingFault:
     """Return what went wrong on the way to a hub, as a fault."""
-    return PassingFault(_why(host, error), advanced=advanced)
+    unreachable = any(isinstance(cause, _UNREACHABLE) for cause in _causes(error))
+    return PassingFault(_why(host, error), unreachable=unreachable)
 
 
 def _why(host: str, error: BaseException) -> str:

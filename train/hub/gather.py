@@ -77,7 +77,7 @@ def _fetch_all(client: Client, listing: Listing, files: Sequence[HubFile], work:
     total = sum(file.size for file in files)
     say(
         f"fetching '{listing.name}' at {listing.revision[:12]} from {client.host}: {len(files)} "
-        f"files, {total / 1e6:.1f} MB" + (f", {begun / 1e6:.1f} MB of them here" if begun else "")
+        f"files, {total / 1e6:.2f} MB" + (f", {begun / 1e6:.2f} MB of them here" if begun else "")
     )
     require_space(work, max(0, total - begun))
     with progress(f"fetching {listing.name}", total, begun, in_bytes=True) as bar:
