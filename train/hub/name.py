@@ -41,9 +41,9 @@ class ModelName:
         return self.repository + (f"@{self.revision}" if self.revision != DEFAULT else "")
 
 
-def inner_name(name: ModelName, commit: str) -> str:
+def inner_name(repository: str, commit: str) -> str:
     """Return what the folder of a commit's files is called, by which converted ones name it."""
-    return f"{name.repository.rpartition('/')[2]}@{commit[:12]}"
+    return f"{repository.rpartition('/')[2]}@{commit[:12]}"
 
 
 def parse_name(library: Any, text: str, revision: str | None = None) -> ModelName:
