@@ -84,10 +84,10 @@ def open_for(bundle: Bundle, folder: Path, diffusion: Diffusion | None = None) -
 
 
 def _require_images(bundle: Bundle) -> None:
-    if bundle.gallery.fields != SAME_IMAGE:
+    if bundle.gallery_fields != SAME_IMAGE:
         raise InputError(
             f"the gallery of the bundle {bundle.name} is embedded from "
-            f"{spoken(bundle.gallery.fields)}, not from images; use a bundle that was trained "
+            f"{spoken(bundle.gallery_fields)}, not from images; use a bundle that was trained "
             f"with an image encoder"
         )
 
