@@ -69,7 +69,7 @@ def list_images(
     """
     folders: list[Walk] = []
     alone: list[Path] = []
-    images: dict[Path, FoundImage] = {}
+    images: dict[str, FoundImage] = {}  # by their places without links
     for name in named:
         if _is_folder(name):
             folders.append(walk(name, rules(name.resolve())))
@@ -78,9 +78,10 @@ def list_images(
             alone.append(name.resolve())
             found = [FoundImage(alone[-1], alone[-1])]
         for image in found:
-            if image.path == image.real:  # the place that is no link is the one to name
-                images[image.real] = image
-            images.setdefault(image.real, image)
+            place = str(image.real)
+            if str(image.path) == place:  # the place that is no link is the one to name
+                images[place] = image
+            images.setdefault(place, image)
     files, skipped = _hashed([*images.values()], hashes or Hashes())
     return Listing(files, skipped, tuple(folders), tuple(alone))
 
@@ -102,18 +103,22 @@ def _is_folder(name: Path) -> bool:
 def _hashed(
     images: Sequence[FoundImage], hashes: Hashes
 ) -> tuple[tuple[ImageFile, ...], tuple[Skipped, ...]]:
-    found = {image.path: hashes.known(image.path) for image in images}
+    contents = [hashes.known(image.path) for image in images]
+    unknown = [number for number, content in enumerate(contents) if content is None]
     skipped = []
-    unknown = [image for image in images if found[image.path] is None]
     with progress("hashing", len(unknown)) if unknown else nullcontext() as bar:
-        for image in unknown:
+        for number in unknown:
             try:
-                found[image.path] = _read(image, hashes)
+                contents[number] = _read(images[number], hashes)
             except InputError as error:  # a link to a device, or exchanged for a pipe by now
-                skipped.append({"image": written(image.path), "reason": str(error)})
+                skipped.append({"image": written(images[number].path), "reason": str(error)})
             if bar:
                 bar.advance()
-    files = [ImageFile(i.path, i.real, sha) for i in images if (sha := found[i.path])]
+    files = [
+        ImageFile(image.path, image.real, content)
+        for image, content in zip(images, contents, strict=True)
+        if content
+    ]
     return tuple(files), tuple(skipped)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zscr.data.decoding.formats import SUFFIXES
+from zscr.data.decoding.suffixes import SUFFIXES
 from zscr.data.exclusion import (
     IGNORE_FILE,
     Exclusion,
@@ -141,6 +141,7 @@ def passed_over(passed: Mapping[str, int]) -> str:
 class _Here:
     """A folder that is being walked; `linked`: its paths hold a link."""
 
+    folder: Path
     entries: Iterator[os.DirEntry[str]]
     exclusions: tuple[Exclusion, ...]
     linked: bool
@@ -169,7 +170,8 @@ class _Walker:
             return "unreadable folders"
         self.entered.add((about.st_dev, about.st_ino))
         own = ignored_in(path)
-        self.open.append(_Here(iter(ordered), (*exclusions, *([own] if own else [])), linked))
+        inner = (*exclusions, *([own] if own else []))
+        self.open.append(_Here(Path(path), iter(ordered), inner, linked))
         return None
 
     def look(self, entry: os.DirEntry[str], here: _Here) -> str | None:
@@ -189,8 +191,9 @@ class _Walker:
             return kind
         if excludes(here.exclusions, entry.path, folder=False):
             return "excluded images"
-        real = os.path.realpath(entry.path) if link or here.linked else entry.path
-        self.found.images.append(FoundImage(Path(entry.path), Path(real)))
+        path = here.folder / entry.name  # which costs a third of parsing the whole path again
+        real = Path(os.path.realpath(path)) if link or here.linked else path
+        self.found.images.append(FoundImage(path, real))
         return None
 
     def _folder(self, entry: os.DirEntry[str], here: _Here, link: bool) -> str | None:

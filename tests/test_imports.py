@@ -26,7 +26,7 @@ FLOORS = {
     "zscr.data": "decoding exclusion hashes names records relevance splits <- images walk"
     " <- listing options rules task_files <- task_rules <- draft <- collection"
     " <- aviary sources task_rows <- registry tasks <- check summary <- commands",
-    "zscr.data.decoding": "mending modes orientation <- formats <- loading",
+    "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
     "zscr.data.sources": "archive captions found normal origin <- definitions"
     " <- awa captioned fashion folder sketchy wiki zscrgan <- sketchy_clip titles",
     "zscr.infer": "answers batches inputs lines runners <- options query_rows <- queries <- encoder"

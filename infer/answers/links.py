@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from typing import TextIO
-from urllib.parse import quote
 
 from zscr.infer.answers.answer import Hit
 from zscr.printable import printable
@@ -32,10 +31,15 @@ def place_on(stream: TextIO) -> Callable[[Hit], str]:
         if hit.image is None:
             return printable(hit.id)
         shown = printable(near(hit.image))
-        target = quote(os.fsencode(hit.image))
-        return f"\x1b]8;;file://{target}\x1b\\{shown}\x1b]8;;\x1b\\" if links else shown
+        return _link(hit.image, shown) if links else shown
 
     return place
+
+
+def _link(path: str, shown: str) -> str:
+    from urllib.parse import quote  # only terminals need it
+
+    return f"\x1b]8;;file://{quote(os.fsencode(path))}\x1b\\{shown}\x1b]8;;\x1b\\"
 
 
 def near_place(hit: Hit) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TextIO
 
 from zscr.infer.answers.answer import Answer, Hit, describe, remarks, shown_fields
-from zscr.infer.answers.sheet import write_sheet
 from zscr.infer.answers.shown import Shown
 from zscr.printable import printable, printable_json, shown_on
 
@@ -62,6 +61,8 @@ def write_answers(
     elif format == "paths":
         _write_paths(answers, out, place or _place, end)
     else:
+        from zscr.infer.answers.sheet import write_sheet  # the one format that others do without
+
         write_sheet(answers, out, title=title, about=about or {}, shown=shown)
 
 

@@ -13,7 +13,10 @@ from zscr.infer.answers.answer import Answer
 from zscr.infer.answers.tally import all_answered
 from zscr.infer.bundle import Bundle
 from zscr.infer.find.update import Part, up_to_date
+from zscr.infer.find.words import read_words
 from zscr.infer.index.roots import lies_in
+from zscr.infer.models.installed import model_to_use
+from zscr.infer.runners.runner import Runtime
 from zscr.infer.searcher import Searcher
 
 
@@ -28,6 +31,29 @@ class Found:
     def count(self) -> int:
         """How many images were searched."""
         return sum(part.count for part in self.parts)
+
+
+def find(
+    asked: str | Path | Sequence[str | Path],
+    folders: str | Path | Sequence[str | Path] = ".",
+    *,
+    k: int = 10,
+    min_score: float | None = None,
+    model: str | None = None,
+    runtime: Runtime | None = None,
+) -> Answer:
+    """Find images in folders; see `zscr.find`."""
+    words, where = _listed(asked), [Path(folder) for folder in _listed(folders)]
+    images = [str(word) for word in words if isinstance(word, Path)]
+    read = read_words([word for word in words if isinstance(word, str)], images, where)
+    if not read.terms:
+        raise InputError("nothing is asked for; give a text, or the path of an image")
+    bundle = Bundle.open(model_to_use(model), runtime)
+    return find_in(bundle, read.query, read.folders, k=k, min_score=min_score).answer
+
+
+def _listed(given: str | Path | Sequence[str | Path]) -> list[str | Path]:
+    return [given] if isinstance(given, str | Path) else [*given]
 
 
 def find_in(

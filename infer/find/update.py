@@ -14,7 +14,7 @@ from zscr.infer.bundle import Bundle
 from zscr.infer.find.moved import alike, taken_over
 from zscr.infer.find.places import Place, made_by_others, place_for
 from zscr.infer.index.index import Index
-from zscr.infer.index.indexing import open_for
+from zscr.infer.index.indexing import open_for, was_killed
 from zscr.infer.index.roots import lies_in
 from zscr.infer.index.survey import survey
 from zscr.infer.index.sync import remembered_rules, sync_images
@@ -69,10 +69,8 @@ def up_to_date(bundle: Bundle, folder: Path, shown: str) -> Part:
             say(f"{shown} is the folder that was {was}: its index is taken over")
             index = _opened(bundle, place)
     lacking = _lacking(index, listing, hashes)
-    if lacking is None:
-        assert index is not None, "an index that is up to date is there"
-    else:
-        _announce(bundle, place, shown, lacking, others)
+    if index is None or lacking is not None or was_killed(place.index):
+        _announce(bundle, place, shown, lacking or (), others)
         synced = sync_images(bundle, place.index, [folder], hashes=hashes, lenders=others)
         index = synced.index
         say(f"{shown}: {counts_of(synced.report)}")

@@ -45,10 +45,10 @@ def read_words(
 ) -> Asked:
     """Tell terms and folders apart.
 
-    The first word is a term, unless it is written as a path: with a slash at its beginning or end,
-    or as `.` or `..`. A word behind it is a folder if there is one of that name. What has a sign
-    before it or a weight is always a term, and so is every word if `folders` are given, but for
-    paths. A term that names an image's file is that image, any other a text.
+    The first word is a term, unless there are images, or it is written as a path: with a slash at
+    its beginning or end, or as `.` or `..`. A later word is a folder if there is one of that name.
+    What has a sign before it or a weight is always a term, and so is every word if `folders` are
+    given, but for paths. A term that names an image's file is that image, any other a text.
 
     Args:
         words: terms, with `+` and `-` between them and weights such as `0.5:`, and folders.
@@ -67,7 +67,7 @@ def read_words(
         elif sign or _WEIGHTED.fullmatch(word):
             asked.terms.append(_term(word, sign))
             sign = ""
-        elif _is_folder(word, elsewhere=bool(given), first=not asked.terms):
+        elif _is_folder(word, elsewhere=bool(given), first=not (asked.terms or images)):
             asked.folders.append(Path(word))
         else:
             _tell(asked, word)
@@ -111,6 +111,8 @@ def _tell(asked: Asked, word: str) -> None:
 def _term(word: str, sign: str) -> Term:
     """Return a term of a word, which may have a weight."""
     weight, content = _split(word)
+    if not content.strip():
+        raise InputError("a term is empty; write what is to be in the image, or leave it out")
     if _is_image(content):
         query = make_query(image=Path(content))
     else:
@@ -133,4 +135,4 @@ def _split(word: str) -> tuple[float, str]:
 def _is_image(word: str) -> bool:
     """Say whether a word is an image's file: by its suffix, or as a path that is there."""
     named = not re.search(r"\s", word) and file_kind(os.path.basename(word)) is None
-    return os.path.isfile(word) if _PATH.fullmatch(word) or not named else True
+    return named or bool(_PATH.fullmatch(word) and os.path.isfile(word))

@@ -22,7 +22,7 @@ from zscr.infer.index.known import Known
 from zscr.infer.index.report import ChangeReport
 from zscr.infer.index.survey import Survey
 from zscr.infer.index.unrelated import TEXT, unrelated_texts
-from zscr.lock import clear, work_folder, writer_lock
+from zscr.lock import clear, is_busy, work_folder, writer_lock
 from zscr.progress import say
 
 
@@ -59,6 +59,12 @@ def _store(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.features")
 
 
+def was_killed(folder: Path) -> bool:
+    """Say whether what a killed run has embedded for an index waits to be taken over or removed."""
+    store = _store(folder.resolve())
+    return store.exists() and not is_busy(store)
+
+
 def open_for(bundle: Bundle, folder: Path, diffusion: Diffusion | None = None) -> Index | None:
     """Return the index that a bundle is to add to, None where there is none yet.
 
@@ -84,10 +90,10 @@ def open_for(bundle: Bundle, folder: Path, diffusion: Diffusion | None = None) -
 
 
 def _require_images(bundle: Bundle) -> None:
-    if bundle.gallery.fields != SAME_IMAGE:
+    if bundle.gallery_fields != SAME_IMAGE:
         raise InputError(
             f"the gallery of the bundle {bundle.name} is embedded from "
-            f"{spoken(bundle.gallery.fields)}, not from images; use a bundle that was trained "
+            f"{spoken(bundle.gallery_fields)}, not from images; use a bundle that was trained "
             f"with an image encoder"
         )
 
@@ -165,7 +171,7 @@ def _tell_spoilt(spoilt: Sequence[str], reason: str, survey: Survey, others_left
     if not others_left and not survey.all_may_go:
         raise InputError(
             f"none of the {len(spoilt)} images can be used any more, first: {reason}; mend the "
-            f"files, or add --yes if they are to be removed"
+            f"files, or let 'zscr index sync --yes' remove them"
         )
     say(f"{len(spoilt)} images cannot be used any more and will be removed")
 

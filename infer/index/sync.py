@@ -12,13 +12,12 @@ from zscr.data.walk import EVERYTHING, WalkRules, passed_over
 from zscr.errors import InputError
 from zscr.infer.bundle import Bundle
 from zscr.infer.features.store import SHARD
-from zscr.infer.index.add import require_some
 from zscr.infer.index.index import Index
 from zscr.infer.index.indexing import Added, alone, carry_out, open_for
 from zscr.infer.index.placement import place
 from zscr.infer.index.report import ChangeReport, report_of
 from zscr.infer.index.roots import Root, lies_in
-from zscr.infer.index.survey import Survey, survey
+from zscr.infer.index.survey import Survey, require_some, survey
 from zscr.progress import say
 
 
