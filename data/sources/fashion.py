@@ -23,7 +23,8 @@ HELD_OUT = 20  # unseen types, and as many for validation
 FEWEST, FEWEST_HELD_OUT, MOST = 10, 20, 60  # products of a type
 TABLE = "products.csv"
 
-Products = dict[str, list[dict[str, str]]]  # rows of the table by article type
+Product = dict[str, str]  # a row of the table
+Products = dict[str, list[Product]]  # by article type
 
 
 def convert_fashion(source: Path, out: Path, *, seed: int = 7, held_out: int = HELD_OUT) -> None:
@@ -44,16 +45,19 @@ def convert_fashion(source: Path, out: Path, *, seed: int = 7, held_out: int = H
     """
     with opened(source) as folder:
         root = find_root(source, folder, TABLE)
-        products = _read(root / TABLE)
-        kept = {name: _pick(rows, seed) for name, rows in products.items() if len(rows) >= FEWEST}
-        split_of = _splits({name: len(products[name]) for name in kept}, seed, held_out)
+        products = read_products(root / TABLE)
+        kept = {n: pick(rows, MOST, seed) for n, rows in products.items() if len(rows) >= FEWEST}
+        split_of = split_types({name: len(products[name]) for name in kept}, seed, held_out)
         provenance = {**described(source), "seed": seed, **_left_out(products, kept)}
         with new_collection(
             out, name="fashion44k", protocol=_protocol(seed, held_out), provenance=provenance
         ) as draft:
             for name, rows in kept.items():
                 draft.add_class(ClassInfo(name, name), split_of[name])
-                _add(draft, root / "images", split_of[name], rows)
+                for row in rows:
+                    if file := copy_product(draft, root, row):
+                        texts = (row["title"],)
+                        draft.add_item(Item(row["id"], split_of[name], name, file, texts=texts))
 
 
 def _protocol(seed: int, held_out: int) -> str:
@@ -64,7 +68,7 @@ def _protocol(seed: int, held_out: int) -> str:
     )
 
 
-def _read(path: Path) -> Products:
+def read_products(path: Path) -> Products:
     """Return the table's rows by article type, types in alphabetical order."""
     products: Products = defaultdict(list)
     try:
@@ -86,13 +90,14 @@ def _group(path: Path, rows: Iterable[dict[str, str]], products: Products) -> No
         products[row["articleType"]].append(row)
 
 
-def _pick(rows: list[dict[str, str]], seed: int) -> list[dict[str, str]]:
-    """Return at most MOST rows of a type, in the table's order."""
-    numbers = random.Random(seed).sample(range(len(rows)), min(MOST, len(rows)))
+def pick(rows: list[Product], most: int, seed: int) -> list[Product]:
+    """Return at most `most` rows of a type, in the table's order."""
+    numbers = random.Random(seed).sample(range(len(rows)), min(most, len(rows)))
     return [rows[number] for number in sorted(numbers)]
 
 
-def _splits(sizes: dict[str, int], seed: int, held_out: int) -> dict[str, str]:
+def split_types(sizes: dict[str, int], seed: int, held_out: int) -> dict[str, str]:
+    """Return the split of each type, by its number of products; large ones alone are held out."""
     large = [name for name, size in sizes.items() if size >= FEWEST_HELD_OUT]
     unseen = hold_out(large, held_out, seed=seed)
     val = hold_out([name for name in large if name not in unseen], held_out, seed=seed)
@@ -109,16 +114,18 @@ def _left_out(products: Products, kept: Products) -> dict[str, Any]:
     }
 
 
-def _add(draft: Draft, images: Path, split: str, rows: list[dict[str, str]]) -> None:
-    """Copy the images of one type's products and add their items."""
+def copy_product(draft: Draft, root: Path, row: Product) -> str | None:
+    """Copy a product's image; return its name in the collection, None where it was skipped.
+
+    Raises:
+        InputError: it is not there.
+    """
+    file = f"images/{row['id']}.jpg"
+    if not (root / file).is_file():
+        raise InputError(f"{TABLE} names {root / file}, which is not there; fetch it")
+    if reason := fault(root / file):
+        draft.skip(file, reason)
+        return None
     (draft.folder / "images").mkdir(exist_ok=True)
-    for row in rows:
-        image = f"{row['id']}.jpg"
-        if not (images / image).is_file():
-            raise InputError(f"{TABLE} names {images / image}, which is not there; fetch it")
-        if reason := fault(images / image):
-            draft.skip(f"images/{image}", reason)
-            continue
-        shutil.copyfile(images / image, draft.folder / "images" / image)
-        file, texts = f"images/{image}", (row["title"],)
-        draft.add_item(Item(row["id"], split, row["articleType"], file, texts=texts))
+    shutil.copyfile(root / file, draft.folder / file)
+    return file

@@ -17,6 +17,11 @@ from zscr.errors import ConfigError, MissingExtraError
 from zscr.infer.encoder import Encoder
 from zscr.progress import say
 from zscr.train.encoders.cnn import CnnConfig
+from zscr.train.encoders.efficientnet import (
+    EFFICIENTNET,
+    convert_efficientnet,
+    packaged_efficientnet,
+)
 from zscr.train.encoders.fitted import (
     CHARACTERS,
     CNNS,
@@ -30,6 +35,7 @@ from zscr.train.encoders.text import convert_text_encoder
 
 DEFAULT_TEXT = "all-MiniLM-L6-v2"
 _Convert = Callable[[Path, Path, str], None]
+_MADE_OF = (".onnx", ".safetensors", ".json", ".pth")  # files whose change makes another encoder
 
 
 def text_encoder(name: str, collection: Collection, image: Encoder | None = None) -> Path:
@@ -59,17 +65,21 @@ def image_encoder(name: str, collection: Collection, *, cnn: CnnConfig | None = 
 
     Args:
         name: a path, one of `CNNS` (trained here on the collection's seen classes: `small-cnn` to
-            name them, `text-cnn` to predict their texts), the name of a folder or ZIP in
-            `$ZSCR_DATA` (such as `mobilenet_v2`), or a hub name.
+            name them, `text-cnn` to predict their texts), `efficientnet-lite0` (of the packages of
+            the extra `photo`), the name of a folder or ZIP in `$ZSCR_DATA` (such as
+            `mobilenet_v2`), or a hub name.
         collection: what `CNNS` are trained on.
         cnn: the recipe of one of `CNNS`; None for its own.
 
     Raises:
         ConfigError: nothing of that name is here or can be had, or the seen classes have no images
             or, for `text-cnn`, no texts.
+        MissingExtraError: its packages are not installed.
     """
     if name in CNNS and not Path(name).exists():
         return fitted_cnn(name, collection, cnn or CNNS[name])
+    if name == EFFICIENTNET and not Path(name).exists():
+        return _converted(packaged_efficientnet(), name, convert_efficientnet)
     with opened(_find(name)) as source:
         return _converted(source, Path(name).stem, convert_image_encoder)
 
@@ -88,7 +98,7 @@ def _converted(source: Path, name: str, convert: _Convert) -> Path:
     """Convert `source` unless it is an encoder already or was converted before."""
     if (source / MANIFEST).is_file():
         return source
-    files = sorted(p for p in source.rglob("*") if p.suffix in (".onnx", ".safetensors", ".json"))
+    files = sorted(path for path in source.rglob("*") if path.suffix in _MADE_OF)
     made_by = f"{zscr.__version__} {SCHEMA}"
     identity = hash_bytes("".join([made_by, *map(hash_file, files)]).encode())
 
