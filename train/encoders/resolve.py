@@ -31,6 +31,7 @@ from zscr.train.encoders.fitted import (
     fitted_tfidf,
 )
 from zscr.train.encoders.image import convert_image_encoder
+from zscr.train.encoders.joined import JOIN, joined_encoders
 from zscr.train.encoders.text import convert_text_encoder
 
 DEFAULT_TEXT = "all-MiniLM-L6-v2"
@@ -44,13 +45,16 @@ def text_encoder(name: str, collection: Collection, image: Encoder | None = None
     Args:
         name: a path, the default, one of `TFIDF` (fitted here on the texts of the collection's seen
             classes), one of `CHARACTERS` (trained here), the name of a folder or ZIP in
-            `$ZSCR_DATA`, or a hub name.
+            `$ZSCR_DATA`, or a hub name; or several of these, joined by `+`.
         collection: what `TFIDF` and `CHARACTERS` are fitted on.
         image: the image encoder that `CHARACTERS` are trained with; None for image vectors.
 
     Raises:
         ConfigError: nothing of that name is here or can be had.
     """
+    if JOIN in name and not Path(name).exists():
+        each = [text_encoder(part, collection, image) for part in name.split(JOIN)]
+        return joined_encoders(each)
     if name in TFIDF and not Path(name).exists():
         return fitted_tfidf(name, collection)
     if name in CHARACTERS and not Path(name).exists():
