@@ -91,8 +91,11 @@ class Encoder:
         Raises:
             InputError: a query cannot be prepared.
         """
-        parts = [one.prepare([getattr(q, one.field) for q in queries]) for one in self.inputs]
-        return reduce(or_, parts)
+        parts: dict[str, Prepared] = {}
+        for one in self.inputs:
+            part = one.prepare([getattr(query, one.field) for query in queries])
+            parts[one.field] = parts[one.field] & part if one.field in parts else part
+        return reduce(or_, parts.values())
 
     def run(self, feeds: Feeds) -> Rows:
         """Run the graph on prepared arrays -> (B, *row_shape).

@@ -122,6 +122,8 @@ def train(
     except Interrupted:
         say("interrupted; the run is checkpointed: zscr train --resume")
         raise click.exceptions.Exit(130) from None
+    if not run.writes:  # another process of this training does, and says so
+        return
     if retrieved_res:
         question = Question(split="val", retrieved_res=retrieved_res)
         report = evaluate_model(run.folder, question)

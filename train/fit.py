@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.resources import files
@@ -30,7 +30,8 @@ from zscr.train.methods.contract import Config, Need
 from zscr.train.methods.registry import load_method
 from zscr.train.methods.settings import as_dict, make_config, selection_split
 from zscr.train.precision import check_precision
-from zscr.train.run import Run, create_run, open_run
+from zscr.train.ranks import as_first, joined_ranks, own_rank, rank_count, wait_for_ranks
+from zscr.train.run import Run, create_run, follow_run, open_run
 from zscr.train.soundness import check_shapes, check_trainable, shapes_of
 from zscr.train.sources import choose_encoders, load_sources, sources_of
 
@@ -64,18 +65,28 @@ class Request:
 
 
 def fit(request: Request) -> Run:
-    """Train what the request asks for; without `out`, let `runs/latest` point at the run."""
+    """Train what the request asks for; without `out`, let `runs/latest` point at the run.
+
+    Where `torchrun` has started several processes they train together, and the first writes.
+    """
     device = choose_device(request.device)
+    with joined_ranks(device):
+        return _fit(request, device)
+
+
+def _fit(request: Request, device: torch.device) -> Run:
     collection = read_collection(request.collection)
     numbered = request.out is None
     folder = request.out or Path("runs") / f"{request.method}-{collection.name}"
-    require_writable(folder, new=not numbered)
-    if numbered:
-        require_link(folder)
+    if own_rank() == 0:
+        require_writable(folder, new=not numbered)
+        if numbered:
+            require_link(folder)
     recipe = load_recipe(request.method, collection.name)
     settings = recipe.get("settings", {}) | dict(request.settings)
     config = make_config(request.method, settings)
     check_precision(config.precision, device)
+    require_alone(request.method)
     needs = load_method(request.method).needs(config)
     wishes = {"image": request.image_encoder, "text": request.text_encoder}
     usual, offline = recipe.get("encoders", {}), request.offline
@@ -85,12 +96,39 @@ def fit(request: Request) -> Run:
     shapes, sources = shapes_of(seen), sources_of(collection, encoders, folder)
     refit = is_refitted(request.refit, recipe, config)
     made_of = folder, request.method, config, shapes, sources
-    run = create_run(*made_of, refit=refit, numbered=numbered)
-    if numbered:  # a run that was given a place is named by it from then on
+    run = _shared(lambda: create_run(*made_of, refit=refit, numbered=numbered), device)
+    if numbered and run.writes:  # a run that was given a place is named by it from then on
         point_latest(run.folder)
-    with writer_lock(run.folder), _resumable(run.folder):
+    with _held(run.folder), _resumable(run.folder):
         train(run, seen, judged_on, device)
     return run
+
+
+def _shared(make: Callable[[], Run], device: torch.device) -> Run:
+    """Make a run on the first rank; return it on all of them, once all have read it."""
+    made = make() if own_rank() == 0 else None
+    folder = as_first(made and made.folder)
+    run = made or follow_run(folder)
+    wait_for_ranks(device)
+    return run
+
+
+def _held(folder: Path) -> AbstractContextManager[object]:
+    """Hold a run's lock, on the first rank for all of them."""
+    return writer_lock(folder) if own_rank() == 0 else nullcontext()
+
+
+def require_alone(method: str) -> None:
+    """Refuse several processes where a method knows of one alone.
+
+    Raises:
+        ConfigError: its module does not say `DISTRIBUTED = True`.
+    """
+    if rank_count() > 1 and not getattr(load_method(method), "DISTRIBUTED", False):
+        raise ConfigError(
+            f"method '{method}' trains in one process, and {rank_count()} were started; start it "
+            f"without torchrun"
+        )
 
 
 @contextmanager
@@ -144,23 +182,26 @@ def resume(
         ConfigError: a setting is another than the run's.
         MismatchError: the collection, its features or an encoder has changed since.
     """
-    folder = folder.resolve()
+    folder, where = folder.resolve(), choose_device(device)
     read_manifest(folder, "run")  # or the lock would be left in a folder that is no run
-    with writer_lock(folder):  # read within it: what another trainer commits is no leftover
-        run = open_run(folder)
-        _require_own_settings(run, settings or {})
+    # Read within the lock: what another trainer commits is no leftover.
+    with joined_ranks(where), _held(folder):
+        return _resume(_shared(lambda: open_run(folder), where), where, settings or {})
+
+
+def _resume(run: Run, device: torch.device, settings: Mapping[str, Any]) -> Run:
+    _require_own_settings(run, settings)
+    require_alone(run.method)
+    if run.writes:
         run.remove_leftovers()
-        if run.done:
-            say(f"{folder} is finished already; nothing to resume")
-            return run
-        where = choose_device(device)
-        check_precision(run.config.precision, where)
-        collection, encoders = load_sources(run)
-        seen, judged_on = load_training(
-            collection, run.needs, encoders, selection_split(run.config)
-        )
-        check_shapes(folder, run.shapes, shapes_of(seen))
-        train(run, seen, judged_on, where)
+    if run.done:
+        say(f"{run.folder} is finished already; nothing to resume")
+        return run
+    check_precision(run.config.precision, device)
+    collection, encoders = load_sources(run)
+    seen, judged_on = load_training(collection, run.needs, encoders, selection_split(run.config))
+    check_shapes(run.folder, run.shapes, shapes_of(seen))
+    train(run, seen, judged_on, device)
     return run
 
 

@@ -19,6 +19,8 @@ _ROUND = record({"round": integer(0, 1 << 53)}, {"refit": flag})
 
 def append_log(run: Run, entry: Mapping[str, Any]) -> None:
     """Add a round's line."""
+    if not run.writes:
+        return
     with disk_faults(run.log), open(run.log, "ab", opener=_not_through_links) as log:
         log.write(dump_jsonl([entry]))
 
@@ -34,6 +36,8 @@ def truncate_log(run: Run) -> None:
     Raises:
         ArtefactError: a whole line is no round.
     """
+    if not run.writes:
+        return
     lines = run.log.read_bytes().splitlines(keepends=True) if run.log.is_file() else []
     whole = [(number, line) for number, line in enumerate(lines, 1) if line.endswith(b"\n")]
     kept = [line for number, line in whole if _is_past(run, _entry(run, number, line))]

@@ -19,6 +19,7 @@ from zscr.train.log import append_log, truncate_log
 from zscr.train.methods.contract import LOSS, Method
 from zscr.train.methods.settings import selection, selection_split
 from zscr.train.precision import computing_in
+from zscr.train.ranks import any_rank
 from zscr.train.run import Run
 from zscr.train.tables import to_device
 
@@ -44,7 +45,7 @@ def train(run: Run, seen: Split[Array], judged_on: Split[Array], device: torch.d
         Interrupted: SIGINT arrived; the round was finished and checkpointed.
     """
     truncate_log(run)
-    with _sigint_as_flag(lambda: run.step + 1) as interrupted:
+    with _sigint_as_flag(lambda: run.step + 1, device) as interrupted:
         if not run.refitting:
             _select(run, seen, judged_on, device, interrupted)
         if run.refit and not run.done:
@@ -194,8 +195,13 @@ def shown(run: Run, entry: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def _sigint_as_flag(current: Callable[[], int]) -> Iterator[Callable[[], bool]]:
-    """Let Ctrl-C wait for the end of the round, and say so at once; a second one does not wait."""
+def _sigint_as_flag(
+    current: Callable[[], int], device: torch.device
+) -> Iterator[Callable[[], bool]]:
+    """Let Ctrl-C wait for the end of the round, and say so at once; a second one does not wait.
+
+    Of several processes that train together, all end with the round in which one was stopped.
+    """
     seen: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -206,6 +212,6 @@ def _sigint_as_flag(current: Callable[[], int]) -> Iterator[Callable[[], bool]]:
 
     before = signal.signal(signal.SIGINT, note)
     try:
-        yield lambda: bool(seen)
+        yield lambda: any_rank(bool(seen), device)
     finally:
         signal.signal(signal.SIGINT, before)

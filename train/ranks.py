@@ -6,9 +6,10 @@ random numbers; what they share out is told by the method, and only the first wr
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from datetime import timedelta
 from typing import Any
 
@@ -34,17 +35,21 @@ def rank_count() -> int:
 def joined_ranks(device: torch.device, timeout: timedelta = TIMEOUT) -> Iterator[None]:
     """Join the processes that `torchrun` has started, if it has started this one, and leave them.
 
+    All but the first are silent: what they would say is what the first says.
+
     Raises:
         RankError: they cannot be reached.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
         return
-    backend = "nccl" if device.type == "cuda" else "gloo"
+    if device.type == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     with _telling():
-        distributed.init_process_group(backend, timeout=timeout)
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timeout)
     try:
-        yield
+        with nullcontext() if own_rank() == 0 else redirect_stderr(io.StringIO()):
+            yield
     finally:
         distributed.destroy_process_group()
 
@@ -68,6 +73,11 @@ def any_rank(flag: bool, device: torch.device) -> bool:
     found = torch.tensor(float(flag), device=device)
     add_over_ranks([found])
     return bool(found)
+
+
+def wait_for_ranks(device: torch.device) -> None:
+    """Wait until every rank has come here."""
+    any_rank(False, device)
 
 
 def as_first(value: Any) -> Any:

@@ -63,6 +63,7 @@ class Run:
         refit: whether the final weights are fitted on the classes that selected, too.
         refitting: the choice is made, and `step` counts the rounds of the refit.
         adapted: what a trained model was adapted to, and which it was; None where it was trained.
+        writes: whether this process writes the folder; of several that train together, the first.
     """
 
     folder: Path
@@ -79,6 +80,7 @@ class Run:
     refitting: bool = False
     adapted: dict[str, Any] | None = None
     files: dict[str, Any] = field(default_factory=dict)
+    writes: bool = True
 
     @property
     def log(self) -> Path:
@@ -162,6 +164,8 @@ class Run:
 
     def commit(self, method: Method, *, is_best: bool) -> None:
         """Write a checkpoint (and the best weights, if these are) and make it the current one."""
+        if not self.writes:
+            return
         tail = f"{self.step:08d}{'-refit' * self.refitting}"
         kept = {n: e for n, e in self.files.items() if n == "config.json"}
         if not is_best:
@@ -208,6 +212,13 @@ def versions() -> dict[str, Any]:
         "numpy": numpy.__version__,
         "threads": torch.get_num_threads(),
     }
+
+
+def follow_run(folder: Path) -> Run:
+    """Read a run that another process of the same training writes."""
+    run = open_run(folder)
+    run.writes = False
+    return run
 
 
 def create_run(

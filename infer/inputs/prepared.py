@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy.typing as npt
@@ -41,6 +41,19 @@ class Prepared:
             unknown,
             tuple(sorted({row for one in both for row in one.blank})),
         )
+
+    def __and__(self, other: Prepared) -> Prepared:
+        """Return the same rows of one field, which another input reads as well.
+
+        What either of them reads is read: unknown is what both lack, blank what both find blank.
+        """
+        unknown = {
+            row: kept
+            for row, words in self.unknown.items()
+            if (kept := tuple(word for word in words if word in other.unknown.get(row, ())))
+        }
+        blank = tuple(row for row in self.blank if row in other.blank)
+        return replace(self | other, unknown=unknown, blank=blank)
 
 
 def says_something(characters: Iterable[str]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ def write_encoder(
     out: Path,
     name: str,
     model: onnx.ModelProto,
-    spec: Mapping[str, Any],
+    spec: Mapping[str, Any] | Sequence[Mapping[str, Any]],
     about: Mapping[str, Any],
     files: Mapping[str, bytes] | None = None,
 ) -> None:
@@ -27,7 +27,7 @@ def write_encoder(
         out: the folder; must not exist.
         name: short name for files and messages.
         model: the graph, with an output `features`.
-        spec: the manifest's entry of its input.
+        spec: the manifest's entry of its input, or those of several.
         about: where it comes from, and how well it agrees with torch.
         files: further files by name, such as the tokenizer.
     """
@@ -35,4 +35,6 @@ def write_encoder(
         onnx.save(model, stage.folder / "model.onnx")
         for file, content in (files or {}).items():
             (stage.folder / file).write_bytes(content)
-        stage.body |= {"name": name, "inputs": [dict(spec)], "output": OUTPUT, **about}
+        specs = [spec] if isinstance(spec, Mapping) else spec
+        inputs = [dict(one) for one in specs]
+        stage.body |= {"name": name, "inputs": inputs, "output": OUTPUT, **about}

@@ -29,6 +29,7 @@ from zscr.train.encoders.fitted import (
     fitted_tfidf,
 )
 from zscr.train.encoders.image import convert_image_encoder
+from zscr.train.encoders.joined import JOIN, joined_encoders
 from zscr.train.encoders.text import convert_text_encoder
 from zscr.train.hub.checkpoint import Checkpoint, find_checkpoint
 
@@ -49,7 +50,8 @@ def text_encoder(
     Args:
         name: a path, the default, one of `TFIDF` (fitted here on the texts of the collection's seen
             classes), one of `CHARACTERS` (trained here), the name of a folder or ZIP in
-            `$ZSCR_DATA`, or a hub name, perhaps with `@revision`.
+            `$ZSCR_DATA`, or a hub name, perhaps with `@revision`; or several of these, joined by
+            `+`.
         collection: what `TFIDF` and `CHARACTERS` are fitted on.
         image: the image encoder that `CHARACTERS` are trained with; None for image vectors.
         offline: ask no hub; see `snapshot`.
@@ -58,6 +60,9 @@ def text_encoder(
         ConfigError: nothing of that name is here or can be had.
         ArtefactError: what a hub sent is not what it lists, or the disk refuses.
     """
+    if JOIN in name and not Path(name).exists():
+        each = [text_encoder(part, collection, image, offline=offline) for part in name.split(JOIN)]
+        return joined_encoders(each)
     if name in TFIDF and not Path(name).exists():
         return fitted_tfidf(name, collection)
     if name in CHARACTERS and not Path(name).exists():

@@ -27,8 +27,9 @@ from zscr.train.methods.losses import unit
 from zscr.train.methods.registry import Shapes
 from zscr.train.tables import TensorSplit
 
-__all__ = ["ABLATIONS", "Config", "Method", "needs"]
+__all__ = ["ABLATIONS", "DISTRIBUTED", "Config", "Method", "needs"]
 
+DISTRIBUTED = True  # torchrun's processes share out each batch
 ABLATIONS: Mapping[str, Mapping[str, Any]] = {"before round 1": {"rounds": 0}}
 MOST_SCALE = 100.0  # inverse temperature, as in CLIP
 SEEDS = 2**62

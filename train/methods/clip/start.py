@@ -19,8 +19,8 @@ from itertools import product
 
 import torch
 
-IMAGE_PENALTIES = (1e-2, 3e-2, 3e-3, 1e-1)
-TEXT_PENALTIES = (3e-3, 1e-3, 1e-2, 3e-4, 1e3)
+IMAGE_PENALTIES = (1e-2, 3e-3, 3e-2, 1e-3)
+TEXT_PENALTIES = (1e-3, 3e-4, 1e-4, 3e-3, 1e-2, 1e3)
 POWERS = (0.5, 1.0)
 
 
