@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from zscr.infer.evaluation.naming import Report, group_words, judged_on, own_figures
+from zscr.infer.evaluation.captions import FIGURES, IMAGE_TO_TEXT, TEXT_TO_IMAGE
+from zscr.infer.evaluation.naming import (
+    Report,
+    group_words,
+    judged_on,
+    origin_words,
+    own_figures,
+)
 from zscr.infer.evaluation.page import chosen
 from zscr.printable import printable
 
@@ -24,19 +31,17 @@ def table(report: Report) -> str:
     """
     several = group_words(report)[1]
     layout = _Layout((*ROWS, *own_figures(report, ROWS)), several)
-    seeds = report["seeds"]
-    named = f"seeds {', '.join(map(str, seeds))}" if len(seeds) > 1 else f"seed {seeds[0]}"
     name = f"{report['method']} ({report['kind']})"
     controls: Mapping[str, Report] = report.get("controls", {})
     notes = {control: chosen(figures) for control, figures in controls.items()}
+    captions = "captions" in report
     lines = [
         f"{report['collection']}, {judged_on(report)}: {report['queries']} queries, "
         f"{report['gallery']} images, {report['groups']} {several}",
-        f"{report['protocol']}; {report['selection']}, {named}, "
-        f"torch {report['versions']['torch']}",
+        f"{report['protocol']}; {origin_words(report)}",
         *([f"{name} {report['gallery_use']}"] if "gallery_use" in report else []),
         "",
-        *layout.plain(name, report, controls),
+        *(_captions(name, report) if captions else layout.plain(name, report, controls)),
     ]
     if "generalised" in report:
         lines += ["", *layout.generalised(name, report["generalised"], controls)]
@@ -44,6 +49,20 @@ def table(report: Report) -> str:
     lines += ["", *differences] if differences else []
     lines += ["", *(f"{control}: {note}" for control, note in notes.items() if note)]
     return "\n".join(map(printable, lines)).rstrip()
+
+
+def _captions(name: str, report: Report) -> Iterator[str]:
+    """Yield the standard figures of captions and images that ask for each other."""
+    layout, found = _Layout(FIGURES, group_words(report)[1]), report["captions"]
+    yield layout.cells(name, {key: key for key in FIGURES})
+    for direction in (way for way in (TEXT_TO_IMAGE, IMAGE_TO_TEXT) if way in found):
+        figures = found[direction]
+        sizes = f"{figures['queries']:,} of {figures['gallery']:,}"
+        yield from layout.model(f"{direction}, {sizes}", figures)
+        yield layout.row("  chance", figures["chance"])
+    if "rsum" in found:
+        low, high = found["rsum"]["interval"]
+        yield f"rsum {found['rsum']['value']:.1f} [{low:.1f}, {high:.1f}]"
 
 
 def _differences(name: str, controls: Mapping[str, Report]) -> Iterator[str]:
