@@ -93,6 +93,11 @@ class CaptionFigures:
         return content
 
 
+def shown(name: str, value: float) -> str:
+    """Return one of `FIGURES` for people: ranks are whole but in means over runs."""
+    return f"{value:g}" if name == MEDIAN else f"{value:.3f}"
+
+
 def asks_by_caption(task: Task) -> bool:
     """Say whether a task is one of texts that ask for items which they are said of."""
     return task.fields == {"text"} and isinstance(task.relevance, ByItem)

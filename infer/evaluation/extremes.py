@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from zscr.data.relevance import Grades, Order
 from zscr.infer.answers.answer import Answer, Hit
 from zscr.infer.evaluation.captions import asks_by_caption
 from zscr.infer.evaluation.embedded import Embedded
@@ -57,11 +56,12 @@ def find_extremes(
         query = embedded.task.queries[row]
         if query.fields == {"vector"}:
             query = replace(query, text=labels[row], vector=None)
-        quality = f"average precision {precision[row]:.3f}"
-        if asks_by_caption(embedded.task):
-            quality = f"the first right one stands at rank {_first_rank(embedded, row):,}"
         hits = _hits(embedded, row, images, classes or {})
-        answers.append(Answer(query, hits, (f"{groups[row]} · {quality}",)))
+        note = f"{groups[row]} · average precision {precision[row]:.3f}"
+        if asks_by_caption(embedded.task):
+            first = next(hit for hit in hits if hit.correct)
+            note = f"the first right one stands at rank {first.rank:,}"
+        answers.append(Answer(query, hits, (note,)))
     return Extremes(tuple(answers[: len(best)]), tuple(answers[len(best) :]))
 
 
@@ -73,29 +73,28 @@ def _one_a_group(cost: Values, groups: Sequence[str]) -> list[int]:
     return list(rows.values())
 
 
-def _ranking(embedded: Embedded, row: int) -> tuple[Order, Grades]:
-    """Return one query's ranking (G,) and the grades along it, NaN for left-out items."""
-    [(_, [order])] = ranked_blocks(embedded.queries[row : row + 1], embedded.gallery)
-    [grades] = embedded.task.relevance.grades(slice(row, row + 1), order[None])
-    return order, grades
-
-
-def _first_rank(embedded: Embedded, row: int) -> int:
-    """Return the rank of the first relevant item, where none is left out."""
-    return int((_ranking(embedded, row)[1] > 0).argmax()) + 1
-
-
 def _hits(
     embedded: Embedded, row: int, images: Mapping[str, Path], classes: Mapping[str, str]
 ) -> tuple[Hit, ...]:
-    """Return the first `K` items of one query's ranking; left-out ones are not in it."""
-    order, grades = _ranking(embedded, row)
+    """Return the first `K` items of one query's ranking; left-out ones are not in it.
+
+    Where a caption asks, the first right one follows if it is not among them: nobody can judge a
+    miss without it.
+    """
+    query = embedded.queries[row : row + 1]
+    [(_, order)] = ranked_blocks(query, embedded.gallery)
+    [grades] = embedded.task.relevance.grades(slice(row, row + 1), order)
     counted = ~np.isnan(grades)
-    found = zip(order[counted][:K].tolist(), grades[counted].tolist(), strict=False)
+    items, right = order[0, counted], grades[counted] > 0
+    places = [*range(min(K, len(items)))]
+    if asks_by_caption(embedded.task) and not right[:K].any():
+        places.append(int(right.argmax()))
     hits = []
-    for rank, (item, grade) in enumerate(found, 1):
+    for place in places:
+        item = int(items[place])
         name = embedded.task.gallery[item]
         image = str(images[name]) if name in images else None
-        score = float(embedded.gallery[item] @ embedded.queries[row])
-        hits.append(Hit(rank, name, score, classes.get(name), image, grade > 0))
+        score = float(embedded.gallery[item] @ query[0])
+        correct = bool(right[place])
+        hits.append(Hit(place + 1, name, score, classes.get(name), image, correct))
     return tuple(hits)

@@ -81,7 +81,9 @@ def _figures(report: Report) -> list[Callable[[Report], str]]:
 def _about(report: Report) -> dict[str, object]:
     """Return the facts of the page's head."""
     about = {"protocol": report["protocol"], "queries": f"{report['queries']:,}"}
-    about |= {"gallery": f"{report['gallery']:,}", group_words(report)[1]: report["groups"]}
+    about |= {"gallery": f"{report['gallery']:,}"}
+    one, several = group_words(report)
+    about |= {} if one == "image" else {several: report["groups"]}
     about |= {"weights": origin_words(report), "kind": report["kind"]}
     if "gallery_use" in report:
         about["figures"] = report["gallery_use"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from zscr.infer.evaluation import charts
-from zscr.infer.evaluation.captions import FIGURES, IMAGE_TO_TEXT, TEXT_TO_IMAGE
+from zscr.infer.evaluation.captions import FIGURES, IMAGE_TO_TEXT, TEXT_TO_IMAGE, shown
 from zscr.infer.evaluation.naming import Report, group_words
 
 STYLE = (
@@ -61,13 +61,13 @@ def shown_figure(report: Report | None, name: str) -> str:
     """Return a figure with its standard deviation and its 95 % interval, where there are such."""
     if report is None or name not in report["metrics"]:
         return ""
-    shown = f"{report['metrics'][name]:.3f}"
+    words = shown(name, report["metrics"][name])
     if "sd" in report:
-        shown += f" ± {report['sd'][name]:.3f}"
+        words += f" ± {report['sd'][name]:.3f}"
     if name in report.get("intervals", {}):
-        low, high = report["intervals"][name]
-        shown += f"<small>{low:.3f} – {high:.3f}</small>"
-    return shown
+        low, high = (shown(name, bound) for bound in report["intervals"][name])
+        words += f"<small>{low} – {high}</small>"
+    return words
 
 
 def caption_section(report: Report) -> str:
@@ -75,11 +75,12 @@ def caption_section(report: Report) -> str:
     found, several = report["captions"], group_words(report)[1]
     rows = []
     for way in (way for way in (TEXT_TO_IMAGE, IMAGE_TO_TEXT) if way in found):
-        sizes = f"{found[way]['queries']:,} queries, {found[way]['gallery']:,} to choose from"
+        sizes = f"{found[way]['queries']:,} queries over {found[way]['gallery']:,}"
         cells = [shown_figure(found[way], name) for name in FIGURES]
         rows.append(figure_row(f"{way}<small>{sizes}</small>", cells, style="model"))
-        chance = [f"{value:.3f}" for value in found[way]["chance"].values()]
-        rows.append(figure_row("chance", chance))
+        chance = found[way]["chance"]
+        cells = [shown(name, chance[name]) if name in chance else "" for name in FIGURES]
+        rows.append(figure_row("chance", cells))
     about = f"Means over queries, with 95 % bootstrap intervals over {several}"
     about += f" and ± standard deviation over {len(report['seeds'])} runs" if "sd" in report else ""
     about += "."

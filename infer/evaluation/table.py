@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from zscr.infer.evaluation.captions import FIGURES, IMAGE_TO_TEXT, TEXT_TO_IMAGE
+from zscr.infer.evaluation.captions import FIGURES, IMAGE_TO_TEXT, TEXT_TO_IMAGE, shown
 from zscr.infer.evaluation.naming import (
     Report,
     group_words,
@@ -36,8 +36,7 @@ def table(report: Report) -> str:
     notes = {control: chosen(figures) for control, figures in controls.items()}
     captions = "captions" in report
     lines = [
-        f"{report['collection']}, {judged_on(report)}: {report['queries']} queries, "
-        f"{report['gallery']} images, {report['groups']} {several}",
+        f"{report['collection']}, {judged_on(report)}: {', '.join(_sizes(report))}",
         f"{report['protocol']}; {origin_words(report)}",
         *([f"{name} {report['gallery_use']}"] if "gallery_use" in report else []),
         "",
@@ -51,13 +50,19 @@ def table(report: Report) -> str:
     return "\n".join(map(printable, lines)).rstrip()
 
 
+def _sizes(report: Report) -> list[str]:
+    one, several = group_words(report)
+    sizes = [f"{report['queries']} queries", f"{report['gallery']} images"]
+    return sizes if one == "image" else [*sizes, f"{report['groups']} {several}"]
+
+
 def _captions(name: str, report: Report) -> Iterator[str]:
     """Yield the standard figures of captions and images that ask for each other."""
     layout, found = _Layout(FIGURES, group_words(report)[1]), report["captions"]
     yield layout.cells(name, {key: key for key in FIGURES})
     for direction in (way for way in (TEXT_TO_IMAGE, IMAGE_TO_TEXT) if way in found):
         figures = found[direction]
-        sizes = f"{figures['queries']:,} of {figures['gallery']:,}"
+        sizes = f"{figures['queries']:,} over {figures['gallery']:,}"
         yield from layout.model(f"{direction}, {sizes}", figures)
         yield layout.row("  chance", figures["chance"])
     if "rsum" in found:
@@ -87,12 +92,12 @@ class _Layout:
 
     def row(self, name: str, figures: Mapping[str, float]) -> str:
         """Return a line with the figures that there are."""
-        shown = {key: f"{figures[key]:.3f}" for key in self.columns if key in figures}
-        return self.cells(name, shown)
+        cells = {key: shown(key, figures[key]) for key in self.columns if key in figures}
+        return self.cells(name, cells)
 
-    def cells(self, name: str, shown: Mapping[str, str]) -> str:
+    def cells(self, name: str, cells: Mapping[str, str]) -> str:
         """Return a line: each column is as wide as the longest of its kind needs."""
-        parts = (f"{shown.get(key, ''):>{max(15, len(key) + 1)}}" for key in self.columns)
+        parts = (f"{cells.get(key, ''):>{max(15, len(key) + 1)}}" for key in self.columns)
         return (f"{name:38}" + "".join(parts)).rstrip()
 
     def plain(self, name: str, report: Report, controls: Mapping[str, Report]) -> Iterator[str]:

@@ -116,10 +116,11 @@ def test_a_pretrained_bundle_is_judged_on_a_folder_of_captions(pretrained, album
         assert part in shown
         assert part in body
     found = json.loads(as_json.stdout)["captions"]
-    rows = re.findall(r"^(text to image|image to text), (\d+) of (\d+) +(.*)$", shown, re.M)
+    rows = re.findall(r"^(text to image|image to text), (\d+) over (\d+) +(.*)$", shown, re.M)
     assert [row[:3] for row in rows] == [("text to image", "16", "8"), ("image to text", "8", "16")]
     for name, *_, figures in rows:
-        assert figures.split() == [f"{value:.3f}" for value in found[name]["metrics"].values()]
+        *recalls, median = found[name]["metrics"].values()
+        assert figures.split() == [*(f"{value:.3f}" for value in recalls), f"{median:.0f}"]
     assert f"rsum {found['rsum']['value']:.1f} [" in shown
     assert "class" not in re.sub(r"<[^>]*>", "", shown + body.partition("<h2>Definitions")[0])
 
