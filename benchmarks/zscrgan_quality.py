@@ -1,6 +1,8 @@
-"""`zscrgan` on unseen classes over several seeds: with and without each part, beside the controls.
+r"""`zscrgan` on unseen classes over several seeds: with and without each part, beside the controls.
 
     python benchmarks/zscrgan_quality.py aviary sketchy25-clip --seeds 5
+    python benchmarks/zscrgan_quality.py sketchy25-clip --ablation-seeds 0 \
+        --image-encoder efficientnet-lite0
 
 Each seed trains by the collection's recipe: rounds and settings are chosen on the validation
 classes, the final weights fitted on these too, and judged on the unseen classes once. So is the
@@ -52,30 +54,42 @@ def main() -> None:
     parser.add_argument("collections", nargs="+")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--ablation-seeds", type=int, default=3, help="of the method without parts")
+    parser.add_argument("--image-encoder", help="[the recipe's]")
     parser.add_argument("--name", help="[the collection's] of the results' file")
     arguments = parser.parse_args()
     for name in arguments.collections:
         counts = {METHOD: arguments.seeds} | dict.fromkeys(PARTS, arguments.ablation_seeds)
-        result = measure(find_collection(name), counts)
-        path = RESULTS / f"zscrgan_{arguments.name or result['collection']}.json"
+        result = measure(find_collection(name), counts, arguments.image_encoder)
+        named = arguments.name or result["collection"]
+        if arguments.image_encoder:  # apart from the results that the tables are made of
+            path = RESULTS / f"encoder_{named}_{result['image_encoder']}.json"
+        else:
+            path = RESULTS / f"zscrgan_{named}.json"
         path.write_text(json.dumps(result, indent=1) + "\n")
         print(f"{result['collection']}: {result['queries']} queries, {result['gallery']} images")
         for row, found in result["rows"].items():
             print(line(row, found))
 
 
-def measure(folder: Path, counts: Mapping[str, int]) -> dict[str, Any]:
+def measure(
+    folder: Path, counts: Mapping[str, int], image_encoder: str | None = None
+) -> dict[str, Any]:
     """Train and judge the method with and without its parts, and the controls, on a collection.
 
     Args:
         folder: of the collection.
         counts: seeds of the method, and of the method without each of its parts.
+        image_encoder: path or name; None for the recipe's.
     """
     models = {}
     for left_out, count in counts.items():
+        if not count:
+            continue
         own, seeds = PARTS.get(left_out, {}), range(7, 7 + count)
         name = METHOD if left_out == METHOD else f"{METHOD} {left_out}"
-        models[name] = open_models([trained(folder, own, seed) for seed in seeds], None)
+        models[name] = open_models(
+            [trained(folder, own, seed, image_encoder) for seed in seeds], None
+        )
     first = models[METHOD][0]
     reports: Reports = {}
     for use in USES:
@@ -84,14 +98,17 @@ def measure(folder: Path, counts: Mapping[str, int]) -> dict[str, Any]:
     return summarise(reports, models) | {"machine": describe()}
 
 
-def trained(folder: Path, settings: Mapping[str, Any], seed: int) -> Path:
+def trained(
+    folder: Path, settings: Mapping[str, Any], seed: int, image_encoder: str | None
+) -> Path:
     """Train one seed, or go on with it; a run of other settings is refused."""
     told = "-".join(f"{key}={value}" for key, value in settings.items())
-    out = Path("runs/quality") / "-".join(filter(None, (folder.name, METHOD, told, str(seed))))
+    parts = (folder.name, image_encoder, METHOD, told, str(seed))
+    out = Path("runs/quality") / "-".join(filter(None, parts))
     both = {"seed": seed} | dict(settings)
     if out.exists():
         return resume(out, settings=both).folder
-    return fit(Request(METHOD, folder, out, both, device="cpu")).folder
+    return fit(Request(METHOD, folder, out, both, image_encoder, device="cpu")).folder
 
 
 def named(name: str, use: str) -> str:
@@ -134,6 +151,7 @@ def summarise(reports: Reports, models: Mapping[str, Sequence[Model]]) -> dict[s
     result |= {key: main_report[key] for key in about}
     result["seeds"] = [model.about["seed"] for model in models[METHOD]]
     result["selection"] = first.about["selection"]
+    result["image_encoder"] = first.about["sources"]["image"]["name"]
     result["config"] = {k: v for k, v in first.about["config"].items() if k != "seed"}
     result["rounds"] = [model.about["best"]["step"] for model in models[METHOD]]
     result["rows"] = {name: row(report, reports, name) for name, report in reports.items()}

@@ -84,7 +84,23 @@ OPTIONS: dict[str, Callable[[Command], Command]] = {
         show_default=True,
         help="Test classes: a number, or a share of all.",
     ),
-    "seed": click.option("--seed", default=7, show_default=True, help="Of the choice of classes."),
+    "unseen_images": click.option(
+        "--unseen",
+        "unseen_images",
+        type=amount,
+        default=0.2,
+        show_default=True,
+        help="Images to judge on: a number, or a share of all.",
+    ),
+    "val_images": click.option(
+        "--val",
+        "val_images",
+        type=amount,
+        default=0.1,
+        show_default=True,
+        help="Validation images: a number, or a share of all.",
+    ),
+    "seed": click.option("--seed", default=7, show_default=True, help="Of all that is chosen."),
     "split": click.option(
         "--split",
         type=click.Choice(["21", "25"]),
@@ -197,7 +213,8 @@ def _report(path: Path) -> None:
     """Say on stderr what was made, and on stdout where."""
     summary = _summary(path)
     for part in summary.splits:
-        say(f"{part.split}: {part.classes} classes, {part.items} items")
+        classes = f"{part.classes} classes, " if summary.classes else ""
+        say(f"{part.split}: {classes}{part.items} items")
     faults = path / "errors.jsonl"
     if faults.exists():
         count = len(faults.read_text("utf-8").splitlines())

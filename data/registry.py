@@ -96,6 +96,15 @@ COLLECTIONS: Mapping[str, Source] = {
         options=("seed",),
         archive="fashion44k",
     ),
+    "flickr8k_1k": Source(
+        "zscr.data.sources.captioned:convert_captions",
+        "five captions of each photo",
+        "1,000 photos without classes, 200 to judge on",
+        what="a folder or ZIP of 1,000 of Flickr8k's photos, with captions.txt",
+        example="flickr8k_1k.zip",
+        options=("seed",),
+        archive="flickr8k_1k",
+    ),
     "wiki": Source(
         "zscr.data.sources.wiki:convert_wiki",
         "published topics of articles",
@@ -129,6 +138,14 @@ COLLECTIONS: Mapping[str, Source] = {
         example="photos/",
         options=("unseen", "val", "seed", "exclude", "follow_links"),
     ),
+    "captions": Source(
+        "zscr.data.sources.captioned:convert_captions",
+        "`captions.txt`, what is said of each image",
+        "any, without classes",
+        what="a folder or ZIP of images with captions.txt, without classes",
+        example="photos/",
+        options=("unseen_images", "val_images", "seed", "exclude", "follow_links"),
+    ),
 }
 
 
@@ -159,7 +176,7 @@ def find_collection(name_or_path: str, *, base: Path = Path("collections")) -> P
 
     Args:
         name_or_path: a collection's folder; a name of `names()`, made as `base/<name>`; or a folder
-            with a subfolder of images a class, converted once.
+            with a subfolder of images a class, or of images with `captions.txt`, converted once.
         base: where collections are made.
 
     Raises:
@@ -212,9 +229,12 @@ def _archive(name: str, archive: str) -> Path:
 
 def _converted(source: Path, path: Path) -> Path:
     """Convert a folder of images, unless `path` was made of it and it is unchanged since."""
-    from zscr.data.sources.folder import convert_folder, origin
+    from zscr.data.sources.captioned import convert_captions, is_captioned
+    from zscr.data.sources.folder import convert_folder
+    from zscr.data.sources.found import origin
 
-    made_once(path, partial(convert_folder, source))
+    convert = convert_captions if is_captioned(source) else convert_folder
+    made_once(path, partial(convert, source))
     made_of = read_manifest(path, "collection").body["provenance"]
     for key, value in origin(source).items():
         if made_of.get(key) != value:

@@ -1,9 +1,10 @@
-"""Chooses the classes that a split holds out."""
+"""Chooses the classes or items that a split holds out."""
 
 from __future__ import annotations
 
+import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from zscr.errors import ConfigError
 
@@ -22,13 +23,43 @@ def hold_out(
     Raises:
         ConfigError: `amount` is out of range, or would leave no class behind.
     """
-    share = isinstance(amount, float)
-    if not (0 < amount < 1 if share else amount >= 1):
-        raise ConfigError(f"cannot hold out {amount} classes; give a share in (0, 1) or a number")
-    count = max(least, round(amount * len(classes))) if share else int(amount)
-    if count >= len(classes):
-        raise ConfigError(
-            f"holding out {count} of {len(classes)} classes leaves none; hold out fewer"
-        )
+    count = _counted(amount, len(classes), least, "classes")
     chosen = set(random.Random(seed).sample(sorted(classes), count))
     return [name for name in classes if name in chosen]
+
+
+def split_items(
+    ids: Sequence[str], held_out: Mapping[str, float | int], *, seed: int
+) -> dict[str, str]:
+    """Return the split of each item: those that are held out, and `seen` for the others.
+
+    Items stand in the order of sha256 of seed and id, and splits take theirs from its start, one
+    after the other. So neither the order of files nor a random number generator decides, and of a
+    collection that grows most items stay where they were.
+
+    Args:
+        ids: of the items, at least one more than there are splits to hold out.
+        held_out: split -> a share of all items if it is a float in (0, 1), a number if an int.
+        seed: of the order.
+
+    Raises:
+        ConfigError: an amount is out of range, or they leave no item behind.
+    """
+    order = sorted(ids, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
+    split_of, start = dict.fromkeys(ids, "seen"), 0
+    for split, amount in held_out.items():
+        count = _counted(amount, len(order) - start, 1, "items", of=len(order))
+        split_of |= dict.fromkeys(order[start : start + count], split)
+        start += count
+    return split_of
+
+
+def _counted(amount: float | int, left: int, least: int, what: str, of: int | None = None) -> int:
+    """Return the number that a share or number of `of` (by default those left) comes to."""
+    share = isinstance(amount, float)
+    if not (0 < amount < 1 if share else amount >= 1):
+        raise ConfigError(f"cannot hold out {amount} {what}; give a share in (0, 1) or a number")
+    count = max(least, round(amount * (of or left))) if share else int(amount)
+    if count >= left:
+        raise ConfigError(f"holding out {count} of {left} {what} leaves none; hold out fewer")
+    return count

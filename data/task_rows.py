@@ -1,4 +1,4 @@
-"""The queries of a collection's tasks, stored ones and those that follow from its classes."""
+"""The queries of a collection's tasks, stored ones and those that follow from what it holds."""
 
 from __future__ import annotations
 
@@ -7,16 +7,23 @@ from typing import Any
 
 from zscr.artefact import verify
 from zscr.data.collection import SPLITS, Collection
-from zscr.data.records import Query
+from zscr.data.records import Item, Query
+from zscr.data.relevance import Truth
 from zscr.data.rules import refuse
-from zscr.data.task_files import TaskRow, read_rows, task_file
+from zscr.data.task_files import TaskInfo, TaskRow, read_rows, task_file
 from zscr.data.task_rules import DERIVED, check_rows
 from zscr.errors import CollectionError
 
+CAPTIONS = ("R@1", "R@5", "R@10")  # the figures of captions that ask for their image
+
 
 def task_names(collection: Collection) -> list[str]:
-    """Return the names of a collection's tasks, those that follow from its classes first."""
+    """Return the names of a collection's tasks, those that follow from what it holds first."""
     items, classes = collection.items, collection.classes.values()
+    if not classes:
+        captioned = any(_is_captioned(collection, item) for item in items)
+        follows = captioned and "text" not in collection.tasks
+        return ["text"] * follows + [*collection.tasks]
     if collection.has_vectors("text"):
         described = any(c.text_rows and c.text_rows[0] < c.text_rows[1] for c in classes)
     else:
@@ -26,7 +33,14 @@ def task_names(collection: Collection) -> list[str]:
         "sketch": any(item.sketch for item in items),
     }
     found = any(collection.known.holds(item, "image") for item in items)
-    return [name for name in DERIVED if classes and found and asked[name]] + [*collection.tasks]
+    return [name for name in DERIVED if found and asked[name]] + [*collection.tasks]
+
+
+def task_info(collection: Collection, name: str) -> TaskInfo:
+    """Return what is the same for all queries of one of a collection's tasks."""
+    if stored := collection.tasks.get(name):
+        return stored
+    return TaskInfo(name, by="class") if collection.classes else TaskInfo(name, figures=CAPTIONS)
 
 
 def task_rows(collection: Collection, name: str, splits: Sequence[str] = SPLITS) -> list[TaskRow]:
@@ -42,12 +56,26 @@ def task_rows(collection: Collection, name: str, splits: Sequence[str] = SPLITS)
             f"{collection.folder} has no task '{name}'; it has {', '.join(names) or 'none at all'}"
         )
     if name not in collection.tasks:
-        rows = _texts if name == "text" else _sketches
+        of_classes = _texts if name == "text" else _sketches
+        rows = of_classes if collection.classes else _captions
         return [row for split in splits for row in rows(collection, split)]
     verify(collection.folder, collection.manifest, [task_file(name)])
     stored = read_rows(collection.folder, name)
     check_rows(collection.tasks[name], stored, collection.known)
     return [row for row in stored if row.split in splits]
+
+
+def _captions(collection: Collection, split: str) -> Iterator[TaskRow]:
+    """Yield each caption of each image, which asks for that image alone (Karpathy's protocol)."""
+    for item in collection.split(split):
+        if _is_captioned(collection, item):
+            truth = Truth({item.id: 1.0})
+            for number, text in enumerate(item.texts):
+                yield TaskRow(Query(f"{item.id}#{number}", text), split, item.id, truth)
+
+
+def _is_captioned(collection: Collection, item: Item) -> bool:
+    return bool(item.texts) and collection.known.holds(item, "image")
 
 
 def _texts(collection: Collection, split: str) -> Iterator[TaskRow]:

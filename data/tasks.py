@@ -1,7 +1,8 @@
 """Tasks: what a collection asks, of which gallery, and what is relevant; every figure is of one.
 
 Two follow from a collection's classes: `text` (each text of the split's classes asks for their
-images) and `sketch` (each sketch does). Others stand in `tasks.json` and `tasks/<name>.jsonl`.
+images) and `sketch` (each sketch does). Without classes `text` follows from the captions: each asks
+for its own image. Others stand in `tasks.json` and `tasks/<name>.jsonl`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from zscr.data.collection import SPLITS, Collection, Item
 from zscr.data.records import Query
 from zscr.data.relevance import ByItem, ByLabel, Relevance
 from zscr.data.task_files import TaskInfo, TaskRow
-from zscr.data.task_rows import gallery_rows, task_names, task_rows
+from zscr.data.task_rows import gallery_rows, task_info, task_names, task_rows
 from zscr.errors import CollectionError
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "gallery_rows",
     "load_task",
     "query_labels",
+    "task_info",
     "task_names",
     "task_rows",
 ]
@@ -89,7 +91,7 @@ def load_task(collection: Collection, name: str, split: str) -> Task:
         ArtefactError: its file, or that of published text vectors, is damaged.
     """
     rows = task_rows(collection, name, [split])
-    info = collection.tasks.get(name) or TaskInfo(name, by="class")
+    info = task_info(collection, name)
     vectors = info.field == "image" and collection.has_vectors("image")
     field = "vector" if vectors else info.field
     items = [collection.items[row] for row in gallery_rows(collection, split, field)]

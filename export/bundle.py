@@ -13,6 +13,7 @@ import onnx
 
 from zscr.artefact import Stage, dump_jsonl, hash_file, read_manifest, staged
 from zscr.data.collection import Collection
+from zscr.data.records import Query
 from zscr.disk import require_space
 from zscr.export.heads import Build, DeployedHead, build_graph, deployed_heads
 from zscr.export.parity import Parity, Tolerance, compare, require_parity, top_overlap
@@ -68,7 +69,8 @@ def export_run(
         _copy_tokenizers(stage, deployed)
         if any(spec["field"] == "text" for one in deployed for spec in one.specs):
             _write_examples(stage, collection)
-        stage.body |= _proven(stage, deployed, collection)
+        samples = {one.name: samples_of(collection, one) for one in deployed}
+        stage.body |= proven(stage, deployed, samples)
     return Bundle.open(stage.path)
 
 
@@ -77,13 +79,22 @@ def _size(encoder: Encoder | None) -> int:
     return encoder.graph.stat().st_size if encoder else 0
 
 
-def _proven(
-    stage: Stage, deployed: Sequence[DeployedHead], collection: Collection
+def proven(
+    stage: Stage, deployed: Sequence[DeployedHead], samples: Mapping[str, Sequence[Query]]
 ) -> dict[str, Any]:
-    """Return what the manifest says of the graphs, once they are proven."""
+    """Return what the manifest says of the graphs in a stage, once they are proven.
+
+    Args:
+        stage: with `<name>.onnx` of each head, and what feeds it.
+        deployed: the heads, one of them the gallery's.
+        samples: graph -> queries that fill its fields.
+
+    Raises:
+        ParityError: a graph differs from its head.
+    """
     exported = {one.name: _open(stage, one, one.output) for one in deployed}
     features = {one.name: _open(stage, one, one.feature) for one in deployed if one.feature}
-    proof, overlaps = _prove(deployed, exported, features, collection)
+    proof, overlaps = _prove(deployed, exported, features, samples)
     return {
         "dim": exported[GALLERY].dim,
         "metric": METRIC,
@@ -157,15 +168,15 @@ def _prove(
     deployed: Sequence[DeployedHead],
     exported: Mapping[str, Encoder],
     features: Mapping[str, Encoder],
-    collection: Collection,
+    samples: Mapping[str, Sequence[Query]],
 ) -> tuple[dict[str, Parity], dict[str, float]]:
     """Return each graph's parity, that of its feature, and the queries' agreement on the top 10."""
     pairs, found = {}, {}
     for one in deployed:
-        samples = samples_of(collection, one)
-        pairs[one.name], found[one.name] = compare(one, exported[one.name], samples)
+        asked = samples[one.name]
+        pairs[one.name], found[one.name] = compare(one, exported[one.name], asked)
         if feature := feature_of(one.head):
-            given = compare(replace(one, head=feature), features[one.name], samples)
+            given = compare(replace(one, head=feature), features[one.name], asked)
             found[FEATURE_OF + one.name] = given[1]
     overlaps = {
         one.name: top_overlap(pairs[one.name], pairs[GALLERY])

@@ -30,10 +30,10 @@ def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[s
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None, "the group lists it"
+        if not isinstance(command, click.Group) or command.invoke_without_command:
+            yield " ".join((*path, name)), command
         if isinstance(command, click.Group):
             yield from commands(command, (*path, name))
-        else:
-            yield " ".join((*path, name)), command
 
 
 def of_command(name: str, command: click.Command) -> str:

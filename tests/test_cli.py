@@ -26,9 +26,16 @@ def leaves(command, path):
     if not isinstance(command, click.Group):
         yield path, command
         return
+    if command.invoke_without_command:
+        yield path, command
     context = click.Context(command)
     for name in command.list_commands(context):
         yield from leaves(command.get_command(context, name), (*path, name))
+
+
+def itself(group, words):
+    """Say whether a group does something itself, and these words call no command of it."""
+    return group.invoke_without_command and (not words or words[0].startswith("-"))
 
 
 def groups(command, path=()):
@@ -66,7 +73,7 @@ def test_every_example_can_be_parsed():
         for line in re.findall(r"^ +zscr (.*)$", command.help, re.MULTILINE):
             words = re.findall(r'"[^"]*"|\S+', line)
             parsed = main
-            while isinstance(parsed, click.Group):
+            while isinstance(parsed, click.Group) and not itself(parsed, words):
                 parsed = parsed.get_command(click.Context(parsed), words.pop(0))
             context = parsed.make_context("zscr", [word.strip('"') for word in words])
             assert context.command is parsed

@@ -60,6 +60,8 @@ def parse(line: str) -> None:
     command: click.Command = main
     asks = words[-1:] in (["--help"], ["--version"])  # which end the program when they are parsed
     while isinstance(command, click.Group) and not (asks and len(words) == 1):
+        if command.invoke_without_command and (not words or words[0].startswith("-")):
+            break
         command = child(command, words)
     if not asks:
         command.make_context("zscr", words)
@@ -220,10 +222,10 @@ def leaves(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Comm
     """Yield every command that does something itself, with the words that call it."""
     for name in group.list_commands(click.Context(group)):
         command = group.get_command(click.Context(group), name)
+        if not isinstance(command, click.Group) or command.invoke_without_command:
+            yield f"{path}{name}", command
         if isinstance(command, click.Group):
             yield from leaves(command, f"{path}{name} ")
-        else:
-            yield f"{path}{name}", command
 
 
 def test_the_figures_are_those_of_the_results() -> None:

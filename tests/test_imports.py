@@ -27,19 +27,20 @@ FLOORS = {
     " <- listing options rules task_files <- task_rules <- draft <- collection"
     " <- aviary sources task_rows <- registry tasks <- check summary <- commands",
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
-    "zscr.data.sources": "archive captions normal origin <- definitions"
-    " <- awa fashion folder sketchy wiki zscrgan <- sketchy_clip",
+    "zscr.data.sources": "archive captions found normal origin <- definitions"
+    " <- awa captioned fashion folder sketchy wiki zscrgan <- sketchy_clip",
     "zscr.infer": "answers batches inputs lines runners <- options query_rows <- queries <- encoder"
     " <- bundle features reading <- index sums <- columns evaluation <- models <- searcher"
     " <- find <- commands",
     "zscr.infer.inputs": "prepared tokenizer <- characters image text vector <- make",
-    "zscr.train": "cuda_graph latest precision run_fields tables <- encoders <- methods"
+    "zscr.train": "cuda_graph latest precision run_fields tables <- hub <- encoders <- methods"
     " <- heads soundness state weights <- run <- log sources <- loop <- fit <- evaluation"
     " <- commands <- adaptation",
     "zscr.train.methods": "contract losses <- registry <- settings <- zscrgan",
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"
     " <- improved reference",
-    "zscr.export": "begun heads tensorrt <- parity samples <- bundle <- deploy <- commands",
+    "zscr.export": "begun heads tensorrt <- parity samples <- bundle <- deploy pretrained"
+    " <- commands",
 }
 # package -> what none of its modules may need, not even by way of others
 APART = {"zscr.infer.evaluation": ("zscr.infer.bundle", "zscr.infer.encoder")}

@@ -26,6 +26,7 @@ COMMANDS = {
     "query": "zscr.infer.commands:query",
     "find": "zscr.infer.find.commands:find",
     "index": "zscr.infer.index.commands:index",
+    "models": "zscr.infer.models.commands:models",
     "data": "zscr.data.commands:data",
 }
 

@@ -12,6 +12,8 @@ from zscr.data.names import nfc
 from zscr.errors import InputError
 from zscr.regular import open_regular
 
+CAPTIONS = "captions.txt"
+
 
 @dataclass(frozen=True)
 class Captions:

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from zscr.data.collection import ClassInfo, Draft, Item, new_collection
-from zscr.data.images import fault
 from zscr.data.names import nfc, written
-from zscr.data.sources.captions import Captions, read_captions
+from zscr.data.sources.captions import CAPTIONS, Captions, read_captions
 from zscr.data.sources.definitions import spoken
+from zscr.data.sources.found import copy_image, name_of, origin, refuse_inside, walk_source
 from zscr.data.splits import hold_out
-from zscr.data.walk import Walk, WalkRules, passed_over, walk
+from zscr.data.walk import Walk, WalkRules
 from zscr.disk import require_space
 from zscr.errors import InputError
-from zscr.names import name_fault
-from zscr.printable import printable
-from zscr.progress import say
 
-CAPTIONS, LISTS = "captions.txt", {"unseen": "unseen.txt", "val": "val.txt"}
+LISTS = {"unseen": "unseen.txt", "val": "val.txt"}
 PROTOCOL = "classes of a folder, unseen and validation ones held out; relevant is the same class"
 _FEWEST = 4  # two seen classes, one for validation, one unseen
 
@@ -57,42 +51,21 @@ def convert_folder(
         InputError: fewer than 4 classes, no usable image in a split, or a bad list or caption.
         ConfigError: `unseen` or `val` leave nothing to train on, or a pattern cannot be read.
     """
-    if out.resolve().is_relative_to(source.resolve()):
-        raise InputError(f"{out} lies inside {source}, whose images it copies; make it elsewhere")
-    walked = _walked(source, WalkRules(exclude, follow_links))
+    refuse_inside(source, out)
+    walked = walk_source(source, WalkRules(exclude, follow_links), (CAPTIONS, *LISTS.values()))
     images = _classes(walked)
     require_space(out, sum((source / image).stat().st_size for image in images))
     split_of = _splits(source, sorted(set(images.values()) - {""}), seed, unseen, val)
     captions = _captions(source, images)
     provenance = {**origin(source), "seed": seed, "passed": dict(walked.passed)}
-    name = printable(written(Path(source.resolve().name)))
-    with new_collection(out, name=name, protocol=PROTOCOL, provenance=provenance) as draft:
+    with new_collection(
+        out, name=name_of(source), protocol=PROTOCOL, provenance=provenance
+    ) as draft:
         for image in captions.unknown if captions else ():
             draft.skip(f"{CAPTIONS}: {image}", "captions an image that is not there")
         for path, class_id in images.items():
             _add_image(draft, source, path, split_of.get(class_id), captions)
         _add_classes(draft, split_of)
-
-
-def origin(source: Path) -> dict[str, str]:
-    """Return where `source` lies and a hash of the names, sizes and times of all its files."""
-    digest = hashlib.sha256()
-    for path in sorted(path for path in source.rglob("*") if path.is_file()):
-        stat = path.stat()
-        row = (os.fsencode(path.relative_to(source)), stat.st_size, stat.st_mtime_ns)
-        digest.update(repr(row).encode())
-    return {"source": written(source.resolve()), "fingerprint": digest.hexdigest()}
-
-
-def _walked(source: Path, rules: WalkRules) -> Walk:
-    if not source.is_dir():
-        raise InputError(f"{source} is not a folder; name one with a subfolder of images a class")
-    walked = walk(source, rules)
-    walked.passed["*.txt"] -= sum((source / name).is_file() for name in (CAPTIONS, *LISTS.values()))
-    walked.passed = +walked.passed  # the lists are read, not passed over
-    if there := passed_over(walked.passed):
-        say(f"passed over in {source}: {there}")
-    return walked
 
 
 def _classes(walked: Walk) -> dict[Path, str]:
@@ -107,7 +80,8 @@ def _splits(
     if len(classes) < _FEWEST:
         raise InputError(
             f"{source} has {len(classes)} class folders with images, zero-shot training needs "
-            f"{_FEWEST} or more: put the images into a folder a class"
+            f"{_FEWEST} or more: put the images into a folder a class, or, where {CAPTIONS} says "
+            f"what they show, use 'zscr data convert captions'"
         )
     listed = {split: _listed(source / file, classes) for split, file in LISTS.items()}
     both = sorted(set(listed["unseen"] or ()) & set(listed["val"] or ()))
@@ -153,24 +127,9 @@ def _add_image(
     name = written(path)
     if split is None:
         draft.skip(name, "it lies in no class folder")
-        return
-    if reason := _fault(source, path):
-        draft.skip(name, reason)
-        return
-    file = draft.folder / "images" / path
-    file.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source / path, file)
-    texts = captions.of.get(name, ()) if captions else ()
-    draft.add_item(Item(name, split, path.parts[0], f"images/{name}", texts=texts))
-
-
-def _fault(source: Path, path: Path) -> str | None:
-    """Return why an image cannot be used, or None."""
-    if written(path) != path.as_posix():
-        return "its name is not UTF-8"
-    if reason := name_fault(f"images/{path.as_posix()}"):  # no collection could be read with it
-        return f"its name {reason}; rename it"
-    return fault(source / path)
+    elif file := copy_image(draft, source, path):
+        texts = captions.of.get(name, ()) if captions else ()
+        draft.add_item(Item(name, split, path.parts[0], file, texts=texts))
 
 
 def _add_classes(draft: Draft, split_of: Mapping[str, str]) -> None:

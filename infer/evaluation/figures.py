@@ -33,6 +33,7 @@ DEFINITIONS: Mapping[str, str] = {
     "ceiling": "best macro Prec@k that the numbers of relevant items allow",
     "Prec@k": "relevant items in the first k / min(k, gallery)",
     "Recall@k": "relevant items in the first k / relevant items",
+    "R@k": "share of queries with any relevant item in the first k",
     "AP@k hits": "precision summed at the relevant ranks of the first k / relevant found there",
     "AP@k relevant": "the same sum / min(k, relevant items)",
     "mAP": "average precision over the whole ranking / relevant items",
@@ -59,6 +60,7 @@ _WHOLE: Mapping[str, _Metric] = {
 _AT_K: Mapping[str, Callable[..., Values]] = {
     "Prec@k": lambda hits, sizes, k: metrics.precision_at_k(hits, k, sizes),
     "Recall@k": lambda hits, _, k: metrics.recall_at_k(hits, k),
+    "R@k": lambda hits, _, k: metrics.hit_at_k(hits, k),
     "AP@k hits": lambda hits, _, k: metrics.average_precision_at_k(hits, k, "hits"),
     "AP@k relevant": lambda hits, _, k: metrics.average_precision_at_k(hits, k, "relevant"),
 }
@@ -106,7 +108,7 @@ def _function(metric: str) -> _Metric | None:
 
 def _unknown(name: str) -> ConfigError:
     return ConfigError(
-        f"'{name}' is no figure; use mAP, Top-1, Prec@k, Recall@k, AP@k hits or AP@k relevant "
+        f"'{name}' is no figure; use mAP, Top-1, Prec@k, Recall@k, R@k, AP@k hits or AP@k relevant "
         f"with a number k from 1, such as Recall@10 or Prec@5 macro"
     )
 

@@ -48,6 +48,16 @@ def recall_at_k(hits: Hits, k: int) -> Values:
     return recall
 
 
+def hit_at_k(hits: Hits, k: int) -> Values:
+    """Return 1 where any relevant item stands among the first k, else 0.
+
+    R@k of image-caption retrieval (Karpathy and Fei-Fei 2015). Hits 0 1 1: R@1 = 0, R@2 = 1; where
+    one item is relevant it is `recall_at_k`.
+    """
+    assert k >= 1, k
+    return hits[:, :k].any(axis=1).astype(np.float64)
+
+
 def top_1(hits: Hits) -> Values:
     """Return 1 where the first item is relevant, else 0. Hits 1 0 1: 1."""
     return hits[:, 0].astype(np.float64)

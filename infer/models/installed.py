@@ -6,7 +6,7 @@ from pathlib import Path
 
 from zscr.artefact import dump_json, kind_of
 from zscr.disk import reading_faults
-from zscr.errors import ConfigError
+from zscr.errors import ArtefactError, ConfigError
 from zscr.home import home_folder
 from zscr.infer.bundle import KIND
 from zscr.partial import write_atomically
@@ -27,12 +27,23 @@ def models_folder() -> Path:
     return home_folder() / "models"
 
 
-def installed() -> list[Path]:
-    """Return the user's bundles, by name."""
-    folder = models_folder()
+def inside(folder: Path) -> list[Path]:
+    """Return what stands in a folder of models, by name, sound or not; files and hidden are not."""
     with reading_faults(folder):
-        inside = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [path for path in inside if path.is_dir() and kind_of(path) == KIND]
+        found = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [one for one in found if not one.name.startswith(".") and not one.is_file()]
+
+
+def installed() -> list[Path]:
+    """Return the user's bundles, by name, without those whose manifest cannot be read."""
+    return [path for path in inside(models_folder()) if _is_bundle(path)]
+
+
+def _is_bundle(path: Path) -> bool:
+    try:
+        return path.is_dir() and kind_of(path) == KIND
+    except ArtefactError:  # damaged, which `zscr models` tells of it
+        return False
 
 
 def find_model(name: str) -> Path:

@@ -12,9 +12,10 @@ from zscr.data.records import Query
 from zscr.errors import ArtefactError, MismatchError
 from zscr.infer.bundle import Bundle
 from zscr.infer.encoder import Encoder
+from zscr.infer.features.encoded import Encoded, encode_cached
 from zscr.place import find_remembered
 from zscr.schema import PATH, SHA256, anything, flag, integer, mapping, record, text
-from zscr.train.evaluation.model import Encoded, Model, all_of, encode_cached
+from zscr.train.evaluation.model import Model, all_of
 
 _SOURCES = record({"collection": record({"path": PATH, "relative": PATH, "sha256": SHA256})})
 _PROVENANCE = {"selection": text(), "refitted": flag, "seed": integer(0, 1 << 53)}

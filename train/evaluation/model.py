@@ -14,13 +14,12 @@ from zscr.data.records import Query
 from zscr.data.tasks import Task, gallery_queries
 from zscr.errors import InputError
 from zscr.infer.bundle import spoken
-from zscr.infer.encoder import Encoder, Rows
+from zscr.infer.encoder import Rows
 from zscr.infer.evaluation.embedded import Embedded
-from zscr.infer.features.store import Source, compute_features
-from zscr.infer.features.table import Array, Split, check_finite
+from zscr.infer.features.encoded import Encoded
+from zscr.infer.features.table import Array, Split
 from zscr.progress import say
 
-Encoded = tuple[Rows, list[int]]  # rows, and the places of the queries that they are of
 Features = Callable[[str], Split[Array]]  # loads a split's frozen features by class
 
 
@@ -138,35 +137,6 @@ class Model:
                 f"try 'zscr data check {folder}'"
             )
         return rows, kept
-
-
-def encode_cached(
-    store: Path, encoder: Encoder, queries: Sequence[Query], collection: Collection
-) -> Encoded:
-    """Encode queries of one field through a store of features.
-
-    Raises:
-        InputError: a text or no image at all can be encoded, or a row is not finite.
-    """
-    sources = [_source(query, collection) for query in queries]
-    features = compute_features(store, encoder, sources)
-    kept = [place for place, one in enumerate(sources) if one.key not in features.failed]
-    if not kept or (len(kept) < len(sources) and sources[0].path is None):
-        lost, [reason, *_] = len(sources) - len(kept), features.failed.values()
-        raise InputError(f"{lost} of {len(sources)} {spoken(queries[0].fields)}s fail: {reason}")
-    rows = features.take(sources[place].key for place in kept)
-    check_finite(encoder.name, rows, str(collection.folder))
-    return rows, kept
-
-
-def _source(query: Query, collection: Collection) -> Source:
-    """Return what a query's one field is encoded from, with the hash that the manifest holds."""
-    if query.text is not None:
-        return Source.text(query.text)
-    path = Path(str(query.image or query.sketch))
-    folder, files = collection.folder.absolute(), collection.manifest.files
-    name = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else ""
-    return Source.image(path, str(files[name]["sha256"]) if name in files else None)
 
 
 def all_of(queries: Sequence[Query], rows: Rows) -> Encoded:

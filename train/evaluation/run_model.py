@@ -12,9 +12,10 @@ from zscr.data.records import Query
 from zscr.errors import InputError
 from zscr.extras import require_extras
 from zscr.infer.bundle import GALLERY, with_gallery
+from zscr.infer.features.encoded import Encoded, encode_cached
 from zscr.infer.features.listing import ENCODER_OF, Encoders
 from zscr.infer.features.split import load_split
-from zscr.train.evaluation.model import Encoded, Features, Model, encode_cached, stacked
+from zscr.train.evaluation.model import Features, Model, stacked
 
 if TYPE_CHECKING:
     from zscr.train.methods.contract import Head

@@ -1,0 +1,48 @@
+"""Where the bundle of a pretrained model stands: made once, and told from one of other weights."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from zscr.artefact import kind_of, read_manifest
+from zscr.disk import require_writable
+from zscr.infer.bundle import KIND, Bundle
+from zscr.lock import work_folder
+from zscr.progress import say
+
+
+def require_place(out: Path | None) -> None:
+    """Refuse what is in the way of a bundle before anything is fetched for it.
+
+    Raises:
+        ArtefactError: `out` is there and no bundle, or may not be written.
+    """
+    if out is not None:
+        require_writable(out, new=kind_of(out) != KIND)
+
+
+def made_at(place: Path, files: Mapping[str, str], make: Callable[[], Bundle]) -> Bundle:
+    """Return the bundle at a place if it is of the same files, else the one that is made now.
+
+    Args:
+        place: of the bundle.
+        files: name -> sha256 of what it is made of.
+        make: makes it there, while no other process does.
+
+    Raises:
+        ArtefactError: something else is there, or as `make`.
+    """
+    beside = Path(os.path.abspath(place))
+    with work_folder(beside.with_name(f".{beside.name}.export"), f"exporting {place}"):
+        return _made_before(place, files) or make()
+
+
+def _made_before(place: Path, files: Mapping[str, str]) -> Bundle | None:
+    if place.is_dir() and kind_of(place) == KIND:
+        if read_manifest(place, KIND).body["provenance"].get("files") == dict(files):
+            say(f"{place} is of this checkpoint already")
+            return Bundle.open(place)
+    require_writable(place, new=True)
+    return None

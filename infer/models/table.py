@@ -1,0 +1,98 @@
+"""The list of models laid out for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from zscr.infer.models.listed import Listed
+from zscr.infer.models.measured import Measured
+from zscr.printable import printable
+
+CHOSEN, BEST = "*", "+"
+_HEAD = ("", "model", "queries", "dim", "MiB", "licence", "languages")
+_FIGURES = ("ms image", "1 thread", "ms text", "1 thread", "R@1", "R@5", "R@10")
+_LEFT = 7  # columns of words
+
+
+def models_table(rows: Sequence[Listed]) -> str:
+    """Lay a list of models out: those that are here, then those that can be had by name."""
+    here = [row for row in rows if row.kind != "known"]
+    known = [row for row in rows if row.kind == "known"]
+    measured = any(row.measured for row in here)
+    lines: list[str] = []
+    if here:
+        lines += _aligned([_HEAD + (_FIGURES if measured else ()), *map(_cells, _sound(here))])
+        lines += [f"  {row.name}: {row.fault}" for row in here if row.fault]
+        lines += [*_legend(here), ""]
+    lines += ["can be had by name, 'zscr export NAME':"]
+    lines += _aligned([_HEAD, *map(_cells, known)])
+    return "\n".join(map(printable, lines))
+
+
+def _sound(rows: Sequence[Listed]) -> list[Listed]:
+    return [row for row in rows if row.fault is None]
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Return lines whose columns are as wide as their longest cell: words left, figures right."""
+    shown = [tuple(map(printable, row)) for row in rows]
+    widths = [max(len(row[n]) for row in shown if n < len(row)) for n in range(len(shown[0]))]
+    return ["  ".join(_placed(row, widths)).rstrip() for row in shown]
+
+
+def _placed(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    for place, (cell, width) in enumerate(zip(row, widths, strict=False)):
+        words = place < _LEFT and _HEAD[place] not in ("dim", "MiB")
+        yield cell.ljust(width) if words else cell.rjust(width)
+
+
+def _cells(row: Listed) -> tuple[str, ...]:
+    marks = (CHOSEN if row.chosen else "") + (BEST if row.best else "")
+    mib = "" if row.mib is None else f"{row.mib:,.0f}" if row.mib >= 10 else f"{row.mib:.1f}"
+    about = (", ".join(row.takes), str(row.dim), mib, row.licence or "-", _languages(row))
+    return (marks, row.name, *about, *_figures(row.measured))
+
+
+def _languages(row: Listed) -> str:
+    if not row.languages:
+        return "-"
+    return ", ".join(row.languages) if len(row.languages) <= 3 else f"{len(row.languages)}"
+
+
+def _figures(measured: Measured | None) -> tuple[str, ...]:
+    if measured is None:
+        return ()
+    one, most = measured.speeds[-1], measured.speeds[0]
+    images = f"{most.image_ms:.1f}", f"{one.image_ms:.1f}"
+    texts = ["-" if ms is None else f"{ms:.1f}" for ms in (most.text_ms, one.text_ms)]
+    recall = measured.recall
+    found = [f"{at:.3f}" for at in (recall.at_1, recall.at_5, recall.at_10)] if recall else []
+    return (*images, *texts, *found)
+
+
+def _legend(rows: Sequence[Listed]) -> Iterator[str]:
+    """Yield what the marks mean, and on what was measured."""
+    if any(row.chosen for row in rows):
+        yield f"{CHOSEN} is what 'zscr find' uses"
+    if any(row.best for row in rows):
+        yield (
+            f"{BEST} no other model measured there is at least as good in ms an image, ms a text "
+            f"and R@10, and better in one of them"
+        )
+    for row in rows:
+        if row.measured:
+            yield f"{row.name}: {_measured_on(row.measured)}"
+
+
+def _measured_on(measured: Measured) -> str:
+    asked = ""
+    if recall := measured.recall:
+        asked = (
+            f"; R@k of {recall.queries:,} texts of {recall.collection} over {recall.gallery:,} "
+            f"images"
+        )
+    most = measured.speeds[0].threads
+    return (
+        f"measured {measured.when[:16]} on {measured.machine} ({most} threads), {measured.ran}, "
+        f"{measured.images}{asked}"
+    )

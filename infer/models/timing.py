@@ -1,0 +1,71 @@
+"""The milliseconds that a model takes for an image and for a text."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+
+from zscr.data.records import Query
+from zscr.errors import InputError
+from zscr.infer.bundle import SAME_IMAGE, Bundle, spoken
+from zscr.infer.models.measured import Speed
+from zscr.infer.models.samples import Samples
+
+TEXT = frozenset({"text"})
+
+
+@dataclass
+class Timing:
+    """What was timed of one model so far: number of threads -> milliseconds.
+
+    Attributes:
+        images: of one image from its file to its embedding, in a batch.
+        texts: of one text alone, as a query comes.
+        ran: what computed, with its version and zscr's.
+    """
+
+    images: dict[int, list[float]] = field(default_factory=dict)
+    texts: dict[int, list[float]] = field(default_factory=dict)
+    ran: str = ""
+
+    def add(self, bundle: Bundle, samples: Samples) -> None:
+        """Time a batch of images and each text alone, after a warm-up of either.
+
+        Raises:
+            InputError: the model holds no images, or cannot read these.
+            ArtefactError: it is damaged.
+        """
+        gallery, threads = bundle.gallery, bundle.runtime.thread_count
+        if gallery.fields != SAME_IMAGE:
+            raise InputError(f"its gallery is of {spoken(gallery.fields)}s and not of images")
+        self.ran = f"{gallery.runner.ran.rsplit(', ', 1)[0]}, zscr {version('zscr')}"
+        images = Query.of("image", samples.images)
+        gallery.encode(images)
+        taken = _milliseconds(partial(gallery.encode, images)) / len(images)
+        self.images.setdefault(threads, []).append(taken)
+        if TEXT in bundle.takes:
+            encoder, texts = bundle.route(TEXT), Query.of("text", samples.texts)
+            encoder.encode(texts)
+            each = [_milliseconds(partial(encoder.encode, [one])) for one in texts]
+            self.texts.setdefault(threads, []).extend(each)
+
+    def speeds(self) -> tuple[Speed, ...]:
+        """Return the medians, those of the most threads first."""
+        return tuple(
+            Speed(
+                threads,
+                statistics.median(self.images[threads]),
+                statistics.median(self.texts[threads]) if self.texts else None,
+            )
+            for threads in sorted(self.images, reverse=True)
+        )
+
+
+def _milliseconds(call: Callable[[], object]) -> float:
+    before = time.perf_counter()
+    call()
+    return 1e3 * (time.perf_counter() - before)
