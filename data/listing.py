@@ -5,10 +5,11 @@ from __future__ import annotations
 import stat
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from zscr.artefact import hash_file
+from zscr.data.hashes import Hashes
 from zscr.data.names import is_utf8, written
 from zscr.data.walk import EVERYTHING, FoundImage, Walk, WalkRules, walk
 from zscr.errors import InputError
@@ -49,7 +50,9 @@ class Listing:
 
 
 def list_images(
-    named: Sequence[Path], rules: Callable[[Path], WalkRules] = lambda folder: EVERYTHING
+    named: Sequence[Path],
+    rules: Callable[[Path], WalkRules] = lambda folder: EVERYTHING,
+    hashes: Hashes | None = None,
 ) -> Listing:
     """List files, and every image below folders, and hash them.
 
@@ -58,6 +61,7 @@ def list_images(
     Args:
         named: files, of any suffix, and folders.
         rules: folder, without links -> how it is walked.
+        hashes: what is known of files already; None reads all of them.
 
     Raises:
         InputError: a name is nothing that is there, or no file or folder.
@@ -65,7 +69,7 @@ def list_images(
     """
     folders: list[Walk] = []
     alone: list[Path] = []
-    images: dict[Path, FoundImage] = {}
+    images: dict[str, FoundImage] = {}  # by their places without links
     for name in named:
         if _is_folder(name):
             folders.append(walk(name, rules(name.resolve())))
@@ -74,10 +78,11 @@ def list_images(
             alone.append(name.resolve())
             found = [FoundImage(alone[-1], alone[-1])]
         for image in found:
-            if image.path == image.real:  # the place that is no link is the one to name
-                images[image.real] = image
-            images.setdefault(image.real, image)
-    files, skipped = _hashed([*images.values()])
+            place = str(image.real)
+            if str(image.path) == place:  # the place that is no link is the one to name
+                images[place] = image
+            images.setdefault(place, image)
+    files, skipped = _hashed([*images.values()], hashes or Hashes())
     return Listing(files, skipped, tuple(folders), tuple(alone))
 
 
@@ -95,26 +100,46 @@ def _is_folder(name: Path) -> bool:
     return stat.S_ISDIR(mode)
 
 
-def _hashed(images: Sequence[FoundImage]) -> tuple[tuple[ImageFile, ...], tuple[Skipped, ...]]:
-    files, skipped = [], []
-    with progress("hashing", len(images)) as bar:
-        for image in images:
-            if reason := _unwritable(image):
-                skipped.append({"image": written(image.path), "reason": reason})
-            else:
-                try:
-                    files.append(ImageFile(image.path, image.real, hash_file(image.path)))
-                except OSError as error:
-                    reason = f"{image.path} cannot be read ({error.strerror})"
-                    skipped.append({"image": str(image.path), "reason": reason})
-                except InputError as error:  # a link to a device, or exchanged for a pipe by now
-                    skipped.append({"image": str(image.path), "reason": str(error)})
-            bar.advance()
+def _hashed(
+    images: Sequence[FoundImage], hashes: Hashes
+) -> tuple[tuple[ImageFile, ...], tuple[Skipped, ...]]:
+    skipped = [_unnamable(image) for image in images if not _can_be_named(image)]
+    images = [image for image in images if _can_be_named(image)]
+    contents = [hashes.known(image.path) for image in images]
+    unknown = [number for number, content in enumerate(contents) if content is None]
+    with progress("hashing", len(unknown)) if unknown else nullcontext() as bar:
+        for number in unknown:
+            try:
+                contents[number] = _read(images[number], hashes)
+            except InputError as error:  # a link to a device, or exchanged for a pipe by now
+                skipped.append({"image": str(images[number].path), "reason": str(error)})
+            if bar:
+                bar.advance()
+    files = [
+        ImageFile(image.path, image.real, content)
+        for image, content in zip(images, contents, strict=True)
+        if content
+    ]
     return tuple(files), tuple(skipped)
 
 
-def _unwritable(image: FoundImage) -> str | None:
-    """Return why no file of JSON can keep an image's name, or None."""
-    if is_utf8(image.path) and is_utf8(image.real):
-        return None
-    return f"{written(image.path)} has a name that is not UTF-8; rename it"
+def _read(image: FoundImage, hashes: Hashes) -> str:
+    """Return the sha256 of an image's content.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return hashes.read(image.path)
+    except OSError as error:
+        raise InputError(f"{image.path} cannot be read ({error.strerror})") from error
+
+
+def _can_be_named(image: FoundImage) -> bool:
+    """Say whether a file of JSON can keep an image's name."""
+    return is_utf8(image.path) and is_utf8(image.real)
+
+
+def _unnamable(image: FoundImage) -> Skipped:
+    name = written(image.path)
+    return {"image": name, "reason": f"{name} has a name that is not UTF-8; rename it"}

@@ -27,7 +27,7 @@ FAULTS = (  # of rows that are something else
     RecursionError,
     InputError,
 )
-FIELDS = ("text", "image", "sketch", "vector")  # what a query may be made of
+FIELDS = ("text", "image", "sketch", "vector", "terms")  # what a query may be made of
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,8 @@ class Query:
         text: a caption, or what is to be different about `image`.
         image, sketch: a file, or an image that is open already.
         vector: (D,) a feature that somebody else computed, for a graph that takes such.
+        terms: queries whose embeddings are added up, each by its weight; no other field is filled
+            then.
 
     Raises:
         InputError: no field is filled.
@@ -79,6 +81,7 @@ class Query:
     image: str | Path | Image.Image | None = None
     sketch: str | Path | Image.Image | None = None
     vector: npt.NDArray[np.float32] | None = field(default=None, compare=False)
+    terms: tuple[Term, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.fields:
@@ -93,6 +96,19 @@ class Query:
     def fields(self) -> frozenset[str]:
         """The names of the fields that it fills: what a bundle routes it by."""
         return frozenset(name for name in FIELDS if getattr(self, name) is not None)
+
+
+@dataclass(frozen=True)
+class Term:
+    """A part of a query that is a sum.
+
+    Attributes:
+        query: without terms of its own.
+        weight: how much it counts; a negative one leads away from what it asks for.
+    """
+
+    query: Query
+    weight: float = 1.0
 
 
 @dataclass(frozen=True)

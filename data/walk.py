@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zscr.data.decoding.formats import SUFFIXES
+from zscr.data.decoding.suffixes import SUFFIXES
 from zscr.data.exclusion import (
     IGNORE_FILE,
     Exclusion,
@@ -141,6 +141,7 @@ def passed_over(passed: Mapping[str, int]) -> str:
 class _Here:
     """A folder that is being walked; `linked`: its paths hold a link."""
 
+    folder: Path
     entries: Iterator[os.DirEntry[str]]
     exclusions: tuple[Exclusion, ...]
     linked: bool
@@ -169,7 +170,8 @@ class _Walker:
             return "unreadable folders"
         self.entered.add((about.st_dev, about.st_ino))
         own = ignored_in(path)
-        self.open.append(_Here(iter(ordered), (*exclusions, *([own] if own else [])), linked))
+        inner = (*exclusions, *([own] if own else []))
+        self.open.append(_Here(Path(path), iter(ordered), inner, linked))
         return None
 
     def look(self, entry: os.DirEntry[str], here: _Here) -> str | None:
@@ -189,20 +191,24 @@ class _Walker:
             return kind
         if excludes(here.exclusions, entry.path, folder=False):
             return "excluded images"
-        real = os.path.realpath(entry.path) if link or here.linked else entry.path
-        self.found.images.append(FoundImage(Path(entry.path), Path(real)))
+        path = here.folder / entry.name  # which costs a third of parsing the whole path again
+        real = Path(os.path.realpath(path)) if link or here.linked else path
+        self.found.images.append(FoundImage(path, real))
         return None
 
     def _folder(self, entry: os.DirEntry[str], here: _Here, link: bool) -> str | None:
-        if entry.name in _OTHERS:
-            return f"{entry.name} folders"
-        if entry.name.startswith("."):
-            return "hidden folders"
+        if is_passed_over(entry.name):
+            return f"{entry.name} folders" if entry.name in _OTHERS else "hidden folders"
         if link and not self.rules.follow_links:
             return "linked folders"
         if excludes(here.exclusions, entry.path, folder=True):
             return "excluded folders"
         return self.enter(entry.path, here.exclusions, linked=link or here.linked)
+
+
+def is_passed_over(name: str) -> bool:
+    """Say whether folders of that name are passed over, unless they are named themselves."""
+    return name.startswith(".") or name in _OTHERS
 
 
 def file_kind(name: str) -> str | None:

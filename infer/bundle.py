@@ -127,7 +127,12 @@ class Bundle:
     def takes(self) -> dict[frozenset[str], str]:
         """The fields that queries may fill together -> the graph that takes them."""
         own = {_fields(g): n for n, g in self.graphs.items() if g["role"] == "query"}
-        return with_gallery(own, _fields(self.graphs[GALLERY]), GALLERY)
+        return with_gallery(own, self.gallery_fields, GALLERY)
+
+    @property
+    def gallery_fields(self) -> frozenset[str]:
+        """The fields of a query that the gallery graph takes."""
+        return _fields(self.graphs[GALLERY])
 
     def route(self, fields: frozenset[str]) -> Encoder:
         """Return the graph for queries that fill exactly these fields.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AnySet
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from zscr.data.records import Query
@@ -21,6 +22,7 @@ class Wanted:
         k: how many, at most.
         expand: ask again with the mean image feature of so many of the best images.
         min_score: leave out images that score less.
+        within: a folder, without links, that they must lie in; None for all of the index.
 
     Raises:
         InputError: one of them is no such number.
@@ -29,6 +31,7 @@ class Wanted:
     k: int = 10
     expand: int | None = None
     min_score: float | None = None
+    within: Path | None = None
 
     def __post_init__(self) -> None:
         if not (_is_whole(self.k) and self.k >= 1):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from zscr.infer.options import make_runtime, runtime_options
+from zscr.infer.options import answer_options, make_runtime, runtime_options
 from zscr.options import NamedPath
 from zscr.progress import say
 
@@ -28,25 +28,17 @@ _NAMED = 20  # classes that are listed; of more, the first
 @click.option("--text", help="A caption, or what is to be different about the image.")
 @click.option("--image", type=FILE, help="An image to find others by.")
 @click.option("--sketch", type=FILE, help="A sketch of what is sought.")
-@click.option("-k", type=click.IntRange(1), default=10, show_default=True, help="Images a query.")
 @click.option(
     "--expand",
     type=click.IntRange(1),
     metavar="K",
     help="Ask again with the mean image feature of the top K.",
 )
-@click.option("--min-score", type=float, metavar="S", help="Leave out images that score less.")
 @click.option(
     "--bundle", type=FOLDER, default="bundles/latest", show_default=True, help="The model."
 )
 @click.option("--index", type=FOLDER, help="The gallery [the index beside the bundle].")
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["table", "jsonl", "csv", "html"]),
-    help="Form of the answers [a table on a terminal, JSON lines elsewhere].",
-)
-@click.option("--out", type=FILE, help="Write here instead of stdout ('-').")
+@answer_options
 @click.option("--trust", is_flag=True, help="Let a page show any file that the index names.")
 @runtime_options
 def query(

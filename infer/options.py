@@ -1,12 +1,16 @@
-"""Options that several commands share: how graphs are run."""
+"""Options that several commands share: how graphs are run, and how answers are written."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from zscr.options import memory_option
+from zscr.progress import say
 
 if TYPE_CHECKING:
     from zscr.infer.runners.runner import Runtime
@@ -26,6 +30,41 @@ def runtime_options(command: Any) -> Any:
     ):
         command = option(command)
     return command
+
+
+def answer_options(command: Any) -> Any:
+    """Add how many images are found, from which score on, and where and how they are written."""
+    for option in (
+        click.option(
+            "--out",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Write here instead of stdout ('-').",
+        ),
+        click.option(
+            "--format",
+            "style",
+            type=click.Choice(["table", "jsonl", "csv", "html", "paths"]),
+            help="Form of the answers [a table on a terminal, JSON lines elsewhere].",
+        ),
+        click.option(
+            "--min-score", type=float, metavar="S", help="Leave out images that score less."
+        ),
+        click.option(
+            "-k", type=click.IntRange(1), default=10, show_default=True, help="Images a query."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Say, where Ctrl-C ends the embedding of images, that it was not for nothing."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("what is embedded so far is kept: the same command goes on from there")
+        raise
 
 
 def make_runtime(provider: str, threads: int | None, allow_fallback: bool) -> Runtime:

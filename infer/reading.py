@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from zscr.data.records import Query
 from zscr.errors import InputError
@@ -95,7 +95,13 @@ def fits(field: str, value: object) -> bool:
     """Say whether a value is of a field's kind: a text, or an image's file or an open image."""
     if isinstance(value, str) or field == "text":
         return isinstance(value, str)
-    return isinstance(value, Path | Image.Image)
+    return isinstance(value, Path) or _is_open_image(value)
+
+
+def _is_open_image(value: object) -> bool:
+    """Say whether a value is an image of Pillow, which then has been imported: it takes a while."""
+    pillow = sys.modules.get("PIL.Image")
+    return pillow is not None and isinstance(value, pillow.Image)
 
 
 def _fault(query: Query) -> str | None:
@@ -110,6 +116,15 @@ def _fault(query: Query) -> str | None:
     if not query.text.strip():
         return f"query {query.id} has an empty text; give it words or leave it out"
     return None
+
+
+def notes_of(row: int, prepared: Prepared, encoder: Encoder) -> Iterator[str]:
+    """Tell what the model could not look at."""
+    if row in prepared.truncated:
+        spec = next(spec for spec in encoder.specs if "max_length" in spec)
+        yield f"truncated to {spec['max_length']} {spec.get('unit', 'tokens')}"
+    if words := prepared.unknown.get(row):
+        yield f"{len(words)} unknown: {listed(words)}"
 
 
 def listed(words: Sequence[str]) -> str:

@@ -13,13 +13,14 @@ from zscr.infer.answers.answer import Answer, Hit, refusal
 from zscr.infer.batches import batches
 from zscr.infer.bundle import Bundle
 from zscr.infer.columns import Wanted, make_queries
-from zscr.infer.encoder import Encoder
+from zscr.infer.encoder import Encoder, Rows
 from zscr.infer.index.calibration import LEVEL, Calibration
 from zscr.infer.index.follower import Follower
 from zscr.infer.index.index import Index, Match
 from zscr.infer.inputs.prepared import Prepared
-from zscr.infer.reading import listed, read_batch
+from zscr.infer.reading import notes_of, read_batch
 from zscr.infer.runners.runner import Runtime
+from zscr.infer.sums import add_up
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -118,16 +119,22 @@ class Searcher:
         *,
         expand: int | None = None,
         min_score: float | None = None,
+        within: Path | None = None,
     ) -> Iterator[Answer]:
         """Answer queries in their order, one batch at a time, so any number fits in memory.
 
         A batch holds neighbours that fill the same fields, so sorted queries are faster. Each query
         has its answer, which has an `error` if the query cannot be used.
 
+        Args:
+            queries: of any fields; those with terms are sums (see `zscr.infer.sums`).
+            k, expand, min_score: see `search`.
+            within: a folder, without links, that the images must lie in.
+
         Raises:
             InputError: k, expand or min_score is no such number, or the index cannot expand so.
         """
-        wanted = Wanted(k, expand, min_score)
+        wanted = Wanted(k, expand, min_score, within)
         return (
             answer for batch in batches(queries, BATCH) for answer in self._answer(batch, wanted)
         )
@@ -137,6 +144,9 @@ class Searcher:
         queries = [one for one in batch if isinstance(one, Query)]
         if not queries:
             yield from (refusal(one.query, one.error) for one in batch if isinstance(one, Refused))
+            return
+        if queries[0].terms:
+            yield from (self._summed(query, wanted) for query in queries)
             return
         try:
             encoder = self._encoder_for(queries[0])
@@ -149,30 +159,50 @@ class Searcher:
             if row in reading.faults:
                 yield refusal(query, reading.faults[row])
             else:
-                yield self._answered(query, *found[row], encoder, wanted)
+                yield self._answered(query, *found[row], encoder.runner.ran, wanted)
+
+    def _summed(self, query: Query, wanted: Wanted) -> Answer:
+        """Answer a query that is a sum of terms."""
+        try:
+            summed = add_up(self.bundle, query)
+        except InputError as error:
+            return refusal(query, f"query {query.id} cannot be answered: {error}")
+        [(matches, notes)] = self._matched(summed.row, wanted)
+        return self._answered(query, matches, (*summed.notes, *notes), summed.ran, wanted)
 
     def _found(
         self, encoder: Encoder, prepared: Prepared | None, wanted: Wanted
     ) -> list[tuple[list[Match], tuple[str, ...]]]:
         """Return each prepared query's matches, and what is to be noted of it."""
-        stale = self._follower.look() if self._follower else None
         if prepared is None:
             return []
-        rows = encoder.run(prepared.feeds)
-        matches = self.index.search(rows, wanted.k, expansion=wanted.expansion)
+        found = enumerate(self._matched(encoder.run(prepared.feeds), wanted))
+        return [
+            (matches, (*notes_of(row, prepared, encoder), *notes))
+            for row, (matches, notes) in found
+        ]
+
+    def _matched(self, rows: Rows, wanted: Wanted) -> Iterator[tuple[list[Match], tuple[str, ...]]]:
+        """Return the matches of each unit row, and what is to be noted of all."""
+        stale = self._follower.look() if self._follower else None
+        matches = self.index.search(
+            rows, wanted.k, expansion=wanted.expansion, within=wanted.within
+        )
         used = (f"uses the gallery: {wanted.expansion}",) if wanted.expansion else ()
         also = (*used, stale) if stale else used
-        return [(one, (*_notes(row, prepared, encoder), *also)) for row, one in enumerate(matches)]
+        return ((one, also) for one in matches)
 
     def _answered(
         self,
         query: Query,
         matches: Sequence[Match],
         notes: tuple[str, ...],
-        encoder: Encoder,
+        ran: str,
         wanted: Wanted,
     ) -> Answer:
-        calibration = None if wanted.expansion else self._calibration(query)
+        # Sums, expanded queries and parts of an index score on scales of their own.
+        plain = not (query.terms or wanted.expansion or wanted.within)
+        calibration = self._calibration(query) if plain else None
         hits = self._hits(query, matches, calibration)
         above = hits[0].above_unrelated if hits else None
         nothing = above is not None and above <= LEVEL
@@ -181,7 +211,7 @@ class Searcher:
             if left := len(hits) - len(kept):
                 notes += (f"{left} of {len(hits)} score under {wanted.min_score:g}: left out",)
             hits = kept
-        return Answer(query, hits, notes, encoder.runner.ran, nothing)
+        return Answer(query, hits, notes, ran, nothing)
 
     def _calibration(self, query: Query) -> Calibration | None:
         """Return what unrelated queries score that the same graph embeds, if the index knows."""
@@ -213,12 +243,3 @@ class Searcher:
             )
             for rank, match in enumerate(matches, 1)
         )
-
-
-def _notes(row: int, prepared: Prepared, encoder: Encoder) -> Iterator[str]:
-    """Tell what the model could not look at."""
-    if row in prepared.truncated:
-        spec = next(spec for spec in encoder.specs if "max_length" in spec)
-        yield f"truncated to {spec['max_length']} {spec.get('unit', 'tokens')}"
-    if words := prepared.unknown.get(row):
-        yield f"{len(words)} unknown: {listed(words)}"

@@ -121,7 +121,7 @@ def killer() -> Iterator[Callable[..., dict[str, Any]]]:
         graphs: str = "",
     ) -> dict[str, Any]:
         job = {"args": args, "cwd": str(cwd), "at": at, "signal": number, "times": times}
-        job |= {"call": call, "graphs": graphs}
+        job |= {"call": call, "graphs": graphs, "home": os.environ.get("ZSCR_HOME", "")}
         server.stdin.write(json.dumps(job) + "\n")
         server.stdin.flush()
         return json.loads(server.stdout.readline())

@@ -1,6 +1,7 @@
 """Runs zscr commands in forked children that get a signal at a chosen moment; see `conftest.py`.
 
-A job is a line on stdin: {"args", "cwd", "at", "call", "signal", "times", "graphs"}. A child counts
+A job is a line on stdin: {"args", "cwd", "at", "call", "signal", "times", "graphs", "home"}, of
+which `home` is `$ZSCR_HOME`. A child counts
 the calls that change the disk, the rounds of training and the steps of its optimizers, and sends
 itself the signal before number `at` (0: never) of them all, or of those named `call`. With a folder
 `graphs`, `args` are `export RUN`, and `deploy` takes its graphs from there instead of tracing anew.
@@ -48,6 +49,7 @@ def run(job: dict[str, Any], report: str) -> int:
     watch_disk(note)
     watch_training(note)
     os.chdir(job["cwd"])
+    os.environ["ZSCR_HOME"] = job["home"]
     answer, code = export(job) if job["graphs"] else command(job)
     with open(report, "w") as file:
         json.dump({"calls": calls, **answer}, file)

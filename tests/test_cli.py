@@ -201,7 +201,7 @@ def test_ctrl_c_exits_130(failing):
 
 def test_public_names():
     """All of them, and no more; the lazy ones are the classes themselves."""
-    assert zscr.__all__ == ["Bundle", "Index", "Query", "Searcher", "__version__", "load"]
+    assert zscr.__all__ == ["Bundle", "Index", "Query", "Searcher", "__version__", "find", "load"]
     assert [getattr(zscr, name).__module__ for name in zscr.__all__[:4]] == [
         "zscr.infer.bundle",
         "zscr.infer.index.index",

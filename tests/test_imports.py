@@ -23,14 +23,15 @@ FLOORS = {
     "zscr": "errors names printable strict_json <- progress <- disk extras home limited memory"
     " place regular schema streams <- lock manifest_file options <- partial <- arrays artefact"
     " <- cache <- data <- infer <- __init__ train <- export <- cli",
-    "zscr.data": "decoding exclusion names records relevance splits <- images walk <- listing"
-    " options rules task_files <- task_rules <- draft <- collection <- aviary sources task_rows"
-    " <- registry tasks <- check summary <- commands",
-    "zscr.data.decoding": "mending modes orientation <- formats <- loading",
+    "zscr.data": "decoding exclusion hashes names records relevance splits <- images walk"
+    " <- listing options rules task_files <- task_rules <- draft <- collection"
+    " <- aviary sources task_rows <- registry tasks <- check summary <- commands",
+    "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
     "zscr.data.sources": "archive captions found normal origin <- definitions"
     " <- awa captioned fashion folder sketchy wiki zscrgan <- sketchy_clip",
     "zscr.infer": "answers batches inputs lines runners <- options query_rows <- queries <- encoder"
-    " <- bundle features reading <- index <- columns evaluation <- models <- searcher <- commands",
+    " <- bundle features reading <- index sums <- columns evaluation <- models <- searcher"
+    " <- find <- commands",
     "zscr.infer.inputs": "prepared tokenizer <- characters image text vector <- make",
     "zscr.train": "cuda_graph latest precision run_fields tables <- hub <- encoders <- methods"
     " <- heads soundness state weights <- run <- log sources <- loop <- fit <- evaluation"

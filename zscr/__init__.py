@@ -8,6 +8,10 @@ A trained and exported model is used in two lines; nothing heavy is imported bef
 Images ask as well, alone or with a text, where the model takes such queries:
 
     answers = searcher.search(["the same in red"], images=["shoe.jpg"])
+
+A folder of photos is searched in one line, by the model that `zscr find` uses:
+
+    answer = zscr.find("a dog on the beach", "photos/")
 """
 
 from __future__ import annotations
@@ -18,13 +22,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from zscr.data.records import Query
+    from zscr.infer.answers.answer import Answer
     from zscr.infer.bundle import Bundle
     from zscr.infer.index.index import Index
     from zscr.infer.searcher import Searcher
 
 __version__ = "0.4.0"
-__all__ = ["Bundle", "Index", "Query", "Searcher", "__version__", "load"]
+__all__ = ["Bundle", "Index", "Query", "Searcher", "__version__", "find", "load"]
 
 _HOMES = {
     "Bundle": "zscr.infer.bundle",
@@ -58,6 +65,34 @@ def load(
 
     folder = None if index is None else Path(index)
     return Searcher.open(Path(bundle), folder, refresh=refresh)
+
+
+def find(
+    asked: str | Path | Sequence[str | Path],
+    folders: str | Path | Sequence[str | Path] = ".",
+    *,
+    k: int = 10,
+    min_score: float | None = None,
+    model: str | None = None,
+) -> Answer:
+    """Find images in folders, whose indexes in `$ZSCR_HOME` are brought up to date first.
+
+    Args:
+        asked: a text, an image's path, or a list of such, to be added up, as on the command line:
+            `["dog", "-", "leash", "0.5:grass", Path("lawn.jpg")]`.
+        folders: one or several, with all that is below them.
+        k: how many images to find, fewer if there are fewer.
+        min_score: leave out images that score less.
+        model: its name in `$ZSCR_HOME`, or its folder; None is the one in use.
+
+    Raises:
+        InputError: nothing is asked for, or it cannot be read; a folder has no image.
+        ConfigError: there is no such model, or none is in use.
+        ArtefactError: an index is damaged, or cannot be written.
+    """
+    from zscr.infer.find.find import find as find_images
+
+    return find_images(asked, folders, k=k, min_score=min_score, model=model)
 
 
 def __getattr__(name: str) -> object:

@@ -24,6 +24,7 @@ COMMANDS = {
     "adapt": "zscr.train.adaptation.commands:adapt",
     "export": "zscr.export.commands:export",
     "query": "zscr.infer.commands:query",
+    "find": "zscr.infer.find.commands:find",
     "index": "zscr.infer.index.commands:index",
     "models": "zscr.infer.models.commands:models",
     "data": "zscr.data.commands:data",

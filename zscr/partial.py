@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import shutil
 import stat
 from collections.abc import Iterator
@@ -28,7 +27,7 @@ _OLD = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 def partial_name(path: Path) -> Path:
     """Return a name beside `path` that nobody else has."""
-    return path.with_name(f".{path.name[:_LONGEST]}.{secrets.token_hex(8)}.partial")
+    return path.with_name(f".{path.name[:_LONGEST]}.{os.urandom(8).hex()}.partial")
 
 
 def write_atomically(path: Path, content: bytes) -> None:

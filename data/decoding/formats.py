@@ -18,6 +18,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from zscr.data.decoding.orientation import ORIENTATION
+from zscr.data.decoding.suffixes import OF_FORMAT
 from zscr.errors import InputError
 
 _HEAD = 128  # bytes that tell a format; the brands of an AVIF or HEIC file are among them
@@ -29,17 +30,20 @@ class Format:
 
     Attributes:
         name: as it is spoken of.
-        suffixes: of its files, in lower case.
         head: what its files begin with.
         cost: bytes a pixel that decoding it to RGB takes at its peak, copies included (measured).
         open: reads an image's header; its pixels are decoded when it is loaded.
     """
 
     name: str
-    suffixes: tuple[str, ...]
     head: re.Pattern[bytes]
     cost: int
     open: Callable[[IO[bytes]], Image.Image]
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Of its files, in lower case."""
+        return OF_FORMAT[self.name]
 
 
 def _pillow(name: str) -> Callable[[IO[bytes]], Image.Image]:
@@ -96,25 +100,21 @@ def _brand(brand: bytes) -> re.Pattern[bytes]:
 
 
 FORMATS = (
-    Format(
-        "JPEG", (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), _pattern(b"\xff\xd8\xff"), 13, _Jpeg
-    ),
-    Format("PNG", (".png", ".apng"), _pattern(b"\x89PNG\r\n\x1a\n"), 13, _pillow("Png")),
-    Format("WebP", (".webp",), _pattern(b"RIFF....WEBP"), 19, _pillow("WebP")),
-    Format("GIF", (".gif",), _pattern(b"GIF8[79]a"), 13, _pillow("Gif")),
-    Format("TIFF", (".tif", ".tiff"), _pattern(rb"II[*+]\0|MM\0[*+]"), 16, _tiff),
-    Format("BMP", (".bmp", ".dib"), _pattern(b"BM"), 13, _pillow("Bmp")),
-    Format("AVIF", (".avif",), _brand(b"avi[fs]"), 14, _pillow("Avif")),
+    Format("JPEG", _pattern(b"\xff\xd8\xff"), 13, _Jpeg),
+    Format("PNG", _pattern(b"\x89PNG\r\n\x1a\n"), 13, _pillow("Png")),
+    Format("WebP", _pattern(b"RIFF....WEBP"), 19, _pillow("WebP")),
+    Format("GIF", _pattern(b"GIF8[79]a"), 13, _pillow("Gif")),
+    Format("TIFF", _pattern(rb"II[*+]\0|MM\0[*+]"), 16, _tiff),
+    Format("BMP", _pattern(b"BM"), 13, _pillow("Bmp")),
+    Format("AVIF", _brand(b"avi[fs]"), 14, _pillow("Avif")),
     Format(
         "JPEG 2000",
-        (".jp2", ".j2k", ".jpx", ".jpf", ".j2c", ".jpc"),
         _pattern(rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n"),
         22,
         _pillow("Jpeg2K"),
     ),
-    Format("HEIC", (".heic", ".heif", ".hif"), _brand(b"(?:he[iv]|mif1|msf1)"), 14, _heic),
+    Format("HEIC", _brand(b"(?:he[iv]|mif1|msf1)"), 14, _heic),
 )
-SUFFIXES = tuple(suffix for one in FORMATS for suffix in one.suffixes)
 SPOKEN = ", ".join(one.name for one in FORMATS[:-1]) + f" or {FORMATS[-1].name}"  # for messages
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from zscr.data.records import Query
+from zscr.data.records import Query, Term
 from zscr.errors import InputError
 
 
@@ -80,13 +81,23 @@ def remarks(answer: Answer) -> list[str]:
 
 
 def shown_fields(query: Query) -> dict[str, str]:
-    """Return the filled fields of a query as texts, in one order: text, image, sketch.
+    """Return the filled fields of a query as texts, in one order: text, image, sketch, terms.
 
     An image that is open already is told by its size, since it has no name; of a vector nothing
     can be shown.
     """
     fields = {"text": query.text, "image": query.image, "sketch": query.sketch}
-    return {name: _shown(value) for name, value in fields.items() if value is not None}
+    found = {name: _shown(value) for name, value in fields.items() if value is not None}
+    return found | ({"terms": _sum_of(query.terms)} if query.terms else {})
+
+
+def _sum_of(terms: Sequence[Term]) -> str:
+    """Return terms as they are written: "dog - leash + 0.5:grass"."""
+    parts = []
+    for term in terms:
+        weight = "" if abs(term.weight) == 1 else f"{abs(term.weight):g}:"
+        parts += ["-" if term.weight < 0 else "+", f"{weight}{describe(term.query)}"]
+    return " ".join(parts[1:] if parts[0] == "+" else parts)
 
 
 def _shown(value: object) -> str:
@@ -97,5 +108,6 @@ def _shown(value: object) -> str:
 def describe(query: Query) -> str:
     """Return a query in one phrase, such as "a red bird", "image cat.jpg", or both with a plus."""
     fields = shown_fields(query)
-    parts = [value if name == "text" else f"{name} {value}" for name, value in fields.items()]
+    own = ("text", "terms")  # which say themselves what they are
+    parts = [value if name in own else f"{name} {value}" for name, value in fields.items()]
     return " + ".join(parts) or "a vector"

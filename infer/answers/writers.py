@@ -7,17 +7,18 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TextIO
 
 from zscr.infer.answers.answer import Answer, Hit, describe, remarks, shown_fields
-from zscr.infer.answers.sheet import write_sheet
 from zscr.infer.answers.shown import Shown
 from zscr.printable import printable, printable_json, shown_on
 
-Format = Literal["table", "jsonl", "csv", "html"]
+Format = Literal["table", "jsonl", "csv", "html", "paths"]
+Place = Callable[[Hit], str]  # what the path of an image is written as
 
 SCORE_DECIMALS = 6  # what float32 carries
 SHARE_DECIMALS = 4
 _QUERY_FIELDS = ("query_id", "query_text", "query_image", "query_sketch")
 _HIT_FIELDS = ("rank", "id", "score", "class", "image", "correct")
 CSV_FIELDS = (*_QUERY_FIELDS, *_HIT_FIELDS, "notes", "ran", "above_unrelated", "nothing", "error")
+_IN_CSV = {"terms": "text"}  # a sum stands there as it is written
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _ID_WIDTH, _CLASS_WIDTH = 45, 24  # with all that is beside them a row has 100 columns at most
 
@@ -30,6 +31,8 @@ def write_answers(
     title: str = "Query results",
     about: Mapping[str, object] | None = None,
     shown: Shown | None = None,
+    place: Place | None = None,
+    end: str = "\n",
 ) -> None:
     """Write each answer as it comes, holding none, so that any number of them fits in memory.
 
@@ -40,19 +43,26 @@ def write_answers(
             would take for a formula (it starts with = + - @ tab CR LF) gets a leading apostrophe,
             and where `out` is a terminal, what could take it over is escaped.
             `table`, plain text for a terminal, without `ran`. `html`, one self-contained page with
-            the images.
+            the images. `paths`, those of the images alone, best first, raw but on a terminal.
         out: where to write.
         title: the heading of the html page.
         about: facts for the head of the html page, such as `{"images": 10, "k": 5}`.
         shown: which images of the index the html page shows.
+        place: how `paths` and the table write where an image is; None: as it is, and the table
+            calls images by their ids.
+        end: of a path, "\\0" for `xargs -0`.
     """
     if format == "jsonl":
         _write_jsonl(answers, out)
     elif format == "csv":
         _write_csv(answers, out)
     elif format == "table":
-        _write_table(answers, out)
+        _write_table(answers, out, place)
+    elif format == "paths":
+        _write_paths(answers, out, place or _place, end)
     else:
+        from zscr.infer.answers.sheet import write_sheet  # the one format that others do without
+
         write_sheet(answers, out, title=title, about=about or {}, shown=shown)
 
 
@@ -91,7 +101,8 @@ def _write_csv(answers: Iterable[Answer], out: TextIO) -> None:
     for answer in answers:
         head = {"query_id": answer.query.id, "notes": "; ".join(answer.notes), "ran": answer.ran}
         head |= {"error": answer.error or "", "nothing": "true" if answer.nothing else ""}
-        head |= {f"query_{name}": value for name, value in shown_fields(answer.query).items()}
+        asked = shown_fields(answer.query)
+        head |= {f"query_{_IN_CSV.get(name, name)}": value for name, value in asked.items()}
         for hit in map(_hit_row, answer.hits) if answer.hits else [{}]:
             writer.writerow({key: _cell(value, shown) for key, value in (head | hit).items()})
 
@@ -105,7 +116,17 @@ def _cell(value: object, shown: Callable[[str], str]) -> object:
     return shown("'" + value if value.startswith(_FORMULA_STARTS) else value)
 
 
-def _write_table(answers: Iterable[Answer], out: TextIO) -> None:
+def _write_paths(answers: Iterable[Answer], out: TextIO, place: Place, end: str) -> None:
+    shown = shown_on(out)
+    for answer in answers:
+        out.writelines(shown(place(hit)) + end for hit in answer.hits if hit.image)
+
+
+def _place(hit: Hit) -> str:
+    return str(hit.image)
+
+
+def _write_table(answers: Iterable[Answer], out: TextIO, place: Place | None) -> None:
     for number, answer in enumerate(answers):
         told = remarks(answer)
         notes = f"  ({'; '.join(told)})" if told else ""
@@ -113,7 +134,8 @@ def _write_table(answers: Iterable[Answer], out: TextIO) -> None:
         head = printable(f"{answer.query.id}: {describe(answer.query)}{notes}")
         out.write(f"{gap}{head}\n")
         nothing = f"    not answered: {printable(answer.error)}" if answer.error else ""
-        for row in _table_rows(answer.hits) or [nothing or "    nothing found"]:
+        rows = _table_rows(answer.hits) if place is None else _place_rows(answer.hits, place)
+        for row in rows or [nothing or "    nothing found"]:
             out.write(row.rstrip() + "\n")
 
 
@@ -128,6 +150,12 @@ def _table_rows(hits: tuple[Hit, ...]) -> list[str]:
         f"{verdict[hit.correct]}"
         for hit, id_, class_id in zip(hits, ids, classes, strict=True)
     ]
+
+
+def _place_rows(hits: tuple[Hit, ...], place: Place) -> list[str]:
+    """Put paths at the end of their lines, whole: they are copied, or clicked on."""
+    scores = (f"{hit.rank:5}  {hit.score:7.4f}{_above(hit)}" for hit in hits)
+    return [f"{score}  {place(hit)}" for score, hit in zip(scores, hits, strict=True)]
 
 
 def _above(hit: Hit) -> str:

@@ -7,10 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from zscr.data.collection import Collection
-from zscr.data.listing import Listing, list_images
+from zscr.data.listing import list_images
 from zscr.data.records import Item
-from zscr.data.walk import EVERYTHING, WalkRules, passed_over
-from zscr.errors import InputError
+from zscr.data.walk import EVERYTHING, WalkRules
 from zscr.infer.bundle import Bundle
 from zscr.infer.features.store import SHARD
 from zscr.infer.index.diffusion import Diffusion
@@ -18,7 +17,7 @@ from zscr.infer.index.entry import CLASS, Entry, check_entries
 from zscr.infer.index.indexing import Added, alone, carry_out, open_for
 from zscr.infer.index.plan import Plan
 from zscr.infer.index.roots import Root, new_root
-from zscr.infer.index.survey import Survey, survey
+from zscr.infer.index.survey import Survey, require_some, survey
 
 
 def add_images(
@@ -61,20 +60,6 @@ def add_images(
         found = survey(index, listing, lambda root: rules, linked=linked)
         added = carry_out(bundle, folder, index, found, diffusion=diffusion, shard=shard)
     return replace(added, passed=listing.passed)
-
-
-def require_some(listing: Listing, named: Sequence[Path]) -> None:
-    """Refuse to go on where nothing was found.
-
-    Raises:
-        InputError: says where, and what was passed over there.
-    """
-    if not listing.files and not listing.skipped:
-        there = passed_over(listing.passed)
-        raise InputError(
-            f"there is no image in {', '.join(map(str, named))}"
-            f"{f', but {there}' if there else ''}; name another folder"
-        )
 
 
 def add_collection(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import click
 
 from zscr.data.options import make_rules, walk_options
 from zscr.errors import ArtefactError
-from zscr.infer.options import make_runtime, runtime_options
+from zscr.infer.options import make_runtime, resumable, runtime_options
 from zscr.options import NamedPath
 from zscr.printable import printable
 from zscr.progress import say
@@ -82,7 +81,7 @@ def add(
     from zscr.infer.index.told import tell
 
     opened = _open(bundle, runtime)
-    with _resumable():
+    with resumable():
         added = add_images(
             opened,
             folder or opened.index_folder,
@@ -140,7 +139,7 @@ def sync(
             f"would be {counts_of(preview.report)}; {preview.embedded} to embed; nothing is changed"
         )
         return
-    with _resumable():
+    with resumable():
         synced = sync_images(opened, place, images, **how)
     tell(synced)
 
@@ -272,12 +271,3 @@ def _place(folder: Path | None, bundle: Path) -> Path:
 
 def _linked(duplicates: str | None) -> bool | None:
     return None if duplicates is None else duplicates == "link"
-
-
-@contextmanager
-def _resumable() -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        say("what is embedded so far is kept: the same command goes on from there")
-        raise

@@ -27,12 +27,12 @@ from zscr.infer.index.current import (
 )
 from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.entry import Entry
-from zscr.infer.index.exact import Vectors
+from zscr.infer.index.exact import Rows, Vectors
 from zscr.infer.index.expansion import Expansion
 from zscr.infer.index.generation import KIND, FeatureRows, Generation
 from zscr.infer.index.hnsw import Hnsw
 from zscr.infer.index.report import ChangeReport, report_of
-from zscr.infer.index.roots import Root
+from zscr.infer.index.roots import Root, lies_in
 from zscr.infer.index.search import search
 from zscr.lock import writer_lock
 
@@ -185,6 +185,7 @@ class Index:
         ef: int | None = None,
         exact: bool = False,
         expansion: Expansion | None = None,
+        within: Path | None = None,
     ) -> list[list[Match]]:
         """Return the min(k, count) most similar images of each query, best first.
 
@@ -194,10 +195,11 @@ class Index:
             ef: candidates that HNSW keeps, at least k; None takes the measured one.
             exact: search exactly even where there is HNSW.
             expansion: asks again with what is found.
+            within: a folder, without links: only images in it are searched, all of them exactly.
 
         Raises:
             InputError: k or ef below 1, ef without HNSW, not (B, D) unit vectors, or an expansion
-                where the index has no features or fewer images than its k.
+                where the index has no features or fewer images than its k, or of a folder's images.
         """
         now = self._current.generation
         if k < 1 or (ef is not None and ef < 1):
@@ -205,7 +207,8 @@ class Index:
         if ef is not None and (exact or now.hnsw is None):
             raise InputError(f"ef {ef} means nothing to exact search; leave it out ({self.how})")
         asked = check_vectors(queries, self.dim)
-        hits = search(now, asked, k, ef=ef, exact=exact, expansion=expansion)
+        rows = None if within is None else _rows_in(now, within)
+        hits = search(now, asked, k, ef=ef, exact=exact, expansion=expansion, rows=rows)
         return [
             [Match(now.entries[row], score) for row, score in zip(rows, scores, strict=True)]
             for rows, scores in zip(hits.rows.tolist(), hits.scores.tolist(), strict=True)
@@ -310,6 +313,13 @@ class Index:
     def bundle_name(self) -> str:
         """What the bundle that made it is called in messages."""
         return self._current.generation.bundle_name
+
+
+def _rows_in(now: Generation, folder: Path) -> Rows:
+    """Return the rows of the images that have a place in a folder."""
+    entries = enumerate(now.entries)
+    held = [row for row, entry in entries if any(lies_in(p, str(folder)) for p in entry.places)]
+    return np.array(held, np.int64)
 
 
 def _grown(current: Current, merged: Merged, threads: int) -> Generation:

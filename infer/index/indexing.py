@@ -7,23 +7,22 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from zscr.data.listing import Skipped
 from zscr.data.records import Query
 from zscr.disk import require_space
 from zscr.errors import InputError
 from zscr.infer.bundle import SAME_IMAGE, Bundle, spoken
-from zscr.infer.features.store import SHARD, Features, Source, compute_features
+from zscr.infer.features.store import SHARD, Features, compute_features
 from zscr.infer.index.change import Change
 from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.entry import Entry
 from zscr.infer.index.exact import Vectors
 from zscr.infer.index.index import Index
+from zscr.infer.index.known import Known
 from zscr.infer.index.report import ChangeReport
 from zscr.infer.index.survey import Survey
 from zscr.infer.index.unrelated import TEXT, unrelated_texts
-from zscr.lock import clear, work_folder, writer_lock
+from zscr.lock import clear, is_busy, work_folder, writer_lock
 from zscr.progress import say
 
 
@@ -60,6 +59,12 @@ def _store(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.features")
 
 
+def was_killed(folder: Path) -> bool:
+    """Say whether what a killed run has embedded for an index waits to be taken over or removed."""
+    store = _store(folder.resolve())
+    return store.exists() and not is_busy(store)
+
+
 def open_for(bundle: Bundle, folder: Path, diffusion: Diffusion | None = None) -> Index | None:
     """Return the index that a bundle is to add to, None where there is none yet.
 
@@ -85,10 +90,10 @@ def open_for(bundle: Bundle, folder: Path, diffusion: Diffusion | None = None) -
 
 
 def _require_images(bundle: Bundle) -> None:
-    if bundle.gallery.fields != SAME_IMAGE:
+    if bundle.gallery_fields != SAME_IMAGE:
         raise InputError(
             f"the gallery of the bundle {bundle.name} is embedded from "
-            f"{spoken(bundle.gallery.fields)}, not from images; use a bundle that was trained "
+            f"{spoken(bundle.gallery_fields)}, not from images; use a bundle that was trained "
             f"with an image encoder"
         )
 
@@ -101,6 +106,7 @@ def carry_out(
     *,
     diffusion: Diffusion | None = None,
     shard: int = SHARD,
+    lenders: Sequence[Index] = (),
 ) -> Added:
     """Embed what the index lacks, and commit it with all else that the survey found.
 
@@ -113,6 +119,7 @@ def carry_out(
         survey: of the images.
         diffusion: of a new index.
         shard: how many are embedded between two saves; what a kill costs at most.
+        lenders: other indexes of the same space: what they hold is not embedded again.
 
     Raises:
         InputError: none of the first images can be used, or none would be left.
@@ -121,7 +128,7 @@ def carry_out(
     if index:
         with writer_lock(folder):  # who may not is told now, and not when all is embedded
             pass
-    known = _Known(index, plan.upserts, bundle)
+    known = Known(index, plan.upserts, bundle, lenders)
     require_space(folder, 8 * known.encoder.row_shape[0] * (known.count + len(plan.upserts)))
     found = compute_features(_store(folder), known.encoder, known.sources, shard=shard)
     usable = [entry for entry in plan.upserts if entry.sha256 not in found.failed]
@@ -164,48 +171,9 @@ def _tell_spoilt(spoilt: Sequence[str], reason: str, survey: Survey, others_left
     if not others_left and not survey.all_may_go:
         raise InputError(
             f"none of the {len(spoilt)} images can be used any more, first: {reason}; mend the "
-            f"files, or add --yes if they are to be removed"
+            f"files, or let 'zscr index sync --yes' remove them"
         )
     say(f"{len(spoilt)} images cannot be used any more and will be removed")
-
-
-class _Known:
-    """What an index knows of contents that arrive, and what is to be embedded.
-
-    An index without features lends nothing to images that are to have some: it refuses them.
-    """
-
-    def __init__(self, index: Index | None, arriving: Sequence[Entry], bundle: Bundle) -> None:
-        self.index, self.dim, self.has_feature = index, bundle.dim, bundle.has_feature
-        self.encoder = bundle.gallery_and_feature if bundle.has_feature else bundle.gallery
-        held = {entry.sha256: entry.id for entry in index.entries} if index else {}
-        fresh = [entry for entry in arriving if entry.sha256 not in held]
-        if index and fresh and self.has_feature and index.features is None:
-            held, fresh = {}, list(arriving)
-        if index and not fresh:
-            self.has_feature = index.features is not None
-        self.held, self.count = held, len(index.entries) if index else 0
-        self.sources = [Source.image(Path(str(e.image)), e.sha256) for e in fresh]
-
-    def rows(self, entries: Sequence[Entry], found: Features) -> tuple[Vectors, Vectors | None]:
-        """Return the embeddings (N, D) of entries, and their features (N, F) if there are any."""
-        wide = self.has_feature
-        if not entries:
-            return np.empty((0, self.dim), np.float32), None
-        fresh = [row for row, entry in enumerate(entries) if entry.sha256 not in self.held]
-        old = [row for row, entry in enumerate(entries) if entry.sha256 in self.held]
-        new = found.take(entries[row].sha256 for row in fresh)
-        parts = [(fresh, new)] if fresh else []
-        if old:
-            assert self.index is not None, "only an index holds contents"
-            ids = [self.held[entries[row].sha256] for row in old]
-            vectors, features = self.index.embedded(ids)
-            known = vectors if features is None or not wide else np.hstack([vectors, features])
-            parts.append((old, known))
-        all_rows = np.empty((len(entries), parts[0][1].shape[1]), np.float32)
-        for places, rows in parts:
-            all_rows[places] = rows
-        return all_rows[:, : self.dim], all_rows[:, self.dim :] if wide else None
 
 
 def _create(bundle: Bundle, folder: Path, first: Change, diffusion: Diffusion | None) -> Index:

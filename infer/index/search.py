@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zscr.errors import InputError
-from zscr.infer.index.exact import Hits, Vectors, search_exact
+from zscr.infer.index.exact import Hits, Rows, Vectors, no_hits, search_exact
 from zscr.infer.index.expansion import (
     CANDIDATES,
     Expansion,
@@ -28,6 +28,7 @@ def search(
     ef: int | None = None,
     exact: bool = False,
     expansion: Expansion | None = None,
+    rows: Rows | None = None,
 ) -> Hits:
     """Return the min(k, N) best rows of each query (B, D), best first.
 
@@ -39,10 +40,18 @@ def search(
         exact: search exactly even where there is HNSW.
         expansion: asks again with what is found. With HNSW, `CANDIDATES` rows by embedding are
             scored again, and no others.
+        rows: (M,) those that are searched, exactly: neighbours that HNSW finds may all be others.
 
     Raises:
-        InputError: an expansion without features, or by more images than there are.
+        InputError: an expansion without features, of a part, or by more images than there are.
     """
+    if rows is not None:
+        if expansion is not None:
+            raise InputError("a part of an index expands no queries; leave --expand out")
+        if not rows.size:
+            return no_hits(len(queries), 0)
+        found = search_exact(now.vectors[rows], queries, k)
+        return Hits(rows[found.rows], found.scores)
     hnsw = None if exact else now.hnsw
     if expansion is None:
         if hnsw is None:

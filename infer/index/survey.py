@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from zscr.data.listing import Listing, Skipped
-from zscr.data.walk import WalkRules
+from zscr.data.walk import WalkRules, passed_over
+from zscr.errors import InputError
 from zscr.infer.index.index import Index
 from zscr.infer.index.plan import Plan, make_plan
 from zscr.infer.index.roots import Root, grown, lies_in, root_of
@@ -66,6 +68,20 @@ def survey(
     errors = [row["image"] for row in (index.errors if index else ())]
     looked_at = frozenset(image for image in errors if image in named or within(image))
     return Survey(plan, roots, link, listing.skipped, looked_at, prune)
+
+
+def require_some(listing: Listing, named: Sequence[Path]) -> None:
+    """Refuse to go on where nothing was found.
+
+    Raises:
+        InputError: says where, and what was passed over there.
+    """
+    if not listing.files and not listing.skipped:
+        there = passed_over(listing.passed)
+        raise InputError(
+            f"there is no image in {', '.join(map(str, named))}"
+            f"{f', but {there}' if there else ''}; name another folder"
+        )
 
 
 def gone_from(listing: Listing) -> Callable[[str], bool]:

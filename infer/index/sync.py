@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from zscr.data.hashes import Hashes
 from zscr.data.listing import Listing, list_images
 from zscr.data.walk import EVERYTHING, WalkRules, passed_over
 from zscr.errors import InputError
 from zscr.infer.bundle import Bundle
 from zscr.infer.features.store import SHARD
-from zscr.infer.index.add import require_some
 from zscr.infer.index.index import Index
 from zscr.infer.index.indexing import Added, alone, carry_out, open_for
 from zscr.infer.index.placement import place
 from zscr.infer.index.report import ChangeReport, report_of
 from zscr.infer.index.roots import Root, lies_in
-from zscr.infer.index.survey import Survey, survey
+from zscr.infer.index.survey import Survey, require_some, survey
 from zscr.progress import say
 
 
@@ -37,6 +37,8 @@ def sync_images(
     rules: WalkRules | None = None,
     linked: bool | None = None,
     all_may_go: bool = False,
+    hashes: Hashes | None = None,
+    lenders: Sequence[Index] = (),
     shard: int = SHARD,
 ) -> Added:
     """Make the index `folder` hold what the folders `images` hold, no more and no less of them.
@@ -51,15 +53,17 @@ def sync_images(
         images: folders, and files.
         rules: which part of the folders is looked at; None is what was when they were last walked.
         all_may_go: whether all images of a folder may be removed.
+        hashes: what is known of files already; None reads all of them.
+        lenders: other indexes of the same space: what they hold is not embedded again.
 
     Raises:
         InputError: as `add_images`; a folder has none of the images any more that the index has
             of it, or is not there, as if its disk was not mounted; or no image would be left.
     """
     with alone(folder):
-        index, found, listing = _looked(bundle, folder, images, rules, linked, all_may_go)
+        index, found, listing = _looked(bundle, folder, images, rules, linked, all_may_go, hashes)
         _tell(index, found)
-        added = carry_out(bundle, folder, index, found, shard=shard)
+        added = carry_out(bundle, folder, index, found, shard=shard, lenders=lenders)
     return replace(added, passed=listing.passed)
 
 
@@ -89,13 +93,14 @@ def _looked(
     rules: WalkRules | None,
     linked: bool | None,
     all_may_go: bool,
+    hashes: Hashes | None = None,
 ) -> tuple[Index | None, Survey, Listing]:
     """List the images and compare them with the index; refuse what looks like a lost disk."""
     index = open_for(bundle, folder)
     roots = index.roots if index else ()
     for named in images:
         _require_there(index, named)
-    listing = list_images(images, lambda walked: rules or _remembered(roots, walked))
+    listing = list_images(images, lambda walked: rules or remembered_rules(roots, walked), hashes)
     _require_left(index, listing, all_may_go)
     if index is None:
         require_some(listing, images)
@@ -104,7 +109,7 @@ def _looked(
     return index, replace(found, all_may_go=all_may_go), listing
 
 
-def _remembered(roots: Sequence[Root], folder: Path) -> WalkRules:
+def remembered_rules(roots: Sequence[Root], folder: Path) -> WalkRules:
     """Return how the innermost root that has a folder was walked."""
     having = [root for root in roots if root.whole and root.holds(str(folder))]
     root = max(having, key=lambda root: len(root.path), default=None)

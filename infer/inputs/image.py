@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from zscr.data.images import Decoded, decoded
 from zscr.errors import InputError
 from zscr.infer.inputs.prepared import Prepared
 from zscr.schema import integer, listing, maybe, number, one_of, record, text
 
+if TYPE_CHECKING:  # Pillow takes as long to import as a text takes to be answered
+    from PIL import Image
+
+    from zscr.data.images import Decoded
+
 MAX_RESIZED = 64_000_000  # pixels; a line of them is small until its shorter side is enlarged
-RESAMPLING = {
-    name: Image.Resampling[name.upper()]
-    for name in ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
-}
+RESAMPLING = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 _PREPROCESS = record(
     {
         "image_size": integer(1, 2048),  # a batch of 32 has 1.6 GB then
@@ -57,7 +56,7 @@ class ImageInput:
         self.shorter, self.size = how.get("resize_shorter_side"), int(how["image_size"])
         self.square = how.get("resize_square") or self.size
         self.least, self.threads = how.get("decode_shorter_side"), threads
-        self.resample = RESAMPLING[how["resample"]]
+        self.resample = str(how["resample"])
         self.scale = np.float32(how["rescale"])
         self.mean = np.array(how["mean"], np.float32)
         self.std = np.array(how["std"], np.float32)
@@ -68,16 +67,22 @@ class ImageInput:
         Raises:
             InputError: an image cannot be decoded, is too large, or too narrow to be resized.
         """
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(self.threads) as pool:  # Pillow decodes outside the GIL
             return Prepared({self.names[0]: np.stack(list(pool.map(self._pixels, values)))})
 
     def _pixels(self, value: Path | str | Image.Image) -> npt.NDArray[np.float32]:
+        from zscr.data.images import decoded
+
         with decoded(value, least=self.least) as image:
             cropped = self._crop(image)
         array = np.asarray(cropped, np.float32) * self.scale
         return np.ascontiguousarray(((array - self.mean) / self.std).transpose(2, 0, 1))
 
     def _crop(self, image: Decoded) -> Image.Image:
+        from PIL.Image import Resampling
+
         width, height = self._resized(image.size)
         if width * height > MAX_RESIZED:
             whole = "x".join(map(str, image.size))
@@ -85,7 +90,7 @@ class ImageInput:
                 f"an image of {whole} pixels would be resized to {width}x{height}, over the limit "
                 f"of {MAX_RESIZED} pixels; crop it"
             )
-        resized = image.resize((width, height), self.resample)
+        resized = image.resize((width, height), Resampling[self.resample.upper()])
         if width == height == self.size:
             return resized
         left, top = (width - self.size) // 2, (height - self.size) // 2

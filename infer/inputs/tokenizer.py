@@ -18,7 +18,6 @@ from tokenizers import Tokenizer
 
 from zscr.cache import cache_folder
 from zscr.errors import ConfigError
-from zscr.limited import REFUSED, Limits, limit_process, run_limited
 from zscr.regular import read_regular
 
 _LARGEST = 256 << 20  # bytes; a vocabulary of 250,000 words in 100 languages has 17 MB
@@ -69,6 +68,8 @@ def _prove(raw: bytes, max_length: int, name: str) -> None:
     key = hashlib.sha256(made_of.encode()).hexdigest()
     if key in _PROVEN or _is_known(key):
         return
+    from zscr.limited import Limits, run_limited  # most files are known
+
     limits = Limits(_MEMORY + _MEMORY_PER_BYTE * len(raw), _SECONDS + (len(raw) >> 20))
     arguments = [str(max_length), name]
     run_limited(__name__, arguments, limits, what=f"trying the tokenizer {name}", given=raw)
@@ -93,6 +94,8 @@ def _trials() -> Path:
 
 def main(max_length: str, name: str, memory: str, seconds: str) -> int:
     """Load the tokenizer on stdin within limits and run it on samples; return the exit status."""
+    from zscr.limited import REFUSED, limit_process
+
     limit_process(memory, seconds)
     try:
         tokenizer = _made(sys.stdin.buffer.read(), int(max_length))

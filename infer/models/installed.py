@@ -17,8 +17,8 @@ from zscr.strict_json import parse_json
 _CHOICE = record({"model": text(8192, least=1, controls=True)})
 _LARGEST = 1 << 16  # bytes of the file that holds the choice
 FIRST = (
-    "make one of a pretrained model, 'zscr export clip:FOLDER' or, with a network, "
-    "'zscr export clip:openai/clip-vit-base-patch32', then 'zscr models use NAME'"
+    "make one of a pretrained model, 'zscr export clip:FOLDER' with a checkpoint's folder, or with "
+    "a network 'zscr export clip:openai/clip-vit-base-patch32'"
 )
 
 
@@ -86,6 +86,30 @@ def chosen_model() -> Path | None:
     except ValueError as error:
         raise ConfigError(f"{path} cannot be read ({error}); run 'zscr models use NAME'") from error
     return find_model(content["model"])
+
+
+def model_to_use(name: str | None = None) -> Path:
+    """Return the folder of the bundle called `name`, else of the chosen or of the only one.
+
+    Raises:
+        ConfigError: there is none, or there are several and none is chosen.
+    """
+    folder = find_model(name) if name is not None else chosen_model()
+    if folder is not None:
+        return folder
+    found = installed()
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise ConfigError(
+            f"there is no model yet to find images with: {FIRST}; or name a bundle's folder by "
+            f"--model"
+        )
+    names = ", ".join(path.name for path in found)
+    raise ConfigError(
+        f"no model is chosen, and there are {names}: run 'zscr models use {found[0].name}', or "
+        f"name one by --model"
+    )
 
 
 def _choice() -> Path:

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from zscr.data.decoding.formats import FORMATS, SPOKEN, SUFFIXES
+from zscr.data.decoding.formats import FORMATS, SPOKEN
+from zscr.data.decoding.suffixes import SUFFIXES
 from zscr.data.images import decoded, fault, open_image
 from zscr.data.walk import find_images
 from zscr.errors import InputError

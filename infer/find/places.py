@@ -1,0 +1,87 @@
+"""Where the indexes of folders are kept: `$ZSCR_HOME/indexes/<space>/<folder>`.
+
+There is a folder for each space, so that indexes of two models never meet. In it an index is called
+as its folder is, with a hash of the folder's path.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from zscr.artefact import MANIFEST, hash_bytes, read_manifest
+from zscr.data.walk import is_passed_over
+from zscr.home import home_folder
+from zscr.infer.index.fields import FIELDS
+from zscr.infer.index.generation import KIND
+
+_SPACE, _HASH, _NAME = 16, 12, 40  # characters of a space, a path's hash and a folder's name
+
+
+@dataclass(frozen=True)
+class Place:
+    """The index of a folder of images, which need not be there yet.
+
+    Attributes:
+        folder: of the images, without links.
+        index: the index's folder.
+    """
+
+    folder: Path
+    index: Path
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is an index."""
+        return (self.index / MANIFEST).is_file()
+
+    @property
+    def hashes(self) -> Path:
+        """The file in which the hashes of the images' files are remembered."""
+        return self.index.with_name(f"{self.index.name}.hashes.json")
+
+
+def place_of(space: str, folder: Path) -> Place:
+    """Return the place of a folder's own index."""
+    return Place(folder, _indexes() / space[:_SPACE] / _name_of(folder))
+
+
+def place_for(space: str, folder: Path) -> Place:
+    """Return the innermost index that a folder belongs to, its own or of one above it.
+
+    An index above does not hold what a walk passes over, as hidden folders: such have their own.
+    """
+    own = place_of(space, folder)
+    inner = folder
+    for above in folder.parents:
+        if own.is_there or is_passed_over(inner.name):
+            break
+        if (found := place_of(space, above)).is_there:
+            return found
+        inner = above
+    return own
+
+
+def made_by_others(place: Place) -> list[str]:
+    """Return the names of other models that a folder has been indexed with."""
+    found = sorted(_indexes().glob(f"*/{place.index.name}/{MANIFEST}"))
+    others = [path.parent for path in found if path.parent != place.index]
+    return [str(read_manifest(each, KIND, FIELDS).body["bundle_name"]) for each in others]
+
+
+def beside(place: Place) -> Iterator[Path]:
+    """Yield the other indexes of the same space."""
+    for manifest in sorted(place.index.parent.glob(f"*/{MANIFEST}")):
+        if manifest.parent != place.index:
+            yield manifest.parent
+
+
+def _indexes() -> Path:
+    return home_folder().absolute() / "indexes"
+
+
+def _name_of(folder: Path) -> str:
+    start = folder.name[:_NAME] or "root"
+    return f"{start}-{hash_bytes(os.fsencode(folder))[:_HASH]}"

@@ -1,0 +1,162 @@
+"""Bringing the index of a folder up to date, and the part of an index that a folder is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from zscr.data.hashes import Hashes
+from zscr.data.listing import Listing, list_images
+from zscr.data.walk import passed_over
+from zscr.errors import ArtefactError, InputError, MismatchError
+from zscr.infer.bundle import Bundle
+from zscr.infer.find.moved import alike, taken_over
+from zscr.infer.find.places import Place, made_by_others, place_for
+from zscr.infer.index.index import Index
+from zscr.infer.index.indexing import open_for, was_killed
+from zscr.infer.index.roots import lies_in
+from zscr.infer.index.survey import survey
+from zscr.infer.index.sync import remembered_rules, sync_images
+from zscr.infer.index.told import counts_of
+from zscr.progress import say
+
+_SHOWN = 3  # images that cannot be used, of which is told why
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is searched of an index.
+
+    Attributes:
+        folder: of the images, without links; shown: what messages call it.
+        index: up to date.
+        within: the folder, where the index is of one above; None where it is all of the index.
+        count: how many images of the index are in it.
+    """
+
+    folder: Path
+    shown: str
+    index: Index
+    within: Path | None
+    count: int
+
+
+def up_to_date(bundle: Bundle, folder: Path, shown: str) -> Part:
+    """Index what is new in a folder, forget what is gone, and return what is to be searched.
+
+    What was not changed since is neither read nor embedded again. A folder that was moved has its
+    index; of any other new folder, what indexes of the same space hold is taken over.
+
+    Args:
+        bundle: whose gallery graph embeds.
+        folder: without links.
+        shown: what messages call it.
+
+    Raises:
+        InputError: it has no image, or none that can be used.
+        ArtefactError: the index is damaged, or cannot be written.
+    """
+    place = place_for(bundle.space, folder)
+    index = _opened(bundle, place)
+    hashes = Hashes(place.hashes, place.folder)
+    roots = index.roots if index else ()
+    listing = list_images([folder], lambda walked: remembered_rules(roots, walked), hashes)
+    _require_images(index, listing, folder, shown)
+    others: Sequence[Index] = ()
+    if index is None:
+        others = alike(place, listing)
+        if was := taken_over(place, listing, others):
+            say(f"{shown} is the folder that was {was}: its index is taken over")
+            index = _opened(bundle, place)
+    lacking = _lacking(index, listing, hashes)
+    if index is None or lacking is not None or was_killed(place.index):
+        _announce(bundle, place, shown, lacking or (), others)
+        synced = sync_images(bundle, place.index, [folder], hashes=hashes, lenders=others)
+        index = synced.index
+        report = synced.report
+        if report.replaced or report.moved or report.removed:  # that images are new was said
+            say(f"{shown}: {counts_of(report)}")
+    _remember(hashes, folder, listing)
+    _tell_unusable(index, listing, folder, shown)
+    if folder == place.folder:
+        return Part(folder, shown, index, None, index.count)
+    return Part(folder, shown, index, folder, _count(index, folder))
+
+
+def _opened(bundle: Bundle, place: Place) -> Index | None:
+    try:
+        return open_for(bundle, place.index)
+    except MismatchError:
+        raise
+    except ArtefactError as error:
+        raise ArtefactError(
+            f"the index of {place.folder} cannot be used ({error}): remove {place.index} and run "
+            f"the same command again, which makes it anew"
+        ) from error
+
+
+def _require_images(index: Index | None, listing: Listing, folder: Path, shown: str) -> None:
+    """Refuse a folder without images; what an index has of it stays, as it may be a lost disk."""
+    if listing.files or listing.skipped:
+        return
+    there = passed_over(listing.passed)
+    held = _count(index, folder) if index else 0
+    kept = f"; the index of its {held} images is kept, mount its disk" if held else ""
+    raise InputError(
+        f"there are no images in {shown}{f', but {there}' if there else ''}{kept}; name another "
+        f"folder"
+    )
+
+
+def _lacking(index: Index | None, listing: Listing, hashes: Hashes) -> list[str] | None:
+    """Return the contents that an index lacks; None if it is as the folder is.
+
+    Images that could not be used before, and have not changed since, are not tried again.
+    """
+    found = survey(index, listing, lambda root: root.rules, prune=True)
+    held = {entry.sha256 for entry in index.entries} if index else set()
+    failed = {row["image"] for row in index.errors} if index else set()
+    fresh = set(map(str, hashes.fresh))
+    new = [e for e in found.plan.upserts if e.image not in failed or e.image in fresh]
+    if index and not new and not found.plan.removals:
+        return None
+    return [*{entry.sha256 for entry in new} - held]
+
+
+def _announce(
+    bundle: Bundle, place: Place, shown: str, lacking: Sequence[str], others: Sequence[Index]
+) -> None:
+    """Say what will be embedded, before it is: with a large model it takes a while."""
+    known = {entry.sha256 for index in others for entry in index.entries}
+    count = len(set(lacking) - known)
+    if not count:
+        return
+    names = [] if place.is_there else made_by_others(place)
+    if names:
+        say(
+            f"{shown} was indexed with {' and '.join(names)}; indexing it for {bundle.name}: "
+            f"{count} images"
+        )
+    else:
+        say(f"{shown}: indexing {count} new images with {bundle.name}")
+
+
+def _remember(hashes: Hashes, folder: Path, listing: Listing) -> None:
+    try:
+        hashes.keep(folder, [file.path for file in listing.files])
+    except (ArtefactError, OSError) as error:
+        say(f"which images have been read cannot be remembered: {error}")
+
+
+def _tell_unusable(index: Index, listing: Listing, folder: Path, shown: str) -> None:
+    known = (row for row in index.errors if lies_in(row["image"], str(folder)))
+    reasons = {row["image"]: row["reason"] for row in (*known, *listing.skipped)}
+    for reason in [*reasons.values()][:_SHOWN]:
+        say(f"skipped: {reason}")
+    if len(reasons) > _SHOWN:
+        say(f"skipped: {len(reasons)} images of {shown} in all, which {index.folder} lists")
+
+
+def _count(index: Index, folder: Path) -> int:
+    return sum(any(lies_in(p, str(folder)) for p in entry.places) for entry in index.entries)

@@ -1,0 +1,138 @@
+"""The words of a command line as a query and folders: `dog - leash 0.5:grass photos/`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from zscr.data.records import Query, Term
+from zscr.data.walk import file_kind
+from zscr.errors import InputError
+from zscr.infer.queries import make_query
+
+_WEIGHTED = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)):(.+)", re.DOTALL)
+_PATH = re.compile(r"(\.{0,2}/|~).*|.*/|\.\.?", re.DOTALL)  # of what is written as a path
+
+
+@dataclass
+class Asked:
+    """What words ask for.
+
+    Attributes:
+        terms: what is sought and what is not.
+        folders: where.
+        told: how words were understood that may have been meant otherwise.
+    """
+
+    terms: list[Term] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+
+    @property
+    def query(self) -> Query:
+        """The one term, which is a query of its own whatever its weight, or the sum of all."""
+        first = self.terms[0]
+        if len(self.terms) == 1 and 0 < first.weight < float("inf"):
+            return first.query
+        return Query("1", terms=tuple(self.terms))
+
+
+def read_words(
+    words: Sequence[str], images: Sequence[str] = (), folders: Iterable[Path] = ()
+) -> Asked:
+    """Tell terms and folders apart.
+
+    The first word is a term, unless there are images, or it is written as a path: with a slash at
+    its beginning or end, or as `.` or `..`. A later word is a folder if there is one of that name.
+    What has a sign before it or a weight is always a term, and so is every word if `folders` are
+    given, but for paths. A term that names an image's file is that image, any other a text.
+
+    Args:
+        words: terms, with `+` and `-` between them and weights such as `0.5:`, and folders.
+        images: files of further terms, which may have weights.
+        folders: where to search; none is for the words to say.
+
+    Raises:
+        InputError: a sign has no term behind it, a word is empty, or a path leads nowhere.
+    """
+    asked, sign, given = Asked(), "", [*folders]
+    for word in words:
+        if word in ("+", "-"):
+            if sign:
+                raise InputError(f"'{sign} {word}' has no term between its signs; leave one out")
+            sign = word
+        elif sign or _WEIGHTED.fullmatch(word):
+            asked.terms.append(_term(word, sign))
+            sign = ""
+        elif _is_folder(word, elsewhere=bool(given), first=not (asked.terms or images)):
+            asked.folders.append(Path(word))
+        else:
+            _tell(asked, word)
+            asked.terms.append(_term(word, ""))
+    if sign:
+        raise InputError(f"'{sign}' has no term behind it; write one, or leave the sign out")
+    asked.terms += [_image(image) for image in images]
+    asked.folders += given
+    return asked
+
+
+def _is_folder(word: str, *, elsewhere: bool, first: bool) -> bool:
+    """Say whether a word without sign and weight is a folder.
+
+    Raises:
+        InputError: it is a path that leads nowhere.
+    """
+    is_path = bool(_PATH.fullmatch(word))
+    if os.path.isdir(word):
+        return is_path or not (first or elsewhere)
+    if is_path and not os.path.isfile(word):
+        raise InputError(
+            f"{word} does not exist; name a folder of images, or write '1:{word}' if it is to be "
+            f"searched for"
+        )
+    return False
+
+
+def _tell(asked: Asked, word: str) -> None:
+    """Note what a word may have been meant as."""
+    if os.path.isdir(word):
+        asked.told.append(f"'{word}' is searched for; the folder of that name is ./{word}")
+    elif asked.terms and asked.terms[-1].query.text and not _is_image(word):
+        before = asked.terms[-1].query.text
+        asked.told.append(
+            f"'{before}' and '{word}' are two terms, whose sum is searched for, and {word} is no "
+            f'folder; for one text, quote it: "{before} {word}"'
+        )
+
+
+def _term(word: str, sign: str) -> Term:
+    """Return a term of a word, which may have a weight."""
+    weight, content = _split(word)
+    if not content.strip():
+        raise InputError("a term is empty; write what is to be in the image, or leave it out")
+    if _is_image(content):
+        query = make_query(image=Path(content))
+    else:
+        query = make_query(text=content)
+    return Term(query, -weight if sign == "-" else weight)
+
+
+def _image(word: str) -> Term:
+    """Return a term of an image's path, which may have a weight."""
+    weight, content = (1.0, word) if os.path.exists(word) else _split(word)
+    return Term(make_query(image=Path(content)), weight)
+
+
+def _split(word: str) -> tuple[float, str]:
+    """Return the weight of a word, and the rest of it."""
+    found = _WEIGHTED.fullmatch(word)
+    return (float(found[1]), found[2]) if found else (1.0, word)
+
+
+def _is_image(word: str) -> bool:
+    """Say whether a word is an image's file: by its suffix, or as a path that is there."""
+    named = not re.search(r"\s", word) and file_kind(os.path.basename(word)) is None
+    return named or bool(_PATH.fullmatch(word) and os.path.isfile(word))
