@@ -103,15 +103,16 @@ def _is_folder(name: Path) -> bool:
 def _hashed(
     images: Sequence[FoundImage], hashes: Hashes
 ) -> tuple[tuple[ImageFile, ...], tuple[Skipped, ...]]:
+    skipped = [_unnamable(image) for image in images if not _can_be_named(image)]
+    images = [image for image in images if _can_be_named(image)]
     contents = [hashes.known(image.path) for image in images]
     unknown = [number for number, content in enumerate(contents) if content is None]
-    skipped = []
     with progress("hashing", len(unknown)) if unknown else nullcontext() as bar:
         for number in unknown:
             try:
                 contents[number] = _read(images[number], hashes)
             except InputError as error:  # a link to a device, or exchanged for a pipe by now
-                skipped.append({"image": written(images[number].path), "reason": str(error)})
+                skipped.append({"image": str(images[number].path), "reason": str(error)})
             if bar:
                 bar.advance()
     files = [
@@ -126,11 +127,19 @@ def _read(image: FoundImage, hashes: Hashes) -> str:
     """Return the sha256 of an image's content.
 
     Raises:
-        InputError: it cannot be read, or no file of JSON can keep its name.
+        InputError: it cannot be read.
     """
-    if not (is_utf8(image.path) and is_utf8(image.real)):
-        raise InputError(f"{written(image.path)} has a name that is not UTF-8; rename it")
     try:
         return hashes.read(image.path)
     except OSError as error:
         raise InputError(f"{image.path} cannot be read ({error.strerror})") from error
+
+
+def _can_be_named(image: FoundImage) -> bool:
+    """Say whether a file of JSON can keep an image's name."""
+    return is_utf8(image.path) and is_utf8(image.real)
+
+
+def _unnamable(image: FoundImage) -> Skipped:
+    name = written(image.path)
+    return {"image": name, "reason": f"{name} has a name that is not UTF-8; rename it"}

@@ -19,7 +19,7 @@ def written(path: Path) -> str:
 
 def is_utf8(path: Path) -> bool:
     """Say whether a path can be kept in a file of JSON as it is."""
-    return written(path) == path.as_posix()
+    return str(path).isascii() or written(path) == path.as_posix()
 
 
 def found_as_written(path: Path) -> Path:

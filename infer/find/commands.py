@@ -129,7 +129,7 @@ def _tell(found: Found, style: str, k: int) -> None:
     """Say what the answer itself does not: a table and paths name no model."""
     from zscr.infer.answers.answer import remarks
 
-    folders = ", ".join(str(part.folder) for part in found.parts)
+    folders = ", ".join(part.shown for part in found.parts)
     if style in ("table", "paths"):
         unknown = any(hit.above_unrelated is None for hit in found.answer.hits)
         calibrated = "; scores are not calibrated" if unknown and style == "table" else ""

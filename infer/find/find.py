@@ -90,7 +90,8 @@ def _outermost(folders: Sequence[Path]) -> dict[Path, str]:
         if not folder.is_dir():
             what = "is no folder" if folder.exists() else "does not exist"
             raise InputError(f"{folder} {what}; name a folder of images")
-        named.setdefault(Path(os.path.realpath(folder)), str(folder))
+        real = Path(os.path.realpath(folder))
+        named.setdefault(real, str(real if folder == Path() else folder))
     return {
         folder: shown
         for folder, shown in named.items()

@@ -29,13 +29,14 @@ class Part:
     """What is searched of an index.
 
     Attributes:
-        folder: of the images, without links.
+        folder: of the images, without links; shown: what messages call it.
         index: up to date.
         within: the folder, where the index is of one above; None where it is all of the index.
         count: how many images of the index are in it.
     """
 
     folder: Path
+    shown: str
     index: Index
     within: Path | None
     count: int
@@ -73,10 +74,14 @@ def up_to_date(bundle: Bundle, folder: Path, shown: str) -> Part:
         _announce(bundle, place, shown, lacking or (), others)
         synced = sync_images(bundle, place.index, [folder], hashes=hashes, lenders=others)
         index = synced.index
-        say(f"{shown}: {counts_of(synced.report)}")
+        report = synced.report
+        if report.replaced or report.moved or report.removed:  # that images are new was said
+            say(f"{shown}: {counts_of(report)}")
     _remember(hashes, folder, listing)
     _tell_unusable(index, listing, folder, shown)
-    return _part(index, folder, place)
+    if folder == place.folder:
+        return Part(folder, shown, index, None, index.count)
+    return Part(folder, shown, index, folder, _count(index, folder))
 
 
 def _opened(bundle: Bundle, place: Place) -> Index | None:
@@ -151,12 +156,6 @@ def _tell_unusable(index: Index, listing: Listing, folder: Path, shown: str) -> 
         say(f"skipped: {reason}")
     if len(reasons) > _SHOWN:
         say(f"skipped: {len(reasons)} images of {shown} in all, which {index.folder} lists")
-
-
-def _part(index: Index, folder: Path, place: Place) -> Part:
-    if folder == place.folder:
-        return Part(folder, index, None, index.count)
-    return Part(folder, index, folder, _count(index, folder))
 
 
 def _count(index: Index, folder: Path) -> int:

@@ -103,9 +103,7 @@ def test_a_terminal_gets_paths_that_can_be_opened(home, images, tmp_path):
 
 
 @pytest.mark.parametrize("display", [True, False])
-def test_open_shows_a_private_page_or_says_where_it_is(
-    find, images, tmp_path, monkeypatch, display
-):
+def test_open_shows_a_private_page(find, images, tmp_path, monkeypatch, display):
     """A browser that is there gets it; without one it is said where it is. Nobody else reads it."""
     images(1, "photos")
     browser, seen = tmp_path / "browser", tmp_path / "seen"
@@ -198,3 +196,13 @@ def test_an_image_that_cannot_be_used_is_told_and_costs_no_other(find, ids, imag
     Path("photos/00.png").rename("photos/broken.jpg")
     assert ids("owl", "photos") == [*dict.fromkeys(ids("owl", "photos"))]
     assert "skipped" not in find("owl", "photos").stderr
+
+
+def test_hostile_names_reach_no_terminal(find, images):
+    """Escapes of a file's name are shown as such, in the table, in paths and in the link."""
+    [path] = images(1, "photos")
+    path.rename(path.with_name("\x1b]0;x\x07\n.png"))
+    table = find("owl", "photos", "--format", "table").stdout
+    assert r"photos/\x1b]0;x\x07\n.png" in table
+    assert "\x1b" not in table
+    assert find("owl", "photos", "-0").stdout == "photos/\x1b]0;x\x07\n.png\0"
