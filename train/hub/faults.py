@@ -39,6 +39,11 @@ def refusal(name: ModelName, host: str, response: Any) -> ConfigError:
     """
     status, code = response.status_code, response.headers.get("X-Error-Code", "")
     known = "authorization" in response.request.headers
+    if code == "RevisionNotFound" and name.is_commit:
+        return ConfigError(
+            f"{name.repository} has no commit {name.revision} on {host}; name another, or remove "
+            f"{name.pins} if that is where it comes from"
+        )
     if code == "RevisionNotFound":
         return ConfigError(
             f"{name.repository} has no revision '{name.revision}' on {host}; leave it out for the "

@@ -37,6 +37,11 @@ class ModelName:
         """Where everything of this repository is kept: below `$ZSCR_CACHE/hub`."""
         return cache_folder() / "hub" / self.repository.replace("/", "--")
 
+    @property
+    def pins(self) -> Path:
+        """The file of what branches stood for; without it, they are followed once more."""
+        return self.folder / "revisions.json"
+
     def __str__(self) -> str:
         return self.repository + (f"@{self.revision}" if self.revision != DEFAULT else "")
 

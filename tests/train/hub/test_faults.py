@@ -22,7 +22,7 @@ ONCE = Patience(tries=1, timeout=0.3)
     [
         ("nobody/nothing", r"has no model 'nobody/nothing' for you \(it answers 401\).*HF_TOKEN"),
         (f"{NAME}@v9", f"{NAME} has no revision 'v9' on 127.*name a branch, a tag or a commit"),
-        (f"{NAME}@{'0' * 40}", "has no revision '0000"),
+        (f"{NAME}@{'0' * 40}", f"has no commit {'0' * 40} on .*name another, or remove .*json"),
         ("no such model", "'no such model' can be no model on a hub"),
         ("a/b/c", "'a/b/c' can be no model on a hub"),
         ("../../etc/passwd", "can be no model on a hub"),
