@@ -56,19 +56,19 @@ class Client:
             PassingFault: another try may do better.
             ConfigError: none will; says why.
         """
-        known = (200, 206, 416) if "range" in more else (200,)
-        with self._send("GET", path, known, headers=self._headers | more) as response:
+        sound = (200, 206, 416) if "range" in more else (200,)
+        with self._send("GET", path, sound, headers=self._headers | more) as response:
             yield response
 
     def head(self, path: str) -> Mapping[str, str]:
         """Return the headers of what is at `path`, or of where that is said to lie; see `get`."""
-        known = (200, 301, 302, 303, 307, 308)
-        with self._send("HEAD", path, known, follow_redirects=False) as response:
+        sound = (200, 301, 302, 303, 307, 308)
+        with self._send("HEAD", path, sound, follow_redirects=False) as response:
             found: Mapping[str, str] = response.headers
             return found
 
     @contextmanager
-    def _send(self, method: str, path: str, known: Sequence[int], **more: Any) -> Iterator[Any]:
+    def _send(self, method: str, path: str, sound: Sequence[int], **more: Any) -> Iterator[Any]:
         session, url = self.library.utils.get_session(), f"{self.endpoint}/{path}"
         timeout = self.patience.timeout or self.library.constants.HF_HUB_DOWNLOAD_TIMEOUT
         usual = {"headers": self._headers, "timeout": timeout, "follow_redirects": True}
@@ -77,8 +77,9 @@ class Client:
                 self._answered = True
                 if response.status_code in PASSING:
                     raise passing_status(self.host, response)
-                if response.status_code not in known:
-                    raise refusal(self.name, self.host, response)
+                if response.status_code not in sound:
+                    known = "authorization" in self._headers
+                    raise refusal(self.name, self.host, response, known=known)
                 yield response
         except self.library.errors.HTTPError as error:  # of the library below, whichever it is
             raise broken_way(self.host, error) from error

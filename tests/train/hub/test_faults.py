@@ -52,6 +52,7 @@ def test_names_that_stand_for_nothing(hub: Hub, cache: Path, name: str, message:
         (status(404, "RepoNotFound"), ("set HF_TOKEN to a token", "token in HF_TOKEN may not be")),
         (status(401), ("set HF_TOKEN to a token", "the token in HF_TOKEN may not be valid")),
         (status(403), ("set HF_TOKEN to a token", "the token in HF_TOKEN may not be valid")),
+        (status(404, "EntryNotFound"), ("lists a file of", "lists a file of '.*' that it has not")),
         (status(451), ("answers 451", "answers 451")),
         (status(304), ("answers 304", "answers 304")),
     ],
