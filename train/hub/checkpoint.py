@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zscr.errors import ConfigError
-from zscr.train.hub.snapshot import DESCRIPTIONS, WEIGHTS, Snapshot, snapshot
+from zscr.train.hub.kept import Snapshot
+from zscr.train.hub.snapshot import DESCRIPTIONS, WEIGHTS, snapshot
 
 
 @dataclass(frozen=True)

@@ -180,3 +180,24 @@ def test_what_the_library_has_is_taken_if_its_hash_is_right(
     hub.seen.clear()
     assert contents(snapshot(NAME))[name] == FILES[name]
     assert bool(hub.asked(f"/resolve/{commit}/{name}")) == changed
+
+
+def test_offline_takes_what_the_library_has(
+    hub: Hub, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights that it fetched for another program, checked by the hashes that name them."""
+    commit = hub.commit(NAME, FILES)
+    library = {"endpoint": hub.address, "cache_dir": tmp_path / "library"}
+    huggingface_hub.hf_hub_download(NAME, "config.json", **library)
+    with pytest.raises(ConfigError, match="only a part of it: .* no weights like"):
+        snapshot(NAME, offline=True)
+    cached = Path(huggingface_hub.hf_hub_download(NAME, "model.safetensors", **library)).resolve()
+    hub.seen.clear()
+    found = snapshot(NAME, offline=True)
+    assert contents(found) == {name: FILES[name] for name in ("config.json", "model.safetensors")}
+    assert (found.revision, found.licence, hub.seen) == (commit, None, [])
+    hub.commit(NAME, {"config.json": b"[]"})
+    assert contents(snapshot(NAME)) == {name: FILES[name] for name in WANTED}  # all, of that commit
+    cached.write_bytes(b"x" * len(FILES["model.safetensors"]))
+    with pytest.raises(ArtefactError, match="model.safetensors is damaged: its hash is wrong"):
+        snapshot(NAME, patterns=("*.json",), offline=True)
