@@ -35,6 +35,8 @@ FLOORS = {
     "zscr.train": "cuda_graph latest precision run_fields tables <- hub <- encoders <- methods"
     " <- heads soundness state weights <- run <- log sources <- loop <- fit <- evaluation"
     " <- commands <- adaptation",
+    "zscr.train.hub": "library name <- faults <- client <- listing <- choice library_cache metadata"
+    " pins <- fetch <- at_hand <- gather kept <- offline <- snapshot <- checkpoint",
     "zscr.train.methods": "contract losses <- registry <- settings <- zscrgan",
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"
     " <- improved reference",

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from zscr.errors import ConfigError
 from zscr.progress import say
 from zscr.train.hub.faults import PASSING, PassingFault, broken_way, passing_status, refusal
-from zscr.train.hub.library import endpoint, headers
+from zscr.train.hub.library import endpoint, faults, headers, session
 from zscr.train.hub.name import ModelName
 
 _Result = TypeVar("_Result")
@@ -69,11 +69,11 @@ class Client:
 
     @contextmanager
     def _send(self, method: str, path: str, sound: Sequence[int], **more: Any) -> Iterator[Any]:
-        session, url = self.library.utils.get_session(), f"{self.endpoint}/{path}"
+        url = f"{self.endpoint}/{path}"
         timeout = self.patience.timeout or self.library.constants.HF_HUB_DOWNLOAD_TIMEOUT
         usual = {"headers": self._headers, "timeout": timeout, "follow_redirects": True}
         try:
-            with session.stream(method, url, **(usual | more)) as response:
+            with session(self.library).stream(method, url, **(usual | more)) as response:
                 self._answered = True
                 if response.status_code in PASSING:
                     raise passing_status(self.host, response)
@@ -81,7 +81,7 @@ class Client:
                     known = "authorization" in self._headers
                     raise refusal(self.name, self.host, response, known=known)
                 yield response
-        except self.library.errors.HTTPError as error:  # of the library below, whichever it is
+        except faults(self.library) as error:
             raise broken_way(self.host, error) from error
 
     def patiently(self, attempt: Callable[[], _Result]) -> _Result:

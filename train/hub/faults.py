@@ -99,7 +99,7 @@ def broken_way(host: str, error: BaseException) -> PassingFault:
 def _why(host: str, error: BaseException) -> str:
     for cause in _causes(error):
         if isinstance(cause, socket.gaierror):
-            return f"{host} cannot be found: there is no network here, or its name is wrong"
+            return f"{host} cannot be found: there is no network, or its name or a proxy's is wrong"
         if isinstance(cause, ssl.SSLError):
             return (
                 f"{host} cannot be trusted ({cause.reason or 'TLS'}); behind a proxy that opens "

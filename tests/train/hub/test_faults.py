@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import pytest
 
 from tests.train.hub.server import Fault, Hub, instead, stalled, status
@@ -91,13 +92,14 @@ def test_a_token_that_is_none_is_not_shown(
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("http://hub.invalid", "hub.invalid cannot be found: there is no network here, or its"),
+        ("http://hub.invalid", "hub.invalid cannot be found: there is no network, or its name"),
         ("http://127.0.0.1:1", "nobody answers at 127.0.0.1:1"),
         ("https://127.0.0.1:{port}", r"127.0.0.1:{port} cannot be trusted \(.*SSL_CERT_FILE"),
         ("hub.example.org", "HF_ENDPOINT is 'hub.example.org', which is no address of a hub"),
         ("ftp://hub.example.org", "HF_ENDPOINT is 'ftp:.* is no address"),
         ("http://[::1", "HF_ENDPOINT is .* is no address"),
         ("http://hub:port", "HF_ENDPOINT is .* is no address"),
+        ("http://a..b", "HF_ENDPOINT is .* is no address"),
     ],
 )
 def test_ways_that_lead_nowhere(
@@ -112,6 +114,28 @@ def test_ways_that_lead_nowhere(
     with pytest.raises(ConfigError, match=message.format(port=hub.port)):
         snapshot(NAME)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("SSL_CERT_FILE", "/nowhere"),
+        ("SSL_CERT_FILE", "/etc/passwd"),
+        ("HTTPS_PROXY", "ftp://proxy"),
+        ("HTTPS_PROXY", "http://proxy:port"),
+        ("ALL_PROXY", "socks5://proxy"),
+    ],
+)
+def test_an_environment_that_no_request_can_be_sent_by(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    """Certificates that are none, and proxies that nobody knows."""
+    monkeypatch.setenv("HF_ENDPOINT", "https://127.0.0.1:1")
+    monkeypatch.setenv(variable, value)
+    huggingface_hub.close_session()
+    with pytest.raises(ConfigError, match=r"no hub can be asked: .* HTTPS_PROXY, .*SSL_CERT_FILE"):
+        snapshot(NAME)
+    huggingface_hub.close_session()
 
 
 def test_silence_is_named(hub: Hub) -> None:
