@@ -44,7 +44,7 @@ def test_descriptions_and_one_copy_of_the_weights_are_fetched(
     assert (found.name, found.revision, found.licence) == (NAME, commit, "mit")
     told = capsys.readouterr().err.splitlines()
     assert told[0].startswith(f"fetching '{NAME}' at {commit[:12]} from 127.0.0.1:")
-    assert told[0].endswith(": 4 files, 0.13 MB")
+    assert told[0].endswith(": 4 files, 0.13 MB, licence mit")
     assert told[-1].startswith(f"fetching {NAME}: 0.1/0.1 MB")
     agents = {headers["user-agent"] for _, _, headers in hub.seen}
     assert [a.split("; ")[1].split("/")[0] for a in agents] == ["hf_hub"]
