@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -35,9 +34,9 @@ def fetch(client: Client, revision: str, file: HubFile, path: Path, bar: Progres
         ArtefactError: it is not what the hub's listing says, and was removed; or the disk refuses.
     """
     with disk_faults(path):
+        if path.is_file() and path.stat().st_size > file.size:
+            path.unlink()
         path.touch()
-        if path.stat().st_size > file.size:
-            os.truncate(path, 0)
         while path.stat().st_size < file.size:
             client.patiently(lambda: _go_on(client, revision, file, path, bar))
         if not is_sound(path, file):
