@@ -37,6 +37,8 @@ FLOORS = {
     " <- pretrained <- methods"
     " <- heads soundness state weights <- run <- log sources <- loop <- fit <- evaluation"
     " <- commands <- adaptation",
+    "zscr.train.hub": "library name <- faults <- client <- listing <- choice library_cache metadata"
+    " pins <- fetch <- at_hand <- gather kept <- offline <- snapshot <- checkpoint",
     "zscr.train.methods": "contract losses <- registry scaling <- settings <- clip zscrgan",
     "zscr.train.methods.clip": "choice config pairs projection schedule start step <- method",
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"

@@ -11,6 +11,7 @@ from typing import Any
 
 from zscr.disk import disk_faults
 from zscr.train.hub.fetch import is_sound
+from zscr.train.hub.library_cache import library_folder
 from zscr.train.hub.listing import HubFile
 from zscr.train.hub.name import ModelName
 
@@ -43,7 +44,6 @@ def link_or_copy(source: Path, path: Path) -> None:
 
 
 def _places(library: Any, name: ModelName, file: HubFile) -> Iterator[Path]:
-    for files in sorted(name.folder.glob("*/*@*")):  # of other snapshots: see `inner_name`
+    for files in sorted(name.folder.glob("*/*@*")):  # of other snapshots
         yield files / file.name
-    cache = Path(os.environ.get("HF_HUB_CACHE") or library.constants.HF_HUB_CACHE)
-    yield cache / f"models--{name.repository.replace('/', '--')}" / "blobs" / file.digest
+    yield library_folder(library, name) / "blobs" / file.digest

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zscr.errors import ConfigError
-from zscr.train.hub.snapshot import DESCRIPTIONS, WEIGHTS, Snapshot, snapshot
+from zscr.train.hub.kept import Snapshot
+from zscr.train.hub.snapshot import DESCRIPTIONS, WEIGHTS, snapshot
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ def find_checkpoint(
     here = named.parent if named.suffix == ".onnx" and named.is_file() else named
     for path in (here, data / name, data / f"{name}.zip"):
         if path.exists():
-            return Checkpoint(path, named.stem if named.suffix in (".onnx", ".zip") else named.name)
+            whole = Path(os.path.abspath(name))  # "." has no name of its own
+            return Checkpoint(path, whole.stem if whole.suffix in (".onnx", ".zip") else whole.name)
     try:
         found = snapshot(name, patterns=patterns, weights=weights, offline=offline)
     except ConfigError as error:

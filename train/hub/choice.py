@@ -47,7 +47,9 @@ def _weights(
 ) -> set[str]:
     files = listing.files
     for pattern in weights:
-        if found := [name for name in files if _matches(name, pattern)]:
+        # A graph whose weights lie in a second file is refused by whoever loads it.
+        whole = (name for name in files if f"{name}_data" not in files)
+        if found := [name for name in whole if _matches(name, pattern)]:
             folders: dict[str, list[str]] = {}
             for name in found:
                 folders.setdefault(name.rpartition("/")[0], []).append(name)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from zscr.errors import ConfigError
 from zscr.progress import say
 from zscr.train.hub.faults import PASSING, PassingFault, broken_way, passing_status, refusal
-from zscr.train.hub.library import endpoint, headers
+from zscr.train.hub.library import endpoint, faults, headers, session
 from zscr.train.hub.name import ModelName
 
 _Result = TypeVar("_Result")
@@ -56,31 +56,32 @@ class Client:
             PassingFault: another try may do better.
             ConfigError: none will; says why.
         """
-        known = (200, 206, 416) if "range" in more else (200,)
-        with self._send("GET", path, known, headers=self._headers | more) as response:
+        sound = (200, 206, 416) if "range" in more else (200,)
+        with self._send("GET", path, sound, headers=self._headers | more) as response:
             yield response
 
     def head(self, path: str) -> Mapping[str, str]:
         """Return the headers of what is at `path`, or of where that is said to lie; see `get`."""
-        known = (200, 301, 302, 303, 307, 308)
-        with self._send("HEAD", path, known, follow_redirects=False) as response:
+        sound = (200, 301, 302, 303, 307, 308)
+        with self._send("HEAD", path, sound, follow_redirects=False) as response:
             found: Mapping[str, str] = response.headers
             return found
 
     @contextmanager
-    def _send(self, method: str, path: str, known: Sequence[int], **more: Any) -> Iterator[Any]:
-        session, url = self.library.utils.get_session(), f"{self.endpoint}/{path}"
+    def _send(self, method: str, path: str, sound: Sequence[int], **more: Any) -> Iterator[Any]:
+        url = f"{self.endpoint}/{path}"
         timeout = self.patience.timeout or self.library.constants.HF_HUB_DOWNLOAD_TIMEOUT
         usual = {"headers": self._headers, "timeout": timeout, "follow_redirects": True}
         try:
-            with session.stream(method, url, **(usual | more)) as response:
+            with session(self.library).stream(method, url, **(usual | more)) as response:
                 self._answered = True
                 if response.status_code in PASSING:
                     raise passing_status(self.host, response)
-                if response.status_code not in known:
-                    raise refusal(self.name, self.host, response)
+                if response.status_code not in sound:
+                    known = "authorization" in self._headers
+                    raise refusal(self.name, self.host, response, known=known)
                 yield response
-        except self.library.errors.HTTPError as error:  # of the library below, whichever it is
+        except faults(self.library) as error:
             raise broken_way(self.host, error) from error
 
     def patiently(self, attempt: Callable[[], _Result]) -> _Result:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,7 +16,7 @@ from zscr.train.hub.faults import PassingFault
 from zscr.train.hub.listing import HubFile
 from zscr.train.hub.metadata import file_path
 
-_ADVANCED = 1 << 20  # bytes that a try has to bring to count as no failure
+_MUCH, _SHARE = 1 << 20, 100  # a try that brings a MiB, or a hundredth, counts as no failure
 
 
 def fetch(client: Client, revision: str, file: HubFile, path: Path, bar: Progress) -> None:
@@ -35,9 +34,9 @@ def fetch(client: Client, revision: str, file: HubFile, path: Path, bar: Progres
         ArtefactError: it is not what the hub's listing says, and was removed; or the disk refuses.
     """
     with disk_faults(path):
+        if path.is_file() and path.stat().st_size > file.size:
+            path.unlink()
         path.touch()
-        if path.stat().st_size > file.size:
-            os.truncate(path, 0)
         while path.stat().st_size < file.size:
             client.patiently(lambda: _go_on(client, revision, file, path, bar))
         if not is_sound(path, file):
@@ -71,7 +70,8 @@ def _go_on(client: Client, revision: str, file: HubFile, path: Path, bar: Progre
         with client.get(url, **wanted) as response, path.open("ab") as out:
             _append(response, out, before, file, bar)
     except PassingFault as fault:
-        fault.advanced = path.stat().st_size - before >= _ADVANCED
+        brought = path.stat().st_size - before
+        fault.advanced = brought >= _MUCH or brought * _SHARE >= file.size
         raise
 
 

@@ -75,9 +75,11 @@ def _fetch_all(client: Client, listing: Listing, files: Sequence[HubFile], work:
     paths = [work / file.digest for file in files]
     begun = sum(path.stat().st_size for path in paths if path.is_file())
     total = sum(file.size for file in files)
+    licence = f", licence {listing.licence}" if listing.licence else ""
+    here = f", {begun / 1e6:.2f} MB of them here" if begun else ""
     say(
         f"fetching '{listing.name}' at {listing.revision[:12]} from {client.host}: {len(files)} "
-        f"files, {total / 1e6:.2f} MB" + (f", {begun / 1e6:.2f} MB of them here" if begun else "")
+        f"files, {total / 1e6:.2f} MB{here}{licence}"
     )
     require_space(work, max(0, total - begun))
     with progress(f"fetching {listing.name}", total, begun, in_bytes=True) as bar:

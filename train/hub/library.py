@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,6 +31,7 @@ def import_hub(name: str) -> Any:
 
     Raises:
         MissingExtraError: it is not installed, or is from before 1.0, which asks by other means.
+        ConfigError: one of its variables is no value.
     """
     without_telemetry()
     what = f"fetching the encoder '{name}' from a model hub"
@@ -40,6 +42,8 @@ def import_hub(name: str) -> Any:
         import huggingface_hub.utils
     except ImportError as error:
         raise MissingExtraError(what, "text") from error
+    except ValueError as error:  # it reads its variables when it is imported
+        raise ConfigError(f"{what} cannot begin ({error}); look at what HF_… is set") from error
     if huggingface_hub.__version__.startswith("0."):
         raise MissingExtraError(f"{what} by huggingface_hub 1.0 or later", "text")
     return huggingface_hub
@@ -54,8 +58,9 @@ def endpoint(library: Any) -> str:
     named: str = os.environ.get(ENDPOINT) or library.constants.ENDPOINT
     try:
         parts = urlsplit(named)
-        sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # of a port
+        sound = parts.scheme in ("http", "https") and parts.port != 0
+        sound = sound and bool((parts.hostname or "").encode("idna"))
+    except ValueError:  # of a port, or a part of a host's name
         sound = False
     if not sound or parts.query or parts.fragment or not named.isprintable() or " " in named:
         raise ConfigError(
@@ -63,6 +68,30 @@ def endpoint(library: Any) -> str:
             f"https://hub.example.org, or unset it"
         )
     return named.rstrip("/")
+
+
+def session(library: Any) -> Any:
+    """Return what sends requests, by the proxies and certificates of the environment.
+
+    Raises:
+        ConfigError: these cannot be used.
+    """
+    try:
+        return library.utils.get_session()
+    except (OSError, ValueError, ImportError, faults(library)[1]) as error:
+        raise ConfigError(
+            f"no hub can be asked: a proxy or the certificates cannot be used ({error}); look at "
+            f"HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and SSL_CERT_FILE"
+        ) from error
+
+
+def faults(library: Any) -> tuple[type[Exception], type[Exception]]:
+    """Return what is raised for a request that fails, and for an address that is none.
+
+    The library does not say which one it sends requests by; but its own errors are children of it.
+    """
+    below = sys.modules[library.errors.HTTPError.__module__.partition(".")[0]]
+    return below.HTTPError, below.InvalidURL
 
 
 def is_offline(library: Any) -> bool:

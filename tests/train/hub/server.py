@@ -184,6 +184,19 @@ def cut(sent: int) -> Fault:
     return fault
 
 
+def some_of(sent: int) -> Fault:
+    """Promise the rest of a body, by a range, send so many bytes of it and hang up."""
+
+    def fault(answer: Answer, body: bytes) -> None:
+        start = int(answer.headers["Range"].removeprefix("bytes=").removesuffix("-"))
+        said = f"bytes {start}-{len(body) - 1}/{len(body)}"
+        answer.head(206, len(body) - start, **{"Content-Range": said})
+        answer.wfile.write(body[start : start + sent])
+        answer.close_connection = True
+
+    return fault
+
+
 def instead(body: bytes, number: int = 200, **headers: str) -> Fault:
     """Send another body."""
 

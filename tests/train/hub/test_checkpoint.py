@@ -44,6 +44,10 @@ def test_what_is_nearer_is_taken(
     for place in places:
         place.mkdir(parents=True)
         assert find_checkpoint(NAME).path == place
+    (place / "graph.onnx").touch()
+    monkeypatch.chdir(place)
+    names = {name: find_checkpoint(name).name for name in (".", "graph.onnx", "../tiny-bert")}
+    assert names == {".": "tiny-bert", "graph.onnx": "graph", "../tiny-bert": "tiny-bert"}
     assert len(served.seen) == asked
 
 

@@ -38,6 +38,11 @@ def chosen(names: Sequence[str], *weights: str, index: object = None) -> set[str
         ("onnx/model.onnx onnx/model_int8.onnx", "model.onnx onnx/model.onnx", "onnx/model.onnx"),
         ("onnx/model.onnx model.safetensors", "*.safetensors", "model.safetensors"),
         ("model.onnx model_int8.onnx", "*.onnx", "model.onnx"),
+        (
+            "onnx/model.onnx onnx/model.onnx_data model.safetensors",
+            "onnx/model.onnx *.safetensors",
+            "model.safetensors",
+        ),
         (f"model.safetensors {INDEX} {' '.join(SHARDS)}", "*.safetensors", "model.safetensors"),
     ],
 )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import pytest
 
 from tests.train.hub.server import Fault, Hub, instead, stalled, status
@@ -22,7 +23,7 @@ ONCE = Patience(tries=1, timeout=0.3)
     [
         ("nobody/nothing", r"has no model 'nobody/nothing' for you \(it answers 401\).*HF_TOKEN"),
         (f"{NAME}@v9", f"{NAME} has no revision 'v9' on 127.*name a branch, a tag or a commit"),
-        (f"{NAME}@{'0' * 40}", "has no revision '0000"),
+        (f"{NAME}@{'0' * 40}", f"has no commit {'0' * 40} on .*name another, or remove .*json"),
         ("no such model", "'no such model' can be no model on a hub"),
         ("a/b/c", "'a/b/c' can be no model on a hub"),
         ("../../etc/passwd", "can be no model on a hub"),
@@ -52,6 +53,7 @@ def test_names_that_stand_for_nothing(hub: Hub, cache: Path, name: str, message:
         (status(404, "RepoNotFound"), ("set HF_TOKEN to a token", "token in HF_TOKEN may not be")),
         (status(401), ("set HF_TOKEN to a token", "the token in HF_TOKEN may not be valid")),
         (status(403), ("set HF_TOKEN to a token", "the token in HF_TOKEN may not be valid")),
+        (status(404, "EntryNotFound"), ("lists a file of", "lists a file of '.*' that it has not")),
         (status(451), ("answers 451", "answers 451")),
         (status(304), ("answers 304", "answers 304")),
     ],
@@ -90,13 +92,14 @@ def test_a_token_that_is_none_is_not_shown(
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("http://hub.invalid", "hub.invalid cannot be found: there is no network here, or its"),
+        ("http://hub.invalid", "hub.invalid cannot be found: there is no network, or its name"),
         ("http://127.0.0.1:1", "nobody answers at 127.0.0.1:1"),
         ("https://127.0.0.1:{port}", r"127.0.0.1:{port} cannot be trusted \(.*SSL_CERT_FILE"),
         ("hub.example.org", "HF_ENDPOINT is 'hub.example.org', which is no address of a hub"),
         ("ftp://hub.example.org", "HF_ENDPOINT is 'ftp:.* is no address"),
         ("http://[::1", "HF_ENDPOINT is .* is no address"),
         ("http://hub:port", "HF_ENDPOINT is .* is no address"),
+        ("http://a..b", "HF_ENDPOINT is .* is no address"),
     ],
 )
 def test_ways_that_lead_nowhere(
@@ -111,6 +114,28 @@ def test_ways_that_lead_nowhere(
     with pytest.raises(ConfigError, match=message.format(port=hub.port)):
         snapshot(NAME)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("SSL_CERT_FILE", "/nowhere"),
+        ("SSL_CERT_FILE", "/etc/passwd"),
+        ("HTTPS_PROXY", "ftp://proxy"),
+        ("HTTPS_PROXY", "http://proxy:port"),
+        ("ALL_PROXY", "socks5://proxy"),
+    ],
+)
+def test_an_environment_that_no_request_can_be_sent_by(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    """Certificates that are none, and proxies that nobody knows."""
+    monkeypatch.setenv("HF_ENDPOINT", "https://127.0.0.1:1")
+    monkeypatch.setenv(variable, value)
+    huggingface_hub.close_session()
+    with pytest.raises(ConfigError, match=r"no hub can be asked: .* HTTPS_PROXY, .*SSL_CERT_FILE"):
+        snapshot(NAME)
+    huggingface_hub.close_session()
 
 
 def test_silence_is_named(hub: Hub) -> None:

@@ -14,7 +14,17 @@ from threading import Event, Thread
 
 import pytest
 
-from tests.train.hub.server import Answer, Fault, Hub, cut, hang_up, instead, stalled, status
+from tests.train.hub.server import (
+    Answer,
+    Fault,
+    Hub,
+    cut,
+    hang_up,
+    instead,
+    some_of,
+    stalled,
+    status,
+)
 from tests.train.hub.test_snapshot import FILES, NAME, contents
 from zscr.errors import ArtefactError, ConfigError
 from zscr.train.hub.client import Patience
@@ -76,6 +86,14 @@ def test_where_no_range_is_had_it_begins_anew(hub: Hub, whole: Fault) -> None:
     hub.commit(NAME, FILES)
     hub.faults["/cdn/"] = [cut(1000), whole]
     assert contents(snapshot(NAME, patience=SOON))["model.safetensors"] == WEIGHTS
+
+
+def test_a_way_that_breaks_all_the_time_is_gone_to_its_end(hub: Hub) -> None:
+    """Though it takes more tries than a hub has that brings nothing."""
+    hub.commit(NAME, FILES)
+    hub.faults["/cdn/"] = [cut(14_000), *(some_of(14_000) for _ in range(8))]
+    assert contents(snapshot(NAME, patience=SOON))["model.safetensors"] == WEIGHTS
+    assert hub.asked("/cdn/")[-1]["range"] == "bytes=126000-"
 
 
 def test_patience_ends(hub: Hub) -> None:

@@ -44,7 +44,7 @@ def test_descriptions_and_one_copy_of_the_weights_are_fetched(
     assert (found.name, found.revision, found.licence) == (NAME, commit, "mit")
     told = capsys.readouterr().err.splitlines()
     assert told[0].startswith(f"fetching '{NAME}' at {commit[:12]} from 127.0.0.1:")
-    assert told[0].endswith(": 4 files, 0.13 MB")
+    assert told[0].endswith(": 4 files, 0.13 MB, licence mit")
     assert told[-1].startswith(f"fetching {NAME}: 0.1/0.1 MB")
     agents = {headers["user-agent"] for _, _, headers in hub.seen}
     assert [a.split("; ")[1].split("/")[0] for a in agents] == ["hf_hub"]
@@ -125,19 +125,21 @@ def test_offline_answers_from_what_was_fetched(
 
 OFFLINE = """
 import os, sys
-os.environ["ZSCR_CACHE"] = sys.argv[1]
+os.environ |= {"ZSCR_CACHE": sys.argv[1], "HF_HUB_DISABLE_TELEMETRY": ""}
 from zscr.train.hub.snapshot import snapshot
 print(snapshot(sys.argv[2], offline=True).folder)
+import huggingface_hub.constants
+print(huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY)
 """
 
 
 def test_offline_opens_no_socket(hub: Hub, tmp_path: Path) -> None:
-    """Any socket of the internet would end the process; nothing is left at home either."""
+    """Any would end the process; nothing is left at home, and the library's telemetry is off."""
     hub.commit(NAME, FILES)
     online = snapshot(NAME)
     (place := tmp_path / "sealed").mkdir()
     done = sealed(OFFLINE, str(tmp_path / "cache"), NAME, cwd=place)
-    assert (done.returncode, done.stdout.strip()) == (0, str(online.folder)), done.stderr
+    assert (done.returncode, done.stdout.split()) == (0, [str(online.folder), "True"]), done.stderr
     assert list((place / "home").iterdir()) == []
 
 
@@ -178,3 +180,24 @@ def test_what_the_library_has_is_taken_if_its_hash_is_right(
     hub.seen.clear()
     assert contents(snapshot(NAME))[name] == FILES[name]
     assert bool(hub.asked(f"/resolve/{commit}/{name}")) == changed
+
+
+def test_offline_takes_what_the_library_has(
+    hub: Hub, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights that it fetched for another program, checked by the hashes that name them."""
+    commit = hub.commit(NAME, FILES)
+    library = {"endpoint": hub.address, "cache_dir": tmp_path / "library"}
+    huggingface_hub.hf_hub_download(NAME, "config.json", **library)
+    with pytest.raises(ConfigError, match="only a part of it: .* no weights like"):
+        snapshot(NAME, offline=True)
+    cached = Path(huggingface_hub.hf_hub_download(NAME, "model.safetensors", **library)).resolve()
+    hub.seen.clear()
+    found = snapshot(NAME, offline=True)
+    assert contents(found) == {name: FILES[name] for name in ("config.json", "model.safetensors")}
+    assert (found.revision, found.licence, hub.seen) == (commit, None, [])
+    hub.commit(NAME, {"config.json": b"[]"})
+    assert contents(snapshot(NAME)) == {name: FILES[name] for name in WANTED}  # all, of that commit
+    cached.write_bytes(b"x" * len(FILES["model.safetensors"]))
+    with pytest.raises(ArtefactError, match="model.safetensors is damaged: its hash is wrong"):
+        snapshot(NAME, patterns=("*.json",), offline=True)
