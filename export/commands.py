@@ -8,19 +8,24 @@ from typing import Any
 
 import click
 
-from zscr.options import memory_option
+from zscr.options import memory_option, offline_option
 from zscr.printable import printable
 from zscr.progress import say
 
+_PRETRAINED = "clip:"
+
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path), default="runs/latest")
-@click.option("--out", type=click.Path(path_type=Path), help="The bundle's folder [bundles/…-001].")
+@click.argument("run", default="runs/latest")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The bundle's folder [bundles/…-001; of clip:NAME the user's own models].",
+)
 @click.option(
     "--gallery",
     type=click.Choice(["unseen", "all"]),
-    default="unseen",
-    show_default=True,
+    show_default="unseen",
     help="The collection's images to index.",
 )
 @click.option(
@@ -35,6 +40,12 @@ from zscr.progress import say
     type=click.IntRange(0),
     help="The same as --set noise_samples=K (zscrgan): average K fixed draws of noise.",
 )
+@click.option(
+    "--text-tower",
+    metavar="NAME",
+    help="With clip:NAME: a sentence encoder that was trained into the space of its images.",
+)
+@offline_option
 @click.option("--trt", is_flag=True, help="Also build TensorRT engines, beside the bundle.")
 @click.option(
     "--target",
@@ -45,55 +56,100 @@ from zscr.progress import say
 )
 @memory_option
 def export(
-    run: Path,
+    run: str,
     out: Path | None,
-    gallery: str,
+    gallery: str | None,
     settings: tuple[str, ...],
     noise_samples: int | None,
+    text_tower: str | None,
+    offline: bool | None,
     trt: bool,
     targets: tuple[str, ...],
 ) -> None:
     """Export RUN to an ONNX bundle with proof of parity, and index the collection's gallery.
 
+    RUN is a trained run, or `clip:NAME`: a pretrained dual encoder (CLIP, SigLIP, …) in a folder or
+    on a model hub, perhaps with @revision. It needs no collection and no training.
+
     \b
     Example:
       zscr export
       zscr export runs/zscrgan-aviary-001 --trt --target sm86 --target sm89
+      zscr export clip:openai/clip-vit-base-patch32
     """
     from zscr.extras import require_extras
 
     require_extras("exporting", "export", "cpu")
+    if targets and not trt:
+        raise click.UsageError("--target goes with --trt")
+    if run.startswith(_PRETRAINED):
+        _refuse("a run", {"gallery": gallery, "set": settings, "noise-samples": noise_samples})
+        bundle = _export_pretrained(run.removeprefix(_PRETRAINED), out, text_tower, offline)
+    else:
+        _refuse("clip:NAME", {"text-tower": text_tower, "offline": offline})
+        bundle = _export_run(Path(run), out, gallery or "unseen", settings, noise_samples)
+    if trt:
+        from zscr.export.tensorrt.engines import build_engines
+
+        built = build_engines(bundle, targets=targets)
+        click.echo(f"built engines in {printable(built)}")
+
+
+def _refuse(what: str, given: Mapping[str, Any]) -> None:
+    """Refuse options that are given with something else than they are for."""
+    for name, value in given.items():
+        if value not in (None, ()):
+            raise click.UsageError(f"--{name} goes with {what}")
+
+
+def _export_pretrained(
+    name: str, out: Path | None, text_tower: str | None, offline: bool | None
+) -> Path:
+    """Export a pretrained model, say what it is and what comes next; return the bundle."""
+    from zscr.export.pretrained.job import export_pretrained
+
+    if not name:
+        raise click.UsageError("clip: is followed by a folder or by the name of a hub's model")
+    bundle = export_pretrained(name, out, text_tower=text_tower, offline=offline)
+    body = bundle.manifest.body
+    about = body["provenance"]
+    say(f"exported {bundle.folder}: {about['family']}, {bundle.dim} numbers, {_agreed(body)}")
+    say(f"licence: {about['licence'] or 'not stated'}; a score is {about['score']}")
+    indexed = f"index add PHOTOS --bundle {out}" if out else f"find TEXT --model {bundle.name}"
+    say(f"next: zscr {indexed}")
+    return bundle.folder
+
+
+def _export_run(
+    run: Path,
+    out: Path | None,
+    gallery: str,
+    settings: tuple[str, ...],
+    noise_samples: int | None,
+) -> Path:
+    """Export a run, index its gallery, and say what comes next; return the bundle."""
     from zscr.export.deploy import deploy
     from zscr.train.commands import head_settings
 
-    if targets and not trt:
-        raise click.UsageError("--target goes with --trt")
     chosen = head_settings(settings, noise_samples)
     made = deploy(run, out, gallery=gallery, settings=chosen)
-    _tell(made.bundle.folder, made.bundle.manifest.body)
+    body = made.bundle.manifest.body
+    overlap = min(body["top10_overlap"].values(), default=1.0)
+    say(f"exported {made.bundle.folder}: {_agreed(body)}, top-10 overlap {overlap:.3f}")
     if made.index:
         index = made.index.index
         say(f"indexed {index.count} images in {index.folder}: {index.how}")
         if made.index.skipped:
             say(f"skipped {len(made.index.skipped)} images; see errors there")
-    if trt:
-        from zscr.export.tensorrt.engines import build_engines
-
-        built = build_engines(made.bundle.folder, targets=targets)
-        click.echo(f"built engines in {printable(built)}")
-    if made.index:
         named = f" --bundle {out}" if out else ""
         say(f"next: zscr query --file captions.txt{named}")
+    return made.bundle.folder
 
 
-def _tell(folder: Path, body: Mapping[str, Any]) -> None:
-    """Say what was exported, and how well each graph agrees with the trained model."""
+def _agreed(body: Mapping[str, Any]) -> str:
+    """Return how well each graph agrees with the model that was trained."""
     agreed = [
         f"{entry['variants']['fp32']['parity']['max_abs']:.1e} ({name})"
         for name, entry in body["graphs"].items()
     ]
-    overlap = min(body["top10_overlap"].values(), default=1.0)
-    say(
-        f"exported {folder}: onnxruntime agrees with torch to {' and '.join(agreed)}, "
-        f"top-10 overlap {overlap:.3f}"
-    )
+    return f"onnxruntime agrees with torch to {' and '.join(agreed)}"

@@ -58,18 +58,37 @@ def compare(
         The (N, D) embeddings of torch and of the largest batch size, and how far they differ.
     """
     expected = run_head(deployed.head, _features(deployed, samples), "cpu")
-    rows = [row % len(samples) for row in range(max(len(samples), *SIZES))]  # each size is filled
-    repeated = [samples[row] for row in rows]
-    runs = [exported.encode(repeated, batch_size=size) for size in SIZES]
-    wanted = expected[rows]
-    parity = Parity(
+    runs = run_sizes(exported, samples)
+    return (expected, runs[-1][: len(samples)]), agreement(expected, runs)
+
+
+def run_sizes(exported: Encoder, samples: Sequence[Query]) -> list[Vectors]:
+    """Run N samples in batches of each of `SIZES` -> for each (M, D), M at least N.
+
+    The samples come again, in their order, until a batch of that size is filled.
+    """
+    runs = []
+    for size in SIZES:
+        rows = [samples[row % len(samples)] for row in range(max(len(samples), size))]
+        runs.append(exported.encode(rows, batch_size=size))
+    return runs
+
+
+def agreement(expected: Vectors, runs: Sequence[Vectors]) -> Parity:
+    """Compare unit rows (N, D) with those of every batch size, (M, D) each; see `run_sizes`."""
+    pairs = [(found, repeated(expected, len(found))) for found in runs]
+    return Parity(
         # numpy's extremes, unlike Python's, are NaN as soon as one embedding is
-        max_abs=float(np.max([np.abs(found - wanted) for found in runs])),
-        min_cosine=float(np.min([(found * wanted).sum(1) for found in runs])),
-        samples=len(samples),
+        max_abs=float(np.max([np.abs(found - wanted).max() for found, wanted in pairs])),
+        min_cosine=float(np.min([(found * wanted).sum(1).min() for found, wanted in pairs])),
+        samples=len(expected),
         batch_sizes=SIZES,
     )
-    return (expected, runs[-1][: len(samples)]), parity
+
+
+def repeated(rows: Vectors, count: int) -> Vectors:
+    """Return `count` rows: these (N, D), and from their first on again."""
+    return rows[np.arange(count) % len(rows)]
 
 
 def _features(deployed: DeployedHead, samples: Sequence[Query]) -> list[Vectors]:

@@ -32,7 +32,8 @@ FLOORS = {
     "zscr.infer": "answers batches inputs lines runners <- options query_rows <- queries <- encoder"
     " <- bundle features reading <- index <- columns evaluation <- models <- searcher <- commands",
     "zscr.infer.inputs": "prepared tokenizer <- characters image text vector <- make",
-    "zscr.train": "cuda_graph latest precision ranks run_fields tables <- encoders <- methods"
+    "zscr.train": "cuda_graph latest precision ranks run_fields tables <- hub <- encoders"
+    " <- pretrained <- methods"
     " <- heads soundness state weights <- run <- log sources <- loop <- fit <- evaluation"
     " <- commands <- adaptation",
     "zscr.train.methods": "contract losses <- registry scaling <- settings <- clip zscrgan",

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from zscr.options import memory_option
+from zscr.options import memory_option, offline_option
 from zscr.progress import say
 
 # The reference code's own flags: they set the fields of the same name in the method's Config.
@@ -29,7 +29,7 @@ REFERENCE_FLAGS = {
 
 # What may be given with --resume; settings only as the run has them.
 RESUMABLE = {"out", "device", "resume", "retrieved_res", "settings", "rounds", "seed", "memory"}
-RESUMABLE |= set(REFERENCE_FLAGS)
+RESUMABLE |= {"offline", *REFERENCE_FLAGS}
 
 
 def _reference_flags(command: Any) -> Any:
@@ -54,6 +54,7 @@ def _reference_flags(command: Any) -> Any:
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other setting.")
 @click.option("--image-encoder", help="Frozen image encoder: a path or name.")
 @click.option("--text-encoder", help="Frozen text encoder: a path or name.")
+@offline_option
 @click.option(
     "--device", type=click.Choice(["cpu", "cuda"]), help="Where to train [CUDA where there is one]."
 )
@@ -77,6 +78,7 @@ def train(
     settings: tuple[str, ...],
     image_encoder: str | None,
     text_encoder: str | None,
+    offline: bool | None,
     device: str | None,
     refit: bool | None,
     resume: bool,
@@ -112,7 +114,8 @@ def train(
         if resume:
             run = resume_run(out or Path("runs/latest"), device, given)
         else:
-            asked = Path(collection), out, given, image_encoder, text_encoder, device, refit
+            encoders = image_encoder, text_encoder
+            asked = Path(collection), out, given, *encoders, device, refit, offline
             if not is_made(collection):
                 check_early(Request(method, *asked))
             run = fit(Request(method, find_collection(collection), *asked[1:]))

@@ -50,6 +50,7 @@ class Request:
         refit: whether the final weights are fitted on seen and validation classes, by the rounds
             and settings that the validation classes chose; None leaves it to the recipe, then yes.
             What the unseen classes select (select_on_test) is trained on both anyway.
+        offline: ask no hub for encoders; None leaves it to the environment (`HF_HUB_OFFLINE`).
     """
 
     method: str
@@ -60,6 +61,7 @@ class Request:
     text_encoder: str | None = None
     device: str | None = None
     refit: bool | None = None
+    offline: bool | None = None
 
 
 def fit(request: Request) -> Run:
@@ -87,7 +89,8 @@ def _fit(request: Request, device: torch.device) -> Run:
     require_alone(request.method)
     needs = load_method(request.method).needs(config)
     wishes = {"image": request.image_encoder, "text": request.text_encoder}
-    encoders = choose_encoders(collection, needs, wishes, recipe.get("encoders", {}))
+    usual, offline = recipe.get("encoders", {}), request.offline
+    encoders = choose_encoders(collection, needs, wishes, usual, offline=offline)
     seen, judged_on = load_training(collection, needs, encoders, selection_split(config))
     check_trainable(seen, needs)
     shapes, sources = shapes_of(seen), sources_of(collection, encoders, folder)

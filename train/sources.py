@@ -22,6 +22,8 @@ def choose_encoders(
     needs: Sequence[Need],
     wishes: Mapping[str, str | None],
     recipe: Mapping[str, str],
+    *,
+    offline: bool | None = None,
 ) -> Encoders:
     """Load the frozen encoders of the tables that are needed; None for published vectors.
 
@@ -30,6 +32,7 @@ def choose_encoders(
         needs: the tables.
         wishes: path or name of `image` and `text`; None leaves it to the recipe.
         recipe: the recipe's encoders; what it lacks is the default.
+        offline: ask no hub for them; None leaves it to the environment.
 
     Raises:
         ConfigError: an encoder was asked for that the method or the collection has no use for.
@@ -44,11 +47,12 @@ def choose_encoders(
     if "image" in wanted:
         named = wishes.get("image") or recipe.get("image", DEFAULT_IMAGE)
         published = collection.has_vectors("image")
-        encoders["image"] = None if published else load_encoder(image_encoder(named, collection))
+        folder = None if published else image_encoder(named, collection, offline=offline)
+        encoders["image"] = load_encoder(folder) if folder else None
     if "text" in wanted:
         named, eyes = wishes.get("text") or recipe.get("text", DEFAULT_TEXT), encoders.get("image")
         published = collection.has_vectors("text")
-        folder = None if published else text_encoder(named, collection, eyes)
+        folder = None if published else text_encoder(named, collection, eyes, offline=offline)
         encoders["text"] = load_encoder(folder) if folder else None
     return encoders
 

@@ -35,6 +35,7 @@ REMAKE = {  # kind -> how one is made anew, once the old one is out of the way
     "bundle": "'zscr export'",
     "index": "'zscr index add'",
     "engines": "'zscr export --trt'",
+    "snapshot": "the same command again",
 }
 
 
@@ -43,7 +44,7 @@ class Manifest:
     """What `manifest.json` says: the artefact's kind, its files, and the kind's own fields.
 
     Attributes:
-        kind: `collection`, `encoder`, `run`, `bundle`, `index` or `engines`.
+        kind: `collection`, `encoder`, `run`, `bundle`, `index`, `engines` or `snapshot`.
         files: relative posix path -> `{"sha256": hex, "bytes": size}`.
         body: the remaining fields, which belong to the kind.
         sha256: hash of the manifest file; since it holds every file's hash, it names the contents.

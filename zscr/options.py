@@ -48,6 +48,16 @@ def memory_option(command: Any) -> Any:
     )(command)
 
 
+def offline_option(command: Any) -> Any:
+    """Add `--offline`: models that are named are not asked for on any hub."""
+    return click.option(
+        "--offline",
+        is_flag=True,
+        default=None,
+        help="Ask no hub for models; take what was fetched before [HF_HUB_OFFLINE].",
+    )(command)
+
+
 def bytes_of(size: str) -> int:
     """Read a size such as `500MB`, `2G` or `1.5GiB`; without a unit it is bytes."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]I?)?B?", size.strip().upper())

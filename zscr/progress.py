@@ -23,8 +23,9 @@ class Progress(Protocol):
 class _Plain:
     """Prints `title: done/total (rate, time left)` every few seconds and at the end."""
 
-    def __init__(self, title: str, total: int, done: int) -> None:
+    def __init__(self, title: str, total: int, done: int, *, in_bytes: bool) -> None:
         self.title, self.total, self.done, self.note = title, total, done, ""
+        self.unit, self.size = (" MB", 1e6) if in_bytes else ("", 1)
         self.before = done
         self.start = self.shown = time.monotonic()
 
@@ -38,17 +39,23 @@ class _Plain:
         rate = (self.done - self.before) / max(self.shown - self.start, 1e-6)
         left = (self.total - self.done) / max(rate, 1e-6)
         tail = f" {self.note}" if self.note else ""
-        line = f"{self.title}: {self.done}/{self.total} ({rate:.3g}/s, {left:.0f} s left){tail}"
-        sys.stderr.write(line + "\n")
+        speed = f"{rate / self.size:.3g}{self.unit}/s"
+        sys.stderr.write(f"{self.title}: {self._counts()} ({speed}, {left:.0f} s left){tail}\n")
+
+    def _counts(self) -> str:
+        done, total = self.done / self.size, self.total / self.size
+        shown = f"{done:.1f}/{total:.1f}" if self.unit else f"{self.done}/{self.total}"
+        return shown + self.unit
 
 
 class _Bar:
     """The same through rich, which is imported only when a bar is drawn."""
 
-    def __init__(self, title: str, total: int, done: int) -> None:
+    def __init__(self, title: str, total: int, done: int, *, in_bytes: bool) -> None:
         from rich.console import Console
         from rich.progress import (
             BarColumn,
+            DownloadColumn,
             MofNCompleteColumn,
             TextColumn,
             TimeRemainingColumn,
@@ -60,7 +67,7 @@ class _Bar:
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
-            MofNCompleteColumn(),
+            DownloadColumn() if in_bytes else MofNCompleteColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}", markup=False),
         )
@@ -72,13 +79,18 @@ class _Bar:
 
 
 @contextmanager
-def progress(title: str, total: int, done: int = 0) -> Iterator[Progress]:
-    """Show the progress of `total` units of work called `title`, `done` of them earlier on."""
+def progress(
+    title: str, total: int, done: int = 0, *, in_bytes: bool = False
+) -> Iterator[Progress]:
+    """Show the progress of `total` units of work called `title`, `done` of them earlier on.
+
+    Units that are bytes are shown in MB (10^6).
+    """
     title = printable(title)
     if not sys.stderr.isatty():
-        yield _Plain(title, total, done)
+        yield _Plain(title, total, done, in_bytes=in_bytes)
         return
-    bar = _Bar(title, total, done)
+    bar = _Bar(title, total, done, in_bytes=in_bytes)
     with bar.bar:
         yield bar
 

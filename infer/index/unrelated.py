@@ -13,6 +13,27 @@ from zscr.infer.index.entry import Entry
 from zscr.infer.reading import encode_readable
 
 TEXT = frozenset({"text"})
+# Captions of things of every kind, for a model that comes without examples of its own.
+_CAPTIONS = """a brown dog asleep on a wooden chair
+two children play football in the park after school
+an old map of the city with streets and rivers
+a bowl of green soup beside bread and a silver spoon
+the engineer repairs a yellow engine in the workshop
+a red bicycle leans against a brick wall in the rain
+snow on a mountain above a quiet frozen lake
+people wait for the night train under a clock
+a doctor writes a letter about medicine and money
+fresh oranges and fish at the market near the harbour
+a black and white drawing of a dancing woman
+three horses run along the beach at sunset
+a computer screen full of numbers and small letters
+the bride holds white flowers in front of a church
+a broken glass bottle in the grass behind the garage
+musicians with violins and drums on a large stage
+a small plane flies over fields of yellow wheat
+a cat looks out of the kitchen window at the birds
+a soldier in a blue uniform carries a heavy box
+the teacher points at a chart of the human heart""".splitlines()
 
 
 def unrelated_texts(
@@ -22,30 +43,33 @@ def unrelated_texts(
 
     Where all images have classes, these are the bundle's examples: each is unrelated to the images
     of other classes. Where they do not, as in a folder of photos, nobody can tell which examples
-    are about them; then they are mixes of the examples' words, which describe nothing.
+    are about them; then they are mixes of the examples' words, which describe nothing. A bundle
+    without examples, such as one of a pretrained model, has mixes of common English words.
 
     Args:
-        bundle: that answers queries of text and has examples; of any other there is None.
+        bundle: that answers queries of text; of any other there is None.
         entries: all images of the index, in the state that is to be calibrated.
         known: what the index holds already.
 
     Returns:
         At most `MOST` texts; None where there are none, or `known` will do.
     """
-    if TEXT not in bundle.takes or not bundle.examples:
+    if TEXT not in bundle.takes:
         return None
-    graph, by_class = bundle.key_of(TEXT), all(entry.class_id for entry in entries)
+    graph = bundle.key_of(TEXT)
+    by_class = bool(bundle.examples) and all(entry.class_id for entry in entries)
     if known is not None and (known.graph, known.has_classes) == (graph, by_class):
         return None
     examples = dict(bundle.examples)
-    texts = _sample([*examples]) if by_class else _mixes([*examples])
+    texts = _sample([*examples]) if by_class else _mixes([*examples] or _CAPTIONS)
     rows, vectors = encode_readable(bundle.route(TEXT), Query.of("text", texts))
     if not rows:
         return None
     if by_class:
         own = tuple(examples[texts[row]] for row in rows)
         return Unrelated(graph, "examples, each without the images of its class", vectors, own)
-    return Unrelated(graph, "mixes of the examples' words", vectors, (None,) * len(rows))
+    of = "mixes of the examples' words" if examples else "mixes of common English words"
+    return Unrelated(graph, of, vectors, (None,) * len(rows))
 
 
 def _sample(texts: Sequence[str]) -> list[str]:

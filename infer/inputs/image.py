@@ -17,7 +17,10 @@ from zscr.infer.inputs.prepared import Prepared
 from zscr.schema import integer, listing, maybe, number, one_of, record, text
 
 MAX_RESIZED = 64_000_000  # pixels; a line of them is small until its shorter side is enlarged
-RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+RESAMPLING = {
+    name: Image.Resampling[name.upper()]
+    for name in ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
+}
 _PREPROCESS = record(
     {
         "image_size": integer(1, 2048),  # a batch of 32 has 1.6 GB then
@@ -26,7 +29,7 @@ _PREPROCESS = record(
         "mean": listing(number(-1e6, 1e6), 3, 3),
         "std": listing(number(1e-6, 1e6), 3, 3),
     },
-    {"resize_shorter_side": maybe(integer(1, 8192))},
+    {"resize_shorter_side": maybe(integer(1, 8192)), "resize_square": maybe(integer(1, 8192))},
 )
 FIELDS = record(
     {
@@ -41,15 +44,18 @@ class ImageInput:
     """Pixels (B, 3, S, S): resize, crop the centre, scale, normalise.
 
     With `resize_shorter_side` the proportions stay; without it the image is resized to the
-    square, as the processors of ViT and SigLIP do. `decode_shorter_side` lets large JPEGs be
-    decoded at a fraction of their size (see `zscr.data.images.decoded`); as that changes
-    embeddings a little, it is a part of the preprocessing and travels with the encoder.
+    square, as the processors of ViT and SigLIP do, or to the larger one `resize_square`, as
+    EfficientNet's does. What is smaller than the crop gets a black border. `decode_shorter_side`
+    lets large JPEGs be decoded at a fraction of their size (see `zscr.data.images.decoded`); as
+    that changes embeddings a little, it is a part of the preprocessing and travels with the
+    encoder.
     """
 
     def __init__(self, spec: Mapping[str, Any], folder: Path, threads: int = 1) -> None:
         self.field, self.names = str(spec["field"]), tuple(spec["names"])
         how = spec["preprocess"]
         self.shorter, self.size = how.get("resize_shorter_side"), int(how["image_size"])
+        self.square = how.get("resize_square") or self.size
         self.least, self.threads = how.get("decode_shorter_side"), threads
         self.resample = RESAMPLING[how["resample"]]
         self.scale = np.float32(how["rescale"])
@@ -72,16 +78,22 @@ class ImageInput:
         return np.ascontiguousarray(((array - self.mean) / self.std).transpose(2, 0, 1))
 
     def _crop(self, image: Decoded) -> Image.Image:
-        if self.shorter is None:
-            return image.resize((self.size, self.size), self.resample)
-        # Rounded down, as transformers and torchvision do.
-        width, height = (self.shorter * side // min(image.size) for side in image.size)
+        width, height = self._resized(image.size)
         if width * height > MAX_RESIZED:
             whole = "x".join(map(str, image.size))
             raise InputError(
                 f"an image of {whole} pixels would be resized to {width}x{height}, over the limit "
                 f"of {MAX_RESIZED} pixels; crop it"
             )
-        left, top = (width - self.size) // 2, (height - self.size) // 2
         resized = image.resize((width, height), self.resample)
+        if width == height == self.size:
+            return resized
+        left, top = (width - self.size) // 2, (height - self.size) // 2
         return resized.crop((left, top, left + self.size, top + self.size))
+
+    def _resized(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Return the width and height before the crop, rounded down as transformers does it."""
+        if self.shorter is None:
+            return self.square, self.square
+        width, height = (self.shorter * side // min(size) for side in size)
+        return width, height

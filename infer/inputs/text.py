@@ -21,17 +21,19 @@ from zscr.schema import file_name, integer, listing, maybe, one_of, record, text
 FIELDS = record(
     {
         "field": one_of("text"),
-        "names": listing(text(200), 2, 2),
+        "names": listing(text(200), 1, 2),
         "tokenizer": file_name,
         "max_length": integer(1, 1 << 20),
     },
-    {"unknown_id": maybe(integer(0, 2**32 - 1))},
+    {"unknown_id": maybe(integer(0, 2**32 - 1)), "pad_to": maybe(integer(1, 1 << 16))},
 )
 
 
 class TextInput:
-    """Token ids and attention mask, padded to the longest text of the batch.
+    """Token ids and attention mask, padded to the longest text of the batch or to `pad_to`.
 
+    A model that was trained on texts of a fixed length, such as SigLIP, reads the padding too; it
+    takes no mask, and then `names` holds the ids' alone.
     What the tokenizer cannot read is told: the words that become its unknown token, and with BPE,
     which spells what it lacks in bytes, the characters that no token covers whole. So is what it
     passes over, as TF-IDF does with a pictograph.
@@ -40,12 +42,15 @@ class TextInput:
     def __init__(self, spec: Mapping[str, Any], folder: Path) -> None:
         self.field, self.names = str(spec["field"]), tuple(spec["names"])
         self.max_length = int(spec["max_length"])
-        self.tokenizer = load_tokenizer(folder / spec["tokenizer"], self.max_length)
+        self.tokenizer = load_tokenizer(
+            folder / spec["tokenizer"], self.max_length, spec.get("pad_to")
+        )
         self.unknown_id = _unknown_id(spec, self.tokenizer)
         self.spells_bytes = isinstance(self.tokenizer.model, BPE)
 
     def prepare(self, values: Sequence[str]) -> Prepared:
-        """Tokenise B texts to int64 ids and mask (B, L), L at most `max_length`.
+        """Tokenise B texts to int64 ids, and a mask where it is taken: (B, L), L at most
+        `max_length`, or `pad_to`.
 
         Raises:
             InputError: the tokenizer cannot take one of them.
@@ -57,7 +62,7 @@ class TextInput:
         ids = np.array([e.ids for e in encodings], np.int64)
         mask = np.array([e.attention_mask for e in encodings], np.int64)
         cut = tuple(row for row, e in enumerate(encodings) if e.overflowing)
-        feeds = dict(zip(self.names, (ids, mask), strict=True))
+        feeds = dict(zip(self.names, (ids, mask), strict=False))
         unknown, blank = {}, []
         for row, (value, encoding) in enumerate(zip(values, encodings, strict=True)):
             read, unread = self._places(encoding)

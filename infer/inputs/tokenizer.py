@@ -33,8 +33,13 @@ _SAMPLES = (
 _PROVEN: set[str] = set()  # by this process
 
 
-def load_tokenizer(path: Path, max_length: int) -> Tokenizer:
+def load_tokenizer(path: Path, max_length: int, pad_to: int | None = None) -> Tokenizer:
     """Load a tokenizer that truncates to `max_length` tokens and pads to the longest of a batch.
+
+    Args:
+        path: of the file, which says at which end it truncates and pads, and with what.
+        max_length: in tokens.
+        pad_to: in tokens, where every text is padded to one length.
 
     Raises:
         InputError: it is none, or takes too long or too much memory for short texts.
@@ -42,14 +47,19 @@ def load_tokenizer(path: Path, max_length: int) -> Tokenizer:
     """
     raw = read_regular(path, _LARGEST, "tokenizer")
     _prove(raw, max_length, str(path))
-    return _made(raw, max_length)
+    return _made(raw, max_length, pad_to)
 
 
-def _made(raw: bytes, max_length: int) -> Tokenizer:
+def _made(raw: bytes, max_length: int, pad_to: int | None = None) -> Tokenizer:
     tokenizer = Tokenizer.from_buffer(raw)
-    tokenizer.enable_truncation(max_length)
-    pad = tokenizer.padding or {"pad_id": 0, "pad_token": "[PAD]"}
-    tokenizer.enable_padding(pad_id=pad["pad_id"], pad_token=pad["pad_token"])
+    cut, pad = tokenizer.truncation or {}, tokenizer.padding or {}
+    tokenizer.enable_truncation(max_length, direction=cut.get("direction", "right"))
+    tokenizer.enable_padding(
+        direction=pad.get("direction", "right"),
+        pad_id=pad.get("pad_id", 0),
+        pad_token=pad.get("pad_token", "[PAD]"),
+        length=pad_to,
+    )
     return tokenizer
 
 

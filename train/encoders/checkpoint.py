@@ -6,28 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
 from torch.nn import functional
 
-from zscr.errors import InputError, MissingExtraError
+from zscr.errors import InputError
 from zscr.infer.inputs.text import TextInput
 from zscr.train.encoders.folder import OUTPUT
+from zscr.train.encoders.library import STRANGERS, library, loading_faults
 from zscr.train.encoders.onnx import require_parity, trace
 
 STATES = "last_hidden_state"
+_PURPOSE = "converting a text encoder"
 TOLERANCE = 1e-4  # token states of a six-layer BERT agree to about 1e-6
-# Neither Python files of the folder's own nor pickled weights, and nobody is asked about it.
-_STRANGERS: dict[str, Any] = {"trust_remote_code": False, "use_safetensors": True}
-_FAULTS: tuple[type[Exception], ...] = (
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    RuntimeError,
-    SafetensorError,
-)
 _SENTENCES = ("a small bird with a red belly", "two dogs", "a red house by the sea at night")
 
 
@@ -37,8 +27,8 @@ class _TokenStates(nn.Module):
     def __init__(self, source: Path) -> None:
         super().__init__()
         # "eager" attention is plain matrix products, which every ONNX runtime has.
-        self.model = _library().AutoModel.from_pretrained(
-            source, attn_implementation="eager", **_STRANGERS
+        self.model = library(_PURPOSE).AutoModel.from_pretrained(
+            source, attn_implementation="eager", **STRANGERS
         )
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
@@ -56,8 +46,8 @@ class _ClipText(nn.Module):
 
     def __init__(self, source: Path) -> None:
         super().__init__()
-        self.model, report = _library().CLIPTextModelWithProjection.from_pretrained(
-            source, attn_implementation="eager", output_loading_info=True, **_STRANGERS
+        self.model, report = library(_PURPOSE).CLIPTextModelWithProjection.from_pretrained(
+            source, attn_implementation="eager", output_loading_info=True, **STRANGERS
         )
         if missing := sorted(report["missing_keys"]):  # they would be drawn at random
             raise InputError(
@@ -93,7 +83,8 @@ def trace_checkpoint(
         MissingExtraError: transformers is not installed.
     """
     clip = config.get("model_type") in _CLIP
-    module = _loaded(source, _ClipText if clip else _TokenStates).eval()
+    with loading_faults(source):
+        module = (_ClipText if clip else _TokenStates)(source).eval()
     texts, axes = TextInput(spec, source), {0: "batch", 1: "length"}
     names = ("input_ids", "attention_mask")
     example = [torch.from_numpy(array) for array in texts.prepare(_SENTENCES[:2]).feeds.values()]
@@ -108,24 +99,3 @@ def trace_checkpoint(
         expected = module(*(torch.from_numpy(array) for array in feeds.values())).numpy()
     kept = ... if clip else feeds["attention_mask"] > 0
     return model, require_parity(str(source), model, feeds, expected, TOLERANCE, kept=kept)
-
-
-def _loaded(source: Path, kind: type[nn.Module]) -> nn.Module:
-    """Load a checkpoint; whatever transformers makes of a folder that contradicts itself."""
-    try:
-        return kind(source)
-    except _FAULTS as error:
-        why = " ".join(str(error).split())
-        raise InputError(f"{source} is no checkpoint that can be loaded ({why:.200})") from error
-
-
-def _library() -> Any:
-    """Return transformers, without its talk about loading."""
-    try:
-        import transformers
-        from transformers.utils import logging
-    except ImportError as error:
-        raise MissingExtraError("converting a text encoder", "text") from error
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    return transformers

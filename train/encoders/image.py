@@ -12,11 +12,11 @@ import onnx.utils
 from zscr.errors import InputError
 from zscr.train.encoders.folder import OUTPUT, write_encoder
 from zscr.train.encoders.onnx import load_graph, rename
+from zscr.train.encoders.preprocessing import preprocessing
 from zscr.train.encoders.published import check_input, read_object
 
 # What published image encoders call their pooled feature, the most specific name first.
 _FEATURES = ("features", "image_embeds", "pooler_output", "embedding")
-_RESAMPLE = {2: "bilinear", 3: "bicubic"}  # Pillow's numbers, as transformers writes them
 
 
 def convert_image_encoder(source: Path, out: Path, name: str) -> None:
@@ -42,23 +42,28 @@ def convert_image_encoder(source: Path, out: Path, name: str) -> None:
     pixels, features = model.graph.input[0].name, _pooled_output(model, source)
     model = onnx.utils.Extractor(model).extract_model([pixels], [features])
     rename(model, {pixels: "pixels", features: OUTPUT})
-    preprocess = _read_preprocess(config)
+    preprocess = preprocessing(read_object(config), config)
     check_input(pixel_spec(preprocess), config)
     _check_size(model, preprocess, source)
     write_encoder(out, name, model, pixel_spec(preprocess), {"source": graphs[0].name})
 
 
-def pixel_spec(preprocess: Mapping[str, Any]) -> dict[str, Any]:
+def pixel_spec(preprocess: Mapping[str, Any], *, drafts: bool = True) -> dict[str, Any]:
     """Return the manifest's input entry for a graph that takes pixels.
 
-    Large JPEGs are decoded at a fraction of their size, but at twice the size that they are
-    resized to: embeddings then have a cosine of .998 and more to those of the whole (measured).
+    Args:
+        preprocess: how pixels are made.
+        drafts: decode large JPEGs at a fraction of their size, but at twice the size that they are
+            resized to: embeddings then have a cosine of .998 and more to those of the whole
+            (measured).
     """
     side = preprocess["image_size"]
-    shape = ["batch", 3, side, side]
     spec = {"field": "image", "kind": "image", "names": ["pixels"], "dtype": "float32"}
-    decode = {"decode_shorter_side": 2 * (preprocess.get("resize_shorter_side") or side)}
-    return spec | {"shape": shape, "preprocess": {**preprocess, **decode}}
+    spec |= {"shape": ["batch", 3, side, side], "preprocess": dict(preprocess)}
+    if drafts:
+        resized = preprocess.get("resize_shorter_side") or preprocess.get("resize_square") or side
+        spec["preprocess"] |= {"decode_shorter_side": 2 * resized}
+    return spec
 
 
 def _pooled_output(model: onnx.ModelProto, source: Path) -> str:
@@ -78,42 +83,3 @@ def _check_size(model: onnx.ModelProto, preprocess: Mapping[str, Any], source: P
     if any(axis.dim_value not in (0, side) for axis in axes):  # 0: any size
         sizes = " x ".join(str(axis.dim_value) for axis in axes)
         raise InputError(f"{source} makes images of {side} pixels for a graph that takes {sizes}")
-
-
-def _read_preprocess(path: Path) -> dict[str, Any]:
-    config = read_object(path)
-    for step in ("do_resize", "do_rescale", "do_normalize"):
-        if config.get(step) is False:
-            raise InputError(f"{path} has {step} false, but zscr always does so; use another graph")
-    try:
-        return _preprocess(config)
-    except (KeyError, TypeError, StopIteration) as error:
-        raise InputError(
-            f"{path} lacks {error}, or zscr does not know its value; add it"
-        ) from error
-
-
-def _preprocess(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Bring both written forms of preprocessing to one; what is missing is never guessed."""
-    if "resize_shorter_side" in config:
-        keys = ("image_size", "resize_shorter_side", "resample", "rescale", "mean", "std")
-        return {key: config[key] for key in keys}
-    size, crop = config["size"], config["crop_size"] if config.get("do_center_crop") else None
-    if isinstance(size, Mapping) and "height" in size:  # both sides given: to a square, uncropped
-        if size["width"] != size["height"] or (crop is not None and _side(crop) != size["height"]):
-            raise InputError(f"images of {size} cropped to {crop} cannot be made; use a square")
-        resize = {"image_size": size["height"]}
-    else:
-        shorter = _side(size)
-        side = shorter if crop is None else _side(crop)
-        resize = {"image_size": side, "resize_shorter_side": shorter}
-    return resize | {
-        "resample": _RESAMPLE[config["resample"]],
-        "rescale": config["rescale_factor"],
-        "mean": config["image_mean"],
-        "std": config["image_std"],
-    }
-
-
-def _side(size: int | Mapping[str, int]) -> int:
-    return size if isinstance(size, int) else next(iter(size.values()))

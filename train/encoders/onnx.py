@@ -83,12 +83,15 @@ def _starred(module: nn.Module) -> bool:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Silence the exporter's own talk about itself; its errors are exceptions."""
-    level = logging.getLogger("torch.onnx").level
+    talkers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript")]
+    levels = [one.level for one in talkers]
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
-        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        for one in talkers:
+            one.setLevel(logging.ERROR)
         yield
-    logging.getLogger("torch.onnx").setLevel(level)
+    for one, level in zip(talkers, levels, strict=True):
+        one.setLevel(level)
 
 
 def load_graph(path: Path) -> onnx.ModelProto:

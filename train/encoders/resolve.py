@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,8 +11,7 @@ from zscr.artefact import MANIFEST, SCHEMA, hash_bytes, hash_file
 from zscr.cache import kept_encoder
 from zscr.data.collection import Collection
 from zscr.data.sources.archive import opened
-from zscr.disk import disk_faults
-from zscr.errors import ConfigError, MissingExtraError
+from zscr.errors import MissingExtraError
 from zscr.infer.encoder import Encoder
 from zscr.progress import say
 from zscr.train.encoders.cnn import CnnConfig
@@ -33,47 +31,64 @@ from zscr.train.encoders.fitted import (
 from zscr.train.encoders.image import convert_image_encoder
 from zscr.train.encoders.joined import JOIN, joined_encoders
 from zscr.train.encoders.text import convert_text_encoder
+from zscr.train.hub.checkpoint import Checkpoint, find_checkpoint
 
 DEFAULT_TEXT = "all-MiniLM-L6-v2"
 _Convert = Callable[[Path, Path, str], None]
 _MADE_OF = (".onnx", ".safetensors", ".json", ".pth")  # files whose change makes another encoder
+# What is fetched of a hub's model: a graph needs no checkpoint beside it.
+_JSON = ("*.json",)
+_TEXT_WEIGHTS = ("model.onnx", "onnx/model.onnx", "*.safetensors")
+_IMAGE_WEIGHTS = ("*.onnx", "onnx/model.onnx")
 
 
-def text_encoder(name: str, collection: Collection, image: Encoder | None = None) -> Path:
+def text_encoder(
+    name: str, collection: Collection, image: Encoder | None = None, *, offline: bool | None = None
+) -> Path:
     """Return the folder of the text encoder called `name`.
 
     Args:
         name: a path, the default, one of `TFIDF` (fitted here on the texts of the collection's seen
             classes), one of `CHARACTERS` (trained here), the name of a folder or ZIP in
-            `$ZSCR_DATA`, or a hub name; or several of these, joined by `+`.
+            `$ZSCR_DATA`, or a hub name, perhaps with `@revision`; or several of these, joined by
+            `+`.
         collection: what `TFIDF` and `CHARACTERS` are fitted on.
         image: the image encoder that `CHARACTERS` are trained with; None for image vectors.
+        offline: ask no hub; see `snapshot`.
 
     Raises:
         ConfigError: nothing of that name is here or can be had.
+        ArtefactError: what a hub sent is not what it lists, or the disk refuses.
     """
     if JOIN in name and not Path(name).exists():
-        each = [text_encoder(part, collection, image) for part in name.split(JOIN)]
+        each = [text_encoder(part, collection, image, offline=offline) for part in name.split(JOIN)]
         return joined_encoders(each)
     if name in TFIDF and not Path(name).exists():
         return fitted_tfidf(name, collection)
     if name in CHARACTERS and not Path(name).exists():
         return fitted_characters(name, collection, image)
-    packaged = name == DEFAULT_TEXT and not Path(name).exists()
-    with opened(packaged_minilm() if packaged else _find(name)) as source:
-        return _converted(source, Path(name).name, convert_text_encoder)
+    if name == DEFAULT_TEXT and not Path(name).exists():
+        found = Checkpoint(packaged_minilm(), name)
+    else:
+        found = find_checkpoint(name, patterns=_JSON, weights=_TEXT_WEIGHTS, offline=offline)
+    with opened(found.path) as source:
+        return _converted(source, found.name, convert_text_encoder)
 
 
-def image_encoder(name: str, collection: Collection, *, cnn: CnnConfig | None = None) -> Path:
+def image_encoder(
+    name: str, collection: Collection, *, cnn: CnnConfig | None = None, offline: bool | None = None
+) -> Path:
     """Return the folder of the image encoder called `name`.
 
     Args:
         name: a path, one of `CNNS` (trained here on the collection's seen classes: `small-cnn` to
             name them, `text-cnn` to predict their texts), `efficientnet-lite0` (of the packages of
             the extra `photo`), the name of a folder or ZIP in `$ZSCR_DATA` (such as
-            `mobilenet_v2`), or a hub name.
+            `mobilenet_v2`), or a hub name, perhaps with
+            `@revision`.
         collection: what `CNNS` are trained on.
         cnn: the recipe of one of `CNNS`; None for its own.
+        offline: ask no hub; see `snapshot`.
 
     Raises:
         ConfigError: nothing of that name is here or can be had, or the seen classes have no images
@@ -84,18 +99,9 @@ def image_encoder(name: str, collection: Collection, *, cnn: CnnConfig | None = 
         return fitted_cnn(name, collection, cnn or CNNS[name])
     if name == EFFICIENTNET and not Path(name).exists():
         return _converted(packaged_efficientnet(), name, convert_efficientnet)
-    with opened(_find(name)) as source:
-        return _converted(source, Path(name).stem, convert_image_encoder)
-
-
-def _find(name: str) -> Path:
-    """Look for a folder, ZIP or graph of that name here, then in `$ZSCR_DATA`, then on a hub."""
-    here = Path(name).parent if name.endswith(".onnx") else Path(name)
-    data = Path(os.environ.get("ZSCR_DATA", "."))
-    for path in (here, data / name, data / f"{name}.zip"):
-        if path.exists():
-            return path
-    return _from_hub(name)
+    found = find_checkpoint(name, patterns=_JSON, weights=_IMAGE_WEIGHTS, offline=offline)
+    with opened(found.path) as source:
+        return _converted(source, found.name, convert_image_encoder)
 
 
 def _converted(source: Path, name: str, convert: _Convert) -> Path:
@@ -119,27 +125,3 @@ def packaged_minilm() -> Path:
     if spec is None or spec.origin is None:
         raise MissingExtraError(f"the text encoder {DEFAULT_TEXT}", "text")
     return Path(spec.origin).parent / "model"
-
-
-def _from_hub(name: str) -> Path:
-    """Download a repository's small files and weights through the hub library."""
-    try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import (
-            HfHubHTTPError,
-            HFValidationError,
-            LocalEntryNotFoundError,
-        )
-    except ImportError as error:
-        raise MissingExtraError(
-            f"fetching the encoder '{name}' from a model hub", "text"
-        ) from error
-    patterns = ["*.json", "*.onnx", "*.safetensors"]
-    try:
-        with disk_faults(f"the encoder '{name}' from the model hub"):
-            return Path(snapshot_download(name, allow_patterns=patterns))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise ConfigError(
-            f"no encoder '{name}': it is no folder here and the model hub gave none "
-            f"({type(error).__name__}); give the path of a folder"
-        ) from error

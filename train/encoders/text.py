@@ -22,6 +22,7 @@ from zscr.train.encoders.published import check_input, read_json, read_object
 # What every encoder of token ids is fed with, in the manifest.
 TOKENS = {"field": "text", "kind": "text", "names": ["input_ids", "attention_mask"]}
 TOKENS |= {"dtype": "int64"}
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")  # the latter names several files
 _STATES = (STATES, "token_embeddings")
 _STAGES = {"Transformer", "Pooling", "Normalize"}
 _POOLING = {
@@ -52,11 +53,11 @@ def convert_text_encoder(source: Path, out: Path, name: str) -> None:
     """
     if not (source / "tokenizer.json").is_file():
         raise InputError(f"{source} has no tokenizer.json, so it is no sentence encoder")
-    pooling, unit = _pooling(source), _is_normalised(source)
+    pooling, unit = pooling_of(source), _is_normalised(source)
     graphs = [p for p in (source / "model.onnx", source / "onnx/model.onnx") if p.is_file()]
     if graphs:
         model, parity = load_graph(graphs[0]), None
-    elif (source / "model.safetensors").is_file():
+    elif any((source / name).is_file() for name in _WEIGHTS):
         config = read_object(source / "config.json")
         model, parity = trace_checkpoint(source, config, _input_spec(source))
     else:
@@ -90,7 +91,7 @@ def _part(config: dict[str, Any], name: str) -> dict[str, Any]:
     return part if isinstance(part, dict) else config
 
 
-def _pooling(source: Path) -> str:
+def pooling_of(source: Path) -> str:
     """Return the folder's pooling, in the form of today or of one flag a mode; else the mean."""
     config = read_object(source / "1_Pooling" / "config.json")
     flags = [n for n, on in config.items() if n.startswith("pooling_mode_") and on is True]
@@ -106,16 +107,25 @@ def _pooling(source: Path) -> str:
 
 def _is_normalised(source: Path) -> bool:
     """Say whether the folder's stages end in unit rows; without a list of stages they do."""
-    path = source / "modules.json"
-    modules = read_json(path) if path.is_file() else []
-    try:
-        stages = {str(module["type"]).rsplit(".", 1)[-1] for module in modules}
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path} is no list of stages with a type ({error!r})") from error
+    stages = {kind for kind, _ in stages_of(source)}
     unknown = sorted(stages - _STAGES)
     if unknown:
         raise InputError(f"{source} has the stage {unknown[0]}; only {sorted(_STAGES)} are known")
     return not stages or "Normalize" in stages
+
+
+def stages_of(source: Path) -> list[tuple[str, str]]:
+    """Return what a sentence encoder's rows pass through: name and sub-folder of each stage.
+
+    Raises:
+        InputError: the folder's list of them is none.
+    """
+    path = source / "modules.json"
+    modules = read_json(path) if path.is_file() else []
+    try:
+        return [(str(one["type"]).rsplit(".", 1)[-1], str(one.get("path", ""))) for one in modules]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is no list of stages with a type ({error!r})") from error
 
 
 def _states_of(model: onnx.ModelProto, source: Path) -> tuple[str, int]:

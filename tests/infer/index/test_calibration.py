@@ -138,12 +138,14 @@ def test_classes_are_calibrated_by_examples(bundle):
     assert unrelated_texts(bundle, photos, queries).has_classes is False, "they need others"
 
 
-def test_a_bundle_without_examples_calibrates_nothing(tmp_path, make_bundle, images):
-    """Nor one that takes no texts; the index says that it is not calibrated."""
+def test_a_bundle_without_examples_is_calibrated_by_common_words(tmp_path, make_bundle, images):
+    """As a pretrained model's; one that takes no texts is not, and its index says so."""
     from zscr.infer.bundle import Bundle
 
     images(2)
+    found = {}
     for name, options in (("a", {"examples": {}}), ("b", {"takes": "vector"})):
         opened = Bundle.open(make_bundle(tmp_path / name, **options))
         index = add_images(opened, tmp_path / f"{name}.index", [tmp_path / "images"]).index
-        assert (index.calibrations, index.unrelated) == ((), None)
+        found[name] = [one.of for one in index.calibrations]
+    assert found == {"a": ["mixes of common English words"], "b": []}

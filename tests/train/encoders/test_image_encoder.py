@@ -118,8 +118,8 @@ def test_both_spellings_of_sizes(
     [
         ({"image_mean": None}, "preprocessor_config.json lacks 'image_mean'"),
         ({"size": None}, "lacks 'size'"),
-        ({"resample": 0}, "lacks 0, or zscr does not know its value"),
-        ({"do_normalize": False}, "has do_normalize false, but zscr always does so"),
+        ({"resample": 6}, "lacks 6, or zscr does not know its value"),
+        ({"do_resize": False}, "has do_resize false, but zscr always does so"),
         ({"crop_size": 9}, "makes images of 9 pixels for a graph that takes 8 x 8"),
     ],
 )
@@ -304,10 +304,12 @@ def test_both_sides_given_means_no_crop(published: Callable[..., Path], tmp_path
     np.testing.assert_array_equal(*found)
 
 
-@pytest.mark.parametrize("size", [{"height": 8, "width": 9}, {"height": 10, "width": 10}])
+@pytest.mark.parametrize(
+    "size", [{"height": 8, "width": 9}, {"shortest_edge": 8, "longest_edge": 16}]
+)
 def test_sizes_that_cannot_be_made_are_refused(
     published: Callable[..., Path], tmp_path: Path, size: dict[str, int]
 ) -> None:
-    """Neither an image that is not square nor a crop of a squashed one is approximated."""
-    with pytest.raises(InputError, match="use a square"):
+    """Images that are not square, or of no one size, are not approximated."""
+    with pytest.raises(InputError, match='no squares|lacks "size'):
         convert(published(size=size), tmp_path / "out")

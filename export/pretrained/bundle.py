@@ -1,0 +1,155 @@
+"""From a pretrained dual encoder to a bundle: two graphs, published only if the proof holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from torch import nn
+from torch.nn import functional
+
+from zscr.artefact import Stage, hash_file, staged
+from zscr.disk import require_space
+from zscr.export.parity import Tolerance
+from zscr.export.pretrained.proof import Proof, prove
+from zscr.infer.bundle import GALLERY, KIND, Bundle, space_of
+from zscr.infer.encoder import Encoder
+from zscr.infer.inputs.make import make_input
+from zscr.infer.runners.runner import Runtime
+from zscr.progress import say
+from zscr.train.encoders.onnx import trace
+from zscr.train.pretrained.dual import DualEncoder, Tower, require_one_space
+from zscr.train.pretrained.samples import TEXTS, images
+from zscr.train.run import versions
+
+METHOD, METRIC, PRECISION = "clip", "cosine", "fp32"
+_EXAMPLES = {"text": list(TEXTS[:2]), "image": images()[:2]}  # what a tower is traced with
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a checkpoint comes from.
+
+    Attributes:
+        source: the folder or the hub's name that was given.
+        revision: of a hub's repository; None of a folder.
+        licence: of the weights, as their card says; languages: of the texts. None if unknown.
+    """
+
+    source: str
+    revision: str | None = None
+    licence: str | None = None
+    languages: tuple[str, ...] | None = None
+
+
+class _Unit(nn.Module):
+    """Gives unit rows, and beside them the rows as the model projects them."""
+
+    def __init__(self, tower: nn.Module) -> None:
+        super().__init__()
+        self.tower = tower
+
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Map the inputs -> unit (B, D) and (B, D)."""
+        rows = self.tower(*inputs)
+        return functional.normalize(rows, dim=-1), rows
+
+
+def export_dual(dual: DualEncoder, out: Path, origin: Origin) -> Bundle:
+    """Write the bundle `out` of a dual encoder.
+
+    Raises:
+        ArtefactError: `out` exists, or cannot be written.
+        InputError: the towers do not project to the same width.
+        ParityError: a graph differs from what the authors' code computes; nothing is written.
+    """
+    towers = {"text": dual.text, GALLERY: dual.image}
+    require_space(out, sum(_size(tower) for tower in towers.values()))
+    with staged(out, KIND) as stage:
+        encoders = {name: _write(stage, name, tower) for name, tower in towers.items()}
+        dims = {name: encoder.dim // 2 for name, encoder in encoders.items()}
+        require_one_space(dims, Path(origin.source))
+        proofs = prove(encoders, dual.reference)
+        gallery = hash_file(stage.folder / f"{GALLERY}.onnx")
+        stage.body |= {
+            "method": METHOD,
+            "head_settings": {},
+            "provenance": _provenance(dual, origin),
+            "dim": dims[GALLERY],
+            "metric": METRIC,
+            "space": space_of(gallery, [dict(dual.image.spec)], dims[GALLERY], METRIC),
+            "default_precision": PRECISION,
+            "graphs": {name: _entry(name, tower, proofs[name]) for name, tower in towers.items()},
+            "tolerance": asdict(Tolerance()),
+        }
+    return Bundle.open(stage.path)
+
+
+def _size(tower: Tower) -> int:
+    """Return the bytes of a tower's weights and files."""
+    weights = sum(4 * one.numel() for one in tower.module.parameters())
+    return weights + sum(map(len, tower.files.values()))
+
+
+def _write(stage: Stage, name: str, tower: Tower) -> Encoder:
+    """Write a tower's graph and files; return it as it will be run, both of its outputs."""
+    say(f"exporting {name}.onnx")
+    for file, content in tower.files.items():
+        (stage.folder / file).write_bytes(content)
+    path = stage.folder / f"{name}.onnx"
+    onnx.save(_graph(name, tower, stage.folder), path)
+    return Encoder(
+        path,
+        [tower.spec],
+        output=f"{name}_embedding",
+        beside=f"{name}_projected",
+        name=name,
+        sha256="",
+        runtime=Runtime(),
+    )
+
+
+def _graph(name: str, tower: Tower, folder: Path) -> onnx.ModelProto:
+    """Trace a tower from its inputs to unit rows and to those that it projects."""
+    spec = tower.spec
+    feeds = make_input(spec, folder).prepare(_EXAMPLES[spec["field"]]).feeds
+    names = [axis if isinstance(axis, str) else None for axis in spec["shape"]]
+    axes = {place: axis for place, axis in enumerate(names) if axis}
+    graph = trace(
+        _Unit(tower.module),
+        {key: torch.from_numpy(array) for key, array in feeds.items()},
+        [f"{name}_embedding", f"{name}_projected"],
+        dynamic=dict.fromkeys(feeds, axes),
+    )
+    graph.producer_name = "zscr"
+    return graph
+
+
+def _entry(name: str, tower: Tower, proof: Proof) -> dict[str, Any]:
+    """Return a graph's entry in the manifest."""
+    variant = {"file": f"{name}.onnx", "parity": asdict(proof.embedding)}
+    return {
+        "role": "gallery" if name == GALLERY else "query",
+        "output": f"{name}_embedding",
+        "projected": f"{name}_projected",
+        "inputs": [dict(tower.spec)],
+        "variants": {PRECISION: variant | {"projected_parity": asdict(proof.projected)}},
+    }
+
+
+def _provenance(dual: DualEncoder, origin: Origin) -> Mapping[str, Any]:
+    """Return where the weights come from, and what a score of them means."""
+    return {
+        "kind": "pretrained",
+        "family": dual.family,
+        **asdict(origin),
+        "files": dict(dual.files),
+        "logit_scale": dual.logit_scale,
+        "logit_bias": dual.logit_bias,
+        "score": dual.score,
+        "versions": versions(),
+    }

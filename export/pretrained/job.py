@@ -1,0 +1,107 @@
+"""`zscr export clip:NAME` as one job: fetch, load, export, and choose for `zscr find`."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+
+from zscr.artefact import kind_of, read_manifest
+from zscr.data.sources.archive import opened
+from zscr.disk import require_writable
+from zscr.errors import ConfigError
+from zscr.export.pretrained.bundle import Origin, export_dual
+from zscr.infer.bundle import KIND, Bundle
+from zscr.infer.models.installed import choose_model, chosen_model, models_folder
+from zscr.lock import work_folder
+from zscr.progress import say
+from zscr.train.hub.checkpoint import Checkpoint, find_checkpoint
+from zscr.train.hub.snapshot import DESCRIPTIONS
+from zscr.train.pretrained.card import NAME as CARD
+from zscr.train.pretrained.card import read_card
+from zscr.train.pretrained.dual import DualEncoder
+from zscr.train.pretrained.folder import open_dual
+
+_WEIGHTS = ("*.safetensors", "*.bin")  # pickled ones are read with `weights_only`
+
+
+def export_pretrained(
+    name: str,
+    out: Path | None = None,
+    *,
+    text_tower: str | None = None,
+    offline: bool | None = None,
+) -> Bundle:
+    """Write the bundle of a pretrained dual encoder; return one of the same files that is there.
+
+    Args:
+        name: a folder, or a model of a hub, perhaps with `@revision`.
+        out: the bundle's folder. None makes it one of the user's own models, by the last part of
+            the name, and the one of `zscr find` if there is none yet.
+        text_tower: a folder or hub name, whose texts are embedded into the space of the images.
+        offline: ask no hub.
+
+    Raises:
+        ArtefactError: something else is at `out`, or it cannot be written.
+        ConfigError: nothing of that name is here or can be had.
+        InputError: it is no dual encoder of a known kind, or a part of it is missing.
+        ParityError: a graph differs from what the authors' code computes; nothing is written.
+    """
+    if out is not None:
+        require_writable(out, new=kind_of(out) != KIND)
+    found = [_found(one, offline) for one in (name, text_tower) if one is not None]
+    place = out or models_folder() / "-with-".join(map(_short, found))
+    with ExitStack() as held:
+        folders = [held.enter_context(opened(one.path)) for one in found]
+        dual = open_dual(*folders)
+        origin = _origin(name, found[0], folders[0])
+        beside = Path(os.path.abspath(place))
+        held.enter_context(
+            work_folder(beside.with_name(f".{beside.name}.export"), f"exporting {place}")
+        )
+        bundle = _made_before(place, dual) or export_dual(dual, place, origin)
+    if out is None:
+        _choose(bundle)
+    return bundle
+
+
+def _found(name: str, offline: bool | None) -> Checkpoint:
+    return find_checkpoint(name, patterns=(*DESCRIPTIONS, CARD), weights=_WEIGHTS, offline=offline)
+
+
+def _short(found: Checkpoint) -> str:
+    """Return the last part of a model's name, also of a folder that is named `.`."""
+    return found.name if found.snapshot else found.path.resolve().name.removesuffix(".zip")
+
+
+def _origin(name: str, found: Checkpoint, folder: Path) -> Origin:
+    card, snapshot = read_card(folder), found.snapshot
+    if snapshot is None:
+        return Origin(str(found.path.resolve()), None, card.licence, card.languages)
+    licence = snapshot.licence or card.licence
+    return Origin(snapshot.name, snapshot.revision, licence, card.languages)
+
+
+def _made_before(place: Path, dual: DualEncoder) -> Bundle | None:
+    """Return the bundle at a place if it is of the same files; None if nothing is there.
+
+    Raises:
+        ArtefactError: something else is there.
+    """
+    if place.is_dir() and kind_of(place) == KIND:
+        if read_manifest(place, KIND).body["provenance"].get("files") == dict(dual.files):
+            say(f"{place} is of this checkpoint already")
+            return Bundle.open(place)
+    require_writable(place, new=True)
+    return None
+
+
+def _choose(bundle: Bundle) -> None:
+    """Let `zscr find` use a model if it has none, or one that is gone."""
+    try:
+        chosen = chosen_model()
+    except ConfigError:
+        chosen = None
+    if chosen is None:
+        choose_model(bundle.name)
+        say(f"'zscr find' uses {bundle.name} from now on; 'zscr models use NAME' changes that")

@@ -1,0 +1,55 @@
+"""transformers, quiet and careful: no code of a folder's own, a sentence for what it meets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from zscr.errors import InputError, MissingExtraError
+from zscr.train.hub.library import without_telemetry
+
+# Neither Python files of the folder's own nor pickled weights, and nobody is asked about it.
+STRANGERS: dict[str, Any] = {"trust_remote_code": False, "use_safetensors": True}
+_FAULTS: tuple[type[Exception], ...] = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    SafetensorError,
+)
+
+
+def library(purpose: str) -> Any:
+    """Return transformers, without its talk about loading.
+
+    Args:
+        purpose: what it is needed for, in words.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    without_telemetry()
+    try:
+        import transformers
+        from transformers.utils import logging
+    except ImportError as error:
+        raise MissingExtraError(purpose, "text") from error
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    return transformers
+
+
+@contextmanager
+def loading_faults(source: Path, what: str = "checkpoint that can be loaded") -> Iterator[None]:
+    """Say in one sentence what transformers makes of a folder that contradicts itself."""
+    try:
+        yield
+    except _FAULTS as error:
+        why = " ".join(str(error).split())
+        raise InputError(f"{source} is no {what} ({why:.200})") from error

@@ -1,0 +1,96 @@
+"""Asking a hub: one request after another, with patience for what passes by itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from zscr.errors import ConfigError
+from zscr.progress import say
+from zscr.train.hub.faults import PASSING, PassingFault, broken_way, passing_status, refusal
+from zscr.train.hub.library import endpoint, headers
+from zscr.train.hub.name import ModelName
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a hub is borne with.
+
+    Attributes:
+        tries: of one request that bring nothing; one that brings something begins a new count.
+        first_wait: seconds before the second try; each later wait is twice the one before.
+        longest_wait: seconds; a hub that asks for more is left alone.
+        timeout: seconds of silence; None takes the library's (`HF_HUB_DOWNLOAD_TIMEOUT`).
+    """
+
+    tries: int = 5
+    first_wait: float = 0.5
+    longest_wait: float = 60.0
+    timeout: float | None = None
+
+
+class Client:
+    """Sends requests about one model to the hub."""
+
+    def __init__(self, library: Any, name: ModelName, patience: Patience) -> None:
+        self.library, self.name, self.patience = library, name, patience
+        self.endpoint, self._headers = endpoint(library), headers(library)
+        self.host = urlsplit(self.endpoint).netloc.rpartition("@")[2]  # without a password
+
+    @contextmanager
+    def get(self, path: str, **more: str) -> Iterator[Any]:
+        """Yield the answer to one GET, whose body is read in the block.
+
+        Args:
+            path: below the endpoint.
+            more: headers.
+
+        Raises:
+            PassingFault: another try may do better.
+            ConfigError: none will; says why.
+        """
+        session, url = self.library.utils.get_session(), f"{self.endpoint}/{path}"
+        timeout = self.patience.timeout or self.library.constants.HF_HUB_DOWNLOAD_TIMEOUT
+        asked = {"headers": self._headers | more, "timeout": timeout, "follow_redirects": True}
+        try:
+            with session.stream("GET", url, **asked) as response:
+                if response.status_code in PASSING:
+                    raise passing_status(self.host, response)
+                if response.status_code not in (200, 206, 416):
+                    raise refusal(self.name, self.host, response)
+                yield response
+        except self.library.errors.HTTPError as error:  # of the library below, whichever it is
+            raise broken_way(self.host, error) from error
+
+    def patiently(self, attempt: Callable[[], _Result]) -> _Result:
+        """Return what an attempt returns, once it does; say what is waited for.
+
+        Raises:
+            ConfigError: the patience is at its end.
+        """
+        failed = 0
+        while True:
+            try:
+                return attempt()
+            except PassingFault as fault:
+                failed = 1 if fault.advanced else failed + 1
+                wait = self.patience.first_wait * 2 ** (failed - 1)
+                wait = wait if fault.wait is None else fault.wait
+                if failed >= self.patience.tries or wait > self.patience.longest_wait:
+                    raise self._given_up(fault, failed) from fault
+                say(f"{fault}; trying again in {wait:g} s ({failed} of {self.patience.tries})")
+                time.sleep(wait)
+
+    def _given_up(self, fault: PassingFault, failed: int) -> ConfigError:
+        asked = f" and asks to wait {fault.wait:g} s" if fault.wait else ""
+        times = f", {failed} times" if failed > 1 else ""
+        return ConfigError(
+            f"'{self.name}' cannot be had now: {fault}{asked}{times}; run the same command again "
+            f"later, which goes on where this ends"
+        )

@@ -1,0 +1,1 @@
+"""Dual encoders that others trained: checkpoints of transformers and OpenCLIP, as two towers."""
