@@ -37,7 +37,8 @@ FLOORS = {
     " <- heads soundness state weights <- run <- log sources <- loop <- fit <- evaluation"
     " <- commands <- adaptation",
     "zscr.train.methods": "contract losses <- registry scaling <- settings <- clip zscrgan",
-    "zscr.train.methods.clip": "choice config pairs projection schedule start step <- method",
+    "zscr.train.methods.clip": "choice config pairs pretrained projection schedule start step"
+    " <- blocks <- image_tower text_tower <- towers <- method",
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"
     " <- improved reference",
     "zscr.export": "begun heads tensorrt <- parity samples <- bundle <- deploy <- commands",
