@@ -64,6 +64,7 @@ class BundleSearch:
         from mteb.models.model_meta import ModelMeta, ScoringFunction
 
         fields = {field for fields in self.bundle.takes for field in fields}
+        modalities: list[Any] = sorted(fields & {"text", "image"})
         return ModelMeta(
             loader=None,
             name=f"zscr/{self.bundle.name}",
@@ -82,7 +83,7 @@ class BundleSearch:
             similarity_fn_name=ScoringFunction.COSINE,
             use_instructions=False,
             training_datasets=None,
-            modalities=sorted(fields & {"text", "image"}),
+            modalities=modalities,
         )
 
     def index(
