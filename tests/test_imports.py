@@ -30,7 +30,8 @@ FLOORS = {
     "zscr.data.sources": "archive captions found normal origin <- definitions"
     " <- awa captioned fashion folder sketchy wiki zscrgan <- sketchy_clip titles",
     "zscr.infer": "answers batches inputs lines runners <- options query_rows <- queries <- encoder"
-    " <- bundle features reading <- index <- columns evaluation <- models <- searcher <- commands",
+    " <- bundle features reading <- index <- columns evaluation <- models mteb <- searcher"
+    " <- commands",
     "zscr.infer.inputs": "prepared tokenizer <- characters image text vector <- make",
     "zscr.train": "cuda_graph latest precision ranks run_fields tables <- hub <- encoders"
     " <- pretrained <- methods"

@@ -160,8 +160,7 @@ def pairs(settings: tuple[str, ...]) -> dict[str, str]:
 @click.argument("models", type=click.Path(path_type=Path), nargs=-1)
 @click.option(
     "--collection",
-    type=click.Path(path_type=Path),
-    help="The collection's folder [the one it was trained on].",
+    help="A collection's folder or name, or a folder of images [the one it was trained on].",
 )
 @click.option("--task", default="text", show_default=True, help="One of `zscr data info`'s tasks.")
 @click.option(
@@ -169,7 +168,7 @@ def pairs(settings: tuple[str, ...]) -> dict[str, str]:
     type=click.Choice(["unseen", "val"]),
     default="unseen",
     show_default=True,
-    help="The classes to judge on.",
+    help="The classes, or images, to judge on.",
 )
 @click.option(
     "--set",
@@ -207,7 +206,7 @@ def pairs(settings: tuple[str, ...]) -> dict[str, str]:
 @memory_option
 def evaluate(
     models: tuple[Path, ...],
-    collection: Path | None,
+    collection: str | None,
     task: str,
     split: str,
     settings: tuple[str, ...],
@@ -222,9 +221,9 @@ def evaluate(
 ) -> None:
     """Answer a task of the collection with MODELS [bundles/latest].
 
-    The task `text` retrieves the unseen classes' images by their texts. A model is a run or a
-    bundle; several must differ in their seed alone: their figures are means with standard
-    deviations.
+    The task `text` retrieves the unseen classes' images by their texts; in a collection of
+    captions without classes texts and images ask for each other. A model is a run or a bundle;
+    several must differ in their seed alone: their figures are means with standard deviations.
 
     \b
     Example:
@@ -232,8 +231,10 @@ def evaluate(
       zscr evaluate runs/a-001 runs/a-002 --report report.html
       zscr evaluate bundles/latest --json
       zscr evaluate bundles/latest --task composed
+      zscr evaluate bundles/latest --collection flickr8k_1k
       zscr evaluate bundles/latest --expand 5
     """
+    from zscr.data.registry import find_collection
     from zscr.infer.evaluation.gallery_use import gallery_use
     from zscr.infer.evaluation.table import table
     from zscr.train.evaluation.evaluate import Question, evaluate_model
@@ -241,7 +242,7 @@ def evaluate(
     question = Question(
         task=task,
         split=split,
-        collection=collection,
+        collection=None if collection is None else find_collection(collection),
         head_settings=head_settings(settings, noise_samples),
         controls=controls,
         generalised=generalised,

@@ -28,12 +28,40 @@ def group_intervals(
         seed: of the draws, so that figures of the same groups are resampled alike.
         draws: B resamplings, all made at once: (B, C) counts.
     """
-    groups = len(means)
+    counts = resampled(len(means), seed=seed, draws=draws) * weights
+    return bounds(counts @ means / counts.sum(axis=1, keepdims=True))
+
+
+def resampled(groups: int, *, seed: int = 7, draws: int = DRAWS) -> Values:
+    """Return (B, C) how often each draw, of C with replacement, holds each of C groups."""
     picked = np.random.default_rng(seed).integers(groups, size=(draws, groups))
     counts = np.zeros((draws, groups))
     np.add.at(counts, (np.arange(draws)[:, None], picked), 1)
-    counts *= weights
-    figures = counts @ means / counts.sum(axis=1, keepdims=True)
+    return counts
+
+
+def bounds(figures: Values) -> Values:
+    """Return the (M, 2) bounds of 95 % intervals of M figures over B draws, (B, M)."""
     tail = (1 - LEVEL) / 2
-    bounds: npt.NDArray[np.float64] = np.quantile(figures, [tail, 1 - tail], axis=0).T
-    return bounds
+    found: Values = np.quantile(figures, [tail, 1 - tail], axis=0).T
+    return found
+
+
+def resampled_medians(values: Values, groups: npt.NDArray[np.intp], counts: Values) -> Values:
+    """Return the (B,) medians of queries whose groups are resampled, each rounded down.
+
+    A draw is not laid out: along the sorted values, the query at which the running sum of counts
+    passes i is the i-th of the draw.
+
+    Args:
+        values: (Q,) a value a query; groups: (Q,) the number of its group.
+        counts: (B, C) how often each draw holds each group.
+    """
+    order = np.argsort(values)
+    values, groups = values[order], groups[order]
+    medians = np.empty(len(counts))
+    for place, draw in enumerate(counts):
+        sums = draw[groups].cumsum()
+        middle = np.searchsorted(sums, [(sums[-1] - 1) // 2, sums[-1] // 2], side="right")
+        medians[place] = np.floor(values[middle].mean())
+    return medians

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from zscr.infer.answers.answer import Answer, Hit
+from zscr.infer.evaluation.captions import asks_by_caption
 from zscr.infer.evaluation.embedded import Embedded
 from zscr.infer.evaluation.metrics import Values
 from zscr.infer.evaluation.ranking import ranked_blocks
@@ -55,8 +56,11 @@ def find_extremes(
         query = embedded.task.queries[row]
         if query.fields == {"vector"}:
             query = replace(query, text=labels[row], vector=None)
-        note = f"{groups[row]} · average precision {precision[row]:.3f}"
         hits = _hits(embedded, row, images, classes or {})
+        note = f"{groups[row]} · average precision {precision[row]:.3f}"
+        if asks_by_caption(embedded.task):
+            first = next(hit for hit in hits if hit.correct)
+            note = f"the first right one stands at rank {first.rank:,}"
         answers.append(Answer(query, hits, (note,)))
     return Extremes(tuple(answers[: len(best)]), tuple(answers[len(best) :]))
 
@@ -72,16 +76,25 @@ def _one_a_group(cost: Values, groups: Sequence[str]) -> list[int]:
 def _hits(
     embedded: Embedded, row: int, images: Mapping[str, Path], classes: Mapping[str, str]
 ) -> tuple[Hit, ...]:
-    """Return the first `K` items of one query's ranking; left-out ones are not in it."""
+    """Return the first `K` items of one query's ranking; left-out ones are not in it.
+
+    Where a caption asks, the first right one follows if it is not among them: nobody can judge a
+    miss without it.
+    """
     query = embedded.queries[row : row + 1]
     [(_, order)] = ranked_blocks(query, embedded.gallery)
     [grades] = embedded.task.relevance.grades(slice(row, row + 1), order)
     counted = ~np.isnan(grades)
-    found = zip(order[0, counted][:K].tolist(), grades[counted].tolist(), strict=False)
+    items, right = order[0, counted], grades[counted] > 0
+    places = [*range(min(K, len(items)))]
+    if asks_by_caption(embedded.task) and not right[:K].any():
+        places.append(int(right.argmax()))
     hits = []
-    for rank, (item, grade) in enumerate(found, 1):
+    for place in places:
+        item = int(items[place])
         name = embedded.task.gallery[item]
         image = str(images[name]) if name in images else None
         score = float(embedded.gallery[item] @ query[0])
-        hits.append(Hit(rank, name, score, classes.get(name), image, grade > 0))
+        correct = bool(right[place])
+        hits.append(Hit(place + 1, name, score, classes.get(name), image, correct))
     return tuple(hits)

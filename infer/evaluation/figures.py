@@ -18,6 +18,7 @@ from zscr.infer.evaluation.ranking import Embeddings, ranked_blocks
 
 KS = (1, 10, 50)
 CURVE = "precision at recall"
+FIRST = "rank of the first relevant item"
 PER_QUERY = (  # what every report holds; a task's own figures come on top
     *(f"Prec@{k}" for k in KS),
     *(f"Recall@{k}" for k in KS),
@@ -38,6 +39,11 @@ DEFINITIONS: Mapping[str, str] = {
     "AP@k relevant": "the same sum / min(k, relevant items)",
     "mAP": "average precision over the whole ranking / relevant items",
     "Top-1": "share of queries whose first item is relevant",
+    "text to image": "each caption ranks the images, of which its own is relevant",
+    "image to text": "each image ranks all captions, of which any of its own is relevant; R@k asks "
+    "whether one stands in the first k",
+    "median rank": "median over queries of the rank of the first relevant item, rounded down",
+    "rsum": "R@1 + R@5 + R@10 of both directions, in per cent",
     "chance": "expected Prec@k of a random ranking: mean over queries of relevant / gallery",
     "gallery": "of a query: the items of the task's gallery that its ranking does not leave out",
     "ties": "equal scores keep the gallery's order",
@@ -55,6 +61,7 @@ _K = re.compile(r"@([1-9][0-9]*)")
 _WHOLE: Mapping[str, _Metric] = {
     "mAP": lambda hits, _: metrics.average_precision(hits),
     "Top-1": lambda hits, _: metrics.top_1(hits),
+    FIRST: lambda hits, _: metrics.first_rank(hits),
     CURVE: lambda hits, _: metrics.interpolated_precision(hits),
 }
 _AT_K: Mapping[str, Callable[..., Values]] = {
@@ -69,7 +76,11 @@ _AT_K: Mapping[str, Callable[..., Values]] = {
 def is_figure(name: str) -> bool:
     """Say whether a report can hold a figure of that name: `mAP`, `Prec@7 macro`, `Recall@3`."""
     metric = _metric_of(name)
-    return metric != CURVE and _function(metric) is not None and name in summary_names(metric)
+    return (
+        metric not in (CURVE, FIRST)
+        and _function(metric) is not None
+        and name in summary_names(metric)
+    )
 
 
 def summary_names(metric: str) -> tuple[str, str]:

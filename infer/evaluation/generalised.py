@@ -11,6 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from zscr.infer.evaluation.captions import (
+    CaptionFigures,
+    asks_by_caption,
+    caption_figures,
+    mean_captions,
+)
 from zscr.infer.evaluation.embedded import Embedded
 from zscr.infer.evaluation.gallery_use import GalleryUse
 from zscr.infer.evaluation.metrics import harmonic_mean
@@ -35,14 +41,21 @@ class Generalised:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Plain figures, and generalised ones where the seen classes were embedded too."""
+    """Plain figures, and generalised ones where the seen classes were embedded too.
+
+    Attributes:
+        captions: the standard figures, where captions ask for what they are said of.
+    """
 
     plain: RetrievalReport
     generalised: Generalised | None = None
+    captions: CaptionFigures | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the plain figures, with `generalised` among them, as JSON can hold them."""
+        """Return the plain figures, the others by name among them, as JSON can hold them."""
         content = self.plain.to_json()
+        if self.captions:
+            content["captions"] = self.captions.to_json()
         if self.generalised:
             both = {"unseen": self.generalised.unseen, "seen": self.generalised.seen}
             harmonic = {"metrics": dict(self.generalised.harmonic)}
@@ -64,13 +77,21 @@ def evaluate(
     """
     use = use or GalleryUse()
     if seen is None:
-        return Evaluation(use(unseen).report())
+        return Evaluation(use(unseen).report(), captions=_captions(unseen, use))
     both = unseen.with_gallery_of(seen), seen.with_gallery_of(unseen)
     reports = use(both[0]).report(), use(both[1]).report()
     figures, seen_figures = (report.metrics for report in reports)
     names = [name for name in figures if not name.endswith("ceiling")]
     harmonic = {name: harmonic_mean(figures[name], seen_figures[name]) for name in names}
-    return Evaluation(use(unseen).report(), Generalised(*reports, harmonic))
+    plain, captions = use(unseen).report(), _captions(unseen, use)
+    return Evaluation(plain, Generalised(*reports, harmonic), captions)
+
+
+def _captions(embedded: Embedded, use: GalleryUse) -> CaptionFigures | None:
+    """Return the figures of captions, of one direction where the gallery helps its queries."""
+    if not asks_by_caption(embedded.task):
+        return None
+    return caption_figures(use(embedded), both=not use)
 
 
 def mean_evaluation(evaluations: Sequence[Evaluation]) -> Evaluation:
@@ -78,13 +99,16 @@ def mean_evaluation(evaluations: Sequence[Evaluation]) -> Evaluation:
     if len(evaluations) == 1:
         return evaluations[0]
     plain = _mean_report([one.plain for one in evaluations])
+    found = [one.captions for one in evaluations if one.captions]
+    captions = mean_captions(found) if found else None
     parts = [one.generalised for one in evaluations if one.generalised]
     if not parts:
-        return Evaluation(plain)
+        return Evaluation(plain, captions=captions)
     harmonic = [part.harmonic for part in parts]
     unseen, seen = ([getattr(part, side) for part in parts] for side in ("unseen", "seen"))
     both = _mean_report(unseen), _mean_report(seen)
-    return Evaluation(plain, Generalised(*both, _means(harmonic), _deviations(harmonic)))
+    generalised = Generalised(*both, _means(harmonic), _deviations(harmonic))
+    return Evaluation(plain, generalised, captions)
 
 
 def _mean_report(reports: Sequence[RetrievalReport]) -> RetrievalReport:

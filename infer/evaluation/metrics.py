@@ -55,7 +55,27 @@ def hit_at_k(hits: Hits, k: int) -> Values:
     one item is relevant it is `recall_at_k`.
     """
     assert k >= 1, k
-    return hits[:, :k].any(axis=1).astype(np.float64)
+    found: Values = hits[:, :k].any(axis=1).astype(np.float64)
+    return found
+
+
+def first_rank(hits: Hits) -> Values:
+    """Return the rank of the first relevant item. Hits 0 1 1: 2.
+
+    Raises:
+        InputError: a query has no relevant item.
+    """
+    _relevant(hits)
+    ranks: Values = hits.argmax(axis=1) + 1.0
+    return ranks
+
+
+def median_rank(ranks: Values) -> float:
+    """Return the median of first ranks; between two ranks the lower, as Karpathy's code does.
+
+    Ranks 1 4 9: 4; ranks 1 4 5 9: 4 (the median is 4.5).
+    """
+    return float(np.floor(np.median(ranks)))
 
 
 def top_1(hits: Hits) -> Values:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from zscr.infer.evaluation.naming import Report, group_words, judged_on, own_figures
+from zscr.infer.evaluation.captions import FIGURES, IMAGE_TO_TEXT, TEXT_TO_IMAGE, shown
+from zscr.infer.evaluation.naming import (
+    Report,
+    group_words,
+    judged_on,
+    origin_words,
+    own_figures,
+)
 from zscr.infer.evaluation.page import chosen
 from zscr.printable import printable
 
@@ -24,19 +31,16 @@ def table(report: Report) -> str:
     """
     several = group_words(report)[1]
     layout = _Layout((*ROWS, *own_figures(report, ROWS)), several)
-    seeds = report["seeds"]
-    named = f"seeds {', '.join(map(str, seeds))}" if len(seeds) > 1 else f"seed {seeds[0]}"
     name = f"{report['method']} ({report['kind']})"
     controls: Mapping[str, Report] = report.get("controls", {})
     notes = {control: chosen(figures) for control, figures in controls.items()}
+    captions = "captions" in report
     lines = [
-        f"{report['collection']}, {judged_on(report)}: {report['queries']} queries, "
-        f"{report['gallery']} images, {report['groups']} {several}",
-        f"{report['protocol']}; {report['selection']}, {named}, "
-        f"torch {report['versions']['torch']}",
+        f"{report['collection']}, {judged_on(report)}: {', '.join(_sizes(report))}",
+        f"{report['protocol']}; {origin_words(report)}",
         *([f"{name} {report['gallery_use']}"] if "gallery_use" in report else []),
         "",
-        *layout.plain(name, report, controls),
+        *(_captions(name, report) if captions else layout.plain(name, report, controls)),
     ]
     if "generalised" in report:
         lines += ["", *layout.generalised(name, report["generalised"], controls)]
@@ -44,6 +48,26 @@ def table(report: Report) -> str:
     lines += ["", *differences] if differences else []
     lines += ["", *(f"{control}: {note}" for control, note in notes.items() if note)]
     return "\n".join(map(printable, lines)).rstrip()
+
+
+def _sizes(report: Report) -> list[str]:
+    one, several = group_words(report)
+    sizes = [f"{report['queries']} queries", f"{report['gallery']} images"]
+    return sizes if one == "image" else [*sizes, f"{report['groups']} {several}"]
+
+
+def _captions(name: str, report: Report) -> Iterator[str]:
+    """Yield the standard figures of captions and images that ask for each other."""
+    layout, found = _Layout(FIGURES, group_words(report)[1]), report["captions"]
+    yield layout.cells(name, {key: key for key in FIGURES})
+    for direction in (way for way in (TEXT_TO_IMAGE, IMAGE_TO_TEXT) if way in found):
+        figures = found[direction]
+        sizes = f"{figures['queries']:,} over {figures['gallery']:,}"
+        yield from layout.model(f"{direction}, {sizes}", figures)
+        yield layout.row("  chance", figures["chance"])
+    if "rsum" in found:
+        low, high = found["rsum"]["interval"]
+        yield f"rsum {found['rsum']['value']:.1f} [{low:.1f}, {high:.1f}]"
 
 
 def _differences(name: str, controls: Mapping[str, Report]) -> Iterator[str]:
@@ -68,12 +92,12 @@ class _Layout:
 
     def row(self, name: str, figures: Mapping[str, float]) -> str:
         """Return a line with the figures that there are."""
-        shown = {key: f"{figures[key]:.3f}" for key in self.columns if key in figures}
-        return self.cells(name, shown)
+        cells = {key: shown(key, figures[key]) for key in self.columns if key in figures}
+        return self.cells(name, cells)
 
-    def cells(self, name: str, shown: Mapping[str, str]) -> str:
+    def cells(self, name: str, cells: Mapping[str, str]) -> str:
         """Return a line: each column is as wide as the longest of its kind needs."""
-        parts = (f"{shown.get(key, ''):>{max(15, len(key) + 1)}}" for key in self.columns)
+        parts = (f"{cells.get(key, ''):>{max(15, len(key) + 1)}}" for key in self.columns)
         return (f"{name:38}" + "".join(parts)).rstrip()
 
     def plain(self, name: str, report: Report, controls: Mapping[str, Report]) -> Iterator[str]:

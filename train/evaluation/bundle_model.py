@@ -3,32 +3,51 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from zscr.data.collection import Collection, read_collection
 from zscr.data.records import Query
-from zscr.errors import ArtefactError, MismatchError
+from zscr.errors import ArtefactError, ConfigError, MismatchError
 from zscr.infer.bundle import Bundle
 from zscr.infer.encoder import Encoder
+from zscr.infer.evaluation.naming import PRETRAINED
 from zscr.infer.features.encoded import Encoded, encode_cached
 from zscr.place import find_remembered
-from zscr.schema import PATH, SHA256, anything, flag, integer, mapping, record, text
+from zscr.schema import (
+    PATH,
+    SHA256,
+    anything,
+    flag,
+    integer,
+    mapping,
+    maybe,
+    one_of,
+    record,
+    text,
+)
 from zscr.train.evaluation.model import Model, all_of
 
 _SOURCES = record({"collection": record({"path": PATH, "relative": PATH, "sha256": SHA256})})
 _PROVENANCE = {"selection": text(), "refitted": flag, "seed": integer(0, 1 << 53)}
 _PROVENANCE |= {"config": mapping(anything), "versions": mapping(anything), "sources": _SOURCES}
-_EVALUATED = record(
-    {
-        "method": text(200),
-        "head_settings": mapping(anything),
-        "provenance": record(_PROVENANCE),
-    }
-)
 # Of the provenance, for reports.
 KEPT = ("selection", "refitted", "seed", "config", "versions", "sources")
+_COPIED = {"kind": one_of(PRETRAINED), "family": text(200), "source": PATH}
+_COPIED |= {"versions": mapping(anything)}
+_MAY_BE = {"revision": maybe(text(200)), "licence": maybe(text(1000)), "score": text(2000)}
+
+
+def _provenance(value: Any, where: str) -> None:
+    """Take what is said of weights that were trained here, or of a pretrained model's."""
+    pretrained = isinstance(value, dict) and value.get("kind") == PRETRAINED
+    (record(_COPIED, _MAY_BE) if pretrained else record(_PROVENANCE))(value, where)
+
+
+_EVALUATED = record(
+    {"method": text(200), "head_settings": mapping(anything), "provenance": _provenance}
+)
 
 
 def open_bundle_model(folder: Path, collection: Path | None = None) -> Model:
@@ -46,9 +65,8 @@ def open_bundle_model(folder: Path, collection: Path | None = None) -> Model:
         ) from error
     found = bundle_collection(bundle, collection)
     body = bundle.manifest.body
-    provenance = body["provenance"]
     about = {"kind": "bundle", "method": body["method"], "head_settings": body["head_settings"]}
-    about |= {name: provenance[name] for name in KEPT}
+    about |= _about(body["provenance"])
 
     def encode(queries: Sequence[Query]) -> Encoded:
         return _encoded(bundle.route(queries[0].fields), queries, found)
@@ -73,6 +91,15 @@ def open_bundle_model(folder: Path, collection: Path | None = None) -> Model:
     )
 
 
+def _about(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what reports say of where the weights come from."""
+    if provenance.get("kind") != PRETRAINED:
+        return {name: provenance[name] for name in KEPT}
+    about = {name: provenance.get(name) for name in (*_COPIED, *_MAY_BE) if name != "kind"}
+    of_training = {"selection": PRETRAINED, "refitted": False, "seed": None, "config": {}}
+    return of_training | {"versions": provenance["versions"], "sources": {}, PRETRAINED: about}
+
+
 def _encoded(encoder: Encoder, queries: Sequence[Query], collection: Collection) -> Encoded:
     """Encode queries; images that cannot be used are left out where they come alone."""
     if encoder.fields not in ({"image"}, {"text"}):
@@ -86,11 +113,20 @@ def bundle_collection(bundle: Bundle, path: Path | None = None) -> Collection:
 
     Raises:
         ArtefactError: it is not where it was; names the places.
+        ConfigError: it was trained elsewhere, and there is no `path`.
         MismatchError: the bundle's own has changed since; names both hashes.
     """
-    trained_on: dict[str, Any] = bundle.manifest.body["provenance"]["sources"]["collection"]
-    found = read_collection(path or find_remembered("collection", trained_on, bundle.folder))
-    if path is None and found.manifest.sha256 != trained_on["sha256"]:
+    provenance = bundle.manifest.body["provenance"]
+    if path is not None:
+        return read_collection(path)
+    if provenance.get("kind") == PRETRAINED:
+        raise ConfigError(
+            f"{bundle.folder} is a pretrained model that has no collection of its own; name one "
+            f"with --collection, such as a folder of images with captions.txt"
+        )
+    trained_on: dict[str, Any] = provenance["sources"]["collection"]
+    found = read_collection(find_remembered("collection", trained_on, bundle.folder))
+    if found.manifest.sha256 != trained_on["sha256"]:
         raise MismatchError(
             f"{bundle.folder} was trained on collection {trained_on['sha256'][:12]} of "
             f"{found.folder}, which is now {found.manifest.sha256[:12]}; restore it, or name a "

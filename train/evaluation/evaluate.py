@@ -13,11 +13,13 @@ from zscr.data.tasks import Task, load_task, query_labels
 from zscr.disk import new_parents, require_writable
 from zscr.errors import ConfigError, InputError
 from zscr.infer.answers.shown import Shown
+from zscr.infer.evaluation.captions import asks_by_caption
 from zscr.infer.evaluation.embedded import Embedded
 from zscr.infer.evaluation.extremes import find_extremes
 from zscr.infer.evaluation.figures import DEFINITIONS
 from zscr.infer.evaluation.gallery_use import GalleryUse
 from zscr.infer.evaluation.generalised import evaluate, mean_evaluation
+from zscr.infer.evaluation.naming import grouped_by
 from zscr.infer.evaluation.page import ORACLE, render_page
 from zscr.infer.evaluation.paired import paired_difference
 from zscr.infer.evaluation.retrieved import retrieved_classes, write_retrieved
@@ -108,7 +110,8 @@ def _tasks(model: Model, asked: Question) -> list[Task]:
             f"{model.folder} was refitted on the validation classes; judge its run, which keeps "
             f"the weights from before, or use --split unseen"
         )
-    generalised = asked.generalised or (asked.page is not None and asked.task == TEXT)
+    of_classes = asked.task == TEXT and bool(model.collection.classes)
+    generalised = asked.generalised or (asked.page is not None and of_classes)
     splits = (asked.split, "seen") if generalised else (asked.split,)
     return [load_task(model.collection, asked.task, split) for split in splits]
 
@@ -120,13 +123,23 @@ def _embedded(
     if models[0].answers(tasks[0]):
         wanted = bool(asked.use)
         return [[model.embed(task, features=wanted) for task in tasks] for model in models]
-    if asked.task == TEXT or asked.page or asked.retrieved_res:
+    if asks_by_caption(tasks[0]) or asked.task == TEXT or asked.page or asked.retrieved_res:
         raise InputError(f"{models[0].unanswered(tasks[0])}; choose another --task or model")
     return []
 
 
 def _controls(model: Model, tasks: Sequence[Task], asked: Question) -> dict[str, Any]:
-    """Return the controls: of the task `text` where they are asked for, of others always."""
+    """Return the controls: of the task `text` where they are asked for, of others always.
+
+    Captions that ask for what they are said of have no parts, and no classes to fit controls on.
+    """
+    if asks_by_caption(tasks[0]):
+        if asked.controls:
+            raise ConfigError(
+                f"the controls are fitted on classes, which {model.collection.folder} has not; "
+                f"leave out --controls"
+            )
+        return {}
     if asked.task != TEXT:
         return part_figures(*model.embed_parts(tasks[0]))
     if asked.controls and not model.features:
@@ -176,7 +189,7 @@ def _head(models: Sequence[Model], task: Task) -> dict[str, Any]:
     first = models[0]
     about = {key: value for key, value in first.about.items() if key != "sources"}
     named = {"collection": first.collection.name, "protocol": task.protocol}
-    named |= {"task": task.name, "split": task.split}
+    named |= {"task": task.name, "split": task.split, "grouped_by": grouped_by(task)}
     seeds = {"seeds": [model.about["seed"] for model in models]}
     return {"model": str(first.folder), **named, **about, **seeds}
 

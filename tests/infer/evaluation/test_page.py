@@ -221,7 +221,7 @@ def test_another_task_is_named_with_its_own_figures(embedded_of):
         "Recall@5mean over queries" + f"{report['metrics']['Recall@5']:.3f}",
         "Prec@7 macromean over groups" + f"{report['metrics']['Prec@7 macro']:.3f}",
         "All figures a group",
-        "one query a group",
+        "one query of each group",
         "means over groups",
     ):
         assert text in page.text, text
