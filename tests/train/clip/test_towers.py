@@ -20,6 +20,7 @@ from zscr.infer.bundle import Bundle
 from zscr.infer.encoder import load_encoder
 from zscr.train.fit import Request, fit
 from zscr.train.methods.clip.method import Method, needs
+from zscr.train.methods.clip.text_tower import TextTower
 from zscr.train.methods.settings import make_config
 from zscr.train.pretrained.folder import open_dual
 from zscr.train.run import Run
@@ -127,3 +128,21 @@ def test_an_encoder_beside_a_tower_is_refused(shapes: Path, tmp_path: Path) -> N
     request = Request("clip", shapes, tmp_path / "run", SCRATCH, device="cpu", image_encoder="x")
     with pytest.raises(ConfigError, match="--image-encoder: with these settings the method"):
         fit(request)
+
+
+def test_a_text_is_read_at_its_end_and_never_behind_it() -> None:
+    """Every token counts, in its place; padding to any length changes nothing."""
+    torch.manual_seed(7)
+    tower = TextTower(vocabulary=20, length=6, width=8, layers=2, embed_dim=4).eval()
+    texts = [
+        [5, 6, 7, -1, -1, -1],
+        [9, 6, 7, -1, -1, -1],
+        [6, 5, 7, -1, -1, -1],
+        [5, 6, 7, 7, 7, 7],
+    ]
+    with torch.no_grad():
+        rows = tower(torch.tensor(texts, dtype=torch.int32))
+        again = tower(torch.tensor([texts[0], texts[0]], dtype=torch.int32))
+    torch.testing.assert_close(again, rows[:1].expand(2, -1))
+    for other in rows[1:]:
+        assert (other - rows[0]).abs().max() > 1e-3
