@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import onnx
 import onnx.compose
 import torch
@@ -130,7 +131,9 @@ def build_graph(deployed: DeployedHead) -> onnx.ModelProto:
         f"{port.name}_features" if encoder else f"{port.name}_vector"
         for port, encoder in deployed.ports
     ]
-    examples = dict(zip(names, (torch.rand(2, *s) for s in deployed.shapes), strict=True))
+    encoders = (encoder for _, encoder in deployed.ports)
+    rows = (_example(*one) for one in zip(encoders, deployed.shapes, strict=True))
+    examples = dict(zip(names, rows, strict=True))
     axes = {name: {0: "batch"} for name in names}
     module, outputs = deployed.head.module, [deployed.output]
     if deployed.head.feature and deployed.feature:
@@ -142,6 +145,13 @@ def build_graph(deployed: DeployedHead) -> onnx.ModelProto:
             graph = _behind(encoder, graph, name, deployed.prefix(port))
     onnx.checker.check_model(graph)
     return graph
+
+
+def _example(encoder: Encoder | None, shape: tuple[int, ...]) -> torch.Tensor:
+    """Return two rows to trace with: of whole numbers zeros, which any tower of ids can take."""
+    if encoder is None or encoder.dtype.kind == "f":
+        return torch.rand(2, *shape)
+    return torch.from_numpy(np.zeros((2, *shape), encoder.dtype))
 
 
 def _behind(encoder: Encoder, head: onnx.ModelProto, port: str, prefix: str) -> onnx.ModelProto:

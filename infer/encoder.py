@@ -21,15 +21,18 @@ from zscr.infer.inputs.make import INPUT, make_input
 from zscr.infer.inputs.prepared import Feeds, Prepared
 from zscr.infer.runners.onnx import OnnxRunner
 from zscr.infer.runners.runner import Runner, Runtime
-from zscr.schema import listing, record, text, title
+from zscr.schema import listing, one_of, record, text, title
 
-FIELDS = record({"name": title, "inputs": listing(INPUT, 1, 4), "output": text(200)})
+DTYPES = ("float32", "uint8", "int32")  # of rows; the others are those of raw encoders
+FIELDS = record(
+    {"name": title, "inputs": listing(INPUT, 1, 4), "output": text(200)}, {"dtype": one_of(*DTYPES)}
+)
 
 Rows = npt.NDArray[np.float32]
 
 
 class Encoder:
-    """Turns the fields of queries into (B, *row_shape) float32 rows.
+    """Turns the fields of queries into (B, *row_shape) rows: float32, unless it only prepares.
 
     Attributes:
         name: short name for files and messages.
@@ -38,7 +41,7 @@ class Encoder:
         runner: what computes the graph.
         sha256: of the manifest that it came with, so of graph and preparation together.
         fields: the fields of a query that it takes, all of them at once.
-        row_shape: of one output row: (D,) for a vector.
+        row_shape: of one output row: (D,) for a vector; dtype: of its numbers.
         outputs: of the graph, which rows are made of: one, or two side by side.
     """
 
@@ -53,8 +56,9 @@ class Encoder:
         beside: str | None = None,
         runtime: Runtime | None = None,
         runner: Runner | None = None,
+        dtype: str = "float32",
     ) -> None:
-        self.name, self.sha256, self.graph = name, sha256, graph
+        self.name, self.sha256, self.graph, self.dtype = name, sha256, graph, np.dtype(dtype)
         self.specs = tuple(specs)
         threads = (runtime or Runtime()).thread_count
         self.inputs = tuple(make_input(spec, graph.parent, threads) for spec in specs)
@@ -107,10 +111,10 @@ class Encoder:
         parts = [found[name] for name in self.outputs]
         rows = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         wanted = (len(next(iter(feeds.values()))), *self.row_shape)
-        if rows.shape != wanted or rows.dtype != np.float32:
+        if rows.shape != wanted or rows.dtype != self.dtype:
             raise ArtefactError(
-                f"{self.graph} gives {rows.dtype} of shape {rows.shape}, not float32 of {wanted}; "
-                f"make it again"
+                f"{self.graph} gives {rows.dtype} of shape {rows.shape}, not {self.dtype} of "
+                f"{wanted}; make it again"
             )
         return rows
 
@@ -124,7 +128,7 @@ class Encoder:
             self.run(self.prepare(queries[start : start + batch_size]).feeds)
             for start in range(0, len(queries), batch_size)
         ]
-        return np.concatenate(blocks) if blocks else np.empty((0, *self.row_shape), np.float32)
+        return np.concatenate(blocks) if blocks else np.empty((0, *self.row_shape), self.dtype)
 
 
 def load_encoder(folder: Path, runtime: Runtime | None = None) -> Encoder:
@@ -144,4 +148,5 @@ def load_encoder(folder: Path, runtime: Runtime | None = None) -> Encoder:
         name=manifest.body["name"],
         sha256=manifest.sha256,
         runtime=runtime,
+        dtype=manifest.body.get("dtype", "float32"),
     )

@@ -30,7 +30,7 @@ FLOORS = {
     "zscr.data.sources": "archive captions found normal origin <- definitions"
     " <- awa captioned fashion folder sketchy wiki zscrgan <- sketchy_clip titles",
     "zscr.infer": "answers batches inputs lines runners <- options query_rows <- queries <- encoder"
-    " <- bundle features reading <- index sums <- columns evaluation <- models <- searcher"
+    " <- bundle features reading <- index sums <- columns evaluation <- models mteb <- searcher"
     " <- find <- commands",
     "zscr.infer.inputs": "prepared tokenizer <- characters image text vector <- make",
     "zscr.train": "cuda_graph latest precision ranks run_fields tables <- hub <- encoders"
@@ -40,7 +40,8 @@ FLOORS = {
     "zscr.train.hub": "library name <- faults <- client <- listing <- choice library_cache metadata"
     " pins <- fetch <- at_hand <- gather kept <- offline <- snapshot <- checkpoint",
     "zscr.train.methods": "contract losses <- registry scaling <- settings <- clip zscrgan",
-    "zscr.train.methods.clip": "choice config pairs projection schedule start step <- method",
+    "zscr.train.methods.clip": "choice config pairs pretrained projection schedule start step"
+    " <- blocks <- image_tower text_tower <- towers <- method",
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"
     " <- improved reference",
     "zscr.export": "begun heads tensorrt <- parity samples <- bundle <- deploy pretrained"

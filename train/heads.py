@@ -19,6 +19,7 @@ from zscr.infer.features.table import Array, Split
 from zscr.train.methods.contract import LOSS, Head, Method
 
 BLOCK = 1024  # rows that are embedded at once
+NUMBERS = 1 << 21  # of rows that are pixels, at most: towers make many times as many of them
 
 
 def run_head(head: Head, rows: Sequence[Rows], device: torch.device | str) -> Rows:
@@ -26,9 +27,15 @@ def run_head(head: Head, rows: Sequence[Rows], device: torch.device | str) -> Ro
     # A collection's published vectors may not be written to, and torch knows no such tensors.
     tables = [torch.from_numpy(np.require(one, requirements="W")) for one in rows]
     with torch.no_grad(), _out_of_training(head.module):
-        blocks = zip(*(torch.split(table, BLOCK) for table in tables), strict=True)
+        block = min(map(_block, tables))
+        blocks = zip(*(torch.split(table, block) for table in tables), strict=True)
         parts = [head.module(*(part.to(device) for part in block)).cpu() for block in blocks]
     return np.asarray(torch.cat(parts).numpy())
+
+
+def _block(table: torch.Tensor) -> int:
+    """Return how many of these rows are embedded at once."""
+    return BLOCK if table.ndim == 2 else min(BLOCK, max(NUMBERS // table[:1].numel(), 1))
 
 
 def feature_of(gallery: Head) -> Head | None:

@@ -37,23 +37,31 @@ def choose_encoders(
     Raises:
         ConfigError: an encoder was asked for that the method or the collection has no use for.
     """
-    wanted = {ENCODER_OF[need.table] for need in needs}
+    own = {ENCODER_OF[need.table]: need.encoder for need in needs}
     for name, wish in wishes.items():
-        if wish and name not in wanted:
+        if wish and name not in own:
             raise ConfigError(f"--{name}-encoder: the method needs no {name}s; leave it out")
+        if wish and own[name]:
+            raise ConfigError(
+                f"--{name}-encoder: with these settings the method trains a tower for {name}s of "
+                f"its own; leave it out"
+            )
         if wish and collection.has_vectors(name):
             raise ConfigError(f"--{name}-encoder: {collection.folder} has published {name} vectors")
     encoders: dict[str, Encoder | None] = {}
-    if "image" in wanted:
-        named = wishes.get("image") or recipe.get("image", DEFAULT_IMAGE)
-        published = collection.has_vectors("image")
-        folder = None if published else image_encoder(named, collection, offline=offline)
-        encoders["image"] = load_encoder(folder) if folder else None
-    if "text" in wanted:
-        named, eyes = wishes.get("text") or recipe.get("text", DEFAULT_TEXT), encoders.get("image")
-        published = collection.has_vectors("text")
-        folder = None if published else text_encoder(named, collection, eyes, offline=offline)
-        encoders["text"] = load_encoder(folder) if folder else None
+    for name, default in (("image", DEFAULT_IMAGE), ("text", DEFAULT_TEXT)):
+        if name not in own:
+            continue
+        named, make = wishes.get(name) or recipe.get(name, default), own[name]
+        if make:
+            folder: Path | None = make(collection)
+        elif collection.has_vectors(name):
+            folder = None
+        elif name == "image":
+            folder = image_encoder(named, collection, offline=offline)
+        else:
+            folder = text_encoder(named, collection, encoders.get("image"), offline=offline)
+        encoders[name] = load_encoder(folder) if folder else None
     return encoders
 
 

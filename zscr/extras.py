@@ -11,6 +11,7 @@ MODULES = {
     "export": ("torch", "onnx", "onnxscript"),
     "cpu": ("onnxruntime",),
     "hnsw": ("hnswlib",),
+    "mteb": ("mteb",),
 }
 
 _COMPILED_HERE = ("hnswlib",)  # when it is installed; so it may be there and cannot be loaded

@@ -55,7 +55,8 @@ def hit_at_k(hits: Hits, k: int) -> Values:
     one item is relevant it is `recall_at_k`.
     """
     assert k >= 1, k
-    return hits[:, :k].any(axis=1).astype(np.float64)
+    found: Values = hits[:, :k].any(axis=1).astype(np.float64)
+    return found
 
 
 def first_rank(hits: Hits) -> Values:
@@ -65,7 +66,8 @@ def first_rank(hits: Hits) -> Values:
         InputError: a query has no relevant item.
     """
     _relevant(hits)
-    return hits.argmax(axis=1) + 1.0
+    ranks: Values = hits.argmax(axis=1) + 1.0
+    return ranks
 
 
 def median_rank(ranks: Values) -> float:

@@ -11,6 +11,7 @@ from zscr.data.relevance import Order
 from zscr.errors import InputError
 
 Embeddings = npt.NDArray[np.float32]
+Scores = npt.NDArray[np.floating]
 
 BLOCK_SCORES = 4_000_000  # scores held at once: 32 MB as float64, and as much for the order
 NORM_TOLERANCE = 1e-2  # half-precision models miss unit norm by up to 1e-3
@@ -21,6 +22,18 @@ def ranked_blocks(
     queries: Embeddings, gallery: Embeddings, *, block: int | None = None
 ) -> Iterator[tuple[int, Order]]:
     """Yield (row of the first query, (B, G) gallery positions best first), block after block.
+
+    Args:
+        queries, gallery, block: see `scored_blocks`, which raises its errors.
+    """
+    for start, scores in scored_blocks(queries, gallery, block=block):
+        yield start, rank(scores)
+
+
+def scored_blocks(
+    queries: Embeddings, gallery: Embeddings, *, block: int | None = None
+) -> Iterator[tuple[int, Scores]]:
+    """Yield (row of the first query, (B, G) cosines), block after block.
 
     Scores are float64 and rounded to 1e-9: finer than anything that float32 embeddings can tell
     apart, coarser than what the order of summation changes. So equal images tie and keep
@@ -40,7 +53,7 @@ def ranked_blocks(
     step = block_rows(len(gallery), block)
     for start in range(0, len(queries), step):
         scores = queries[start : start + step].astype(np.float64) @ columns
-        yield start, rank(np.round(scores, SCORE_DECIMALS))
+        yield start, np.round(scores, SCORE_DECIMALS)
 
 
 def block_rows(gallery: int, block: int | None) -> int:
@@ -48,7 +61,7 @@ def block_rows(gallery: int, block: int | None) -> int:
     return block or max(1, BLOCK_SCORES // gallery)
 
 
-def rank(scores: npt.NDArray[np.floating]) -> Order:
+def rank(scores: Scores) -> Order:
     """Return (Q, G) gallery positions, best score first; ties keep the gallery's order.
 
     `rank([[.2, .9, .9]])` is `[[1, 2, 0]]`. The ZSCRGAN reference breaks ties this way too.

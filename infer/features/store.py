@@ -63,7 +63,7 @@ class Features:
     """The encoded sources: `rows[places[key]]`; `failed` holds the reason of those that were not.
 
     Attributes:
-        rows: (N, *row_shape) float32.
+        rows: (N, *row_shape) of the encoder's dtype.
         places: content hash -> row.
         failed: content hash -> why it could not be encoded.
     """
@@ -94,7 +94,7 @@ def compute_features(
     Raises:
         ArtefactError: something is lacking, and the store cannot be written to.
     """
-    cache = _Cache(store, f"{encoder.name}-{encoder.sha256[:12]}", encoder.row_shape)
+    cache = _Cache(store, encoder)
     cache.read()
     if not cache.lacking(sources) and (not cache.parts.exists() or is_busy(cache.parts)):
         return Features(*cache.content(), {})
@@ -159,9 +159,11 @@ def _unusable(encoder: Encoder, source: Source, failed: dict[str, str]) -> bool:
 class _Cache:
     """The files of one encoder in a store."""
 
-    def __init__(self, store: Path, name: str, row_shape: tuple[int, ...]) -> None:
+    def __init__(self, store: Path, encoder: Encoder) -> None:
+        name = f"{encoder.name}-{encoder.sha256[:12]}"
         self.index, self.parts = store / f"{name}.json", store / f"{name}.parts"
-        self.store, self.name, self.row_shape = store, name, row_shape
+        self.store, self.name = store, name
+        self.row_shape, self.dtype = encoder.row_shape, encoder.dtype
         self.keys: list[str] = []
         self.blocks: list[Rows] = []
         self.file = ""  # that holds the rows which are merged
@@ -173,7 +175,7 @@ class _Cache:
 
     def read(self) -> None:
         """Read what is merged. Another process may replace it meanwhile: then, what it is now."""
-        self.keys, self.blocks, self.file = [], [np.empty((0, *self.row_shape), np.float32)], ""
+        self.keys, self.blocks, self.file = [], [np.empty((0, *self.row_shape), self.dtype)], ""
         while (found := self._index()) is not None:
             try:
                 self._read_rows(found)
@@ -231,7 +233,7 @@ class _Cache:
 
     def _check(self, keys: list[str], rows: Rows) -> None:
         """Refuse rows of another shape, or not one a key: the cache may be a stranger's."""
-        if rows.shape != (len(keys), *self.row_shape) or rows.dtype != np.float32:
+        if rows.shape != (len(keys), *self.row_shape) or rows.dtype != self.dtype:
             raise ValueError(f"{len(keys)} keys for {rows.dtype} {rows.shape}")
 
     def append(self, keys: list[str], rows: Rows) -> None:

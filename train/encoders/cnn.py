@@ -170,7 +170,7 @@ def _fit(
         for _ in range(config.epochs):
             order = torch.randperm(len(pixels), generator=generator)
             for rows in torch.split(order, config.batch_size):
-                shown = _augment(_scaled(pixels[rows]), config.turn, generator)
+                shown = augment(_scaled(pixels[rows]), config.turn, generator)
                 loss = loss_of(network(shown), labels[rows])
                 optimizer.zero_grad()
                 loss.backward()
@@ -180,14 +180,16 @@ def _fit(
     return network.eval()
 
 
-def _augment(pixels: torch.Tensor, turn: float, generator: torch.Generator) -> torch.Tensor:
+def augment(
+    pixels: torch.Tensor, turn: float = 0.0, generator: torch.Generator | None = None
+) -> torch.Tensor:
     """Flip, shift, rescale and turn each image; colours stay, because classes differ by them."""
     count = len(pixels)
-    draw = torch.rand((count, 5), generator=generator)
+    draw = torch.rand((count, 5), generator=generator, device=pixels.device)
     zoom = 0.85 + 0.3 * draw[:, 0]
     flip = torch.where(draw[:, 1] < 0.5, -1.0, 1.0)
     angle = (2 * draw[:, 4] - 1) * turn
-    matrix = torch.zeros(count, 2, 3)
+    matrix = torch.zeros(count, 2, 3, device=pixels.device)
     matrix[:, 0, 0], matrix[:, 0, 1] = zoom * flip * angle.cos(), -zoom * angle.sin()
     matrix[:, 1, 0], matrix[:, 1, 1] = zoom * flip * angle.sin(), zoom * angle.cos()
     matrix[:, :, 2] = (draw[:, 2:4] - 0.5) * 0.3

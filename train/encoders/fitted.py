@@ -52,12 +52,12 @@ def fitted_tfidf(name: str, collection: Collection) -> Path:
     config = TFIDF[name]
 
     def make(out: Path) -> None:
-        fit_tfidf(_seen_texts(collection), out, f"{name}-{collection.name}", config)
+        fit_tfidf(seen_texts(collection), out, f"{name}-{collection.name}", config)
 
     return kept_encoder(_named(name, collection, config), make)
 
 
-def _seen_texts(collection: Collection) -> list[str]:
+def seen_texts(collection: Collection) -> list[str]:
     """Return the texts of seen classes; without classes, the captions of seen items."""
     if not collection.classes:
         return [text for item in collection.split("seen") for text in item.texts]

@@ -7,13 +7,15 @@ method, in words, to the settings that leave it out: they are trained as control
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import nn
 
+from zscr.data.collection import Collection
 from zscr.infer.encoder import Rows
 from zscr.train.tables import ArraySplit, TensorSplit
 
@@ -59,19 +61,24 @@ class Need:
         per: what its groups are: a `class`, an `item` (its own image, sketch and texts), or all
             `image`s as one group. A method's needs agree on it.
         least: rows that each group must have.
+        encoder: finds or makes the folder of the encoder that makes the rows, for a collection.
+            None leaves it to the user: a frozen encoder, or the collection's published vectors. A
+            method whose own towers take pixels or token ids names a raw encoder, which only
+            prepares them (see `zscr.train.encoders.raw`).
     """
 
     table: str
     per: Literal["class", "item", "image"] = "class"
     least: int = 1
+    encoder: Callable[[Collection], Path] | None = None
 
 
 @dataclass(frozen=True)
 class Port:
-    """An input of a head: rows of a table, which a frozen encoder makes of images or texts.
+    """An input of a head: rows of a table, which an encoder makes of images or texts.
 
-    In a bundle the encoder is merged in front of the head; where the collection's vectors are
-    published, the port is an input of the graph itself.
+    In a bundle the encoder, frozen or raw, is merged in front of the head; where the collection's
+    vectors are published, the port is an input of the graph itself.
     """
 
     name: str  # of the table

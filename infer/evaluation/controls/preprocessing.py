@@ -75,8 +75,13 @@ class Preprocessing:
         means = group_means(texts.rows, texts.starts)
         if shrink is None:
             return cls(Scaling.of(images.rows, "images"), Scaling.of(means, "class mean texts"))
-        rooted = Scaling.of(_rooted(images.rows), "images")
-        return cls(lambda rows: rooted(_rooted(rows)), _whitening(means, shrink))
+        return cls(rooted_scaling(images.rows), _whitening(means, shrink))
+
+
+def rooted_scaling(images: npt.NDArray[np.floating]) -> Map:
+    """Fit the scaling of signed square roots of (N, D) images, of length 1 before it."""
+    scaling = Scaling.of(_rooted(images), "images")
+    return lambda rows: scaling(_rooted(rows))
 
 
 def _rooted(rows: npt.NDArray[np.floating]) -> Matrix:

@@ -23,6 +23,7 @@ def selected(
     *,
     refit: bool = False,
     margin: float = 0.0,
+    figure: str = "mAP",
 ) -> Control:
     """Return the control whose hyper-parameters do best on the validation classes.
 
@@ -32,19 +33,21 @@ def selected(
         grid: hyper-parameter -> the values to try, the default first.
         fit: takes classes to fit on and returns what makes an embedding of hyper-parameters.
         refit: fit the chosen values on both, as a method's final weights are.
-        margin: of mAP, by which the first values of the grid must be beaten.
+        margin: of the figure, by which the first values of the grid must be beaten.
+        figure: that they are judged by, of a report.
 
     Returns:
-        The control; `chosen` holds `val_mAP` before any refit, the values, and for each whether it
-        is at the edge of its grid, beyond which a better one may lie.
+        The control; `chosen` holds the figure on the validation classes before any refit, such as
+        `val_mAP`, the values, and for each whether it is at the edge of its grid, beyond which a
+        better one may lie.
     """
     make, task = fit(seen), split_task(val, "val")
     tried = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
-    quality = [Embedded(task, *make(values)(val)).figure("mAP") for values in tried]
+    quality = [Embedded(task, *make(values)(val)).figure(figure) for values in tried]
     best = max(range(len(tried)), key=quality.__getitem__)
     if quality[best] < quality[0] + margin:
         best = 0
-    chosen: dict[str, float | bool] = {"val_mAP": quality[best]}
+    chosen: dict[str, float | bool] = {f"val_{figure}": quality[best]}
     for key, value in tried[best].items():
         chosen |= {key: value, f"{key}_at_edge": at_edge(value, grid[key])}
     final = fit(joined(seen, val)) if refit else make

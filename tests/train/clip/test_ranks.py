@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 from collections.abc import Callable
 from contextlib import nullcontext, redirect_stderr
 from datetime import timedelta
@@ -15,16 +14,14 @@ import torch
 from safetensors.torch import load_file
 from torch import multiprocessing
 
+from tests.train.clip.small_towers import gradients
 from zscr.cli import main
 from zscr.errors import RankError
-from zscr.train.methods.clip.step import backward, cut
 from zscr.train.ranks import as_first, joined_ranks
 from zscr.train.run import open_run
 
-sys.path.insert(0, str(Path(__file__).parent))
-from test_step import BATCH, Towers, seeds  # noqa: E402
-
 CPU = torch.device("cpu")
+SIZES = (6, 5, 2)  # of chunks, of a batch of 12
 
 
 def together(work: Callable[[int, Path], None], folder: Path, *, join: bool = True) -> None:
@@ -46,23 +43,14 @@ def _told(
         work(rank, folder)
 
 
-def gradients(size: int) -> list[torch.Tensor]:
-    """Return the loss and the gradients of one batch of the process's ranks."""
-    towers, batch = Towers(dropout=0.5).double(), torch.arange(BATCH)
-    towers.rows = [rows.double() for rows in towers.rows]
-    chunks = cut(batch, size, seeds())
-    loss = backward(towers, towers.encode, chunks, towers.hidden, towers.log_scale)
-    return [loss, *(one.grad for one in towers.parameters())]
-
-
 def _save_gradients(rank: int, folder: Path) -> None:
-    torch.save([gradients(6), gradients(5), gradients(2)], folder / f"{rank}.pt")
+    torch.save([gradients(0.5, size) for size in SIZES], folder / f"{rank}.pt")
 
 
 def test_two_processes_have_the_gradients_of_one(tmp_path: Path) -> None:
     """To 1e-6 and on both, dropout and all, with one chunk each, with uneven ones, with several."""
     together(_save_gradients, tmp_path)
-    wanted = [gradients(size) for size in (6, 5, 2)]
+    wanted = [gradients(0.5, size) for size in SIZES]
     for rank in (0, 1):
         for found, whole in zip(torch.load(tmp_path / f"{rank}.pt"), wanted, strict=True):
             for one, other in zip(found, whole, strict=True):
@@ -74,11 +62,11 @@ def _die(rank: int, folder: Path) -> None:
         os._exit(0)
     try:
         as_first("x")
-        backward_alone = gradients(6)
+        alone = gradients(0.5, 6)
     except RankError as error:
         (folder / "said").write_text(str(error))
     else:
-        (folder / "said").write_text(f"nothing, and {backward_alone[0]}")
+        (folder / "said").write_text(f"nothing, and {alone[0]}")
 
 
 def test_a_dead_process_ends_the_others_with_a_sentence(tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 """`clip`: a dual encoder trained on pairs of images and texts (Radford et al. 2021).
 
 Behind frozen encoders (LiT: Zhai et al. 2022) it begins at a closed form that is chosen on the
-validation items and is a candidate itself; docs/clip.md has the algebra.
+validation items and is a candidate itself. Towers of its own begin at random, or as a pretrained
+checkpoint's. docs/clip.md has the algebra.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,13 +18,14 @@ from torch import nn
 from zscr.progress import say
 from zscr.train.methods import contract
 from zscr.train.methods.clip.choice import Judge
-from zscr.train.methods.clip.config import Config, needs
+from zscr.train.methods.clip.config import FROZEN, Config
 from zscr.train.methods.clip.pairs import Pairs
 from zscr.train.methods.clip.projection import Projection
 from zscr.train.methods.clip.schedule import rate_at
 from zscr.train.methods.clip.start import IMAGE_PENALTIES, POWERS, TEXT_PENALTIES, ClosedForm, Maps
 from zscr.train.methods.clip.step import Embeddings, backward, cut
-from zscr.train.methods.contract import Head, Port
+from zscr.train.methods.clip.towers import make_towers, pixels_for, tokens_for
+from zscr.train.methods.contract import Head, Need, Port
 from zscr.train.methods.losses import unit
 from zscr.train.methods.registry import Shapes
 from zscr.train.tables import TensorSplit
@@ -33,6 +36,13 @@ DISTRIBUTED = True  # torchrun's processes share out each batch
 ABLATIONS: Mapping[str, Mapping[str, Any]] = {"before round 1": {"rounds": 0}}
 MOST_SCALE = 100.0  # inverse temperature, as in CLIP
 SEEDS = 2**62
+
+
+def needs(config: Config) -> tuple[Need, ...]:
+    """Return the tables that are trained on: items with an image and texts of their own."""
+    image = None if config.image == FROZEN else partial(pixels_for, config)
+    text = None if config.text == FROZEN else partial(tokens_for, config)
+    return Need("image", "item", encoder=image), Need("text", "item", encoder=text)
 
 
 class Unit(nn.Module):
@@ -55,17 +65,17 @@ class Method(nn.Module):
         self.config, self.device = config, torch.device(device)
         with torch.random.fork_rng([]):
             torch.manual_seed(config.seed)
-            self.image, self.text = (
-                Projection(*shapes[name], config.dim, rooted=rooted, dropout=config.dropout)
-                for name, rooted in (("image", True), ("text", False))
-            )
-        self.log_scale = nn.Parameter(torch.tensor(-math.log(config.temperature)))
+            self.image, self.text, scale = make_towers(config, shapes)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(min(scale, MOST_SCALE))))
         self.to(self.device)
         self.noise = torch.Generator(device).manual_seed(config.seed)
         self.sampling: dict[str, torch.Tensor] = {}
         self.chosen: dict[str, Any] = {}
-        towers = [*self.image.parameters(), *self.text.parameters()]
-        groups = [{"params": towers}, {"params": [self.log_scale], "weight_decay": 0.0}]
+        learnt = [one for one in self.parameters() if one.requires_grad]
+        groups = [
+            {"params": [one for one in learnt if one.ndim > 1]},
+            {"params": [one for one in learnt if one.ndim < 2], "weight_decay": 0.0},
+        ]
         self.optimizers: dict[str, torch.optim.Optimizer] = {
             "adamw": torch.optim.AdamW(groups, config.lr, (0.9, 0.98), 1e-6, config.weight_decay)
         }
@@ -76,41 +86,49 @@ class Method(nn.Module):
 
     @torch.no_grad()
     def start(self) -> None:
-        """Fit the scalings, and begin at the closed form that does best on validation items."""
+        """Fit what has a closed form: scalings, and the maps if features are mapped to features."""
         self.eval()  # or the candidates would be judged with features dropped
         self.sampling = {"step": torch.zeros((), dtype=torch.int64)}
-        self.image.scaling.fit(self._pairs.images)
-        self.text.scaling.fit(self._pairs.texts)
-        candidates = self._candidates()
+        given = (self.image, self._pairs.images), (self.text, self._pairs.texts)
+        frozen = [(one, rows) for one, rows in given if isinstance(one, Projection)]
+        for projection, rows in frozen:
+            projection.scaling.fit(rows)
+        if len(frozen) == len(given):
+            self._start_closed(*(projection for projection, _ in frozen))
+
+    def _start_closed(self, image: Projection, text: Projection) -> None:
+        """Begin at the closed form that does best on validation items, or at the one chosen."""
+        candidates = self._candidates(image, text)
+
+        def begin(maps: Maps) -> None:
+            image.begin(maps.image, self._pairs.images)
+            text.begin(maps.text, self._pairs.texts)
+
         if self._val is None:
-            self._begin(next(candidates))
+            begin(next(candidates))
             return
         judge = Judge(self.config.select_by, self._val)
         best, quality = None, -math.inf
         for maps in candidates:
-            self._begin(maps)
+            begin(maps)
             if (found := judge(self.heads())) > quality:
                 best, quality = maps, found
         assert best is not None, "there are candidates"
-        self._begin(best)
+        begin(best)
         self.chosen = best.settings
         told = ", ".join(f"{name}={value:g}" for name, value in self.chosen.items())
         say(f"validation items chose {told} ({judge.figure} {quality:.3f} before round 1)")
 
-    def _candidates(self) -> Iterator[Maps]:
+    def _candidates(self, image: Projection, text: Projection) -> Iterator[Maps]:
         """Yield the closed forms of what is set, or of all values that can be chosen."""
         config, pairs = self.config, self._pairs
-        scaled = self.image.scaling(pairs.images), self.text.scaling(pairs.texts)
+        scaled = image.scaling(pairs.images), text.scaling(pairs.texts)
         grid = (
             (config.image_penalty,) if config.image_penalty else IMAGE_PENALTIES,
             (config.text_penalty,) if config.text_penalty else TEXT_PENALTIES,
             (config.power,) if config.power else POWERS,
         )
         return ClosedForm(*scaled, pairs.owner).maps(*grid, config.dim)
-
-    def _begin(self, maps: Maps) -> None:
-        self.image.begin(maps.image, self._pairs.images)
-        self.text.begin(maps.text, self._pairs.texts)
 
     def train_round(self) -> dict[str, torch.Tensor]:
         """Go through all texts once, in batches of pairs."""

@@ -19,8 +19,8 @@ from itertools import product
 
 import torch
 
-IMAGE_PENALTIES = (1e-2, 3e-3, 3e-2, 1e-3)
-TEXT_PENALTIES = (1e-3, 3e-4, 1e-4, 3e-3, 1e-2, 1e3)
+IMAGE_PENALTIES = (1e-2, 3e-3, 1e-3)
+TEXT_PENALTIES = (1e-3, 3e-3, 3e-4, 1e-4, 1e3)
 POWERS = (0.5, 1.0)
 
 
@@ -58,7 +58,8 @@ class ClosedForm:
         sums.index_add_(0, owner, texts)
         self._images = _spectrum(images * counts.sqrt()[:, None], len(texts))
         self._texts = _spectrum(texts, len(texts))
-        self._cross = (images.T @ sums).double() / len(texts)
+        cross = (images.T @ sums).double() / len(texts)
+        self._cross = self._images[1].T @ cross @ self._texts[1]  # in the eigenvectors' bases
 
     def maps(
         self,
@@ -67,29 +68,28 @@ class ClosedForm:
         powers: Sequence[float],
         dim: int,
     ) -> Iterator[Maps]:
-        """Yield the maps of every combination of penalties and powers, at most `dim` wide."""
+        """Yield the maps of every combination of penalties and powers, at most `dim` wide.
+
+        In the bases of the eigenvectors V of C_xx and C_tt the roots (D + aI)^(-1/2) are diagonal,
+        and nothing else depends on the penalties; V' is taken in by A and by B.
+        """
         for image, text in product(images, texts):
-            left, right = _whitener(*self._images, image), _whitener(*self._texts, text)
-            axes, values, others = _leading(left.T @ self._cross @ right, dim)
+            left, right = (
+                (values + penalty).rsqrt()
+                for (values, _), penalty in ((self._images, image), (self._texts, text))
+            )
+            axes, values, others = _leading(left[:, None] * self._cross * right, dim)
             for power in powers:
                 gain = values**power
-                maps = (left @ axes * gain).float(), (right @ others * gain).float()
-                yield Maps(Penalties(image, text, power), *maps)
+                by_image = self._images[1] @ (left[:, None] * axes * gain)
+                by_text = self._texts[1] @ (right[:, None] * others * gain)
+                yield Maps(Penalties(image, text, power), by_image.float(), by_text.float())
 
 
 def _spectrum(rows: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Return eigenvalues and eigenvectors of rows (M, D)' rows / count."""
     values, vectors = torch.linalg.eigh((rows.T @ rows).double() / count)
     return values.clamp_min(0), vectors
-
-
-def _whitener(values: torch.Tensor, vectors: torch.Tensor, penalty: float) -> torch.Tensor:
-    """Return V (D + penalty I)^(-1/2): whitened coordinates in the eigenvectors' basis.
-
-    The basis changes neither the singular values nor the maps: W = V (D + aI)^(-1/2) V', and V'
-    is taken in by A.
-    """
-    return vectors * (values + penalty).rsqrt()
 
 
 def _leading(matrix: torch.Tensor, dim: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -79,7 +79,9 @@ def backward(
     loss.backward()  # type: ignore[no-untyped-call]
     for chunk, embedded in zip(own, found, strict=True):
         again = embedded if kept else _encoded(encode, chunk)
-        torch.autograd.backward(again, [rows.grad[chunk.span] for rows in whole])
+        parts = zip(again, (rows.grad[chunk.span] for rows in whole), strict=True)
+        learnt = [(rows, gradient) for rows, gradient in parts if rows.requires_grad]  # not locked
+        torch.autograd.backward(*zip(*learnt, strict=True))
     _add_gradients(towers, log_scale)
     return loss.detach()
 

@@ -1,0 +1,88 @@
+"""Encoders that only prepare: pixels and token ids as rows, for towers that are trained themselves.
+
+A raw encoder's graph stores what it is fed with in a small form: pixels as the 8 bits that were
+decoded, ids in 32 bits at a fixed length with -1 where there is no token. Everything else (caches,
+hashes, the graphs of a bundle) treats it as any encoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnx.parser
+
+import zscr
+from zscr.artefact import SCHEMA, dump_json, hash_bytes
+from zscr.cache import kept_encoder
+from zscr.train.encoders.folder import write_encoder
+from zscr.train.encoders.onnx import IR_VERSION, OPSET
+
+NO_TOKEN = -1
+_HEAD = '<ir_version: {ir}, opset_import: ["": {opset}]>'
+_PIXELS = """
+raw (float[batch, 3, {side}, {side}] {name}) => (uint8[batch, 3, {side}, {side}] features) {{
+    features = Cast <to = 2> ({name})
+}}"""
+# ids · mask + (mask - 1) is the id of a token, and -1 of padding; then -1 up to the whole length.
+_TOKENS = """
+raw (int64[batch, length] {names}) => (int32[batch, {length}] features)
+<int64 one = {{1}}, int64[1] none = {{-1}}, int64[2] room = {{1, {length}}}, int64[1] zero = {{0}},
+ int64[1] end = {{{length}}}, int64[1] second = {{1}}> {{
+    {marking}
+    batch_size = Shape <start = 0, end = 1> (marked)
+    filling = Concat <axis = 0> (batch_size, end)
+    padding = Expand (none, filling)
+    long = Concat <axis = 1> (marked, padding)
+    whole = Slice (long, zero, end, second)
+    features = Cast <to = 6> (whole)
+}}"""
+_MASKED = """kept = Mul ({0}, {1})
+    less = Sub ({1}, one)
+    marked = Add (kept, less)"""
+
+
+def raw_pixels(spec: Mapping[str, Any]) -> Path:
+    """Return the folder of the encoder whose rows are pixels (3, S, S) of 8 bits, as decoded.
+
+    Args:
+        spec: the manifest's entry of an input of images; how it scales them is left to the tower.
+    """
+    unscaled = {"rescale": 1.0, "mean": [0.0] * 3, "std": [1.0] * 3}
+    spec = {**spec, "preprocess": {**spec["preprocess"], **unscaled}}
+    side, [name] = spec["preprocess"]["image_size"], spec["names"]
+    return _kept("pixels", _PIXELS.format(side=side, name=name), spec, {})
+
+
+def raw_tokens(spec: Mapping[str, Any], files: Mapping[str, bytes]) -> Path:
+    """Return the folder of the encoder whose rows are ids (L,), L the longest that is allowed.
+
+    Args:
+        spec: the manifest's entry of an input of texts; files: that it names, by name.
+    """
+    names, length = spec["names"], spec.get("pad_to") or spec["max_length"]
+    marking = _MASKED.format(*names) if len(names) > 1 else f"marked = Identity ({names[0]})"
+    typed = ", int64[batch, length] ".join(names)
+    graph = _TOKENS.format(names=typed, length=length, marking=marking)
+    return _kept("tokens", graph, spec, files)
+
+
+def _kept(name: str, graph: str, spec: Mapping[str, Any], files: Mapping[str, bytes]) -> Path:
+    """Write an encoder into the cache, if it is not there."""
+    made_of = [zscr.__version__, str(SCHEMA), graph, dump_json(dict(spec)).decode()]
+    identity = hash_bytes("\n".join(made_of).encode() + b"".join(files.values()))
+    text = _HEAD.format(ir=IR_VERSION, opset=OPSET) + graph
+    return kept_encoder(f"raw-{name}-{identity[:12]}", partial(_write, text, name, spec, files))
+
+
+def _write(
+    text: str, name: str, spec: Mapping[str, Any], files: Mapping[str, bytes], out: Path
+) -> None:
+    model = onnx.parser.parse_model(text)
+    onnx.checker.check_model(model)
+    kind = model.graph.output[0].type.tensor_type.elem_type
+    dtype = str(onnx.helper.tensor_dtype_to_np_dtype(kind))
+    write_encoder(out, f"raw-{name}", model, spec, {"dtype": dtype}, files)

@@ -1,0 +1,82 @@
+"""Towers that others trained, as towers that take raw rows and may be trained further."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from zscr.train.encoders.raw import NO_TOKEN
+from zscr.train.pretrained.dual import DualEncoder
+from zscr.train.pretrained.folder import open_dual
+
+
+@dataclass(frozen=True)
+class Initial:
+    """A pretrained dual encoder's towers, each with its own copy of the weights that it uses."""
+
+    image: nn.Module
+    text: nn.Module
+    dim: int
+    logit_scale: float
+
+
+@lru_cache(maxsize=1)
+def pretrained(folder: str) -> DualEncoder:
+    """Load a checkpoint; see `open_dual`. The last one is kept: needs and method both ask."""
+    return open_dual(Path(folder))
+
+
+def initial_towers(folder: str) -> Initial:
+    """Return the towers of a checkpoint's folder.
+
+    Raises:
+        InputError: it holds no dual encoder of a known family.
+    """
+    dual = pretrained(folder)
+    image, text = (copy.deepcopy(tower.module) for tower in (dual.image, dual.text))
+    image.model.text_model = text.model.vision_model = nn.Identity()  # type: ignore[union-attr]
+    towers = Pixels(image, dual.image.spec["preprocess"]), Ids(text, dual.text.spec["names"])
+    with torch.no_grad():
+        side = dual.image.spec["preprocess"]["image_size"]
+        dim = towers[0](torch.zeros(1, 3, side, side, dtype=torch.uint8)).shape[1]
+    return Initial(*towers, dim, dual.logit_scale)
+
+
+class Pixels(nn.Module):
+    """Scale pixels (B, 3, S, S) of 8 bits as the checkpoint's processor does, then embed them."""
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(self, tower: nn.Module, preprocess: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.tower, self.rescale = tower, float(preprocess["rescale"])
+        for name in ("mean", "std"):
+            values = torch.tensor(preprocess[name]).reshape(1, 3, 1, 1)
+            self.register_buffer(name, values, persistent=False)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Map -> (B, D)."""
+        rows: torch.Tensor = self.tower((pixels.float() * self.rescale - self.mean) / self.std)
+        return rows
+
+
+class Ids(nn.Module):
+    """Embed token ids (B, L), where -1 is no token, by a tower of ids and perhaps a mask."""
+
+    def __init__(self, tower: nn.Module, names: Sequence[str]) -> None:
+        super().__init__()
+        self.tower, self.masked = tower, len(names) > 1
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Map -> (B, D)."""
+        ids, mask = rows.clamp_min(0).long(), (rows != NO_TOKEN).long()
+        found: torch.Tensor = self.tower(ids, mask) if self.masked else self.tower(ids)
+        return found
