@@ -85,6 +85,8 @@ def test_what_does_not_belong_together_is_counted(album, tmp_path, capsys):
     }
     assert len(read_collection(tmp_path / "out").items) == 5
     assert "1 captions stand at more than one image" in capsys.readouterr().err
+    found = find_collection(str(tmp_path / "album"), base=tmp_path / "base")
+    assert f"3 sources could not be used: see {found}/errors.jsonl" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
