@@ -90,7 +90,7 @@ OPTIONS: dict[str, Callable[[Command], Command]] = {
         type=amount,
         default=0.2,
         show_default=True,
-        help="Images to judge on: a number, or a share of all.",
+        help="Images to judge on: a number, or a share of all; 1.0 is all of them.",
     ),
     "val_images": click.option(
         "--val",

@@ -111,6 +111,18 @@ def test_a_list_that_cannot_be_used_is_one_sentence(album, tmp_path, content, na
     assert not (tmp_path / "out").exists()
 
 
+def test_everything_may_be_judged_on(album, tmp_path):
+    """Even a single image, which no split could be made of; a folder without any is refused."""
+    source = album(2, ["0.png,alone"])
+    convert_captions(source, tmp_path / "out", unseen_images=1.0)
+    [item] = read_collection(tmp_path / "out").items
+    assert (item.id, item.split, item.texts) == ("0.png", "unseen", ("alone",))
+    for image in source.glob("*.png"):
+        image.unlink()
+    with pytest.raises(InputError, match="album holds no image"):
+        convert_captions(source, tmp_path / "none", unseen_images=1.0)
+
+
 def test_a_folder_is_found_by_what_lies_in_it(album, image_folder, tmp_path):
     """Images in one folder beside captions.txt have no classes; four folders of them do."""
     flat, packed = album(), album(name="packed")
