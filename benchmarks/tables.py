@@ -15,7 +15,7 @@ from adapt_table import adapt_table
 from markdown import head, row, with_spread
 from quality_tables import full, overview
 
-from zscr.data.registry import table as collections_table
+from zscr.data.known_collections import table as collections_table
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent

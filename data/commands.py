@@ -19,7 +19,7 @@ from zscr.printable import printable, printable_json, shown_on
 from zscr.progress import say
 
 if TYPE_CHECKING:
-    from zscr.data.registry import Source
+    from zscr.data.known_collections import Source
     from zscr.data.summary import Summary
 
 Command = Callable[..., Any]
@@ -90,7 +90,7 @@ OPTIONS: dict[str, Callable[[Command], Command]] = {
         type=amount,
         default=0.2,
         show_default=True,
-        help="Images to judge on: a number, or a share of all.",
+        help="Images to judge on: a number, or a share of all; 1.0 is all of them.",
     ),
     "val_images": click.option(
         "--val",
@@ -120,12 +120,12 @@ class _Sources(click.Group):
     """A group with a command for each collection of the registry that has a source."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        from zscr.data.registry import COLLECTIONS
+        from zscr.data.known_collections import COLLECTIONS
 
         return [name for name, source in COLLECTIONS.items() if source.what]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        from zscr.data.registry import COLLECTIONS
+        from zscr.data.known_collections import COLLECTIONS
 
         known = cmd_name in self.list_commands(ctx)
         return _converter(cmd_name, COLLECTIONS[cmd_name]) if known else None
@@ -211,14 +211,13 @@ def _summary(path: Path) -> Summary:
 
 def _report(path: Path) -> None:
     """Say on stderr what was made, and on stdout where."""
+    from zscr.data.registry import tell_skipped
+
     summary = _summary(path)
     for part in summary.splits:
         classes = f"{part.classes} classes, " if summary.classes else ""
         say(f"{part.split}: {classes}{part.items} items")
-    faults = path / "errors.jsonl"
-    if faults.exists():
-        count = len(faults.read_text("utf-8").splitlines())
-        say(f"{count} sources could not be used: see {faults}")
+    tell_skipped(path)
     click.echo(shown_on(sys.stdout)(path), color=True)  # or click would take an ESC out of it
 
 

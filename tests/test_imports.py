@@ -23,8 +23,8 @@ FLOORS = {
     "zscr": "errors names printable strict_json <- progress <- disk extras home limited memory"
     " place regular schema streams <- lock manifest_file options <- partial <- arrays artefact"
     " <- cache <- data <- infer <- __init__ train <- export <- cli",
-    "zscr.data": "decoding exclusion hashes names records relevance splits <- images walk"
-    " <- listing options rules task_files <- task_rules <- draft <- collection"
+    "zscr.data": "decoding exclusion hashes known_collections names records relevance splits"
+    " <- images walk <- listing options rules task_files <- task_rules <- draft <- collection"
     " <- aviary sources task_rows <- registry tasks <- check summary <- commands",
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
     "zscr.data.sources": "archive captions found normal origin <- definitions"

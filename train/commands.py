@@ -222,8 +222,9 @@ def evaluate(
     """Answer a task of the collection with MODELS [bundles/latest].
 
     The task `text` retrieves the unseen classes' images by their texts; in a collection of
-    captions without classes texts and images ask for each other. A model is a run or a bundle;
-    several must differ in their seed alone: their figures are means with standard deviations.
+    captions without classes texts and images ask for each other. A model is a run, a bundle or
+    the name of one of `zscr models`; several must differ in their seed alone: their figures are
+    means with standard deviations.
 
     \b
     Example:

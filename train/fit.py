@@ -16,7 +16,7 @@ import torch
 from zscr.artefact import read_manifest
 from zscr.cache import cache_folder, require_room
 from zscr.data.collection import Collection, read_collection
-from zscr.data.registry import COLLECTIONS
+from zscr.data.known_collections import COLLECTIONS
 from zscr.disk import AGAIN, require_writable
 from zscr.errors import ArtefactError, ConfigError
 from zscr.infer.features.listing import Encoders

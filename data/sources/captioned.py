@@ -43,7 +43,8 @@ def convert_captions(
             ZIP of such.
         out: the collection to make; must not exist.
         seed: of the split.
-        unseen_images: share or number of the captioned images to judge on.
+        unseen_images: share or number of the captioned images to judge on; the share 1.0 is all of
+            them, for models that are not trained here.
         val_images: share or number of the captioned images for validation.
         exclude: patterns of what to leave out, as in `.gitignore`.
         follow_links: whether linked folders are entered.
@@ -69,7 +70,7 @@ def convert_captions(
             provenance={**provenance, "seed": seed, "passed": dict(walked.passed)},
         ) as draft:
             _add(draft, walked, captions, split_of)
-            _refuse_empty(draft, source)
+            _refuse_empty(draft, source, {*split_of.values()})
 
 
 def is_captioned(source: Path) -> bool:
@@ -85,6 +86,10 @@ def _captions(source: Path, walked: Walk) -> Captions:
     if not (walked.folder / CAPTIONS).is_file():
         raise InputError(
             f"{source} has no {CAPTIONS}; write one with a line 'image,caption' for each caption"
+        )
+    if not walked.images:
+        raise InputError(
+            f"{source} holds no image that {CAPTIONS} could caption; put them beside it"
         )
     images = [written(image.path.relative_to(walked.folder)) for image in walked.images]
     captions = read_captions(walked.folder / CAPTIONS, images)
@@ -103,10 +108,13 @@ def _splits(
     source: Path, captions: Captions, unseen: float | int, val: float | int, seed: int
 ) -> dict[str, str]:
     """Return the split of every captioned image, by its path below the source."""
+    if isinstance(unseen, float) and unseen == 1:
+        return dict.fromkeys(captions.of, "unseen")
     if len(captions.of) < FEWEST:
         raise InputError(
             f"{CAPTIONS} of {source} has captions of {len(captions.of)} of its images, and a "
-            f"collection needs {FEWEST} or more: to train on, for validation and to judge on"
+            f"collection needs {FEWEST} or more: to train on, for validation and to judge on; with "
+            f"'zscr data convert captions --unseen 1.0' all are judged on"
         )
     return split_items([*captions.of], {"unseen": unseen, "val": val}, seed=seed)
 
@@ -135,9 +143,9 @@ def _add(draft: Draft, walked: Walk, captions: Captions, split_of: Mapping[str, 
             draft.add_item(Item(id_, split_of[name], image=file, texts=texts))
 
 
-def _refuse_empty(draft: Draft, source: Path) -> None:
+def _refuse_empty(draft: Draft, source: Path, wanted: set[str]) -> None:
     """Refuse a split of which every image was skipped."""
-    for split in SPLITS:
+    for split in (name for name in SPLITS if name in wanted):
         if not any(item.split == split for item in draft.items):
             first = draft.skipped[0]
             raise InputError(

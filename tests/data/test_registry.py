@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from zscr.data.collection import read_collection
-from zscr.data.registry import COLLECTIONS, DATA_VARIABLE, find_collection, names, table
+from zscr.data.known_collections import COLLECTIONS, names, table
+from zscr.data.registry import DATA_VARIABLE, find_collection
 from zscr.errors import ArtefactError, ConfigError, InputError
 
 

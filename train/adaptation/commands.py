@@ -80,8 +80,8 @@ def adapt(
 
 def _gallery(named: str) -> Path:
     """Return the path; a known collection's name, where nothing here is called so, is made."""
+    from zscr.data.known_collections import names as known
     from zscr.data.registry import find_collection
-    from zscr.data.registry import names as known
 
     return find_collection(named) if named in known() and not Path(named).exists() else Path(named)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from zscr.artefact import kind_of
 from zscr.errors import ArtefactError, ConfigError, MismatchError
+from zscr.infer.models.installed import models_folder
 from zscr.train.evaluation.bundle_model import open_bundle_model
 from zscr.train.evaluation.model import Model
 from zscr.train.evaluation.run_model import open_run_model
@@ -26,7 +27,7 @@ def open_models(
     """Open runs or bundles of one configuration; runs share the first one's features.
 
     Args:
-        folders: at least one.
+        folders: at least one; what is no folder here may be the name of a model of the user's.
         collection: another collection than the one they were trained on.
         settings: of the heads of runs.
         controls: whether features will be asked for.
@@ -38,12 +39,18 @@ def open_models(
         MismatchError: they differ in more than their seed, or not in that.
     """
     models: list[Model] = []
-    for folder in folders:
+    for folder in map(_located, folders):
         first, asked = next(iter(models), None), settings or {}
         models.append(_open(folder, collection, asked, controls, split, first))
         _require_same_configuration(models[0], models[-1])
     _require_different_seeds(models)
     return models
+
+
+def _located(folder: Path) -> Path:
+    """Return the user's model of that name where nothing here is called so."""
+    own = models_folder() / folder
+    return own if not folder.exists() and own.is_dir() else folder
 
 
 def _open(

@@ -85,6 +85,8 @@ def test_what_does_not_belong_together_is_counted(album, tmp_path, capsys):
     }
     assert len(read_collection(tmp_path / "out").items) == 5
     assert "1 captions stand at more than one image" in capsys.readouterr().err
+    found = find_collection(str(tmp_path / "album"), base=tmp_path / "base")
+    assert f"3 sources could not be used: see {found}/errors.jsonl" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -107,6 +109,18 @@ def test_a_list_that_cannot_be_used_is_one_sentence(album, tmp_path, content, na
     with pytest.raises(InputError, match=named):
         convert_captions(source, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_everything_may_be_judged_on(album, tmp_path):
+    """Even a single image, which no split could be made of; a folder without any is refused."""
+    source = album(2, ["0.png,alone"])
+    convert_captions(source, tmp_path / "out", unseen_images=1.0)
+    [item] = read_collection(tmp_path / "out").items
+    assert (item.id, item.split, item.texts) == ("0.png", "unseen", ("alone",))
+    for image in source.glob("*.png"):
+        image.unlink()
+    with pytest.raises(InputError, match="album holds no image"):
+        convert_captions(source, tmp_path / "none", unseen_images=1.0)
 
 
 def test_a_folder_is_found_by_what_lies_in_it(album, image_folder, tmp_path):

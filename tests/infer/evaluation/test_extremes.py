@@ -85,3 +85,19 @@ def test_a_single_query_is_the_best_and_there_is_no_worst(embedded_of):
     """It is not shown twice."""
     found = find_extremes(embedded_of(rows([0]), rows([0, 9]), "a", "aa"), ["one"], {})
     assert ([a.query.text for a in found.best], found.worst) == (["a"], ())
+
+
+def test_a_missed_caption_is_shown_with_its_image(embedded_of):
+    """Its own image follows the first ten, with its rank; a found one has no eleventh."""
+    angles = np.linspace(0, np.pi / 2, 12)
+    gallery = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    names = [f"i{n}" for n in range(12)]
+    truths = [Truth({"i11": 1.0}), Truth({"i11": 1.0, "i2": 1.0})]
+    changes = {"gallery": tuple(names), "relevance": ByItem(truths, names), "groups": ("a", "b")}
+    embedded = embedded_of(gallery[[0, 0]], gallery, ["far", "near"], names, **changes)
+    found = find_extremes(embedded, ["far", "near"], {})
+    [near], [far] = found.best, found.worst
+    assert [hit.rank for hit in far.hits] == [*range(1, 11), 12]
+    assert (far.hits[-1].id, far.hits[-1].correct) == ("i11", True)
+    assert far.notes == ("the first right one stands at rank 12",)
+    assert ([hit.rank for hit in near.hits], near.notes[0][-6:]) == ([*range(1, 11)], "rank 3")

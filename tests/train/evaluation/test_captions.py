@@ -109,7 +109,11 @@ def test_a_pretrained_bundle_is_judged_on_a_folder_of_captions(pretrained, album
         shown = zscr("evaluate", pretrained, "--collection", album, "--report", page)
         assert shown.exit_code == 0, shown.output
         as_json = zscr("evaluate", pretrained, "--collection", album, "--json")
-        assert zscr("evaluate", pretrained, "--collection", "collections/album").exit_code == 0
+        patch.setenv("ZSCR_HOME", str(tmp_path / "home"))
+        (tmp_path / "home/models").mkdir(parents=True)
+        (tmp_path / "home/models/mine").symlink_to(pretrained)
+        again = zscr("evaluate", "mine", "--collection", "collections/album", "--json")
+        assert json.loads(again.stdout)["captions"] == json.loads(as_json.stdout)["captions"]
     shown, body = shown.stdout, page.read_text().partition("</style>")[2]
     source = "pretrained clip, someone/small-clip, revision 0123abcd, licence mit"
     for part in (source, "unseen images", "own image"):
