@@ -68,20 +68,19 @@ def export_dual(dual: DualEncoder, out: Path, origin: Origin) -> Bundle:
         ParityError: a graph differs from what the authors' code computes; nothing is written.
     """
     towers = {"text": dual.text, GALLERY: dual.image}
+    dim = require_one_space(dual, origin.source)
     require_space(out, sum(_size(tower) for tower in towers.values()))
     with staged(out, KIND) as stage:
         encoders = {name: _write(stage, name, tower) for name, tower in towers.items()}
-        dims = {name: encoder.dim // 2 for name, encoder in encoders.items()}
-        require_one_space(dims, Path(origin.source))
         proofs = prove(encoders, dual.reference)
         gallery = hash_file(stage.folder / f"{GALLERY}.onnx")
         stage.body |= {
             "method": METHOD,
             "head_settings": {},
             "provenance": _provenance(dual, origin),
-            "dim": dims[GALLERY],
+            "dim": dim,
             "metric": METRIC,
-            "space": space_of(gallery, [dict(dual.image.spec)], dims[GALLERY], METRIC),
+            "space": space_of(gallery, [dict(dual.image.spec)], dim, METRIC),
             "default_precision": PRECISION,
             "graphs": {name: _entry(name, tower, proofs[name]) for name, tower in towers.items()},
             "tolerance": asdict(Tolerance()),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -124,10 +123,17 @@ def rows_of(parts: Any) -> Rows:
     return rows
 
 
-def require_one_space(dims: Mapping[str, int], source: Path) -> None:
-    """Refuse towers that do not project to the same width."""
-    if len({*dims.values()}) > 1:
-        told = " and ".join(f"{name}s to {dim} numbers" for name, dim in dims.items())
+def require_one_space(dual: DualEncoder, source: str) -> int:
+    """Return the width of a dual encoder's space; refuse towers of different widths.
+
+    Raises:
+        InputError: names both.
+    """
+    image = Image.new("RGB", (8, 8))
+    widths = [dual.reference.texts(["x"]).shape[1], dual.reference.images([image]).shape[1]]
+    if widths[0] != widths[1]:
         raise InputError(
-            f"{source} projects {told}, so they cannot be compared; take towers of one model"
+            f"{source} projects texts to {widths[0]} numbers and images to {widths[1]}, so they "
+            f"cannot be compared; take towers of one model"
         )
+    return widths[0]
