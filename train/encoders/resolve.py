@@ -30,9 +30,9 @@ from zscr.train.hub.checkpoint import Checkpoint, find_checkpoint
 DEFAULT_TEXT = "all-MiniLM-L6-v2"
 _Convert = Callable[[Path, Path, str], None]
 # What is fetched of a hub's model: a graph needs no checkpoint beside it.
-_JSON = ("*.json",)
-_TEXT_WEIGHTS = ("model.onnx", "onnx/model.onnx", "*.safetensors")
-_IMAGE_WEIGHTS = ("*.onnx", "onnx/model.onnx")
+DESCRIBED = ("*.json",)
+TEXT_WEIGHTS = ("model.onnx", "onnx/model.onnx", "*.safetensors")
+IMAGE_WEIGHTS = ("*.onnx", "onnx/model.onnx")
 
 
 def text_encoder(
@@ -59,7 +59,7 @@ def text_encoder(
     if name == DEFAULT_TEXT and not Path(name).exists():
         found = Checkpoint(packaged_minilm(), name)
     else:
-        found = find_checkpoint(name, patterns=_JSON, weights=_TEXT_WEIGHTS, offline=offline)
+        found = find_checkpoint(name, patterns=DESCRIBED, weights=TEXT_WEIGHTS, offline=offline)
     with opened(found.path) as source:
         return _converted(source, found.name, convert_text_encoder)
 
@@ -83,7 +83,7 @@ def image_encoder(
     """
     if name in CNNS and not Path(name).exists():
         return fitted_cnn(name, collection, cnn or CNNS[name])
-    found = find_checkpoint(name, patterns=_JSON, weights=_IMAGE_WEIGHTS, offline=offline)
+    found = find_checkpoint(name, patterns=DESCRIBED, weights=IMAGE_WEIGHTS, offline=offline)
     with opened(found.path) as source:
         return _converted(source, found.name, convert_image_encoder)
 
