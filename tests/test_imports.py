@@ -32,14 +32,14 @@ FLOORS = {
     "zscr.infer": "answers batches inputs lines runners <- options query_rows <- queries <- encoder"
     " <- bundle features reading <- index <- columns evaluation <- models <- searcher <- commands",
     "zscr.infer.inputs": "prepared tokenizer <- characters image text vector <- make",
-    "zscr.train": "cuda_graph latest precision run_fields tables <- hub <- encoders <- pretrained <- methods"
-    " <- heads soundness state weights <- run <- log sources <- loop <- fit <- evaluation"
-    " <- commands <- adaptation",
+    "zscr.train": "cuda_graph latest precision run_fields tables <- hub <- encoders <- pretrained"
+    " <- methods <- heads soundness state weights <- run <- log sources <- loop <- fit"
+    " <- evaluation <- commands <- adaptation",
     "zscr.train.methods": "contract losses <- registry <- settings <- zscrgan",
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"
     " <- improved reference",
-    "zscr.train.pretrained": "card families files samples spelling <- model <- pixels tokens <- dual"
-    " <- load sentence <- open_clip <- folder",
+    "zscr.train.pretrained": "card families files samples spelling <- model <- pixels tokens"
+    " <- dual <- load sentence <- open_clip <- folder",
     "zscr.export": "begun heads tensorrt <- parity samples <- bundle pretrained <- deploy"
     " <- commands",
     "zscr.export.pretrained": "proof <- bundle <- job",
