@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ from zscr.train.pretrained.samples import TEXTS, images
 from zscr.train.run import versions
 
 METHOD, METRIC, PRECISION = "clip", "cosine", "fp32"
-_EXAMPLES = {"text": list(TEXTS[:2]), "image": images()[:2]}  # what a tower is traced with
+# What a tower is traced with.
+_EXAMPLES: Mapping[str, Sequence[Any]] = {"text": TEXTS[:2], "image": images()[:2]}
 
 
 @dataclass(frozen=True)
@@ -150,5 +152,5 @@ def _provenance(dual: DualEncoder, origin: Origin) -> Mapping[str, Any]:
         "logit_scale": dual.logit_scale,
         "logit_bias": dual.logit_bias,
         "score": dual.score,
-        "versions": versions(),
+        "versions": versions() | {"transformers": version("transformers")},
     }

@@ -130,10 +130,11 @@ def require_one_space(dual: DualEncoder, source: str) -> int:
         InputError: names both.
     """
     image = Image.new("RGB", (8, 8))
-    widths = [dual.reference.texts(["x"]).shape[1], dual.reference.images([image]).shape[1]]
-    if widths[0] != widths[1]:
+    texts, images = dual.reference.texts(["x"]), dual.reference.images([image])
+    width = int(images.shape[1])
+    if texts.shape[1] != width:
         raise InputError(
-            f"{source} projects texts to {widths[0]} numbers and images to {widths[1]}, so they "
+            f"{source} projects texts to {texts.shape[1]} numbers and images to {width}, so they "
             f"cannot be compared; take towers of one model"
         )
-    return widths[0]
+    return width

@@ -10,8 +10,14 @@ from zscr.errors import InputError
 from zscr.regular import open_regular
 from zscr.train.encoders.published import read_object
 
-_TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model")
-_TOKENIZERS += ("sentencepiece.bpe.model",)
+_TOKENIZERS = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.model",
+)
 _PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 _POINTER = b"version https://git-lfs"  # what a clone holds in place of a large file
 _READ = (".json", ".txt", ".model")  # what is read beside the weights
