@@ -48,7 +48,7 @@ FLOORS = {
     " <- dual <- load sentence <- open_clip <- folder",
     "zscr.export": "begun heads tensorrt <- parity samples <- bundle <- deploy pretrained"
     " <- commands",
-    "zscr.export.pretrained": "place proof <- bundle image <- job",
+    "zscr.export.pretrained": "place proof <- bundle <- image job",
 }
 # package -> what none of its modules may need, not even by way of others
 APART = {"zscr.infer.evaluation": ("zscr.infer.bundle", "zscr.infer.encoder")}
