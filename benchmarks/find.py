@@ -1,7 +1,9 @@
 """`zscr find` beside bare imports, `zscr query` and the encoder alone: seconds and peak memory.
 
-    python benchmarks/find.py --model ~/.local/share/zscr/models/clip-vit-base-patch32 \\
-        --photos photos/ --indexing
+    python benchmarks/find.py --photos photos/ --indexing
+
+The model is a CLIP of random weights (seed 0) with a ViT of 12 million parameters, saved by
+transformers and exported by `zscr export clip:…`, or any bundle (`--model`).
 
 Searching: the folder is indexed; then processes of `python -c "import …"`, `zscr query` over the
 same index and `zscr find` take turns, so that all see the same noise of the machine.
@@ -48,7 +50,7 @@ print(time.perf_counter() - start)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", type=Path, required=True, help="a bundle of texts and images")
+    parser.add_argument("--model", type=Path, help="a bundle [a small CLIP of random weights]")
     parser.add_argument("--photos", type=Path, required=True, help="a folder of real photos")
     parser.add_argument("--text", default="a dog on the beach")
     parser.add_argument("--threads", type=int, default=1)
@@ -57,15 +59,40 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3, help="of indexing")
     arguments = parser.parse_args()
     result: dict[str, Any] = {"benchmark": "zscr find", "text": arguments.text}
-    result |= {"model": arguments.model.name, "threads": arguments.threads}
     with tempfile.TemporaryDirectory() as name:
+        arguments.model = arguments.model or random_clip(Path(name))
+        result |= {"model": arguments.model.name, "threads": arguments.threads}
         result["searching"] = searching(arguments, Path(name))
         if arguments.indexing:
             result["indexing"] = indexing(arguments, Path(name))
     result["machine"] = describe()
-    path = RESULTS / f"find_{arguments.model.name}.json"
+    path = RESULTS / f"find_{result['model']}.json"
     path.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps({name: result.get(name) for name in ("searching", "indexing")}, indent=1))
+
+
+def random_clip(work: Path) -> Path:
+    """Save a CLIP of random weights and export it -> the bundle."""
+    import torch
+    from tokenizers import pre_tokenizers
+    from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
+
+    from zscr.export.pretrained.job import export_pretrained
+
+    signs = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokens = [*signs, *(f"{sign}</w>" for sign in signs), "<|startoftext|>", "<|endoftext|>"]
+    numbers = {token: number for number, token in enumerate(tokens)}
+    text = {"hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4}
+    text |= {"intermediate_size": 1024, "vocab_size": len(tokens), "eos_token_id": len(tokens) - 1}
+    vision = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 6}
+    vision |= {"intermediate_size": 1536, "image_size": 224, "patch_size": 32}
+    torch.manual_seed(0)
+    config = CLIPConfig(text_config=text, vision_config=vision, projection_dim=256)
+    source = work / "random-clip"
+    for part in (CLIPModel(config), CLIPTokenizer(numbers, []), CLIPImageProcessorPil()):
+        part.save_pretrained(source)
+    export_pretrained(str(source), work / "bundles" / source.name)
+    return work / "bundles" / source.name
 
 
 def searching(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:

@@ -59,7 +59,8 @@ def find(
 
     TEXT says what is sought, quoted if it has several words. FOLDER is where: the current folder,
     if none is given, with all that is below it. What is new there is indexed first, once; what was
-    moved, renamed or deleted is noticed at the next search.
+    moved, renamed or deleted is noticed at the next search. Hidden folders are passed over, and
+    what a file .zscrignore in a folder names.
 
     Several terms are added up: + and - between them say what is to be in an image and what not,
     and a number with a colon says how much it counts. An image's file is a term, too.

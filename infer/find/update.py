@@ -74,6 +74,8 @@ def up_to_date(bundle: Bundle, folder: Path, shown: str) -> Part:
         _announce(bundle, place, shown, lacking or (), others)
         synced = sync_images(bundle, place.index, [folder], hashes=hashes, lenders=others)
         index = synced.index
+        if synced.passed:
+            say(f"{shown}: passed over {passed_over(synced.passed)}")
         report = synced.report
         if report.replaced or report.moved or report.removed:  # that images are new was said
             say(f"{shown}: {counts_of(report)}")
@@ -152,10 +154,12 @@ def _remember(hashes: Hashes, folder: Path, listing: Listing) -> None:
 def _tell_unusable(index: Index, listing: Listing, folder: Path, shown: str) -> None:
     known = (row for row in index.errors if lies_in(row["image"], str(folder)))
     reasons = {row["image"]: row["reason"] for row in (*known, *listing.skipped)}
+    closed = [path for walked in listing.folders for path in walked.unreadable]
+    reasons |= {str(path): f"{path} cannot be read; change its permissions" for path in closed}
     for reason in [*reasons.values()][:_SHOWN]:
         say(f"skipped: {reason}")
     if len(reasons) > _SHOWN:
-        say(f"skipped: {len(reasons)} images of {shown} in all, which {index.folder} lists")
+        say(f"skipped: {len(reasons)} in {shown}, listed in {index.folder}")
 
 
 def _count(index: Index, folder: Path) -> int:
