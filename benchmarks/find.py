@@ -57,6 +57,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--indexing", action="store_true", help="also measure indexing")
     parser.add_argument("--turns", type=int, default=3, help="of indexing")
+    parser.add_argument("--count", type=int, default=1000, help="photos that are indexed")
     arguments = parser.parse_args()
     result: dict[str, Any] = {"benchmark": "zscr find", "text": arguments.text}
     with tempfile.TemporaryDirectory() as name:
@@ -84,6 +85,7 @@ def random_clip(work: Path) -> Path:
     numbers = {token: number for number, token in enumerate(tokens)}
     text = {"hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4}
     text |= {"intermediate_size": 1024, "vocab_size": len(tokens), "eos_token_id": len(tokens) - 1}
+    text["bos_token_id"] = len(tokens) - 2
     vision = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 6}
     vision |= {"intermediate_size": 1536, "image_size": 224, "patch_size": 32}
     torch.manual_seed(0)
@@ -125,6 +127,7 @@ def searching(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
 def indexing(arguments: argparse.Namespace, work: Path) -> dict[str, Any]:
     """Measure how fast new photos are indexed, and how much memory is taken."""
     photos = sorted(path for path in arguments.photos.rglob("*") if path.is_file())
+    photos = photos[: arguments.count]
     folders = {"all": work / "all", "quarter": work / "quarter"}
     for name, folder in folders.items():
         folder.mkdir()
