@@ -11,7 +11,7 @@ from pathlib import Path
 from zscr.data.records import Query, Term
 from zscr.data.walk import file_kind
 from zscr.errors import InputError
-from zscr.infer.queries import make_query
+from zscr.infer.query_rows import checked_text, found_image
 
 _WEIGHTED = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)):(.+)", re.DOTALL)
 _PATH = re.compile(r"(\.{0,2}/|~).*|.*/|\.\.?", re.DOTALL)  # of what is written as a path
@@ -114,16 +114,16 @@ def _term(word: str, sign: str) -> Term:
     if not content.strip():
         raise InputError("a term is empty; write what is to be in the image, or leave it out")
     if _is_image(content):
-        query = make_query(image=Path(content))
+        query = Query("1", image=found_image(Path(content), "a term"))
     else:
-        query = make_query(text=content)
+        query = Query("1", " ".join(checked_text(content, "a term").split()))
     return Term(query, -weight if sign == "-" else weight)
 
 
 def _image(word: str) -> Term:
     """Return a term of an image's path, which may have a weight."""
     weight, content = (1.0, word) if os.path.exists(word) else _split(word)
-    return Term(make_query(image=Path(content)), weight)
+    return Term(Query("1", image=found_image(Path(content), "--image")), weight)
 
 
 def _split(word: str) -> tuple[float, str]:
