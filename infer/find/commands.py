@@ -26,7 +26,16 @@ class FindCommand(click.Command):
         """Write a negative weight as a sign and a weight: it would be taken for an option."""
         apart = re.compile(r"-([\d.]+:.+)", re.DOTALL)
         words = ((["-", found[1]] if (found := apart.fullmatch(arg)) else [arg]) for arg in args)
-        return super().parse_args(ctx, [word for pair in words for word in pair])
+        try:
+            return super().parse_args(ctx, [word for pair in words for word in pair])
+        except click.NoSuchOption as error:
+            if error.option_name.startswith("--"):
+                raise
+            raise click.UsageError(
+                f"there is no option {error.option_name}; what is not to be in an image stands "
+                f"behind a minus between spaces: dog - leash",
+                ctx,
+            ) from error
 
 
 @click.command(cls=FindCommand)
@@ -59,7 +68,8 @@ def find(
 
     TEXT says what is sought, quoted if it has several words. FOLDER is where: the current folder,
     if none is given, with all that is below it. What is new there is indexed first, once; what was
-    moved, renamed or deleted is noticed at the next search.
+    moved, renamed or deleted is noticed at the next search. Hidden folders are passed over, and
+    what a file .zscrignore in a folder names.
 
     Several terms are added up: + and - between them say what is to be in an image and what not,
     and a number with a colon says how much it counts. An image's file is a term, too.

@@ -16,8 +16,10 @@ from zscr.infer.find.update import Part, up_to_date
 from zscr.infer.find.words import read_words
 from zscr.infer.index.roots import lies_in
 from zscr.infer.models.installed import model_to_use
+from zscr.infer.reading import read_batch
 from zscr.infer.runners.runner import Runtime
 from zscr.infer.searcher import Searcher
+from zscr.infer.sums import add_up
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,9 @@ def find_in(
         InputError: a folder does not exist or has no image, or the query cannot be answered.
         ArtefactError: an index is damaged, or cannot be written.
     """
-    parts = [up_to_date(bundle, folder, shown) for folder, shown in _outermost(folders).items()]
+    places = _outermost(folders)
+    _require_answerable(bundle, query)  # before hours of indexing
+    parts = [up_to_date(bundle, folder, shown) for folder, shown in places.items()]
     answers = [_answer(bundle, query, part, k, min_score) for part in parts]
     answer = answers[0] if len(answers) == 1 else _merged(answers, k)
     return Found(replace(answer, ran=f"{bundle.name}, {answer.ran}"), tuple(parts))
@@ -97,6 +101,13 @@ def _outermost(folders: Sequence[Path]) -> dict[Path, str]:
         for folder, shown in named.items()
         if not any(other != folder and lies_in(str(folder), str(other)) for other in named)
     }
+
+
+def _require_answerable(bundle: Bundle, query: Query) -> None:
+    if query.terms:
+        add_up(bundle, query)
+    elif faults := read_batch(bundle.route(query.fields), [query]).faults:
+        raise InputError(faults[0])
 
 
 def _answer(bundle: Bundle, query: Query, part: Part, k: int, min_score: float | None) -> Answer:

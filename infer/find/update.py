@@ -42,6 +42,17 @@ class Part:
     count: int
 
 
+@dataclass(frozen=True)
+class _Look:
+    """A folder as it was found on the disk, and what is known of its files."""
+
+    place: Place
+    folder: Path
+    shown: str
+    listing: Listing
+    hashes: Hashes
+
+
 def up_to_date(bundle: Bundle, folder: Path, shown: str) -> Part:
     """Index what is new in a folder, forget what is gone, and return what is to be searched.
 
@@ -59,26 +70,17 @@ def up_to_date(bundle: Bundle, folder: Path, shown: str) -> Part:
     """
     place = place_for(bundle.space, folder)
     index = _opened(bundle, place)
-    hashes = Hashes(place.hashes, place.folder)
-    roots = index.roots if index else ()
-    listing = list_images([folder], lambda walked: remembered_rules(roots, walked), hashes)
-    _require_images(index, listing, folder, shown)
+    look = _look_at(place, folder, shown, index)
+    _require_images(index, look)
     others: Sequence[Index] = ()
     if index is None:
-        others = alike(place, listing)
-        if was := taken_over(place, listing, others):
-            say(f"{shown} is the folder that was {was}: its index is taken over")
-            index = _opened(bundle, place)
-    lacking = _lacking(index, listing, hashes)
+        others = alike(place, look.listing)
+        index = _taken_over(bundle, look, others)
+    lacking = _lacking(index, look)
     if index is None or lacking is not None or was_killed(place.index):
-        _announce(bundle, place, shown, lacking or (), others)
-        synced = sync_images(bundle, place.index, [folder], hashes=hashes, lenders=others)
-        index = synced.index
-        report = synced.report
-        if report.replaced or report.moved or report.removed:  # that images are new was said
-            say(f"{shown}: {counts_of(report)}")
-    _remember(hashes, folder, listing)
-    _tell_unusable(index, listing, folder, shown)
+        index = _caught_up(bundle, look, lacking or (), others)
+    _remember(look)
+    _tell_unusable(index, look)
     if folder == place.folder:
         return Part(folder, shown, index, None, index.count)
     return Part(folder, shown, index, folder, _count(index, folder))
@@ -96,66 +98,95 @@ def _opened(bundle: Bundle, place: Place) -> Index | None:
         ) from error
 
 
-def _require_images(index: Index | None, listing: Listing, folder: Path, shown: str) -> None:
+def _look_at(place: Place, folder: Path, shown: str, index: Index | None) -> _Look:
+    roots, hashes = index.roots if index else (), Hashes(place.hashes, place.folder)
+    listing = list_images([folder], lambda walked: remembered_rules(roots, walked), hashes)
+    return _Look(place, folder, shown, listing, hashes)
+
+
+def _require_images(index: Index | None, look: _Look) -> None:
     """Refuse a folder without images; what an index has of it stays, as it may be a lost disk."""
-    if listing.files or listing.skipped:
+    if look.listing.files or look.listing.skipped:
         return
-    there = passed_over(listing.passed)
-    held = _count(index, folder) if index else 0
+    there = passed_over(look.listing.passed)
+    held = _count(index, look.folder) if index else 0
     kept = f"; the index of its {held} images is kept, mount its disk" if held else ""
     raise InputError(
-        f"there are no images in {shown}{f', but {there}' if there else ''}{kept}; name another "
-        f"folder"
+        f"there are no images in {look.shown}{f', but {there}' if there else ''}{kept}; name "
+        f"another folder"
     )
 
 
-def _lacking(index: Index | None, listing: Listing, hashes: Hashes) -> list[str] | None:
+def _taken_over(bundle: Bundle, look: _Look, others: Sequence[Index]) -> Index | None:
+    """Return the index that a folder had at another place, if it was moved."""
+    was = taken_over(look.place, look.listing, others)
+    if was is None:
+        return None
+    say(f"{look.shown} is the folder that was {was}: its index is taken over")
+    return _opened(bundle, look.place)
+
+
+def _lacking(index: Index | None, look: _Look) -> list[str] | None:
     """Return the contents that an index lacks; None if it is as the folder is.
 
     Images that could not be used before, and have not changed since, are not tried again.
     """
-    found = survey(index, listing, lambda root: root.rules, prune=True)
+    found = survey(index, look.listing, lambda root: root.rules, prune=True)
     held = {entry.sha256 for entry in index.entries} if index else set()
     failed = {row["image"] for row in index.errors} if index else set()
-    fresh = set(map(str, hashes.fresh))
+    fresh = set(map(str, look.hashes.fresh))
     new = [e for e in found.plan.upserts if e.image not in failed or e.image in fresh]
     if index and not new and not found.plan.removals:
         return None
     return [*{entry.sha256 for entry in new} - held]
 
 
-def _announce(
-    bundle: Bundle, place: Place, shown: str, lacking: Sequence[str], others: Sequence[Index]
-) -> None:
+def _caught_up(
+    bundle: Bundle, look: _Look, lacking: Sequence[str], others: Sequence[Index]
+) -> Index:
+    """Embed what an index lacks, forget what is gone, and say both."""
+    _announce(bundle, look, lacking, others)
+    synced = sync_images(
+        bundle, look.place.index, [look.folder], hashes=look.hashes, lenders=others
+    )
+    if synced.passed:
+        say(f"{look.shown}: passed over {passed_over(synced.passed)}")
+    report = synced.report
+    if report.replaced or report.moved or report.removed:  # that images are new was said
+        say(f"{look.shown}: {counts_of(report)}")
+    return synced.index
+
+
+def _announce(bundle: Bundle, look: _Look, lacking: Sequence[str], others: Sequence[Index]) -> None:
     """Say what will be embedded, before it is: with a large model it takes a while."""
     known = {entry.sha256 for index in others for entry in index.entries}
     count = len(set(lacking) - known)
-    if not count:
-        return
-    names = [] if place.is_there else made_by_others(place)
-    if names:
+    names = [] if look.place.is_there else made_by_others(look.place)
+    if names and count:
         say(
-            f"{shown} was indexed with {' and '.join(names)}; indexing it for {bundle.name}: "
+            f"{look.shown} was indexed with {' and '.join(names)}; indexing it for {bundle.name}: "
             f"{count} images"
         )
-    else:
-        say(f"{shown}: indexing {count} new images with {bundle.name}")
+    elif count:
+        say(f"{look.shown}: indexing {count} new images with {bundle.name}")
 
 
-def _remember(hashes: Hashes, folder: Path, listing: Listing) -> None:
+def _remember(look: _Look) -> None:
     try:
-        hashes.keep(folder, [file.path for file in listing.files])
+        look.hashes.keep(look.folder, [file.path for file in look.listing.files])
     except (ArtefactError, OSError) as error:
         say(f"which images have been read cannot be remembered: {error}")
 
 
-def _tell_unusable(index: Index, listing: Listing, folder: Path, shown: str) -> None:
-    known = (row for row in index.errors if lies_in(row["image"], str(folder)))
-    reasons = {row["image"]: row["reason"] for row in (*known, *listing.skipped)}
+def _tell_unusable(index: Index, look: _Look) -> None:
+    known = (row for row in index.errors if lies_in(row["image"], str(look.folder)))
+    reasons = {row["image"]: row["reason"] for row in (*known, *look.listing.skipped)}
+    closed = [path for walked in look.listing.folders for path in walked.unreadable]
+    reasons |= {str(path): f"{path} cannot be read; change its permissions" for path in closed}
     for reason in [*reasons.values()][:_SHOWN]:
         say(f"skipped: {reason}")
     if len(reasons) > _SHOWN:
-        say(f"skipped: {len(reasons)} images of {shown} in all, which {index.folder} lists")
+        say(f"skipped: {len(reasons)} in {look.shown}, listed in {index.folder}")
 
 
 def _count(index: Index, folder: Path) -> int:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from zscr.data.records import Query, Term
 from zscr.data.walk import file_kind
 from zscr.errors import InputError
-from zscr.infer.queries import make_query
+from zscr.infer.query_rows import checked_text, found_image
 
 _WEIGHTED = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)):(.+)", re.DOTALL)
 _PATH = re.compile(r"(\.{0,2}/|~).*|.*/|\.\.?", re.DOTALL)  # of what is written as a path
@@ -58,7 +58,7 @@ def read_words(
     Raises:
         InputError: a sign has no term behind it, a word is empty, or a path leads nowhere.
     """
-    asked, sign, given = Asked(), "", [*folders]
+    asked, sign, plain, given = Asked(), "", "", [*folders]
     for word in words:
         if word in ("+", "-"):
             if sign:
@@ -66,12 +66,13 @@ def read_words(
             sign = word
         elif sign or _WEIGHTED.fullmatch(word):
             asked.terms.append(_term(word, sign))
-            sign = ""
+            sign = plain = ""
         elif _is_folder(word, elsewhere=bool(given), first=not (asked.terms or images)):
             asked.folders.append(Path(word))
         else:
-            _tell(asked, word)
             asked.terms.append(_term(word, ""))
+            asked.told += _meant(word, plain)
+            plain = asked.terms[-1].query.text or ""
     if sign:
         raise InputError(f"'{sign}' has no term behind it; write one, or leave the sign out")
     asked.terms += [_image(image) for image in images]
@@ -96,13 +97,12 @@ def _is_folder(word: str, *, elsewhere: bool, first: bool) -> bool:
     return False
 
 
-def _tell(asked: Asked, word: str) -> None:
-    """Note what a word may have been meant as."""
+def _meant(word: str, before: str) -> Iterator[str]:
+    """Say what a plain term may have been meant as; `before` it stands another, or nothing."""
     if os.path.isdir(word):
-        asked.told.append(f"'{word}' is searched for; the folder of that name is ./{word}")
-    elif asked.terms and asked.terms[-1].query.text and not _is_image(word):
-        before = asked.terms[-1].query.text
-        asked.told.append(
+        yield f"'{word}' is searched for; the folder of that name is ./{word}"
+    elif before and not _is_image(word):
+        yield (
             f"'{before}' and '{word}' are two terms, whose sum is searched for, and {word} is no "
             f'folder; for one text, quote it: "{before} {word}"'
         )
@@ -114,16 +114,16 @@ def _term(word: str, sign: str) -> Term:
     if not content.strip():
         raise InputError("a term is empty; write what is to be in the image, or leave it out")
     if _is_image(content):
-        query = make_query(image=Path(content))
+        query = Query("1", image=found_image(Path(content), "a term"))
     else:
-        query = make_query(text=content)
+        query = Query("1", " ".join(checked_text(content, "a term").split()))
     return Term(query, -weight if sign == "-" else weight)
 
 
 def _image(word: str) -> Term:
     """Return a term of an image's path, which may have a weight."""
     weight, content = (1.0, word) if os.path.exists(word) else _split(word)
-    return Term(make_query(image=Path(content)), weight)
+    return Term(Query("1", image=found_image(Path(content), "--image")), weight)
 
 
 def _split(word: str) -> tuple[float, str]:

@@ -159,10 +159,17 @@ def test_without_a_model_one_sentence_says_what_to_give(find, home, images):
         (["🐕"], 1, "no character of the text"),
         (["owl", "--image", "no.png"], 1, "no.png, which does not exist"),
         (["owl", "-k", "0"], 2, "0 is not in the range"),
+        (
+            ["owl", "-leash"],
+            2,
+            "there is no option -l; what is not to be in an image",
+        ),
+        (["owl", "--formal"], 2, "No such option"),
+        (["\udc80"], 1, "a term holds a NUL or half a character"),
     ],
 )
-def test_what_cannot_be_answered_is_one_sentence(find, images, words, code, message):
-    """No traceback, nothing on stdout."""
+def test_what_cannot_be_answered_is_one_sentence(find, home, images, words, code, message):
+    """No traceback, nothing on stdout, and nothing is indexed for it."""
     images(1, "photos")
     Path("empty").mkdir()
     Path("empty/film.mov").write_text("")
@@ -170,6 +177,7 @@ def test_what_cannot_be_answered_is_one_sentence(find, images, words, code, mess
     assert (refused.exit_code, refused.stdout) == (code, "")
     assert message in refused.stderr
     assert "Traceback" not in refused.stderr
+    assert not [*home.glob("indexes/*/*/manifest.json")]
 
 
 def test_the_same_from_python(home, images):

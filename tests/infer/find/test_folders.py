@@ -135,6 +135,19 @@ def test_a_folder_in_an_indexed_one_is_a_part_of_its_index(find, ids, home, imag
     assert len(ids("owl", "photos", "-k", 20)) == 11
 
 
+def test_a_part_keeps_what_is_known_of_the_rest(find, home, images):
+    """A search in a sub-folder forgets no file of the folder, and learns of its own."""
+    images(3, "photos"), images(2, "photos/trip", seed=8)
+    time.sleep(2.1)
+    find("owl", "photos")
+    Path("photos/trip/00.png").unlink()
+    find("owl", "photos/trip")
+    assert "hashing" not in find("owl", "photos").stderr
+    [remembered] = home.glob("indexes/*/*.hashes.json")
+    names = {"00.png", "01.png", "02.png", "trip/01.png"}
+    assert set(json.loads(remembered.read_text())["files"]) == names
+
+
 def test_a_folder_of_indexed_ones_takes_their_embeddings_over(find, ids, home, images):
     """What indexes of the same space hold is not embedded again, and they stay."""
     Path("all").mkdir()

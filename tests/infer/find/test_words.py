@@ -65,6 +65,7 @@ def test_images_and_folders_by_options():
         (["a", "red car"], "'a' and 'red car' are two terms.*quote it: \"a red car\""),
         (["cat", "fotos"], "fotos is no folder"),
         (["grass", "+", "car"], None),
+        (["0.5:grass", "car"], None),
         (["cat", "photos"], None),
     ],
 )
