@@ -6,7 +6,7 @@ sheet, it refers to nothing outside itself, and every text is hostile until esca
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from zscr.infer.answers.answer import Answer
 from zscr.infer.answers.markup import isolated
@@ -59,8 +59,9 @@ def render_page(report: Report, extremes: Extremes, shown: Shown | None = None) 
     may = shown or Shown()
     sheet = Sheet(may, may)
     warning = f'<p class="oracle">{WARNING}</p>\n' if report["selection"] == ORACLE else ""
+    figures = [caption_section] if "captions" in report else [_headline, _controls, _curves]
     sections = (
-        *(part(report) for part in _figures(report)),
+        *(part(report) for part in figures),
         _groups(report),
         _queries("Best queries", extremes.best, sheet, report),
         _queries("Worst queries", extremes.worst, sheet, report),
@@ -69,13 +70,6 @@ def render_page(report: Report, extremes: Extremes, shown: Shown | None = None) 
     title = f"{report['method']} on {report['collection']}, {judged_on(report)}"
     head = page_head(title, _about(report), style=STYLE)
     return head + warning + "".join(sections) + page_foot(summary(sheet))
-
-
-def _figures(report: Report) -> list[Callable[[Report], str]]:
-    """Return the sections of figures: captions have figures of their own, and no classes."""
-    if "captions" not in report:
-        return [_headline, _controls, _curves]
-    return [caption_section, *([_headline] if "generalised" in report else [])]
 
 
 def _about(report: Report) -> dict[str, object]:
