@@ -224,6 +224,9 @@ def _queries(title: str, answers: Sequence[Answer], sheet: Sheet, report: Report
     shown = (answer_section(a, sheet, [f"query {a.query.id}"], heading="h3") for a in answers)
     one = group_words(report)[0]
     about = f"By plain average precision, one query of each {one}, with the first ten items found."
+    if "captions" in report:
+        about = f"By the rank of the first right item, one query of each {one}, with the first ten "
+        about += "items found and, where no right one is among them, that one."
     return section(title, about, "".join(shown))
 
 
