@@ -60,7 +60,7 @@ class BundleSearch:
     @property
     def mteb_model_meta(self) -> ModelMeta:
         """What mteb says of the model; its revision is the hash of the bundle."""
-        require_extras("mteb's tasks", "mteb")
+        require_extras("a task of mteb's", "mteb")
         from mteb.models.model_meta import ModelMeta, ScoringFunction
 
         fields = {field for fields in self.bundle.takes for field in fields}

@@ -83,8 +83,7 @@ def evaluate(
     figures, seen_figures = (report.metrics for report in reports)
     names = [name for name in figures if not name.endswith("ceiling")]
     harmonic = {name: harmonic_mean(figures[name], seen_figures[name]) for name in names}
-    plain, captions = use(unseen).report(), _captions(unseen, use)
-    return Evaluation(plain, Generalised(*reports, harmonic), captions)
+    return Evaluation(use(unseen).report(), Generalised(*reports, harmonic))
 
 
 def _captions(embedded: Embedded, use: GalleryUse) -> CaptionFigures | None:
@@ -99,16 +98,14 @@ def mean_evaluation(evaluations: Sequence[Evaluation]) -> Evaluation:
     if len(evaluations) == 1:
         return evaluations[0]
     plain = _mean_report([one.plain for one in evaluations])
-    found = [one.captions for one in evaluations if one.captions]
-    captions = mean_captions(found) if found else None
+    captions = [one.captions for one in evaluations if one.captions]
     parts = [one.generalised for one in evaluations if one.generalised]
     if not parts:
-        return Evaluation(plain, captions=captions)
+        return Evaluation(plain, captions=mean_captions(captions) if captions else None)
     harmonic = [part.harmonic for part in parts]
     unseen, seen = ([getattr(part, side) for part in parts] for side in ("unseen", "seen"))
     both = _mean_report(unseen), _mean_report(seen)
-    generalised = Generalised(*both, _means(harmonic), _deviations(harmonic))
-    return Evaluation(plain, generalised, captions)
+    return Evaluation(plain, Generalised(*both, _means(harmonic), _deviations(harmonic)))
 
 
 def _mean_report(reports: Sequence[RetrievalReport]) -> RetrievalReport:

@@ -55,7 +55,7 @@ def hit_at_k(hits: Hits, k: int) -> Values:
     one item is relevant it is `recall_at_k`.
     """
     assert k >= 1, k
-    found: Values = hits[:, :k].any(axis=1).astype(np.float64)
+    found: Values = np.minimum(hits[:, :k].sum(axis=1), 1).astype(np.float64)
     return found
 
 

@@ -6,7 +6,7 @@ sheet, it refers to nothing outside itself, and every text is hostile until esca
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from zscr.infer.answers.answer import Answer
 from zscr.infer.answers.markup import isolated
@@ -59,8 +59,9 @@ def render_page(report: Report, extremes: Extremes, shown: Shown | None = None) 
     may = shown or Shown()
     sheet = Sheet(may, may)
     warning = f'<p class="oracle">{WARNING}</p>\n' if report["selection"] == ORACLE else ""
+    figures = [caption_section] if "captions" in report else [_headline, _controls, _curves]
     sections = (
-        *(part(report) for part in _figures(report)),
+        *(part(report) for part in figures),
         _groups(report),
         _queries("Best queries", extremes.best, sheet, report),
         _queries("Worst queries", extremes.worst, sheet, report),
@@ -69,13 +70,6 @@ def render_page(report: Report, extremes: Extremes, shown: Shown | None = None) 
     title = f"{report['method']} on {report['collection']}, {judged_on(report)}"
     head = page_head(title, _about(report), style=STYLE)
     return head + warning + "".join(sections) + page_foot(summary(sheet))
-
-
-def _figures(report: Report) -> list[Callable[[Report], str]]:
-    """Return the sections of figures: captions have figures of their own, and no classes."""
-    if "captions" not in report:
-        return [_headline, _controls, _curves]
-    return [caption_section, *([_headline] if "generalised" in report else [])]
 
 
 def _about(report: Report) -> dict[str, object]:
@@ -230,6 +224,9 @@ def _queries(title: str, answers: Sequence[Answer], sheet: Sheet, report: Report
     shown = (answer_section(a, sheet, [f"query {a.query.id}"], heading="h3") for a in answers)
     one = group_words(report)[0]
     about = f"By plain average precision, one query of each {one}, with the first ten items found."
+    if "captions" in report:
+        about = f"By the rank of the first right item, one query of each {one}, with the first ten "
+        about += "items found and, where no right one is among them, that one."
     return section(title, about, "".join(shown))
 
 

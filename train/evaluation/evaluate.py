@@ -110,10 +110,16 @@ def _tasks(model: Model, asked: Question) -> list[Task]:
             f"{model.folder} was refitted on the validation classes; judge its run, which keeps "
             f"the weights from before, or use --split unseen"
         )
-    of_classes = asked.task == TEXT and bool(model.collection.classes)
-    generalised = asked.generalised or (asked.page is not None and of_classes)
-    splits = (asked.split, "seen") if generalised else (asked.split,)
-    return [load_task(model.collection, asked.task, split) for split in splits]
+    task = load_task(model.collection, asked.task, asked.split)
+    captions = asks_by_caption(task)
+    if captions and asked.generalised:
+        raise ConfigError(
+            f"generalised figures are of seen and unseen classes, which task '{task.name}' of "
+            f"{model.collection.folder} does not tell apart; leave out --generalised"
+        )
+    if asked.generalised or (asked.page and asked.task == TEXT and not captions):
+        return [task, load_task(model.collection, asked.task, "seen")]
+    return [task]
 
 
 def _embedded(

@@ -12,6 +12,7 @@ from zscr.data.relevance import ByItem, Truth
 from zscr.errors import ConfigError, InputError
 from zscr.infer.evaluation.figures import (
     CURVE,
+    FIRST,
     PER_QUERY,
     is_figure,
     query_values,
@@ -67,6 +68,8 @@ def by_definition(name, ranking):
         return sum(first) / len(first)
     if name == "Recall":
         return sum(first) / total
+    if name == "R":
+        return float(any(first))
     precisions = [sum(ranking[: r + 1]) / (r + 1) for r, right in enumerate(first) if right]
     divisor = {"AP hits": max(1, len(precisions)), "AP relevant": min(k, total)}[name]
     return sum(precisions) / divisor
@@ -77,7 +80,8 @@ def by_definition(name, ranking):
 def test_every_figure_at_any_k_equals_its_definition(seed, k, block):
     """With relevant items by id, exclusions and subsets, ties, and blocks of any size."""
     queries, gallery, truths, names = problem(seed)
-    figures = [f"Prec@{k}", f"Recall@{k}", f"AP@{k} hits", f"AP@{k} relevant", *PER_QUERY]
+    figures = [f"Prec@{k}", f"Recall@{k}", f"R@{k}", f"AP@{k} hits", f"AP@{k} relevant"]
+    figures += PER_QUERY
     relevance = ByItem(truths, names)
     found = query_values(queries, gallery, relevance, names=figures, block=block)
     ranked = [*rankings(queries, gallery, truths, names)]
@@ -125,7 +129,7 @@ def test_only_the_kept_queries_are_evaluated(block):
 @pytest.mark.parametrize(
     "name",
     ["mAP", "mAP macro", "Top-1", "Prec@7 macro", "Prec@10 micro", "Recall@3", "Recall@3 macro"]
-    + ["AP@200 hits", "AP@5 relevant macro"],
+    + ["AP@200 hits", "AP@5 relevant macro", "R@10"],
 )
 def test_names_of_figures(name):
     """A mean over queries, or over groups, of any metric at any k."""
@@ -138,7 +142,7 @@ def test_names_of_figures(name):
     "name",
     ["map", "Prec@0 macro", "Prec@k macro", "Prec@", "Prec@010 macro", "Prec@5x macro", "AP@5"]
     + ["mAP@5", "mAP micro", "Recall@3 micro", "Prec@5 ceiling", "precision at recall", "", "@5"]
-    + ["Recall@٣", "Prec@5 macro macro", "AP@5 hits relevant", CURVE + " macro"],
+    + ["Recall@٣", "Prec@5 macro macro", "AP@5 hits relevant", CURVE + " macro", FIRST],
 )
 def test_what_is_no_figure(name):
     """Settings that name one are refused, and the sentence says what there is."""

@@ -34,6 +34,11 @@ def test_docstring_examples():
     assert metrics.recall_at_k(hits, 2) == 1 / 2
     assert metrics.recall_at_k(hits, 3) == 1
     assert metrics.top_1(hits) == 1
+    late = hits_of([0, 1, 1])
+    assert [metrics.hit_at_k(late, k)[0] for k in (1, 2)] == [0, 1]
+    assert metrics.first_rank(late) == 2
+    for ranks in ([1, 4, 9], [1, 4, 5, 9]):
+        assert metrics.median_rank(np.array(ranks)) == 4
     assert metrics.average_precision(hits) == pytest.approx(5 / 6)
     five = hits_of([1, 0, 1, 0, 1])
     assert metrics.average_precision_at_k(five, 3, "hits") == pytest.approx(5 / 6)

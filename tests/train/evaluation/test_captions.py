@@ -130,8 +130,11 @@ def test_a_pretrained_bundle_is_judged_on_a_folder_of_captions(pretrained, album
 
 
 def test_what_needs_classes_is_refused_without_them(run, captions):
-    """The controls are fitted on classes; the reference's own result is of classes."""
-    for option in (["--controls"], ["--retrieved-res", captions.parent / "res"]):
+    """The controls, the reference's own result and generalised figures are of classes."""
+    folder = captions.parent / "res"
+    for option in (["--controls"], ["--retrieved-res", folder], ["--generalised"]):
         refused = zscr("evaluate", run.folder, "--collection", captions, *option)
         assert refused.exit_code == 1
-        assert re.search("classes, which .* (has not|not ask for); leave", refused.stderr)
+        assert re.search(
+            "classes, which .* (has not|not ask for|not tell apart); leave", refused.stderr
+        )
