@@ -138,22 +138,24 @@ class Method(nn.Module):
         seeds = torch.randint(
             SEEDS, (len(self._pairs.texts),), generator=self.noise, device=self.noise.device
         )
-        each = iter(seeds.tolist())  # waits for the device, once a round
-        losses = [self._update(batch, each, total) for batch in batches]
+        each = iter(seeds.tolist())  # waits for the device, once a round, and so does the step
+        begun, losses = int(self.sampling["step"]), []
+        for step, batch in enumerate(batches, begun):
+            share = rate_at(step, total, self.config.warmup)
+            losses.append(self._update(batch, each, self.config.lr * share))
+        self.sampling["step"] += len(batches)
         return {"loss/nce": torch.stack(losses).mean()}
 
-    def _update(self, batch: torch.Tensor, seeds: Iterator[int], total: int) -> torch.Tensor:
-        """Make one update, of `total` in the training, and return the loss of its batch."""
-        config, optimizer = self.config, self.optimizers["adamw"]
-        rate = config.lr * rate_at(int(self.sampling["step"]), total, config.warmup)
+    def _update(self, batch: torch.Tensor, seeds: Iterator[int], rate: float) -> torch.Tensor:
+        """Make one update at a rate of learning, and return the loss of its batch."""
+        optimizer = self.optimizers["adamw"]
         for group in optimizer.param_groups:
             group["lr"] = rate
-        chunks = cut(batch, config.chunk, seeds)
+        chunks = cut(batch, self.config.chunk, seeds)
         hidden = self._pairs.hidden(batch)
         loss = backward(self, self._encode, chunks, hidden, self.log_scale)
         optimizer.step()
         self.log_scale.data.clamp_(max=math.log(MOST_SCALE))
-        self.sampling["step"] += 1
         return loss
 
     def _encode(self, batch: torch.Tensor) -> Embeddings:
