@@ -72,7 +72,7 @@ class Method(nn.Module):
         self.sampling: dict[str, torch.Tensor] = {}
         self.chosen: dict[str, Any] = {}
         learnt = [one for one in self.parameters() if one.requires_grad]
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"params": [one for one in learnt if one.ndim > 1]},
             {"params": [one for one in learnt if one.ndim < 2], "weight_decay": 0.0},
         ]

@@ -79,7 +79,8 @@ def backward(
     loss.backward()  # type: ignore[no-untyped-call]
     for chunk, embedded in zip(own, found, strict=True):
         again = embedded if kept else _encoded(encode, chunk)
-        parts = zip(again, (rows.grad[chunk.span] for rows in whole), strict=True)
+        gradients = (rows.grad[chunk.span] for rows in whole if rows.grad is not None)
+        parts = zip(again, gradients, strict=True)
         learnt = [(rows, gradient) for rows, gradient in parts if rows.requires_grad]  # not locked
         torch.autograd.backward(*zip(*learnt, strict=True))
     _add_gradients(towers, log_scale)
