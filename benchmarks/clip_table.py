@@ -12,22 +12,20 @@ FIGURES = ("R@1", "R@5", "R@10", "median rank")
 
 def clip_table(results: Sequence[Mapping[str, Any]]) -> str:
     """A table a task: the method, and what it must beat."""
-    parts = []
-    for result in results:
-        for name, task in result["tasks"].items():
-            lines = head(
-                f"`{result['collection']}`, {name}", [*FIGURES, "clip less it, R@10 [95 %]"]
-            )
-            lines += [row(model, cells(found)) for model, found in task["rows"].items()]
-            about = (
-                f"{task['queries']:,} texts ask for {task['gallery']:,} images; chance has R@10 "
-            )
-            about += (
-                f"{task['chance']['R@10']:.3f}. {len(result['seeds'])} seeds, whose validation "
-            )
-            about += f"items chose rounds {', '.join(map(str, result['rounds']))}."
-            parts.append("\n".join([*lines, "", about]))
+    parts = [
+        one_task(result, name, task) for result in results for name, task in result["tasks"].items()
+    ]
     return "\n\n".join(parts)
+
+
+def one_task(result: Mapping[str, Any], name: str, task: Mapping[str, Any]) -> str:
+    columns = [*FIGURES, "clip less it, R@10 [95 %]"]
+    lines = head(f"`{result['collection']}`, {name}", columns)
+    lines += [row(model, cells(found)) for model, found in task["rows"].items()]
+    about = f"{task['queries']:,} texts ask for {task['gallery']:,} images; chance has R@10 "
+    about += f"{task['chance']['R@10']:.3f}. {len(result['seeds'])} seeds, whose validation items "
+    about += f"chose rounds {', '.join(map(str, result['rounds']))}."
+    return "\n".join([*lines, "", about])
 
 
 def cells(found: Mapping[str, Any]) -> list[str]:
