@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from zscr.errors import ConfigError
 from zscr.progress import say
 from zscr.train.methods import contract
 from zscr.train.methods.clip.choice import Judge
@@ -28,6 +29,7 @@ from zscr.train.methods.clip.towers import make_towers, pixels_for, tokens_for
 from zscr.train.methods.contract import Head, Need, Port
 from zscr.train.methods.losses import unit
 from zscr.train.methods.registry import Shapes
+from zscr.train.ranks import rank_count
 from zscr.train.tables import TensorSplit
 
 __all__ = ["ABLATIONS", "DISTRIBUTED", "Config", "Method", "needs"]
@@ -83,6 +85,12 @@ class Method(nn.Module):
     def bind(self, seen: TensorSplit, val: TensorSplit | None) -> None:
         """Take the tables `image` and `text` of the seen and of the validation items."""
         self._pairs, self._val = Pairs.of(seen), val
+        drawn = min(self.config.batch_size, len(self._pairs.texts))
+        if drawn < rank_count():
+            raise ConfigError(
+                f"a batch has {drawn} pairs and {rank_count()} processes share it out; start fewer "
+                f"or set a larger batch_size"
+            )
 
     @torch.no_grad()
     def start(self) -> None:
@@ -151,7 +159,7 @@ class Method(nn.Module):
         optimizer = self.optimizers["adamw"]
         for group in optimizer.param_groups:
             group["lr"] = rate
-        chunks = cut(batch, self.config.chunk, seeds)
+        chunks = cut(batch, self.config.chunk, rank_count(), seeds)
         hidden = self._pairs.hidden(batch)
         loss = backward(self, self._encode, chunks, hidden, self.log_scale)
         optimizer.step()
