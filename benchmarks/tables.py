@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from adapt_table import adapt_table
+from clip_table import clip_table
 from markdown import head, row, with_spread
 from quality_tables import full, overview
 
@@ -43,6 +44,7 @@ def tables() -> dict[str, dict[str, str]]:
     few = [results[name] for name in README_ROWS if name in results]
     return {
         "README.md": {"results": overview(few, "mAP, unseen classes")},
+        "docs/clip.md": {"clip": clip_table(loaded("clip_*.json"))},
         "docs/collections.md": {"collections": collections_table()},
         "docs/benchmarks.md": {
             "quality": "\n\n".join(map(full, results.values())),

@@ -62,7 +62,8 @@ def add_over_ranks(tensors: Iterable[torch.Tensor]) -> None:
     flat = torch.cat([tensor.flatten() for tensor in whole])
     with _telling():
         distributed.all_reduce(flat)
-    for tensor, part in zip(whole, flat.split([one.numel() for one in whole]), strict=True):
+    parts = torch.split(flat, [one.numel() for one in whole])
+    for tensor, part in zip(whole, parts, strict=True):
         tensor.copy_(part.view_as(tensor))
 
 

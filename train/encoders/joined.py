@@ -6,7 +6,7 @@ another may.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -50,9 +50,9 @@ def join_encoders(parts: Sequence[Encoder], out: Path, name: str) -> None:
     write_encoder(out, name, model, specs, about, files)
 
 
-def _numbered(spec: dict[str, Any], number: int) -> dict[str, Any]:
+def _numbered(spec: Mapping[str, Any], number: int) -> dict[str, Any]:
     """Return a part's entry of an input by names that are its own."""
-    given = {"names": [f"{number}/{name}" for name in spec["names"]]}
+    given: dict[str, Any] = {"names": [f"{number}/{name}" for name in spec["names"]]}
     given["shape"] = [f"{axis}{number}" if axis == "length" else axis for axis in spec["shape"]]
     if "tokenizer" in spec:
         given["tokenizer"] = f"{number}-{spec['tokenizer']}"

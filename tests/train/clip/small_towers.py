@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from zscr.train.methods.clip.step import backward, cut
+from zscr.train.ranks import rank_count
 
 BATCH = 12
 
@@ -42,6 +43,6 @@ def gradients(dropout: float, size: int) -> list[torch.Tensor]:
     """Return the loss and the gradients of one batch, in chunks of a size."""
     towers = Towers(dropout).double()
     towers.rows = [rows.double() for rows in towers.rows]
-    chunks = cut(torch.arange(BATCH), size, seeds())
+    chunks = cut(torch.arange(BATCH), size, rank_count(), seeds())
     loss = backward(towers, towers.encode, chunks, towers.hidden, towers.log_scale)
     return [loss, *(one.grad for one in towers.parameters())]

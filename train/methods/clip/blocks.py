@@ -25,7 +25,8 @@ class Block(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (B, L, W) -> (B, L, W); a causal one lets no token see those behind it."""
         x = x + self.dropout(self._attention(self.before_attention(x)))
-        return x + self.dropout(self.mlp(self.before_mlp(x)))
+        added: torch.Tensor = self.dropout(self.mlp(self.before_mlp(x)))
+        return x + added
 
     def _attention(self, x: torch.Tensor) -> torch.Tensor:
         shape = (*x.shape[:2], self.heads, x.shape[2] // self.heads)

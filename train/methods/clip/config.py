@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from zscr.errors import ConfigError
 from zscr.train.methods.settings import check_settings
@@ -65,6 +66,8 @@ class Config:
         self._check_init()
 
     def _check_init(self) -> None:
+        if self.init:  # a run is gone on with from any folder
+            object.__setattr__(self, "init", str(Path(self.init).absolute()))
         kinds = {self.image, self.text}
         if LOCKED in kinds and not self.init:
             raise ConfigError(f"a tower that is {LOCKED} is that of init=FOLDER, which is not set")

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from zscr.errors import ConfigError
 from zscr.progress import say
 from zscr.train.methods import contract
 from zscr.train.methods.clip.choice import Judge
@@ -28,6 +29,7 @@ from zscr.train.methods.clip.towers import make_towers, pixels_for, tokens_for
 from zscr.train.methods.contract import Head, Need, Port
 from zscr.train.methods.losses import unit
 from zscr.train.methods.registry import Shapes
+from zscr.train.ranks import rank_count
 from zscr.train.tables import TensorSplit
 
 __all__ = ["ABLATIONS", "DISTRIBUTED", "Config", "Method", "needs"]
@@ -72,7 +74,7 @@ class Method(nn.Module):
         self.sampling: dict[str, torch.Tensor] = {}
         self.chosen: dict[str, Any] = {}
         learnt = [one for one in self.parameters() if one.requires_grad]
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"params": [one for one in learnt if one.ndim > 1]},
             {"params": [one for one in learnt if one.ndim < 2], "weight_decay": 0.0},
         ]
@@ -83,6 +85,12 @@ class Method(nn.Module):
     def bind(self, seen: TensorSplit, val: TensorSplit | None) -> None:
         """Take the tables `image` and `text` of the seen and of the validation items."""
         self._pairs, self._val = Pairs.of(seen), val
+        drawn = min(self.config.batch_size, len(self._pairs.texts))
+        if drawn < rank_count():
+            raise ConfigError(
+                f"a batch has {drawn} pairs and {rank_count()} processes share it out; start fewer "
+                f"or set a larger batch_size"
+            )
 
     @torch.no_grad()
     def start(self) -> None:
@@ -138,22 +146,24 @@ class Method(nn.Module):
         seeds = torch.randint(
             SEEDS, (len(self._pairs.texts),), generator=self.noise, device=self.noise.device
         )
-        each = iter(seeds.tolist())  # waits for the device, once a round
-        losses = [self._update(batch, each, total) for batch in batches]
+        each = iter(seeds.tolist())  # waits for the device, once a round, and so does the step
+        begun, losses = int(self.sampling["step"]), []
+        for step, batch in enumerate(batches, begun):
+            share = rate_at(step, total, self.config.warmup)
+            losses.append(self._update(batch, each, self.config.lr * share))
+        self.sampling["step"] += len(batches)
         return {"loss/nce": torch.stack(losses).mean()}
 
-    def _update(self, batch: torch.Tensor, seeds: Iterator[int], total: int) -> torch.Tensor:
-        """Make one update, of `total` in the training, and return the loss of its batch."""
-        config, optimizer = self.config, self.optimizers["adamw"]
-        rate = config.lr * rate_at(int(self.sampling["step"]), total, config.warmup)
+    def _update(self, batch: torch.Tensor, seeds: Iterator[int], rate: float) -> torch.Tensor:
+        """Make one update at a rate of learning, and return the loss of its batch."""
+        optimizer = self.optimizers["adamw"]
         for group in optimizer.param_groups:
             group["lr"] = rate
-        chunks = cut(batch, config.chunk, seeds)
+        chunks = cut(batch, self.config.chunk, rank_count(), seeds)
         hidden = self._pairs.hidden(batch)
         loss = backward(self, self._encode, chunks, hidden, self.log_scale)
         optimizer.step()
         self.log_scale.data.clamp_(max=math.log(MOST_SCALE))
-        self.sampling["step"] += 1
         return loss
 
     def _encode(self, batch: torch.Tensor) -> Embeddings:

@@ -41,7 +41,7 @@ def initial_towers(folder: str) -> Initial:
     """
     dual = pretrained(folder)
     image, text = (copy.deepcopy(tower.module) for tower in (dual.image, dual.text))
-    image.model.text_model = text.model.vision_model = nn.Identity()  # type: ignore[union-attr]
+    image.model.text_model = text.model.vision_model = nn.Identity()
     towers = Pixels(image, dual.image.spec["preprocess"]), Ids(text, dual.text.spec["names"])
     with torch.no_grad():
         side = dual.image.spec["preprocess"]["image_size"]

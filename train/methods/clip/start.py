@@ -1,13 +1,13 @@
 """Where training begins: the two linear maps that a closed form gives, chosen on validation items.
 
 Images x and texts t of the pairs are centred and scaled. With C_xx, C_tt and C_xt their second
-moments, penalties a and b, and W_x = (C_xx + aI)^(-1/2), W_t = (C_tt + bI)^(-1/2), let
-W_x C_xt W_t = A diag(r) B' be a singular value decomposition. The maps are
+moments, penalties a and b, and the Cholesky factors C_xx + aI = LL' and C_tt + bI = KK', let
+L^(-1) C_xt K^(-T) = A diag(r) B' be a singular value decomposition. The maps are
 
-    P_x = W_x A diag(r)^p,    P_t = W_t B diag(r)^p
+    P_x = L^(-T) A diag(r)^p,    P_t = K^(-T) B diag(r)^p
 
 of the largest r: regularised canonical correlation analysis (Vinod 1976), its axes weighted by
-their correlations (Gong et al., IJCV 2014). As b grows, W_t becomes a multiple of the identity, and
+their correlations (Gong et al., IJCV 2014). As b grows, K becomes a multiple of the identity, and
 P_x P_t' one of (C_xx + aI)^(-1) C_xt at p = 1/2: ridge regression from images to texts.
 """
 
@@ -49,17 +49,17 @@ class Maps:
 
 
 class ClosedForm:
-    """The moments of pairs, decomposed once for all penalties; in double, for they are near 0."""
+    """The moments of pairs; in double, for what is inverted is nearly singular."""
 
     def __init__(self, images: torch.Tensor, texts: torch.Tensor, owner: torch.Tensor) -> None:
         """Take scaled images (N, I), scaled texts (M, T) and each text's image (M,)."""
+        count = len(texts)
         counts = torch.bincount(owner, minlength=len(images)).to(images.dtype)
         sums = torch.zeros(len(images), texts.shape[1], dtype=texts.dtype, device=texts.device)
         sums.index_add_(0, owner, texts)
-        self._images = _spectrum(images * counts.sqrt()[:, None], len(texts))
-        self._texts = _spectrum(texts, len(texts))
-        cross = (images.T @ sums).double() / len(texts)
-        self._cross = self._images[1].T @ cross @ self._texts[1]  # in the eigenvectors' bases
+        self._images = (images.T @ (images * counts[:, None])).double() / count
+        self._texts = (texts.T @ texts).double() / count
+        self._cross = (images.T @ sums).double() / count
 
     def maps(
         self,
@@ -68,28 +68,24 @@ class ClosedForm:
         powers: Sequence[float],
         dim: int,
     ) -> Iterator[Maps]:
-        """Yield the maps of every combination of penalties and powers, at most `dim` wide.
-
-        In the bases of the eigenvectors V of C_xx and C_tt the roots (D + aI)^(-1/2) are diagonal,
-        and nothing else depends on the penalties; V' is taken in by A and by B.
-        """
+        """Yield the maps of every combination of penalties and powers, at most `dim` wide."""
         for image, text in product(images, texts):
-            left, right = (
-                (values + penalty).rsqrt()
-                for (values, _), penalty in ((self._images, image), (self._texts, text))
-            )
-            axes, values, others = _leading(left[:, None] * self._cross * right, dim)
+            left, right = _factor(self._images, image), _factor(self._texts, text)
+            half = torch.linalg.solve_triangular(left, self._cross, upper=False)
+            inner = torch.linalg.solve_triangular(right, half.T, upper=False).T
+            axes, values, others = _leading(inner, dim)
+            by_image = torch.linalg.solve_triangular(left.T, axes, upper=True)
+            by_text = torch.linalg.solve_triangular(right.T, others, upper=True)
             for power in powers:
                 gain = values**power
-                by_image = self._images[1] @ (left[:, None] * axes * gain)
-                by_text = self._texts[1] @ (right[:, None] * others * gain)
-                yield Maps(Penalties(image, text, power), by_image.float(), by_text.float())
+                maps = (by_image * gain).float(), (by_text * gain).float()
+                yield Maps(Penalties(image, text, power), *maps)
 
 
-def _spectrum(rows: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return eigenvalues and eigenvectors of rows (M, D)' rows / count."""
-    values, vectors = torch.linalg.eigh((rows.T @ rows).double() / count)
-    return values.clamp_min(0), vectors
+def _factor(moment: torch.Tensor, penalty: float) -> torch.Tensor:
+    """Return the lower triangular L of a moment (D, D) + penalty I = LL'."""
+    eye = torch.eye(len(moment), dtype=moment.dtype, device=moment.device)
+    return torch.linalg.cholesky(moment + penalty * eye)
 
 
 def _leading(matrix: torch.Tensor, dim: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

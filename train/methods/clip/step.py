@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import nn
@@ -45,11 +46,17 @@ class Chunk:
         return slice(self.start, self.start + len(self.batch))
 
 
-def cut(batch: torch.Tensor, size: int, seeds: Iterator[int]) -> list[Chunk]:
-    """Cut a batch into chunks of at most `size` pairs, and so that every rank has one."""
-    share = -(-len(batch) // rank_count())
-    parts = torch.split(batch, min(size, share))
-    starts = range(0, len(batch), min(size, share))
+def cut(batch: torch.Tensor, size: int, ranks: int, seeds: Iterator[int]) -> list[Chunk]:
+    """Cut a batch evenly into chunks of at most `size` pairs, as many for each rank.
+
+    Args:
+        batch: (B,) with a pair or more for each rank.
+        size: pairs whose graph is kept at once; ranks: that share out the chunks.
+        seeds: of which each chunk takes one.
+    """
+    count = ranks * -(-len(batch) // (size * ranks))
+    parts = torch.tensor_split(batch, count)
+    starts = accumulate((len(part) for part in parts[:-1]), initial=0)
     return [Chunk(*one, next(seeds)) for one in zip(parts, starts, strict=True)]
 
 
@@ -79,7 +86,8 @@ def backward(
     loss.backward()  # type: ignore[no-untyped-call]
     for chunk, embedded in zip(own, found, strict=True):
         again = embedded if kept else _encoded(encode, chunk)
-        parts = zip(again, (rows.grad[chunk.span] for rows in whole), strict=True)
+        gradients = (rows.grad[chunk.span] for rows in whole if rows.grad is not None)
+        parts = zip(again, gradients, strict=True)
         learnt = [(rows, gradient) for rows, gradient in parts if rows.requires_grad]  # not locked
         torch.autograd.backward(*zip(*learnt, strict=True))
     _add_gradients(towers, log_scale)
@@ -88,7 +96,13 @@ def backward(
 
 def _encoded(encode: Callable[[torch.Tensor], Embeddings], chunk: Chunk) -> Embeddings:
     with _seeded(chunk.seed, chunk.batch.device):
-        return encode(chunk.batch)
+        images, texts = (_at_least_float32(rows) for rows in encode(chunk.batch))
+    return images, texts
+
+
+def _at_least_float32(rows: torch.Tensor) -> torch.Tensor:
+    """Return embeddings for the loss, which is not computed in the towers' bfloat16."""
+    return rows.to(torch.promote_types(rows.dtype, torch.float32))
 
 
 def _gathered(found: Sequence[Embeddings], own: Sequence[Chunk], count: int) -> Embeddings:

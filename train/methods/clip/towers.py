@@ -53,11 +53,12 @@ def _tower(
 ) -> nn.Module:
     kind = getattr(config, name)
     if kind == FROZEN:
-        rooted = name == "image"
-        return Projection(*shape, dim, rooted=rooted, dropout=config.dropout)
+        [features] = shape
+        return Projection(features, dim, rooted=name == "image", dropout=config.dropout)
     if begun:
         tower: nn.Module = getattr(begun, name)
         return tower.requires_grad_(kind != LOCKED)
     if name == "image":
         return ImageTower(shape[-1], config.width, config.layers, dim)
-    return TextTower(config.vocabulary, *shape, config.width, config.layers, dim)
+    [length] = shape
+    return TextTower(config.vocabulary, length, config.width, config.layers, dim)
