@@ -64,7 +64,8 @@ def read_tokens(
     require_tokenizer(source)
     tokenizer = _loaded(source)
     limits = [tokenizer.model_max_length, positions, longest]
-    length = int(min((n for n in limits if n and n < _ENDLESS), default=512))
+    known = [n for n in limits if isinstance(n, int | float) and 0 < n < _ENDLESS]
+    length = int(min(known, default=512))
     spec: dict[str, Any] = {**TOKENS, "tokenizer": FILE, "max_length": length}
     spec["names"] = _inputs(tokenizer)
     spec["shape"] = ["batch", length if padded else "length"]

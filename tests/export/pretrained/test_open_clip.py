@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,19 @@ def test_towers_of_other_kinds_are_refused(
     """MobileCLIP's and SigLIP's are timm's, and a ResNet is no vision transformer."""
     save_native(tmp_path / "native", **setting)
     with pytest.raises(InputError, match=told):
+        open_dual(tmp_path / "native")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"model_cfg": 3}, {"model_cfg": {"text_cfg": {}}}, {"preprocess_cfg": {"mean": [0.5]}}],
+)
+def test_a_description_of_nonsense_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    """What it lacks is not guessed."""
+    save_native(tmp_path / "native")
+    path = tmp_path / "native" / "open_clip_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(InputError, match=r"open_clip_config\.json (describes|does not say)"):
         open_dual(tmp_path / "native")
 
 

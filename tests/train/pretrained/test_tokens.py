@@ -12,7 +12,7 @@ import transformers
 from tests.checkpoints import WORDS, bert_vocabulary, save_altclip, save_chinese_clip, save_dual
 from zscr.infer.inputs.text import TextInput
 from zscr.train.pretrained.samples import TEXTS
-from zscr.train.pretrained.tokens import Tokens, read_tokens
+from zscr.train.pretrained.tokens import Tokens, positions_of, read_tokens
 
 HARD = [*TEXTS, "A.B, c!", "(dog) [sea]", "x_y-z's", "▁a", "a  b\tc", "ﬁne ½ Å", "", "!!!"]
 
@@ -74,6 +74,18 @@ def test_texts_are_cut_at_the_least_limit(tmp_path: Path) -> None:
         for places, longest in ((None, None), (20, None), (20, 12), (400, 300))
     ]
     assert lengths == [24, 20, 12, 24]
+
+
+def test_places_are_counted_as_the_tower_counts_them(tmp_path: Path) -> None:
+    """XLM-RoBERTa's begin behind the padding's id, BERT's at the first; Embedding tables say so."""
+    altclip, bert = (
+        transformers.AutoModel.from_pretrained(save(tmp_path / save.__name__))
+        for save in (save_altclip, save_chinese_clip)
+    )
+    assert altclip.text_model.config.max_position_embeddings == 26
+    assert positions_of(altclip.text_model) == 24
+    assert positions_of(bert.text_model) == 24
+    assert positions_of(bert.vision_model) == 17, "patches and the class token"
 
 
 def test_padding_stands_where_the_tokenizer_puts_it(tmp_path: Path) -> None:
