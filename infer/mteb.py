@@ -155,10 +155,8 @@ class BundleSearch:
 
 
 def _fields(task_metadata: Any, side: str) -> frozenset[str]:
-    """Return what a query or a document of a task is made of, such as `{"text"}`."""
-    from mteb.types import PromptType
-
-    return frozenset(task_metadata.get_modalities(PromptType(side)))
+    """Return what a `query` or a `document` of a task is made of, such as `{"text"}`."""
+    return frozenset(task_metadata.get_modalities(side))  # mteb's names of sides are strings
 
 
 def _embedded(
@@ -171,7 +169,7 @@ def _embedded(
     """Return ids and unit rows (N, D)."""
     lacking = sorted({"id", *fields} - {*rows.column_names})
     if lacking or not len(rows):
-        has = f"lack the column '{lacking[0]}'" if lacking else "are none"
+        has = f"lack the column '{lacking[0]}'" if len(rows) else "are none"
         raise InputError(f"the task's rows of kind {side} {has}; correct the task")
     ids: list[str] = []
     blocks = []

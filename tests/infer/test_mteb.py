@@ -18,7 +18,6 @@ from mteb.abstasks.task_metadata import TaskMetadata  # noqa: E402
 from zscr.data.collection import read_collection  # noqa: E402
 from zscr.data.records import Query  # noqa: E402
 from zscr.data.sources.captioned import convert_captions  # noqa: E402
-from zscr.errors import InputError  # noqa: E402
 from zscr.infer.bundle import Bundle  # noqa: E402
 from zscr.infer.mteb import BundleSearch, _texts  # noqa: E402
 from zscr.train.evaluation.evaluate import Question, evaluate_model  # noqa: E402
@@ -50,7 +49,8 @@ def columns(field, values):
 def task_of(category, queries, corpus, relevant, **about):
     """Make a task of mteb's; `relevant` holds each query's documents, by number."""
     truth = {str(q): {str(d): 1 for d in own} for q, own in enumerate(relevant)}
-    split = {"queries": queries, "corpus": corpus, "relevant_docs": truth, "top_ranked": None}
+    split = {"queries": queries, "corpus": corpus, "relevant_docs": truth}
+    split |= {"top_ranked": about.get("top_ranked")}
 
     class Local(AbsTaskRetrieval):
         metadata = TaskMetadata(
@@ -68,7 +68,7 @@ def task_of(category, queries, corpus, relevant, **about):
         ignore_identical_ids = about.get("ignore_identical_ids", False)
 
         def load_data(self, *_, **__):
-            self.dataset = {"default": {"test": {**split, **about.get("split", {})}}}
+            self.dataset = {"default": {"test": split}}
             self.data_loaded = True
 
     return Local()
@@ -116,24 +116,6 @@ def test_images_ask_for_images(deployed, images):
     assert scores_of(deployed.bundle, task)["hit_rate_at_1"] == 1
 
 
-def test_only_what_a_task_ranks_is_ranked(deployed, images):
-    """A reranking task names each query's documents."""
-    asked = columns("text", ["a red circle", "a blue square"])
-    model = BundleSearch(deployed.bundle)
-    task = task_of("t2i", asked, images, [[0], [1]])
-    about = {"task_metadata": task.metadata, "encode_kwargs": {"batch_size": 5}}
-    model.index(images, hf_split="test", hf_subset="default", num_proc=None, **about)
-    whole, few = (
-        model.search(asked, top_k=9, top_ranked=top_ranked, **about)
-        for top_ranked in (None, {"0": ["3", "7", "1"], "1": ["5"]})
-    )
-    assert {name: len(found) for name, found in whole.items()} == {"0": 9, "1": 9}
-    assert {name: {*found} for name, found in few.items()} == {"0": {"3", "7", "1"}, "1": {"5"}}
-    every = model.search(asked, top_k=99, **about)
-    assert all(every[name][one] == s for name, found in few.items() for one, s in found.items())
-    assert [*whole["0"]] == sorted(every["0"], key=every["0"].get, reverse=True)[:9]
-
-
 def test_titles_and_instructions_are_read_as_mteb_reads_them():
     """Before a document's text, behind a query's; mteb's own loader says the same."""
     from mteb._create_dataloaders import _retrieval_texts
@@ -146,21 +128,12 @@ def test_titles_and_instructions_are_read_as_mteb_reads_them():
         assert _texts(batch, side) == _retrieval_texts(rows, PromptType(side))
 
 
-@pytest.mark.parametrize(
-    ("category", "sides", "message"),
-    [
-        (
-            "t2it",
-            ("text", "image"),
-            "cannot embed documents of image and text, which the task",
-        ),
-        ("it2i", ("image", "image"), "answers queries of .*, not of image and text"),
-        ("t2i", ("text", "text"), "rows of kind document lack the column 'image'"),
-    ],
-)
-def test_what_a_bundle_does_not_take_is_one_sentence(deployed, images, category, sides, message):
-    """Documents of both, composed queries, and rows that are not what their task says."""
-    rows = {"image": images, "text": columns("text", ["red", "blue"])}
-    asked, corpus = (rows[field] for field in sides)
-    with pytest.raises(InputError, match=message):
-        scores_of(deployed.bundle, task_of(category, asked, corpus, [[0], [1]]))
+def test_reranking_looks_at_the_named_documents(deployed, images):
+    """Among a wrong document and the right one, half of the queries' own is named second."""
+    same = [[n] for n in range(len(images))]
+    few = {str(n): [str((n + 1) % len(same)), str(n)] for n in range(len(same))}
+    task = task_of("i2i", images, images, same, top_ranked=few)
+    assert scores_of(deployed.bundle, task)["hit_rate_at_1"] == 1
+    few = {name: [other, other] for name, (other, _) in few.items()}
+    task = task_of("i2i", images, images, same, top_ranked=few)
+    assert scores_of(deployed.bundle, task)["hit_rate_at_5"] == 0

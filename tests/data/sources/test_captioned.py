@@ -146,8 +146,9 @@ def test_a_folder_is_found_by_what_lies_in_it(album, image_folder, tmp_path):
 
 
 @pytest.mark.realdata
-def test_flickr8k(tmp_path):
+def test_flickr8k(realdata_folder, tmp_path):
     """A thousand photos with five captions each; 200 are judged on."""
+    realdata_folder("flickr8k_1k")  # or skip
     found = read_collection(find_collection("flickr8k_1k", base=tmp_path))
     assert [len(found.split(split)) for split in ("seen", "val", "unseen")] == [700, 100, 200]
     assert {len(item.texts) for item in found.items} == {5}
