@@ -1,6 +1,7 @@
 """EfficientNet-Lite0 beside MobileNetV2 on real photos: do its weights know what ImageNet holds?
 
-    ZSCR_DATA=data python benchmarks/efficientnet.py
+    unzip data/mobilenet_v2.zip -d mobilenet_v2
+    ZSCR_DATA=data python benchmarks/efficientnet.py --mobilenet mobilenet_v2/*.onnx
 
 On photos of Sketchy's 125 classes, of which neither network was told: the share of photos whose
 best class of 1,000 is the same by both networks' own last layers; and how well the features tell

@@ -33,14 +33,17 @@ FLOORS = {
     " <- bundle features reading <- index sums <- columns evaluation <- models <- searcher"
     " <- find <- commands",
     "zscr.infer.inputs": "prepared tokenizer <- characters image text vector <- make",
-    "zscr.train": "cuda_graph latest precision run_fields tables <- hub <- encoders <- methods"
-    " <- heads soundness state weights <- run <- log sources <- loop <- fit <- evaluation"
-    " <- commands <- adaptation",
+    "zscr.train": "cuda_graph latest precision run_fields tables <- hub <- encoders <- pretrained"
+    " <- methods <- heads soundness state weights <- run <- log sources <- loop <- fit"
+    " <- evaluation <- commands <- adaptation",
     "zscr.train.methods": "contract losses <- registry <- settings <- zscrgan",
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"
     " <- improved reference",
+    "zscr.train.pretrained": "card families files samples spelling <- model <- pixels tokens"
+    " <- dual <- load sentence <- open_clip <- folder",
     "zscr.export": "begun heads tensorrt <- parity samples <- bundle <- deploy pretrained"
     " <- commands",
+    "zscr.export.pretrained": "place proof <- bundle <- image job",
 }
 # package -> what none of its modules may need, not even by way of others
 APART = {"zscr.infer.evaluation": ("zscr.infer.bundle", "zscr.infer.encoder")}

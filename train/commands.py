@@ -52,7 +52,9 @@ def _reference_flags(command: Any) -> Any:
 @click.option("--rounds", "--epochs", type=int, help="E+M rounds to train.")
 @click.option("--seed", type=int, help="Seed of weights, batches and noise.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other setting.")
-@click.option("--image-encoder", help="Frozen image encoder: a path or name.")
+@click.option(
+    "--image-encoder", help="Frozen image encoder: a path or name, such as efficientnet-lite0."
+)
 @click.option("--text-encoder", help="Frozen text encoder: a path or name.")
 @offline_option
 @click.option(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -49,10 +50,11 @@ def measure_models(folders: Sequence[Path], collection: Collection | None = None
 
     def finish(folder: Path) -> None:
         bundle, timing = Bundle.open(folder), timings[folder]
-        recall = recall_of(bundle, collection) if collection else None
         when = datetime.now(UTC).isoformat(timespec="seconds")
-        found = Measured(when, machine(), timing.ran, samples.of, timing.speeds(), recall)
+        found = Measured(when, machine(), timing.ran, samples.of, timing.speeds())
         keep(bundle.manifest.sha256, found)
+        if collection and (recall := recall_of(bundle, collection)):
+            keep(bundle.manifest.sha256, replace(found, recall=recall))
 
     with given as samples:
         left = list(folders)
@@ -69,7 +71,7 @@ def _done(work: Callable[[Path], None], folder: Path) -> bool:
     try:
         work(folder)
     except ZscrError as error:
-        say(f"{folder} was not measured: {error}")
+        say(f"{folder} could not be measured: {error}")
         return False
     return True
 

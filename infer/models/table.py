@@ -79,12 +79,15 @@ def _legend(rows: Sequence[Listed]) -> Iterator[str]:
             f"{BEST} no other model measured there is at least as good in ms an image, ms a text "
             f"and R@10, and better in one of them"
         )
+    alike: dict[str, list[str]] = {}
     for row in rows:
         if row.measured:
-            yield f"{row.name}: {_measured_on(row.measured)}"
+            alike.setdefault(_measured_on(row.measured), []).append(row.name)
+    yield from (f"{', '.join(names)}: {how}" for how, names in alike.items())
 
 
 def _measured_on(measured: Measured) -> str:
+    """Return when and on what a model was measured, the same for those of one measurement."""
     asked = ""
     if recall := measured.recall:
         asked = (
@@ -93,6 +96,6 @@ def _measured_on(measured: Measured) -> str:
         )
     most = measured.speeds[0].threads
     return (
-        f"measured {measured.when[:16]} on {measured.machine} ({most} threads), {measured.ran}, "
+        f"measured {measured.when[:10]} on {measured.machine} ({most} threads), {measured.ran}, "
         f"{measured.images}{asked}"
     )

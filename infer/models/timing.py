@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -12,8 +12,10 @@ from importlib.metadata import version
 from zscr.data.records import Query
 from zscr.errors import InputError
 from zscr.infer.bundle import SAME_IMAGE, Bundle, spoken
+from zscr.infer.encoder import Encoder
 from zscr.infer.models.measured import Speed
 from zscr.infer.models.samples import Samples
+from zscr.infer.reading import encode_readable
 
 TEXT = frozenset({"text"})
 
@@ -35,21 +37,23 @@ class Timing:
     def add(self, bundle: Bundle, samples: Samples) -> None:
         """Time a batch of images and each text alone, after a warm-up of either.
 
+        What cannot be read is left out. A vocabulary of few words may know none of the texts, so
+        the bundle's own examples are at hand, too.
+
         Raises:
-            InputError: the model holds no images, or cannot read these.
+            InputError: the model holds no images, or can read none of these, or no text.
             ArtefactError: it is damaged.
         """
         gallery, threads = bundle.gallery, bundle.runtime.thread_count
         if gallery.fields != SAME_IMAGE:
             raise InputError(f"its gallery is of {spoken(gallery.fields)}s and not of images")
         self.ran = f"{gallery.runner.ran.rsplit(', ', 1)[0]}, zscr {version('zscr')}"
-        images = Query.of("image", samples.images)
-        gallery.encode(images)
+        images = _readable(gallery, Query.of("image", samples.images))
         taken = _milliseconds(partial(gallery.encode, images)) / len(images)
         self.images.setdefault(threads, []).append(taken)
         if TEXT in bundle.takes:
-            encoder, texts = bundle.route(TEXT), Query.of("text", samples.texts)
-            encoder.encode(texts)
+            encoder, examples = bundle.route(TEXT), [*bundle.examples][: len(samples.texts)]
+            texts = _readable(encoder, Query.of("text", [*samples.texts, *examples]))
             each = [_milliseconds(partial(encoder.encode, [one])) for one in texts]
             self.texts.setdefault(threads, []).extend(each)
 
@@ -63,6 +67,14 @@ class Timing:
             )
             for threads in sorted(self.images, reverse=True)
         )
+
+
+def _readable(encoder: Encoder, queries: Sequence[Query]) -> list[Query]:
+    """Encode queries for a warm-up; return those that could be."""
+    rows, _ = encode_readable(encoder, queries)
+    if not rows:
+        encoder.prepare(queries)  # which says why
+    return [queries[row] for row in rows]
 
 
 def _milliseconds(call: Callable[[], object]) -> float:

@@ -144,7 +144,7 @@ def _tower(described: Mapping[str, Any], heads: int, activation: str) -> dict[st
 
 def _processor(content: Mapping[str, Any], source: Path) -> Any:
     """Return the image processor that OpenCLIP's preprocessing is."""
-    how = content.get("preprocess_cfg")
+    how: Any = content.get("preprocess_cfg")
     side = content["model_cfg"]["vision_cfg"]["image_size"]
     try:
         mean, std = list(how["mean"]), list(how["std"])

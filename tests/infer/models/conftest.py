@@ -89,13 +89,25 @@ def rows(run: Callable[..., Any]) -> Callable[..., dict[str, dict[str, Any]]]:
 def dual() -> Callable[..., Path]:
     """Return a function that writes a dual encoder's bundle, of its own weights by `seed`."""
 
-    def make(path: Path, *, seed: int = 1, texts: bool = True, **provenance: Any) -> Path:
+    def make(
+        path: Path,
+        *,
+        seed: int = 1,
+        texts: bool = True,
+        alphabet: str = ALPHABET,
+        examples: str = "",
+        **provenance: Any,
+    ) -> Path:
         rng = np.random.default_rng(seed)
         with staged(path, "bundle") as stage:
+            if examples:
+                row = json.dumps({"text": examples, "class": "one"})
+                (stage.folder / "examples.jsonl").write_text(row + "\n")
             graphs = {"gallery": _entry("gallery", PIXELS, np.eye(3), _GALLERY, stage.folder)}
             if texts:
                 table = rng.random((len(ALPHABET) + 1, 3)) + 0.1
-                graphs["text"] = _entry("query", TEXT, table, _TEXT, stage.folder)
+                spec = TEXT | {"alphabet": alphabet}
+                graphs["text"] = _entry("query", spec, table, _TEXT, stage.folder)
             about = {"dim": 3, "metric": "cosine", "space": f"space{seed}", "method": "clip"}
             stage.body |= about | {"default_precision": "fp32", "graphs": graphs}
             stage.body |= {"provenance": provenance}

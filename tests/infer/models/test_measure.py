@@ -108,13 +108,32 @@ def test_a_model_that_fails_costs_the_others_nothing(
     (broken / "text.onnx").write_bytes(b"\0" * (broken / "text.onnx").stat().st_size)
     done = run("--measure", captioned.folder, "--format", "table")
     assert done.exit_code == 0
-    assert "broken was not measured: " in done.stderr
+    assert "broken could not be measured: " in done.stderr
     assert "text.onnx is damaged" in done.stderr
     [kept] = (home / "measured").iterdir()
     kept.write_text("{")
     again = run("--format", "jsonl")
     assert (again.exit_code, "cannot be read" in again.stderr) == (0, True)
     assert rows("--measure", captioned.folder)["sound"]["measured"] is not None
+
+
+def test_a_small_vocabulary_is_measured_on_its_own_examples(
+    home: Path,
+    dual: Callable[..., Path],
+    captioned: Collection,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Where it knows none of the texts that others are measured on; it has no recall on them."""
+    knowing = dual(home / "models/greek", alphabet="αβγ", examples="αγ")
+    dual(home / "models/mute", seed=2, alphabet="αβγ")
+    measure_models([knowing, home / "models/mute"], captioned)
+    told = capsys.readouterr().err
+    assert "mute could not be measured: no character of the text" in told
+    assert "greek could not be measured: 20 of 20 texts fail" in told
+    rows = {row.name: row for row in list_models()}
+    assert rows["mute"].measured is None
+    assert rows["greek"].measured.speeds[0].text_ms > 0
+    assert (rows["greek"].measured.recall, rows["greek"].best) == (None, None)
 
 
 def test_a_collection_of_vectors_is_refused(
