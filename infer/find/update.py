@@ -81,7 +81,7 @@ def up_to_date(bundle: Bundle, folder: Path, shown: str) -> Part:
         index = _caught_up(bundle, look, lacking or (), others)
     _remember(look)
     _tell_unusable(index, look)
-    if folder == place.folder:
+    if all(root.path == str(folder) for root in index.roots):
         return Part(folder, shown, index, None, index.count)
     return Part(folder, shown, index, folder, _count(index, folder))
 
@@ -161,7 +161,8 @@ def _announce(bundle: Bundle, look: _Look, lacking: Sequence[str], others: Seque
     """Say what will be embedded, before it is: with a large model it takes a while."""
     known = {entry.sha256 for index in others for entry in index.entries}
     count = len(set(lacking) - known)
-    names = [] if look.place.is_there else made_by_others(look.place)
+    others_names = [] if look.place.is_there else made_by_others(look.place)
+    names = [f"another {name}" if name == bundle.name else name for name in others_names]
     if names and count:
         say(
             f"{look.shown} was indexed with {' and '.join(names)}; indexing it for {bundle.name}: "
