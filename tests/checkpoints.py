@@ -146,7 +146,7 @@ def save_metaclip_2(folder: Path) -> Path:
 
 
 def save_aimv2(folder: Path) -> Path:
-    """Save an AIMv2 that was tuned to texts (LiT): RMS norms, gated layers, the end token's state."""
+    """Save an AIMv2 that was tuned to texts: RMS norms, gated layers, the end token's state."""
     tokenizer = clip_tokenizer()
     text = {**TEXT, "vocab_size": len(tokenizer), "max_position_embeddings": 20}
     text |= {"eos_token_id": tokenizer.eos_token_id}

@@ -175,6 +175,7 @@ def test_wrong_manifests_are_refused(tmp_path, content, named):
         ("bundle", "'zscr export'"),
         ("index", "'zscr index add'"),
         ("engines", "'zscr export --trt'"),
+        ("snapshot", "the same command again"),
     ],
 )
 def test_older_artefacts_name_the_command_that_makes_them_anew(tmp_path, kind, command):

@@ -42,7 +42,11 @@ FLOORS = {
     " <- blocks <- image_tower text_tower <- towers <- method",
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"
     " <- improved reference",
-    "zscr.export": "begun heads tensorrt <- parity samples <- bundle <- deploy <- commands",
+    "zscr.train.pretrained": "card families files samples spelling <- model <- pixels tokens"
+    " <- dual <- load sentence <- open_clip <- folder",
+    "zscr.export": "begun heads tensorrt <- parity samples <- bundle pretrained <- deploy"
+    " <- commands",
+    "zscr.export.pretrained": "proof <- bundle <- job",
 }
 # package -> what none of its modules may need, not even by way of others
 APART = {"zscr.infer.evaluation": ("zscr.infer.bundle", "zscr.infer.encoder")}

@@ -41,7 +41,8 @@ def sealed(code: str, *args: str, cwd: Path) -> subprocess.CompletedProcess[str]
     private = {"HOME": "home", "TMPDIR": "temporary", "ZSCR_CACHE": "cache"}
     for folder in (*private.values(), "work"):
         (cwd / folder).mkdir()
-    told = {"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1"}
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    told = kept | {"OMP_NUM_THREADS": "1"}
     told |= {name: str(cwd / folder) for name, folder in private.items()}
     return subprocess.run(
         [*SEALED, code, *args], cwd=cwd / "work", env=told, capture_output=True, text=True

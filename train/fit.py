@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from zscr.artefact import read_manifest
-from zscr.cache import require_room
+from zscr.cache import cache_folder, require_room
 from zscr.data.collection import Collection, read_collection
 from zscr.data.registry import COLLECTIONS
 from zscr.disk import AGAIN, require_writable
@@ -156,7 +156,7 @@ def check_early(request: Request) -> None:
     wishes = (request.image_encoder, request.text_encoder)
     known = COLLECTIONS.get(str(request.collection))  # archives may hold vectors, not images
     if not (known and known.archive) and not all(wish and Path(wish).exists() for wish in wishes):
-        require_room(name)
+        require_room(cache_folder() / "encoders" / name)
 
 
 def is_refitted(wish: bool | None, recipe: Mapping[str, Any], config: Config) -> bool:

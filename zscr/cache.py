@@ -25,7 +25,7 @@ def cache_folder() -> Path:
         return Path.home() / ".cache" / "zscr"
     except RuntimeError as error:
         raise ConfigError(
-            f"there is no home folder to cache encoders in; set {VARIABLE} to a folder that may be "
+            f"there is no home folder to cache models in; set {VARIABLE} to a folder that may be "
             f"written to"
         ) from error
 
@@ -38,17 +38,17 @@ def kept_encoder(name: str, make: Callable[[Path], object]) -> Path:
     """
     path = cache_folder() / "encoders" / name
     if not path.exists():
-        require_room(name)
+        require_room(path)
     return made_once(path, make)
 
 
-def require_room(name: str) -> None:
-    """Prove that the cache takes another encoder.
+def require_room(path: Path) -> None:
+    """Prove that `path` can be made in the cache.
 
     Raises:
         ConfigError: it may not be written to.
     """
     try:
-        require_writable(cache_folder() / "encoders" / name)
+        require_writable(path)
     except ArtefactError as error:
         raise ConfigError(f"{error}; {VARIABLE} names the folder of the cache") from error

@@ -25,7 +25,7 @@ class _Plain:
 
     def __init__(self, title: str, total: int, done: int, *, in_bytes: bool) -> None:
         self.title, self.total, self.done, self.note = title, total, done, ""
-        self.unit, self.size = (" MB", 1e6) if in_bytes else ("", 1)
+        self.unit, self.size = (" MB", 1e6) if in_bytes else ("", 1.0)
         self.before = done
         self.start = self.shown = time.monotonic()
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ from zscr.train.pretrained.samples import TEXTS, images
 from zscr.train.run import versions
 
 METHOD, METRIC, PRECISION = "clip", "cosine", "fp32"
-_EXAMPLES = {"text": list(TEXTS[:2]), "image": images()[:2]}  # what a tower is traced with
+# What a tower is traced with.
+_EXAMPLES: Mapping[str, Sequence[Any]] = {"text": TEXTS[:2], "image": images()[:2]}
 
 
 @dataclass(frozen=True)
@@ -68,20 +70,19 @@ def export_dual(dual: DualEncoder, out: Path, origin: Origin) -> Bundle:
         ParityError: a graph differs from what the authors' code computes; nothing is written.
     """
     towers = {"text": dual.text, GALLERY: dual.image}
+    dim = require_one_space(dual, origin.source)
     require_space(out, sum(_size(tower) for tower in towers.values()))
     with staged(out, KIND) as stage:
         encoders = {name: _write(stage, name, tower) for name, tower in towers.items()}
-        dims = {name: encoder.dim // 2 for name, encoder in encoders.items()}
-        require_one_space(dims, Path(origin.source))
         proofs = prove(encoders, dual.reference)
         gallery = hash_file(stage.folder / f"{GALLERY}.onnx")
         stage.body |= {
             "method": METHOD,
             "head_settings": {},
             "provenance": _provenance(dual, origin),
-            "dim": dims[GALLERY],
+            "dim": dim,
             "metric": METRIC,
-            "space": space_of(gallery, [dict(dual.image.spec)], dims[GALLERY], METRIC),
+            "space": space_of(gallery, [dict(dual.image.spec)], dim, METRIC),
             "default_precision": PRECISION,
             "graphs": {name: _entry(name, tower, proofs[name]) for name, tower in towers.items()},
             "tolerance": asdict(Tolerance()),
@@ -151,5 +152,5 @@ def _provenance(dual: DualEncoder, origin: Origin) -> Mapping[str, Any]:
         "logit_scale": dual.logit_scale,
         "logit_bias": dual.logit_bias,
         "score": dual.score,
-        "versions": versions(),
+        "versions": versions() | {"transformers": version("transformers")},
     }

@@ -58,8 +58,9 @@ def pixel_spec(preprocess: Mapping[str, Any], *, drafts: bool = True) -> dict[st
             (measured).
     """
     side = preprocess["image_size"]
-    spec = {"field": "image", "kind": "image", "names": ["pixels"], "dtype": "float32"}
-    spec |= {"shape": ["batch", 3, side, side], "preprocess": dict(preprocess)}
+    spec: dict[str, Any] = {"field": "image", "kind": "image", "names": ["pixels"]}
+    spec |= {"dtype": "float32", "shape": ["batch", 3, side, side]}
+    spec |= {"preprocess": dict(preprocess)}
     if drafts:
         resized = preprocess.get("resize_shorter_side") or preprocess.get("resize_square") or side
         spec["preprocess"] |= {"decode_shorter_side": 2 * resized}

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
-from zscr.errors import InputError, MissingExtraError
+from zscr.errors import InputError, MissingExtraError, ZscrError
 from zscr.train.hub.library import without_telemetry
 
 # Neither Python files of the folder's own nor pickled weights, and nobody is asked about it.
 STRANGERS: dict[str, Any] = {"trust_remote_code": False, "use_safetensors": True}
-_FAULTS: tuple[type[Exception], ...] = (
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    RuntimeError,
-    SafetensorError,
-)
 
 
 def library(purpose: str) -> Any:
@@ -47,9 +37,17 @@ def library(purpose: str) -> Any:
 
 @contextmanager
 def loading_faults(source: Path, what: str = "checkpoint that can be loaded") -> Iterator[None]:
-    """Say in one sentence what transformers makes of a folder that contradicts itself."""
+    """Say in one sentence what transformers makes of a folder that contradicts itself.
+
+    It and the libraries below it raise kinds of their own about what strangers wrote, and warn of
+    more than matters.
+    """
     try:
-        yield
-    except _FAULTS as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (ZscrError, MemoryError):
+        raise
+    except Exception as error:
         why = " ".join(str(error).split())
         raise InputError(f"{source} is no {what} ({why:.200})") from error

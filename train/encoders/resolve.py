@@ -37,9 +37,9 @@ DEFAULT_TEXT = "all-MiniLM-L6-v2"
 _Convert = Callable[[Path, Path, str], None]
 _MADE_OF = (".onnx", ".safetensors", ".json", ".pth")  # files whose change makes another encoder
 # What is fetched of a hub's model: a graph needs no checkpoint beside it.
-_JSON = ("*.json",)
-_TEXT_WEIGHTS = ("model.onnx", "onnx/model.onnx", "*.safetensors")
-_IMAGE_WEIGHTS = ("*.onnx", "onnx/model.onnx")
+DESCRIBED = ("*.json",)
+TEXT_WEIGHTS = ("model.onnx", "onnx/model.onnx", "*.safetensors")
+IMAGE_WEIGHTS = ("*.onnx", "onnx/model.onnx")
 
 
 def text_encoder(
@@ -70,7 +70,7 @@ def text_encoder(
     if name == DEFAULT_TEXT and not Path(name).exists():
         found = Checkpoint(packaged_minilm(), name)
     else:
-        found = find_checkpoint(name, patterns=_JSON, weights=_TEXT_WEIGHTS, offline=offline)
+        found = find_checkpoint(name, patterns=DESCRIBED, weights=TEXT_WEIGHTS, offline=offline)
     with opened(found.path) as source:
         return _converted(source, found.name, convert_text_encoder)
 
@@ -99,7 +99,7 @@ def image_encoder(
         return fitted_cnn(name, collection, cnn or CNNS[name])
     if name == EFFICIENTNET and not Path(name).exists():
         return _converted(packaged_efficientnet(), name, convert_efficientnet)
-    found = find_checkpoint(name, patterns=_JSON, weights=_IMAGE_WEIGHTS, offline=offline)
+    found = find_checkpoint(name, patterns=DESCRIBED, weights=IMAGE_WEIGHTS, offline=offline)
     with opened(found.path) as source:
         return _converted(source, found.name, convert_image_encoder)
 

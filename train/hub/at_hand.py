@@ -45,5 +45,5 @@ def link_or_copy(source: Path, path: Path) -> None:
 def _places(library: Any, name: ModelName, file: HubFile) -> Iterator[Path]:
     for files in sorted(name.folder.glob("*/*@*")):  # of other snapshots: see `inner_name`
         yield files / file.name
-    cached = f"models--{name.repository.replace('/', '--')}"
-    yield Path(library.constants.HF_HUB_CACHE) / cached / "blobs" / file.digest
+    cache = Path(os.environ.get("HF_HUB_CACHE") or library.constants.HF_HUB_CACHE)
+    yield cache / f"models--{name.repository.replace('/', '--')}" / "blobs" / file.digest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -41,6 +41,7 @@ class Client:
     def __init__(self, library: Any, name: ModelName, patience: Patience) -> None:
         self.library, self.name, self.patience = library, name, patience
         self.endpoint, self._headers = endpoint(library), headers(library)
+        self._answered = False  # whether the hub has ever
         self.host = urlsplit(self.endpoint).netloc.rpartition("@")[2]  # without a password
 
     @contextmanager
@@ -49,21 +50,36 @@ class Client:
 
         Args:
             path: below the endpoint.
-            more: headers.
+            more: headers. With a range, the answer may be 206 or 416, too.
 
         Raises:
             PassingFault: another try may do better.
             ConfigError: none will; says why.
         """
+        sound = (200, 206, 416) if "range" in more else (200,)
+        with self._send("GET", path, sound, headers=self._headers | more) as response:
+            yield response
+
+    def head(self, path: str) -> Mapping[str, str]:
+        """Return the headers of what is at `path`, or of where that is said to lie; see `get`."""
+        sound = (200, 301, 302, 303, 307, 308)
+        with self._send("HEAD", path, sound, follow_redirects=False) as response:
+            found: Mapping[str, str] = response.headers
+            return found
+
+    @contextmanager
+    def _send(self, method: str, path: str, sound: Sequence[int], **more: Any) -> Iterator[Any]:
         session, url = self.library.utils.get_session(), f"{self.endpoint}/{path}"
         timeout = self.patience.timeout or self.library.constants.HF_HUB_DOWNLOAD_TIMEOUT
-        asked = {"headers": self._headers | more, "timeout": timeout, "follow_redirects": True}
+        usual = {"headers": self._headers, "timeout": timeout, "follow_redirects": True}
         try:
-            with session.stream("GET", url, **asked) as response:
+            with session.stream(method, url, **(usual | more)) as response:
+                self._answered = True
                 if response.status_code in PASSING:
                     raise passing_status(self.host, response)
-                if response.status_code not in (200, 206, 416):
-                    raise refusal(self.name, self.host, response)
+                if response.status_code not in sound:
+                    known = "authorization" in self._headers
+                    raise refusal(self.name, self.host, response, known=known)
                 yield response
         except self.library.errors.HTTPError as error:  # of the library below, whichever it is
             raise broken_way(self.host, error) from error
@@ -82,7 +98,9 @@ class Client:
                 failed = 1 if fault.advanced else failed + 1
                 wait = self.patience.first_wait * 2 ** (failed - 1)
                 wait = wait if fault.wait is None else fault.wait
-                if failed >= self.patience.tries or wait > self.patience.longest_wait:
+                hopeless = fault.unreachable and not self._answered
+                spent = failed >= self.patience.tries or wait > self.patience.longest_wait
+                if hopeless or spent:
                     raise self._given_up(fault, failed) from fault
                 say(f"{fault}; trying again in {wait:g} s ({failed} of {self.patience.tries})")
                 time.sleep(wait)

@@ -6,7 +6,6 @@ import hashlib
 import os
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import quote
 
 from zscr.artefact import hash_file
 from zscr.disk import disk_faults
@@ -16,6 +15,7 @@ from zscr.regular import open_regular
 from zscr.train.hub.client import Client
 from zscr.train.hub.faults import PassingFault
 from zscr.train.hub.listing import HubFile
+from zscr.train.hub.metadata import file_path
 
 _ADVANCED = 1 << 20  # bytes that a try has to bring to count as no failure
 
@@ -66,7 +66,7 @@ def _go_on(client: Client, revision: str, file: HubFile, path: Path, bar: Progre
     """Append what one answer brings."""
     before = path.stat().st_size
     wanted = {"range": f"bytes={before}-"} if before else {}
-    url = f"{client.name.repository}/resolve/{revision}/{quote(file.name)}"
+    url = file_path(client, revision, file.name)
     try:
         with client.get(url, **wanted) as response, path.open("ab") as out:
             _append(response, out, before, file, bar)

@@ -13,6 +13,7 @@ from zscr.train.hub.choice import choose
 from zscr.train.hub.client import Client
 from zscr.train.hub.fetch import fetch, is_sound
 from zscr.train.hub.listing import HubFile, Listing
+from zscr.train.hub.metadata import completed
 
 _LARGEST_INDEX = 64 << 20  # bytes; a model of a thousand files has one of 100 kB
 
@@ -43,16 +44,15 @@ def gather(
     """
 
     def read(index: HubFile) -> bytes:
-        _require_checkable(client, index)
+        index = completed(client, listing.revision, index)
         if index.size > _LARGEST_INDEX:
             raise ArtefactError(f"{index.name} of '{listing.name}' is too large for an index")
         path = work / index.digest
         fetch(client, listing.revision, index, path, _Unseen())
         return path.read_bytes()
 
-    chosen = choose(listing, patterns, weights, read)
-    for file in chosen:
-        _require_checkable(client, file)
+    named = choose(listing, patterns, weights, read)
+    chosen = [completed(client, listing.revision, file) for file in named]
     missing = [file for file in _by_digest(chosen) if not _is_here(client, file, work)]
     if missing:
         _fetch_all(client, listing, missing, work)
@@ -77,17 +77,9 @@ def _fetch_all(client: Client, listing: Listing, files: Sequence[HubFile], work:
     total = sum(file.size for file in files)
     say(
         f"fetching '{listing.name}' at {listing.revision[:12]} from {client.host}: {len(files)} "
-        f"files, {total / 1e6:.1f} MB" + (f", {begun / 1e6:.1f} MB of them here" if begun else "")
+        f"files, {total / 1e6:.2f} MB" + (f", {begun / 1e6:.2f} MB of them here" if begun else "")
     )
     require_space(work, max(0, total - begun))
     with progress(f"fetching {listing.name}", total, begun, in_bytes=True) as bar:
         for file, path in zip(files, paths, strict=True):
             fetch(client, listing.revision, file, path, bar)
-
-
-def _require_checkable(client: Client, file: HubFile) -> None:
-    if not file.digest or file.size < 0:
-        raise ArtefactError(
-            f"{client.host} lists no hash and size of {file.name}, so it cannot be checked; ask a "
-            f"hub that does (HF_ENDPOINT)"
-        )

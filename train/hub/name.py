@@ -37,13 +37,18 @@ class ModelName:
         """Where everything of this repository is kept: below `$ZSCR_CACHE/hub`."""
         return cache_folder() / "hub" / self.repository.replace("/", "--")
 
+    @property
+    def pins(self) -> Path:
+        """The file of what branches stood for; without it, they are followed once more."""
+        return self.folder / "revisions.json"
+
     def __str__(self) -> str:
         return self.repository + (f"@{self.revision}" if self.revision != DEFAULT else "")
 
 
-def inner_name(name: ModelName, commit: str) -> str:
+def inner_name(repository: str, commit: str) -> str:
     """Return what the folder of a commit's files is called, by which converted ones name it."""
-    return f"{name.repository.rpartition('/')[2]}@{commit[:12]}"
+    return f"{repository.rpartition('/')[2]}@{commit[:12]}"
 
 
 def parse_name(library: Any, text: str, revision: str | None = None) -> ModelName:

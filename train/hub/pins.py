@@ -6,8 +6,6 @@ hears that there are others.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from zscr.artefact import dump_json
 from zscr.errors import ArtefactError, ConfigError, InputError
 from zscr.partial import write_atomically
@@ -24,11 +22,6 @@ _PINS = mapping(text(40, "[0-9a-f]{40}"))
 _LARGEST = 1 << 20  # bytes
 
 
-def pin_file(name: ModelName) -> Path:
-    """Return where the pins of a repository are; without the file, branches are followed once."""
-    return name.folder / "revisions.json"
-
-
 def pinned_commit(name: ModelName) -> str | None:
     """Return the commit that a name stands for; None if nobody has asked yet.
 
@@ -40,7 +33,7 @@ def pinned_commit(name: ModelName) -> str | None:
 
 def write_pin(name: ModelName, commit: str) -> None:
     """Write down what a revision stands for; only who holds the folder's lock may."""
-    write_atomically(pin_file(name), dump_json(_read(name) | {name.revision: commit}))
+    write_atomically(name.pins, dump_json(_read(name) | {name.revision: commit}))
 
 
 def tell_if_moved(client: Client, commit: str) -> None:
@@ -57,17 +50,16 @@ def tell_if_moved(client: Client, commit: str) -> None:
         say(
             f"'{name}' has moved to {now} on {client.host} and stays at {commit[:12]} here; "
             f"'{name.repository}@{now}' takes the new one, and so does '{name}' once "
-            f"{pin_file(name)} is removed"
+            f"{name.pins} is removed"
         )
 
 
 def _read(name: ModelName) -> dict[str, str]:
-    path = pin_file(name)
     try:
-        pins: dict[str, str] = parse_json(read_regular(path, _LARGEST, "list of revisions"))
+        pins: dict[str, str] = parse_json(read_regular(name.pins, _LARGEST, "list of revisions"))
         _PINS(pins, "")
     except FileNotFoundError:
         return {}
     except (ValueError, InputError) as error:
-        raise ArtefactError(f"{path} is damaged ({error}); remove it") from error
+        raise ArtefactError(f"{name.pins} is damaged ({error}); remove it") from error
     return pins

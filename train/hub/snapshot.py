@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zscr.artefact import SCHEMA, dump_json, hash_bytes, read_manifest, staged, verify
+from zscr.cache import require_room
 from zscr.errors import ConfigError
 from zscr.lock import LOCK, clear, work_folder
 from zscr.schema import maybe, record, text
@@ -14,7 +15,7 @@ from zscr.train.hub.at_hand import link_or_copy
 from zscr.train.hub.client import Client, Patience
 from zscr.train.hub.gather import gather
 from zscr.train.hub.library import import_hub, is_offline
-from zscr.train.hub.listing import ask_listing
+from zscr.train.hub.listing import Listing, ask_listing
 from zscr.train.hub.name import ModelName, inner_name, parse_name
 from zscr.train.hub.pins import pinned_commit, tell_if_moved, write_pin
 
@@ -95,29 +96,29 @@ def snapshot(
 def _fetched(client: Client, wanted: tuple[Sequence[str], Sequence[str]]) -> Path:
     """Fetch a snapshot, alone; another process that was waited for may have done so."""
     asked = client.name
-    work = asked.folder / ".fetching"
+    require_room(work := asked.folder / ".fetching")
     with work_folder(work, f"fetching '{asked}'"):
-        commit = pinned_commit(asked)
-        if commit is not None and (path := _place(asked, commit, wanted)).exists():
-            return path
-        if commit is not None:
-            named = ModelName(asked.repository, commit)
-            client = Client(client.library, named, client.patience)
+        if (commit := pinned_commit(asked)) is not None:
+            client = Client(client.library, ModelName(asked.repository, commit), client.patience)
         listing = ask_listing(client)
         if commit is None:
             write_pin(asked, listing.revision)
         path = _place(asked, listing.revision, wanted)
-        brought = gather(client, listing, *wanted, work)
-        with staged(path, "snapshot") as stage:
-            inner = stage.folder / inner_name(asked, listing.revision)
-            for name, source in brought.items():
-                target = inner / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                link_or_copy(source, target)
-            about = {"name": listing.name, "revision": listing.revision}
-            stage.body |= about | {"licence": listing.licence}
-        clear(work, LOCK)
+        if not path.exists():
+            _publish(path, listing, gather(client, listing, *wanted, work))
+            clear(work, LOCK)
     return path
+
+
+def _publish(path: Path, listing: Listing, brought: Mapping[str, Path]) -> None:
+    with staged(path, "snapshot") as stage:
+        inner = stage.folder / inner_name(listing.name, listing.revision)
+        for name, source in brought.items():
+            target = inner / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            link_or_copy(source, target)
+        stage.body |= {"name": listing.name, "revision": listing.revision}
+        stage.body["licence"] = listing.licence
 
 
 def _place(asked: ModelName, commit: str, wanted: tuple[Sequence[str], Sequence[str]]) -> Path:
@@ -131,6 +132,6 @@ def _opened(path: Path) -> Snapshot:
     manifest = read_manifest(path, "snapshot", _BODY)
     verify(path, manifest)
     about, revision = manifest.body, manifest.body["revision"]
-    inner = inner_name(ModelName(about["name"]), revision)
+    inner = inner_name(about["name"], revision)
     files = {name.removeprefix(f"{inner}/"): e["sha256"] for name, e in manifest.files.items()}
     return Snapshot(path / inner, about["name"], revision, about["licence"], files)

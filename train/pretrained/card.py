@@ -46,7 +46,7 @@ def _front_matter(path: Path) -> Mapping[str, Any]:
         text = read_regular(path, _LARGEST, "card of a model").decode("utf-8", "replace")
         before, dashes, rest = text.replace("\r\n", "\n").partition("---\n")
         head = yaml.safe_load(rest.partition("\n---")[0]) if dashes and not before else None
-    except (OSError, InputError, yaml.YAMLError, ValueError):
+    except (OSError, InputError, yaml.YAMLError, ValueError, RecursionError):
         return {}
     return head if isinstance(head, dict) else {}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -124,10 +123,18 @@ def rows_of(parts: Any) -> Rows:
     return rows
 
 
-def require_one_space(dims: Mapping[str, int], source: Path) -> None:
-    """Refuse towers that do not project to the same width."""
-    if len({*dims.values()}) > 1:
-        told = " and ".join(f"{name}s to {dim} numbers" for name, dim in dims.items())
+def require_one_space(dual: DualEncoder, source: str) -> int:
+    """Return the width of a dual encoder's space; refuse towers of different widths.
+
+    Raises:
+        InputError: names both.
+    """
+    image = Image.new("RGB", (8, 8))
+    texts, images = dual.reference.texts(["x"]), dual.reference.images([image])
+    width = int(images.shape[1])
+    if texts.shape[1] != width:
         raise InputError(
-            f"{source} projects {told}, so they cannot be compared; take towers of one model"
+            f"{source} projects texts to {texts.shape[1]} numbers and images to {width}, so they "
+            f"cannot be compared; take towers of one model"
         )
+    return width

@@ -68,10 +68,10 @@ def family_of(config: Mapping[str, Any], source: Path) -> Family:
     Raises:
         InputError: it is of none that is known, or its image tower is not transformers' own.
     """
-    kind = config.get("model_type")
+    kind = str(config.get("model_type"))
     if kind in _REFUSED:
         raise InputError(f"{source} is a checkpoint {_REFUSED[kind]}")
-    if not isinstance(kind, str) or kind not in FAMILIES:
+    if kind not in FAMILIES:
         raise InputError(
             f"{source} is of the family {kind!a:.60}, which is not known as a dual encoder; known "
             f"are {', '.join(FAMILIES)} and OpenCLIP's own folders"

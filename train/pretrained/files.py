@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +10,14 @@ from zscr.errors import InputError
 from zscr.regular import open_regular
 from zscr.train.encoders.published import read_object
 
-_TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model")
-_TOKENIZERS += ("sentencepiece.bpe.model",)
+_TOKENIZERS = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tokenizer.model",
+)
 _PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 _POINTER = b"version https://git-lfs"  # what a clone holds in place of a large file
 _READ = (".json", ".txt", ".model")  # what is read beside the weights
@@ -99,10 +104,10 @@ def require_processor(source: Path) -> None:
         )
 
 
-def hashes_of(source: Path, weights: Weights) -> dict[str, str]:
+def hashes_of(source: Path, *weights: Weights) -> dict[str, str]:
     """Return the sha256 of every file that a checkpoint is made of, by name."""
     stages = "[0-9]_*/*"  # of a sentence encoder
     found = [*source.glob("*"), *source.glob(stages)]
     described = [path for path in found if path.suffix in _READ and path.is_file()]
-    files: Sequence[Path] = sorted({*described, *weights.files})
+    files = sorted({*described, *(file for one in weights for file in one.files)})
     return {path.relative_to(source).as_posix(): hash_file(path) for path in files}

@@ -67,7 +67,9 @@ def load_open_clip(source: Path) -> DualEncoder:
         InputError: a tower is of another kind, or a part is missing or contradicts another.
     """
     content = read_object(source / CONFIG)
-    config, weights = _config(content.get("model_cfg"), source), weights_of(source, *STEMS)
+    with loading_faults(source, f"folder whose {CONFIG} describes a model"):
+        config = _config(content["model_cfg"], source)
+    weights = weights_of(source, *STEMS)
     clip = transformers().CLIPModel
     with loading_faults(source), torch.device("meta"):
         outline = clip(config)
@@ -92,27 +94,22 @@ def load_open_clip(source: Path) -> DualEncoder:
 
 def _config(described: Any, source: Path) -> Any:
     """Return transformers' configuration of the model that OpenCLIP describes."""
-    try:
-        text, image = described["text_cfg"], described["vision_cfg"]
-        _require_known("text", text, _TEXT, source)
-        _require_known("image", image, _IMAGE, source)
-        act = "quick_gelu" if described.get("quick_gelu") else "gelu"
-        heads = image["width"] // image.get("head_width", 64)
-        return transformers().CLIPConfig(
-            projection_dim=described["embed_dim"],
-            text_config=_tower(text, text["heads"], act)
-            | {
-                "vocab_size": text["vocab_size"],
-                "max_position_embeddings": text["context_length"],
-                "eos_token_id": 2,  # the end is the highest id, as transformers then looks for it
-            },
-            vision_config=_tower(image, heads, act)
-            | {"image_size": image["image_size"], "patch_size": image["patch_size"]},
-        )
-    except (KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
-        raise InputError(
-            f"{source / CONFIG} describes no model of two towers ({error!r:.100}); fetch it again"
-        ) from error
+    text, image = described["text_cfg"], described["vision_cfg"]
+    _require_known("text", text, _TEXT, source)
+    _require_known("image", image, _IMAGE, source)
+    act = "quick_gelu" if described.get("quick_gelu") else "gelu"
+    heads = image["width"] // image.get("head_width", 64)
+    return transformers().CLIPConfig(
+        projection_dim=described["embed_dim"],
+        text_config=_tower(text, text["heads"], act)
+        | {
+            "vocab_size": text["vocab_size"],
+            "max_position_embeddings": text["context_length"],
+            "eos_token_id": 2,  # the end is the highest id, as transformers then looks for it
+        },
+        vision_config=_tower(image, heads, act)
+        | {"image_size": image["image_size"], "patch_size": image["patch_size"]},
+    )
 
 
 def _require_known(
@@ -144,7 +141,7 @@ def _tower(described: Mapping[str, Any], heads: int, activation: str) -> dict[st
 
 def _processor(content: Mapping[str, Any], source: Path) -> Any:
     """Return the image processor that OpenCLIP's preprocessing is."""
-    how = content.get("preprocess_cfg")
+    how: Any = content.get("preprocess_cfg")
     side = content["model_cfg"]["vision_cfg"]["image_size"]
     try:
         mean, std = list(how["mean"]), list(how["std"])

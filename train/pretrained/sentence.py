@@ -21,7 +21,7 @@ from zscr.train.encoders.library import loading_faults
 from zscr.train.encoders.published import read_object
 from zscr.train.encoders.text import pooling_of, stages_of
 from zscr.train.pretrained.dual import DualEncoder, Reference, Rows, Tower, rows_of
-from zscr.train.pretrained.files import hashes_of, weights_of
+from zscr.train.pretrained.files import Weights, hashes_of, weights_of
 from zscr.train.pretrained.model import (
     eager,
     load_config,
@@ -84,7 +84,7 @@ def with_text_tower(dual: DualEncoder, source: Path) -> DualEncoder:
     Raises:
         InputError: the folder is no such encoder, or a part is missing or contradicts another.
     """
-    after, body = _stages(source)
+    stages, body = _stages(source)
     config, weights = load_config(body), weights_of(body)
     outline = outline_of(body, config)
     require_fitting(outline, "text", source)
@@ -95,19 +95,27 @@ def with_text_tower(dual: DualEncoder, source: Path) -> DualEncoder:
     if len(tokens.spec["names"]) != 2:
         raise InputError(f"the tokenizer of {source} makes no mask, by which states are pooled")
     model = load_model(body, config, weights, unused=_UNUSED)
-    tower = SentenceFeatures(model, pooling_of(source), after)
+    tower = SentenceFeatures(model, pooling_of(source), [stage.module for stage in stages])
     eager(tower)
-    hashes = {f"text-tower/{name}": one for name, one in hashes_of(source, weights).items()}
+    files = hashes_of(source, weights, *(one.weights for one in stages if one.weights))
     return replace(
         dual,
         family=f"{dual.family}, its texts by {config.model_type}",
         text=Tower(tower, tokens.spec, tokens.files),
         reference=_Joined(tower, tokens, dual.reference),
-        files={**dual.files, **hashes},
+        files={**dual.files, **{f"text-tower/{name}": one for name, one in files.items()}},
     )
 
 
-def _stages(source: Path) -> tuple[list[nn.Module], Path]:
+@dataclass(frozen=True)
+class _Stage:
+    """What rows pass through behind the pooling, and the weights that it was read from."""
+
+    module: nn.Module
+    weights: Weights | None = None
+
+
+def _stages(source: Path) -> tuple[list[_Stage], Path]:
     """Return the stages behind the pooling, and the folder of the transformer before it."""
     stages = stages_of(source)
     kinds = [kind for kind, _ in stages]
@@ -118,7 +126,7 @@ def _stages(source: Path) -> tuple[list[nn.Module], Path]:
         )
     folders = [_inside(source, path) for _, path in stages]
     pairs = list(zip(kinds, folders, strict=True))[2:]
-    after = [_dense(folder) if kind == "Dense" else _Unit() for kind, folder in pairs]
+    after = [_dense(folder) if kind == "Dense" else _Stage(_Unit()) for kind, folder in pairs]
     return after, folders[0]
 
 
@@ -130,7 +138,7 @@ def _inside(source: Path, path: str) -> Path:
     return folder
 
 
-def _dense(folder: Path) -> nn.Module:
+def _dense(folder: Path) -> _Stage:
     """Read a layer `x -> activation(x W^T + b)`."""
     config, weights = read_object(folder / "config.json"), weights_of(folder)
     name = str(config.get("activation_function", "torch.nn.modules.activation.Tanh"))
@@ -143,4 +151,4 @@ def _dense(folder: Path) -> nn.Module:
         bias = held.pop("linear.bias", None)
         layer = nn.Linear(matrix.shape[1], matrix.shape[0], bias=bias is not None)
         layer.load_state_dict({"weight": matrix} | ({} if bias is None else {"bias": bias}))
-    return nn.Sequential(layer, _ACTIVATIONS[kind]())
+    return _Stage(nn.Sequential(layer, _ACTIVATIONS[kind]()), weights)

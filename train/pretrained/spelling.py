@@ -20,9 +20,8 @@ def siglip_backend(tokenizer: Any) -> Tokenizer | None:
         return None
     from sentencepiece import sentencepiece_model_pb2
 
-    published = sentencepiece_model_pb2.ModelProto.FromString(
-        tokenizer.sp_model.serialized_model_proto()
-    )
+    messages: Any = sentencepiece_model_pb2  # whose classes are made when it is imported
+    published = messages.ModelProto.FromString(tokenizer.sp_model.serialized_model_proto())
     unknown = tokenizer.sp_model.unk_id()
     backend = Tokenizer(models.Unigram([(p.piece, p.score) for p in published.pieces], unknown))
     lower = [normalizers.Lowercase()] if tokenizer.do_lower_case else []

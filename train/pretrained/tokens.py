@@ -9,7 +9,8 @@ from typing import Any
 
 from torch import nn
 
-from zscr.errors import InputError
+from zscr.errors import InputError, MissingExtraError
+from zscr.train.encoders.library import loading_faults
 from zscr.train.encoders.published import check_input
 from zscr.train.encoders.text import TOKENS
 from zscr.train.pretrained.files import require_tokenizer
@@ -63,7 +64,8 @@ def read_tokens(
     require_tokenizer(source)
     tokenizer = _loaded(source)
     limits = [tokenizer.model_max_length, positions, longest]
-    length = int(min((n for n in limits if n and n < _ENDLESS), default=512))
+    known = [n for n in limits if isinstance(n, int | float) and 0 < n < _ENDLESS]
+    length = int(min(known, default=512))
     spec: dict[str, Any] = {**TOKENS, "tokenizer": FILE, "max_length": length}
     spec["names"] = _inputs(tokenizer)
     spec["shape"] = ["batch", length if padded else "length"]
@@ -74,13 +76,16 @@ def read_tokens(
 
 
 def _loaded(source: Path) -> Any:
-    """Load a tokenizer by its own class, whatever the library raises about its files."""
-    auto = transformers().AutoTokenizer
-    try:
-        return auto.from_pretrained(source, trust_remote_code=False, local_files_only=True)
-    except Exception as error:  # `tokenizers` raises no narrower one
-        why = " ".join(str(error).split())
-        raise InputError(f"the tokenizer of {source} cannot be loaded ({why:.200})") from error
+    """Load a tokenizer by its own class."""
+    with loading_faults(source, "folder whose tokenizer can be loaded"):
+        try:
+            return transformers().AutoTokenizer.from_pretrained(
+                source, trust_remote_code=False, local_files_only=True
+            )
+        except ImportError as error:
+            if "sentencepiece" not in str(error).lower():
+                raise
+            raise MissingExtraError(f"the sentence-piece model of {source}", "text") from error
 
 
 def _inputs(tokenizer: Any) -> list[str]:

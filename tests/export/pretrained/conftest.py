@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -32,11 +33,16 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 def exported(
     saved: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], Exported]:
-    """Return a function: family -> its checkpoint and bundle, exported once."""
+    """Return a function: family -> its checkpoint and bundle, exported once by all workers.
+
+    An export waits for another of the same place, and takes what that one has made.
+    """
+    base = tmp_path_factory.getbasetemp()
+    place = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
     @cache
     def export(family: str) -> Exported:
-        out = tmp_path_factory.mktemp("bundles") / family
+        out = place / "pretrained" / family
         return Exported(saved(family), export_pretrained(str(saved(family)), out))
 
     return export

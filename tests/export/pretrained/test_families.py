@@ -51,13 +51,17 @@ def graph_rows(encoder: Encoder, name: str, field: str, values: list[Any]) -> np
 
 
 @pytest.mark.parametrize("family", SAVE)
-def test_a_bundle_embeds_as_transformers(exported: Callable[[str], Exported], family: str) -> None:
+def test_a_bundle_embeds_as_transformers(
+    exported: Callable[[str], Exported], tmp_path: Path, family: str
+) -> None:
     """Un-normalised to 1e-4, then unit: the check of the export itself is not what is believed."""
     made, rng = exported(family), np.random.default_rng(3)
     sizes = [(40, 90, 3), (90, 40, 3), (6, 5, 3), (200, 200, 3)]
     images = [Image.fromarray(rng.integers(0, 256, size, np.uint8)) for size in sizes]
-    wanted = transformers_rows(made.source, images)
-    given = {"text": ("text", TEXTS), "gallery": ("image", images)}
+    photo = tmp_path / "large.jpg"  # which is decoded whole, as its family does it
+    images[0].resize((900, 600)).save(photo)
+    wanted = transformers_rows(made.source, [*images, Image.open(photo)])
+    given = {"text": ("text", TEXTS), "gallery": ("image", [*images, photo])}
     for name, (field, values) in given.items():
         encoder, rows = made.bundle.graph(name), wanted[name]
         np.testing.assert_allclose(graph_rows(encoder, name, field, values), rows, atol=1e-4)
