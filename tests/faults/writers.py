@@ -69,7 +69,7 @@ def page() -> None:
 class Lengths:
     """An encoder of texts: their length and its half."""
 
-    name, sha256, row_shape = "lengths", "0" * 64, (2,)
+    name, sha256, row_shape, dtype = "lengths", "0" * 64, (2,), np.dtype(np.float32)
 
     def encode(self, queries: Any, batch_size: int) -> Any:
         rows = [[len(query.text), len(query.text) / 2] for query in queries]

@@ -24,6 +24,7 @@ from zscr.infer.features.store import Source, compute_features
 
 class Lengths:
     name, sha256, row_shape, count = "lengths", "0" * 64, (1,), 0
+    dtype = np.dtype(np.float32)
     def encode(self, queries, batch_size):
         time.sleep(0.05)
         self.count += len(queries)
@@ -40,7 +41,7 @@ print(json.dumps([encoder.count, rows == list(range(first, last))]))
 class Lengths:
     """The same, at once; refuses to encode what is known."""
 
-    name, sha256, row_shape = "lengths", "0" * 64, (1,)
+    name, sha256, row_shape, dtype = "lengths", "0" * 64, (1,), np.dtype(np.float32)
 
     def encode(self, queries, batch_size):
         raise AssertionError([query.text for query in queries])

@@ -40,9 +40,14 @@ def trained(shapes: Path, out: Path, **settings: Any) -> tuple[Run, Bundle]:
 
 
 def test_towers_from_scratch_are_trained_and_exported(shapes: Path, tmp_path: Path) -> None:
-    """Their graphs read files and texts as any bundle's do; both towers have moved."""
+    """Their graphs read files and texts as any bundle's do; both towers have moved.
+
+    What they are fed with is kept in as few bytes as it has.
+    """
     run, bundle = trained(shapes, tmp_path, **SCRATCH)
     assert run.shapes == {"image": (3, 32, 32), "text": (12,)}
+    kept = [np.load(path).dtype for path in sorted((shapes / "features").glob("raw-*.npy"))]
+    assert kept == ["uint8", "int32"]
     begun, done = run.new_method("cpu").state_dict(), run.load_model().state_dict()
     moved = {name.split(".")[0] for name in begun if not torch.equal(begun[name], done[name])}
     assert moved == {"image", "text", "log_scale"}

@@ -40,13 +40,20 @@ def initial_towers(folder: str) -> Initial:
         InputError: it holds no dual encoder of a known family.
     """
     dual = pretrained(folder)
-    image, text = (copy.deepcopy(tower.module) for tower in (dual.image, dual.text))
-    image.model.text_model = text.model.vision_model = nn.Identity()
-    towers = Pixels(image, dual.image.spec["preprocess"]), Ids(text, dual.text.spec["names"])
+    image = Pixels(_without(dual.image.module, "text_model"), dual.image.spec["preprocess"])
+    text = Ids(_without(dual.text.module, "vision_model"), dual.text.spec["names"])
     with torch.no_grad():
         side = dual.image.spec["preprocess"]["image_size"]
-        dim = towers[0](torch.zeros(1, 3, side, side, dtype=torch.uint8)).shape[1]
-    return Initial(*towers, dim, dual.logit_scale)
+        dim = image(torch.zeros(1, 3, side, side, dtype=torch.uint8)).shape[1]
+    return Initial(image, text, dim, dual.logit_scale)
+
+
+def _without(module: nn.Module, part: str) -> nn.Module:
+    """Return a copy of one tower's module without the model's other tower, which it never calls."""
+    own: Any = copy.deepcopy(module)
+    setattr(own.model, part, nn.Identity())
+    tower: nn.Module = own
+    return tower
 
 
 class Pixels(nn.Module):

@@ -85,7 +85,8 @@ class ClosedForm:
 def _factor(moment: torch.Tensor, penalty: float) -> torch.Tensor:
     """Return the lower triangular L of a moment (D, D) + penalty I = LL'."""
     eye = torch.eye(len(moment), dtype=moment.dtype, device=moment.device)
-    return torch.linalg.cholesky(moment + penalty * eye)
+    factor: torch.Tensor = torch.linalg.cholesky(moment + penalty * eye)
+    return factor
 
 
 def _leading(matrix: torch.Tensor, dim: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -83,15 +83,19 @@ def backward(
         found = [_encoded(encode, chunk) for chunk in own]
     whole = _gathered(found, own, len(hidden))
     loss = info_nce(*whole, log_scale.exp(), hidden)
-    loss.backward()  # type: ignore[no-untyped-call]
+    *gradients, log_scale.grad = torch.autograd.grad(loss, (*whole, log_scale))
     for chunk, embedded in zip(own, found, strict=True):
         again = embedded if kept else _encoded(encode, chunk)
-        gradients = (rows.grad[chunk.span] for rows in whole if rows.grad is not None)
-        parts = zip(again, gradients, strict=True)
-        learnt = [(rows, gradient) for rows, gradient in parts if rows.requires_grad]  # not locked
-        torch.autograd.backward(*zip(*learnt, strict=True))
+        _pass_on(again, [rows[chunk.span] for rows in gradients])
     _add_gradients(towers, log_scale)
     return loss.detach()
+
+
+def _pass_on(embedded: Embeddings, gradients: Sequence[torch.Tensor]) -> None:
+    """Take the gradients of embeddings on to the weights; a locked tower has none that learn."""
+    parts = zip(embedded, gradients, strict=True)
+    learnt = [(rows, gradient) for rows, gradient in parts if rows.requires_grad]
+    torch.autograd.backward([rows for rows, _ in learnt], [gradient for _, gradient in learnt])
 
 
 def _encoded(encode: Callable[[torch.Tensor], Embeddings], chunk: Chunk) -> Embeddings:
