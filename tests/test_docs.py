@@ -210,7 +210,7 @@ def test_every_command_and_option_is_documented() -> None:
     done = subprocess.run(call, capture_output=True, text=True, check=True)
     assert page == done.stdout, "the commands have changed: run scripts/commands --write"
     parts = dict(
-        re.findall(r"^## `zscr ([a-z0-9 -]+?) \[.*\n((?:(?!## ).*\n)*)", page, re.MULTILINE)
+        re.findall(r"^## `zscr ([a-z0-9_ -]+?) \[.*\n((?:(?!## ).*\n)*)", page, re.MULTILINE)
     )
     for words, command in leaves(main):
         for option in (o for o in command.params if isinstance(o, click.Option)):
