@@ -32,6 +32,14 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _home_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep models and indexes of tests out of the user's own, also those of child processes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZSCR_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what needs a GPU where there is none."""
     if item.get_closest_marker("gpu"):
