@@ -13,6 +13,7 @@ from typing import Any
 
 from adapt_table import adapt_table
 from clip_table import clip_table
+from find_table import export_table, find_table
 from markdown import head, row, with_spread
 from quality_tables import full, overview
 
@@ -53,6 +54,8 @@ def tables() -> dict[str, dict[str, str]]:
             "speed": speed_table(loaded("zscrgan_speed_*.json")),
             "latency": latency_table(loaded("query_latency.json")[0]),
             "adding": adding_table(loaded("index_add_*.json")),
+            "find": find_table(loaded("find_*.json")),
+            "export": export_table(loaded("pretrained_export.json")[0]),
         },
     }
 
