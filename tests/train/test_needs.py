@@ -75,14 +75,15 @@ def test_without_texts_sketches_ask(
 def test_without_classes_items_are_the_groups(
     plain: ModuleType, bare: Any, tiny_image: Path, tiny_text: Path, tmp_path: Path
 ) -> None:
-    """Each image with its own caption; there is then no task of classes to be judged by."""
+    """Each image with its own caption, which it is judged by, too."""
     collection = bare(texts=True)
     run = train(collection, tmp_path / "run", tiny_image, tiny_text, per="item", least=1)
     both = {"image": (32, 16), "text": (32, 32)}
     assert tables_of(plain) == [{"image": (24, 16), "text": (24, 32)}, both]
     assert 0 < run.best["value"] <= 1
-    with pytest.raises(CollectionError, match="has no task 'text'; it has none at all"):
-        evaluate_model(run.folder)
+    report = evaluate_model(run.folder)
+    assert (report["queries"], report["gallery"]) == (8, 8)
+    assert 0 < report["captions"]["text to image"]["metrics"]["R@10"] <= 1
 
 
 def test_a_method_that_needs_texts_is_told_that_there_are_none(
