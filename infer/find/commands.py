@@ -23,11 +23,12 @@ class FindCommand(click.Command):
     """A command among whose words may be negative weights, such as `-0.5:grass`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Write a negative weight as a sign and a weight: it would be taken for an option."""
-        apart = re.compile(r"-([\d.]+:.+)", re.DOTALL)
-        words = ((["-", found[1]] if (found := apart.fullmatch(arg)) else [arg]) for arg in args)
+        """Put a space before a negative weight, also of an image: it is no option."""
+        negative = re.compile(r"-[\d.]+:.+", re.DOTALL)
         try:
-            return super().parse_args(ctx, [word for pair in words for word in pair])
+            return super().parse_args(
+                ctx, [f" {arg}" if negative.fullmatch(arg) else arg for arg in args]
+            )
         except click.NoSuchOption as error:
             if error.option_name.startswith("--"):
                 raise

@@ -14,10 +14,10 @@ from zscr.infer.find.words import read_words
 
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
-    """Stand in a folder with two folders, an image's file and one that only looks like text."""
+    """Stand in a folder with two folders, images' files and one that only looks like text."""
     for name in ("photos", "dog"):
         (tmp_path / name).mkdir()
-    for name in ("cat.jpg", "grass"):
+    for name in ("cat.jpg", "my cat.jpg", "grass"):
         (tmp_path / name).write_text("")
     monkeypatch.chdir(tmp_path)
 
@@ -36,6 +36,13 @@ def here(tmp_path, monkeypatch):
         (["2:./cat.jpg", "-0.5:photos"], "2:image cat.jpg - 0.5:photos", []),
         (["1:3:00 o'clock"], "3:00 o'clock", []),
         (["a photo of cat.jpg"], "a photo of cat.jpg", []),
+        (["my cat.jpg", "-", "0.5:my cat.jpg"], "image my cat.jpg - 0.5:image my cat.jpg", []),
+        (["dog", " -0.5:grass"], "dog - 0.5:grass", []),
+        (
+            ["-", Path("my cat.jpg"), "owl", Path("cat.jpg")],
+            "- image my cat.jpg + owl + image cat.jpg",
+            [],
+        ),
         (["black/white"], "black/white", []),
         (["  a \n dog "], "a dog", []),
     ],
@@ -67,6 +74,10 @@ def test_images_and_folders_by_options():
         (["grass", "+", "car"], None),
         (["0.5:grass", "car"], None),
         (["cat", "photos"], None),
+        (["10:30 on a clock"], "is '30 on a clock' with the weight 10; .*'1:10:30 on a clock'"),
+        (["owl", "-", "4:3"], "'4:3' is '3' with the weight 4"),
+        (["1:3:00 o'clock"], None),
+        (["0,5:grass"], "'0,5:grass' is searched for as it stands; a weight has a point"),
     ],
 )
 def test_what_may_be_meant_otherwise_is_told(words, told):
