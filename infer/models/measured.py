@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zscr.artefact import dump_json
-from zscr.disk import reading_faults
+from zscr.disk import reading_faults, require_writable
 from zscr.errors import ArtefactError
 from zscr.home import home_folder
 from zscr.partial import write_atomically
@@ -114,6 +114,7 @@ def keep(sha256: str, measured: Measured) -> Measured:
     if measured.recall is None and before is not None:
         measured = replace(measured, recall=before.recall)
     path = _place(sha256)
+    require_writable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, dump_json(asdict(measured)))
     return measured

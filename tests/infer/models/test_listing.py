@@ -61,6 +61,7 @@ def test_what_is_no_sound_bundle_is_listed_with_the_reason(
     assert "there is no bundle" in found["gone"]
     assert "is of kind run, and no bundle" in found["run"]
     assert found["z-sound"] == ""
+    (home / "model.json").write_text('{"model": "damaged"}')  # chosen while it was sound
     table = run("--format", "table")
     assert table.exit_code == 0
     assert f"  empty: {models / 'empty'} is no bundle" in table.stdout
