@@ -81,9 +81,11 @@ def up_to_date(bundle: Bundle, folder: Path, shown: str) -> Part:
         index = _caught_up(bundle, look, lacking or (), others)
     _remember(look)
     _tell_unusable(index, look)
-    if folder == place.folder:
-        return Part(folder, shown, index, None, index.count)
-    return Part(folder, shown, index, folder, _count(index, folder))
+    within = None if folder == place.folder else folder
+    count = _count(index, folder) if within else index.count
+    if not count:
+        raise InputError(f"none of the images in {shown} can be used; name another folder")
+    return Part(folder, shown, index, within, count)
 
 
 def _opened(bundle: Bundle, place: Place) -> Index | None:
@@ -163,8 +165,9 @@ def _announce(bundle: Bundle, look: _Look, lacking: Sequence[str], others: Seque
     count = len(set(lacking) - known)
     names = [] if look.place.is_there else made_by_others(look.place)
     if names and count:
+        known_by = " and ".join(f"another {n}" if n == bundle.name else n for n in names)
         say(
-            f"{look.shown} was indexed with {' and '.join(names)}; indexing it for {bundle.name}: "
+            f"{look.shown} was indexed with {known_by}; indexing it for {bundle.name}: "
             f"{count} images"
         )
     elif count:

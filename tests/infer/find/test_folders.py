@@ -176,6 +176,33 @@ def test_another_model_has_another_index(find, ids, home, images, make_bundle):
     assert [hit["id"] for hit in json.loads(again.stdout)["hits"]] == before
 
 
+def test_a_model_that_was_exchanged_is_told_by_its_own_name(find, home, images, make_bundle):
+    """Also in a folder whose parent was indexed; a damaged index of the old one costs nothing."""
+    images(3, "photos"), images(2, "photos/trip", seed=8)
+    find("owl", "photos")
+    [old] = indexes(home)
+    shutil.rmtree(home / "models" / "birds")
+    make_bundle(home / "models" / "birds", gallery=5)
+    told = find("owl", "photos/trip")
+    assert "trip was indexed with another birds; indexing it for birds: 2 images" in told.stderr
+    (old / "manifest.json").write_text("{")
+    told = find("owl", "photos")
+    assert (told.exit_code, embedded(told)) == (0, 3)
+    assert f"{old / 'manifest.json'} is damaged" in told.stderr
+
+
+def test_a_folder_of_unusable_images_is_refused_also_in_an_indexed_one(find, images):
+    """As one that has none, and not answered by nothing."""
+    images(2, "photos")
+    Path("photos/bad").mkdir()
+    Path("photos/bad/broken.jpg").write_text("no image")
+    find("owl", "photos")
+    for _ in range(2):
+        refused = find("owl", "photos/bad")
+        assert (refused.exit_code, refused.stdout) == (1, "")
+        assert "none of the images in photos/bad can be used; name another" in refused.stderr
+
+
 def test_a_folder_whose_images_are_gone_keeps_its_index(find, home, images):
     """As if its disk was not mounted; when it is there again, nothing is embedded."""
     paths = images(2, "photos")
