@@ -59,6 +59,10 @@ class Hashes:
             return None
         return row[:64] if same else None
 
+    def holds(self, path: Path, sha256: str) -> bool:
+        """Say whether a file surely still holds a content that was read of it."""
+        return self._name(path) not in self._racy and self.known(path) == sha256
+
     def read(self, path: Path) -> str:
         """Read a file, remember its sha256 and return it.
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from zscr.arrays import npy_from, read_npz
 from zscr.artefact import dump_json, hash_bytes, hash_file
+from zscr.data.hashes import Hashes
 from zscr.data.records import Query
 from zscr.disk import remove_or_tell
 from zscr.errors import InputError
@@ -78,7 +79,12 @@ class Features:
 
 
 def compute_features(
-    store: Path, encoder: Encoder, sources: Sequence[Source], *, shard: int = SHARD
+    store: Path,
+    encoder: Encoder,
+    sources: Sequence[Source],
+    *,
+    shard: int = SHARD,
+    hashes: Hashes | None = None,
 ) -> Features:
     """Encode what the store lacks, keep it there, and return the rows of all of `sources`.
 
@@ -90,6 +96,7 @@ def compute_features(
         encoder: its name and sha256 name the cache's files, so another encoder never hits it.
         sources: what to encode; equal contents are encoded once.
         shard: rows that are kept together as soon as they are computed.
+        hashes: what is known of the sources' files; None reads them again before they are encoded.
 
     Raises:
         ArtefactError: something is lacking, and the store cannot be written to.
@@ -101,12 +108,14 @@ def compute_features(
     with work_folder(cache.parts, f"computing features in {store}"):
         cache.read()
         cache.read_parts()
-        failed = _fill(cache, encoder, cache.lacking(sources), shard)
+        failed = _fill(cache, encoder, cache.lacking(sources), shard, hashes or Hashes())
         cache.compact()
     return Features(*cache.content(), failed)
 
 
-def _fill(cache: _Cache, encoder: Encoder, todo: list[Source], shard: int) -> dict[str, str]:
+def _fill(
+    cache: _Cache, encoder: Encoder, todo: list[Source], shard: int, hashes: Hashes
+) -> dict[str, str]:
     """Encode what is lacking, a shard at a time; return why some of it could not be."""
     # Padding to a batch's longest text is wasted on its short ones; images have no text.
     todo.sort(key=lambda source: len(source.query.text or ""))
@@ -115,7 +124,8 @@ def _fill(cache: _Cache, encoder: Encoder, todo: list[Source], shard: int) -> di
         with progress(f"features ({encoder.name})", len(todo)) as bar:
             for start in range(0, len(todo), shard):
                 part = todo[start : start + shard]
-                keys, rows = _encode_shard(encoder, part, failed)
+                sound = [source for source in part if not _changed(source, failed, hashes)]
+                keys, rows = _encode_shard(encoder, sound, failed)
                 if keys:
                     cache.append(keys, rows)
                 bar.advance(len(part))
@@ -126,11 +136,10 @@ def _encode_shard(
     encoder: Encoder, shard: list[Source], failed: dict[str, str]
 ) -> tuple[list[str], Rows]:
     """Encode what can be encoded of one shard; note in `failed` what cannot, and why."""
-    sound = [source for source in shard if not _changed(source, failed)]
     try:
-        return _encoded(encoder, sound)
+        return _encoded(encoder, shard)
     except InputError:  # find the bad ones, so that one of them does not cost the others
-        sound = [source for source in sound if not _unusable(encoder, source, failed)]
+        sound = [source for source in shard if not _unusable(encoder, source, failed)]
         return _encoded(encoder, sound)
 
 
@@ -139,8 +148,8 @@ def _encoded(encoder: Encoder, sources: list[Source]) -> tuple[list[str], Rows]:
     return [source.key for source in sources], rows
 
 
-def _changed(source: Source, failed: dict[str, str]) -> bool:
-    if path := source.path:
+def _changed(source: Source, failed: dict[str, str], hashes: Hashes) -> bool:
+    if (path := source.path) and not hashes.holds(path, source.key):
         if not path.is_file():
             failed[source.key] = f"{path} does not exist"
         elif hash_file(path) != source.key:

@@ -85,7 +85,7 @@ def find(
       zscr find "dog" - "leash" 0.5:grass --in photos
       zscr find --image cat.jpg
       zscr find cat.jpg + "in the snow" --open
-      zscr find "a receipt" -k 100 -0 | xargs -0 cp -t receipts/
+      zscr find "a receipt" --min-score 0.25 --format paths
     """
     from zscr.infer.answers.output import open_output
     from zscr.infer.bundle import Bundle

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from zscr.data.listing import Listing
 from zscr.errors import ArtefactError, InputError
@@ -63,6 +62,6 @@ def _moves(index: Index, place: Place) -> bool:
             relocate_root(index.folder, index.roots[0].name, place.folder)
         except InputError:  # no image has the path that it had: a folder of copies, put otherwise
             return False
-        Path(f"{index.folder}.hashes.json").unlink(missing_ok=True)
+        Place(place.folder, index.folder).hashes.unlink(missing_ok=True)
         os.rename(index.folder, place.index)
     return True

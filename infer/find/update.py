@@ -81,7 +81,7 @@ def up_to_date(bundle: Bundle, folder: Path, shown: str) -> Part:
         index = _caught_up(bundle, look, lacking or (), others)
     _remember(look)
     _tell_unusable(index, look)
-    within = None if folder == place.folder else folder
+    within = None if all(root.path == str(folder) for root in index.roots) else folder
     count = _count(index, folder) if within else index.count
     if not count:
         raise InputError(f"none of the images in {shown} can be used; name another folder")
@@ -163,11 +163,11 @@ def _announce(bundle: Bundle, look: _Look, lacking: Sequence[str], others: Seque
     """Say what will be embedded, before it is: with a large model it takes a while."""
     known = {entry.sha256 for index in others for entry in index.entries}
     count = len(set(lacking) - known)
-    names = [] if look.place.is_there else made_by_others(look.place)
+    others_names = [] if look.place.is_there else made_by_others(look.place)
+    names = [f"another {name}" if name == bundle.name else name for name in others_names]
     if names and count:
-        known_by = " and ".join(f"another {n}" if n == bundle.name else n for n in names)
         say(
-            f"{look.shown} was indexed with {known_by}; indexing it for {bundle.name}: "
+            f"{look.shown} was indexed with {' and '.join(names)}; indexing it for {bundle.name}: "
             f"{count} images"
         )
     elif count:

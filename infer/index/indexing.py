@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from zscr.data.hashes import Hashes
 from zscr.data.listing import Skipped
 from zscr.data.records import Query
 from zscr.disk import require_space
@@ -107,6 +108,7 @@ def carry_out(
     diffusion: Diffusion | None = None,
     shard: int = SHARD,
     lenders: Sequence[Index] = (),
+    hashes: Hashes | None = None,
 ) -> Added:
     """Embed what the index lacks, and commit it with all else that the survey found.
 
@@ -120,6 +122,7 @@ def carry_out(
         diffusion: of a new index.
         shard: how many are embedded between two saves; what a kill costs at most.
         lenders: other indexes of the same space: what they hold is not embedded again.
+        hashes: what is known of the images' files; None reads them again before they are embedded.
 
     Raises:
         InputError: none of the first images can be used, or none would be left.
@@ -130,7 +133,9 @@ def carry_out(
             pass
     known = Known(index, plan.upserts, bundle, lenders)
     require_space(folder, 8 * known.encoder.row_shape[0] * (known.count + len(plan.upserts)))
-    found = compute_features(_store(folder), known.encoder, known.sources, shard=shard)
+    found = compute_features(
+        _store(folder), known.encoder, known.sources, shard=shard, hashes=hashes
+    )
     usable = [entry for entry in plan.upserts if entry.sha256 not in found.failed]
     skipped = (*survey.skipped, *_failed(plan.upserts, found))
     spoilt = _spoilt(survey, index, found)

@@ -63,7 +63,7 @@ def sync_images(
     with alone(folder):
         index, found, listing = _looked(bundle, folder, images, rules, linked, all_may_go, hashes)
         _tell(index, found)
-        added = carry_out(bundle, folder, index, found, shard=shard, lenders=lenders)
+        added = carry_out(bundle, folder, index, found, shard=shard, lenders=lenders, hashes=hashes)
     return replace(added, passed=listing.passed)
 
 

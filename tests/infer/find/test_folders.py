@@ -174,6 +174,11 @@ def test_another_model_has_another_index(find, ids, home, images, make_bundle):
     again = find("owl", "photos", "--model", "birds")
     assert embedded(again) == 0
     assert [hit["id"] for hit in json.loads(again.stdout)["hits"]] == before
+    shutil.rmtree(home / "models" / "more")
+    make_bundle(home / "models" / "more", gallery=6)
+    replaced = find("owl", "photos", "--model", "more")
+    assert "another more" in replaced.stderr
+    assert "; indexing it for more: 3 images" in replaced.stderr
 
 
 def test_a_model_that_was_exchanged_is_told_by_its_own_name(find, home, images, make_bundle):
