@@ -58,7 +58,16 @@ def find_model(name: str) -> Path:
             return path
     names = ", ".join(path.name for path in installed())
     has = f"there are {names}" if names else f"there is none yet: {FIRST}"
-    raise ConfigError(f"there is no model '{name}'; {has}")
+    raise ConfigError(f"there is no model '{name}'{_to_export(name)}; {has}")
+
+
+def _to_export(name: str) -> str:
+    """Say how to make a model of a name that `zscr export` takes, or of a checkpoint's folder."""
+    if name.startswith(("clip:", "image:")):
+        return f" yet, 'zscr export {name}' makes one"
+    if Path(name, "config.json").is_file():
+        return f", but a checkpoint, of which 'zscr export clip:{name}' makes one"
+    return ""
 
 
 def choose_model(name: str) -> Path:

@@ -49,6 +49,11 @@ def test_a_name_that_nothing_has_is_told_with_those_that_there_are(home: Path) -
     bundle(home / "models/small")
     with pytest.raises(ConfigError, match="there is no model 'big'; there are small"):
         find_model("big")
+    with pytest.raises(ConfigError, match="'clip:me/big' yet, 'zscr export clip:me/big' makes one"):
+        find_model("clip:me/big")
+    (home / "config.json").write_text("{}")
+    with pytest.raises(ConfigError, match=f"but a checkpoint, .*'zscr export clip:{home}' makes"):
+        find_model(str(home))
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"model": 3}', '{"model": ""}'])
