@@ -98,6 +98,8 @@ def find(
     asked = read_words(words, images, folders)
     if not asked.terms:
         raise click.UsageError(f"only folders are named; say what is sought before {words[0]}")
+    if null and style not in (None, "paths"):
+        raise click.UsageError(f"-0 is a form of its own; leave it or --format {style} out")
     style = "paths" if null else style
     bundle = Bundle.open(model_to_use(model), make_runtime(**runtime))
     for sentence in asked.told:

@@ -167,6 +167,7 @@ def test_without_a_model_one_sentence_says_what_to_give(find, home, images):
             "there is no option -l; what is not to be in an image",
         ),
         (["owl", "--formal"], 2, "No such option"),
+        (["owl", "-0", "--format", "csv"], 2, "leave it or --format csv out"),
         (["\udc80"], 1, "a term holds a NUL or half a character"),
     ],
 )
