@@ -51,7 +51,7 @@ def find(
         raise InputError("nothing is asked for; give a text, or the path of an image")
     if not read.folders:
         raise InputError("no folder is given; name one or several, '.' is the current one")
-    for sentence in read.told:
+    for sentence in read.told if isinstance(asked, str) else ():  # the terms of a list are clear
         say(sentence)
     bundle = Bundle.open(model_to_use(model), runtime)
     return find_in(bundle, read.query, read.folders, k=k, min_score=min_score).answer

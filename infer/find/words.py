@@ -58,7 +58,8 @@ def read_words(
         folders: where to search; none is for the words to say.
 
     Raises:
-        InputError: a sign has no term behind it, a word is empty, or a path leads nowhere.
+        InputError: a sign has no term behind it, a word is empty, or a path leads nowhere; a plain
+            word behind another ends the words, and there is no folder.
     """
     asked, sign, plain, given = Asked(), "", "", [*folders]
     for word in words:
@@ -81,6 +82,10 @@ def read_words(
             plain = asked.terms[-1].query.text or ""
     if sign:
         raise InputError(f"'{sign}' has no term behind it; write one, or leave the sign out")
+    if not (asked.folders or given):
+        _require_folder(words[-2:])
+        if images and len(words) == 1 and plain:
+            asked.told.append(f"'{plain}' is searched for with the image, as it is no folder")
     asked.terms += map(_of_option, images)
     asked.folders += given
     return asked
@@ -101,6 +106,24 @@ def _is_folder(word: str, *, elsewhere: bool, first: bool) -> bool:
             f"searched for"
         )
     return False
+
+
+def _require_folder(last: Sequence[str | Path]) -> None:
+    """Refuse a plain word behind another at the end, where folders stand, if there is none.
+
+    It may be a folder's name misspelt, and all of the current folder would be indexed for it.
+    """
+    plain = [str(word) for word in last if not (isinstance(word, Path) or _is_marked(word))]
+    if len(plain) == 2 and not _is_image(plain[0]) and not _is_image(plain[1]):
+        raise InputError(
+            f'{plain[1]} is no folder; for one text, quote it: "{" ".join(plain)}", for two terms '
+            f"write + between them, or name a folder, '.' is the current one"
+        )
+
+
+def _is_marked(word: str) -> bool:
+    """Say whether a word is a sign or has a weight."""
+    return word in ("+", "-") or bool(_WEIGHTED.fullmatch(word))
 
 
 def _meant(word: str, before: str) -> Iterator[str]:

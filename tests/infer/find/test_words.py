@@ -63,14 +63,16 @@ def test_images_and_folders_by_options():
     beside_an_image = read_words(["photos"], ["cat.jpg"])
     assert describe(beside_an_image.query) == "image cat.jpg"
     assert beside_an_image.folders == [Path("photos")]
+    assert read_words(["fotos"], ["cat.jpg"]).told == [
+        "'fotos' is searched for with the image, as it is no folder"
+    ]
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (["dog"], "'dog' is searched for; the folder of that name is ./dog"),
-        (["a", "red car"], "'a' and 'red car' are two terms.*quote it: \"a red car\""),
-        (["cat", "fotos"], "fotos is no folder"),
+        (["a", "red car", "."], "'a' and 'red car' are two terms.*quote it: \"a red car\""),
         (["grass", "+", "car"], None),
         (["0.5:grass", "car"], None),
         (["cat", "photos"], None),
@@ -97,6 +99,9 @@ def test_what_may_be_meant_otherwise_is_told(words, told):
         (["dog", "fotos/"], "fotos/ does not exist"),
         (["dog", "no.jpg"], "no.jpg, which does not exist"),
         (["dog", " "], "a term is empty"),
+        (["cat", "fotos"], 'fotos is no folder; for one text, quote it: "cat fotos"'),
+        (["a", "red", "car"], 'car is no folder; .* "red car", for two terms write \\+'),
+        (["cat", "-", "leash", "fotos"], "fotos is no folder"),
         (["0.5: "], "a term is empty"),
     ],
 )
