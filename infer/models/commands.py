@@ -81,9 +81,10 @@ def use(name: str) -> None:
     from zscr.infer.models.installed import choose_model, find_model
 
     bundle = Bundle.open(find_model(name))
-    choose_model(name)
+    folder = choose_model(name)
+    named = f"{folder.resolve()}, which is {name} today," if folder.is_symlink() else name
     takes = " or ".join(map(spoken, bundle.takes))
-    say(f"'zscr find' uses {name} from now on: queries of {takes}, {bundle.dim} dimensions")
+    say(f"'zscr find' uses {named} from now on: queries of {takes}, {bundle.dim} dimensions")
     say(
         "indexes stay as they are, each of the model that made it; a folder is indexed for "
         "this one when it is next searched"

@@ -42,6 +42,7 @@ def test_the_examples_of_the_help_work_as_they_stand(find, images):
     assert [hit["id"] for hit in alike["hits"]] == ["photos/01.png"]
     less = answer(find("owl", "--image", "-0.5:photos/01.png", "photos"))
     assert less["terms"] == "owl - 0.5:image photos/01.png"
+    assert answer(find("-", "owl", "photos"))["notes"] == ["what is least like it comes first"]
     mixed = answer(find("owl", "+", "2:photos/01.png", "-k", 2))
     assert mixed["terms"] == "owl + 2:image photos/01.png"
 

@@ -100,6 +100,11 @@ def test_use_says_what_is_used_from_now_on(
     assert done.exit_code == 0
     assert "'zscr find' uses small from now on: queries of text or image" in done.stderr
     assert "indexes stay as they are, each of the model that made it" in done.stderr
+    made = dual(Path("bundles/mine-001"), seed=2)
+    Path("bundles/latest").symlink_to("mine-001")
+    latest = run("use", "bundles/latest").stderr  # stays with what it is a link to
+    assert f"uses {made.resolve()}, which is bundles/latest today, from now on" in latest
+    run("use", "small")
     damaged = dual(home / "models/damaged") / "manifest.json"
     damaged.write_text(damaged.read_text().replace('"dim": 3', '"dim": 4'))
     refused = run("use", "damaged")
