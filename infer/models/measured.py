@@ -11,7 +11,7 @@ from typing import Any
 
 from zscr.artefact import dump_json
 from zscr.disk import reading_faults, require_writable
-from zscr.errors import ArtefactError
+from zscr.errors import ArtefactError, InputError
 from zscr.home import home_folder
 from zscr.partial import write_atomically
 from zscr.progress import say
@@ -133,7 +133,7 @@ def last_measured(sha256: str) -> Measured | None:
     try:
         content = parse_json(read_regular(path, _LARGEST, "measurement"))
         _MEASURED(content, "")
-    except ValueError as error:
+    except (ValueError, InputError) as error:
         raise ArtefactError(
             f"what was measured in {path} cannot be read ({error}); 'zscr models --measure' "
             f"measures again"

@@ -104,6 +104,8 @@ def test_use_says_what_is_used_from_now_on(
     Path("bundles/latest").symlink_to("mine-001")
     latest = run("use", "bundles/latest").stderr  # stays with what it is a link to
     assert f"uses {made.resolve()}, which is bundles/latest today, from now on" in latest
+    (home / "models/linked").symlink_to(made.resolve())
+    assert "uses linked from now on" in run("use", "linked").stderr
     run("use", "small")
     damaged = dual(home / "models/damaged") / "manifest.json"
     damaged.write_text(damaged.read_text().replace('"dim": 3', '"dim": 4'))

@@ -114,6 +114,9 @@ def test_a_model_that_fails_costs_the_others_nothing(
     kept.write_text("{")
     again = run("--format", "jsonl")
     assert (again.exit_code, "cannot be read" in again.stderr) == (0, True)
+    kept.write_bytes(b" " * (1 << 17))
+    again = run("--format", "jsonl")
+    assert (again.exit_code, "cannot be read" in again.stderr) == (0, True)
     assert rows("--measure", captioned.folder)["sound"]["measured"] is not None
 
 
