@@ -9,7 +9,7 @@ from pathlib import Path
 from zscr.data.hashes import Hashes
 from zscr.data.listing import Listing, list_images
 from zscr.data.walk import passed_over
-from zscr.errors import ArtefactError, InputError, MismatchError
+from zscr.errors import ArtefactError, InputError, MismatchError, NoneLeftError
 from zscr.infer.bundle import Bundle
 from zscr.infer.find.moved import alike, taken_over
 from zscr.infer.find.places import Place, made_by_others, place_for
@@ -148,9 +148,15 @@ def _caught_up(
 ) -> Index:
     """Embed what an index lacks, forget what is gone, and say both."""
     _announce(bundle, look, lacking, others)
-    synced = sync_images(
-        bundle, look.place.index, [look.folder], hashes=look.hashes, lenders=others
-    )
+    try:
+        synced = sync_images(
+            bundle, look.place.index, [look.folder], hashes=look.hashes, lenders=others
+        )
+    except NoneLeftError as error:
+        raise InputError(
+            f"none of the images in {look.shown} can be used any more, and its index is kept as it "
+            f"was; mend them or name another folder"
+        ) from error
     if synced.passed:
         say(f"{look.shown}: passed over {passed_over(synced.passed)}")
     report = synced.report

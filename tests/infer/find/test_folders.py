@@ -208,6 +208,14 @@ def test_a_folder_of_unusable_images_is_refused_also_in_an_indexed_one(find, ima
         refused = find("owl", "photos/bad")
         assert (refused.exit_code, refused.stdout) == (1, "")
         assert "none of the images in photos/bad can be used; name another" in refused.stderr
+    paths = images(2, "spoilt")
+    find("owl", "spoilt")
+    for path in paths:
+        path.write_text("no image")
+        refused = find("owl", "spoilt")
+    assert "none of the images in spoilt can be used any more, and its index" in refused.stderr
+    paths[0].rename("spoilt/renamed.png"), paths[1].unlink()
+    assert "none of the images in spoilt can be used any more" in find("owl", "spoilt").stderr
 
 
 def test_a_folder_whose_images_are_gone_keeps_its_index(find, home, images):
