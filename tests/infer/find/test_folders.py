@@ -135,6 +135,21 @@ def test_a_folder_in_an_indexed_one_is_a_part_of_its_index(find, ids, home, imag
     assert len(ids("owl", "photos", "-k", 20)) == 11
 
 
+def test_a_folder_that_the_one_above_leaves_out_has_its_own_index(find, ids, home, images):
+    """Named itself it is searched, as a hidden one; the folder above still leaves it out."""
+    images(2, "photos"), images(3, "photos/private", seed=8)
+    Path("photos/.zscrignore").write_text("private/")
+    assert len(ids("owl", "photos")) == 2
+    for count in (3, 0):  # and is indexed once
+        result = find("owl", "photos/private")
+        assert (result.exit_code, embedded(result)) == (0, count)
+    assert (len(indexes(home)), len(ids("owl", "photos"))) == (2, 2)
+    Path("photos/private/.zscrignore").write_text("*")
+    assert (
+        "there are no images in photos/private, but 3 excl" in find("owl", "photos/private").stderr
+    )
+
+
 def test_a_part_keeps_what_is_known_of_the_rest(find, home, images):
     """A search in a sub-folder forgets no file of the folder, and learns of its own."""
     images(3, "photos"), images(2, "photos/trip", seed=8)
