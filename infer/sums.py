@@ -8,6 +8,7 @@ of the terms matters nor a factor that all weights share.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,7 +61,13 @@ def add_up(bundle: Bundle, query: Query) -> Summed:
             f"leave one out or change a weight"
         )
     row = (total / length).astype(np.float32)[None]
-    return Summed(row, (f"a sum of {len(terms)} terms", *notes), ran)
+    return Summed(row, (*_note_of(terms), *notes), ran)
+
+
+def _note_of(terms: Sequence[Term]) -> tuple[str, ...]:
+    if len(terms) > 1:
+        return (f"a sum of {len(terms)} terms",)
+    return ("what is least like it comes first",) if terms[0].weight < 0 else ()
 
 
 def _require_weight(term: Term) -> None:

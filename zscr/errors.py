@@ -5,6 +5,7 @@ ZscrError
 │   └── MismatchError  two sound artefacts do not belong together (an index of another space)
 ├── CollectionError    a collection's contents contradict its format or each other
 ├── InputError         an image, text, caption file or pickle cannot be used
+│   └── NoneLeftError  a change would leave no image in an index
 ├── ConfigError        an option, recipe or configuration value cannot be used
 ├── ParityError        an exported graph does not compute what the trained model computes
 ├── RankError          another process of a distributed training is gone
@@ -32,6 +33,10 @@ class CollectionError(ZscrError):
 
 class InputError(ZscrError):
     """An image, text, caption file or other input cannot be used."""
+
+
+class NoneLeftError(InputError):
+    """A change would leave no image in an index, which holds at least one."""
 
 
 class ConfigError(ZscrError):

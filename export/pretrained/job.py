@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from zscr.data.sources.archive import opened
-from zscr.errors import ConfigError
+from zscr.errors import ArtefactError, ConfigError
 from zscr.export.pretrained.bundle import Origin, export_dual
 from zscr.export.pretrained.place import made_at, require_place
 from zscr.infer.bundle import Bundle
@@ -75,10 +75,10 @@ def _origin(name: str, found: Checkpoint, folder: Path) -> Origin:
 
 
 def _choose(bundle: Bundle) -> None:
-    """Let `zscr find` use a model if it has none, or one that is gone."""
+    """Let `zscr find` use a model if it has none, or one that is gone or damaged."""
     try:
         chosen = chosen_model()
-    except ConfigError:
+    except (ArtefactError, ConfigError):
         chosen = None
     if chosen is None:
         choose_model(bundle.name)

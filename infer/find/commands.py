@@ -23,11 +23,12 @@ class FindCommand(click.Command):
     """A command among whose words may be negative weights, such as `-0.5:grass`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Write a negative weight as a sign and a weight: it would be taken for an option."""
-        apart = re.compile(r"-([\d.]+:.+)", re.DOTALL)
-        words = ((["-", found[1]] if (found := apart.fullmatch(arg)) else [arg]) for arg in args)
+        """Put a space before a negative weight, also of an image: it is no option."""
+        negative = re.compile(r"-[\d.]+:.+", re.DOTALL)
         try:
-            return super().parse_args(ctx, [word for pair in words for word in pair])
+            return super().parse_args(
+                ctx, [f" {arg}" if negative.fullmatch(arg) else arg for arg in args]
+            )
         except click.NoSuchOption as error:
             if error.option_name.startswith("--"):
                 raise
@@ -97,6 +98,8 @@ def find(
     asked = read_words(words, images, folders)
     if not asked.terms:
         raise click.UsageError(f"only folders are named; say what is sought before {words[0]}")
+    if null and style not in (None, "paths"):
+        raise click.UsageError(f"-0 is a form of its own; leave it or --format {style} out")
     style = "paths" if null else style
     bundle = Bundle.open(model_to_use(model), make_runtime(**runtime))
     for sentence in asked.told:

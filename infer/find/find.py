@@ -20,6 +20,7 @@ from zscr.infer.reading import read_batch
 from zscr.infer.runners.runner import Runtime
 from zscr.infer.searcher import Searcher
 from zscr.infer.sums import add_up
+from zscr.progress import say
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,13 @@ def find(
     runtime: Runtime | None = None,
 ) -> Answer:
     """Find images in folders; see `zscr.find`."""
-    words, where = _listed(asked), [Path(folder) for folder in _listed(folders)]
-    images = [str(word) for word in words if isinstance(word, Path)]
-    read = read_words([word for word in words if isinstance(word, str)], images, where)
+    read = read_words(_listed(asked), folders=[Path(folder) for folder in _listed(folders)])
     if not read.terms:
         raise InputError("nothing is asked for; give a text, or the path of an image")
+    if not read.folders:
+        raise InputError("no folder is given; name one or several, '.' is the current one")
+    for sentence in read.told if isinstance(asked, str) else ():  # the terms of a list are clear
+        say(sentence)
     bundle = Bundle.open(model_to_use(model), runtime)
     return find_in(bundle, read.query, read.folders, k=k, min_score=min_score).answer
 

@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from zscr.artefact import MANIFEST, hash_bytes, read_manifest
+from zscr.artefact import MANIFEST, hash_bytes
 from zscr.data.walk import is_passed_over
+from zscr.errors import ArtefactError
 from zscr.home import home_folder
-from zscr.infer.index.fields import FIELDS
-from zscr.infer.index.generation import KIND
+from zscr.infer.index.index import Index
+from zscr.infer.index.roots import lies_in
+from zscr.progress import say
 
 _SPACE, _HASH, _NAME = 16, 12, 40  # characters of a space, a path's hash and a folder's name
 
@@ -65,10 +67,23 @@ def place_for(space: str, folder: Path) -> Place:
 
 
 def made_by_others(place: Place) -> list[str]:
-    """Return the names of other models that a folder has been indexed with."""
-    found = sorted(_indexes().glob(f"*/{place.index.name}/{MANIFEST}"))
-    others = [path.parent for path in found if path.parent != place.index]
-    return [str(read_manifest(each, KIND, FIELDS).body["bundle_name"]) for each in others]
+    """Return the names of other models whose indexes hold a folder, its own or of those above.
+
+    Those of indexes that cannot be read are not known: they are not needed, and are told.
+    """
+    names, inner = dict[str, None](), str(place.folder)
+    for folder in (place.folder, *place.folder.parents):
+        for path in sorted(_indexes().glob(f"*/{_name_of(folder)}/{MANIFEST}")):
+            if path.parent.parent == place.index.parent:
+                continue
+            try:
+                index = Index.open(path.parent)
+            except ArtefactError as error:
+                say(str(error))
+                continue
+            if any(lies_in(one, inner) for entry in index.entries for one in entry.places):
+                names[index.bundle_name] = None
+    return [*names]
 
 
 def beside(place: Place) -> Iterator[Path]:

@@ -9,10 +9,10 @@ from pathlib import Path
 from zscr.data.hashes import Hashes
 from zscr.data.listing import Listing, list_images
 from zscr.data.walk import passed_over
-from zscr.errors import ArtefactError, InputError, MismatchError
+from zscr.errors import ArtefactError, InputError, MismatchError, NoneLeftError
 from zscr.infer.bundle import Bundle
 from zscr.infer.find.moved import alike, taken_over
-from zscr.infer.find.places import Place, made_by_others, place_for
+from zscr.infer.find.places import Place, made_by_others, place_for, place_of
 from zscr.infer.index.index import Index
 from zscr.infer.index.indexing import open_for, was_killed
 from zscr.infer.index.roots import lies_in
@@ -68,22 +68,32 @@ def up_to_date(bundle: Bundle, folder: Path, shown: str) -> Part:
         InputError: it has no image, or none that can be used.
         ArtefactError: the index is damaged, or cannot be written.
     """
-    place = place_for(bundle.space, folder)
-    index = _opened(bundle, place)
-    look = _look_at(place, folder, shown, index)
+    look, index = _looked(bundle, folder, shown)
     _require_images(index, look)
     others: Sequence[Index] = ()
     if index is None:
-        others = alike(place, look.listing)
+        others = alike(look.place, look.listing)
         index = _taken_over(bundle, look, others)
     lacking = _lacking(index, look)
-    if index is None or lacking is not None or was_killed(place.index):
+    if index is None or lacking is not None or was_killed(look.place.index):
         index = _caught_up(bundle, look, lacking or (), others)
     _remember(look)
     _tell_unusable(index, look)
-    if all(root.path == str(folder) for root in index.roots):
-        return Part(folder, shown, index, None, index.count)
-    return Part(folder, shown, index, folder, _count(index, folder))
+    within = None if all(root.path == str(folder) for root in index.roots) else folder
+    count = _count(index, folder) if within else index.count
+    if not count:
+        raise InputError(f"none of the images in {shown} can be used; name another folder")
+    return Part(folder, shown, index, within, count)
+
+
+def _looked(bundle: Bundle, folder: Path, shown: str) -> tuple[_Look, Index | None]:
+    """Look at a folder, and open the index that it belongs to, if that is there."""
+    place = place_for(bundle.space, folder)
+    index = _opened(bundle, place)
+    look = _look_at(place, folder, shown, index)
+    if place.folder != folder and _is_excluded(index, look):
+        return _look_at(place_of(bundle.space, folder), folder, shown, None), None
+    return look, index
 
 
 def _opened(bundle: Bundle, place: Place) -> Index | None:
@@ -102,6 +112,13 @@ def _look_at(place: Place, folder: Path, shown: str, index: Index | None) -> _Lo
     roots, hashes = index.roots if index else (), Hashes(place.hashes, place.folder)
     listing = list_images([folder], lambda walked: remembered_rules(roots, walked), hashes)
     return _Look(place, folder, shown, listing, hashes)
+
+
+def _is_excluded(index: Index | None, look: _Look) -> bool:
+    """Say whether the index above leaves a folder out by a `.zscrignore`: it then has its own."""
+    left_out = any(kind.startswith("excluded") for kind in look.listing.passed)
+    nothing = not (look.listing.files or look.listing.skipped)
+    return nothing and left_out and not (index and _count(index, look.folder))
 
 
 def _require_images(index: Index | None, look: _Look) -> None:
@@ -146,9 +163,15 @@ def _caught_up(
 ) -> Index:
     """Embed what an index lacks, forget what is gone, and say both."""
     _announce(bundle, look, lacking, others)
-    synced = sync_images(
-        bundle, look.place.index, [look.folder], hashes=look.hashes, lenders=others
-    )
+    try:
+        synced = sync_images(
+            bundle, look.place.index, [look.folder], hashes=look.hashes, lenders=others
+        )
+    except NoneLeftError as error:
+        raise InputError(
+            f"none of the images in {look.shown} can be used any more, and its index is kept as it "
+            f"was; mend them or name another folder"
+        ) from error
     if synced.passed:
         say(f"{look.shown}: passed over {passed_over(synced.passed)}")
     report = synced.report

@@ -13,7 +13,8 @@ from zscr.data.walk import file_kind
 from zscr.errors import InputError
 from zscr.infer.query_rows import checked_text, found_image
 
-_WEIGHTED = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)):(.+)", re.DOTALL)
+_WEIGHTED = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)):(.+)", re.DOTALL)
+_COMMA = re.compile(r"\s*[+-]?\d*,\d+:\S.*", re.DOTALL)  # a weight, but for its comma
 _PATH = re.compile(r"(\.{0,2}/|~).*|.*/|\.\.?", re.DOTALL)  # of what is written as a path
 
 
@@ -41,7 +42,7 @@ class Asked:
 
 
 def read_words(
-    words: Sequence[str], images: Sequence[str] = (), folders: Iterable[Path] = ()
+    words: Sequence[str | Path], images: Sequence[str] = (), folders: Iterable[Path] = ()
 ) -> Asked:
     """Tell terms and folders apart.
 
@@ -51,12 +52,14 @@ def read_words(
     given, but for paths. A term that names an image's file is that image, any other a text.
 
     Args:
-        words: terms, with `+` and `-` between them and weights such as `0.5:`, and folders.
+        words: terms, with `+` and `-` between them and weights such as `0.5:`, and folders. A Path
+            is an image's.
         images: files of further terms, which may have weights.
         folders: where to search; none is for the words to say.
 
     Raises:
-        InputError: a sign has no term behind it, a word is empty, or a path leads nowhere.
+        InputError: a sign has no term behind it, a word is empty, or a path leads nowhere; a plain
+            word behind another ends the words, and there is no folder.
     """
     asked, sign, plain, given = Asked(), "", "", [*folders]
     for word in words:
@@ -64,18 +67,26 @@ def read_words(
             if sign:
                 raise InputError(f"'{sign} {word}' has no term between its signs; leave one out")
             sign = word
+        elif isinstance(word, Path):
+            asked.terms.append(_image(word, -1 if sign == "-" else 1, "a term"))
+            sign = plain = ""
         elif sign or _WEIGHTED.fullmatch(word):
             asked.terms.append(_term(word, sign))
+            asked.told += _odd(word)
             sign = plain = ""
         elif _is_folder(word, elsewhere=bool(given), first=not (asked.terms or images)):
             asked.folders.append(Path(word))
         else:
             asked.terms.append(_term(word, ""))
-            asked.told += _meant(word, plain)
+            asked.told += [*_meant(word, plain), *_odd(word)]
             plain = asked.terms[-1].query.text or ""
     if sign:
         raise InputError(f"'{sign}' has no term behind it; write one, or leave the sign out")
-    asked.terms += [_image(image) for image in images]
+    if not (asked.folders or given):
+        _require_folder(words[-2:])
+        if images and len(words) == 1 and plain:
+            asked.told.append(f"'{plain}' is searched for with the image, as it is no folder")
+    asked.terms += map(_of_option, images)
     asked.folders += given
     return asked
 
@@ -97,6 +108,24 @@ def _is_folder(word: str, *, elsewhere: bool, first: bool) -> bool:
     return False
 
 
+def _require_folder(last: Sequence[str | Path]) -> None:
+    """Refuse a plain word behind another at the end, where folders stand, if there is none.
+
+    It may be a folder's name misspelt, and all of the current folder would be indexed for it.
+    """
+    plain = [str(word) for word in last if not (isinstance(word, Path) or _is_marked(word))]
+    if len(plain) == 2 and not _is_image(plain[0]) and not _is_image(plain[1]):
+        raise InputError(
+            f'{plain[1]} is no folder; for one text, quote it: "{" ".join(plain)}", for two terms '
+            f"write + between them, or name a folder, '.' is the current one"
+        )
+
+
+def _is_marked(word: str) -> bool:
+    """Say whether a word is a sign or has a weight."""
+    return word in ("+", "-") or bool(_WEIGHTED.fullmatch(word))
+
+
 def _meant(word: str, before: str) -> Iterator[str]:
     """Say what a plain term may have been meant as; `before` it stands another, or nothing."""
     if os.path.isdir(word):
@@ -108,22 +137,37 @@ def _meant(word: str, before: str) -> Iterator[str]:
         )
 
 
+def _odd(word: str) -> Iterator[str]:
+    """Say what a number before a colon is taken for, where it may be a time, or no weight yet."""
+    weight, content = _split(word)
+    if content != word and content[0].isdigit() and not _WEIGHTED.fullmatch(content):
+        yield (
+            f"'{word}' is '{content}' with the weight {weight:g}; to search for all of it, write "
+            f"'1:{word}'"
+        )
+    elif _COMMA.fullmatch(word):
+        yield f"'{word}' is searched for as it stands; a weight has a point, such as 0.5:grass"
+
+
 def _term(word: str, sign: str) -> Term:
     """Return a term of a word, which may have a weight."""
     weight, content = _split(word)
     if not content.strip():
         raise InputError("a term is empty; write what is to be in the image, or leave it out")
+    weight = -weight if sign == "-" else weight
     if _is_image(content):
-        query = Query("1", image=found_image(Path(content), "a term"))
-    else:
-        query = Query("1", " ".join(checked_text(content, "a term").split()))
-    return Term(query, -weight if sign == "-" else weight)
+        return _image(Path(content), weight, "a term")
+    return Term(Query("1", " ".join(checked_text(content, "a term").split())), weight)
 
 
-def _image(word: str) -> Term:
+def _of_option(word: str) -> Term:
     """Return a term of an image's path, which may have a weight."""
     weight, content = (1.0, word) if os.path.exists(word) else _split(word)
-    return Term(Query("1", image=found_image(Path(content), "--image")), weight)
+    return _image(Path(content), weight, "--image")
+
+
+def _image(path: Path, weight: float, where: str) -> Term:
+    return Term(Query("1", image=found_image(path, where)), weight)
 
 
 def _split(word: str) -> tuple[float, str]:
@@ -133,6 +177,11 @@ def _split(word: str) -> tuple[float, str]:
 
 
 def _is_image(word: str) -> bool:
-    """Say whether a word is an image's file: by its suffix, or as a path that is there."""
-    named = not re.search(r"\s", word) and file_kind(os.path.basename(word)) is None
-    return named or bool(_PATH.fullmatch(word) and os.path.isfile(word))
+    """Say whether a word is an image's file: by its suffix, or as a path that is there.
+
+    What has spaces in it and ends like a file, as "a photo of cat.jpg", is one if it is there.
+    """
+    is_there, named = os.path.isfile(word), file_kind(os.path.basename(word)) is None
+    if named:
+        return is_there or not re.search(r"\s", word)
+    return is_there and bool(_PATH.fullmatch(word))

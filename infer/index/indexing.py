@@ -11,7 +11,7 @@ from zscr.data.hashes import Hashes
 from zscr.data.listing import Skipped
 from zscr.data.records import Query
 from zscr.disk import require_space
-from zscr.errors import InputError
+from zscr.errors import InputError, NoneLeftError
 from zscr.infer.bundle import SAME_IMAGE, Bundle, spoken
 from zscr.infer.features.store import SHARD, Features, compute_features
 from zscr.infer.index.change import Change
@@ -174,7 +174,7 @@ def _spoilt(survey: Survey, index: Index | None, found: Features) -> list[str]:
 def _tell_spoilt(spoilt: Sequence[str], reason: str, survey: Survey, others_left: bool) -> None:
     """Say how many images will go, before they do; refuse what looks like a failing disk."""
     if not others_left and not survey.all_may_go:
-        raise InputError(
+        raise NoneLeftError(
             f"none of the {len(spoilt)} images can be used any more, first: {reason}; mend the "
             f"files, or let 'zscr index sync --yes' remove them"
         )

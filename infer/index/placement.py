@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from zscr.errors import InputError
+from zscr.errors import InputError, NoneLeftError
 from zscr.infer.index.entry import Entry
 
 
@@ -86,9 +86,9 @@ def _vacant(
             f"first {unknown[0]}; name ids that it holds"
         )
     if removals and len(set(removals)) == len(entries) and not arriving:
-        raise InputError(
-            f"all {len(entries)} images would be removed, and an index holds at least one; remove "
-            f"its folder instead, if it is to go"
+        raise NoneLeftError(
+            f"all {len(entries)} images would be removed, and an index holds at least one; if the "
+            f"index is to go, delete its folder, not that of the images"
         )
     vacant: dict[str, list[int]] = defaultdict(list)
     for row in sorted((row_of.pop(name) for name in dict.fromkeys(removals)), reverse=True):

@@ -78,12 +78,16 @@ def use(name: str) -> None:
       zscr models use bundles/latest
     """
     from zscr.infer.bundle import Bundle, spoken
-    from zscr.infer.models.installed import choose_model, find_model
+    from zscr.infer.models.installed import choose_model, chosen_model, find_model
 
-    bundle = Bundle.open(find_model(name))
+    folder = find_model(name)
+    bundle = Bundle.open(folder)
     choose_model(name)
+    kept = chosen_model()  # of a link that is none of the user's models, what it is a link to
+    linked = folder.is_symlink() and kept != folder
+    named = f"{kept}, which is {name} today," if linked else name
     takes = " or ".join(map(spoken, bundle.takes))
-    say(f"'zscr find' uses {name} from now on: queries of {takes}, {bundle.dim} dimensions")
+    say(f"'zscr find' uses {named} from now on: queries of {takes}, {bundle.dim} dimensions")
     say(
         "indexes stay as they are, each of the model that made it; a folder is indexed for "
         "this one when it is next searched"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from zscr.artefact import dump_json, kind_of
-from zscr.disk import reading_faults
-from zscr.errors import ArtefactError, ConfigError
+from zscr.disk import reading_faults, require_writable
+from zscr.errors import ArtefactError, ConfigError, InputError
 from zscr.home import home_folder
 from zscr.infer.bundle import KIND
 from zscr.partial import write_atomically
@@ -57,15 +58,32 @@ def find_model(name: str) -> Path:
             return path
     names = ", ".join(path.name for path in installed())
     has = f"there are {names}" if names else f"there is none yet: {FIRST}"
-    raise ConfigError(f"there is no model '{name}'; {has}")
+    raise ConfigError(f"there is no model '{name}'{_to_export(name)}; {has}")
+
+
+def _to_export(name: str) -> str:
+    """Say how to make a model of a name that `zscr export` takes, or of a checkpoint's folder."""
+    if name.startswith(("clip:", "image:")):
+        return f" yet, 'zscr export {name}' makes one"
+    if Path(name, "config.json").is_file():
+        return f", but a checkpoint, of which 'zscr export clip:{name}' makes one"
+    return ""
 
 
 def choose_model(name: str) -> Path:
-    """Let `zscr find` use the bundle called `name` from now on; return its folder."""
+    """Let `zscr find` use the bundle called `name` from now on; return its folder.
+
+    Raises:
+        ConfigError: there is none, or a folder stands where the choice is kept.
+        ArtefactError: the choice cannot be written.
+    """
     folder = find_model(name)
     own = folder.parent.resolve() == models_folder().resolve()
     kept = folder.name if own else str(folder.resolve())
     path = _choice()
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder, and is to be the file of the choice; remove it")
+    require_writable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, dump_json({"model": kept}))
     return folder
@@ -78,14 +96,19 @@ def chosen_model() -> Path | None:
         ConfigError: the choice cannot be read, or its bundle is gone.
     """
     path = _choice()
-    if not path.is_file():
+    if not os.path.lexists(path):
         return None
     try:
         content = parse_json(read_regular(path, _LARGEST, "choice of a model"))
         _CHOICE(content, "")
-    except ValueError as error:
+    except (ValueError, InputError, OSError) as error:
         raise ConfigError(f"{path} cannot be read ({error}); run 'zscr models use NAME'") from error
-    return find_model(content["model"])
+    try:
+        return find_model(content["model"])
+    except ConfigError as error:
+        raise ConfigError(
+            f"the model that was chosen is gone ({error}); choose another, 'zscr models use NAME'"
+        ) from error
 
 
 def model_to_use(name: str | None = None) -> Path:

@@ -60,6 +60,6 @@ def _is_beside(path: Path) -> bool:
 def _chosen() -> Path | None:
     try:
         return chosen_model()
-    except ConfigError as error:
+    except (ArtefactError, ConfigError) as error:  # one that is damaged is in the list, too
         say(str(error))
         return None

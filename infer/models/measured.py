@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from zscr.artefact import dump_json
-from zscr.disk import reading_faults
-from zscr.errors import ArtefactError
+from zscr.disk import reading_faults, require_writable
+from zscr.errors import ArtefactError, InputError
 from zscr.home import home_folder
 from zscr.partial import write_atomically
 from zscr.progress import say
@@ -114,6 +114,7 @@ def keep(sha256: str, measured: Measured) -> Measured:
     if measured.recall is None and before is not None:
         measured = replace(measured, recall=before.recall)
     path = _place(sha256)
+    require_writable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, dump_json(asdict(measured)))
     return measured
@@ -132,7 +133,7 @@ def last_measured(sha256: str) -> Measured | None:
     try:
         content = parse_json(read_regular(path, _LARGEST, "measurement"))
         _MEASURED(content, "")
-    except ValueError as error:
+    except (ValueError, InputError) as error:
         raise ArtefactError(
             f"what was measured in {path} cannot be read ({error}); 'zscr models --measure' "
             f"measures again"

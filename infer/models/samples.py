@@ -15,9 +15,11 @@ from PIL import Image
 from zscr.data.collection import Collection
 from zscr.data.tasks import gallery_queries, load_task
 from zscr.errors import InputError
+from zscr.progress import say
 
 IMAGES, TEXTS = 8, 5
 SPLIT = "unseen"
+_DEEPEST = 10  # of the recalls that are measured
 _SIDES = 1600, 1200  # pixels of a drawn image: as of a photo that was sent
 _TEXTS = (
     "a dog",
@@ -66,6 +68,12 @@ def samples_of(collection: Collection) -> Samples:
         raise InputError(
             f"{collection.folder} holds published vectors, and models are measured on images and "
             f"texts; name a collection of these"
+        )
+    if len(gallery) <= _DEEPEST:
+        say(
+            f"{collection.folder} has {len(gallery)} images to judge on, among which every model "
+            f"has R@{_DEEPEST} 1; of captions without classes, 'zscr data convert captions FOLDER "
+            f"--unseen 1.0' judges on all"
         )
     images = [Path(str(one.image)) for one in _spread(gallery, IMAGES)]
     texts = [str(one.text) for one in _spread(task.queries, TEXTS)]

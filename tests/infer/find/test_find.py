@@ -40,6 +40,9 @@ def test_the_examples_of_the_help_work_as_they_stand(find, images):
     assert answer(find("dog", "-", "leash", "-0.5:grass"))["terms"] == "dog - leash - 0.5:grass"
     alike = answer(find("--image", "photos/01.png", "photos", "-k", 1))
     assert [hit["id"] for hit in alike["hits"]] == ["photos/01.png"]
+    less = answer(find("owl", "--image", "-0.5:photos/01.png", "photos"))
+    assert less["terms"] == "owl - 0.5:image photos/01.png"
+    assert answer(find("-", "owl", "photos"))["notes"] == ["what is least like it comes first"]
     mixed = answer(find("owl", "+", "2:photos/01.png", "-k", 2))
     assert mixed["terms"] == "owl + 2:image photos/01.png"
 
@@ -165,6 +168,7 @@ def test_without_a_model_one_sentence_says_what_to_give(find, home, images):
             "there is no option -l; what is not to be in an image",
         ),
         (["owl", "--formal"], 2, "No such option"),
+        (["owl", "-0", "--format", "csv"], 2, "leave it or --format csv out"),
         (["\udc80"], 1, "a term holds a NUL or half a character"),
     ],
 )
@@ -187,6 +191,10 @@ def test_the_same_from_python(home, images):
     assert zscr.find(path, ["photos"]).hits[0].image == str(path)
     summed = zscr.find(["owl", "-", "tit", Path("photos/00.png")], Path("photos"))
     assert len(summed.query.terms) == 3
+    less = zscr.find(["owl", "-", path], "photos", k=3).hits
+    assert less[-1].image == str(path)
+    with pytest.raises(InputError, match="no folder is given"):
+        zscr.find("owl", [])
     with pytest.raises(InputError, match="nothing is asked for"):
         zscr.find([], "photos")
 

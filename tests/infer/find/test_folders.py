@@ -135,6 +135,21 @@ def test_a_folder_in_an_indexed_one_is_a_part_of_its_index(find, ids, home, imag
     assert len(ids("owl", "photos", "-k", 20)) == 11
 
 
+def test_a_folder_that_the_one_above_leaves_out_has_its_own_index(find, ids, home, images):
+    """Named itself it is searched, as a hidden one; the folder above still leaves it out."""
+    images(2, "photos"), images(3, "photos/private", seed=8)
+    Path("photos/.zscrignore").write_text("private/")
+    assert len(ids("owl", "photos")) == 2
+    for count in (3, 0):  # and is indexed once
+        result = find("owl", "photos/private")
+        assert (result.exit_code, embedded(result)) == (0, count)
+    assert (len(indexes(home)), len(ids("owl", "photos"))) == (2, 2)
+    Path("photos/private/.zscrignore").write_text("*")
+    assert (
+        "there are no images in photos/private, but 3 excl" in find("owl", "photos/private").stderr
+    )
+
+
 def test_a_part_keeps_what_is_known_of_the_rest(find, home, images):
     """A search in a sub-folder forgets no file of the folder, and learns of its own."""
     images(3, "photos"), images(2, "photos/trip", seed=8)
@@ -179,6 +194,43 @@ def test_another_model_has_another_index(find, ids, home, images, make_bundle):
     replaced = find("owl", "photos", "--model", "more")
     assert "another more" in replaced.stderr
     assert "; indexing it for more: 3 images" in replaced.stderr
+
+
+def test_a_model_that_was_exchanged_is_told_by_its_own_name(find, home, images, make_bundle):
+    """Also in a folder whose parent was indexed; a damaged index of the old one costs nothing."""
+    images(3, "photos"), images(2, "photos/trip", seed=8)
+    find("owl", "photos")
+    [old] = indexes(home)
+    shutil.rmtree(home / "models" / "birds")
+    make_bundle(home / "models" / "birds", gallery=5)
+    told = find("owl", "photos/trip")
+    assert "trip was indexed with another birds; indexing it for birds: 2 images" in told.stderr
+    images(1, "photos/new", seed=9)
+    assert "photos/new: indexing 1 new images with birds" in find("owl", "photos/new").stderr
+    (old / "manifest.json").write_text("{")
+    told = find("owl", "photos")
+    assert told.exit_code == 0
+    assert f"{old / 'manifest.json'} is damaged" in told.stderr
+
+
+def test_a_folder_of_unusable_images_is_refused_also_in_an_indexed_one(find, images):
+    """As one that has none, and not answered by nothing."""
+    images(2, "photos")
+    Path("photos/bad").mkdir()
+    Path("photos/bad/broken.jpg").write_text("no image")
+    find("owl", "photos")
+    for _ in range(2):
+        refused = find("owl", "photos/bad")
+        assert (refused.exit_code, refused.stdout) == (1, "")
+        assert "none of the images in photos/bad can be used; name another" in refused.stderr
+    paths = images(2, "spoilt")
+    find("owl", "spoilt")
+    for path in paths:
+        path.write_text("no image")
+        refused = find("owl", "spoilt")
+    assert "none of the images in spoilt can be used any more, and its index" in refused.stderr
+    paths[0].rename("spoilt/renamed.png"), paths[1].unlink()
+    assert "none of the images in spoilt can be used any more" in find("owl", "spoilt").stderr
 
 
 def test_a_folder_whose_images_are_gone_keeps_its_index(find, home, images):

@@ -14,10 +14,10 @@ from zscr.infer.find.words import read_words
 
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch):
-    """Stand in a folder with two folders, an image's file and one that only looks like text."""
+    """Stand in a folder with two folders, images' files and one that only looks like text."""
     for name in ("photos", "dog"):
         (tmp_path / name).mkdir()
-    for name in ("cat.jpg", "grass"):
+    for name in ("cat.jpg", "my cat.jpg", "grass"):
         (tmp_path / name).write_text("")
     monkeypatch.chdir(tmp_path)
 
@@ -36,6 +36,13 @@ def here(tmp_path, monkeypatch):
         (["2:./cat.jpg", "-0.5:photos"], "2:image cat.jpg - 0.5:photos", []),
         (["1:3:00 o'clock"], "3:00 o'clock", []),
         (["a photo of cat.jpg"], "a photo of cat.jpg", []),
+        (["my cat.jpg", "-", "0.5:my cat.jpg"], "image my cat.jpg - 0.5:image my cat.jpg", []),
+        (["dog", " -0.5:grass"], "dog - 0.5:grass", []),
+        (
+            ["-", Path("my cat.jpg"), "owl", Path("cat.jpg")],
+            "- image my cat.jpg + owl + image cat.jpg",
+            [],
+        ),
         (["black/white"], "black/white", []),
         (["  a \n dog "], "a dog", []),
     ],
@@ -56,17 +63,23 @@ def test_images_and_folders_by_options():
     beside_an_image = read_words(["photos"], ["cat.jpg"])
     assert describe(beside_an_image.query) == "image cat.jpg"
     assert beside_an_image.folders == [Path("photos")]
+    assert read_words(["fotos"], ["cat.jpg"]).told == [
+        "'fotos' is searched for with the image, as it is no folder"
+    ]
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (["dog"], "'dog' is searched for; the folder of that name is ./dog"),
-        (["a", "red car"], "'a' and 'red car' are two terms.*quote it: \"a red car\""),
-        (["cat", "fotos"], "fotos is no folder"),
+        (["a", "red car", "."], "'a' and 'red car' are two terms.*quote it: \"a red car\""),
         (["grass", "+", "car"], None),
         (["0.5:grass", "car"], None),
         (["cat", "photos"], None),
+        (["10:30 on a clock"], "is '30 on a clock' with the weight 10; .*'1:10:30 on a clock'"),
+        (["owl", "-", "4:3"], "'4:3' is '3' with the weight 4"),
+        (["1:3:00 o'clock"], None),
+        (["0,5:grass"], "'0,5:grass' is searched for as it stands; a weight has a point"),
     ],
 )
 def test_what_may_be_meant_otherwise_is_told(words, told):
@@ -86,6 +99,9 @@ def test_what_may_be_meant_otherwise_is_told(words, told):
         (["dog", "fotos/"], "fotos/ does not exist"),
         (["dog", "no.jpg"], "no.jpg, which does not exist"),
         (["dog", " "], "a term is empty"),
+        (["cat", "fotos"], 'fotos is no folder; for one text, quote it: "cat fotos"'),
+        (["a", "red", "car"], 'car is no folder; .* "red car", for two terms write \\+'),
+        (["cat", "-", "leash", "fotos"], "fotos is no folder"),
         (["0.5: "], "a term is empty"),
     ],
 )

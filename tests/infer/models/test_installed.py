@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from zscr.artefact import staged
-from zscr.errors import ConfigError
+from zscr.errors import ArtefactError, ConfigError
 from zscr.infer.models.installed import choose_model, chosen_model, find_model, installed
 
 
@@ -49,6 +49,11 @@ def test_a_name_that_nothing_has_is_told_with_those_that_there_are(home: Path) -
     bundle(home / "models/small")
     with pytest.raises(ConfigError, match="there is no model 'big'; there are small"):
         find_model("big")
+    with pytest.raises(ConfigError, match="'clip:me/big' yet, 'zscr export clip:me/big' makes one"):
+        find_model("clip:me/big")
+    (home / "config.json").write_text("{}")
+    with pytest.raises(ConfigError, match=f"but a checkpoint, .*'zscr export clip:{home}' makes"):
+        find_model(str(home))
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"model": 3}', '{"model": ""}'])
@@ -56,4 +61,26 @@ def test_a_damaged_choice_is_one_sentence(home: Path, content: str) -> None:
     home.mkdir()
     (home / "model.json").write_text(content)
     with pytest.raises(ConfigError, match=r"cannot be read .*run 'zscr models use NAME'"):
+        chosen_model()
+
+
+def test_a_choice_that_is_no_file_is_one_sentence(home: Path, tmp_path: Path) -> None:
+    """A folder in its place, and a home that is none: neither is taken for no choice."""
+    bundle(home / "models/small")
+    (home / "model.json").mkdir()
+    with pytest.raises(ConfigError, match=r"model.json cannot be read"):
+        chosen_model()
+    with pytest.raises(ConfigError, match=r"model.json is a folder"):
+        choose_model("small")
+    (home / "model.json").rmdir()
+    home.rename(tmp_path / "moved")
+    home.write_text("")
+    with pytest.raises(ArtefactError, match=r"model.json cannot be made, for .*home is no folder"):
+        choose_model(str(tmp_path / "moved/models/small"))
+
+
+def test_a_chosen_model_that_is_gone_is_told_as_such(home: Path) -> None:
+    choose_model(str(bundle(home / "models/small")))
+    (home / "models/small").rename(home / "models/large")
+    with pytest.raises(ConfigError, match=r"chosen is gone .*'small'; there are large.*models use"):
         chosen_model()

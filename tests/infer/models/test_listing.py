@@ -61,6 +61,7 @@ def test_what_is_no_sound_bundle_is_listed_with_the_reason(
     assert "there is no bundle" in found["gone"]
     assert "is of kind run, and no bundle" in found["run"]
     assert found["z-sound"] == ""
+    (home / "model.json").write_text('{"model": "damaged"}')  # chosen while it was sound
     table = run("--format", "table")
     assert table.exit_code == 0
     assert f"  empty: {models / 'empty'} is no bundle" in table.stdout
@@ -99,6 +100,13 @@ def test_use_says_what_is_used_from_now_on(
     assert done.exit_code == 0
     assert "'zscr find' uses small from now on: queries of text or image" in done.stderr
     assert "indexes stay as they are, each of the model that made it" in done.stderr
+    made = dual(Path("bundles/mine-001"), seed=2)
+    Path("bundles/latest").symlink_to("mine-001")
+    latest = run("use", "bundles/latest").stderr  # stays with what it is a link to
+    assert f"uses {made.resolve()}, which is bundles/latest today, from now on" in latest
+    (home / "models/linked").symlink_to(made.resolve())
+    assert "uses linked from now on" in run("use", "linked").stderr
+    run("use", "small")
     damaged = dual(home / "models/damaged") / "manifest.json"
     damaged.write_text(damaged.read_text().replace('"dim": 3', '"dim": 4'))
     refused = run("use", "damaged")

@@ -108,10 +108,14 @@ def test_a_model_that_fails_costs_the_others_nothing(
     (broken / "text.onnx").write_bytes(b"\0" * (broken / "text.onnx").stat().st_size)
     done = run("--measure", captioned.folder, "--format", "table")
     assert done.exit_code == 0
+    assert "has 10 images to judge on, among which every model has R@10 1" in done.stderr
     assert "broken could not be measured: " in done.stderr
     assert "text.onnx is damaged" in done.stderr
     [kept] = (home / "measured").iterdir()
     kept.write_text("{")
+    again = run("--format", "jsonl")
+    assert (again.exit_code, "cannot be read" in again.stderr) == (0, True)
+    kept.write_bytes(b" " * (1 << 17))
     again = run("--format", "jsonl")
     assert (again.exit_code, "cannot be read" in again.stderr) == (0, True)
     assert rows("--measure", captioned.folder)["sound"]["measured"] is not None
