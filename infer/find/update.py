@@ -22,6 +22,7 @@ from zscr.infer.index.told import counts_of
 from zscr.progress import say
 
 _SHOWN = 3  # images that cannot be used, of which is told why
+_SHARD = 64  # images between two saves: a minute of a large model, which Ctrl-C may cost at most
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,12 @@ def _caught_up(
     _announce(bundle, look, lacking, others)
     try:
         synced = sync_images(
-            bundle, look.place.index, [look.folder], hashes=look.hashes, lenders=others
+            bundle,
+            look.place.index,
+            [look.folder],
+            hashes=look.hashes,
+            lenders=others,
+            shard=_SHARD,
         )
     except NoneLeftError as error:
         raise InputError(
