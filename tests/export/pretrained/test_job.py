@@ -94,6 +94,18 @@ def test_what_is_in_the_way_is_not_replaced(
         assert f"{place} exists already" in done.stderr
 
 
+@pytest.mark.engines
+def test_engines_are_built_of_a_bundle_that_is_there(exported: Callable[[str], Exported]) -> None:
+    """Of texts of any length and images of one size, for a GPU that is not here."""
+    pytest.importorskip("tensorrt_rtx", reason="needs the extra 'trt-rtx'")
+    made = exported("clip")
+    place = made.bundle.folder
+    done = export(f"clip:{made.source}", "--out", place, "--trt", "--target", "sm86")
+    assert done.exit_code == 0, done.output
+    [engines] = place.with_name(f"{place.name}.engines").iterdir()
+    assert {"text.engine", "gallery.engine"} <= {path.name for path in engines.iterdir()}
+
+
 @pytest.mark.parametrize(
     ("args", "told"),
     [

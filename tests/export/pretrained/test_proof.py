@@ -149,6 +149,16 @@ def test_another_or_no_projection_fails(exported: Callable[[str], Exported]) -> 
         prove(encoders(made, {}), replace(dual.reference, model=model))
 
 
+def test_rows_of_another_length_fail(exported: Callable[[str], Exported]) -> None:
+    """Which unit rows cannot tell: the projection is a thousandth larger."""
+    made = exported("clip")
+    dual = open_dual(made.source)
+    assert isinstance(dual.reference, Published)
+    dual.reference.model.visual_projection.weight.data *= 1.001
+    with pytest.raises(ParityError, match=r"gallery\.onnx differs .* before the normalisation"):
+        prove(encoders(made, {}), dual.reference)
+
+
 def test_rows_that_are_no_numbers_fail(exported: Callable[[str], Exported]) -> None:
     """NaN is above no tolerance."""
     made = exported("clip")
