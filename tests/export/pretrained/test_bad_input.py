@@ -115,7 +115,7 @@ CASES: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "a shard missing": (sharded, "lacks model-00002-of-0000"),
     "shards elsewhere": (elsewhere, "names no files of weights beside it"),
-    "hostile pickle": (pickled, "is no checkpoint that can be loaded ("),
+    "hostile pickle": (pickled, "has pickled weights that are damaged or hold more than tensors"),
     "a weight missing": (
         with_tensors(lambda found: found.pop("visual_projection.weight")),
         "lacks visual_projection.weight, so its embeddings would mean nothing",
