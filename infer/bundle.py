@@ -79,12 +79,13 @@ class Bundle:
         self._loaded: dict[str, Encoder] = {}
 
     @classmethod
-    def open(cls, folder: Path, runtime: Runtime | None = None) -> Bundle:
+    def open(cls, folder: Path | str, runtime: Runtime | None = None) -> Bundle:
         """Open a bundle.
 
         Raises:
             ArtefactError: the folder is absent, or no bundle.
         """
+        folder = Path(folder)
         with reading_faults(folder):
             there = folder.exists()
         if not there:

@@ -23,7 +23,7 @@ from zscr.infer.inputs.make import make_input
 from zscr.infer.runners.runner import Runtime
 from zscr.progress import say
 from zscr.train.encoders.onnx import trace
-from zscr.train.pretrained.dual import DualEncoder, Tower, require_one_space
+from zscr.train.pretrained.dual import DualEncoder, Tower, require_sound
 from zscr.train.pretrained.samples import TEXTS, images
 from zscr.train.run import versions
 
@@ -66,11 +66,11 @@ def export_dual(dual: DualEncoder, out: Path, origin: Origin) -> Bundle:
 
     Raises:
         ArtefactError: `out` exists, or cannot be written.
-        InputError: the towers do not project to the same width.
+        InputError: its rows mean nothing; see `require_sound`.
         ParityError: a graph differs from what the authors' code computes; nothing is written.
     """
     towers = {"text": dual.text, GALLERY: dual.image}
-    dim = require_one_space(dual, origin.source)
+    dim = require_sound(dual, origin.source)
     require_space(out, sum(_size(tower) for tower in towers.values()))
     with staged(out, KIND) as stage:
         encoders = {name: _write(stage, name, tower) for name, tower in towers.items()}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from zscr.artefact import kind_of, read_manifest
 from zscr.disk import require_writable
+from zscr.errors import ArtefactError
 from zscr.infer.bundle import KIND, Bundle
 from zscr.lock import work_folder
 from zscr.progress import say
@@ -41,8 +42,15 @@ def made_at(place: Path, files: Mapping[str, str], make: Callable[[], Bundle]) -
 
 def _made_before(place: Path, files: Mapping[str, str]) -> Bundle | None:
     if place.is_dir() and kind_of(place) == KIND:
-        if read_manifest(place, KIND).body["provenance"].get("files") == dict(files):
+        about = read_manifest(place, KIND).body["provenance"]
+        if about.get("files") == dict(files):
             say(f"{place} is of this checkpoint already")
             return Bundle.open(place)
+        if about.get("kind") == "pretrained":
+            raise ArtefactError(
+                f"{place} exists already, made of other files (of {about.get('source')!a:.200}, "
+                f"revision {about.get('revision')!a:.60}); remove it to replace it, or name "
+                f"another place with --out"
+            )
     require_writable(place, new=True)
     return None

@@ -52,6 +52,11 @@ def use(bundle, what):
     return bundle.graph(what) if what in bundle.graphs else getattr(bundle, what)
 
 
+def test_a_bundle_is_opened_by_a_name(deployed):
+    """A path may be a text, as it may for `zscr.load`."""
+    assert Bundle.open(str(deployed.bundle)).folder == deployed.bundle.resolve()
+
+
 def test_latest_is_the_bundle_itself(deployed):
     """Its index is found beside the folder that the link points to."""
     bundle = Bundle.open(deployed.folder / "bundles/latest")

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 from zscr.errors import InputError, MissingExtraError, ZscrError
@@ -48,6 +49,11 @@ def loading_faults(source: Path, what: str = "checkpoint that can be loaded") ->
             yield
     except (ZscrError, MemoryError):
         raise
+    except UnpicklingError as error:  # torch's own sentence advises to load it nevertheless
+        raise InputError(
+            f"{source} has pickled weights that are damaged or hold more than tensors, and nothing "
+            f"else is loaded, for that may run any code; take them as safetensors"
+        ) from error
     except Exception as error:
         why = " ".join(str(error).split())
         raise InputError(f"{source} is no {what} ({why:.200})") from error

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from zscr.errors import ConfigError
 from zscr.progress import say
 from zscr.train.hub.faults import PASSING, PassingFault, broken_way, passing_status, refusal
-from zscr.train.hub.library import endpoint, faults, headers, session
+from zscr.train.hub.library import asked_host, endpoint, faults, headers, session
 from zscr.train.hub.name import ModelName
 
 _Result = TypeVar("_Result")
@@ -76,13 +76,13 @@ class Client:
             with session(self.library).stream(method, url, **(usual | more)) as response:
                 self._answered = True
                 if response.status_code in PASSING:
-                    raise passing_status(self.host, response)
+                    raise passing_status(asked_host(response, self.host), response)
                 if response.status_code not in sound:
                     known = "authorization" in self._headers
                     raise refusal(self.name, self.host, response, known=known)
                 yield response
         except faults(self.library) as error:
-            raise broken_way(self.host, error) from error
+            raise broken_way(asked_host(error, self.host), error) from error
 
     def patiently(self, attempt: Callable[[], _Result]) -> _Result:
         """Return what an attempt returns, once it does; say what is waited for.

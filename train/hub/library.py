@@ -94,6 +94,20 @@ def faults(library: Any) -> tuple[type[Exception], type[Exception]]:
     return below.HTTPError, below.InvalidURL
 
 
+def asked_host(told: Any, hub: str) -> str:
+    """Return whom an answer, or a fault, is of: a hub sends for large files to another host.
+
+    Args:
+        told: the answer or the fault.
+        hub: who it is of where it does not say.
+    """
+    try:
+        host: str = told.request.url.netloc.decode("ascii").rpartition("@")[2]
+    except (AttributeError, RuntimeError):  # a fault before there was a request
+        return hub
+    return host
+
+
 def is_offline(library: Any) -> bool:
     """Say whether the environment forbids to ask a hub (`HF_HUB_OFFLINE`)."""
     named = (os.environ.get(name, "") for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"))

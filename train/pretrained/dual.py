@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,10 +15,14 @@ from PIL import Image
 from torch import nn
 
 from zscr.errors import InputError
+from zscr.train.encoders.library import loading_faults
 from zscr.train.pretrained.pixels import Pixels
+from zscr.train.pretrained.samples import TEXTS
+from zscr.train.pretrained.samples import images as samples
 from zscr.train.pretrained.tokens import Tokens
 
 Rows = npt.NDArray[np.float32]
+_ALIKE = 1e-5  # of the largest number: what float32 rounds off where rows are the same
 
 
 @dataclass(frozen=True)
@@ -123,18 +129,40 @@ def rows_of(parts: Any) -> Rows:
     return rows
 
 
-def require_one_space(dual: DualEncoder, source: str) -> int:
-    """Return the width of a dual encoder's space; refuse towers of different widths.
+def require_sound(dual: DualEncoder, source: str) -> int:
+    """Return the width of a dual encoder's space, if it tells texts, and images, from each other.
 
     Raises:
-        InputError: names both.
+        InputError: its towers differ in width; a row is missing, not finite or zero; or all rows of
+            one side are the same, as those of texts are whose end token is unknown to the tower.
     """
-    image = Image.new("RGB", (8, 8))
-    texts, images = dual.reference.texts(["x"]), dual.reference.images([image])
+    with loading_faults(Path(source), "dual encoder with a row for each text and image"):
+        texts, images = dual.reference.texts(TEXTS[:4]), dual.reference.images(samples()[:4])
     width = int(images.shape[1])
     if texts.shape[1] != width:
         raise InputError(
             f"{source} projects texts to {texts.shape[1]} numbers and images to {width}, so they "
             f"cannot be compared; take towers of one model"
         )
+    _require_telling("text", texts, "tokenizer", source)
+    _require_telling("image", images, "image processor", source)
+    if not all(map(math.isfinite, (dual.logit_scale, dual.logit_bias or 0.0))):
+        raise InputError(
+            f"scores of {source} have the scale {dual.logit_scale:g} and the bias "
+            f"{dual.logit_bias}, which are no numbers; its weights are damaged: fetch them again"
+        )
     return width
+
+
+def _require_telling(field: str, rows: Rows, part: str, source: str) -> None:
+    """Refuse rows (N, D) that are zero or no numbers, or all the same."""
+    if not np.isfinite(rows).all() or not rows.any(axis=1).all():
+        raise InputError(
+            f"{source} projects {field}s to zero or to no numbers; its weights are damaged: fetch "
+            f"them again"
+        )
+    if float(np.ptp(rows, axis=0).max()) <= _ALIKE * float(np.abs(rows).max()):
+        raise InputError(
+            f"{source} projects every {field} to the same numbers; its {part} or its configuration "
+            f"is another model's: fetch all files again"
+        )

@@ -13,7 +13,7 @@ from zscr.train.pretrained.families import Family, family_of
 from zscr.train.pretrained.files import hashes_of, weights_of
 from zscr.train.pretrained.model import load_config, load_model, outline_of, require_fitting
 from zscr.train.pretrained.pixels import Pixels, read_pixels
-from zscr.train.pretrained.tokens import Tokens, positions_of, read_tokens
+from zscr.train.pretrained.tokens import Tokens, positions_of, read_tokens, require_vocabulary
 
 
 def load_dual(source: Path) -> DualEncoder:
@@ -34,6 +34,7 @@ def load_dual(source: Path) -> DualEncoder:
     tokens = read_tokens(
         source, positions_of(outline.text_model), padded=family.padded, longest=family.longest
     )
+    require_vocabulary(tokens, outline.text_model, source)
     pixels = read_pixels(source, side_of(config.vision_config))
     model = load_model(source, config, weights)
     return assembled(family, model, tokens, pixels, hashes_of(source, weights))
@@ -66,6 +67,6 @@ def _scale(model: Any) -> tuple[float, float | None]:
     """Return what a cosine is multiplied with (ALIGN divides by a number), and what is added."""
     bias = float(model.logit_bias) if hasattr(model, "logit_bias") else None
     if hasattr(model, "temperature"):
-        return 1 / float(model.temperature), bias
+        return float(1 / model.temperature), bias
     highest = getattr(model, "max_log_logit_scale", math.inf)
-    return math.exp(min(float(model.logit_scale), highest)), bias
+    return float(model.logit_scale.double().clamp(max=highest).exp()), bias

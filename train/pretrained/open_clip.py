@@ -24,7 +24,7 @@ from zscr.train.pretrained.model import (
     transformers,
 )
 from zscr.train.pretrained.pixels import described
-from zscr.train.pretrained.tokens import positions_of, read_tokens
+from zscr.train.pretrained.tokens import positions_of, read_tokens, require_vocabulary
 
 CONFIG = "open_clip_config.json"
 STEMS = ("open_clip_model", "open_clip_pytorch_model")  # of safetensors, of pickled weights
@@ -76,6 +76,7 @@ def load_open_clip(source: Path) -> DualEncoder:
     require_fitting(outline.text_model, "text", source)
     require_fitting(outline.vision_model, "image", source)
     tokens = read_tokens(source, positions_of(outline.text_model))
+    require_vocabulary(tokens, outline.text_model, source)
     pixels = described(_processor(content, source), source, config.vision_config.image_size)
     with loading_faults(source):
         renamed = _renamed(read_tensors(weights))

@@ -30,7 +30,7 @@ from zscr.train.pretrained.model import (
     read_tensors,
     require_fitting,
 )
-from zscr.train.pretrained.tokens import Tokens, positions_of, read_tokens
+from zscr.train.pretrained.tokens import Tokens, positions_of, read_tokens, require_vocabulary
 
 _ACTIVATIONS = {"Identity": nn.Identity, "Tanh": nn.Tanh, "ReLU": nn.ReLU, "GELU": nn.GELU}
 _AFTER = ("Dense", "Normalize")  # what may follow the pooling
@@ -92,6 +92,7 @@ def with_text_tower(dual: DualEncoder, source: Path) -> DualEncoder:
     if limit.get("do_lower_case"):
         raise InputError(f"{source} lowers the case before its tokenizer, which is not supported")
     tokens = read_tokens(body, positions_of(outline), longest=limit.get("max_seq_length"))
+    require_vocabulary(tokens, outline, source)
     if len(tokens.spec["names"]) != 2:
         raise InputError(f"the tokenizer of {source} makes no mask, by which states are pooled")
     model = load_model(body, config, weights, unused=_UNUSED)

@@ -122,3 +122,14 @@ def positions_of(tower: nn.Module) -> int | None:
             first = 0 if module.padding_idx is None else module.padding_idx + 1
             return module.num_embeddings - first
     return None
+
+
+def require_vocabulary(tokens: Tokens, tower: Any, source: Path) -> None:
+    """Refuse a tokenizer that makes ids for which a tower of transformers has no embedding."""
+    rows = tower.get_input_embeddings().num_embeddings
+    highest = max(tokens.tokenizer.get_vocab().values(), default=-1)
+    if highest >= rows:
+        raise InputError(
+            f"the tokenizer of {source} makes ids up to {highest}, and its text tower knows {rows} "
+            f"tokens; they are of two models: fetch all files again"
+        )

@@ -72,6 +72,19 @@ def pickled(folder: Path) -> None:
     (folder / "pytorch_model.bin").write_bytes(pickle.dumps(_Hostile()))
 
 
+def of_more_words(folder: Path) -> None:
+    """A tokenizer whose ids are beyond the table of embeddings."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["zebra"])
+    tokenizer.save_pretrained(folder)
+
+
+def of_another_end(folder: Path) -> None:
+    """No text has that token, so every one is pooled at its first."""
+    text = json.loads((folder / "config.json").read_text())["text_config"]
+    saying("config.json", text_config=text | {"eos_token_id": 7})(folder)
+
+
 def half(folder: Path) -> None:
     raw = (folder / WEIGHTS).read_bytes()
     (folder / WEIGHTS).write_bytes(raw[: len(raw) // 2])
@@ -102,7 +115,7 @@ CASES: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "a shard missing": (sharded, "lacks model-00002-of-0000"),
     "shards elsewhere": (elsewhere, "names no files of weights beside it"),
-    "hostile pickle": (pickled, "is no checkpoint that can be loaded ("),
+    "hostile pickle": (pickled, "has pickled weights that are damaged or hold more than tensors"),
     "a weight missing": (
         with_tensors(lambda found: found.pop("visual_projection.weight")),
         "lacks visual_projection.weight, so its embeddings would mean nothing",
@@ -115,6 +128,26 @@ CASES: dict[str, tuple[Callable[[Path], None], str]] = {
         with_tensors(lambda found: found.update({"text_projection.weight": torch.ones(16, 32)})),
         "text_projection.weight of {source} is of shape (16, 32), but its configuration says "
         "(24, 32)",
+    ),
+    "a tokenizer of more words": (
+        of_more_words,
+        "makes ids up to 547, and its text tower knows 547 tokens; they are of two models",
+    ),
+    "an end token that no text has": (
+        of_another_end,
+        "projects every text to the same numbers; its tokenizer or its configuration is another",
+    ),
+    "weights of no numbers": (
+        with_tensors(lambda found: found["visual_projection.weight"].fill_(torch.nan)),
+        "projects images to zero or to no numbers; its weights are damaged",
+    ),
+    "a projection of zeros": (
+        with_tensors(lambda found: found["text_projection.weight"].zero_()),
+        "projects texts to zero or to no numbers; its weights are damaged",
+    ),
+    "a scale of no number": (
+        with_tensors(lambda found: found["logit_scale"].fill_(1e9)),
+        "have the scale inf and the bias None, which are no numbers",
     ),
     "another family": (
         saying("config.json", model_type="groupvit"),
@@ -177,6 +210,18 @@ def test_towers_of_two_widths_are_refused(saved: Callable[[str], Path], tmp_path
     assert done.exit_code == 1
     assert "projects texts to 24 numbers and images to 32" in done.stderr
     assert not (tmp_path / "b").exists()
+
+
+def test_a_tower_that_gives_no_row_is_refused(saved: Callable[[str], Path], tmp_path: Path) -> None:
+    """SigLIP's image tower may be saved without the head that pools its states."""
+    config = transformers.SiglipConfig.from_pretrained(saved("siglip"))
+    config.vision_config.vision_use_head = False
+    source = Path(shutil.copytree(saved("siglip"), tmp_path / "published"))
+    transformers.SiglipModel(config).save_pretrained(source)
+    done = CliRunner().invoke(main, ["export", f"clip:{source}", "--out", str(tmp_path / "b")])
+    assert done.exit_code == 1
+    assert "is no dual encoder with a row for each text and image (" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_pickled_tensors_alone_are_read(saved: Callable[[str], Path], tmp_path: Path) -> None:

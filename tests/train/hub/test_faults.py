@@ -44,6 +44,16 @@ def test_names_that_stand_for_nothing(hub: Hub, cache: Path, name: str, message:
     assert not cache.exists()
 
 
+def test_the_host_of_large_files_is_named(hub: Hub, cache: Path) -> None:
+    """Behind some firewalls a hub answers, and the host to which it sends for weights does not."""
+    hub.commit(NAME, FILES)
+    hub.faults = {"/resolve/": [status(302, Location="http://127.0.0.1:1/file")]}
+    hub.faults["/cdn/"] = [status(503)]
+    for told in ("nobody answers at 127.0.0.1:1;", f"localhost:{hub.cdn} answers 503 "):
+        with pytest.raises(ConfigError, match=told):
+            snapshot(NAME, patience=ONCE)
+
+
 @pytest.mark.parametrize("token", ["", "hf_secret"])
 @pytest.mark.parametrize(
     ("answer", "messages"),
