@@ -62,6 +62,9 @@ class Root:
 
     def below(self, place: str) -> str:
         """Return the path of what it holds, relative to it."""
+        inside = f"{self.path.rstrip('/')}/"
+        if place.startswith(inside):  # both are whole and without links: relpath is for others
+            return place.removeprefix(inside)
         return os.path.relpath(place, self.path)
 
     def place(self, below: str) -> str:
