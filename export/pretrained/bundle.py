@@ -14,11 +14,12 @@ from torch import nn
 from torch.nn import functional
 
 from zscr.artefact import Stage, hash_file, staged
-from zscr.disk import require_space
+from zscr.disk import require_space, save_array
 from zscr.export.parity import Tolerance
 from zscr.export.pretrained.proof import Proof, prove
 from zscr.infer.bundle import GALLERY, KIND, Bundle, space_of
 from zscr.infer.encoder import Encoder
+from zscr.infer.index.unrelated import FILE, common_mixes
 from zscr.infer.inputs.make import make_input
 from zscr.infer.runners.runner import Runtime
 from zscr.progress import say
@@ -75,6 +76,7 @@ def export_dual(dual: DualEncoder, out: Path, origin: Origin) -> Bundle:
     with staged(out, KIND) as stage:
         encoders = {name: _write(stage, name, tower) for name, tower in towers.items()}
         proofs = prove(encoders, dual.reference)
+        save_array(stage.folder / FILE, common_mixes(encoders["text"])[:, :dim])
         gallery = hash_file(stage.folder / f"{GALLERY}.onnx")
         stage.body |= {
             "method": METHOD,

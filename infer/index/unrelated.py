@@ -6,13 +6,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from zscr.arrays import npy_from
+from zscr.artefact import read_verified
 from zscr.data.records import Query
+from zscr.errors import ArtefactError
 from zscr.infer.bundle import Bundle
+from zscr.infer.encoder import Encoder, Rows
 from zscr.infer.index.calibration import MOST, Unrelated
 from zscr.infer.index.entry import Entry
 from zscr.infer.reading import encode_readable
 
 TEXT = frozenset({"text"})
+FILE = "unrelated.npy"  # of a bundle: its embeddings of `_CAPTIONS`' mixes, the same for any index
 # Captions of things of every kind, for a model that comes without examples of its own.
 _CAPTIONS = """a brown dog asleep on a wooden chair
 two children play football in the park after school
@@ -60,16 +65,51 @@ def unrelated_texts(
     by_class = bool(bundle.examples) and all(entry.class_id for entry in entries)
     if known is not None and (known.graph, known.has_classes) == (graph, by_class):
         return None
+    if not bundle.examples:
+        return _common(bundle, graph)
     examples = dict(bundle.examples)
-    texts = _sample([*examples]) if by_class else _mixes([*examples] or _CAPTIONS)
+    texts = _sample([*examples]) if by_class else _mixes([*examples])
     rows, vectors = encode_readable(bundle.route(TEXT), Query.of("text", texts))
     if not rows:
         return None
     if by_class:
         own = tuple(examples[texts[row]] for row in rows)
         return Unrelated(graph, "examples, each without the images of its class", vectors, own)
-    of = "mixes of the examples' words" if examples else "mixes of common English words"
-    return Unrelated(graph, of, vectors, (None,) * len(rows))
+    return Unrelated(graph, "mixes of the examples' words", vectors, (None,) * len(rows))
+
+
+def common_mixes(encoder: Encoder) -> Rows:
+    """Embed mixes of common English words -> (N, D), for a bundle that has no examples."""
+    return encode_readable(encoder, Query.of("text", _mixes(_CAPTIONS)))[1]
+
+
+def _common(bundle: Bundle, graph: str) -> Unrelated | None:
+    """Return the bundle's own embeddings of common words' mixes, or make them."""
+    kept = FILE in bundle.manifest.files
+    vectors = _kept(bundle) if kept else common_mixes(bundle.route(TEXT))
+    if not len(vectors):
+        return None
+    return Unrelated(graph, "mixes of common English words", vectors, (None,) * len(vectors))
+
+
+def _kept(bundle: Bundle) -> Rows:
+    """Read what was embedded when the bundle was made.
+
+    Raises:
+        ArtefactError: it is damaged, or no unit rows of the bundle's dimension.
+    """
+    raw = read_verified(bundle.folder, bundle.manifest, FILE)
+    try:
+        rows = npy_from(raw, FILE)
+    except ValueError as error:
+        raise ArtefactError(f"{bundle.folder / FILE}: {error}") from error
+    fits = rows.dtype == np.float32 and rows.ndim == 2 and rows.shape[1] == bundle.dim
+    if not fits or len(rows) > MOST or not np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-3):
+        raise ArtefactError(
+            f"{bundle.folder / FILE} holds no unit rows of {bundle.dim} numbers, at most {MOST}; "
+            f"export the bundle again"
+        )
+    return rows
 
 
 def _sample(texts: Sequence[str]) -> list[str]:

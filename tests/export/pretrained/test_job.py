@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,12 @@ from tests.export.pretrained.conftest import Exported
 from tests.train.hub.conftest import cache as cache
 from tests.train.hub.conftest import hub as hub
 from tests.train.hub.server import Hub
+from zscr.artefact import staged
 from zscr.cli import main
+from zscr.errors import ArtefactError
+from zscr.infer.bundle import Bundle
 from zscr.infer.index.add import add_images
+from zscr.infer.index.unrelated import FILE, common_mixes, unrelated_texts
 from zscr.infer.models.installed import choose_model, chosen_model
 
 NAME = "somebody/tiny-clip"
@@ -146,3 +151,22 @@ def test_photos_are_found_by_texts_and_images(
     rows = bundle.gallery.encode(zscr.Query.of("image", sorted((tmp_path / "photos").iterdir())))
     scores = bundle.graph("text").encode([zscr.Query(text="a red bird")]) @ rows.T
     assert [hit.score for hit in text.hits] == pytest.approx(sorted(scores[0])[::-1], abs=1e-5)
+
+
+def test_what_calibrates_an_index_is_embedded_once(
+    exported: Callable[[str], Exported], tmp_path: Path
+) -> None:
+    """A bundle has the embeddings that its text graph gives; what cannot be such is refused."""
+    bundle = exported("clip").bundle
+    kept = unrelated_texts(bundle, (), None)
+    assert kept.vectors == pytest.approx(common_mixes(bundle.graph("text")), abs=1e-5)
+    assert np.array_equal(kept.vectors, np.load(bundle.folder / FILE))
+    for rows in (kept.vectors[:, 1:], kept.vectors * 2):
+        folder = tmp_path / f"of {rows.shape[1]}"
+        with staged(folder, "bundle") as stage:
+            for name in bundle.manifest.files:
+                shutil.copyfile(bundle.folder / name, stage.folder / name)
+            np.save(stage.folder / FILE, rows)
+            stage.body |= bundle.manifest.body
+        with pytest.raises(ArtefactError, match="holds no unit rows of 24 numbers"):
+            unrelated_texts(Bundle.open(folder), (), None)
