@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from zscr.data.collection import Collection
 from zscr.data.records import Query
 from zscr.errors import CollectionError, InputError
@@ -14,6 +12,7 @@ from zscr.export.heads import DeployedHead
 from zscr.infer.encoder import Encoder
 from zscr.infer.features.listing import ENCODER_OF, Row, list_rows
 from zscr.infer.features.store import Source
+from zscr.infer.models.samples import spread
 from zscr.train.methods.contract import Port
 
 SAMPLES = 64  # at most
@@ -54,7 +53,7 @@ def _values(collection: Collection, port: Port, encoder: Encoder | None) -> Sequ
 
 
 def _vectors(collection: Collection, port: Port, rows: Sequence[Row]) -> list[Any]:
-    return list(collection.vectors(port.name)[[row.place for row in _spread(rows)]])
+    return list(collection.vectors(port.name)[[row.place for row in spread(rows, SAMPLES)]])
 
 
 def _contents(rows: Sequence[Row], encoder: Encoder) -> list[Any]:
@@ -63,7 +62,7 @@ def _contents(rows: Sequence[Row], encoder: Encoder) -> list[Any]:
     [field] = encoder.fields
     return [
         getattr(source.query, field)
-        for source in _spread([*sources.values()])
+        for source in spread([*sources.values()], SAMPLES)
         if _usable(source, encoder)
     ]
 
@@ -74,9 +73,3 @@ def _usable(source: Source, encoder: Encoder) -> bool:
     except InputError:
         return False
     return True
-
-
-def _spread(values: Sequence[Any]) -> list[Any]:
-    """Pick at most `SAMPLES` of the values, evenly."""
-    places = np.linspace(0, len(values) - 1, min(SAMPLES, len(values)), dtype=int)
-    return [values[place] for place in places]

@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-import torch
-from torch import nn
-from torch.nn import functional
 
 from zscr.artefact import Manifest, read_manifest, staged
 from zscr.data.records import Query
@@ -25,18 +22,12 @@ from zscr.infer.models.installed import models_folder
 from zscr.train.encoders.fitted import CNNS
 from zscr.train.encoders.resolve import published_image_encoder
 from zscr.train.methods.contract import Head, Port
+from zscr.train.pretrained.dual import Unit
 from zscr.train.pretrained.samples import images
 from zscr.train.run import versions
 
 METHOD = "image"
 SCORE = "the cosine of two images' features: 1 of an image with itself, and no probability"
-
-
-class _Unit(nn.Module):
-    """Features (B, D) -> unit rows (B, D)."""
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return functional.normalize(features, dim=1)
 
 
 def export_image(name: str, out: Path | None = None, *, offline: bool | None = None) -> Bundle:
@@ -82,7 +73,7 @@ def export_image_encoder(folder: Path, out: Path, source: str) -> Bundle:
             f"{source} makes rows of shape {[*encoder.row_shape]} of {spoken(encoder.fields)}s, "
             f"and a bundle is made of an encoder of images to vectors; name another"
         )
-    head = Head(_Unit(), (Port("image"),), "gallery")
+    head = Head(Unit(), (Port("image"),), "gallery")
     deployed = [DeployedHead(GALLERY, head, (encoder,), (encoder.row_shape,))]
     require_space(out, encoder.graph.stat().st_size)
     with staged(out, KIND) as stage:

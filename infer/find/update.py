@@ -17,7 +17,7 @@ from zscr.infer.index.index import Index
 from zscr.infer.index.indexing import open_for, was_killed
 from zscr.infer.index.roots import lies_in
 from zscr.infer.index.survey import survey
-from zscr.infer.index.sync import remembered_rules, sync_images
+from zscr.infer.index.sync import held_in, remembered_rules, sync_images
 from zscr.infer.index.told import counts_of
 from zscr.progress import say
 
@@ -81,7 +81,7 @@ def up_to_date(bundle: Bundle, folder: Path, shown: str) -> Part:
     _remember(look)
     _tell_unusable(index, look)
     within = None if all(root.path == str(folder) for root in index.roots) else folder
-    count = _count(index, folder) if within else index.count
+    count = held_in(index, folder) if within else index.count
     if not count:
         raise InputError(f"none of the images in {shown} can be used; name another folder")
     return Part(folder, shown, index, within, count)
@@ -119,7 +119,7 @@ def _is_excluded(index: Index | None, look: _Look) -> bool:
     """Say whether the index above leaves a folder out by a `.zscrignore`: it then has its own."""
     left_out = any(kind.startswith("excluded") for kind in look.listing.passed)
     nothing = not (look.listing.files or look.listing.skipped)
-    return nothing and left_out and not (index and _count(index, look.folder))
+    return nothing and left_out and not held_in(index, look.folder)
 
 
 def _require_images(index: Index | None, look: _Look) -> None:
@@ -127,7 +127,7 @@ def _require_images(index: Index | None, look: _Look) -> None:
     if look.listing.files or look.listing.skipped:
         return
     there = passed_over(look.listing.passed)
-    held = _count(index, look.folder) if index else 0
+    held = held_in(index, look.folder)
     kept = f"; the index of its {held} images is kept, mount its disk" if held else ""
     raise InputError(
         f"there are no images in {look.shown}{f', but {there}' if there else ''}{kept}; name "
@@ -217,7 +217,3 @@ def _tell_unusable(index: Index, look: _Look) -> None:
         say(f"skipped: {reason}")
     if len(reasons) > _SHOWN:
         say(f"skipped: {len(reasons)} in {look.shown}, listed in {index.folder}")
-
-
-def _count(index: Index, folder: Path) -> int:
-    return sum(any(lies_in(p, str(folder)) for p in entry.places) for entry in index.entries)

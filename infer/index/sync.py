@@ -116,7 +116,7 @@ def remembered_rules(roots: Sequence[Root], folder: Path) -> WalkRules:
     return EVERYTHING if root is None else replace(root.rules, top=root.path)
 
 
-def _held(index: Index | None, folder: Path) -> int:
+def held_in(index: Index | None, folder: Path) -> int:
     """Count the images that an index has of a folder."""
     entries = index.entries if index else ()
     return sum(any(lies_in(p, str(folder)) for p in entry.places) for entry in entries)
@@ -127,7 +127,7 @@ def _require_there(index: Index | None, named: Path) -> None:
         named.stat()
         return
     except (FileNotFoundError, NotADirectoryError):
-        held = _held(index, named.resolve())
+        held = held_in(index, named.resolve())
     except OSError:  # whoever lists it says why
         return
     if held and index:
@@ -140,7 +140,7 @@ def _require_there(index: Index | None, named: Path) -> None:
 
 def _require_left(index: Index | None, listing: Listing, all_may_go: bool) -> None:
     for walked in listing.folders:
-        held = _held(index, walked.folder)
+        held = held_in(index, walked.folder)
         if held and not all_may_go and not walked.images:
             there = passed_over(walked.passed) or "nothing"
             raise InputError(

@@ -67,7 +67,7 @@ def unrelated_texts(
         return None
     if not bundle.examples:
         return _common(bundle, graph)
-    examples = dict(bundle.examples)
+    examples = bundle.examples
     texts = _sample([*examples]) if by_class else _mixes([*examples])
     rows, vectors = encode_readable(bundle.route(TEXT), Query.of("text", texts))
     if not rows:

@@ -75,11 +75,12 @@ def samples_of(collection: Collection) -> Samples:
             f"has R@{_DEEPEST} 1; of captions without classes, 'zscr data convert captions FOLDER "
             f"--unseen 1.0' judges on all"
         )
-    images = [Path(str(one.image)) for one in _spread(gallery, IMAGES)]
-    texts = [str(one.text) for one in _spread(task.queries, TEXTS)]
+    images = [Path(str(one.image)) for one in spread(gallery, IMAGES)]
+    texts = [str(one.text) for one in spread(task.queries, TEXTS)]
     return Samples(images, texts, f"{len(images)} images of {collection.name}")
 
 
-def _spread(values: Sequence[Value], count: int) -> list[Value]:
+def spread(values: Sequence[Value], count: int) -> list[Value]:
+    """Pick at most `count` of the values, evenly."""
     places = np.linspace(0, len(values) - 1, min(count, len(values)), dtype=int)
     return [values[place] for place in places]

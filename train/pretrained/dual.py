@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import nn
+from torch.nn import functional
 
 from zscr.errors import InputError
 from zscr.train.encoders.library import loading_faults
@@ -101,6 +102,14 @@ class ImageFeatures(nn.Module):
         """Map float32 (B, 3, S, S) -> (B, D)."""
         rows: torch.Tensor = self.model.get_image_features(pixel_values=pixels).pooler_output
         return rows
+
+
+class Unit(nn.Module):
+    """Rows (B, D) -> the same, of length 1."""
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Scale each row by itself."""
+        return functional.normalize(rows, dim=1)
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,12 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import nn
-from torch.nn import functional
 
 from zscr.errors import InputError
 from zscr.train.encoders.library import loading_faults
 from zscr.train.encoders.published import read_object
 from zscr.train.encoders.text import pooling_of, stages_of
-from zscr.train.pretrained.dual import DualEncoder, Reference, Rows, Tower, rows_of
+from zscr.train.pretrained.dual import DualEncoder, Reference, Rows, Tower, Unit, rows_of
 from zscr.train.pretrained.files import Weights, hashes_of, weights_of
 from zscr.train.pretrained.model import (
     eager,
@@ -35,11 +34,6 @@ from zscr.train.pretrained.tokens import Tokens, positions_of, read_tokens, requ
 _ACTIVATIONS = {"Identity": nn.Identity, "Tanh": nn.Tanh, "ReLU": nn.ReLU, "GELU": nn.GELU}
 _AFTER = ("Dense", "Normalize")  # what may follow the pooling
 _UNUSED = "pooler."  # of BERT: a layer behind the states, which pooling does without
-
-
-class _Unit(nn.Module):
-    def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        return functional.normalize(rows, dim=1)
 
 
 class SentenceFeatures(nn.Module):
@@ -127,7 +121,7 @@ def _stages(source: Path) -> tuple[list[_Stage], Path]:
         )
     folders = [_inside(source, path) for _, path in stages]
     pairs = list(zip(kinds, folders, strict=True))[2:]
-    after = [_dense(folder) if kind == "Dense" else _Stage(_Unit()) for kind, folder in pairs]
+    after = [_dense(folder) if kind == "Dense" else _Stage(Unit()) for kind, folder in pairs]
     return after, folders[0]
 
 
