@@ -71,6 +71,10 @@ class Query:
         vector: (D,) a feature that somebody else computed, for a graph that takes such.
         terms: queries whose embeddings are added up, each by its weight; no other field is filled
             then.
+        instead_of: what `text` replaces on `image`, in words: asked for beside both of them, it is
+            subtracted (text arithmetic). It is no field.
+        compose: the name of the composition that answers the query, where it fills several fields;
+            None leaves it to the bundle.
 
     Raises:
         InputError: no field is filled.
@@ -82,6 +86,8 @@ class Query:
     sketch: str | Path | Image.Image | None = None
     vector: npt.NDArray[np.float32] | None = field(default=None, compare=False)
     terms: tuple[Term, ...] | None = None
+    instead_of: str | None = None
+    compose: str | None = None
 
     def __post_init__(self) -> None:
         if not self.fields:

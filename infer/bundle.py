@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from zscr.artefact import Manifest, hash_bytes, read_manifest, read_verified, verify
 from zscr.disk import reading_faults
 from zscr.errors import ArtefactError, InputError
+from zscr.infer.composition.composition import COMPOSITION, Channel, Composition, Fusion
 from zscr.infer.encoder import Encoder
 from zscr.infer.inputs.make import INPUT
 from zscr.infer.runners.runner import Runtime
@@ -54,6 +55,8 @@ FIELDS = record(
         "head_settings": mapping(anything),
         "provenance": mapping(anything),
         "top10_overlap": mapping(anything),
+        "compositions": mapping(COMPOSITION, keys=title),
+        "composition": title,
     },
 )
 Way = TypeVar("Way")  # what embeds a query: a graph's name, or a head
@@ -209,6 +212,14 @@ class Bundle:
         return self._loaded[called]
 
     @cached_property
+    def compositions(self) -> Mapping[str, Composition]:
+        """The ways to answer queries of several fields, by name; the default one is the first."""
+        entries = dict(self.manifest.body.get("compositions", {}))
+        first = self.manifest.body.get("composition")
+        names = [*([first] if first in entries else []), *(n for n in entries if n != first)]
+        return {name: _composition(name, entries[name]) for name in names}
+
+    @cached_property
     def examples(self) -> Mapping[str, str]:
         """Texts about classes that were never trained on -> the class that is right."""
         if "examples.jsonl" not in self.manifest.files:
@@ -265,6 +276,14 @@ def space_of(graph_sha256: str, inputs: Iterable[Mapping[str, Any]], dim: int, m
 def spoken(fields: frozenset[str]) -> str:
     """Return the fields of a query as words: `text`, or `image and text`."""
     return " and ".join(sorted(fields))
+
+
+def _composition(name: str, entry: Mapping[str, Any]) -> Composition:
+    parts = dict(entry)
+    channels = tuple(Channel(**one) for one in parts.pop("channels", ()))
+    given = parts.pop("fusion", {"kind": "sum"})
+    fused = Fusion(given["kind"], tuple(given.get("weights", ())), given.get("value"))
+    return Composition(name, channels=channels, fusion=fused, **parts)
 
 
 def _fields(graph: Mapping[str, Any]) -> frozenset[str]:

@@ -29,17 +29,18 @@ FLOORS = {
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
     "zscr.data.sources": "archive captions found normal origin <- definitions"
     " <- awa captioned fashion folder sketchy wiki zscrgan <- sketchy_clip titles",
-    "zscr.infer": "answers batches inputs lines runners <- options query_rows <- queries <- encoder"
-    " <- bundle features reading <- index sums <- columns evaluation <- models mteb <- searcher"
-    " <- find <- commands",
+    "zscr.infer": "answers batches composition inputs lines runners <- options query_rows"
+    " <- queries <- encoder <- bundle features reading <- index sums <- columns composed evaluation"
+    " <- models mteb <- searcher <- find <- commands",
     "zscr.infer.inputs": "prepared tokenizer <- characters image text vector <- make",
     "zscr.train": "cuda_graph latest precision ranks run_fields tables <- hub <- encoders"
-    " <- pretrained <- methods"
+    " <- pretrained <- language <- methods"
     " <- heads soundness state weights <- run <- log sources <- loop <- fit <- evaluation"
     " <- commands <- adaptation",
     "zscr.train.hub": "library name <- faults <- client <- listing <- choice library_cache metadata"
     " pins <- fetch <- at_hand <- gather kept <- offline <- snapshot <- checkpoint",
-    "zscr.train.methods": "contract losses <- registry scaling <- settings <- clip zscrgan",
+    "zscr.train.methods": "contract losses <- registry scaling <- settings <- clip zscrgan"
+    " <- pic2word",
     "zscr.train.methods.clip": "choice config pairs pretrained projection schedule start step"
     " <- blocks <- image_tower text_tower <- towers <- method",
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"

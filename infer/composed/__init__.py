@@ -1,0 +1,1 @@
+"""Answering queries of several fields over an index, by the bundle's compositions."""

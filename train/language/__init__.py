@@ -1,0 +1,1 @@
+"""Frozen text towers that take word vectors, so that a picture can stand for a word."""
