@@ -53,8 +53,10 @@ class Products(TorchDispatchMode):
             jobs.append((*pair, torch.mm(*pair), count))
 
         def run() -> None:
-            for left, right, out, count in jobs:
-                for _ in range(count):
-                    torch.mm(left, right, out=out if keep else None)
+            # Autocast would cast the operands again, and the result to another type than `out`.
+            with torch.autocast(device.type, enabled=False):
+                for left, right, out, count in jobs:
+                    for _ in range(count):
+                        torch.mm(left, right, out=out if keep else None)
 
         return run

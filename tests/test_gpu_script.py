@@ -35,7 +35,7 @@ def test_without_a_gpu_it_is_one_sentence(tmp_path: Path) -> None:
     assert not (tmp_path / "benchmarks").exists()
 
 
-@pytest.mark.parametrize(("python", "status"), [("exit 0", 0), ('test "$2" = pytest', 1)])
+@pytest.mark.parametrize(("python", "status"), [("exit 0", 0), ('test "$3" = pytest', 1)])
 def test_every_part_is_listed_with_its_outcome(tmp_path: Path, python: str, status: int) -> None:
     """A part that fails fails the whole, and does not stop the others."""
     done = run(tmp_path, '[ "$1" = -L ] && echo "GPU 0: x" || echo "x, 1.2"', python)
