@@ -12,7 +12,6 @@ from tests.checkpoints import clip_tokenizer, siglip_tokenizer
 from zscr.data.records import Query
 from zscr.infer.encoder import Encoder, load_encoder
 from zscr.train.encoders.raw import NO_TOKEN, SLOT, raw_prompts
-from zscr.train.encoders.text import TOKENS
 
 
 @pytest.fixture
