@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from zscr.artefact import Manifest, hash_bytes, read_manifest, read_verified, verify
 from zscr.disk import reading_faults
 from zscr.errors import ArtefactError, InputError
+from zscr.infer.composition.available import available
 from zscr.infer.composition.composition import COMPOSITION, Channel, Composition, Fusion
 from zscr.infer.encoder import Encoder
 from zscr.infer.inputs.make import INPUT
@@ -147,7 +148,7 @@ class Bundle:
         takes = self.takes
         if fields in takes:
             return self.graph(takes[fields])
-        known = " or ".join(map(spoken, takes))
+        known = " or ".join(map(spoken, dict.fromkeys([*takes, *self.composed])))
         raise InputError(f"'{self.name}' answers queries of {known}, not of {spoken(fields)}")
 
     def key_of(self, fields: frozenset[str]) -> str:
@@ -218,6 +219,15 @@ class Bundle:
         first = self.manifest.body.get("composition")
         names = [*([first] if first in entries else []), *(n for n in entries if n != first)]
         return {name: _composition(name, entries[name]) for name in names}
+
+    @cached_property
+    def composed(self) -> Mapping[frozenset[str], Mapping[str, Composition]]:
+        """The fields that queries may fill together -> the ways to answer them, the default first.
+
+        Those of a text with an image or a sketch that need no data are there in any bundle that
+        embeds both.
+        """
+        return available(self.takes, self.compositions)
 
     @cached_property
     def examples(self) -> Mapping[str, str]:

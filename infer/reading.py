@@ -17,6 +17,7 @@ from zscr.infer.encoder import Encoder, Rows
 from zscr.infer.inputs.prepared import Prepared
 
 _LISTED, _LONG = 20, 40  # words that a message lists, and characters of one
+TEXTS = ("text", "instead_of", "compose")  # of a query, its fields and how they are composed
 _HALF = re.compile("[\ud800-\udfff]")  # of a character, which no tokenizer takes
 
 
@@ -93,7 +94,7 @@ def _normal(query: Query) -> Query:
 
 def fits(field: str, value: object) -> bool:
     """Say whether a value is of a field's kind: a text, or an image's file or an open image."""
-    if isinstance(value, str) or field == "text":
+    if isinstance(value, str) or field in TEXTS:
         return isinstance(value, str)
     return isinstance(value, Path) or _is_open_image(value)
 
