@@ -12,7 +12,7 @@ from zscr.artefact import Manifest, hash_bytes, read_manifest, read_verified, ve
 from zscr.disk import reading_faults
 from zscr.errors import ArtefactError, InputError
 from zscr.infer.composition.available import available
-from zscr.infer.composition.composition import COMPOSITION, Channel, Composition, Fusion
+from zscr.infer.composition.composition import COMPOSITION, Composition, composition_from
 from zscr.infer.encoder import Encoder
 from zscr.infer.inputs.make import INPUT
 from zscr.infer.runners.runner import Runtime
@@ -139,6 +139,11 @@ class Bundle:
         """The fields of a query that the gallery graph takes."""
         return _fields(self.graphs[GALLERY])
 
+    @property
+    def answers(self) -> list[frozenset[str]]:
+        """The fields that queries may fill together, for one graph or for a composition."""
+        return [*dict.fromkeys([*self.takes, *self.composed])]
+
     def route(self, fields: frozenset[str]) -> Encoder:
         """Return the graph for queries that fill exactly these fields.
 
@@ -148,7 +153,7 @@ class Bundle:
         takes = self.takes
         if fields in takes:
             return self.graph(takes[fields])
-        known = " or ".join(map(spoken, dict.fromkeys([*takes, *self.composed])))
+        known = " or ".join(map(spoken, self.answers))
         raise InputError(f"'{self.name}' answers queries of {known}, not of {spoken(fields)}")
 
     def key_of(self, fields: frozenset[str]) -> str:
@@ -218,7 +223,7 @@ class Bundle:
         entries = dict(self.manifest.body.get("compositions", {}))
         first = self.manifest.body.get("composition")
         names = [*([first] if first in entries else []), *(n for n in entries if n != first)]
-        return {name: _composition(name, entries[name]) for name in names}
+        return {name: composition_from(name, entries[name]) for name in names}
 
     @cached_property
     def composed(self) -> Mapping[frozenset[str], Mapping[str, Composition]]:
@@ -286,14 +291,6 @@ def space_of(graph_sha256: str, inputs: Iterable[Mapping[str, Any]], dim: int, m
 def spoken(fields: frozenset[str]) -> str:
     """Return the fields of a query as words: `text`, or `image and text`."""
     return " and ".join(sorted(fields))
-
-
-def _composition(name: str, entry: Mapping[str, Any]) -> Composition:
-    parts = dict(entry)
-    channels = tuple(Channel(**one) for one in parts.pop("channels", ()))
-    given = parts.pop("fusion", {"kind": "sum"})
-    fused = Fusion(given["kind"], tuple(given.get("weights", ())), given.get("value"))
-    return Composition(name, channels=channels, fusion=fused, **parts)
 
 
 def _fields(graph: Mapping[str, Any]) -> frozenset[str]:

@@ -65,8 +65,9 @@ def make_queries(columns: Mapping[str, Any], compose: Any = None) -> list[Query]
     if not given.keys() & {*FIELDS}:
         raise InputError("nothing is asked for; give texts, images or sketches")
     if compose is not None:
-        count = len(next(iter(given.values())))
-        given["compose"] = _listed("compose", [compose] * count if isinstance(compose, str) else compose)
+        single = isinstance(compose, str)  # which is for all
+        names = [compose] * len(next(iter(given.values()))) if single else compose
+        given["compose"] = _listed("compose", names)
     lengths = {name: len(column) for name, column in given.items()}
     if len(set(lengths.values())) > 1:
         counted = ", ".join(f"{length} of {name}" for name, length in lengths.items())

@@ -32,9 +32,10 @@ def choose(bundle: Bundle, query: Query) -> Composition | None:
         return None
     if query.compose is not None:
         return _named(bundle, ways, query)
-    fitting = [one for one in ways.values() if _instead_fault(one, query, ways) is None]
+    faults = [_instead_fault(one, query, ways) for one in ways.values()]
+    fitting = [one for one, fault in zip(ways.values(), faults, strict=True) if fault is None]
     if not fitting:
-        raise InputError(_instead_fault(next(iter(ways.values())), query, ways))
+        raise InputError(str(faults[0]))
     placed = [one for one in fitting if PLACE in str(query.text) and has_place(bundle, one)]
     return (placed or fitting)[0]
 
@@ -82,7 +83,7 @@ def _named(bundle: Bundle, ways: Mapping[str, Composition], query: Query) -> Com
 
 def _instead_fault(
     composition: Composition, query: Query, ways: Mapping[str, Composition]
-) -> str:
+) -> str | None:
     """Return what is wrong with what a query says its text replaces, or with its saying nothing."""
     if query.instead_of is not None and not takes_instead(composition):
         others = " or ".join(name for name, one in ways.items() if takes_instead(one)) or "none"
@@ -95,4 +96,4 @@ def _instead_fault(
             f"'{composition.name}' subtracts what the text replaces, and the bundle holds no mean "
             f"of texts that stands for it; say it: instead_of"
         )
-    return ""
+    return None

@@ -1,7 +1,7 @@
-"""Which compositions answer queries of which fields: a bundle's own, then those that need no data.
+"""Which compositions answer queries of which fields: a bundle's own, then those without data.
 
-The latter stand on the bundle's graphs of single fields alone, so every bundle that embeds texts and
-images has them, however old it is.
+The latter stand on the bundle's graphs of single fields alone, so every bundle that embeds texts
+and images has them, however old it is.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def takes_instead(composition: Composition) -> bool:
 
 
 def needs_instead(composition: Composition) -> bool:
-    """Say whether queries must say what their text replaces, as nothing is stored that stands for it."""
+    """Say whether queries must say what their text replaces, as nothing stored stands for it."""
     return takes_instead(composition) and not any(one.instead for one in composition.channels)
 
 
@@ -58,7 +58,8 @@ def _graphs(takes: Takes, stored: Mapping[str, Composition]) -> Iterator[Composi
     named = {one.graph for one in stored.values()}
     for fields, graph in takes.items():
         if len(fields) > 1 and graph not in named:
-            yield Composition(graph, f"the model's own graph of {' and '.join(sorted(fields))}", graph)
+            about = f"the model's own graph of {' and '.join(sorted(fields))}"
+            yield Composition(graph, about, graph)
 
 
 def _without_data(takes: Takes) -> Iterator[Composition]:
