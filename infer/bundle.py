@@ -153,6 +153,12 @@ class Bundle:
         takes = self.takes
         if fields in takes:
             return self.graph(takes[fields])
+        if fields in self.composed:
+            ways = ", ".join(self.composed[fields])
+            raise InputError(
+                f"no graph of '{self.name}' takes {spoken(fields)} at once, which it composes by "
+                f"{ways}; ask for it as a query of its own"
+            )
         known = " or ".join(map(spoken, self.answers))
         raise InputError(f"'{self.name}' answers queries of {known}, not of {spoken(fields)}")
 

@@ -25,6 +25,7 @@ class Wanted:
         expand: ask again with the mean image feature of so many of the best images.
         min_score: leave out images that score less.
         within: a folder, without links, that they must lie in; None for all of the index.
+        exclude_self: leave out the files that the query is made of, wherever they lie.
 
     Raises:
         InputError: one of them is no such number.
@@ -34,6 +35,7 @@ class Wanted:
     expand: int | None = None
     min_score: float | None = None
     within: Path | None = None
+    exclude_self: bool = False
 
     def __post_init__(self) -> None:
         if not (_is_whole(self.k) and self.k >= 1):

@@ -43,6 +43,7 @@ _NAMED = 20  # classes that are listed; of more, the first
 )
 @click.option("--index", type=FOLDER, help="The gallery [the index beside the bundle].")
 @answer_options
+@click.option("--exclude-self", is_flag=True, help="Leave out the query's own image.")
 @click.option("--trust", is_flag=True, help="Let a page show any file that the index names.")
 @runtime_options
 def query(
@@ -59,6 +60,7 @@ def query(
     index: Path | None,
     style: str | None,
     out: Path | None,
+    exclude_self: bool,
     trust: bool,
     **runtime: Any,
 ) -> None:
@@ -102,7 +104,8 @@ def query(
     queries = _queries(file, text, image, sketch, instead_of, compose)
     out = None if out == Path("-") else out
     searcher = Searcher.open(bundle, index, make_runtime(**runtime))
-    found, tally = searcher.answers(queries, k, expand=expand, min_score=min_score), Tally()
+    how = {"expand": expand, "min_score": min_score, "exclude_self": exclude_self}
+    found, tally = searcher.answers(queries, k, **how), Tally()
     if not isinstance(queries, QueryFile):  # the one query of the options: an answer, or an error
         found = all_answered(found)
     answers, about = tally.counting(found), _about(searcher, k, expand)

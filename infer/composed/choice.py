@@ -24,11 +24,12 @@ def choose(bundle: Bundle, query: Query) -> Composition | None:
             or what it names is unknown or takes no such query.
     """
     if query.terms or len(query.fields) < 2:
-        _require_plain(query)
+        for one in (query, *(term.query for term in query.terms or ())):
+            _require_plain(one)
         return None
     ways = bundle.composed.get(query.fields)
     if not ways:
-        bundle.route(query.fields)  # which says what the bundle takes
+        bundle.route(query.fields)  # which refuses it, with what the bundle takes
         return None
     if query.compose is not None:
         return _named(bundle, ways, query)
