@@ -12,7 +12,8 @@ from zscr.artefact import Manifest, hash_bytes, read_manifest, read_verified, ve
 from zscr.disk import reading_faults
 from zscr.errors import ArtefactError, InputError
 from zscr.infer.composition.available import available
-from zscr.infer.composition.composition import COMPOSITION, Composition, composition_from
+from zscr.infer.composition.composition import Composition
+from zscr.infer.composition.entry import COMPOSITION, composition_from
 from zscr.infer.encoder import Encoder
 from zscr.infer.inputs.make import INPUT
 from zscr.infer.runners.runner import Runtime

@@ -7,6 +7,7 @@ and images has them, however old it is.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from zscr.infer.composition.composition import Channel, Composition, Fusion
 
@@ -45,7 +46,7 @@ def fields_of(composition: Composition, takes: Takes) -> frozenset[str]:
 
 def takes_instead(composition: Composition) -> bool:
     """Say whether it subtracts what a text replaces: text arithmetic."""
-    return composition.name == ARITHMETIC or any(one.instead for one in composition.channels)
+    return any(one.replaces for one in composition.channels)
 
 
 def needs_instead(composition: Composition) -> bool:
@@ -73,6 +74,7 @@ def _without_data(takes: Takes) -> Iterator[Composition]:
 
 
 def _of(channels: tuple[Channel, Channel], field: str) -> Iterator[Composition]:
+    seen, text = channels
     about = f"{field} + text, of unit length each"
     yield Composition("average", about, channels=channels)
     about = f"{field} score · text score, each floored at 0"
@@ -80,4 +82,4 @@ def _of(channels: tuple[Channel, Channel], field: str) -> Iterator[Composition]:
     about = f"a point of the arc from {field} to text, {_SLERP:.0%} of the way"
     yield Composition("slerp", about, channels=channels, fusion=Fusion("slerp", value=_SLERP))
     about = f"{field} + text - what the text replaces"
-    yield Composition(ARITHMETIC, about, channels=channels)
+    yield Composition(ARITHMETIC, about, channels=(seen, replace(text, replaces=True)))
