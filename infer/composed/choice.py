@@ -9,8 +9,7 @@ from zscr.errors import InputError
 from zscr.infer.bundle import Bundle, spoken
 from zscr.infer.composition.available import needs_instead, takes_instead
 from zscr.infer.composition.composition import Composition
-
-PLACE = "*"  # the image's, in a text that is a whole sentence
+from zscr.infer.inputs.sentence import PLACE
 
 
 def choose(bundle: Bundle, query: Query) -> Composition | None:
