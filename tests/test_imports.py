@@ -49,8 +49,8 @@ FLOORS = {
     "zscr.train.pretrained": "card families files samples spelling <- model <- pixels tokens"
     " <- dual <- load sentence <- open_clip <- folder",
     "zscr.train.language": "families mappers tower <- language released",
-    "zscr.export": "begun heads tensorrt <- parity samples <- bundle <- deploy pretrained"
-    " <- commands",
+    "zscr.export": "heads tensorrt words <- begun composition parity samples <- bundle"
+    " <- deploy pretrained <- commands",
     "zscr.export.pretrained": "place proof <- composed <- bundle <- image job",
 }
 # package -> what none of its modules may need, not even by way of others

@@ -21,7 +21,7 @@ from zscr.errors import InputError
 from zscr.infer.index.index import Entry, Index
 from zscr.infer.searcher import Searcher
 
-WAYS = "average, product, slerp, arithmetic"
+WAYS = "average, product, slerp, weicom, arithmetic"
 
 
 @pytest.fixture(scope="module")
