@@ -94,7 +94,7 @@ class Lookup:
             expansion=wanted.expansion,
             within=wanted.within,
         ):
-            notes = (*one.notes, *_used(wanted), *stale)
+            notes = (*_scale(composition), *one.notes, *_used(wanted), *stale)
             yield Found(one.matches, notes, one.ran, composition.name, one.error)
 
     def _embedded(
@@ -129,6 +129,11 @@ class Lookup:
         """Follow the index on the disk; note where that cannot be done."""
         note = self.follower.look() if self.follower else None
         return (note,) if note else ()
+
+
+def _scale(composition: Composition) -> tuple[str, ...]:
+    """Say of scores that they are no cosines."""
+    return () if composition.fusion.is_linear else ("scores are fused of two, no cosines",)
 
 
 def _used(wanted: Wanted) -> tuple[str, ...]:
