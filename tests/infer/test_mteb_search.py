@@ -116,7 +116,7 @@ def test_an_image_and_a_text_are_one_query(deployed, photos):
     ],
 )
 def test_what_a_bundle_does_not_take_is_one_sentence(deployed, photos, texts, sides, message):
-    """Documents of both, queries of what it does not embed, rows that are not what the task says."""
+    """Documents of both, queries that it does not embed, rows that are not what the task says."""
     model = BundleSearch(deployed.bundle)
     with pytest.raises(InputError, match=message):
         answer(model, photos, texts, about(*sides))
