@@ -31,7 +31,7 @@ FLOORS = {
     " <- awa captioned fashion folder sketchy wiki zscrgan <- sketchy_clip titles",
     "zscr.infer": "answers composition inputs lines runners <- batches options query_rows"
     " <- queries <- encoder <- bundle features reading <- index sums <- columns composed evaluation"
-    " <- found models mteb <- own_image <- searcher <- find <- commands",
+    " <- found models mteb <- lookup own_image <- searcher <- find <- commands",
     "zscr.infer.inputs": "prepared sentence tokenizer <- characters image unread vector"
     " <- prompt text <- make",
     "zscr.train": "cuda_graph latest precision ranks run_fields tables <- hub <- encoders"
