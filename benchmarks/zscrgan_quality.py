@@ -25,7 +25,7 @@ from zscr.data.registry import find_collection
 from zscr.data.tasks import load_task
 from zscr.infer.evaluation.gallery_use import GalleryUse
 from zscr.infer.evaluation.generalised import evaluate, mean_evaluation
-from zscr.infer.evaluation.page import chosen
+from zscr.infer.evaluation.page_controls import chosen
 from zscr.infer.evaluation.paired import paired_difference
 from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.expansion import Expansion

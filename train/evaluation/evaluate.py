@@ -24,7 +24,8 @@ from zscr.infer.evaluation.paired import paired_difference
 from zscr.infer.evaluation.ranked import Ranked
 from zscr.infer.evaluation.retrieved import retrieved_classes, write_retrieved
 from zscr.partial import asked_file
-from zscr.train.evaluation.controls import class_controls, part_figures
+from zscr.train.evaluation.composed import part_figures
+from zscr.train.evaluation.controls import class_controls
 from zscr.train.evaluation.model import Model
 from zscr.train.evaluation.models import open_models
 
@@ -147,7 +148,7 @@ def _controls(model: Model, tasks: Sequence[Task], asked: Question) -> dict[str,
             )
         return {}
     if asked.task != TEXT:
-        return part_figures(*model.embed_parts(tasks[0]))
+        return part_figures(model, tasks[0])
     if asked.controls and not model.features:
         raise ConfigError(
             f"{model.folder} was trained without images or texts of classes, which the controls "

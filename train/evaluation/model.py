@@ -18,6 +18,7 @@ from zscr.infer.encoder import Rows
 from zscr.infer.evaluation.embedded import Embedded
 from zscr.infer.features.encoded import Encoded
 from zscr.infer.features.table import Array, Split
+from zscr.infer.inputs.sentence import without_place
 from zscr.progress import say
 
 Features = Callable[[str], Split[Array]]  # loads a split's frozen features by class
@@ -72,7 +73,8 @@ class Model:
 
         Returns:
             Field -> (Q, D) rows, the gallery's rows, and the task over these. A sketch is embedded
-            as an image where nothing takes sketches.
+            as an image where nothing takes sketches, a text beside an image or a sketch without the
+            place that it may have for that.
 
         Raises:
             InputError: the model takes none of the fields.
@@ -82,11 +84,20 @@ class Model:
             raise InputError(f"{self.unanswered(task)}, nor any part of these; use another model")
         gallery, kept = self._gallery(task)
         parts = {
-            name: self._asked([Query(q.id, **{way: getattr(q, name)}) for q in task.queries])
+            name: self._asked([_alone(query, name, way) for query in task.queries])
             for name, way in ways.items()
             if way
         }
         return parts, gallery, task.narrowed(kept)
+
+    def embed_texts(self, texts: Sequence[str]) -> Rows:
+        """Embed texts -> (N, D), each different one once; the model takes texts alone.
+
+        Raises:
+            InputError: one cannot be read.
+        """
+        place = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+        return self._asked(Query.of("text", place))[[place[text] for text in texts]]
 
     def unanswered(self, task: Task) -> str:
         """Say why it does not answer a task."""
@@ -137,6 +148,17 @@ class Model:
                 f"try 'zscr data check {folder}'"
             )
         return rows, kept
+
+
+def spoken_text(query: Query) -> str:
+    """Return what the text of a query says by itself, beside an image without a place for it."""
+    text = str(query.text)
+    return without_place(text) if len(query.fields) > 1 else text
+
+
+def _alone(query: Query, name: str, way: str) -> Query:
+    """Return one field of a query as the query that a model takes it as."""
+    return Query(query.id, **{way: spoken_text(query) if name == "text" else getattr(query, name)})
 
 
 def all_of(queries: Sequence[Query], rows: Rows) -> Encoded:
