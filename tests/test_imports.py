@@ -31,7 +31,7 @@ FLOORS = {
     " <- awa captioned fashion folder sketchy wiki zscrgan <- sketchy_clip titles",
     "zscr.infer": "answers batches composition inputs lines runners <- options query_rows"
     " <- queries <- encoder <- bundle features reading <- index sums <- columns composed evaluation"
-    " <- models mteb <- searcher <- find <- commands",
+    " <- found models mteb <- own_image <- searcher <- find <- commands",
     "zscr.infer.inputs": "prepared tokenizer <- characters image text vector <- make",
     "zscr.train": "cuda_graph latest precision ranks run_fields tables <- hub <- encoders"
     " <- pretrained <- language <- methods"
