@@ -27,7 +27,7 @@ FLOORS = {
     " <- images walk <- listing options own_gallery rules task_files <- task_rules <- draft"
     " <- collection <- aviary sources task_rows <- registry tasks <- check summary <- commands",
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
-    "zscr.data.sources": "archive captions found normal origin <- definitions"
+    "zscr.data.sources": "archive captions found lookup normal origin <- annotated definitions"
     " <- awa captioned fashion folder sketchy wiki zscrgan <- sketchy_clip sketchy_domains titles",
     "zscr.infer": "answers batches composition inputs lines runners <- options query_rows"
     " <- queries <- encoder <- bundle features reading <- index sums <- columns composed evaluation"
