@@ -16,7 +16,7 @@ from zscr.schema import listing, mapping, number, record, words
 from zscr.strict_json import parse_json
 
 TASKS = "tasks.json"
-_TEXTS = ("text", "image", "sketch", "instead_of", "class", "value")
+_TEXTS = ("text", "image", "sketch", "instead_of")  # what a stored query is made of
 _NAMES = listing(words)  # of items
 _TRUTH = record({"relevant": mapping(number())}, {"exclude": _NAMES, "subset": _NAMES})
 
@@ -129,12 +129,12 @@ def _row(row: TaskRow) -> dict[str, Any]:
 
 
 def _row_from(row: Mapping[str, Any]) -> TaskRow:
-    texts = {key: row.get(key) for key in _TEXTS}
+    texts = {key: row.get(key) for key in (*_TEXTS, "class", "value")}
     texts |= {key: row[key] for key in ("id", "split", "group")}
     if wrong := [key for key, value in texts.items() if not isinstance(value, str | None)]:
         raise TypeError(f"{wrong[0]} is no string")
-    asked = {key: texts[key] for key in ("text", "image", "sketch", "instead_of")}
-    query, about = Query(row["id"], **asked), (row["split"], row["group"])
+    query = Query(row["id"], **{key: texts[key] for key in _TEXTS})
+    about = row["split"], row["group"]
     if "relevant" in row:
         _TRUTH(row, "")
         relevant = {name: float(grade) for name, grade in row["relevant"].items()}
