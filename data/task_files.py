@@ -12,7 +12,7 @@ from zscr.data.records import FAULTS, Query, filled, read_table
 from zscr.data.relevance import Truth
 from zscr.errors import CollectionError
 from zscr.regular import open_regular
-from zscr.schema import listing, mapping, number, record, words
+from zscr.schema import flag, listing, mapping, number, record, words
 from zscr.strict_json import parse_json
 
 TASKS = "tasks.json"
@@ -33,6 +33,8 @@ class TaskInfo:
         attribute: where it is the class and an attribute of items, that attribute's name.
         protocol: the published one that it follows; empty is the collection's.
         figures: the protocol's own figures, its headline first.
+        zeros: whether queries that nothing is relevant to count, with 0, as some protocols have
+            it; else they are refused.
     """
 
     name: str
@@ -41,6 +43,7 @@ class TaskInfo:
     attribute: str | None = None
     protocol: str = ""
     figures: tuple[str, ...] = ("mAP",)
+    zeros: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,17 +107,17 @@ def read_rows(folder: Path, name: str) -> list[TaskRow]:
 
 
 def _info_row(info: TaskInfo) -> dict[str, Any]:
-    relevance = filled({"by": info.by, "attribute": info.attribute})
+    relevance = filled({"by": info.by, "attribute": info.attribute, "zeros": info.zeros or None})
     row = {"name": info.name, "protocol": info.protocol, "field": info.field}
     return filled(row) | {"relevance": relevance, "figures": info.figures}
 
 
 def _info_from(row: Mapping[str, Any]) -> TaskInfo:
     relevance = row["relevance"]
-    decided = relevance["by"], relevance.get("attribute")
-    return TaskInfo(
-        row["name"], row["field"], *decided, row.get("protocol", ""), tuple(row["figures"])
-    )
+    decided, zeros = (relevance["by"], relevance.get("attribute")), relevance.get("zeros", False)
+    flag(zeros, "relevance.zeros")
+    about = row.get("protocol", ""), tuple(row["figures"])
+    return TaskInfo(row["name"], row["field"], *decided, *about, zeros)
 
 
 def _row(row: TaskRow) -> dict[str, Any]:

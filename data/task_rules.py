@@ -147,7 +147,7 @@ def _by_item(known: Known, info: TaskInfo) -> list[Rule]:
             f"have relevant items without {info.field}, which is retrieved; remove them",
         ),
         (
-            lambda row: not _left(row),
+            lambda row: not (info.zeros or _left(row)),
             "have nothing relevant left after their exclusions; remove them",
         ),
     ]
@@ -213,7 +213,7 @@ def _by_class(known: Known, info: TaskInfo) -> list[Rule]:
             "leave out items that do not exist or are of another split; correct or remove them",
         ),
         (
-            lambda row: not left(row),
+            lambda row: not (info.zeros or left(row)),
             f"ask for what no item with {info.field} is; correct or remove them",
         ),
     ]

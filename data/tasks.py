@@ -47,6 +47,7 @@ class Task:
         relevance: of the gallery's items, by position.
         groups: (Q,) what macro figures average over and intervals resample, such as the class.
         figures: the protocol's own figures, its headline first.
+        zeros: whether queries that nothing is relevant to count, with 0; else they are refused.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Task:
     relevance: Relevance
     groups: tuple[str, ...]
     figures: tuple[str, ...] = ("mAP",)
+    zeros: bool = False
 
     @property
     def fields(self) -> frozenset[str]:
@@ -111,6 +113,7 @@ def load_task(collection: Collection, name: str, split: str) -> Task:
         relevance=_relevance(info, rows, items),
         groups=tuple(row.group for row in rows),
         figures=info.figures,
+        zeros=info.zeros,
     )
 
 

@@ -37,7 +37,9 @@ class Ranked(ABC):
     def report(self) -> RetrievalReport:
         """Return every figure, the task's own among them."""
         task = self.task
-        return evaluate_scores(self.scorer, task.relevance, task.groups, figures=task.figures)
+        return evaluate_scores(
+            self.scorer, task.relevance, task.groups, figures=task.figures, zeros=task.zeros
+        )
 
     def average_precision(self) -> Values:
         """Return each query's average precision (Q,), at a fraction of the report's cost."""
@@ -59,4 +61,6 @@ class Ranked(ABC):
         return scores
 
     def _values(self, metric: str) -> Values:
-        return scored_values(self.scorer, self.task.relevance, names=[metric])[metric]
+        task = self.task
+        values = scored_values(self.scorer, task.relevance, names=[metric], zeros=task.zeros)
+        return values[metric]
