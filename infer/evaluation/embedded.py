@@ -51,8 +51,13 @@ class Embedded:
                 )
 
     def report(self) -> RetrievalReport:
-        """Return every figure, the task's own among them."""
+        """Return every figure, the task's own among them.
+
+        Raises:
+            ConfigError: a server alone knows what is relevant.
+        """
         task = self.task
+        task.require_answers()
         return evaluate_retrieval(
             self.queries, self.gallery, task.relevance, task.groups, figures=task.figures
         )
@@ -72,6 +77,7 @@ class Embedded:
         return metrics.macro(values, self.task.groups) if macro else metrics.micro(values)
 
     def _values(self, metric: str) -> Values:
+        self.task.require_answers()
         values = query_values(self.queries, self.gallery, self.task.relevance, names=[metric])
         return values[metric]
 
