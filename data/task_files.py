@@ -18,6 +18,7 @@ from zscr.schema import integer, listing, mapping, number, record, words
 from zscr.strict_json import parse_json
 
 TASKS = "tasks.json"
+_TEXTS = ("text", "image", "sketch", "instead_of")  # what a stored query is made of
 _NAMES = listing(words)  # of items
 _TRUTH = record({"relevant": mapping(number())}, {"exclude": _NAMES, "subset": _NAMES})
 _GALLERIES, _COUNT = mapping(_NAMES), integer(0, 1 << 40)
@@ -69,6 +70,7 @@ class TaskRow:
         truth: what is relevant, in a task by item; nothing, where a server alone knows.
         class_id: the class that is relevant, in a task by class; value: of the task's attribute.
         gallery: the name of the gallery that it searches, where the task has several.
+        exclude: items that are left out of its ranking, in a task by class; a truth has its own.
     """
 
     query: Query
@@ -78,6 +80,7 @@ class TaskRow:
     class_id: str | None = None
     value: str | None = None
     gallery: str | None = None
+    exclude: tuple[str, ...] = ()
 
 
 def task_file(name: str) -> str:
@@ -148,6 +151,7 @@ def _row(row: TaskRow) -> dict[str, Any]:
     query = row.query
     line: dict[str, Any] = {"id": query.id, "split": row.split, "group": row.group}
     line |= {"text": query.text, "image": query.image, "sketch": query.sketch}
+    line |= {"instead_of": query.instead_of, "exclude": row.exclude}
     if row.truth:
         line |= {"exclude": row.truth.exclude, "subset": row.truth.subset}
     line |= {"class": row.class_id, "value": row.value, "gallery": row.gallery}
@@ -156,15 +160,17 @@ def _row(row: TaskRow) -> dict[str, Any]:
 
 
 def _row_from(row: Mapping[str, Any]) -> TaskRow:
-    texts = {key: row.get(key) for key in ("text", "image", "sketch", *_DECIDED)}
+    texts = {key: row.get(key) for key in (*_TEXTS, *_DECIDED)}
     texts |= {key: row[key] for key in ("id", "split", "group")}
     if wrong := [key for key, value in texts.items() if not isinstance(value, str | None)]:
         raise TypeError(f"{wrong[0]} is no string")
-    truth = None
+    query = Query(row["id"], **{key: texts[key] for key in _TEXTS})
+    about = row["split"], row["group"]
+    decided = [texts[key] for key in _DECIDED]
     if "relevant" in row:
         _TRUTH(row, "")
         relevant = {name: float(grade) for name, grade in row["relevant"].items()}
         truth = Truth(relevant, tuple(row.get("exclude", ())), tuple(row.get("subset", ())))
-    query = Query(row["id"], texts["text"], texts["image"], texts["sketch"])
-    decided = (texts[key] for key in _DECIDED)
-    return TaskRow(query, row["split"], row["group"], truth, *decided)
+        return TaskRow(query, *about, truth, *decided)
+    _NAMES(exclude := row.get("exclude", []), "exclude")
+    return TaskRow(query, *about, None, *decided, tuple(exclude))
