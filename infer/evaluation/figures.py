@@ -14,7 +14,7 @@ from zscr.errors import ConfigError
 from zscr.infer.evaluation import metrics
 from zscr.infer.evaluation.graded import compacted
 from zscr.infer.evaluation.metrics import Hits, Sizes, Values
-from zscr.infer.evaluation.ranking import Cosines, Embeddings, Scorer, ranked_blocks
+from zscr.infer.evaluation.ranking import Cosines, Embeddings, Scorer, ranked_parts
 
 KS = (1, 10, 50)
 CURVE = "precision at recall"
@@ -176,8 +176,7 @@ def scored_values(
         if function is None:
             raise _unknown(name)
         functions.append((name, function, []))
-    for start, order in ranked_blocks(scorer, block=block):
-        rows = slice(start, start + len(order))
+    for rows, order in ranked_parts(scorer, relevance, block=block):
         grades = relevance.grades(rows, order)
         if kept is not None:
             grades = grades[kept[rows]]

@@ -116,8 +116,8 @@ def average_precision_at_k(hits: Hits, k: int, norm: Literal["hits", "relevant"]
 def precision_of_relevant_at_k(hits: Hits, k: int) -> Values:
     """Return the relevant items among the first k as a share of those that could stand there.
 
-    P@k = sum_{r <= k} rel(r) / min(k, n), FreeDom's and i-CIR's precision: a query with fewer than k
-    relevant items reaches 1. Hits 1 0 1 0, k = 3: 2/2 = 1; k = 2: 1/2.
+    P@k = sum_{r <= k} rel(r) / min(k, n), FreeDom's and i-CIR's precision: a query with fewer than
+    k relevant items reaches 1, too. Hits 1 0 1 0, k = 3: 2/2 = 1; k = 2: 1/2.
 
     Raises:
         InputError: a query has no relevant item.

@@ -35,8 +35,13 @@ class Ranked(ABC):
         """Return the same queries over both galleries, its own items first; `other` is alike."""
 
     def report(self) -> RetrievalReport:
-        """Return every figure, the task's own among them."""
+        """Return every figure, the task's own among them.
+
+        Raises:
+            ConfigError: a server alone knows what is relevant.
+        """
         task = self.task
+        task.require_answers()
         return evaluate_scores(
             self.scorer, task.relevance, task.groups, figures=task.figures, zeros=task.zeros
         )
@@ -62,5 +67,6 @@ class Ranked(ABC):
 
     def _values(self, metric: str) -> Values:
         task = self.task
+        task.require_answers()
         values = scored_values(self.scorer, task.relevance, names=[metric], zeros=task.zeros)
         return values[metric]
