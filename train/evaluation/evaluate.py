@@ -112,6 +112,7 @@ def _tasks(model: Model, asked: Question) -> list[Task]:
             f"the weights from before, or use --split unseen"
         )
     task = load_task(model.collection, asked.task, asked.split)
+    task.require_answers()
     captions = asks_by_caption(task)
     if captions and asked.generalised:
         raise ConfigError(

@@ -48,7 +48,7 @@ class Model:
     encode_gallery: Callable[[Sequence[Query]], Encoded]
     features: Features | None = None
     encode_feature: Callable[[Sequence[Query]], Encoded] | None = None
-    _galleries: dict[tuple[str, str], Encoded] = field(default_factory=dict)
+    _galleries: dict[tuple[str, tuple[str, ...]], Encoded] = field(default_factory=dict)
 
     def answers(self, task: Task) -> bool:
         """Say whether it takes a task's queries as they are."""
@@ -128,7 +128,7 @@ class Model:
 
     def _gallery(self, task: Task) -> Encoded:
         """Embed a gallery once, for the task and for the controls beside it."""
-        place = (task.split, task.field)
+        place = (task.field, task.gallery)
         if place not in self._galleries:
             self._galleries[place] = self._encoded_gallery(task)
         return self._galleries[place]
