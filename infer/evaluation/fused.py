@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from zscr.data.relevance import Order
 from zscr.data.tasks import Task
 from zscr.infer.composition.affine import Affine
 from zscr.infer.composition.composition import Fusion
@@ -50,6 +51,11 @@ class FusedScores:
     def row(self, number: int) -> FusedScores:
         """See `Scorer`."""
         return replace(self, channels=tuple(channel.of(number) for channel in self.channels))
+
+    def part(self, queries: slice, places: Order) -> FusedScores:
+        """See `Scorer`; what a fusion asks of a gallery, it then asks of these items."""
+        channels = tuple(_of(channel, queries) for channel in self.channels)
+        return replace(self, channels=channels, gallery=self.gallery[places])
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,12 @@ def neighbours(
     What is left out of a query's ranking, such as its own reference or another query's gallery, is
     none of them. K is `count`, or as many as there are.
     """
-    for start, scores in scored_blocks(scorer):
-        order = rank(scores)
-        grades = task.relevance.grades(slice(start, start + len(order)), order)
-        for row, (places, counted) in enumerate(zip(order, ~np.isnan(grades), strict=True)):
-            best = places[counted][:count]
-            yield best, scores[row, best]
+    for queries, places in task.relevance.parts():
+        part = scorer if places is None else scorer.part(queries, places)
+        for start, scores in scored_blocks(part):
+            first, order = queries.start + start, rank(scores)
+            items = order if places is None else places[order]
+            grades = task.relevance.grades(slice(first, first + len(order)), items)
+            for row, counted in enumerate(~np.isnan(grades)):
+                best = order[row, counted][:count]
+                yield best if places is None else places[best], scores[row, best]
