@@ -7,6 +7,7 @@ from typing import Any
 
 from zscr.data.records import Query, Refused
 from zscr.errors import InputError
+from zscr.infer.inputs.sentence import PLACE
 
 Asked = Query | Refused
 
@@ -41,5 +42,5 @@ def batches(asked: Iterable[Asked], most: int) -> Iterator[list[Asked]]:
 def _kind(one: Asked) -> Any:
     if not isinstance(one, Query):
         return None
-    has_place = len(one.fields) > 1 and "*" in str(one.text)
+    has_place = len(one.fields) > 1 and PLACE in str(one.text)
     return one.fields, one.compose, one.instead_of is None, has_place

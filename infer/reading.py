@@ -44,7 +44,7 @@ def read_batch(encoder: Encoder, batch: Sequence[Query]) -> Reading:
     typed as part of its letter or behind it. Tokenizers that want another form make it from this.
     """
     queries = [_normal(query) for query in batch]
-    faults = {row: why for row, query in enumerate(queries) if (why := _fault(query))}
+    faults = {row: why for row, query in enumerate(queries) if (why := fault_in(query))}
     rows = tuple(row for row in range(len(batch)) if row not in faults)
     try:
         prepared = _prepared(encoder, queries, rows)
@@ -106,7 +106,7 @@ def _is_open_image(value: object) -> bool:
     return pillow is not None and isinstance(value, pillow.Image)
 
 
-def _fault(query: Query) -> str | None:
+def fault_in(query: Query) -> str | None:
     """Return what is wrong with a query's fields, whatever reads them."""
     beside = {"instead_of"} if query.instead_of is not None else set()
     for field in sorted(query.fields - {"vector"} | beside):

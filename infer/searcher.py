@@ -14,7 +14,8 @@ from zscr.infer.answers.answer import Answer, refusal
 from zscr.infer.batches import batches
 from zscr.infer.bundle import Bundle
 from zscr.infer.columns import Wanted, make_queries
-from zscr.infer.composed.choice import choose, place_fault
+from zscr.infer.composed.choice import choose, text_fault
+from zscr.infer.composed.composer import Composer
 from zscr.infer.composition.composition import Composition
 from zscr.infer.encoder import Encoder, Rows
 from zscr.infer.found import Found, answer_of
@@ -44,6 +45,7 @@ class Searcher:
         if refresh not in ("auto", "never"):
             raise ConfigError(f"refresh '{refresh}' is unknown; use auto or never")
         self.bundle, self.index = bundle, index
+        self._composer = Composer(bundle)
         self._follower = Follower(index) if refresh == "auto" else None
 
     @classmethod
@@ -207,14 +209,32 @@ class Searcher:
         self, composition: Composition, queries: Sequence[Query], wanted: Wanted
     ) -> list[Found]:
         """Search for queries of several fields by one composition."""
-        faults = [place_fault(self.bundle, composition, query) for query in queries]
+        faults = [text_fault(self.bundle, composition, query) for query in queries]
         sound = [query for query, fault in zip(queries, faults, strict=True) if fault is None]
         if composition.graph:
             graph = self.bundle.graph(composition.graph)
             found = iter(self._embedded(graph, sound, wanted, composition.name))
         else:
-            found = iter(self._fused(composition, sound, wanted))
+            found = iter(self._by_channels(composition, sound, wanted))
         return [next(found) if fault is None else Found(error=fault) for fault in faults]
+
+    def _by_channels(
+        self, composition: Composition, queries: Sequence[Query], wanted: Wanted
+    ) -> Iterator[Found]:
+        """Search for what several graphs make of each query's fields."""
+        if not queries:
+            return
+        stale = self._stale()
+        for one in self._composer.answer(
+            self.index,
+            queries,
+            composition,
+            wanted.k,
+            expansion=wanted.expansion,
+            within=wanted.within,
+        ):
+            notes = (*one.notes, *_used(wanted), *stale)
+            yield Found(one.matches, notes, one.ran, composition.name, one.error)
 
     def _embedded(
         self,
@@ -238,13 +258,20 @@ class Searcher:
 
     def _matched(self, rows: Rows, wanted: Wanted) -> Iterator[tuple[list[Match], tuple[str, ...]]]:
         """Return the matches of each unit row, and what is to be noted of all."""
-        stale = self._follower.look() if self._follower else None
+        stale = self._stale()
         matches = self.index.search(
             rows, wanted.k, expansion=wanted.expansion, within=wanted.within
         )
-        used = (f"uses the gallery: {wanted.expansion}",) if wanted.expansion else ()
-        also = (*used, stale) if stale else used
-        return ((one, also) for one in matches)
+        return ((one, (*_used(wanted), *stale)) for one in matches)
+
+    def _stale(self) -> tuple[str, ...]:
+        """Follow the index on the disk; note where that cannot be done."""
+        note = self._follower.look() if self._follower else None
+        return (note,) if note else ()
+
+
+def _used(wanted: Wanted) -> tuple[str, ...]:
+    return (f"uses the gallery: {wanted.expansion}",) if wanted.expansion else ()
 
 
 def _refused(query: Query, error: InputError) -> str:

@@ -9,8 +9,8 @@ from zscr.errors import InputError
 from zscr.infer.bundle import Bundle, spoken
 from zscr.infer.composition.available import needs_instead, takes_instead
 from zscr.infer.composition.composition import Composition
-
-PLACE = "*"  # the image's, in a text that is a whole sentence
+from zscr.infer.inputs.sentence import PLACE
+from zscr.infer.reading import fault_in
 
 
 def choose(bundle: Bundle, query: Query) -> Composition | None:
@@ -48,8 +48,10 @@ def has_place(bundle: Bundle, composition: Composition) -> bool:
     return any(spec["kind"] == "prompt" for spec in bundle.graphs[composition.graph]["inputs"])
 
 
-def place_fault(bundle: Bundle, composition: Composition, query: Query) -> str | None:
-    """Return why a query's text cannot be read, where it marks a place that there is not."""
+def text_fault(bundle: Bundle, composition: Composition, query: Query) -> str | None:
+    """Return why a query's texts cannot be composed, such as a place that there is not."""
+    if fault := fault_in(query):
+        return fault
     if has_place(bundle, composition):
         return None
     for name, text in (("text", query.text), ("instead_of", query.instead_of)):

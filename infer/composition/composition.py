@@ -25,14 +25,16 @@ VALUES = {"slerp": (0.0, 1.0), "harris": (1e-6, 0.249), "cdf": (0.0, 1.0)}
 class Channel:
     """One field of a query as a score.
 
-    With the unit rows v of the query's field and x of an image, and what is given of the others:
-    q = v - mean (for a text: the mean of its contextualised forms, minus mean), a = P q,
-    s = a·(x - the gallery's mean); of `harris`, s is then normalised: see `Fusion.divisor`.
+    With the unit rows v of the query's field and x of an image, s = a·x with a = v; for a text v
+    may be the unit mean of what it is among other words. Of a channel that is `centred`,
+    s = a·(x - the gallery's mean), a = P (v - mean); of `harris`, s is then normalised: see
+    `Fusion.divisor`.
 
     Attributes:
         field: of the query; graph: of the bundle, which embeds it.
         template: of a text, with `{}` where it stands.
-        mean: file of the row (D,) that is subtracted from the field's, or None.
+        centred: whether means are subtracted from the field's rows and from the gallery's.
+        mean: file of the row (D,) that is subtracted from the field's; None is the gallery's mean.
         replaces: of a text, whether the row of what it replaces is subtracted: that of the query's
             `instead_of`, or where it says none the row (D,) in the file `instead`, if there is one.
         context: file of words, one a line, that a text is put beside, in front and behind; or None.
@@ -44,6 +46,7 @@ class Channel:
     field: str
     graph: str
     template: str = "{}"
+    centred: bool = False
     mean: str | None = None
     replaces: bool = False
     instead: str | None = None

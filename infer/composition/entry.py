@@ -20,6 +20,7 @@ _CHANNEL = record(
     {"field": one_of("text", "image", "sketch"), "graph": text(200, least=1)},
     {
         **_ROWS,
+        "centred": one_of(True, False),
         "replaces": one_of(True, False),
         "template": text(1000, least=1),
         "least": number(),
