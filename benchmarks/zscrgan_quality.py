@@ -120,7 +120,7 @@ def of_models(models: Sequence[Model], use: str) -> dict[str, Any]:
     parts = SPLITS if use in GENERALISED else SPLITS[:1]
     tasks = [load_task(models[0].collection, "text", split) for split in parts]
     found = [
-        evaluate(*(model.embed(task, features=True) for task in tasks), use=USES[use])
+        evaluate(*(model.rank(task, features=True) for task in tasks), use=USES[use])
         for model in models
     ]
     runs = {"runs": [one.plain.metrics["mAP"] for one in found]}

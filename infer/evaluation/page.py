@@ -75,6 +75,8 @@ def _about(report: Report) -> dict[str, object]:
     one, several = group_words(report)
     about |= {} if one in OF_ONE else {several: report["groups"]}
     about |= {"weights": origin_words(report), "kind": report["kind"]}
+    if "composition" in report:
+        about["composed by"] = report["composition"]
     if "gallery_use" in report:
         about["figures"] = report["gallery_use"]
     if report["excluded"]:

@@ -39,6 +39,7 @@ def table(report: Report) -> str:
     lines = [
         f"{report['collection']}, {judged_on(report)}: {', '.join(_sizes(report))}",
         f"{report['protocol']}; {origin_words(report)}",
+        *([f"{name} composes by {report['composition']}"] if "composition" in report else []),
         *([f"{name} {report['gallery_use']}"] if "gallery_use" in report else []),
         "",
         *(_captions(name, report) if captions else layout.plain(name, report, controls)),

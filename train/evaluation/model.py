@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,12 +16,24 @@ from zscr.errors import InputError
 from zscr.infer.bundle import spoken
 from zscr.infer.encoder import Rows
 from zscr.infer.evaluation.embedded import Embedded
+from zscr.infer.evaluation.ranked import Ranked
 from zscr.infer.features.encoded import Encoded
 from zscr.infer.features.table import Array, Split
 from zscr.infer.inputs.sentence import without_place
 from zscr.progress import say
 
 Features = Callable[[str], Split[Array]]  # loads a split's frozen features by class
+
+
+class Composer(Protocol):
+    """Makes one ranking of queries of several fields."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    def rank(self, task: Task, gallery: Rows) -> Ranked:
+        """Return the task as it ranks its gallery's rows (G, D)."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,8 @@ class Model:
         features: loads a split's images and texts by class, for controls; None for a bundle, and
             for a run without one of them.
         encode_feature: gives the image features of gallery items; None where the gallery has none.
+        composer: returns what ranks a task's queries of several fields over the gallery's rows, and
+            what that is called; None where one graph takes them, or nothing does.
     """
 
     folder: Path
@@ -48,14 +62,20 @@ class Model:
     encode_gallery: Callable[[Sequence[Query]], Encoded]
     features: Features | None = None
     encode_feature: Callable[[Sequence[Query]], Encoded] | None = None
+    composer: Callable[[Task], Composer | None] = lambda _: None
     _galleries: dict[tuple[str, tuple[str, ...]], Encoded] = field(default_factory=dict)
+
+    def composition(self, task: Task) -> str | None:
+        """Return the name of what composes a task's queries, where several graphs do."""
+        composer = self.composer(task)
+        return composer and composer.name
 
     def answers(self, task: Task) -> bool:
         """Say whether it takes a task's queries as they are."""
         return task.fields in self.takes
 
-    def embed(self, task: Task, *, features: bool = False) -> Embedded:
-        """Embed a task's queries and gallery; items that cannot be used are left out and told.
+    def rank(self, task: Task, *, features: bool = False) -> Ranked:
+        """Rank a task's gallery; items that cannot be used are left out and told.
 
         Args:
             task: what is asked.
@@ -66,6 +86,9 @@ class Model:
         """
         gallery, kept = self._gallery(task)
         found = self._features(task) if features else None
+        if composer := self.composer(task):
+            ranked = composer.rank(task.narrowed(kept), gallery)
+            return replace(ranked, features=found) if isinstance(ranked, Embedded) else ranked
         return Embedded(task.narrowed(kept), self._asked(task.queries), gallery, found)
 
     def embed_parts(self, task: Task) -> tuple[Mapping[str, Rows], Rows, Task]:
