@@ -24,11 +24,12 @@ FLOORS = {
     " place regular schema streams <- lock manifest_file options <- partial <- arrays artefact"
     " <- cache <- data <- infer <- __init__ train <- export <- cli",
     "zscr.data": "decoding exclusion hashes known_collections names records relevance splits"
-    " <- images walk <- listing options rules task_files <- task_rules <- draft <- collection"
-    " <- aviary sources task_rows <- registry tasks <- check summary <- commands",
+    " <- images walk <- listing options own_gallery rules task_files <- task_rules <- draft"
+    " <- collection <- aviary sources task_rows <- registry tasks <- check summary <- commands",
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
-    "zscr.data.sources": "archive captions found normal origin <- definitions"
-    " <- awa captioned fashion folder sketchy wiki zscrgan <- sketchy_clip titles",
+    "zscr.data.sources": "archive captions colours found lookup normal origin"
+    " <- annotated definitions product_tasks"
+    " <- awa captioned fashion folder sketchy wiki zscrgan <- sketchy_clip sketchy_domains titles",
     "zscr.infer": "answers composition inputs lines runners <- batches options query_rows"
     " <- queries <- encoder <- bundle features reading <- index sums <- columns composed evaluation"
     " <- found models mteb <- lookup own_image <- searcher <- find <- commands",
