@@ -155,6 +155,7 @@ COLLECTIONS: Mapping[str, Source] = {
         what="ImageNet-R and ImageNet's validation photos, with Pic2Word's two lists",
         example="data/imgnet",
         options=("skip_missing",),
+        archive="imagenet_r",
     ),
     "nico": Source(
         "zscr.data.sources.domains.freedom:convert_freedom",
@@ -163,6 +164,7 @@ COLLECTIONS: Mapping[str, Source] = {
         what="NICO++, with FreeDom's two lists",
         example="data/nico",
         options=("skip_missing",),
+        archive="nico",
         arguments={"name": "nico"},
     ),
     "minidomainnet": Source(
@@ -172,6 +174,7 @@ COLLECTIONS: Mapping[str, Source] = {
         what="MiniDomainNet, with FreeDom's two lists",
         example="data/minidn",
         options=("skip_missing",),
+        archive="minidn",
         arguments={"name": "minidomainnet"},
     ),
     "ltll": Source(
@@ -181,6 +184,7 @@ COLLECTIONS: Mapping[str, Source] = {
         what="LTLL's landmarks, today and in the archive",
         example="LTLL.zip",
         options=("skip_missing",),
+        archive="ltll",
     ),
     "icir": Source(
         "zscr.data.sources.domains.icir:convert_icir",
@@ -189,6 +193,7 @@ COLLECTIONS: Mapping[str, Source] = {
         what="i-CIR, with its two lists",
         example="icir/",
         options=("skip_missing",),
+        archive="icir",
     ),
     "folder": Source(
         "zscr.data.sources.folder:convert_folder",
