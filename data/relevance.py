@@ -1,12 +1,11 @@
 """What is relevant to a query, as a value: graded along a ranking, whatever decides it.
 
-By class, by class and attribute (a label of both), or by item with exclusions and subsets; each
-over one gallery, or over several of which a query searches one.
+By class, by class and attribute (a label of both), or by item with exclusions and subsets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -30,6 +29,12 @@ class Relevance(Protocol):
 
         Returns:
             (B, G): 0 or more, NaN where the item is left out of the query's ranking.
+        """
+
+    def parts(self) -> Iterator[tuple[slice, Order | None]]:
+        """Yield queries that follow each other, and the gallery positions that all of them rank.
+
+        None is the whole gallery. Only what is never ranked for any of them is left out here.
         """
 
     def widened(self, other: Relevance) -> Relevance:
@@ -61,6 +66,10 @@ class ByLabel:
         asked, gallery = self._codes
         relevant: Grades = (gallery[order] == asked[queries, None]).astype(np.float32)
         return relevant
+
+    def parts(self) -> Iterator[tuple[slice, Order | None]]:
+        """See `Relevance`."""
+        yield slice(0, len(self.queries)), None
 
     def widened(self, other: Relevance) -> ByLabel:
         """See `Relevance`."""
@@ -103,6 +112,10 @@ class ByItem:
         rows = [self._row(truth) for truth in self.truths[queries]]
         return np.take_along_axis(np.stack(rows), order, axis=1)
 
+    def parts(self) -> Iterator[tuple[slice, Order | None]]:
+        """See `Relevance`."""
+        yield slice(0, len(self.truths)), None
+
     def _row(self, truth: Truth) -> Grades:
         """Return (G,) grades in the gallery's order; items that it does not hold do not count."""
         row = np.zeros(len(self.gallery), np.float32)
@@ -126,49 +139,3 @@ class ByItem:
     def narrowed(self, kept: Sequence[int]) -> ByItem:
         """See `Relevance`."""
         return ByItem(self.truths, [self.gallery[place] for place in kept])
-
-
-@dataclass(frozen=True)
-class Within:
-    """A relevance of queries that search one of several galleries each; the rest is left out.
-
-    Attributes:
-        inner: over all the galleries' items together.
-        asked: (Q,) the name of the gallery that each query searches.
-        galleries: name -> its items, by id.
-        gallery: (G,) the id of each item that is ranked.
-    """
-
-    inner: Relevance
-    asked: Sequence[str]
-    galleries: Mapping[str, Collection[str]]
-    gallery: Sequence[str]
-
-    @cached_property
-    def _outside(self) -> dict[str, npt.NDArray[np.bool_]]:
-        """Gallery -> (G,) which of the items that are ranked it does not hold."""
-        held = {name: frozenset(items) for name, items in self.galleries.items()}
-        return {
-            name: np.array([one not in items for one in self.gallery], np.bool_)
-            for name, items in held.items()
-        }
-
-    def grades(self, queries: slice, order: Order) -> Grades:
-        """Grade by the inner relevance, NaN outside a query's own gallery; see `Relevance`."""
-        grades = self.inner.grades(queries, order)
-        for row, name in enumerate(self.asked[queries]):
-            grades[row, self._outside[name][order[row]]] = np.nan
-        return grades
-
-    def widened(self, other: Relevance) -> Within:
-        """See `Relevance`; every query searches the other gallery as well."""
-        assert isinstance(other, Within), type(other)
-        more = [*other.gallery]
-        galleries = {name: [*items, *more] for name, items in self.galleries.items()}
-        inner = self.inner.widened(other.inner)
-        return Within(inner, self.asked, galleries, [*self.gallery, *more])
-
-    def narrowed(self, kept: Sequence[int]) -> Within:
-        """See `Relevance`."""
-        gallery = [self.gallery[place] for place in kept]
-        return Within(self.inner.narrowed(kept), self.asked, self.galleries, gallery)

@@ -14,7 +14,7 @@ from zscr.data.records import FAULTS, Query, Term, filled, read_table
 from zscr.data.relevance import Truth
 from zscr.errors import CollectionError
 from zscr.regular import open_regular
-from zscr.schema import integer, listing, mapping, number, record, words
+from zscr.schema import flag, integer, listing, mapping, number, record, words
 from zscr.strict_json import parse_json
 
 TASKS = "tasks.json"
@@ -38,6 +38,9 @@ class TaskInfo:
         attribute: where it is the class and an attribute of items, that attribute's name.
         protocol: the published one that it follows; empty is the collection's.
         figures: the protocol's own figures, its headline first.
+        within: `class` where each query searches the items of its own class alone; else None.
+        zeros: whether queries that nothing is relevant to count, with 0, as some protocols have
+            it; else they are refused.
         galleries: name -> the items that queries search who name it; none: all of their split.
         server: the format of the file in which rankings go to the server that alone knows what is
             relevant, such as `cirr`; None where the queries list it.
@@ -50,6 +53,8 @@ class TaskInfo:
     attribute: str | None = None
     protocol: str = ""
     figures: tuple[str, ...] = ("mAP",)
+    within: str | None = None
+    zeros: bool = False
     galleries: Mapping[str, tuple[str, ...]] = dataclass_field(default_factory=dict)
     server: str | None = None
     missing: int = 0
@@ -123,7 +128,8 @@ def read_rows(folder: Path, name: str) -> list[TaskRow]:
 
 
 def _info_row(info: TaskInfo) -> dict[str, Any]:
-    relevance = filled({"by": info.by, "attribute": info.attribute})
+    relevance = {"by": info.by, "attribute": info.attribute, "within": info.within}
+    relevance = filled(relevance | {"zeros": info.zeros or None})
     row = {"name": info.name, "protocol": info.protocol, "field": info.field}
     row |= {"server": info.server, "missing": info.missing or None}
     of_all = {"relevance": relevance, "figures": info.figures}
@@ -132,9 +138,10 @@ def _info_row(info: TaskInfo) -> dict[str, Any]:
 
 def _info_from(row: Mapping[str, Any]) -> TaskInfo:
     relevance = row["relevance"]
-    galleries = row.get("galleries", {})
+    galleries, zeros = row.get("galleries", {}), relevance.get("zeros", False)
     _GALLERIES(galleries, "galleries")
     _COUNT(row.get("missing", 0), "missing")
+    flag(zeros, "relevance.zeros")
     return TaskInfo(
         row["name"],
         row["field"],
@@ -142,6 +149,8 @@ def _info_from(row: Mapping[str, Any]) -> TaskInfo:
         relevance.get("attribute"),
         row.get("protocol", ""),
         tuple(row["figures"]),
+        relevance.get("within"),
+        zeros,
         {name: tuple(items) for name, items in galleries.items()},
         row.get("server"),
         row.get("missing", 0),

@@ -70,6 +70,9 @@ def _check_info(info: TaskInfo, known: Known) -> None:
             f"{info.by}; an attribute is a string and goes with relevance by class"
         )
     figures = (*info.figures, info.protocol)
+    if info.within is not None:
+        _one_of(info.name, "a gallery within", info.within, ("class",))
+        _one_of(info.name, "relevance within a class by", info.by, ("class",))
     if not info.figures or not all(isinstance(figure, str) for figure in figures):
         raise CollectionError(
             f"task '{info.name}' has the figures {info.figures!r} and the protocol "
@@ -169,7 +172,7 @@ def _by_item(known: Known, info: TaskInfo) -> list[Rule]:
             f"have relevant items without {info.field}, which is retrieved; remove them",
         ),
         (
-            lambda row: bool(_truth(row).relevant) if info.server else not _left(row, info),
+            lambda row: _answer_fault(row, info),
             "list relevant items, which a server alone knows; remove these"
             if info.server
             else "have nothing relevant left after their exclusions; remove them",
@@ -183,6 +186,13 @@ def _searched(info: TaskInfo) -> list[Rule]:
         why = f"search none of the galleries {', '.join(info.galleries)}; name one"
         return [(lambda row: row.gallery not in info.galleries, why)]
     return [(lambda row: row.gallery is not None, "name a gallery, but search the only one")]
+
+
+def _answer_fault(row: TaskRow, info: TaskInfo) -> bool:
+    """Say whether a query has answers that it may not have, or none though it must."""
+    if info.server:
+        return bool(_truth(row).relevant)
+    return not (info.zeros or _left(row, info))
 
 
 def _truth(row: TaskRow) -> Truth:
@@ -248,7 +258,7 @@ def _by_class(known: Known, info: TaskInfo) -> list[Rule]:
             "leave out items that do not exist or are of another split; correct or remove them",
         ),
         (
-            lambda row: not left(row),
+            lambda row: not (info.zeros or left(row)),
             f"ask for what no item with {info.field} is; correct or remove them",
         ),
     ]

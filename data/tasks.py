@@ -15,9 +15,9 @@ from functools import partial
 from pathlib import Path
 
 from zscr.data.collection import SPLITS, Collection, Item
-from zscr.data.own_gallery import Without
+from zscr.data.own_gallery import Within, Without
 from zscr.data.records import Query
-from zscr.data.relevance import ByItem, ByLabel, Relevance, Within
+from zscr.data.relevance import ByItem, ByLabel, Relevance
 from zscr.data.task_files import TaskInfo, TaskRow
 from zscr.data.task_rows import gallery_rows, task_info, task_names, task_rows
 from zscr.errors import CollectionError, ConfigError
@@ -48,6 +48,7 @@ class Task:
         relevance: of the gallery's items, by position.
         groups: (Q,) what macro figures average over and intervals resample, such as the class.
         figures: the protocol's own figures, its headline first.
+        zeros: whether queries that nothing is relevant to count, with 0; else they are refused.
         server: the format of the file in which rankings go to the server that alone knows what is
             relevant; None where it is known here.
         missing: images and queries of the protocol that the collection lacks.
@@ -62,6 +63,7 @@ class Task:
     relevance: Relevance
     groups: tuple[str, ...]
     figures: tuple[str, ...] = ("mAP",)
+    zeros: bool = False
     server: str | None = None
     missing: int = 0
 
@@ -130,6 +132,7 @@ def load_task(collection: Collection, name: str, split: str) -> Task:
         relevance=_relevance(info, rows, items),
         groups=tuple(row.group for row in rows),
         figures=info.figures,
+        zeros=info.zeros,
         server=info.server,
         missing=info.missing,
     )
@@ -159,10 +162,13 @@ def _located(query: Query, folder: Path) -> Query:
 def _relevance(info: TaskInfo, rows: Sequence[TaskRow], items: Sequence[Item]) -> Relevance:
     """Return the relevance of all items, or within each query's gallery where there are several."""
     decided = _of_all(info, rows, items)
+    if info.within:
+        asked = [str(row.class_id) for row in rows]
+        return Within.of_labels(decided, asked, [str(item.class_id) for item in items])
     if len(info.galleries) < 2:
         return decided
     asked = [str(row.gallery) for row in rows]
-    return Within(decided, asked, info.galleries, [item.id for item in items])
+    return Within.of_items(decided, asked, info.galleries, [item.id for item in items])
 
 
 def _of_all(info: TaskInfo, rows: Sequence[TaskRow], items: Sequence[Item]) -> Relevance:

@@ -42,7 +42,9 @@ class Ranked(ABC):
         """
         task = self.task
         task.require_answers()
-        return evaluate_scores(self.scorer, task.relevance, task.groups, figures=task.figures)
+        return evaluate_scores(
+            self.scorer, task.relevance, task.groups, figures=task.figures, zeros=task.zeros
+        )
 
     def average_precision(self) -> Values:
         """Return each query's average precision (Q,), at a fraction of the report's cost."""
@@ -64,5 +66,7 @@ class Ranked(ABC):
         return scores
 
     def _values(self, metric: str) -> Values:
-        self.task.require_answers()
-        return scored_values(self.scorer, self.task.relevance, names=[metric])[metric]
+        task = self.task
+        task.require_answers()
+        values = scored_values(self.scorer, task.relevance, names=[metric], zeros=task.zeros)
+        return values[metric]
