@@ -28,9 +28,11 @@ FLOORS = {
     " <- collection <- aviary sources task_rows <- registry tasks <- check summary <- commands",
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
     "zscr.data.sources": "archive captions found lookup normal origin <- annotated definitions"
-    " <- awa captioned domains fashion folder sketchy wiki zscrgan"
+    " <- awa captioned domains fashion folder sketchy triplets wiki zscrgan"
     " <- sketchy_clip sketchy_domains titles",
     "zscr.data.sources.domains": "conversion <- lists <- freedom icir imagenet_r ltll",
+    "zscr.data.sources.triplets": "annotations masks triplet <- images objects"
+    " <- circo cirr coco fashioniq genecis",
     "zscr.infer": "answers batches composition inputs lines runners <- options query_rows"
     " <- queries <- encoder <- bundle features reading <- index sums <- columns composed evaluation"
     " <- models mteb <- searcher <- find <- commands",

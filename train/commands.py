@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from zscr.options import memory_option, offline_option
 from zscr.progress import say
+
+if TYPE_CHECKING:
+    from zscr.train.evaluation.evaluate import Question
 
 # The reference code's own flags: they set the fields of the same name in the method's Config.
 REFERENCE_FLAGS = {
@@ -204,6 +207,12 @@ def pairs(settings: tuple[str, ...]) -> dict[str, str]:
     type=click.Path(path_type=Path),
     help="Write the result in the reference's form, acc<Prec@50>.pkl, here.",
 )
+@click.option(
+    "--server-file",
+    "server_folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write the rankings of a task whose answers a server keeps, as it takes them, here.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Everything as JSON.")
 @memory_option
 def evaluate(
@@ -219,6 +228,7 @@ def evaluate(
     diffuse: bool,
     page: Path | None,
     retrieved_res: Path | None,
+    server_folder: Path | None,
     as_json: bool,
 ) -> None:
     """Answer a task of the collection with MODELS [bundles/latest].
@@ -236,6 +246,7 @@ def evaluate(
       zscr evaluate bundles/latest --task composed
       zscr evaluate bundles/latest --collection flickr8k_1k
       zscr evaluate bundles/latest --expand 5
+      zscr evaluate bundles/latest --collection collections/cirr --task test1 --server-file cirr/
     """
     from zscr.data.registry import find_collection
     from zscr.infer.evaluation.gallery_use import gallery_use
@@ -253,9 +264,26 @@ def evaluate(
         page=page,
         use=gallery_use(expand, diffuse=diffuse),
     )
-    report = evaluate_model(models or (Path("bundles/latest"),), question)
+    models = models or (Path("bundles/latest"),)
+    if server_folder:
+        _write_for_server(models, question, server_folder)
+        return
+    report = evaluate_model(models, question)
     click.echo(json.dumps(report, indent=1) if as_json else table(report))
     if "unanswered" in report:
         say(f"{report['unanswered']}; controls and bounds alone")
     if page:
         say(f"wrote {page}")
+
+
+def _write_for_server(models: tuple[Path, ...], question: Question, folder: Path) -> None:
+    from zscr.train.evaluation.server import answer_server
+
+    given = (question.controls, question.generalised, question.page, question.retrieved_res)
+    if any(given):
+        raise click.UsageError(
+            "--server-file writes rankings and no figures; leave out --controls, --generalised, "
+            "--report and --retrieved-res"
+        )
+    for path in answer_server(models, question, folder):
+        click.echo(path)

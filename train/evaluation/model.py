@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from zscr.data.tasks import Task, gallery_queries
 from zscr.errors import InputError
 from zscr.infer.bundle import spoken
 from zscr.infer.encoder import Rows
+from zscr.infer.evaluation.controls.control import unit
 from zscr.infer.evaluation.embedded import Embedded
 from zscr.infer.features.encoded import Encoded
 from zscr.infer.features.table import Array, Split
@@ -82,7 +84,7 @@ class Model:
             raise InputError(f"{self.unanswered(task)}, nor any part of these; use another model")
         gallery, kept = self._gallery(task)
         parts = {
-            name: self._asked([Query(q.id, **{way: getattr(q, name)}) for q in task.queries])
+            name: self._asked([query.each(partial(_alone, name, way)) for query in task.queries])
             for name, way in ways.items()
             if way
         }
@@ -98,6 +100,16 @@ class Model:
         return next((way for way in ways if frozenset({way}) in self.takes), None)
 
     def _asked(self, queries: Sequence[Query]) -> Rows:
+        """Embed queries -> (Q, D); of sums, their terms, added up and unit again."""
+        if not queries[0].terms:
+            return self._of_one(queries)
+        total = np.zeros(())
+        for terms in zip(*(query.terms or () for query in queries), strict=True):
+            weights = np.array([[term.weight] for term in terms])
+            total = total + weights * unit(self._of_one([term.query for term in terms]))
+        return unit(total)
+
+    def _of_one(self, queries: Sequence[Query]) -> Rows:
         rows, kept = self.encode(queries)
         if len(kept) < len(queries):
             lost = sorted(set(range(len(queries))) - set(kept))
@@ -137,6 +149,11 @@ class Model:
                 f"try 'zscr data check {folder}'"
             )
         return rows, kept
+
+
+def _alone(name: str, way: str, query: Query) -> Query:
+    """Return a query by one of its fields alone, which fills another one perhaps."""
+    return Query(query.id, **{way: getattr(query, name)})
 
 
 def all_of(queries: Sequence[Query], rows: Rows) -> Encoded:
