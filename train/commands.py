@@ -167,7 +167,14 @@ def pairs(settings: tuple[str, ...]) -> dict[str, str]:
     "--collection",
     help="A collection's folder or name, or a folder of images [the one it was trained on].",
 )
-@click.option("--task", default="text", show_default=True, help="One of `zscr data info`'s tasks.")
+@click.option(
+    "--task",
+    "tasks",
+    multiple=True,
+    default=["text"],
+    show_default=True,
+    help="One of `zscr data info`'s tasks; of several, or a pattern such as 'photo-to-*', means.",
+)
 @click.option(
     "--split",
     type=click.Choice(["unseen", "val"]),
@@ -223,7 +230,7 @@ def pairs(settings: tuple[str, ...]) -> dict[str, str]:
 def evaluate(
     models: tuple[Path, ...],
     collection: str | None,
-    task: str,
+    tasks: tuple[str, ...],
     split: str,
     settings: tuple[str, ...],
     noise_samples: int | None,
@@ -242,7 +249,8 @@ def evaluate(
     The task `text` retrieves the unseen classes' images by their texts; in a collection of
     captions without classes texts and images ask for each other. A model is a run, a bundle or
     the name of one of `zscr models`; several must differ in their seed alone: their figures are
-    means with standard deviations.
+    means with standard deviations. Of several tasks the means over those of each --task, and over
+    these, are shown, as protocols publish them.
 
     \b
     Example:
@@ -252,15 +260,18 @@ def evaluate(
       zscr evaluate bundles/latest --task composed --compose product
       zscr evaluate bundles/latest --collection flickr8k_1k
       zscr evaluate bundles/latest --expand 5
+      zscr evaluate bundles/latest --task 'photo-to-*' --task 'toy-to-*'
       zscr evaluate bundles/latest --collection collections/cirr --task test1 --server-file cirr/
     """
     from zscr.data.registry import find_collection
     from zscr.infer.evaluation.gallery_use import gallery_use
     from zscr.infer.evaluation.table import table
+    from zscr.infer.evaluation.task_means import means_table
     from zscr.train.evaluation.evaluate import Question, evaluate_model
+    from zscr.train.evaluation.several import evaluate_tasks, is_several
 
     question = Question(
-        task=task,
+        task=tasks[0],
         split=split,
         collection=None if collection is None else find_collection(collection),
         head_settings=head_settings(settings, noise_samples),
@@ -272,6 +283,12 @@ def evaluate(
         compose=compose,
     )
     models = models or (Path("bundles/latest"),)
+    if is_several(tasks):
+        if server_folder:
+            raise click.UsageError("--server-file takes one --task")
+        means = evaluate_tasks(models, question, tasks)
+        click.echo(json.dumps(means, indent=1) if as_json else means_table(means))
+        return
     if server_folder:
         _write_for_server(models, question, server_folder)
         return
