@@ -16,6 +16,7 @@ from zscr.schema import listing, mapping, number, record, words
 from zscr.strict_json import parse_json
 
 TASKS = "tasks.json"
+_TEXTS = ("text", "image", "sketch", "instead_of")  # what a stored query is made of
 _NAMES = listing(words)  # of items
 _TRUTH = record({"relevant": mapping(number())}, {"exclude": _NAMES, "subset": _NAMES})
 
@@ -118,6 +119,7 @@ def _row(row: TaskRow) -> dict[str, Any]:
     query = row.query
     line: dict[str, Any] = {"id": query.id, "split": row.split, "group": row.group}
     line |= {"text": query.text, "image": query.image, "sketch": query.sketch}
+    line |= {"instead_of": query.instead_of}
     if row.truth:
         line["relevant"] = dict(row.truth.relevant)
         line |= {"exclude": row.truth.exclude, "subset": row.truth.subset}
@@ -125,7 +127,7 @@ def _row(row: TaskRow) -> dict[str, Any]:
 
 
 def _row_from(row: Mapping[str, Any]) -> TaskRow:
-    texts = {key: row.get(key) for key in ("text", "image", "sketch", "class", "value")}
+    texts = {key: row.get(key) for key in (*_TEXTS, "class", "value")}
     texts |= {key: row[key] for key in ("id", "split", "group")}
     if wrong := [key for key, value in texts.items() if not isinstance(value, str | None)]:
         raise TypeError(f"{wrong[0]} is no string")
@@ -134,5 +136,5 @@ def _row_from(row: Mapping[str, Any]) -> TaskRow:
         _TRUTH(row, "")
         relevant = {name: float(grade) for name, grade in row["relevant"].items()}
         truth = Truth(relevant, tuple(row.get("exclude", ())), tuple(row.get("subset", ())))
-    query = Query(row["id"], texts["text"], texts["image"], texts["sketch"])
+    query = Query(row["id"], **{key: texts[key] for key in _TEXTS})
     return TaskRow(query, row["split"], row["group"], truth, texts["class"], texts["value"])

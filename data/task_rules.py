@@ -112,6 +112,10 @@ def _asked(known: Known, fields: frozenset[str]) -> list[Rule]:
             f"which is not stored; make them alike",
         ),
         (
+            lambda row: row.query.instead_of is not None and row.query.text is None,
+            "say what a text replaces (instead_of) and have no text; give it, or leave that out",
+        ),
+        (
             lambda row: not all(is_own(name, known.files) for name in _files(row)),
             "name an image that the collection does not hold; put it into its folder",
         ),

@@ -56,6 +56,11 @@ GOOD = truth({"b": 1.0}, ("a",))
         (ITEM, [row(Query("q", "t", "/a.png"), truth=GOOD.truth)], "does not hold.*: q"),
         (ITEM, [row(Query("q", "t", "../x/a.png"), truth=GOOD.truth)], "does not hold.*: q"),
         (ITEM, [row(Query("q", sketch="none.png"), truth=GOOD.truth)], "does not hold.*: q"),
+        (
+            ITEM,
+            [row(Query("q", image="a.png", instead_of="red"), truth=GOOD.truth)],
+            r"what a text replaces \(instead_of\) and have no text.*: q",
+        ),
         (ITEM, [row()], "do not list relevant items alone"),
         (ITEM, [row(truth=GOOD.truth, class_id="one")], "do not list relevant items alone"),
         (ITEM, [truth({"z": 1})], "name items that do not exist.*: q"),
