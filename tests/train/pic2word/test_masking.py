@@ -119,7 +119,7 @@ def test_a_tagger_that_is_not_there(
 
 
 def test_spacy_finds_runs() -> None:
-    """The published model: nouns with their adjectives, and determiners where they are asked for."""
+    """The published model: nouns with their adjectives, and determiners where wanted."""
     pytest.importorskip("spacy", reason="needs the extra 'tagger'")
     sentence = "a small bird with a red crown, two dogs run through the wet grass"
     [runs] = Tagger()([sentence])
