@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from zscr.errors import ConfigError
-from zscr.infer.inputs import characters, image, text, vector
+from zscr.infer.inputs import characters, image, prompt, text, vector
 from zscr.infer.inputs.characters import CharacterInput
 from zscr.infer.inputs.image import ImageInput
 from zscr.infer.inputs.prepared import Input
+from zscr.infer.inputs.prompt import PromptInput
 from zscr.infer.inputs.text import TextInput
 from zscr.infer.inputs.vector import VectorInput
 from zscr.schema import Check, by_kind
 
 _KINDS: Mapping[str, Callable[[Mapping[str, Any], Path], Input]] = {
     "text": TextInput,
+    "prompt": PromptInput,
     "characters": CharacterInput,
     "vector": VectorInput,
 }
@@ -25,6 +27,7 @@ INPUT: Check = by_kind(
     "kind",
     {
         "text": text.FIELDS,
+        "prompt": prompt.FIELDS,
         "characters": characters.FIELDS,
         "image": image.FIELDS,
         "vector": vector.FIELDS,

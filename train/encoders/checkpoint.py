@@ -38,6 +38,23 @@ class _TokenStates(nn.Module):
         return states
 
 
+def load_clip_text(source: Path) -> Any:
+    """Load CLIP's text tower with its projection, as `CLIPTextModelWithProjection`.
+
+    Raises:
+        InputError: the checkpoint lacks weights.
+    """
+    model, report = library(_PURPOSE).CLIPTextModelWithProjection.from_pretrained(
+        source, attn_implementation="eager", output_loading_info=True, **STRANGERS
+    )
+    if missing := sorted(report["missing_keys"]):  # they would be drawn at random
+        raise InputError(
+            f"{source} lacks {missing[0]}, so its rows would mean nothing; take a checkpoint "
+            f"of CLIPModel or CLIPTextModelWithProjection"
+        )
+    return model
+
+
 class _ClipText(nn.Module):
     """CLIP's text tower (Radford et al. 2021): ids and mask -> unit rows (B, D).
 
@@ -46,14 +63,7 @@ class _ClipText(nn.Module):
 
     def __init__(self, source: Path) -> None:
         super().__init__()
-        self.model, report = library(_PURPOSE).CLIPTextModelWithProjection.from_pretrained(
-            source, attn_implementation="eager", output_loading_info=True, **STRANGERS
-        )
-        if missing := sorted(report["missing_keys"]):  # they would be drawn at random
-            raise InputError(
-                f"{source} lacks {missing[0]}, so its rows would mean nothing; take a checkpoint "
-                f"of CLIPModel or CLIPTextModelWithProjection"
-            )
+        self.model = load_clip_text(source)
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         rows = self.model(input_ids=input_ids, attention_mask=attention_mask).text_embeds

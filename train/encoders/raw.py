@@ -1,13 +1,13 @@
 """Encoders that only prepare: pixels and token ids as rows, for towers that are trained themselves.
 
 A raw encoder's graph stores what it is fed with in a small form: pixels as the 8 bits that were
-decoded, ids in 32 bits at a fixed length with -1 where there is no token. Everything else (caches,
-hashes, the graphs of a bundle) treats it as any encoder.
+decoded, ids in 32 bits at a fixed length with -1 where there is no token and -2 where a vector
+stands for one. Everything else (caches, hashes, the graphs of a bundle) treats it as any encoder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,28 +21,38 @@ from zscr.cache import kept_encoder
 from zscr.train.encoders.folder import write_encoder
 from zscr.train.encoders.onnx import IR_VERSION, OPSET
 
-NO_TOKEN = -1
+NO_TOKEN, SLOT = -1, -2
 _HEAD = '<ir_version: {ir}, opset_import: ["": {opset}]>'
 _PIXELS = """
 raw (float[batch, 3, {side}, {side}] {name}) => (uint8[batch, 3, {side}, {side}] features) {{
     features = Cast <to = 2> ({name})
 }}"""
 # ids · mask + (mask - 1) is the id of a token, and -1 of padding; then -1 up to the whole length.
+# Of a prompt, the K places from the slot on are -2, if there is a slot: 0 ≤ place - slot < K.
 _TOKENS = """
 raw (int64[batch, length] {names}) => (int32[batch, {length}] features)
-<int64 one = {{1}}, int64[1] none = {{-1}}, int64[2] room = {{1, {length}}}, int64[1] zero = {{0}},
- int64[1] end = {{{length}}}, int64[1] second = {{1}}> {{
+<int64 one = {{1}}, int64[1] none = {{-1}}, int64[1] zero = {{0}}, int64[1] end = {{{length}}},
+ int64[1] second = {{1}}{constants}> {{
     {marking}
     batch_size = Shape <start = 0, end = 1> (marked)
     filling = Concat <axis = 0> (batch_size, end)
     padding = Expand (none, filling)
     long = Concat <axis = 1> (marked, padding)
     whole = Slice (long, zero, end, second)
-    features = Cast <to = 6> (whole)
+    {placing}
+    features = Cast <to = 6> ({last})
 }}"""
 _MASKED = """kept = Mul ({0}, {1})
     less = Sub ({1}, one)
     marked = Add (kept, less)"""
+_PLACING = """column = Unsqueeze ({0}, second)
+    offset = Sub (places, column)
+    begun = GreaterOrEqual (offset, zero)
+    inside = Less (offset, words)
+    asked = GreaterOrEqual (column, zero)
+    either = And (begun, inside)
+    is_slot = And (either, asked)
+    placed = Where (is_slot, slot_id, whole)"""
 
 
 def raw_pixels(spec: Mapping[str, Any]) -> Path:
@@ -63,11 +73,36 @@ def raw_tokens(spec: Mapping[str, Any], files: Mapping[str, bytes]) -> Path:
     Args:
         spec: the manifest's entry of an input of texts; files: that it names, by name.
     """
-    names, length = spec["names"], spec.get("pad_to") or spec["max_length"]
+    return _kept("tokens", _ids_graph(spec, spec["names"]), spec, files)
+
+
+def raw_prompts(spec: Mapping[str, Any], files: Mapping[str, bytes]) -> Path:
+    """Return the folder of the encoder whose rows are ids (L,), with -2 where vectors stand.
+
+    Args:
+        spec: the manifest's entry of an input of prompts; files: that it names, by name.
+    """
+    *names, slot = spec["names"]
+    return _kept("prompts", _ids_graph(spec, names, slot), spec, files)
+
+
+def _ids_graph(spec: Mapping[str, Any], names: Sequence[str], slot: str = "") -> str:
+    """Return the graph from ids, and a mask and a slot where there are any, to a row of ids."""
+    length = spec.get("pad_to") or spec["max_length"]
+    inputs = ", int64[batch, length] ".join(names) + (f", int64[batch] {slot}" if slot else "")
     marking = _MASKED.format(*names) if len(names) > 1 else f"marked = Identity ({names[0]})"
-    typed = ", int64[batch, length] ".join(names)
-    graph = _TOKENS.format(names=typed, length=length, marking=marking)
-    return _kept("tokens", graph, spec, files)
+    places = ", ".join(map(str, range(length)))
+    constants = f"""
+ int64[1, {length}] places = {{{places}}}, int64[1] words = {{{spec.get("words", 1)}}},
+ int64[1] slot_id = {{{SLOT}}}"""
+    return _TOKENS.format(
+        names=inputs,
+        length=length,
+        marking=marking,
+        constants=f",{constants}" if slot else "",
+        placing=_PLACING.format(slot) if slot else "",
+        last="placed" if slot else "whole",
+    )
 
 
 def _kept(name: str, graph: str, spec: Mapping[str, Any], files: Mapping[str, bytes]) -> Path:

@@ -6,7 +6,7 @@ token states, pooled (`1_Pooling`), and projected to CLIP's width (`2_Dense`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -47,10 +47,16 @@ class SentenceFeatures(nn.Module):
         """Map int64 (B, L) each -> (B, D)."""
         named = {"input_ids": input_ids, "attention_mask": attention_mask}
         states = self.model(**named).last_hidden_state
-        weights = attention_mask.unsqueeze(2).to(states.dtype)
-        mean = (states * weights).sum(1) / weights.sum(1)
-        rows: torch.Tensor = self.after(mean if self.pooling == "mean" else states[:, 0])
+        rows: torch.Tensor = self.after(pooled(states, attention_mask, self.pooling))
         return rows
+
+
+def pooled(states: torch.Tensor, mask: torch.Tensor, pooling: str) -> torch.Tensor:
+    """Pool token states (B, L, W) -> (B, W): their `mean` over the mask, or the first (`cls`)."""
+    if pooling != "mean":
+        return states[:, 0]
+    weights = mask.unsqueeze(2).to(states.dtype)
+    return (states * weights).sum(1) / weights.sum(1)
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,40 @@ def with_text_tower(dual: DualEncoder, source: Path) -> DualEncoder:
     Raises:
         InputError: the folder is no such encoder, or a part is missing or contradicts another.
     """
+    if not stages_of(source):
+        raise InputError(f"{source} is no text tower: its modules.json lists no stages")
+    text = read_sentence_encoder(source)
+    return replace(
+        dual,
+        family=f"{dual.family}, its texts by {text.kind}",
+        text=Tower(text.tower, text.tokens.spec, text.tokens.files),
+        reference=_Joined(text.tower, text.tokens, dual.reference),
+        files={**dual.files, **{f"text-tower/{name}": one for name, one in text.files.items()}},
+    )
+
+
+@dataclass(frozen=True)
+class SentenceEncoder:
+    """A sentence encoder of transformers.
+
+    Attributes:
+        tower: from ids and mask to rows; tokens: what feeds it.
+        kind: the `model_type` of its transformer.
+        files: name -> sha256 of every file that it was read from.
+    """
+
+    tower: SentenceFeatures
+    tokens: Tokens
+    kind: str
+    files: Mapping[str, str]
+
+
+def read_sentence_encoder(source: Path) -> SentenceEncoder:
+    """Read a folder of sentence-transformers; one without a list of stages ends in unit rows.
+
+    Raises:
+        InputError: the folder is no such encoder, or a part is missing or contradicts another.
+    """
     stages, body = _stages(source)
     config, weights = load_config(body), weights_of(body)
     outline = outline_of(body, config)
@@ -93,13 +133,7 @@ def with_text_tower(dual: DualEncoder, source: Path) -> DualEncoder:
     tower = SentenceFeatures(model, pooling_of(source), [stage.module for stage in stages])
     eager(tower)
     files = hashes_of(source, weights, *(one.weights for one in stages if one.weights))
-    return replace(
-        dual,
-        family=f"{dual.family}, its texts by {config.model_type}",
-        text=Tower(tower, tokens.spec, tokens.files),
-        reference=_Joined(tower, tokens, dual.reference),
-        files={**dual.files, **{f"text-tower/{name}": one for name, one in files.items()}},
-    )
+    return SentenceEncoder(tower, tokens, config.model_type, files)
 
 
 @dataclass(frozen=True)
@@ -112,11 +146,11 @@ class _Stage:
 
 def _stages(source: Path) -> tuple[list[_Stage], Path]:
     """Return the stages behind the pooling, and the folder of the transformer before it."""
-    stages = stages_of(source)
+    stages = stages_of(source) or [("Transformer", ""), ("Pooling", ""), ("Normalize", "")]
     kinds = [kind for kind, _ in stages]
     if kinds[:2] != ["Transformer", "Pooling"] or not {*kinds[2:]} <= {*_AFTER}:
         raise InputError(
-            f"{source} is no text tower: its modules.json lists {kinds or 'no stages'}, not a "
+            f"{source} is no text tower: its modules.json lists {kinds}, not a "
             f"Transformer, a Pooling and then any of {' and '.join(_AFTER)}"
         )
     folders = [_inside(source, path) for _, path in stages]

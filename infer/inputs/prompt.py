@@ -1,0 +1,154 @@
+"""Texts about an image as token ids, with the place at which the image stands for a word.
+
+What is before the place and what is behind it are tokenised apart, so that the place is known and
+not looked for: CLIP has one token for "*,", and a `*` in a caption is no place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tokenizers import Encoding
+
+from zscr.errors import InputError
+from zscr.infer.inputs.prepared import Prepared, says_something
+from zscr.infer.inputs.sentence import PLACE, Sentence, Template, template_text
+from zscr.infer.inputs.tokenizer import load_tokenizer
+from zscr.infer.inputs.unread import Reader, passed_over, runs
+from zscr.schema import file_name, integer, listing, maybe, one_of, record, text
+
+FIELDS = record(
+    {
+        "field": one_of("text"),
+        "names": listing(text(200), 2, 3),
+        "tokenizer": file_name,
+        "max_length": integer(1, 1 << 20),
+        "template": template_text,
+    },
+    {
+        "words": integer(1, 64),
+        "unknown_id": maybe(integer(0, 2**32 - 1)),
+        "pad_to": maybe(integer(1, 1 << 16)),
+    },
+)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One sentence's ids, the place of the image's first vector, and what was read."""
+
+    ids: list[int]
+    slot: int
+    cut: bool
+    unknown: tuple[str, ...]
+    blank: bool
+
+
+class PromptInput:
+    """Ids, mask where it is taken, and slot: the place of K vectors that stand for an image.
+
+    A text with one free-standing `*` is a whole sentence; any other is put into the template. A
+    sentence over `max_length` is cut in the text, never in the template, and ends as all do. The
+    ids at the slot are those of `*` itself: their embeddings are replaced, and no id is new, since
+    CLIP's towers find the end of a text by the highest id.
+    """
+
+    def __init__(self, spec: Mapping[str, Any], folder: Path) -> None:
+        self.field, self.names = str(spec["field"]), tuple(spec["names"])
+        self.template, self.words = Template(spec["template"]), int(spec.get("words", 1))
+        self.max_length, self.pad_to = int(spec["max_length"]), spec.get("pad_to")
+        self.tokenizer = load_tokenizer(folder / spec["tokenizer"], self.max_length, self.pad_to)
+        self.padding = self.tokenizer.padding
+        self.from_left = self.tokenizer.truncation["direction"] == "left"
+        self.tokenizer.no_truncation()
+        self.tokenizer.no_padding()
+        self.reader = Reader(self.tokenizer, spec.get("unknown_id"))
+        self.before, self.behind = _frame(self.tokenizer.encode("a"))
+        placeholder = self.tokenizer.encode(f" {PLACE}", add_special_tokens=False).ids
+        self.placeholder = placeholder[-1] if placeholder else 0
+
+    def prepare(self, values: Sequence[str]) -> Prepared:
+        """Tokenise B texts to int64 ids and mask (B, L) and slot (B,), L at most `max_length`.
+
+        Raises:
+            InputError: a text has two places, one that touches another character, or one behind
+                what the model reads; or the tokenizer cannot take one of them.
+        """
+        sentences = [self.template.sentence(value) for value in values]
+        sides = [side for one in sentences for side in one.sides]
+        try:
+            encoded = iter(self.tokenizer.encode_batch(sides, add_special_tokens=False))
+        except Exception as error:  # the library raises no narrower one
+            raise InputError(f"the tokenizer cannot take these texts ({error!s:.200})") from error
+        rows = [self._row(one, (next(encoded), next(encoded))) for one in sentences]
+        return Prepared(
+            dict(zip(self.names, self._arrays(rows), strict=True)),
+            tuple(number for number, row in enumerate(rows) if row.cut),
+            {number: row.unknown for number, row in enumerate(rows) if row.unknown},
+            tuple(number for number, row in enumerate(rows) if row.blank),
+        )
+
+    def _row(self, sentence: Sentence, sides: tuple[Encoding, Encoding]) -> _Row:
+        """Put one sentence together, and tell what was read of the user's part."""
+        dropped = self._dropped(sentence, sides)
+        own = sentence.cut[0]
+        without = (dropped if own == 0 else set(), dropped if own == 1 else set())
+        left, right = (
+            [one for number, one in enumerate(side.ids) if number not in out]
+            for side, out in zip(sides, without, strict=True)
+        )
+        slot = len(self.before) + len(left)
+        ids = [*self.before, *left, *[self.placeholder] * self.words, *right, *self.behind]
+        unknown, said = list[str](), False
+        for side, (encoding, out) in enumerate(zip(sides, without, strict=True)):
+            asked, value = sentence.asked(side), sentence.sides[side]
+            read, unread = self.reader.places(encoding, out)
+            silent = passed_over(value, read | unread, whole=not out)
+            unknown += runs(value, (unread | silent) & set(asked))
+            said |= says_something(value[place] for place in read & set(asked))
+        return _Row(ids, slot, bool(dropped), tuple(unknown), not said)
+
+    def _dropped(self, sentence: Sentence, sides: tuple[Encoding, Encoding]) -> set[int]:
+        """Return the tokens of the side that may be cut which are over the limit, by number."""
+        fixed = len(self.before) + self.words + len(self.behind)
+        over = fixed + len(sides[0].ids) + len(sides[1].ids) - self.max_length
+        if over <= 0:
+            return set()
+        own, start, stop = sentence.cut
+        inside = [
+            number
+            for number, (first, last) in enumerate(sides[own].offsets)
+            if start <= first and last <= stop
+        ]
+        if over > len(inside) - (not sentence.whole):
+            whose = "the text up to the image's place" if sentence.whole else "the template"
+            raise InputError(
+                f"{whose} takes {self.max_length + over - len(inside)} tokens, and the model reads "
+                f"{self.max_length}, the text's own among them; make it shorter"
+            )
+        return set(inside[:over] if self.from_left else inside[-over:])
+
+    def _arrays(self, rows: Sequence[_Row]) -> list[Any]:
+        """Return ids, mask where it is taken, and slot, padded as the tokenizer's file says."""
+        length = self.pad_to or max((len(row.ids) for row in rows), default=0)
+        ids = np.full((len(rows), length), self.padding["pad_id"], np.int64)
+        mask, slot = np.zeros_like(ids), np.zeros(len(rows), np.int64)
+        for number, row in enumerate(rows):
+            first = length - len(row.ids) if self.padding["direction"] == "left" else 0
+            ids[number, first : first + len(row.ids)] = row.ids
+            mask[number, first : first + len(row.ids)] = 1
+            slot[number] = first + row.slot
+        return [ids, mask, slot] if len(self.names) > 2 else [ids, slot]
+
+
+def _frame(encoding: Encoding) -> tuple[list[int], list[int]]:
+    """Return the special tokens before and behind every text, from the encoding of one."""
+    special = encoding.special_tokens_mask
+    if 0 not in special:
+        raise InputError("the tokenizer reads nothing of the text 'a'; fetch it again")
+    first, last = special.index(0), len(special) - special[::-1].index(0)
+    return encoding.ids[:first], encoding.ids[last:]
