@@ -111,6 +111,11 @@ OPTIONS: dict[str, Callable[[Command], Command]] = {
     "names": click.option(
         "--names", type=FOLDER, help="What is said of classes [clip_text_names.zip beside SOURCE]."
     ),
+    "skip_missing": click.option(
+        "--skip-missing",
+        is_flag=True,
+        help="Leave out images that SOURCE lacks, and queries that need them; both are counted.",
+    ),
     "exclude": exclude_option,
     "follow_links": follow_links_option,
 }

@@ -49,6 +49,14 @@ _sketchy = partial(
     example="sketchy25.zip",
     archive="sketchy25",
 )
+_sketchy_domains = partial(
+    Source,
+    "zscr.data.sources.sketchy_domains:convert_sketchy_domains",
+    "a caption of each image, and LVIS's definitions of classes",
+    what="Sketchy's photos and sketches in one gallery, to ask for the one by the other",
+    example="sketchy25.zip",
+    archive="sketchy25",
+)
 _sketchy_clip = partial(
     Source,
     "zscr.data.sources.sketchy_clip:convert_sketchy_clip",
@@ -68,6 +76,14 @@ COLLECTIONS: Mapping[str, Source] = {
         "photos and sketches; 21 unseen classes", options=("split", "names", "seed")
     ),
     "sketchy25-25": _sketchy(
+        "photos and sketches; 25 unseen classes, for development",
+        options=("names", "seed"),
+        arguments={"split": "25"},
+    ),
+    "sketchy25-domains": _sketchy_domains(
+        "photos and sketches; 21 unseen classes", options=("split", "names", "seed")
+    ),
+    "sketchy25-25-domains": _sketchy_domains(
         "photos and sketches; 25 unseen classes, for development",
         options=("names", "seed"),
         arguments={"split": "25"},

@@ -16,7 +16,7 @@ from zscr.schema import listing, mapping, number, record, words
 from zscr.strict_json import parse_json
 
 TASKS = "tasks.json"
-_TEXTS = ("text", "image", "sketch", "instead_of")  # what a stored query is made of
+_TEXTS = ("text", "image", "sketch", "instead_of", "class", "value")
 _NAMES = listing(words)  # of items
 _TRUTH = record({"relevant": mapping(number())}, {"exclude": _NAMES, "subset": _NAMES})
 
@@ -53,6 +53,7 @@ class TaskRow:
         group: what macro figures average over and intervals resample, such as the class.
         truth: what is relevant, in a task by item.
         class_id: the class that is relevant, in a task by class; value: of the task's attribute.
+        exclude: items that are left out of its ranking, in a task by class; a truth has its own.
     """
 
     query: Query
@@ -61,6 +62,7 @@ class TaskRow:
     truth: Truth | None = None
     class_id: str | None = None
     value: str | None = None
+    exclude: tuple[str, ...] = ()
 
 
 def task_file(name: str) -> str:
@@ -119,7 +121,7 @@ def _row(row: TaskRow) -> dict[str, Any]:
     query = row.query
     line: dict[str, Any] = {"id": query.id, "split": row.split, "group": row.group}
     line |= {"text": query.text, "image": query.image, "sketch": query.sketch}
-    line |= {"instead_of": query.instead_of}
+    line |= {"instead_of": query.instead_of, "exclude": row.exclude}
     if row.truth:
         line["relevant"] = dict(row.truth.relevant)
         line |= {"exclude": row.truth.exclude, "subset": row.truth.subset}
@@ -127,14 +129,16 @@ def _row(row: TaskRow) -> dict[str, Any]:
 
 
 def _row_from(row: Mapping[str, Any]) -> TaskRow:
-    texts = {key: row.get(key) for key in (*_TEXTS, "class", "value")}
+    texts = {key: row.get(key) for key in _TEXTS}
     texts |= {key: row[key] for key in ("id", "split", "group")}
     if wrong := [key for key, value in texts.items() if not isinstance(value, str | None)]:
         raise TypeError(f"{wrong[0]} is no string")
-    truth = None
+    asked = {key: texts[key] for key in ("text", "image", "sketch", "instead_of")}
+    query, about = Query(row["id"], **asked), (row["split"], row["group"])
     if "relevant" in row:
         _TRUTH(row, "")
         relevant = {name: float(grade) for name, grade in row["relevant"].items()}
         truth = Truth(relevant, tuple(row.get("exclude", ())), tuple(row.get("subset", ())))
-    query = Query(row["id"], **{key: texts[key] for key in _TEXTS})
-    return TaskRow(query, row["split"], row["group"], truth, texts["class"], texts["value"])
+        return TaskRow(query, *about, truth, texts["class"], texts["value"])
+    _NAMES(exclude := row.get("exclude", []), "exclude")
+    return TaskRow(query, *about, None, texts["class"], texts["value"], tuple(exclude))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -180,13 +181,21 @@ def _left(row: TaskRow) -> set[str]:
 
 def _by_class(known: Known, info: TaskInfo) -> list[Rule]:
     """Return the rules of a task whose queries ask for a class, or for a class and an attribute."""
-    found = {
-        (item.split, item.class_id, item.attributes.get(info.attribute or ""))
-        for item in known.items
-        if known.holds(item, info.field)
-    }
-    if info.attribute is None:
-        found = {(split, class_id, None) for split, class_id, _ in found}
+    by_id = known.by_id
+
+    def kind(item: Item) -> tuple[str, str | None, str | None]:
+        value = item.attributes.get(info.attribute) if info.attribute else None
+        return item.split, item.class_id, value
+
+    found = Counter(kind(item) for item in known.items if known.holds(item, info.field))
+
+    def left(row: TaskRow) -> int:
+        """Count what is relevant to a query and not excluded."""
+        asked = row.split, row.class_id, row.value
+        excluded = (by_id[name] for name in {*row.exclude} if name in by_id)
+        held = (item for item in excluded if known.holds(item, info.field))
+        return found[asked] - sum(kind(item) == asked for item in held)
+
     return [
         (
             lambda row: row.truth is not None or (row.value is None) != (info.attribute is None),
@@ -198,7 +207,13 @@ def _by_class(known: Known, info: TaskInfo) -> list[Rule]:
             "ask for a class that is unknown or of another split; correct or remove them",
         ),
         (
-            lambda row: (row.split, row.class_id, row.value) not in found,
+            lambda row: any(
+                name not in by_id or by_id[name].split != row.split for name in row.exclude
+            ),
+            "leave out items that do not exist or are of another split; correct or remove them",
+        ),
+        (
+            lambda row: not left(row),
             f"ask for what no item with {info.field} is; correct or remove them",
         ),
     ]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zscr.data.collection import SPLITS, Collection, Item
+from zscr.data.own_gallery import Without
 from zscr.data.records import Query
 from zscr.data.relevance import ByItem, ByLabel, Relevance
 from zscr.data.task_files import TaskInfo, TaskRow
@@ -122,7 +123,13 @@ def _located(query: Query, folder: Path) -> Query:
 def _relevance(info: TaskInfo, rows: Sequence[TaskRow], items: Sequence[Item]) -> Relevance:
     if info.by == "item":
         return ByItem([r.truth for r in rows if r.truth is not None], [i.id for i in items])
-    key = info.attribute
+    relevance = _by_label(info.attribute, rows, items)
+    if any(row.exclude for row in rows):
+        return Without(relevance, [row.exclude for row in rows], [item.id for item in items])
+    return relevance
+
+
+def _by_label(key: str | None, rows: Sequence[TaskRow], items: Sequence[Item]) -> ByLabel:
     if key is None:
         return ByLabel([str(row.class_id) for row in rows], [str(i.class_id) for i in items])
     asked = [_label(row.class_id, row.value) for row in rows]

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from zscr.artefact import Manifest, hash_bytes, read_manifest, read_verified, verify
 from zscr.disk import reading_faults
 from zscr.errors import ArtefactError, InputError
-from zscr.infer.composition.composition import COMPOSITION, Channel, Composition, Fusion
+from zscr.infer.composition.composition import COMPOSITION, Composition, composition_from
 from zscr.infer.encoder import Encoder
 from zscr.infer.inputs.make import INPUT
 from zscr.infer.runners.runner import Runtime
@@ -217,7 +217,7 @@ class Bundle:
         entries = dict(self.manifest.body.get("compositions", {}))
         first = self.manifest.body.get("composition")
         names = [*([first] if first in entries else []), *(n for n in entries if n != first)]
-        return {name: _composition(name, entries[name]) for name in names}
+        return {name: composition_from(name, entries[name]) for name in names}
 
     @cached_property
     def examples(self) -> Mapping[str, str]:
@@ -276,14 +276,6 @@ def space_of(graph_sha256: str, inputs: Iterable[Mapping[str, Any]], dim: int, m
 def spoken(fields: frozenset[str]) -> str:
     """Return the fields of a query as words: `text`, or `image and text`."""
     return " and ".join(sorted(fields))
-
-
-def _composition(name: str, entry: Mapping[str, Any]) -> Composition:
-    parts = dict(entry)
-    channels = tuple(Channel(**one) for one in parts.pop("channels", ()))
-    given = parts.pop("fusion", {"kind": "sum"})
-    fused = Fusion(given["kind"], tuple(given.get("weights", ())), given.get("value"))
-    return Composition(name, channels=channels, fusion=fused, **parts)
 
 
 def _fields(graph: Mapping[str, Any]) -> frozenset[str]:

@@ -24,11 +24,11 @@ FLOORS = {
     " place regular schema streams <- lock manifest_file options <- partial <- arrays artefact"
     " <- cache <- data <- infer <- __init__ train <- export <- cli",
     "zscr.data": "decoding exclusion hashes known_collections names records relevance splits"
-    " <- images walk <- listing options rules task_files <- task_rules <- draft <- collection"
-    " <- aviary sources task_rows <- registry tasks <- check summary <- commands",
+    " <- images walk <- listing options own_gallery rules task_files <- task_rules <- draft"
+    " <- collection <- aviary sources task_rows <- registry tasks <- check summary <- commands",
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
-    "zscr.data.sources": "archive captions found normal origin <- definitions"
-    " <- awa captioned fashion folder sketchy wiki zscrgan <- sketchy_clip titles",
+    "zscr.data.sources": "archive captions found lookup normal origin <- annotated definitions"
+    " <- awa captioned fashion folder sketchy wiki zscrgan <- sketchy_clip sketchy_domains titles",
     "zscr.infer": "answers batches composition inputs lines runners <- options query_rows"
     " <- queries <- encoder <- bundle features reading <- index sums <- columns composed evaluation"
     " <- models mteb <- searcher <- find <- commands",

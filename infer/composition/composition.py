@@ -1,36 +1,49 @@
 """How a bundle composes a query of several fields, as its manifest says: data, no code a method.
 
-A composition is of one of two kinds. A graph of its own takes all fields at once, such as one that
-turns the image into a word of the sentence. Or each field is a channel: it is embedded by its own
-graph, and the channels' scores s_c = scale · (a·x) + shift, where a is the channel's vector and x
-an image's, are fused into one.
+A composition is of one of three kinds. A graph of its own takes all fields at once, such as one
+that turns the image into a word of the sentence. Or each field is a channel: it is embedded by its
+own graph, and the channels' scores s_c = scale · (a·x) + shift, where a is the channel's vector and
+x an image's, are fused into one. Or the text is asked for beside words of a vocabulary that the
+image's neighbours are nearest to (FreeDom).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from zscr.schema import anything, file_name, integer, listing, maybe, number, one_of, record, text
+from zscr.errors import ConfigError
+from zscr.schema import by_kind, file_name, integer, listing, number, one_of, record, text
 
-FUSIONS = ("sum", "weights", "slerp", "product", "harris", "cdf")
+LINEAR = ("sum", "weights", "slerp")  # the score of one vector
+FUSIONS = (*LINEAR, "product", "harris", "cdf")
+PAIRS = ("slerp", "harris", "cdf")  # of two channels, and with a value
+# λ of `harris`: at 1/4 and above, s t - λ (s + t)² is positive nowhere.
+_VALUES = {"slerp": (0.0, 1.0), "harris": (1e-6, 0.249), "cdf": (0.0, 1.0)}
+_ROWS = {"mean": file_name, "instead": file_name, "context": file_name, "projection": file_name}
 _CHANNEL = record(
     {"field": one_of("text", "image", "sketch"), "graph": text(200, least=1)},
+    {**_ROWS, "template": text(1000, least=1), "least": number(), "samples": file_name},
+)
+_FUSION = by_kind(
+    "kind",
     {
-        "template": text(1000, least=1),
-        "mean": file_name,
-        "instead": file_name,
-        "context": file_name,
-        "projection": file_name,
-        "least": number(),
-        "divisor": number(),
+        "sum": record({}),
+        "weights": record({"weights": listing(number(), 1, 8)}),
+        "product": record({}),
+        **{kind: record({"value": number(*_VALUES[kind])}) for kind in ("slerp", "cdf")},
+        "harris": record(
+            {"value": number(*_VALUES["harris"])}, {"divisor": one_of("first", "own")}
+        ),
     },
 )
-_FUSION = record(
-    {"kind": one_of(*FUSIONS)}, {"weights": listing(number(), 1, 8), "value": number()}
+_EXPANSION = record({"images": integer(1, 1000), "sharpness": number(0, 1000)})
+_VOCABULARY = record(
+    {"words": file_name, "vectors": file_name},
+    {"images": integer(1, 1000), "nearest": integer(1, 100), "kept": integer(1, 100)},
 )
-_EXPANSION = record({"images": integer(1, 1000), "sharpness": number(0)})
 # What a composition's entry in a manifest may be.
 COMPOSITION = record(
     {"about": text(1000)},
@@ -38,8 +51,10 @@ COMPOSITION = record(
         "graph": text(200, least=1),
         "channels": listing(_CHANNEL, 1, 8),
         "fusion": _FUSION,
-        "expansion": maybe(_EXPANSION),
-        "vocabulary": anything,
+        "gallery_mean": file_name,
+        "moments": file_name,
+        "expansion": _EXPANSION,
+        "vocabulary": _VOCABULARY,
     },
 )
 
@@ -50,7 +65,7 @@ class Channel:
 
     With the unit rows v of the query's field and x of an image, and what is given of the others:
     q = v - mean (for a text: the mean of its contextualised forms, minus mean), a = P q,
-    s = a·(x - gallery mean); then, where `least` is given, (s - least) / divisor, floored at 0.
+    s = a·(x - the gallery's mean); of `harris`, s is then normalised: see `Fusion.divisor`.
 
     Attributes:
         field: of the query; graph: of the bundle, which embeds it.
@@ -58,9 +73,10 @@ class Channel:
         mean: file of the row (D,) that is subtracted from the field's, or None.
         instead: file of the row (D,) that stands for what the text replaces, where a query does not
             say it (`instead_of`): text arithmetic; None where there is no such term.
-        context: file of words that a text is put beside, each in front and behind; or None.
+        context: file of words, one a line, that a text is put beside, in front and behind; or None.
         projection: file of the (D, K) orthonormal columns V of P = V V', or None.
-        least, divisor: of the normalisation; None leaves the score as it is.
+        least: the minimum that scores are normalised by; None measures it on the gallery, for a
+            text with the rows of the file `samples` (T, D), unit embeddings of texts of any kind.
     """
 
     field: str
@@ -71,7 +87,7 @@ class Channel:
     context: str | None = None
     projection: str | None = None
     least: float | None = None
-    divisor: float | None = None
+    samples: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,13 +97,96 @@ class Fusion:
     Attributes:
         kind: `sum`, `weights` and `slerp` make one vector; `product`, `harris` and `cdf` fuse
             scores, so need two lists of candidates.
-        weights: of `weights`, one a channel; value: alpha of `slerp`, lambda of `harris`, the
-            text's share of `cdf`.
+        weights: of `weights`, one a channel.
+        value: alpha of `slerp` and l of `cdf`, the share of the second channel; lambda of `harris`.
+        divisor: of `harris`, whose scores become (s - m) / d with the channel's minimum m: `first`
+            is d = |m| of the first channel for all, as the published code does, `own` each
+            channel's own, as the paper says.
+
+    Raises:
+        ConfigError: an unknown kind or divisor, or a value or weights that the kind does not take.
     """
 
     kind: str
     weights: tuple[float, ...] = ()
     value: float | None = None
+    divisor: str = "first"
+
+    def __post_init__(self) -> None:
+        if self.kind not in FUSIONS:
+            raise ConfigError(f"fusion '{self.kind}' is unknown; use one of {', '.join(FUSIONS)}")
+        if bool(self.weights) != (self.kind == "weights") or not all(
+            map(math.isfinite, self.weights)
+        ):
+            raise ConfigError(
+                f"the fusion {self.kind} has the weights {[*self.weights]}; give numbers to "
+                f"'weights' alone, one a channel"
+            )
+        low, high = _VALUES.get(self.kind, (None, None))
+        if low is None or high is None:
+            if self.value is not None:
+                raise ConfigError(f"the fusion {self.kind} takes no value; leave {self.value} out")
+        elif self.value is None or not low <= self.value <= high:
+            raise ConfigError(
+                f"the fusion {self.kind} has the value {self.value}; give one from {low:g} to "
+                f"{high:g}"
+            )
+        if self.divisor not in ("first", "own"):
+            raise ConfigError(f"divisor '{self.divisor}' is unknown; use first or own")
+
+    @property
+    def is_linear(self) -> bool:
+        """Say whether the fused score is that of one vector."""
+        return self.kind in LINEAR
+
+    @property
+    def number(self) -> float:
+        """The value of a kind that has one."""
+        assert self.value is not None, "slerp, harris and cdf have one"
+        return self.value
+
+    def check(self, channels: int) -> None:
+        """Refuse another number of channels than it takes.
+
+        Raises:
+            ConfigError: says both.
+        """
+        wanted = 2 if self.kind in PAIRS else len(self.weights) or channels
+        if channels != wanted or not channels:
+            raise ConfigError(
+                f"the fusion {self.kind} takes {wanted or 'some'} channels, not {channels}; use "
+                f"another for a query of so many fields"
+            )
+
+
+@dataclass(frozen=True)
+class Expansion:
+    """A second search with the weighted mean of the best images and the query (BASIC).
+
+    Attributes:
+        images: how many; sharpness: what their scores are multiplied with before the softmax that
+            weighs them.
+    """
+
+    images: int = 25
+    sharpness: float = 0.1
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """FreeDom's words (Efthymiadis et al., WACV 2025).
+
+    Attributes:
+        words: file of W words, one a line; vectors: file of their unit embeddings (W, D).
+        images: the query image's neighbours in the gallery that vote; nearest: words of each;
+            kept: the most frequent of these, each of which is put in front of the text.
+    """
+
+    words: str
+    vectors: str
+    images: int = 20
+    nearest: int = 7
+    kept: int = 7
 
 
 @dataclass(frozen=True)
@@ -99,8 +198,12 @@ class Composition:
         about: one sentence for people.
         graph: of the bundle, which takes all fields at once; then there are no channels.
         channels: one a field, in the order of `Fusion.weights`.
-        expansion: `images` and `sharpness` of a second search with the best images' mean; or None.
-        vocabulary: files and numbers of FreeDom's words; or None.
+        gallery_mean: file of the row (D,) that is subtracted from the gallery's where channels are
+            centred; None takes the mean of the index that is searched.
+        moments: file (D + 1, D) of the gallery's mean and, below it, covariance, for `cdf`; None
+            takes those of the index that is searched.
+        expansion: of the image's channel; or None.
+        vocabulary: FreeDom's words; or None.
     """
 
     name: str
@@ -108,10 +211,35 @@ class Composition:
     graph: str | None = None
     channels: tuple[Channel, ...] = ()
     fusion: Fusion = Fusion("sum")
-    expansion: Mapping[str, Any] | None = None
-    vocabulary: Mapping[str, Any] | None = field(default=None)
+    gallery_mean: str | None = None
+    moments: str | None = None
+    expansion: Expansion | None = None
+    vocabulary: Vocabulary | None = None
 
     @property
     def fields(self) -> frozenset[str]:
         """The fields of a query that the channels take; empty where a graph takes them."""
         return frozenset(channel.field for channel in self.channels)
+
+
+def composition_from(name: str, entry: Mapping[str, Any]) -> Composition:
+    """Return a composition of its entry in a manifest, which `COMPOSITION` has taken."""
+    fusion = dict(entry.get("fusion", {"kind": "sum"}))
+    fusion["weights"] = tuple(fusion.get("weights", ()))
+    expansion, vocabulary = entry.get("expansion"), entry.get("vocabulary")
+    return Composition(
+        name,
+        entry["about"],
+        entry.get("graph"),
+        tuple(Channel(**_known(Channel, one)) for one in entry.get("channels", ())),
+        Fusion(**_known(Fusion, fusion)),
+        entry.get("gallery_mean"),
+        entry.get("moments"),
+        expansion and Expansion(**_known(Expansion, expansion)),
+        vocabulary and Vocabulary(**_known(Vocabulary, vocabulary)),
+    )
+
+
+def _known(kind: type[Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what this release does not know, as everywhere in a manifest."""
+    return {name: value for name, value in entry.items() if name in kind.__dataclass_fields__}

@@ -14,7 +14,7 @@ from zscr.errors import ConfigError
 from zscr.infer.evaluation import metrics
 from zscr.infer.evaluation.graded import compacted
 from zscr.infer.evaluation.metrics import Hits, Sizes, Values
-from zscr.infer.evaluation.ranking import Embeddings, ranked_blocks
+from zscr.infer.evaluation.ranking import Cosines, Embeddings, Scorer, ranked_blocks
 
 KS = (1, 10, 50)
 CURVE = "precision at recall"
@@ -133,10 +133,26 @@ def query_values(
     kept: npt.NDArray[np.bool_] | None = None,
     block: int | None = None,
 ) -> dict[str, Values]:
+    """Return the metrics of a ranking by the cosines of unit vectors (Q, D) and (G, D).
+
+    See `scored_values`, which raises its errors but one, InputError for embeddings that do not fit.
+    """
+    scorer = Cosines(queries, gallery)
+    return scored_values(scorer, relevance, names=names, kept=kept, block=block)
+
+
+def scored_values(
+    scorer: Scorer,
+    relevance: Relevance,
+    *,
+    names: Iterable[str] = (*PER_QUERY, CURVE),
+    kept: npt.NDArray[np.bool_] | None = None,
+    block: int | None = None,
+) -> dict[str, Values]:
     """Return each named metric's (Q,) values, and the curve's (Q, 11).
 
     Args:
-        queries: (Q, D) unit vectors; gallery: (G, D) unit vectors.
+        scorer: what ranks G items for each of Q queries.
         relevance: of these Q queries and G items; an item is relevant if its grade is above 0.
         names: metrics, `mAP`, `Prec@5` and so on, and `CURVE`.
         kept: (Q,) which queries to evaluate; by default all. There are values of these only.
@@ -144,7 +160,7 @@ def query_values(
 
     Raises:
         ConfigError: a name is no metric's.
-        InputError: embeddings do not fit, or a query has no relevant item.
+        InputError: a query has no relevant item.
     """
     functions: list[tuple[str, _Metric, list[Values]]] = []
     for name in names:
@@ -152,7 +168,7 @@ def query_values(
         if function is None:
             raise _unknown(name)
         functions.append((name, function, []))
-    for start, order in ranked_blocks(queries, gallery, block=block):
+    for start, order in ranked_blocks(scorer, block=block):
         rows = slice(start, start + len(order))
         grades = relevance.grades(rows, order)
         if kept is not None:

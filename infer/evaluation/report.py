@@ -19,13 +19,13 @@ from zscr.infer.evaluation.bootstrap import group_intervals
 from zscr.infer.evaluation.figures import (
     CURVE,
     PER_QUERY,
-    query_values,
     read_figure,
+    scored_values,
     summary_names,
 )
 from zscr.infer.evaluation.graded import Counts, count_relevant
 from zscr.infer.evaluation.metrics import Values
-from zscr.infer.evaluation.ranking import Embeddings, check_embeddings
+from zscr.infer.evaluation.ranking import Cosines, Embeddings, Scorer
 
 _CEILING = " ceiling"
 
@@ -107,11 +107,36 @@ def evaluate_retrieval(
     exclude_unanswerable: bool = False,
     block: int | None = None,
 ) -> RetrievalReport:
-    """Rank the gallery for each query by cosine, and grade the rankings.
+    """Rank the gallery for each query by the cosines of unit vectors (Q, D) and (G, D), and grade.
+
+    The other arguments are those of `evaluate_scores`, whose errors it raises.
+
+    Raises:
+        InputError: the embeddings do not fit together, or a vector is not of unit norm.
+    """
+    return evaluate_scores(
+        Cosines(queries, gallery),
+        relevance,
+        groups,
+        figures=figures,
+        exclude_unanswerable=exclude_unanswerable,
+        block=block,
+    )
+
+
+def evaluate_scores(
+    scorer: Scorer,
+    relevance: Relevance,
+    groups: Sequence[str],
+    *,
+    figures: Sequence[str] = (),
+    exclude_unanswerable: bool = False,
+    block: int | None = None,
+) -> RetrievalReport:
+    """Rank the gallery for each query by its scores, and grade the rankings.
 
     Args:
-        queries: (Q, D) unit vectors.
-        gallery: (G, D) unit vectors.
+        scorer: what ranks G items for each of Q queries.
         relevance: of these Q queries and G items; an item is relevant if its grade is above 0.
         groups: (Q,) what macro figures average over and intervals resample, such as classes.
         figures: the task's own figures, reported on top of those of every task.
@@ -120,18 +145,16 @@ def evaluate_retrieval(
 
     Raises:
         ConfigError: one of `figures` does not exist.
-        InputError: embeddings and groups do not fit together, a vector is not of unit norm, or
-            the gallery holds nothing relevant to a query and `exclude_unanswerable` is false.
+        InputError: queries and groups do not fit together, or the gallery holds nothing relevant
+            to a query and `exclude_unanswerable` is false.
     """
-    check_embeddings(queries, gallery)
-    _check_groups(len(queries), groups)
+    queries, gallery = scorer.shape
+    _check_groups(queries, groups)
     own = [read_figure(name) for name in figures]
     names = tuple(dict.fromkeys((*PER_QUERY, *(metric for metric, _ in own))))
-    counts = count_relevant(relevance, len(queries), len(gallery), block)
+    counts = count_relevant(relevance, queries, gallery, block)
     kept = _answerable(counts, groups, exclude_unanswerable)
-    values = query_values(
-        queries, gallery, relevance, names=(*names, CURVE), kept=kept, block=block
-    )
+    values = scored_values(scorer, relevance, names=(*names, CURVE), kept=kept, block=block)
     curve = values.pop(CURVE).mean(axis=0)
     counts, groups = counts.of(kept), [*compress(groups, kept)]
     per_group = _per_group(values | _ceilings(names, counts), counts, groups)
@@ -140,9 +163,9 @@ def evaluate_retrieval(
         figures=tuple(summary_names(metric)[macro] for metric, macro in own),
         chance=float((counts.relevant / counts.sizes).mean()),
         queries=len(groups),
-        gallery=len(gallery),
+        gallery=gallery,
         groups=len(per_group),
-        excluded=len(queries) - len(groups),
+        excluded=queries - len(groups),
         curve=tuple(curve.tolist()),
         per_group=per_group,
     )

@@ -18,6 +18,7 @@ SOURCES = {  # what each converter offers besides --out
     "zscrgan": {"val", "seed"},
     "sketchy25": {"split", "names", "seed"},
     "sketchy25-25": {"names", "seed"},
+    "sketchy25-domains": {"split", "names", "seed"},
     "sketchy25-clip": {"split", "names", "seed"},
     "sketchy25-25-clip": {"names", "seed"},
     "fashion44k": {"seed"},

@@ -14,7 +14,6 @@ from zscr.disk import new_parents, require_writable
 from zscr.errors import ConfigError, InputError
 from zscr.infer.answers.shown import Shown
 from zscr.infer.evaluation.captions import asks_by_caption
-from zscr.infer.evaluation.embedded import Embedded
 from zscr.infer.evaluation.extremes import find_extremes
 from zscr.infer.evaluation.figures import DEFINITIONS
 from zscr.infer.evaluation.gallery_use import GalleryUse
@@ -22,6 +21,7 @@ from zscr.infer.evaluation.generalised import evaluate, mean_evaluation
 from zscr.infer.evaluation.naming import grouped_by
 from zscr.infer.evaluation.page import ORACLE, render_page
 from zscr.infer.evaluation.paired import paired_difference
+from zscr.infer.evaluation.ranked import Ranked
 from zscr.infer.evaluation.retrieved import retrieved_classes, write_retrieved
 from zscr.partial import asked_file
 from zscr.train.evaluation.controls import class_controls, part_figures
@@ -124,7 +124,7 @@ def _tasks(model: Model, asked: Question) -> list[Task]:
 
 def _embedded(
     models: Sequence[Model], tasks: Sequence[Task], asked: Question
-) -> list[list[Embedded]]:
+) -> list[list[Ranked]]:
     """Embed each task by each model; nothing where the models do not take the queries."""
     if models[0].answers(tasks[0]):
         wanted = bool(asked.use)
@@ -159,7 +159,7 @@ def _controls(model: Model, tasks: Sequence[Task], asked: Question) -> dict[str,
 
 
 def _figures(
-    models: Sequence[Model], embedded: Sequence[Sequence[Embedded]], use: GalleryUse
+    models: Sequence[Model], embedded: Sequence[Sequence[Ranked]], use: GalleryUse
 ) -> dict[str, Any]:
     """Return the figures of every model, or their mean."""
     evaluations = [evaluate(*parts, use=use) for parts in embedded]
@@ -200,43 +200,42 @@ def _head(models: Sequence[Model], task: Task) -> dict[str, Any]:
     return {"model": str(first.folder), **named, **about, **seeds}
 
 
-def _write_files(report: dict[str, Any], model: Model, embedded: Embedded, asked: Question) -> None:
+def _write_files(report: dict[str, Any], model: Model, ranked: Ranked, asked: Question) -> None:
     """Write the page and the reference's own result, of the first model."""
     if asked.retrieved_res:
-        report["retrieved_res"] = str(write_reference_result(embedded, model, asked.retrieved_res))
+        report["retrieved_res"] = str(write_reference_result(ranked, model, asked.retrieved_res))
     if asked.page:
-        _write_page(asked.page, report, model, embedded)
+        _write_page(asked.page, report, model, ranked)
 
 
-def write_reference_result(embedded: Embedded, model: Model, folder: Path) -> Path:
+def write_reference_result(ranked: Ranked, model: Model, folder: Path) -> Path:
     """Write the top 50 of every query in the reference's form; return the file.
 
     Raises:
         ConfigError: the task is not of classes.
     """
-    if not isinstance(embedded.task.relevance, ByLabel):
+    if not isinstance(ranked.task.relevance, ByLabel):
         raise ConfigError(
             f"--retrieved-res: the reference's result is of classes, which task "
-            f"'{embedded.task.name}' does not ask for; leave it out"
+            f"'{ranked.task.name}' does not ask for; leave it out"
         )
     class_of = {item.id: str(item.class_id) for item in model.collection.items}
     rows = retrieved_classes(
-        embedded.queries,
-        embedded.gallery,
-        query_classes=embedded.task.groups,
-        gallery_classes=[class_of[name] for name in embedded.task.gallery],
+        ranked.scorer,
+        query_classes=ranked.task.groups,
+        gallery_classes=[class_of[name] for name in ranked.task.gallery],
     )
     return write_retrieved(folder, rows)
 
 
-def _write_page(path: Path, report: Mapping[str, Any], model: Model, embedded: Embedded) -> None:
+def _write_page(path: Path, report: Mapping[str, Any], model: Model, ranked: Ranked) -> None:
     collection = model.collection
-    labels = query_labels(collection, embedded.task)
-    field = "sketch" if embedded.task.field == "sketch" else "image"
+    labels = query_labels(collection, ranked.task)
+    field = "sketch" if ranked.task.field == "sketch" else "image"
     files = {item.id: getattr(item, field) for item in collection.items}
     images = {name: collection.folder / file for name, file in files.items() if file}
     classes = {item.id: item.class_id for item in collection.items if item.class_id}
-    extremes = find_extremes(embedded, labels, images, classes=classes)
+    extremes = find_extremes(ranked, labels, images, classes=classes)
     page = render_page(report, extremes, Shown([collection.folder], hint=""))
     try:
         with new_parents(Path(os.path.realpath(path))), asked_file(path) as file:

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from zscr.data.collection import Collection
 from zscr.data.records import Query
 from zscr.data.tasks import Task, gallery_queries
@@ -142,8 +140,3 @@ class Model:
 def all_of(queries: Sequence[Query], rows: Rows) -> Encoded:
     """Return rows of which every query has one."""
     return rows, list(range(len(queries)))
-
-
-def stacked(queries: Sequence[Query]) -> Encoded:
-    """Stack the vectors of queries -> (N, D)."""
-    return all_of(queries, np.stack([q.vector for q in queries if q.vector is not None]))

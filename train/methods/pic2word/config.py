@@ -61,5 +61,5 @@ class Config:
                 f"select_by={self.select_by} with task={self.task!r}: a figure is of the queries "
                 f"of a task, so set both, or task= and a loss"
             )
-        if Path(self.base).exists():  # a run is gone on with from any folder
+        if self.base and Path(self.base).exists():  # a run is gone on with from any folder
             object.__setattr__(self, "base", str(Path(self.base).absolute()))

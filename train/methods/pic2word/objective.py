@@ -1,4 +1,4 @@
-"""What a mapper is trained on: embeddings that become words, sentences, and what these should say."""
+"""What a mapper is trained on: embeddings that become words, in sentences."""
 
 from __future__ import annotations
 
