@@ -23,10 +23,12 @@ class Config:
 
     base: str = ""  # a run of `clip`, or a pretrained dual encoder's folder or hub name
     base_sha256: str = ""  # of its manifest or of its files, filled in
+    language: str = ""  # the checkpoint of a run's text encoder, if its name is not its own
     train_on: str = IMAGES  # Pic2Word; `texts`: LinCIR; `edits`: pairs of texts, one word apart
     mapper: str = IM2TEXT  # Pic2Word's; `phi`: SEARLE's and LinCIR's; or from the tower's own words
     words: int = 1  # pseudo-words that an image becomes
     centre: str = NONE  # what is taken from an embedding: nothing, or the mean of its `domain`
+    domains: int = 1  # how many there are, filled in
     template: str = "a photo of * , {}"  # around a query's text, unless that has a `*` itself
     sentence: str = "a photo of *"  # that images are trained in
     held_out: str = ""  # words of names that are not trained on; filled in for `vocabulary`
