@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 import transformers
 
+from zscr.train.cuda_graph import WARM_UP, Replay
 from zscr.train.language.prefix import AfterPrefix
+from zscr.train.methods.losses import info_nce
+from zscr.train.precision import computing_in
 
 END, LENGTH = 99, 20
 
@@ -45,19 +50,21 @@ def whole(
         hook.remove()
 
 
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 @pytest.mark.parametrize(
     ("ids", "slot", "count"),
     [([0, 5, 6, 7, 3, END], 4, 1), ([0, 5, 3, 3, 8, 9, END], 2, 2), ([0, 3, END], 1, 1)],
     ids=["a photo of *", "two vectors, words behind them", "nothing before the slot"],
 )
 def test_embeddings_and_gradients_are_those_of_the_whole(
-    clip: transformers.CLIPModel, ids: list[int], slot: int, count: int
+    clip: transformers.CLIPModel, ids: list[int], slot: int, count: int, device: str
 ) -> None:
     """In double precision to 1e-10: two tokens instead of all twenty lose nothing."""
-    sentence = torch.tensor(ids)
+    clip, sentence = copy.deepcopy(clip).to(device), torch.tensor(ids, device=device)
     tower = AfterPrefix(clip.text_model, clip.text_projection, sentence, slot, count)
-    words = torch.randn(3, count, 32, dtype=torch.float64, requires_grad=True)
-    weights = torch.randn(3, 24, dtype=torch.float64)
+    numbers = {"dtype": torch.float64, "device": device}
+    words = torch.randn(3, count, 32, **numbers, requires_grad=True)
+    weights = torch.randn(3, 24, **numbers)
     found, expected = tower(words), whole(clip, sentence, slot, words)
     assert (found - expected).abs().max() < 1e-10
     ours, theirs = (
@@ -66,3 +73,37 @@ def test_embeddings_and_gradients_are_those_of_the_whole(
     assert (ours - theirs).abs().max() < 1e-10
     assert float(theirs.abs().min()) > 0
     assert not any("keys" in name for name in tower.state_dict())
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
+def test_a_recorded_update_is_the_update(clip: transformers.CLIPModel, precision: str) -> None:
+    """A mapper's weights after five updates on CUDA, launched one by one and as a graph."""
+    device = torch.device("cuda")
+    clip, sentence = copy.deepcopy(clip).float().to(device), torch.tensor([0, 5, 3, END]).to(device)
+    tower = AfterPrefix(clip.text_model, clip.text_projection, sentence, 2)
+    images = torch.randn(8, 24, generator=torch.Generator().manual_seed(7)).to(device)
+    with computing_in(precision, device):
+        one_by_one, recorded = (updated(tower, images, capture) for capture in (False, True))
+    assert (one_by_one - recorded).abs().max() < 1e-5
+    assert one_by_one.isfinite().all()
+
+
+def updated(tower: AfterPrefix, images: torch.Tensor, capture: bool) -> torch.Tensor:
+    """Return a linear mapper's weights after five updates."""
+    torch.manual_seed(7)
+    mapper = torch.nn.Linear(24, 32, device=images.device)
+    optimizer = torch.optim.AdamW(mapper.parameters(), 1e-2, capturable=True)
+
+    def update(rows: torch.Tensor) -> torch.Tensor:
+        loss = info_nce(rows, tower(mapper(rows)[:, None]).float(), 10.0)
+        weights = [*mapper.parameters()]
+        for one, gradient in zip(weights, torch.autograd.grad(loss, weights), strict=True):
+            one.grad = gradient
+        optimizer.step()
+        return loss.detach()
+
+    step = Replay(update, images.device) if capture else update
+    for _ in range(WARM_UP + 3):
+        step(images)
+    return mapper.weight.detach()
