@@ -1,8 +1,8 @@
 """Training on edits of texts: pairs of texts that are one word apart, found among the seen ones.
 
 "Puma Men Black T-shirt" and "Puma Men White T-shirt" are an edit that somebody has written: of the
-embedding of the first a word is made, and the sentence that says "white" beside it is to be embedded
-as the second. No list says what may be exchanged for what, and no text is made up.
+embedding of the first a word is made, and the sentence that says "white" beside it is to be
+embedded as the second. No list says what may be exchanged for what, and no text is made up.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Edits:
             texts: N, as they are written.
             given: (N, D) their embeddings as the mapper takes them; wanted: (N, D) as they are.
             rows: makes rows of sentences; template: with `*` for the text and `{}` for the word.
-            noise: mean length of what is added to a given embedding of length 1.
+            noise: length of what is added to a given embedding of length 1.
 
         Raises:
             CollectionError: no two texts are one word apart.
@@ -87,8 +87,8 @@ class Edits:
 def one_word_apart(texts: Sequence[str]) -> list[dict[str, list[int]]]:
     """Return sets of texts that are the same but for one word, each set by that word.
 
-    Words are what stands between spaces, in small letters. A set has two words or more; a text is in
-    as many sets as it has words that others exchange.
+    Words are what stands between spaces, in small letters. A set has two words or more; a text is
+    in as many sets as it has words that others exchange.
 
     >>> one_word_apart(["A red hat", "a blue hat", "a red cat"])
     [{'red': [0], 'blue': [1]}, {'hat': [0], 'cat': [2]}]

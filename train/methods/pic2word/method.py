@@ -24,13 +24,17 @@ from zscr.train.methods.losses import unit
 from zscr.train.methods.pic2word.base import Base
 from zscr.train.methods.pic2word.centre import Centre
 from zscr.train.methods.pic2word.composed import Composed, Mapped
-from zscr.train.methods.pic2word.config import DOMAIN, EDITS, IM2TEXT, IMAGES, PHI, Config
+from zscr.train.methods.pic2word.config import DOMAIN, IM2TEXT, IMAGES, NAMES, PHI, TEXTS, Config
 from zscr.train.methods.pic2word.edits import Edits
+from zscr.train.methods.pic2word.masking import DETERMINERS, read_quirks
+from zscr.train.methods.pic2word.nouns import Nouns
 from zscr.train.methods.pic2word.objective import Images, Objective
 from zscr.train.methods.pic2word.opening import open_base
 from zscr.train.methods.pic2word.sentence_rows import SentenceRows
+from zscr.train.methods.pic2word.sentences import Sentences, make_sentences
+from zscr.train.methods.pic2word.tagger import Tagger
 from zscr.train.methods.pic2word.vocabulary import Vocabulary
-from zscr.train.methods.pic2word.words import held_out_words, whole_words
+from zscr.train.methods.pic2word.words import held_out_words, seen_names, whole_words
 from zscr.train.methods.registry import Shapes
 from zscr.train.methods.seeded import seeded
 from zscr.train.tables import TensorSplit, owners
@@ -50,6 +54,7 @@ def settled(config: Config, collection: Collection) -> Config:
         base_sha256=open_base(config).sha256,
         domains=len(domains) if config.centre == DOMAIN else 1,
         held_out=" ".join(sorted(held_out_words(collection))),
+        nouns="\t".join(sorted(seen_names(collection))) if config.finder == NAMES else "",
     )
 
 
@@ -57,6 +62,7 @@ def needs(config: Config) -> tuple[Need, ...]:
     """Return what is fitted to and what queries are made of; the base's encoders make the rows."""
     base = open_base(config)
     per: Literal["domain", "image"] = "domain" if config.centre == DOMAIN else "image"
+    of_texts = config.train_on != IMAGES
     of_images = config.train_on == IMAGES or config.centre == DOMAIN
 
     def prompts(_: Collection) -> Path:
@@ -65,9 +71,7 @@ def needs(config: Config) -> tuple[Need, ...]:
 
     return (
         Need("image", per, encoder=lambda _: base.encoders["image"], fitted=of_images),
-        Need(
-            "text", per, encoder=lambda _: base.encoders["text"], fitted=config.train_on != IMAGES
-        ),
+        Need("text", per, encoder=lambda _: base.encoders["text"], fitted=of_texts),
         Need("prompt", per, encoder=prompts, fitted=False),
     )
 
@@ -160,12 +164,20 @@ class Method(nn.Module):
             images = self._images()
             [prompt] = rows([config.sentence]).to(self.device)
             return Images(self.mapped.centre(images), images, prompt)
+        if config.train_on == TEXTS:
+            return self._sentences()
         texts, wanted = self._seen["text"], self.base.text(self._seen["text"].rows)
         given = self._centred_texts(wanted)
         made_of = texts.texts, given, wanted, rows
-        if config.train_on == EDITS:
-            return Edits(*made_of, config.template, config.noise)
-        raise NotImplementedError
+        return Edits(*made_of, config.template, config.noise)
+
+    def _sentences(self) -> Sentences:
+        config, quirks = self.config, read_quirks(self.config.quirks)
+        names = config.nouns.split("\t")
+        find = Nouns(names) if config.finder == NAMES else Tagger(determiners=DETERMINERS in quirks)
+        texts, tower = self._seen["text"].texts, self.base.language.tower
+        asked: dict[str, Any] = {"quirks": quirks, "noise": config.noise, "device": self.device}
+        return make_sentences(texts, find, tower, self._rows(), **asked)
 
     def _centred_texts(self, rows: torch.Tensor) -> torch.Tensor:
         """Take from each text the mean of its own domain's texts, as images lose that of theirs."""

@@ -64,10 +64,10 @@ def run_base(folder: Path, language: str = "") -> Base:
     method.eval().requires_grad_(False)
     sources = body["sources"]
     image, text = (_encoder(name, sources.get(name), folder) for name in ("image", "text"))
-    tower = _behind_tower(text, open_language(language or text.name), method.text)
+    sides = [nn.Sequential(one, Sized()) for one in (method.image, method.text)]
+    tower = _behind_tower(text, open_language(language or text.name), sides[1])
     encoders = {"image": image.graph.parent, "text": text.graph.parent}
-    sized = nn.Sequential(method.image, Sized())
-    return Base(sized, method.text, tower, encoders, float(method.log_scale.exp()), manifest.sha256)
+    return Base(*sides, tower, encoders, float(method.log_scale.exp()), manifest.sha256)
 
 
 def _encoder(name: str, entry: Mapping[str, str] | None, folder: Path) -> Encoder:

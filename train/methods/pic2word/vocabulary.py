@@ -1,8 +1,8 @@
 """A mapper that begins as a closed form, at the words that the text tower knows itself.
 
-For a word w of the tokenizer's whole words let e(w) be the word vector that the tower looks up, and
-z(w) the unit embedding of "a photo of w", centred over the words where images are. With Z and E their
-rows, E centred by the mean word m, ridge regression
+For a word w of the tokenizer's whole words let e(w) be the word vector that the tower looks up,
+and z(w) the unit embedding of "a photo of w", centred over the words where images are centred. With
+Z and E their rows, E centred by the mean word m, ridge regression
 
     R = (Z'Z + λI)⁻¹ Z'E
 

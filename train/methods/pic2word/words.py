@@ -45,6 +45,11 @@ def held_out_words(collection: Collection) -> set[str]:
     return {form for word in others - seen for form in _numbers(word)} - seen
 
 
+def seen_names(collection: Collection) -> set[str]:
+    """Return the names that seen items have, with spaces between their words."""
+    return {name for name, split in _names(collection) if split == "seen"}
+
+
 def _names(collection: Collection) -> Iterable[tuple[str, str]]:
     """Yield each name with a split that has it."""
     for split, ids in collection.splits.items():
