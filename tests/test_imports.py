@@ -33,9 +33,9 @@ FLOORS = {
     " <- queries <- encoder <- bundle features reading <- index sums <- columns composed evaluation"
     " <- models mteb <- searcher <- find <- commands",
     "zscr.infer.inputs": "prepared tokenizer <- characters image text vector <- make",
-    "zscr.train": "cuda_graph latest precision ranks run_fields tables <- hub <- encoders"
+    "zscr.train": "cuda_graph latest precision ranks run_fields tables weights <- hub <- encoders"
     " <- pretrained <- language <- methods"
-    " <- heads soundness state weights <- run <- log sources <- loop <- fit <- evaluation"
+    " <- heads soundness state <- run stored <- log sources <- loop <- fit <- evaluation"
     " <- commands <- adaptation",
     "zscr.train.hub": "library name <- faults <- client <- listing <- choice library_cache metadata"
     " pins <- fetch <- at_hand <- gather kept <- offline <- snapshot <- checkpoint",

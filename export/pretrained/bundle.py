@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -20,18 +20,13 @@ from zscr.export.pretrained.proof import Proof, prove
 from zscr.infer.bundle import GALLERY, KIND, Bundle, space_of
 from zscr.infer.encoder import Encoder
 from zscr.infer.index.unrelated import FILE, common_mixes
-from zscr.infer.inputs.make import make_input
 from zscr.infer.runners.runner import Runtime
 from zscr.progress import say
-from zscr.train.encoders.onnx import trace
 from zscr.train.pretrained.dual import DualEncoder, Tower, require_sound
-from zscr.train.pretrained.samples import TEXTS, images
+from zscr.train.pretrained.graph import tower_graph
 from zscr.train.run import versions
 
 METHOD, METRIC, PRECISION = "clip", "cosine", "fp32"
-# What a tower is traced with.
-_EXAMPLES: Mapping[str, Sequence[Any]] = {"text": TEXTS[:2], "image": images()[:2]}
-
 
 @dataclass(frozen=True)
 class Origin:
@@ -104,7 +99,8 @@ def _write(stage: Stage, name: str, tower: Tower) -> Encoder:
     for file, content in tower.files.items():
         (stage.folder / file).write_bytes(content)
     path = stage.folder / f"{name}.onnx"
-    onnx.save(_graph(name, tower, stage.folder), path)
+    outputs = [f"{name}_embedding", f"{name}_projected"]
+    onnx.save(tower_graph(_Unit(tower.module), tower.spec, outputs, stage.folder), path)
     return Encoder(
         path,
         [tower.spec],
@@ -114,22 +110,6 @@ def _write(stage: Stage, name: str, tower: Tower) -> Encoder:
         sha256="",
         runtime=Runtime(),
     )
-
-
-def _graph(name: str, tower: Tower, folder: Path) -> onnx.ModelProto:
-    """Trace a tower from its inputs to unit rows and to those that it projects."""
-    spec = tower.spec
-    feeds = make_input(spec, folder).prepare(_EXAMPLES[spec["field"]]).feeds
-    names = [axis if isinstance(axis, str) else None for axis in spec["shape"]]
-    axes = {place: axis for place, axis in enumerate(names) if axis}
-    graph = trace(
-        _Unit(tower.module),
-        {key: torch.from_numpy(array) for key, array in feeds.items()},
-        [f"{name}_embedding", f"{name}_projected"],
-        dynamic=dict.fromkeys(feeds, axes),
-    )
-    graph.producer_name = "zscr"
-    return graph
 
 
 def _entry(name: str, tower: Tower, proof: Proof) -> dict[str, Any]:

@@ -16,7 +16,7 @@ class Batch:
     """What one update is made of.
 
     Attributes:
-        given: (B, D) embeddings that become words, with any noise; neither centred nor normalised.
+        given: (B, D) embeddings that become words, centred already, with any noise.
         prompts: int64 (B, L) the sentences: ids, -1 where there is no token and -2 where a word
             of the embedding stands. Where several words stand in a row they are its K words; a
             place of K that comes again is filled with the same.
@@ -52,17 +52,18 @@ class Images:
     """Pic2Word: the sentence with an image's word is to be embedded as the image is.
 
     Attributes:
-        embedded: (N, D) the images; prompt: int64 (L,) the sentence that all of them are put in.
+        given: (N, D) the images as the mapper takes them; wanted: (N, D) as they are.
+        prompt: int64 (L,) the sentence that all of them are put in.
     """
 
-    embedded: torch.Tensor
+    given: torch.Tensor
+    wanted: torch.Tensor
     prompt: torch.Tensor
 
     def batch(self, size: int, noise: torch.Generator) -> Batch:
         """Draw different images."""
-        order = torch.randperm(len(self.embedded), generator=noise, device=noise.device)
-        rows = self.embedded[order[:size]]
-        return Batch(rows, self.prompt.expand(len(rows), -1), rows)
+        rows = torch.randperm(len(self.given), generator=noise, device=noise.device)[:size]
+        return Batch(self.given[rows], self.prompt.expand(len(rows), -1), self.wanted[rows])
 
     def losses(
         self, found: torch.Tensor, wanted: torch.Tensor, scale: float

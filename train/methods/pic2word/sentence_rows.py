@@ -8,9 +8,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from zscr.train.encoders.raw import NO_TOKEN
-
-SLOT = -2
+from zscr.train.encoders.raw import NO_TOKEN, SLOT
 
 
 class SentenceRows:
