@@ -28,6 +28,7 @@ from zscr.train.run import versions
 
 METHOD, METRIC, PRECISION = "clip", "cosine", "fp32"
 
+
 @dataclass(frozen=True)
 class Origin:
     """Where a checkpoint comes from.
