@@ -32,7 +32,8 @@ FLOORS = {
     "zscr.infer": "answers batches composition inputs lines runners <- options query_rows"
     " <- queries <- encoder <- bundle features reading <- index sums <- columns composed evaluation"
     " <- models mteb <- searcher <- find <- commands",
-    "zscr.infer.inputs": "prepared tokenizer <- characters image text vector <- make",
+    "zscr.infer.inputs": "prepared sentence tokenizer <- characters image unread vector"
+    " <- prompt text <- make",
     "zscr.train": "cuda_graph latest precision ranks run_fields tables weights <- hub <- encoders"
     " <- pretrained <- language <- methods"
     " <- heads soundness state <- run stored <- log sources <- loop <- fit <- evaluation"
@@ -47,9 +48,10 @@ FLOORS = {
     " <- improved reference",
     "zscr.train.pretrained": "card families files samples spelling <- model <- pixels tokens"
     " <- dual <- load sentence <- open_clip <- folder",
+    "zscr.train.language": "families mappers tower <- language released",
     "zscr.export": "begun heads tensorrt <- parity samples <- bundle <- deploy pretrained"
     " <- commands",
-    "zscr.export.pretrained": "place proof <- bundle <- image job",
+    "zscr.export.pretrained": "place proof <- composed <- bundle <- image job",
 }
 # package -> what none of its modules may need, not even by way of others
 APART = {"zscr.infer.evaluation": ("zscr.infer.bundle", "zscr.infer.encoder")}
