@@ -27,11 +27,12 @@ FLOORS = {
     " <- images walk <- listing options own_gallery rules task_files <- task_rules <- draft"
     " <- collection <- aviary sources task_rows <- registry tasks <- check summary <- commands",
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
-    "zscr.data.sources": "archive captions found lookup normal origin <- annotated definitions"
+    "zscr.data.sources": "archive captions colours found lookup normal origin"
+    " <- annotated definitions product_tasks"
     " <- awa captioned fashion folder sketchy wiki zscrgan <- sketchy_clip sketchy_domains titles",
-    "zscr.infer": "answers batches composition inputs lines runners <- options query_rows"
+    "zscr.infer": "answers composition inputs lines runners <- batches options query_rows"
     " <- queries <- encoder <- bundle features reading <- index sums <- columns composed evaluation"
-    " <- models mteb <- searcher <- find <- commands",
+    " <- found models mteb <- own_image <- searcher <- find <- commands",
     "zscr.infer.inputs": "prepared sentence tokenizer <- characters image unread vector"
     " <- prompt text <- make",
     "zscr.train": "cuda_graph latest precision ranks run_fields tables weights <- hub <- encoders"
