@@ -29,7 +29,9 @@ FLOORS = {
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
     "zscr.data.sources": "archive captions colours found lookup normal origin"
     " <- annotated definitions product_tasks"
-    " <- awa captioned fashion folder sketchy wiki zscrgan <- sketchy_clip sketchy_domains titles",
+    " <- awa captioned domains fashion folder sketchy wiki zscrgan"
+    " <- sketchy_clip sketchy_domains titles",
+    "zscr.data.sources.domains": "conversion <- lists <- freedom icir imagenet_r ltll",
     "zscr.infer": "answers composition inputs lines runners <- batches options query_rows"
     " <- queries <- encoder <- bundle features reading <- index sums <- columns composed evaluation"
     " <- found models mteb <- own_image <- searcher <- find <- commands",
@@ -41,13 +43,16 @@ FLOORS = {
     " <- commands <- adaptation",
     "zscr.train.hub": "library name <- faults <- client <- listing <- choice library_cache metadata"
     " pins <- fetch <- at_hand <- gather kept <- offline <- snapshot <- checkpoint",
-    "zscr.train.methods": "contract losses <- registry scaling <- settings <- clip zscrgan"
+    "zscr.train.methods": "contract losses seeded <- registry scaling <- settings <- clip zscrgan"
     " <- pic2word",
     "zscr.train.methods.clip": "choice config pairs pretrained projection schedule start step"
     " <- blocks <- image_tower text_tower <- towers <- method",
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"
     " <- improved reference",
-    "zscr.train.pretrained": "card families files samples spelling <- model <- pixels tokens"
+    "zscr.train.methods.pic2word": "base masking nouns objective sentence_rows tagger words"
+    " <- centre composed config edits pretrained_base run_base sentences vocabulary"
+    " <- opening <- method",
+    "zscr.train.pretrained": "card families files samples spelling <- graph model <- pixels tokens"
     " <- dual <- load sentence <- open_clip <- folder",
     "zscr.train.language": "families mappers tower <- language released",
     "zscr.export": "begun heads tensorrt <- parity samples <- bundle <- deploy pretrained"
