@@ -29,7 +29,7 @@ FLOORS = {
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
     "zscr.data.sources": "archive captions colours found lookup normal origin"
     " <- annotated definitions product_tasks"
-    " <- awa captioned domains fashion folder sketchy wiki zscrgan"
+    " <- awa captioned domains fashion folder sentences sketchy wiki zscrgan"
     " <- sketchy_clip sketchy_domains titles",
     "zscr.data.sources.domains": "conversion <- lists <- freedom icir imagenet_r ltll",
     "zscr.infer": "answers composition inputs lines runners <- batches options query_rows"
@@ -49,12 +49,12 @@ FLOORS = {
     " <- blocks <- image_tower text_tower <- towers <- method",
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"
     " <- improved reference",
-    "zscr.train.methods.pic2word": "base masking nouns objective sentence_rows tagger words"
+    "zscr.train.methods.pic2word": "base masking objective sentence_rows words <- nouns tagger"
     " <- centre composed config edits pretrained_base run_base sentences vocabulary"
     " <- opening <- method",
     "zscr.train.pretrained": "card families files samples spelling <- graph model <- pixels tokens"
     " <- dual <- load sentence <- open_clip <- folder",
-    "zscr.train.language": "families mappers tower <- language released",
+    "zscr.train.language": "families mappers prefix tower <- language released",
     "zscr.export": "begun heads tensorrt <- parity samples <- bundle <- deploy pretrained"
     " <- commands",
     "zscr.export.pretrained": "place proof <- composed <- bundle <- image job",
