@@ -18,6 +18,7 @@ from zscr.errors import CollectionError
 
 DERIVED = ("text", "sketch")  # the tasks that follow from classes
 RETRIEVED = ("image", "sketch")
+SERVERS = ("circo", "cirr")  # that keep answers: their files' formats
 _LIMITS = np.finfo(np.float32)  # what grades are stored in when figures are computed
 
 Rule = tuple[Callable[[TaskRow], bool], str]  # what is wrong with a query, and how it is said
@@ -69,11 +70,29 @@ def _check_info(info: TaskInfo, known: Known) -> None:
             f"{info.by}; an attribute is a string and goes with relevance by class"
         )
     figures = (*info.figures, info.protocol)
+    if info.within is not None:
+        _one_of(info.name, "a gallery within", info.within, ("class",))
+        _one_of(info.name, "relevance within a class by", info.by, ("class",))
     if not info.figures or not all(isinstance(figure, str) for figure in figures):
         raise CollectionError(
             f"task '{info.name}' has the figures {info.figures!r} and the protocol "
             f"{info.protocol!r}; give strings, and one figure at least"
         )
+    if info.server is not None:
+        _one_of(info.name, "the server", info.server, SERVERS)
+        _one_of(info.name, "relevance that a server knows by", info.by, ("item",))
+    for name, items in info.galleries.items():
+        _check_gallery(f"the gallery '{name}' of task '{info.name}'", info, items, known)
+
+
+def _check_gallery(named: str, info: TaskInfo, items: Sequence[str], known: Known) -> None:
+    if not items:
+        raise CollectionError(f"{named} has no items; add some, or leave it out")
+    refuse(repeated(items), f"items of {named} occur twice; name each once")
+    lost = [one for one in items if one not in known.by_id]
+    refuse(lost, f"items of {named} do not exist; correct or remove them")
+    bare = [one for one in items if not known.holds(known.by_id[one], info.field)]
+    refuse(bare, f"items of {named} are without {info.field}, which is retrieved; remove them")
 
 
 def _one_of(task: str, what: str, value: object, choice: Sequence[str]) -> None:
@@ -96,6 +115,7 @@ def check_rows(info: TaskInfo, rows: Sequence[TaskRow], known: Known) -> None:
         raise CollectionError(f"{task} has no queries; add some, or leave the task out")
     refuse(repeated(row.query.id for row in rows), f"query ids of {task} occur twice; rename them")
     decided = _by_item(known, info) if info.by == "item" else _by_class(known, info)
+    decided += _searched(info)
     for wrong, why in [*_asked(known, rows[0].query.fields), *decided]:
         refuse([row.query.id for row in rows if wrong(row)], f"queries of {task} {why}")
 
@@ -147,10 +167,27 @@ def _by_item(known: Known, info: TaskInfo) -> list[Rule]:
             f"have relevant items without {info.field}, which is retrieved; remove them",
         ),
         (
-            lambda row: not _left(row),
-            "have nothing relevant left after their exclusions; remove them",
+            lambda row: _answer_fault(row, info),
+            "list relevant items, which a server alone knows; remove these"
+            if info.server
+            else "have nothing relevant left after their exclusions; remove them",
         ),
     ]
+
+
+def _searched(info: TaskInfo) -> list[Rule]:
+    """Return the rule of which gallery queries search."""
+    if len(info.galleries) > 1:
+        why = f"search none of the galleries {', '.join(info.galleries)}; name one"
+        return [(lambda row: row.gallery not in info.galleries, why)]
+    return [(lambda row: row.gallery is not None, "name a gallery, but search the only one")]
+
+
+def _answer_fault(row: TaskRow, info: TaskInfo) -> bool:
+    """Say whether a query has answers that it may not have, or none though it must."""
+    if info.server:
+        return bool(_truth(row).relevant)
+    return not (info.zeros or _left(row, info))
 
 
 def _truth(row: TaskRow) -> Truth:
@@ -173,9 +210,12 @@ def _held(row: TaskRow, known: Known, field: str) -> bool:
     return all(known.holds(known.by_id[name], field) for name in _truth(row).relevant)
 
 
-def _left(row: TaskRow) -> set[str]:
+def _left(row: TaskRow, info: TaskInfo) -> set[str]:
     """Return the relevant items that are ranked."""
     found = set(_truth(row).relevant) - set(_truth(row).exclude)
+    if info.galleries:
+        only = row.gallery or next(iter(info.galleries))
+        found = {name for name in found if name in info.held.get(only, ())}
     return found & set(_truth(row).subset) if _truth(row).subset else found
 
 
@@ -188,6 +228,8 @@ def _by_class(known: Known, info: TaskInfo) -> list[Rule]:
         return item.split, item.class_id, value
 
     found = Counter(kind(item) for item in known.items if known.holds(item, info.field))
+
+    filled = {(split, class_id) for split, class_id, _ in found}
 
     def left(row: TaskRow) -> int:
         """Count what is relevant to a query and not excluded."""
@@ -213,7 +255,11 @@ def _by_class(known: Known, info: TaskInfo) -> list[Rule]:
             "leave out items that do not exist or are of another split; correct or remove them",
         ),
         (
-            lambda row: not left(row),
+            lambda row: bool(info.within) and (row.split, row.class_id) not in filled,
+            "search the images of their class, of which there are none; remove them",
+        ),
+        (
+            lambda row: not (info.zeros or left(row)),
             f"ask for what no item with {info.field} is; correct or remove them",
         ),
     ]

@@ -27,29 +27,37 @@ FLOORS = {
     " <- images walk <- listing options own_gallery rules task_files <- task_rules <- draft"
     " <- collection <- aviary sources task_rows <- registry tasks <- check summary <- commands",
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
-    "zscr.data.sources": "archive captions found lookup normal origin <- annotated definitions"
-    " <- awa captioned fashion folder sketchy wiki zscrgan <- sketchy_clip sketchy_domains titles",
-    "zscr.infer": "answers batches composition inputs lines runners <- options query_rows"
+    "zscr.data.sources": "archive captions colours found lookup normal origin"
+    " <- annotated definitions product_tasks"
+    " <- awa captioned domains fashion folder sentences sketchy wiki zscrgan"
+    " <- sketchy_clip sketchy_domains titles",
+    "zscr.data.sources.domains": "conversion <- lists <- freedom icir imagenet_r ltll",
+    "zscr.infer": "answers composition inputs lines runners <- batches options query_rows"
     " <- queries <- encoder <- bundle features reading <- index sums <- columns composed evaluation"
-    " <- models mteb <- searcher <- find <- commands",
-    "zscr.infer.inputs": "prepared tokenizer <- characters image text vector <- make",
+    " <- found models mteb <- own_image <- searcher <- find <- commands",
+    "zscr.infer.inputs": "prepared sentence tokenizer <- characters image unread vector"
+    " <- prompt text <- make",
     "zscr.train": "cuda_graph latest precision ranks run_fields tables weights <- hub <- encoders"
     " <- pretrained <- language <- methods"
     " <- heads soundness state <- run stored <- log sources <- loop <- fit <- evaluation"
     " <- commands <- adaptation",
     "zscr.train.hub": "library name <- faults <- client <- listing <- choice library_cache metadata"
     " pins <- fetch <- at_hand <- gather kept <- offline <- snapshot <- checkpoint",
-    "zscr.train.methods": "contract losses <- registry scaling <- settings <- clip zscrgan"
+    "zscr.train.methods": "contract losses seeded <- registry scaling <- settings <- clip zscrgan"
     " <- pic2word",
     "zscr.train.methods.clip": "choice config pairs pretrained projection schedule start step"
     " <- blocks <- image_tower text_tower <- towers <- method",
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"
     " <- improved reference",
-    "zscr.train.pretrained": "card families files samples spelling <- model <- pixels tokens"
+    "zscr.train.methods.pic2word": "base masking objective sentence_rows words <- nouns tagger"
+    " <- centre composed config edits pretrained_base run_base sentences vocabulary"
+    " <- opening <- method",
+    "zscr.train.pretrained": "card families files samples spelling <- graph model <- pixels tokens"
     " <- dual <- load sentence <- open_clip <- folder",
+    "zscr.train.language": "families mappers prefix tower <- language released",
     "zscr.export": "begun heads tensorrt <- parity samples <- bundle <- deploy pretrained"
     " <- commands",
-    "zscr.export.pretrained": "place proof <- bundle <- image job",
+    "zscr.export.pretrained": "place proof <- composed <- bundle <- image job",
 }
 # package -> what none of its modules may need, not even by way of others
 APART = {"zscr.infer.evaluation": ("zscr.infer.bundle", "zscr.infer.encoder")}

@@ -184,6 +184,11 @@ def pairs(settings: tuple[str, ...]) -> dict[str, str]:
     type=click.IntRange(0),
     help="The same as --set noise_samples=K (zscrgan): average K fixed draws of noise.",
 )
+@click.option(
+    "--compose",
+    metavar="NAME",
+    help="The composition of queries of several fields (bundles) [the bundle's first].",
+)
 @click.option("--controls", is_flag=True, help="Add ridge, ESZSL, a dual encoder, … (runs).")
 @click.option("--generalised", is_flag=True, help="Also with the seen classes in the gallery.")
 @click.option(
@@ -213,6 +218,7 @@ def evaluate(
     split: str,
     settings: tuple[str, ...],
     noise_samples: int | None,
+    compose: str | None,
     controls: bool,
     generalised: bool,
     expand: int | None,
@@ -233,7 +239,7 @@ def evaluate(
       zscr evaluate runs/latest --controls
       zscr evaluate runs/a-001 runs/a-002 --report report.html
       zscr evaluate bundles/latest --json
-      zscr evaluate bundles/latest --task composed
+      zscr evaluate bundles/latest --task composed --compose product
       zscr evaluate bundles/latest --collection flickr8k_1k
       zscr evaluate bundles/latest --expand 5
     """
@@ -252,6 +258,7 @@ def evaluate(
         retrieved_res=retrieved_res,
         page=page,
         use=gallery_use(expand, diffuse=diffuse),
+        compose=compose,
     )
     report = evaluate_model(models or (Path("bundles/latest"),), question)
     click.echo(json.dumps(report, indent=1) if as_json else table(report))

@@ -35,9 +35,16 @@ class Ranked(ABC):
         """Return the same queries over both galleries, its own items first; `other` is alike."""
 
     def report(self) -> RetrievalReport:
-        """Return every figure, the task's own among them."""
+        """Return every figure, the task's own among them.
+
+        Raises:
+            ConfigError: a server alone knows what is relevant.
+        """
         task = self.task
-        return evaluate_scores(self.scorer, task.relevance, task.groups, figures=task.figures)
+        task.require_answers()
+        return evaluate_scores(
+            self.scorer, task.relevance, task.groups, figures=task.figures, zeros=task.zeros
+        )
 
     def average_precision(self) -> Values:
         """Return each query's average precision (Q,), at a fraction of the report's cost."""
@@ -59,4 +66,7 @@ class Ranked(ABC):
         return scores
 
     def _values(self, metric: str) -> Values:
-        return scored_values(self.scorer, self.task.relevance, names=[metric])[metric]
+        task = self.task
+        task.require_answers()
+        values = scored_values(self.scorer, task.relevance, names=[metric], zeros=task.zeros)
+        return values[metric]

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from zscr.data.relevance import Order
+from zscr.data.relevance import Order, Relevance
 from zscr.errors import InputError
 
 Embeddings = npt.NDArray[np.float32]
@@ -32,6 +32,9 @@ class Scorer(Protocol):
 
     def row(self, number: int) -> Scorer:
         """Return the scores of one of the queries."""
+
+    def part(self, queries: slice, places: Order) -> Scorer:
+        """Return the scores of some of the queries for some of the items, by position."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,10 @@ class Cosines:
         """See `Scorer`."""
         return Cosines(self.queries[number : number + 1], self.gallery)
 
+    def part(self, queries: slice, places: Order) -> Cosines:
+        """See `Scorer`."""
+        return Cosines(self.queries[queries], self.gallery[places])
+
 
 def ranked_blocks(scorer: Scorer, *, block: int | None = None) -> Iterator[tuple[int, Order]]:
     """Yield (row of the first query, (B, G) gallery positions best first), block after block.
@@ -74,6 +81,29 @@ def ranked_blocks(scorer: Scorer, *, block: int | None = None) -> Iterator[tuple
     """
     for start, scores in scored_blocks(scorer, block=block):
         yield start, rank(scores)
+
+
+def ranked_parts(
+    scorer: Scorer, relevance: Relevance, *, block: int | None = None
+) -> Iterator[tuple[slice, Order]]:
+    """Yield (B queries, (B, g) gallery positions best first) of the part that these queries rank.
+
+    Args:
+        scorer, block: see `scored_blocks`.
+        relevance: of the same queries and items; it says which part each query ranks.
+
+    Raises:
+        InputError: a query's part is empty.
+    """
+    for queries, places in relevance.parts():
+        if places is not None and not len(places):
+            raise InputError(
+                f"query {queries.start} searches a gallery without items; add some or remove it"
+            )
+        part = scorer if places is None else scorer.part(queries, places)
+        for start, order in ranked_blocks(part, block=block):
+            rows = slice(queries.start + start, queries.start + start + len(order))
+            yield rows, order if places is None else places[order]
 
 
 def scored_blocks(scorer: Scorer, *, block: int | None = None) -> Iterator[tuple[int, Scores]]:

@@ -60,6 +60,7 @@ class RetrievalReport:
         gallery: number of gallery items.
         groups: number of distinct groups among those queries.
         excluded: queries left out because the gallery holds nothing relevant to them.
+        zeros: queries that count 0 because the gallery holds nothing relevant to them.
         curve: interpolated precision at recall 0, 0.1, …, 1, mean over queries.
         per_group: each group's figures, in the order of the queries.
         sd: standard deviation of each metric over runs, where the report is of several.
@@ -74,6 +75,7 @@ class RetrievalReport:
     excluded: int
     curve: tuple[float, ...]
     per_group: tuple[GroupFigures, ...]
+    zeros: int = 0
     sd: Mapping[str, float] | None = None
 
     @cached_property
@@ -105,6 +107,7 @@ def evaluate_retrieval(
     *,
     figures: Sequence[str] = (),
     exclude_unanswerable: bool = False,
+    zeros: bool = False,
     block: int | None = None,
 ) -> RetrievalReport:
     """Rank the gallery for each query by the cosines of unit vectors (Q, D) and (G, D), and grade.
@@ -120,6 +123,7 @@ def evaluate_retrieval(
         groups,
         figures=figures,
         exclude_unanswerable=exclude_unanswerable,
+        zeros=zeros,
         block=block,
     )
 
@@ -131,6 +135,7 @@ def evaluate_scores(
     *,
     figures: Sequence[str] = (),
     exclude_unanswerable: bool = False,
+    zeros: bool = False,
     block: int | None = None,
 ) -> RetrievalReport:
     """Rank the gallery for each query by its scores, and grade the rankings.
@@ -141,20 +146,25 @@ def evaluate_scores(
         groups: (Q,) what macro figures average over and intervals resample, such as classes.
         figures: the task's own figures, reported on top of those of every task.
         exclude_unanswerable: leave out, and count, queries without any relevant item.
+        zeros: keep them, with 0 for every figure, and count them.
         block: queries ranked at a time; changes the memory used and nothing else.
 
     Raises:
         ConfigError: one of `figures` does not exist.
         InputError: queries and groups do not fit together, or the gallery holds nothing relevant
-            to a query and `exclude_unanswerable` is false.
+            to a query and neither `exclude_unanswerable` nor `zeros` is true.
     """
     queries, gallery = scorer.shape
     _check_groups(queries, groups)
     own = [read_figure(name) for name in figures]
     names = tuple(dict.fromkeys((*PER_QUERY, *(metric for metric, _ in own))))
     counts = count_relevant(relevance, queries, gallery, block)
-    kept = _answerable(counts, groups, exclude_unanswerable)
-    values = scored_values(scorer, relevance, names=(*names, CURVE), kept=kept, block=block)
+    kept = np.ones(queries, np.bool_)
+    if not zeros:
+        kept = _answerable(counts, groups, exclude_unanswerable)
+    values = scored_values(
+        scorer, relevance, names=(*names, CURVE), kept=kept, zeros=zeros, block=block
+    )
     curve = values.pop(CURVE).mean(axis=0)
     counts, groups = counts.of(kept), [*compress(groups, kept)]
     per_group = _per_group(values | _ceilings(names, counts), counts, groups)
@@ -168,6 +178,7 @@ def evaluate_scores(
         excluded=queries - len(groups),
         curve=tuple(curve.tolist()),
         per_group=per_group,
+        zeros=int((counts.relevant == 0).sum()),
     )
 
 

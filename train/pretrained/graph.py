@@ -1,4 +1,4 @@
-"""A tower of a dual encoder as an ONNX graph."""
+"""A module behind the inputs of a dual encoder as an ONNX graph."""
 
 from __future__ import annotations
 
@@ -14,28 +14,30 @@ from zscr.infer.inputs.make import make_input
 from zscr.train.encoders.onnx import trace
 from zscr.train.pretrained.samples import TEXTS, images
 
-# What a tower is traced with.
+# What a graph is traced with.
 _EXAMPLES: Mapping[str, Sequence[Any]] = {"text": TEXTS[:2], "image": images()[:2]}
 
 
-def tower_graph(
-    module: nn.Module, spec: Mapping[str, Any], outputs: str | Sequence[str], folder: Path
+def traced(
+    module: nn.Module,
+    specs: Sequence[Mapping[str, Any]],
+    outputs: str | Sequence[str],
+    folder: Path,
 ) -> onnx.ModelProto:
-    """Trace a module from a tower's inputs.
+    """Trace a module.
 
     Args:
-        module: takes the inputs of `spec`, gives rows (B, D), or several for several outputs.
-        spec: the manifest's entry of the input; folder: holds the files that it names.
-        outputs: names of them.
+        module: takes the inputs of `specs` in their order, gives rows (B, D), or several such.
+        specs: the manifest's entries of the inputs; folder: holds the files that these name.
+        outputs: names of what the module gives.
     """
-    feeds = make_input(spec, folder).prepare(_EXAMPLES[spec["field"]]).feeds
-    names = [axis if isinstance(axis, str) else None for axis in spec["shape"]]
-    axes = {place: axis for place, axis in enumerate(names) if axis}
-    graph = trace(
-        module,
-        {key: torch.from_numpy(array) for key, array in feeds.items()},
-        outputs,
-        dynamic=dict.fromkeys(feeds, axes),
-    )
+    feeds: dict[str, torch.Tensor] = {}
+    dynamic: dict[str, dict[int, str]] = {}
+    for spec in specs:
+        for key, array in make_input(spec, folder).prepare(_EXAMPLES[spec["field"]]).feeds.items():
+            feeds[key] = torch.from_numpy(array)
+            axes = enumerate(spec["shape"][: array.ndim])  # a slot has the batch's alone
+            dynamic[key] = {place: axis for place, axis in axes if isinstance(axis, str)}
+    graph = trace(module, feeds, outputs, dynamic=dynamic)
     graph.producer_name = "zscr"
     return graph

@@ -7,6 +7,7 @@ from torch import nn
 
 from zscr.train.language.tower import LanguageTower
 from zscr.train.methods.losses import unit
+from zscr.train.methods.pic2word.sentence_rows import narrowed
 
 
 class Mapped(nn.Module):
@@ -35,4 +36,6 @@ class Composed(nn.Module):
 
     def forward(self, features: torch.Tensor, prompts: torch.Tensor) -> torch.Tensor:
         """Embed sentences with the image's words in them."""
+        if not torch.compiler.is_exporting():  # a graph takes any sentences, so keeps the length
+            prompts = narrowed(prompts)
         return unit(self.tower.compose(prompts, self.mapped(self.image(features))))

@@ -33,6 +33,7 @@ class Config:
     centre: str = NONE  # what is taken from an embedding: nothing, or the mean of its `domain`
     domains: int = 1  # how many there are, filled in
     template: str = "a photo of * , {}"  # around a query's text, unless that has a `*` itself
+    length: int = 77  # tokens of such a sentence at most, as far as the tower reads them
     sentence: str = "a photo of *"  # that images are trained in
     held_out: str = ""  # words of names that are not trained on; filled in for `vocabulary`
     gain: float = 3.0  # of the vocabulary's ridge

@@ -66,8 +66,10 @@ def needs(config: Config) -> tuple[Need, ...]:
     of_images = config.train_on == IMAGES or config.centre == DOMAIN
 
     def prompts(_: Collection) -> Path:
-        language = base.language
-        return raw_prompts(language.prompts(config.template, config.words), language.files)
+        spec = base.language.prompts(config.template, config.words)
+        if "pad_to" not in spec:  # a tower of any length
+            spec["max_length"] = min(config.length, spec["max_length"])
+        return raw_prompts(spec, base.language.files)
 
     return (
         Need("image", per, encoder=lambda _: base.encoders["image"], fitted=of_images),

@@ -19,7 +19,7 @@ from zscr.train.language.language import language_of
 from zscr.train.methods.pic2word.base import Base
 from zscr.train.pretrained.dual import Tower, require_sound
 from zscr.train.pretrained.folder import open_dual
-from zscr.train.pretrained.graph import tower_graph
+from zscr.train.pretrained.graph import traced
 
 
 def pretrained_base(name: str) -> Base:
@@ -55,6 +55,6 @@ def _write(name: str, tower: Tower, out: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="zscr-") as folder:
         for file, content in tower.files.items():
             Path(folder, file).write_bytes(content)
-        graph = tower_graph(tower.module, tower.spec, OUTPUT, Path(folder))
+        graph = traced(tower.module, [tower.spec], OUTPUT, Path(folder))
     onnx.checker.check_model(graph)
     write_encoder(out, name, graph, tower.spec, {"source": name}, tower.files)

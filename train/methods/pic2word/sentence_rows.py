@@ -48,3 +48,8 @@ class SentenceRows:
             ids += [*self._slots, *side]
         room = self._longest - len(self._before) - len(self._behind)
         return [*self._before, *ids[:room], *self._behind]
+
+
+def narrowed(rows: torch.Tensor) -> torch.Tensor:
+    """Leave out the columns (B, L) that hold no token of any row: padding takes time alone."""
+    return rows[:, (rows != NO_TOKEN).any(0)]

@@ -21,7 +21,7 @@ from zscr.train.encoders.raw import NO_TOKEN, SLOT
 from zscr.train.language.tower import LanguageTower
 from zscr.train.methods.pic2word.masking import PHOTO, PHOTO_QUIRK, PLACE, Finder, cleaned, masked
 from zscr.train.methods.pic2word.objective import Batch
-from zscr.train.methods.pic2word.sentence_rows import SentenceRows
+from zscr.train.methods.pic2word.sentence_rows import SentenceRows, narrowed
 
 FEWEST = 2  # of one sentence there is nothing to learn but that sentence
 _AT_ONCE = 10_000  # sentences, so that millions take no more memory than their rows
@@ -48,7 +48,7 @@ class Sentences:
         count = min(size, len(self.whole))
         where = {"generator": noise, "device": noise.device}
         drawn = torch.randint(len(self.whole), (count,), **where)
-        whole, places = _narrowed(self.whole[drawn]), _narrowed(self.masked[drawn])
+        whole, places = narrowed(self.whole[drawn]), narrowed(self.masked[drawn])
         with torch.no_grad():
             wanted = self.tower.compose(whole, whole.new_zeros(count, 1, self.tower.width).float())
         share = torch.rand(count, 1, **where)
@@ -60,11 +60,6 @@ class Sentences:
     ) -> Mapping[str, torch.Tensor]:
         """Mean square of what is between the embeddings, neither of which is normalised."""
         return {"mse": functional.mse_loss(found, wanted)}
-
-
-def _narrowed(rows: torch.Tensor) -> torch.Tensor:
-    """Leave out the columns (B, L) that hold no token of any row."""
-    return rows[:, (rows != NO_TOKEN).any(0)]
 
 
 def make_sentences(

@@ -22,6 +22,8 @@ def whole_words(tokenizer: bytes, without: Iterable[str] = (), most: int = MOST)
         most: words that are kept.
     """
     found = Tokenizer.from_str(tokenizer.decode())
+    found.no_padding()
+    found.no_truncation()
     held_out = set(without)
     spelt = [found.decode([number]).strip() for number in range(found.get_vocab_size())]
     encoded = found.encode_batch(spelt, add_special_tokens=False)
