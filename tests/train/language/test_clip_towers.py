@@ -13,13 +13,18 @@ import numpy as np
 import onnx
 import pytest
 import torch
+import transformers
 from torch import nn
 
+from tests.checkpoints import clip_tokenizer, save_clip, xlm_tokenizer
+from tests.export.pretrained.native_clip import save_native
 from tests.train.language.conftest import SHAPES, hooked, prompts, tower_of
+from zscr.errors import InputError
 from zscr.infer.runners.onnx import OnnxRunner
 from zscr.infer.runners.runner import Runtime
 from zscr.train.encoders.onnx import trace
 from zscr.train.encoders.raw import NO_TOKEN, SLOT
+from zscr.train.language.language import open_language
 from zscr.train.language.tower import LanguageTower
 
 TOLERANCE = 1e-4  # of a component
@@ -139,3 +144,50 @@ def test_the_graph_is_the_tower(text_model: Callable[[str], Any], tmp_path: Path
         feeds = {name: row.numpy() for name, row in zip(names, rows, strict=True)}
         found = runner.run(feeds)["features"]
         np.testing.assert_allclose(found, wanted, atol=TOLERANCE, rtol=0)
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_open_clips_own_folder_is_its_own_code(tmp_path: Path, quick: bool) -> None:
+    """Two implementations: ours behind transformers' names, and CLIP as OpenCLIP lays it out."""
+    native = save_native(tmp_path, quick).eval().requires_grad_(False)
+    language = open_language(tmp_path)
+    ids = torch.randint(1, 500, (3, 8), generator=torch.Generator().manual_seed(2))
+    ids[:, 6:] = native.token_embedding.num_embeddings - 1
+    slots, words = torch.tensor([1, 3, 5]), torch.randn(3, 1, language.tower.width)
+    table = native.token_embedding.register_forward_hook(
+        lambda layer, given, found: found.index_put((torch.arange(3), slots), words[:, 0])
+    )
+    wanted = native.encode_text(ids)
+    table.remove()
+    found = language.tower(ids, torch.ones_like(ids), slots, words)
+    assert (found - wanted).abs().max() <= TOLERANCE
+    assert (found - native.encode_text(ids)).abs().max() > 0.01
+
+
+def test_a_text_tower_alone_is_a_language(tmp_path: Path) -> None:
+    """As `CLIPTextModelWithProjection` is saved."""
+    clip_tokenizer(30).save_pretrained(tmp_path)
+    config = transformers.CLIPTextConfig(
+        vocab_size=547,
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=48,
+        max_position_embeddings=20,
+        projection_dim=24,
+        eos_token_id=546,
+    )
+    transformers.CLIPTextModelWithProjection(config).save_pretrained(tmp_path)
+    language = open_language(tmp_path)
+    assert (language.tower.width, language.tower.dim) == (32, 24)
+    assert language.spec["max_length"] == 20
+
+
+@pytest.mark.parametrize("end", [3, 2], ids=["the id 3", "the highest id"])
+def test_a_tokenizer_that_ends_elsewhere_is_refused(tmp_path: Path, end: int) -> None:
+    """The tower would read the first token of every text."""
+    save_clip(tmp_path, eos_token_id=end, vocab_size=600)
+    if end == 2:  # XLM's vocabulary, whose end has a low id
+        xlm_tokenizer(20).save_pretrained(tmp_path)
+    with pytest.raises(InputError, match=r"looks for the .*id.* at the end; they are of two"):
+        open_language(tmp_path)
