@@ -109,6 +109,8 @@ def test_the_caption_is_cut_and_never_the_template(folder: Path) -> None:
     assert short[: short.tolist().index(end) + 1].tolist()[-3:] == long[-3:].tolist()
     assert long[6:8].tolist() == [red] * 2  # of "at" there is a token for each letter
     assert made.prepare(["* " + "red " * 90]).truncated == (0,)
+    padded = prompts(folder, "clip", pad_to=9).prepare(["red " * 90, "red"])
+    assert (padded.feeds["input_ids"].shape, padded.truncated) == ((2, 9), (0,))
 
 
 @pytest.mark.parametrize(
