@@ -19,7 +19,6 @@ from zscr.train.encoders.library import loading_faults
 from zscr.train.encoders.published import read_object
 from zscr.train.encoders.resolve import DEFAULT_TEXT, packaged_minilm
 from zscr.train.hub.checkpoint import find_checkpoint
-from zscr.train.hub.snapshot import DESCRIPTIONS
 from zscr.train.language.bodies import body_of, clip_body
 from zscr.train.language.families import CausalText
 from zscr.train.language.tower import Behind, LanguageTower
@@ -85,8 +84,7 @@ def open_language(source: str | Path, *, offline: bool | None = None) -> Languag
     """
     if str(source) == DEFAULT_TEXT and not Path(source).exists():
         return _sentence(packaged_minilm())
-    patterns = (*DESCRIPTIONS, "1_Pooling/*", "2_Dense/*")
-    found = find_checkpoint(str(source), patterns=patterns, weights=_WEIGHTS, offline=offline)
+    found = find_checkpoint(str(source), weights=_WEIGHTS, offline=offline)
     with opened(found.path) as folder:
         config = read_object(folder / "config.json")
         if not config and (folder / CONFIG).is_file():
