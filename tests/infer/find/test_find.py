@@ -56,6 +56,8 @@ def test_an_image_and_a_text_are_composed_where_it_is_asked(find, images):
     assert [hit["id"] for hit in average["hits"]] == [hit["id"] for hit in summed["hits"]]
     told = answer(find(first, "+", "red", "-", "a wren", "photos", "--compose", "arithmetic"))
     assert (told["text"], told["instead_of"]) == ("red", "a wren")
+    less = answer(find(first, "+", "red", "-", "a wren", "photos"))
+    assert [hit["id"] for hit in less["hits"]] == [hit["id"] for hit in told["hits"]]
     api = zscr.find([first, "red", "-", "a wren"], "photos", compose="arithmetic")
     assert [hit.id for hit in api.hits] == [hit["id"] for hit in told["hits"]]
     for words, message in (
