@@ -69,6 +69,11 @@ def test_an_image_and_a_text_are_composed_where_it_is_asked(find, images):
         refused = find(*words, "photos", "--compose", "product")
         assert refused.exit_code == 1
         assert message in refused.stderr
+    images(2, "others", seed=9)
+    both = find(first, "+", "owl", "photos", "others", "--compose", "product")
+    assert len(answer(both)["hits"]) == 6
+    apart = find(first, "+", "owl", "photos", "others", "--compose", "weicom")
+    assert "'weicom' measures scores by the images of one index" in apart.stderr
     unknown = find(first, "+", "owl", "photos", "--compose", "mean")
     assert (unknown.exit_code, unknown.stdout) == (1, "")
     assert "not by 'mean'" in unknown.stderr
