@@ -48,7 +48,7 @@ FLOORS = {
     " <- improved reference",
     "zscr.train.pretrained": "card families files samples spelling <- model <- pixels tokens"
     " <- dual <- load sentence <- open_clip <- folder",
-    "zscr.train.language": "families mappers tower <- language released",
+    "zscr.train.language": "families mappers tower <- bodies released <- language",
     "zscr.export": "heads tensorrt words <- begun composition parity samples <- bundle"
     " <- deploy pretrained <- commands",
     "zscr.export.pretrained": "place proof <- composed <- bundle <- image job",
