@@ -74,7 +74,7 @@ def load_mapper(path: Path) -> Mapper:
         method = "lincir" if "lincir" in path.name.lower() else "searle"
     _fill(module, held, path)
     tower = content.get(_WHOLE) if entry else None
-    weights = _tensors(tower, path) if isinstance(tower, Mapping) else {}
+    weights = _tensors(tower, path) if tower else {}
     return Mapper(module.eval().requires_grad_(False), method, dim, width, hash_file(path), weights)
 
 
