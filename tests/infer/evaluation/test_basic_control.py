@@ -50,7 +50,7 @@ def by_hand(parts, objects, styles, expand, value=0.1):
     projection, found = basis @ basis.T, np.zeros((Q, G))
     centred = parts.gallery - mean
     least_image = min(float(x @ y) for x in centred for y in centred)
-    samples = np.concatenate([objects, styles]) - text_mean
+    samples = np.concatenate([objects, styles]) - text_mean  # fewer than 128 of each: all
     least_text = min(float(t @ y) for t in samples for y in centred)
     for row in range(Q):
         query = projection @ (parts.image[row] - mean)
