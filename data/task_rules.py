@@ -234,6 +234,8 @@ def _by_class(known: Known, info: TaskInfo) -> list[Rule]:
 
     found = Counter(kind(item) for item in known.items if known.holds(item, info.field))
 
+    filled = {(split, class_id) for split, class_id, _ in found}
+
     def left(row: TaskRow) -> int:
         """Count what is relevant to a query and not excluded."""
         asked = row.split, row.class_id, row.value
@@ -256,6 +258,10 @@ def _by_class(known: Known, info: TaskInfo) -> list[Rule]:
                 name not in by_id or by_id[name].split != row.split for name in row.exclude
             ),
             "leave out items that do not exist or are of another split; correct or remove them",
+        ),
+        (
+            lambda row: bool(info.within) and (row.split, row.class_id) not in filled,
+            "search the images of their class, of which there are none; remove them",
         ),
         (
             lambda row: not (info.zeros or left(row)),

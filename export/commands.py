@@ -45,6 +45,18 @@ _DUAL, _IMAGE = "clip:", "image:"  # what the names of pretrained models begin w
     metavar="NAME",
     help="With clip:NAME: a sentence encoder that was trained into the space of its images.",
 )
+@click.option(
+    "--mapper",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With clip:NAME: weights of Pic2Word, SEARLE or LinCIR, for queries of image and text.",
+)
+@click.option(
+    "--template",
+    metavar="TEXT",
+    help="With --mapper: the sentence, * the image and {} the text ['a photo of * , {}'; of SEARLE"
+    " and LinCIR 'a photo of * that {}'].",
+)
 @offline_option
 @click.option("--trt", is_flag=True, help="Also build TensorRT engines, beside the bundle.")
 @click.option(
@@ -62,6 +74,8 @@ def export(
     settings: tuple[str, ...],
     noise_samples: int | None,
     text_tower: str | None,
+    mapper: Path | None,
+    template: str | None,
     offline: bool | None,
     trt: bool,
     targets: tuple[str, ...],
@@ -77,6 +91,7 @@ def export(
       zscr export
       zscr export runs/zscrgan-aviary-001 --trt --target sm86 --target sm89
       zscr export clip:openai/clip-vit-base-patch32
+      zscr export clip:openai/clip-vit-large-patch14 --mapper pic2word_large.pt
       zscr export image:efficientnet-lite0
     """
     from zscr.extras import require_extras
@@ -84,11 +99,14 @@ def export(
     require_extras("exporting", "export", "cpu")
     if targets and not trt:
         raise click.UsageError("--target goes with --trt")
+    if template is not None and mapper is None:
+        raise click.UsageError("--template goes with --mapper")
+    parts = {"text_tower": text_tower, "mapper": mapper, "template": template}
     if run.startswith((_DUAL, _IMAGE)):
-        _refuse("a run", {"gallery": gallery, "set": settings, "noise-samples": noise_samples})
-        bundle = _export_pretrained(run, out, text_tower, offline)
+        _refuse("a run", {"gallery": gallery, "set": settings, "noise_samples": noise_samples})
+        bundle = _export_pretrained(run, out, parts, offline)
     else:
-        _refuse("clip:NAME", {"text-tower": text_tower, "offline": offline})
+        _refuse("clip:NAME", {**parts, "offline": offline})
         bundle = _export_run(Path(run), out, gallery or "unseen", settings, noise_samples)
     if trt:
         from zscr.export.tensorrt.engines import build_engines
@@ -101,11 +119,11 @@ def _refuse(what: str, given: Mapping[str, Any]) -> None:
     """Refuse options that are given with something else than they are for."""
     for name, value in given.items():
         if value not in (None, ()):
-            raise click.UsageError(f"--{name} goes with {what}")
+            raise click.UsageError(f"--{name.replace('_', '-')} goes with {what}")
 
 
 def _export_pretrained(
-    named: str, out: Path | None, text_tower: str | None, offline: bool | None
+    named: str, out: Path | None, parts: Mapping[str, Any], offline: bool | None
 ) -> Path:
     """Export a pretrained model, say what it is and what comes next; return the bundle."""
     from zscr.export.pretrained.image import export_image
@@ -115,10 +133,10 @@ def _export_pretrained(
     if not name:
         raise click.UsageError(f"{kind}: is followed by a folder or by the name of a hub's model")
     if f"{kind}:" == _IMAGE:
-        _refuse("clip:NAME", {"text-tower": text_tower})
+        _refuse("clip:NAME", parts)
         bundle = export_image(name, out, offline=offline)
     else:
-        bundle = export_pretrained(name, out, text_tower=text_tower, offline=offline)
+        bundle = export_pretrained(name, out, **parts, offline=offline)
     body = bundle.manifest.body
     about = body["provenance"]
     say(f"exported {bundle.folder}: {about['family']}, {bundle.dim} numbers, {_agreed(body)}")

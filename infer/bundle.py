@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 from zscr.artefact import Manifest, hash_bytes, read_manifest, read_verified, verify
 from zscr.disk import reading_faults
 from zscr.errors import ArtefactError, InputError
-from zscr.infer.composition.composition import COMPOSITION, Composition, composition_from
+from zscr.infer.composition.available import available
+from zscr.infer.composition.composition import Composition
+from zscr.infer.composition.entry import COMPOSITION, composition_from
 from zscr.infer.encoder import Encoder
 from zscr.infer.inputs.make import INPUT
 from zscr.infer.runners.runner import Runtime
@@ -138,6 +140,11 @@ class Bundle:
         """The fields of a query that the gallery graph takes."""
         return _fields(self.graphs[GALLERY])
 
+    @property
+    def answers(self) -> list[frozenset[str]]:
+        """The fields that queries may fill together, for one graph or for a composition."""
+        return [*dict.fromkeys([*self.takes, *self.composed])]
+
     def route(self, fields: frozenset[str]) -> Encoder:
         """Return the graph for queries that fill exactly these fields.
 
@@ -147,7 +154,13 @@ class Bundle:
         takes = self.takes
         if fields in takes:
             return self.graph(takes[fields])
-        known = " or ".join(map(spoken, takes))
+        if fields in self.composed:
+            ways = ", ".join(self.composed[fields])
+            raise InputError(
+                f"no graph of '{self.name}' takes {spoken(fields)} at once, which it composes by "
+                f"{ways}; ask for it as a query of its own"
+            )
+        known = " or ".join(map(spoken, self.answers))
         raise InputError(f"'{self.name}' answers queries of {known}, not of {spoken(fields)}")
 
     def key_of(self, fields: frozenset[str]) -> str:
@@ -218,6 +231,15 @@ class Bundle:
         first = self.manifest.body.get("composition")
         names = [*([first] if first in entries else []), *(n for n in entries if n != first)]
         return {name: composition_from(name, entries[name]) for name in names}
+
+    @cached_property
+    def composed(self) -> Mapping[frozenset[str], Mapping[str, Composition]]:
+        """The fields that queries may fill together -> the ways to answer them, the default first.
+
+        Those of a text with an image or a sketch that need no data are there in any bundle that
+        embeds both.
+        """
+        return available(self.takes, self.compositions)
 
     @cached_property
     def examples(self) -> Mapping[str, str]:

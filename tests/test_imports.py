@@ -27,15 +27,18 @@ FLOORS = {
     " <- images walk <- listing options own_gallery rules task_files <- task_rules <- draft"
     " <- collection <- aviary sources task_rows <- registry tasks <- check summary <- commands",
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
-    "zscr.data.sources": "archive captions found lookup normal origin <- annotated definitions"
-    " <- awa captioned fashion folder sketchy triplets wiki zscrgan"
+    "zscr.data.sources": "archive captions colours found lookup normal origin"
+    " <- annotated definitions product_tasks"
+    " <- awa captioned domains fashion folder sketchy triplets wiki zscrgan"
     " <- sketchy_clip sketchy_domains titles",
+    "zscr.data.sources.domains": "conversion <- lists <- freedom icir imagenet_r ltll",
     "zscr.data.sources.triplets": "annotations masks triplet <- images objects"
     " <- circo cirr coco fashioniq genecis",
-    "zscr.infer": "answers batches composition inputs lines runners <- options query_rows"
+    "zscr.infer": "answers composition inputs lines runners <- batches options query_rows"
     " <- queries <- encoder <- bundle features reading <- index sums <- columns composed evaluation"
-    " <- models mteb <- searcher <- find <- commands",
-    "zscr.infer.inputs": "prepared tokenizer <- characters image text vector <- make",
+    " <- found models mteb <- own_image <- searcher <- find <- commands",
+    "zscr.infer.inputs": "prepared sentence tokenizer <- characters image unread vector"
+    " <- prompt text <- make",
     "zscr.train": "cuda_graph latest precision ranks run_fields tables <- hub <- encoders"
     " <- pretrained <- language <- methods"
     " <- heads soundness state weights <- run <- log sources <- loop <- fit <- evaluation"
@@ -50,9 +53,10 @@ FLOORS = {
     " <- improved reference",
     "zscr.train.pretrained": "card families files samples spelling <- model <- pixels tokens"
     " <- dual <- load sentence <- open_clip <- folder",
+    "zscr.train.language": "families mappers tower <- language released",
     "zscr.export": "begun heads tensorrt <- parity samples <- bundle <- deploy pretrained"
     " <- commands",
-    "zscr.export.pretrained": "place proof <- bundle <- image job",
+    "zscr.export.pretrained": "place proof <- composed <- bundle <- image job",
 }
 # package -> what none of its modules may need, not even by way of others
 APART = {"zscr.infer.evaluation": ("zscr.infer.bundle", "zscr.infer.encoder")}

@@ -16,7 +16,8 @@ from torch.nn import functional
 from zscr.artefact import Stage, hash_file, staged
 from zscr.disk import require_space, save_array
 from zscr.export.parity import Tolerance
-from zscr.export.pretrained.proof import Proof, prove
+from zscr.export.pretrained.composed import COMPOSED, PROMPTS, Composer
+from zscr.export.pretrained.proof import Proof, prove, prove_composed
 from zscr.infer.bundle import GALLERY, KIND, Bundle, space_of
 from zscr.infer.encoder import Encoder
 from zscr.infer.index.unrelated import FILE, common_mixes
@@ -29,8 +30,25 @@ from zscr.train.pretrained.samples import TEXTS, images
 from zscr.train.run import versions
 
 METHOD, METRIC, PRECISION = "clip", "cosine", "fp32"
-# What a tower is traced with.
+# What a graph is traced with.
 _EXAMPLES: Mapping[str, Sequence[Any]] = {"text": TEXTS[:2], "image": images()[:2]}
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What a graph is made of: a module that takes the inputs of `specs` in their order.
+
+    Attributes:
+        files: that the entries name, by name.
+    """
+
+    module: nn.Module
+    specs: Sequence[Mapping[str, Any]]
+    files: Mapping[str, bytes]
+
+    @classmethod
+    def of(cls, tower: Tower) -> _Made:
+        return cls(tower.module, [tower.spec], tower.files)
 
 
 @dataclass(frozen=True)
@@ -62,52 +80,67 @@ class _Unit(nn.Module):
         return functional.normalize(rows, dim=-1), rows
 
 
-def export_dual(dual: DualEncoder, out: Path, origin: Origin) -> Bundle:
+def export_dual(
+    dual: DualEncoder, out: Path, origin: Origin, composer: Composer | None = None
+) -> Bundle:
     """Write the bundle `out` of a dual encoder.
+
+    Args:
+        composer: has a mapper of its images to words, by which an image and a text are one query.
+            The other graphs, and so the space, are the same without it.
 
     Raises:
         ArtefactError: `out` exists, or cannot be written.
         InputError: its rows mean nothing; see `require_sound`.
         ParityError: a graph differs from what the authors' code computes; nothing is written.
     """
-    towers = {"text": dual.text, GALLERY: dual.image}
+    made = {"text": _Made.of(dual.text), GALLERY: _Made.of(dual.image)}
+    if composer:
+        made[COMPOSED] = _Made(composer.module, composer.specs, composer.language.files)
     dim = require_sound(dual, origin.source)
-    require_space(out, sum(_size(tower) for tower in towers.values()))
+    require_space(out, sum(map(_size, made.values())))
     with staged(out, KIND) as stage:
-        encoders = {name: _write(stage, name, tower) for name, tower in towers.items()}
+        encoders = {name: _write(stage, name, one) for name, one in made.items()}
+        composed = encoders.pop(COMPOSED, None)
         proofs = prove(encoders, dual.reference)
+        if composer and composed:
+            expected = composer.expected(PROMPTS, stage.folder)
+            proofs[COMPOSED] = prove_composed(composed, PROMPTS, expected)
+            stage.body |= {"compositions": composer.compositions}
+            stage.body |= {"composition": composer.mapper.method}
         save_array(stage.folder / FILE, common_mixes(encoders["text"])[:, :dim])
         gallery = hash_file(stage.folder / f"{GALLERY}.onnx")
         stage.body |= {
             "method": METHOD,
             "head_settings": {},
-            "provenance": _provenance(dual, origin),
+            "provenance": _provenance(dual, origin)
+            | ({"mapper": composer.about} if composer else {}),
             "dim": dim,
             "metric": METRIC,
             "space": space_of(gallery, [dict(dual.image.spec)], dim, METRIC),
             "default_precision": PRECISION,
-            "graphs": {name: _entry(name, tower, proofs[name]) for name, tower in towers.items()},
+            "graphs": {name: _entry(name, one, proofs[name]) for name, one in made.items()},
             "tolerance": asdict(Tolerance()),
         }
     return Bundle.open(stage.path)
 
 
-def _size(tower: Tower) -> int:
-    """Return the bytes of a tower's weights and files."""
-    weights = sum(4 * one.numel() for one in tower.module.parameters())
-    return weights + sum(map(len, tower.files.values()))
+def _size(made: _Made) -> int:
+    """Return the bytes of a graph's weights and files."""
+    weights = sum(4 * one.numel() for one in made.module.parameters())
+    return weights + sum(map(len, made.files.values()))
 
 
-def _write(stage: Stage, name: str, tower: Tower) -> Encoder:
-    """Write a tower's graph and files; return it as it will be run, both of its outputs."""
+def _write(stage: Stage, name: str, made: _Made) -> Encoder:
+    """Write a graph and its files; return it as it will be run, both of its outputs."""
     say(f"exporting {name}.onnx")
-    for file, content in tower.files.items():
+    for file, content in made.files.items():
         (stage.folder / file).write_bytes(content)
     path = stage.folder / f"{name}.onnx"
-    onnx.save(_graph(name, tower, stage.folder), path)
+    onnx.save(_graph(name, made, stage.folder), path)
     return Encoder(
         path,
-        [tower.spec],
+        made.specs,
         output=f"{name}_embedding",
         beside=f"{name}_projected",
         name=name,
@@ -116,30 +149,29 @@ def _write(stage: Stage, name: str, tower: Tower) -> Encoder:
     )
 
 
-def _graph(name: str, tower: Tower, folder: Path) -> onnx.ModelProto:
-    """Trace a tower from its inputs to unit rows and to those that it projects."""
-    spec = tower.spec
-    feeds = make_input(spec, folder).prepare(_EXAMPLES[spec["field"]]).feeds
-    names = [axis if isinstance(axis, str) else None for axis in spec["shape"]]
-    axes = {place: axis for place, axis in enumerate(names) if axis}
-    graph = trace(
-        _Unit(tower.module),
-        {key: torch.from_numpy(array) for key, array in feeds.items()},
-        [f"{name}_embedding", f"{name}_projected"],
-        dynamic=dict.fromkeys(feeds, axes),
-    )
+def _graph(name: str, made: _Made, folder: Path) -> onnx.ModelProto:
+    """Trace a module from its inputs to unit rows and to those that it projects."""
+    feeds: dict[str, torch.Tensor] = {}
+    dynamic: dict[str, dict[int, str]] = {}
+    for spec in made.specs:
+        for key, array in make_input(spec, folder).prepare(_EXAMPLES[spec["field"]]).feeds.items():
+            feeds[key] = torch.from_numpy(array)
+            axes = enumerate(spec["shape"][: array.ndim])  # a slot has the batch's alone
+            dynamic[key] = {place: axis for place, axis in axes if isinstance(axis, str)}
+    outputs = [f"{name}_embedding", f"{name}_projected"]
+    graph = trace(_Unit(made.module), feeds, outputs, dynamic=dynamic)
     graph.producer_name = "zscr"
     return graph
 
 
-def _entry(name: str, tower: Tower, proof: Proof) -> dict[str, Any]:
+def _entry(name: str, made: _Made, proof: Proof) -> dict[str, Any]:
     """Return a graph's entry in the manifest."""
     variant = {"file": f"{name}.onnx", "parity": asdict(proof.embedding)}
     return {
         "role": "gallery" if name == GALLERY else "query",
         "output": f"{name}_embedding",
         "projected": f"{name}_projected",
-        "inputs": [dict(tower.spec)],
+        "inputs": [dict(spec) for spec in made.specs],
         "variants": {PRECISION: variant | {"projected_parity": asdict(proof.projected)}},
     }
 

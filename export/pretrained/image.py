@@ -53,7 +53,7 @@ def export_image(name: str, out: Path | None = None, *, offline: bool | None = N
     manifest = read_manifest(folder, "encoder")
     place = out or models_folder() / str(manifest.body["name"])
     make = partial(export_image_encoder, folder, place, name)
-    return made_at(place, files_of(manifest), make)
+    return made_at(place, {"files": files_of(manifest)}, make)
 
 
 def export_image_encoder(folder: Path, out: Path, source: str) -> Bundle:

@@ -9,6 +9,7 @@ from pathlib import Path
 from zscr.data.sources.archive import opened
 from zscr.errors import ArtefactError, ConfigError
 from zscr.export.pretrained.bundle import Origin, export_dual
+from zscr.export.pretrained.composed import composer_of
 from zscr.export.pretrained.place import made_at, require_place
 from zscr.infer.bundle import Bundle
 from zscr.infer.models.installed import choose_model, chosen_model, models_folder
@@ -27,6 +28,8 @@ def export_pretrained(
     out: Path | None = None,
     *,
     text_tower: str | None = None,
+    mapper: Path | None = None,
+    template: str | None = None,
     offline: bool | None = None,
 ) -> Bundle:
     """Write the bundle of a pretrained dual encoder; return one of the same files that is there.
@@ -36,22 +39,29 @@ def export_pretrained(
         out: the bundle's folder. None makes it one of the user's own models, by the last part of
             the name, and the one of `zscr find` if there is none yet.
         text_tower: a folder or hub name, whose texts are embedded into the space of the images.
+        mapper: the file of a mapper from its images to words of its texts, of Pic2Word, SEARLE or
+            LinCIR: then an image and a text are one query.
+        template: the sentence that such a text is put into; None is the mapper's own.
         offline: ask no hub.
 
     Raises:
         ArtefactError: something else is at `out`, or it cannot be written.
         ConfigError: nothing of that name is here or can be had.
-        InputError: it is no dual encoder of a known kind, or a part of it is missing.
+        InputError: it is no dual encoder of a known kind, a part of it is missing, or the mapper is
+            none or of another model.
         ParityError: a graph differs from what the authors' code computes; nothing is written.
     """
     require_place(out)
     found = [_found(one, offline) for one in (name, text_tower) if one is not None]
-    place = out or models_folder() / "-with-".join(map(_short, found))
+    parts = [*map(_short, found), *([mapper.stem] if mapper else [])]
+    place = out or models_folder() / "-with-".join(parts)
     with ExitStack() as held:
         folders = [held.enter_context(opened(one.path)) for one in found]
         dual = open_dual(*folders)
+        composer = composer_of(dual, name, mapper, template) if mapper else None
+        made_of = {"files": dict(dual.files), "mapper": composer.about if composer else None}
         origin = _origin(name, found[0], folders[0])
-        bundle = made_at(place, dual.files, partial(export_dual, dual, place, origin))
+        bundle = made_at(place, made_of, partial(export_dual, dual, place, origin, composer))
     if out is None:
         _choose(bundle)
     return bundle

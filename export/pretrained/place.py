@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from zscr.artefact import kind_of, read_manifest
 from zscr.disk import require_writable
@@ -24,12 +25,12 @@ def require_place(out: Path | None) -> None:
         require_writable(out, new=kind_of(out) != KIND)
 
 
-def made_at(place: Path, files: Mapping[str, str], make: Callable[[], Bundle]) -> Bundle:
+def made_at(place: Path, made_of: Mapping[str, Any], make: Callable[[], Bundle]) -> Bundle:
     """Return the bundle at a place if it is of the same files, else the one that is made now.
 
     Args:
         place: of the bundle.
-        files: name -> sha256 of what it is made of.
+        made_of: what its provenance says of that: `files`, name -> sha256, and perhaps `mapper`.
         make: makes it there, while no other process does.
 
     Raises:
@@ -37,13 +38,13 @@ def made_at(place: Path, files: Mapping[str, str], make: Callable[[], Bundle]) -
     """
     beside = Path(os.path.abspath(place))
     with work_folder(beside.with_name(f".{beside.name}.export"), f"exporting {place}"):
-        return _made_before(place, files) or make()
+        return _made_before(place, made_of) or make()
 
 
-def _made_before(place: Path, files: Mapping[str, str]) -> Bundle | None:
+def _made_before(place: Path, made_of: Mapping[str, Any]) -> Bundle | None:
     if place.is_dir() and kind_of(place) == KIND:
         about = read_manifest(place, KIND).body["provenance"]
-        if about.get("files") == dict(files):
+        if all(about.get(name) == value for name, value in made_of.items()):
             say(f"{place} is of this checkpoint already")
             return Bundle.open(place)
         if about.get("kind") == "pretrained":

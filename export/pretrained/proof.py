@@ -64,6 +64,25 @@ def prove(encoders: Mapping[str, Encoder], reference: Reference) -> dict[str, Pr
     return proofs
 
 
+def prove_composed(encoder: Encoder, prompts: Sequence[str], expected: Vectors) -> Proof:
+    """Compare the graph of an image in a sentence with rows (N, D) of the authors' code.
+
+    Args:
+        prompts: N texts; the n-th is asked with the n-th sample image, which come again.
+
+    Raises:
+        ParityError: it differs by more than the tolerance.
+    """
+    samples = images()
+    asked = [
+        Query(str(number), text=text, image=samples[number % len(samples)])
+        for number, text in enumerate(prompts)
+    ]
+    proof = _measure(encoder.name, expected, run_sizes(encoder, asked))
+    require_parity({encoder.name: proof.embedding}, {}, Tolerance())
+    return proof
+
+
 def _measure(name: str, expected: Vectors, runs: Sequence[Vectors]) -> Proof:
     """Measure one graph; refuse projected rows that differ.
 

@@ -10,69 +10,33 @@ image's neighbours are nearest to (FreeDom).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from zscr.errors import ConfigError
-from zscr.schema import by_kind, file_name, integer, listing, number, one_of, record, text
 
 LINEAR = ("sum", "weights", "slerp")  # the score of one vector
 FUSIONS = (*LINEAR, "product", "harris", "cdf")
 PAIRS = ("slerp", "harris", "cdf")  # of two channels, and with a value
 # λ of `harris`: at 1/4 and above, s t - λ (s + t)² is positive nowhere.
-_VALUES = {"slerp": (0.0, 1.0), "harris": (1e-6, 0.249), "cdf": (0.0, 1.0)}
-_ROWS = {"mean": file_name, "instead": file_name, "context": file_name, "projection": file_name}
-_CHANNEL = record(
-    {"field": one_of("text", "image", "sketch"), "graph": text(200, least=1)},
-    {**_ROWS, "template": text(1000, least=1), "least": number(), "samples": file_name},
-)
-_FUSION = by_kind(
-    "kind",
-    {
-        "sum": record({}),
-        "weights": record({"weights": listing(number(), 1, 8)}),
-        "product": record({}),
-        **{kind: record({"value": number(*_VALUES[kind])}) for kind in ("slerp", "cdf")},
-        "harris": record(
-            {"value": number(*_VALUES["harris"])}, {"divisor": one_of("first", "own")}
-        ),
-    },
-)
-_EXPANSION = record({"images": integer(1, 1000), "sharpness": number(0, 1000)})
-_VOCABULARY = record(
-    {"words": file_name, "vectors": file_name},
-    {"images": integer(1, 1000), "nearest": integer(1, 100), "kept": integer(1, 100)},
-)
-# What a composition's entry in a manifest may be.
-COMPOSITION = record(
-    {"about": text(1000)},
-    {
-        "graph": text(200, least=1),
-        "channels": listing(_CHANNEL, 1, 8),
-        "fusion": _FUSION,
-        "gallery_mean": file_name,
-        "moments": file_name,
-        "expansion": _EXPANSION,
-        "vocabulary": _VOCABULARY,
-    },
-)
+VALUES = {"slerp": (0.0, 1.0), "harris": (1e-6, 0.249), "cdf": (0.0, 1.0)}
 
 
 @dataclass(frozen=True)
 class Channel:
     """One field of a query as a score.
 
-    With the unit rows v of the query's field and x of an image, and what is given of the others:
-    q = v - mean (for a text: the mean of its contextualised forms, minus mean), a = P q,
-    s = a·(x - the gallery's mean); of `harris`, s is then normalised: see `Fusion.divisor`.
+    With the unit rows v of the query's field and x of an image, s = a·x with a = v; for a text v
+    may be the unit mean of what it is among other words. Of a channel that is `centred`,
+    s = a·(x - the gallery's mean), a = P (v - mean); of `harris`, s is then normalised: see
+    `Fusion.divisor`.
 
     Attributes:
         field: of the query; graph: of the bundle, which embeds it.
         template: of a text, with `{}` where it stands.
-        mean: file of the row (D,) that is subtracted from the field's, or None.
-        instead: file of the row (D,) that stands for what the text replaces, where a query does not
-            say it (`instead_of`): text arithmetic; None where there is no such term.
+        centred: whether means are subtracted from the field's rows and from the gallery's.
+        mean: file of the row (D,) that is subtracted from the field's; None is the gallery's mean.
+        replaces: of a text, whether the row of what it replaces is subtracted: that of the query's
+            `instead_of`, or where it says none the row (D,) in the file `instead`, if there is one.
         context: file of words, one a line, that a text is put beside, in front and behind; or None.
         projection: file of the (D, K) orthonormal columns V of P = V V', or None.
         least: the minimum that scores are normalised by; None measures it on the gallery, for a
@@ -82,7 +46,9 @@ class Channel:
     field: str
     graph: str
     template: str = "{}"
+    centred: bool = False
     mean: str | None = None
+    replaces: bool = False
     instead: str | None = None
     context: str | None = None
     projection: str | None = None
@@ -122,7 +88,7 @@ class Fusion:
                 f"the fusion {self.kind} has the weights {[*self.weights]}; give numbers to "
                 f"'weights' alone, one a channel"
             )
-        low, high = _VALUES.get(self.kind, (None, None))
+        low, high = VALUES.get(self.kind, (None, None))
         if low is None or high is None:
             if self.value is not None:
                 raise ConfigError(f"the fusion {self.kind} takes no value; leave {self.value} out")
@@ -220,26 +186,3 @@ class Composition:
     def fields(self) -> frozenset[str]:
         """The fields of a query that the channels take; empty where a graph takes them."""
         return frozenset(channel.field for channel in self.channels)
-
-
-def composition_from(name: str, entry: Mapping[str, Any]) -> Composition:
-    """Return a composition of its entry in a manifest, which `COMPOSITION` has taken."""
-    fusion = dict(entry.get("fusion", {"kind": "sum"}))
-    fusion["weights"] = tuple(fusion.get("weights", ()))
-    expansion, vocabulary = entry.get("expansion"), entry.get("vocabulary")
-    return Composition(
-        name,
-        entry["about"],
-        entry.get("graph"),
-        tuple(Channel(**_known(Channel, one)) for one in entry.get("channels", ())),
-        Fusion(**_known(Fusion, fusion)),
-        entry.get("gallery_mean"),
-        entry.get("moments"),
-        expansion and Expansion(**_known(Expansion, expansion)),
-        vocabulary and Vocabulary(**_known(Vocabulary, vocabulary)),
-    )
-
-
-def _known(kind: type[Any], entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what this release does not know, as everywhere in a manifest."""
-    return {name: value for name, value in entry.items() if name in kind.__dataclass_fields__}

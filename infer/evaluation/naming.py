@@ -16,11 +16,15 @@ TEXT = "text"  # the task in which texts ask for the images of their class
 OF_CLASSES = (TEXT, "sketch")  # the tasks that follow from classes, which are their groups
 
 
-WORDS = {"class": "classes", "image": "images", "group": "groups"}  # one -> several
+# One of a report's groups -> several.
+WORDS = {"class": "classes", "image": "images", "query": "queries", "group": "groups"}
+OF_ONE = ("image", "query")  # groups of so few queries each, and so many, that none is shown
 
 
 def grouped_by(task: Task) -> str:
-    """Return what one of the groups of a task's queries is: a `class`, an `image` or a `group`."""
+    """Return what one of the groups of a task's queries is: one of `WORDS`."""
+    if task.groups == tuple(query.id for query in task.queries):
+        return "query"
     if isinstance(task.relevance, ByItem):
         return "image" if set(task.groups) <= set(task.gallery) else "group"
     return "class" if task.name in OF_CLASSES else "group"

@@ -24,7 +24,8 @@ from zscr.infer.evaluation.paired import paired_difference
 from zscr.infer.evaluation.ranked import Ranked
 from zscr.infer.evaluation.retrieved import retrieved_classes, write_retrieved
 from zscr.partial import asked_file
-from zscr.train.evaluation.controls import class_controls, part_figures
+from zscr.train.evaluation.composed import part_figures
+from zscr.train.evaluation.controls import class_controls
 from zscr.train.evaluation.model import Model
 from zscr.train.evaluation.models import open_models
 
@@ -44,6 +45,8 @@ class Question:
         retrieved_res: folder for the reference's own result pickle, of the first model.
         page: file for the report as one HTML page, generalised and, of a run, with controls.
         use: what the gallery does for the model's queries and embeddings.
+        compose: the composition of bundles that answers queries of several fields; None is each
+            bundle's first.
     """
 
     task: str = TEXT
@@ -55,6 +58,7 @@ class Question:
     retrieved_res: Path | None = None
     page: Path | None = None
     use: GalleryUse = GalleryUse()
+    compose: str | None = None
 
 
 def evaluate_model(
@@ -77,10 +81,23 @@ def evaluate_model(
     for place in (asked.page, asked.retrieved_res and asked.retrieved_res / "acc.pkl"):
         if place:
             require_writable(place)
-    folders = [model] if isinstance(model, Path) else list(model)
-    wanted = asked.controls and asked.task == TEXT  # other tasks' controls need no features
-    settings, split = asked.head_settings, asked.split
-    models = open_models(folders, asked.collection, settings=settings, controls=wanted, split=split)
+    return answer(opened(model, asked), asked)
+
+
+def opened(model: Path | Sequence[Path], asked: Question) -> list[Model]:
+    """Open the models that answer a question, whatever its task; see `evaluate_model`."""
+    return open_models(
+        [model] if isinstance(model, Path) else list(model),
+        asked.collection,
+        settings=asked.head_settings,
+        controls=asked.controls and asked.task == TEXT,  # other tasks' controls need no features
+        split=asked.split,
+        compose=asked.compose,
+    )
+
+
+def answer(models: Sequence[Model], asked: Question) -> dict[str, Any]:
+    """Answer a question with open models; see `evaluate_model`."""
     first = models[0]
     tasks = _tasks(first, asked)
     embedded = _embedded(models, tasks, asked)
@@ -129,7 +146,7 @@ def _embedded(
     """Embed each task by each model; nothing where the models do not take the queries."""
     if models[0].answers(tasks[0]):
         wanted = bool(asked.use)
-        return [[model.embed(task, features=wanted) for task in tasks] for model in models]
+        return [[model.rank(task, features=wanted) for task in tasks] for model in models]
     if asks_by_caption(tasks[0]) or asked.task == TEXT or asked.page or asked.retrieved_res:
         raise InputError(f"{models[0].unanswered(tasks[0])}; choose another --task or model")
     return []
@@ -148,7 +165,7 @@ def _controls(model: Model, tasks: Sequence[Task], asked: Question) -> dict[str,
             )
         return {}
     if asked.task != TEXT:
-        return part_figures(*model.embed_parts(tasks[0]))
+        return part_figures(model, tasks[0])
     if asked.controls and not model.features:
         raise ConfigError(
             f"{model.folder} was trained without images or texts of classes, which the controls "
@@ -186,7 +203,7 @@ def _compared(report: Mapping[str, Any], controls: Mapping[str, Any]) -> dict[st
 def _unanswered(model: Model, task: Task, controls: Mapping[str, Any]) -> dict[str, Any]:
     """Say why a task is not answered, and what is known of it all the same: sizes and bounds."""
     control = controls["random ranking"]
-    known = ("figures", "chance", "queries", "gallery", "groups", "excluded")
+    known = ("figures", "chance", "queries", "gallery", "groups", "excluded", "zeros")
     bounds = {name: v for name, v in control["metrics"].items() if name.endswith("ceiling")}
     about = {name: control[name] for name in known} | {"metrics": bounds, "intervals": {}}
     return about | {"unanswered": model.unanswered(task)}
@@ -198,7 +215,9 @@ def _head(models: Sequence[Model], task: Task) -> dict[str, Any]:
     named = {"collection": first.collection.name, "protocol": task.protocol}
     named |= {"task": task.name, "split": task.split, "grouped_by": grouped_by(task)}
     seeds = {"seeds": [model.about["seed"] for model in models]}
-    return {"model": str(first.folder), **named, **about, **seeds}
+    composition = first.composition(task)
+    composed = {"composition": composition} if composition else {}
+    return {"model": str(first.folder), **named, **about, **composed, **seeds}
 
 
 def _write_files(report: dict[str, Any], model: Model, ranked: Ranked, asked: Question) -> None:

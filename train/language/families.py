@@ -31,13 +31,14 @@ class CausalText(nn.Module):
         rows = self.norm(hidden.last_hidden_state)
         # The first end token: padding may have its id. Of old checkpoints it is the highest id.
         ends = ids.int() if self.end is None else (ids == self.end).int()
-        rows = rows[torch.arange(len(rows), device=rows.device), ends.argmax(1)]
+        batch = torch.arange(rows.shape[0], device=rows.device)  # `len` would fix it in a trace
+        rows = rows[batch, ends.argmax(1)]
         embedded: torch.Tensor = self.project(rows)
         return embedded
 
 
 def _causal(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Return what is added to scores: 0 of what a token sees, else the least number (B, 1, L, L)."""
+    """Return what is added to scores (B, 1, L, L): 0 of what is seen, else the least number."""
     length = states.shape[1]
     seen = torch.ones(length, length, dtype=torch.bool, device=states.device).tril()
     seen = seen[None] & (mask[:, None, :] > 0)
