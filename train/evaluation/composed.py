@@ -63,14 +63,14 @@ def _parts(model: Model, parts: Mapping[str, Rows], gallery: Rows, task: Task) -
     if "text" not in parts or len(parts) != 2:
         return None
     [other] = parts.keys() - {"text"}
-    replaced = [query.instead_of for query in task.queries]
+    replaced = [query.parts[0].instead_of for query in task.queries]
     return Parts(
         task,
         unit(parts[other]),
         unit(parts["text"]),
         unit(gallery),
         replaced=_embedded(model, replaced),
-        texts=[spoken_text(query) for query in task.queries],
+        texts=[spoken_text(query.parts[0]) for query in task.queries],
     )
 
 
