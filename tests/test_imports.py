@@ -36,7 +36,7 @@ FLOORS = {
     " <- circo cirr coco fashioniq genecis",
     "zscr.infer": "answers composition inputs lines runners <- batches options query_rows"
     " <- queries <- encoder <- bundle features reading <- index sums <- columns composed evaluation"
-    " <- found models mteb <- own_image <- searcher <- find <- commands",
+    " <- found models mteb <- lookup own_image <- searcher <- find <- commands",
     "zscr.infer.inputs": "prepared sentence tokenizer <- characters image unread vector"
     " <- prompt text <- make",
     "zscr.train": "cuda_graph latest precision ranks run_fields tables <- hub <- encoders"
@@ -54,8 +54,8 @@ FLOORS = {
     "zscr.train.pretrained": "card families files samples spelling <- model <- pixels tokens"
     " <- dual <- load sentence <- open_clip <- folder",
     "zscr.train.language": "families mappers tower <- language released",
-    "zscr.export": "begun heads tensorrt <- parity samples <- bundle <- deploy pretrained"
-    " <- commands",
+    "zscr.export": "heads tensorrt words <- begun composition parity samples <- bundle"
+    " <- deploy pretrained <- commands",
     "zscr.export.pretrained": "place proof <- composed <- bundle <- image job",
 }
 # package -> what none of its modules may need, not even by way of others
