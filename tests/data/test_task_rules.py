@@ -96,7 +96,11 @@ GOOD = truth({"b": 1.0}, ("a",))
         (TaskInfo("asked", figures=()), [GOOD], r"has the figures \(\)"),
         (TaskInfo("asked", figures=("mAP", 5)), [GOOD], r"has the figures \('mAP', 5\)"),
         (TaskInfo("asked", galleries={"x": ("a",)}), [GOOD], "nothing relevant left.*: q"),
-        (TaskInfo("asked", galleries={"x": ("b", "b")}), [GOOD], "items of the gallery 'x'.* twice"),
+        (
+            TaskInfo("asked", galleries={"x": ("b", "b")}),
+            [GOOD],
+            "items of the gallery 'x'.* twice",
+        ),
         (TaskInfo("asked", galleries={"x": ("b", "z")}), [GOOD], "gallery 'x'.*do not exist.*: z"),
         (TaskInfo("asked", galleries={"x": ("b", "d")}), [GOOD], "'x'.* without image.*: d"),
         (TaskInfo("asked", galleries={"x": ()}), [GOOD], "'x' of task 'asked' has no items"),
