@@ -24,6 +24,11 @@ SOURCES = {  # what each converter offers besides --out
     "fashion44k": {"seed"},
     "wiki": {"seed"},
     "awa": {"val", "seed"},
+    "imagenet-r": {"skip-missing"},
+    "nico": {"skip-missing"},
+    "minidomainnet": {"skip-missing"},
+    "ltll": {"skip-missing"},
+    "icir": {"skip-missing"},
     "folder": {"unseen", "val", "seed", "exclude", "follow-links"},
 }
 

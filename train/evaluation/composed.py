@@ -74,8 +74,8 @@ def _parts(model: Model, parts: Mapping[str, Rows], gallery: Rows, task: Task) -
     if "text" not in parts or len(parts) != 2:
         return None
     [other] = parts.keys() - {"text"}
-    texts = [spoken_text(query) for query in task.queries]
-    replaced = [query.instead_of for query in task.queries]
+    texts = [spoken_text(query.parts[0]) for query in task.queries]
+    replaced = [query.parts[0].instead_of for query in task.queries]
     rows = unit(parts[other]), unit(parts["text"]), unit(gallery)
     return Parts(task, *rows, texts, replaced=_embedded(model, replaced))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +22,7 @@ from zscr.infer.features.encoded import Encoded
 from zscr.infer.features.table import Array, Split
 from zscr.infer.inputs.sentence import without_place
 from zscr.progress import say
+from zscr.train.evaluation.sums import added, ranked_sums
 
 Features = Callable[[str], Split[Array]]  # loads a split's frozen features by class
 
@@ -89,7 +91,8 @@ class Model:
         gallery, kept = self._gallery(task)
         found = self._features(task) if features else None
         if composer := self.composer(task):
-            ranked = composer.rank(task.narrowed(kept), gallery)
+            composed = partial(composer.rank, gallery=gallery)
+            ranked = ranked_sums(task.narrowed(kept), gallery, composed)
             return replace(ranked, features=found) if isinstance(ranked, Embedded) else ranked
         return Embedded(task.narrowed(kept), self._asked(task.queries), gallery, found)
 
@@ -109,7 +112,7 @@ class Model:
             raise InputError(f"{self.unanswered(task)}, nor any part of these; use another model")
         gallery, kept = self._gallery(task)
         parts = {
-            name: self._asked([_alone(query, name, way) for query in task.queries])
+            name: self._asked([query.each(partial(_alone, name, way)) for query in task.queries])
             for name, way in ways.items()
             if way
         }
@@ -134,6 +137,10 @@ class Model:
         return next((way for way in ways if frozenset({way}) in self.takes), None)
 
     def _asked(self, queries: Sequence[Query]) -> Rows:
+        """Embed queries -> (Q, D) rows, of sums unit ones."""
+        return added(queries, self._of_one)
+
+    def _of_one(self, queries: Sequence[Query]) -> Rows:
         rows, kept = self.encode(queries)
         if len(kept) < len(queries):
             lost = sorted(set(range(len(queries))) - set(kept))
@@ -181,8 +188,8 @@ def spoken_text(query: Query) -> str:
     return without_place(text) if len(query.fields) > 1 else text
 
 
-def _alone(query: Query, name: str, way: str) -> Query:
-    """Return one field of a query as the query that a model takes it as."""
+def _alone(name: str, way: str, query: Query) -> Query:
+    """Return a query by one of its fields alone, which fills another one perhaps."""
     return Query(query.id, **{way: spoken_text(query) if name == "text" else getattr(query, name)})
 
 
