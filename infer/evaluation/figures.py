@@ -129,8 +129,8 @@ def _function(metric: str) -> _Metric | None:
 
 def _unknown(name: str) -> ConfigError:
     return ConfigError(
-        f"'{name}' is no figure; use mAP, Top-1, mean rank, {TRAPEZOID}, or Prec@k, P@k, Recall@k, "
-        f"R@k, mAP@k, AP@k hits or AP@k relevant with a number k from 1, such as Recall@10 or "
+        f"'{name}' is no figure; use mAP, Top-1, Prec@k, P@k, Recall@k, R@k, mAP@k, AP@k hits, "
+        f"AP@k relevant, mean rank or {TRAPEZOID}, with a number k from 1, such as Recall@10 or "
         f"Prec@5 macro"
     )
 
