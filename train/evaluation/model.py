@@ -49,6 +49,7 @@ class Model:
         encode_feature: gives the image features of gallery items; None where the gallery has none.
         composer: returns what ranks a task's queries of several fields over the gallery's rows, and
             what that is called; None where one graph takes them, or nothing does.
+        vocabulary: returns words and their unit rows (W, D), where the model holds such (FreeDom).
     """
 
     folder: Path
@@ -61,6 +62,7 @@ class Model:
     features: Features | None = None
     encode_feature: Callable[[Sequence[Query]], Encoded] | None = None
     composer: Callable[[Task], Composer | None] = lambda _: None
+    vocabulary: Callable[[], tuple[Sequence[str], Rows] | None] = lambda: None
     _galleries: dict[tuple[str, tuple[str, ...]], Encoded] = field(default_factory=dict)
 
     def composition(self, task: Task) -> str | None:
