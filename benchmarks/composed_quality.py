@@ -2,10 +2,10 @@
 
     python benchmarks/composed_quality.py fashion44k-titles sketchy25-domains --seeds 5
 
-Each seed trains the base, a run of `clip`, and every mapper on it by the collection's recipe and the
-settings below. Templates, factors and rounds are chosen on validation queries; the test's are asked
-once. All rows are of the same base, and where a mapper's input is centred there are controls whose
-images are centred alike. Runs are kept in `runs/composed` and not trained again.
+Each seed trains the base, a run of `clip`, and every mapper on it by the collection's recipe and
+the settings below. Templates, factors and rounds are chosen on validation queries; the test's are
+asked once. All rows are of the same base, and where a mapper's input is centred there are controls
+whose images are centred alike. Runs are kept in `runs/composed` and not trained again.
 """
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ from typing import Any
 import numpy as np
 from machine import describe
 
+from zscr.data.records import Query
 from zscr.data.registry import find_collection
 from zscr.data.tasks import load_task
 from zscr.infer.evaluation.bootstrap import bounds, resampled
+from zscr.infer.evaluation.controls.control import unit
 from zscr.infer.evaluation.figures import scored_values
 from zscr.infer.evaluation.ranked import Ranked
+from zscr.infer.features.encoded import Encoded
 from zscr.train.evaluation.composed import composed_controls
 from zscr.train.evaluation.models import open_models
 from zscr.train.fit import Request, fit, resume
@@ -183,6 +186,25 @@ def ranked_rows(
                 yield row + CENTRED, ranked, said
     for row, model in models.items():
         yield row, model.embed(load_task(model.collection, name, "unseen")), {}
+
+
+def centre_of(run: Path) -> torch.nn.Module | None:
+    """Return what a mapper's input is centred by; None where it is not."""
+    method: Any = open_run(run).load_model()
+    return method.mapped.centre if open_run(run).config.centre == "domain" else None
+
+
+def centred(model: Model, centre: torch.nn.Module) -> Model:
+    """Return a model whose query images are less the mean of their domain, as a mapper's are."""
+
+    def encode(queries: Sequence[Query]) -> Encoded:
+        rows, kept = model.encode(queries)
+        if queries[0].fields == {"image"}:
+            with torch.no_grad():
+                rows = unit(centre(torch.from_numpy(rows)).numpy())
+        return rows, kept
+
+    return replace(model, encode=encode)
 
 
 def values_of(ranked: Ranked) -> Values:

@@ -29,9 +29,11 @@ FLOORS = {
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
     "zscr.data.sources": "archive captions colours found lookup normal origin"
     " <- annotated definitions product_tasks"
-    " <- awa captioned domains fashion folder sentences sketchy wiki zscrgan"
+    " <- awa captioned domains fashion folder sentences sketchy triplets wiki zscrgan"
     " <- sketchy_clip sketchy_domains titles",
     "zscr.data.sources.domains": "conversion <- lists <- freedom icir imagenet_r ltll",
+    "zscr.data.sources.triplets": "annotations masks triplet <- images objects"
+    " <- circo cirr coco fashioniq genecis",
     "zscr.infer": "answers composition inputs lines runners <- batches options query_rows"
     " <- queries <- encoder <- bundle features reading <- index sums <- columns composed evaluation"
     " <- found models mteb <- lookup own_image <- searcher <- find <- commands",
