@@ -196,8 +196,3 @@ def _alone(name: str, way: str, query: Query) -> Query:
 def all_of(queries: Sequence[Query], rows: Rows) -> Encoded:
     """Return rows of which every query has one."""
     return rows, list(range(len(queries)))
-
-
-def stacked(queries: Sequence[Query]) -> Encoded:
-    """Stack the vectors of queries -> (N, D)."""
-    return all_of(queries, np.stack([q.vector for q in queries if q.vector is not None]))
