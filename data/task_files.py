@@ -130,10 +130,10 @@ def read_rows(folder: Path, name: str) -> list[TaskRow]:
 def _info_row(info: TaskInfo) -> dict[str, Any]:
     relevance = {"by": info.by, "attribute": info.attribute, "within": info.within}
     relevance = filled(relevance | {"zeros": info.zeros or None})
-    row = {"name": info.name, "protocol": info.protocol, "field": info.field}
-    row |= {"server": info.server, "missing": info.missing or None}
+    named = {"name": info.name, "protocol": info.protocol, "field": info.field}
+    known = {"server": info.server, "missing": info.missing or None}
     of_all = {"relevance": relevance, "figures": info.figures}
-    return filled(row) | of_all | filled({"galleries": dict(info.galleries)})
+    return filled(named) | of_all | filled(known | {"galleries": dict(info.galleries)})
 
 
 def _info_from(row: Mapping[str, Any]) -> TaskInfo:
@@ -184,14 +184,14 @@ def _row_from(row: Mapping[str, Any]) -> TaskRow:
         raise TypeError(f"{wrong[0]} is no string")
     query = Query(row["id"], terms=_terms_from(row), **{key: texts[key] for key in _TEXTS})
     about = row["split"], row["group"]
-    decided = [texts[key] for key in _DECIDED]
+    class_id, value, gallery = (texts[key] for key in _DECIDED)
     if "relevant" in row:
         _TRUTH(row, "")
         relevant = {name: float(grade) for name, grade in row["relevant"].items()}
         truth = Truth(relevant, tuple(row.get("exclude", ())), tuple(row.get("subset", ())))
-        return TaskRow(query, *about, truth, *decided)
+        return TaskRow(query, *about, truth, class_id, value, gallery)
     _NAMES(exclude := row.get("exclude", []), "exclude")
-    return TaskRow(query, *about, None, *decided, tuple(exclude))
+    return TaskRow(query, *about, None, class_id, value, gallery, tuple(exclude))
 
 
 def _terms_from(row: Mapping[str, Any]) -> tuple[Term, ...] | None:

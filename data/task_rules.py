@@ -115,8 +115,8 @@ def check_rows(info: TaskInfo, rows: Sequence[TaskRow], known: Known) -> None:
         raise CollectionError(f"{task} has no queries; add some, or leave the task out")
     refuse(repeated(row.query.id for row in rows), f"query ids of {task} occur twice; rename them")
     decided = _by_item(known, info) if info.by == "item" else _by_class(known, info)
-    decided += _searched(info)
-    for wrong, why in [*_asked(known, _filled(rows[0].query)), *decided]:
+    asked = [*_asked(known, _filled(rows[0].query)), *_searched(info)]
+    for wrong, why in [*asked, *decided]:
         refuse([row.query.id for row in rows if wrong(row)], f"queries of {task} {why}")
 
 

@@ -55,7 +55,7 @@ def composition_of(bundle: Bundle, task: Task, name: str | None) -> Composition 
     ways = bundle.composed.get(task.fields, {})
     if not ways and name is None:
         return None
-    first = replace(task.queries[0], compose=name)
+    first = replace(task.queries[0].parts[0], compose=name)
     named = ways.get(name or next(iter(ways), ""))
     if named is None or not needs_instead(named):
         first = replace(first, instead_of=None)

@@ -24,7 +24,7 @@ from zscr.data.sources.triplets.annotations import (
 from zscr.data.sources.triplets.images import add_items, located, put
 from zscr.data.sources.triplets.triplet import Triplet, add_task
 from zscr.data.task_files import TaskInfo
-from zscr.errors import InputError
+from zscr.errors import ConfigError, InputError
 from zscr.schema import listing, record, words
 
 CATEGORIES = ("dress", "shirt", "toptee")
@@ -75,8 +75,12 @@ def convert_fashioniq(
         skip_missing: leave out and count images that are missing or damaged.
 
     Raises:
+        ConfigError: there is no such order.
         InputError: the annotations cannot be read, or an image is missing.
     """
+    if caption_order not in ORDERS:
+        raise ConfigError(f"caption_order is {caption_order!r}; use {' or '.join(ORDERS)}")
+    joined = ORDERS[caption_order]
     with opened(source) as folder:
         markers = [f"{kind}/cap.{c}.val.json" for kind in ("captions", "json") for c in CATEGORIES]
         root = find_layout(source, folder, markers)
@@ -92,10 +96,9 @@ def convert_fashioniq(
             provenance={**described(source), "caption_order": caption_order},
         ) as draft:
             add_items(draft, files := put(draft, places))
-            joined = ORDERS[caption_order]
             for info, held in _tasks(galleries, caption_order):
-                rows = (t for c in held for t in _triplets(c, queries[c], joined))
-                add_task(draft, info, _in_gallery(info, rows), files)
+                asked = (t for c in held for t in _triplets(c, queries[c], joined))
+                add_task(draft, info, _in_gallery(info, asked), files)
 
 
 def _queries(root: Path, category: str) -> list[dict[str, Any]]:
@@ -124,7 +127,8 @@ def _galleries(root: Path, queries: Mapping[str, Sequence[Mapping[str, Any]]]) -
                 f"{len(lost)} images of FashionIQ's {category} queries are not in its split of "
                 f"{len(whole)}: {min(lost)}, …; fetch both files anew"
             )
-        galleries["original"][category], galleries["val"][category] = whole, tuple(named)
+        galleries["original"][category] = whole
+        galleries["val"][category] = tuple(name for name in whole if name in named)
     return galleries
 
 

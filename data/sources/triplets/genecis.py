@@ -102,7 +102,8 @@ def convert_genecis(source: Path, out: Path, *, skip_missing: bool = False) -> N
         there = [name for name in TASKS if (root / f"{name}.json").is_file()]
         queries = {name: _read(root, name) for name in there}
         named = (one for rows in queries.values() for row in rows for one in _of(row))
-        instances = [*{one.id: one for one in named}.values()]
+        by_id = {one.id: one for one in named}
+        instances = [by_id[name] for name in sorted(by_id)]  # equal scores must not favour targets
         images = _located(folder, instances)
         images.require(source, skip=skip_missing)
         with new_collection(

@@ -9,9 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from zscr.errors import InputError
-from zscr.schema import listing, number
+from zscr.schema import integer, listing, number, record, words
 
+_COUNT = integer(0, 1 << 32)
 _POLYGONS = listing(listing(number(), 6))
+_SIZE = {"size": listing(_COUNT, 2, 2)}
+_RUNS, _PACKED = record({"counts": listing(_COUNT, 1), **_SIZE}), record({"counts": words, **_SIZE})
 
 Mask = npt.NDArray[np.bool_]  # (height, width)
 
@@ -26,12 +29,14 @@ def mask_of(segmentation: Any, height: int, width: int) -> Mask:
     Raises:
         InputError: it is something else, or of another size.
     """
-    if isinstance(segmentation, Mapping):
-        return _of_runs(segmentation, height, width)
+    runs = isinstance(segmentation, Mapping)
+    packed = runs and isinstance(segmentation.get("counts"), str)
     try:
-        _POLYGONS(segmentation, "segmentation")
+        (_PACKED if packed else _RUNS if runs else _POLYGONS)(segmentation, "segmentation")
     except ValueError as error:
         raise InputError(f"an annotation's {error}; fetch the annotations anew") from error
+    if runs:
+        return _of_runs(segmentation, height, width)
     mask = np.zeros((height, width), np.bool_)
     for polygon in segmentation:
         mask |= of_polygon(polygon, height, width)
@@ -61,9 +66,9 @@ def of_polygon(polygon: Sequence[float], height: int, width: int) -> Mask:
 
 def _of_runs(runs: Mapping[str, Any], height: int, width: int) -> Mask:
     """Return the mask of run lengths, column after column, the first of what is outside."""
-    counts, size = runs.get("counts"), runs.get("size")
-    lengths = unpacked(counts) if isinstance(counts, str) else counts
-    total = sum(lengths) if isinstance(lengths, list) else None
+    counts, size = runs["counts"], runs["size"]
+    lengths: list[int] = unpacked(counts) if isinstance(counts, str) else counts
+    total = sum(lengths)
     if size != [height, width] or total != height * width or min(lengths) < 0:
         raise InputError(
             f"a mask's run lengths add up to {total} for the size {size}, in an image of "

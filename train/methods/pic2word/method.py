@@ -61,7 +61,7 @@ def settled(config: Config, collection: Collection) -> Config:
 def needs(config: Config) -> tuple[Need, ...]:
     """Return what is fitted to and what queries are made of; the base's encoders make the rows."""
     base = open_base(config)
-    per: Literal["domain", "image"] = "domain" if config.centre == DOMAIN else "image"
+    per: Literal["domain", "image"] = "domain" if config.by_domain else "image"
     of_texts = config.train_on != IMAGES
     of_images = config.train_on == IMAGES or config.centre == DOMAIN
 
@@ -164,8 +164,9 @@ class Method(nn.Module):
         config, rows = self.config, self._rows()
         if config.train_on == IMAGES:
             images = self._images()
-            [prompt] = rows([config.sentence]).to(self.device)
-            return Images(self.mapped.centre(images), images, prompt)
+            sentences = [config.sentence.replace("{}", name) for name in self._seen.groups]
+            prompts, owner = rows(sentences).to(self.device), owners(self._seen["image"])
+            return Images(self.mapped.centre(images), images, prompts, owner)
         if config.train_on == TEXTS:
             return self._sentences()
         texts, wanted = self._seen["text"], self.base.text(self._seen["text"].rows)

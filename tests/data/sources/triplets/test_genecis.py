@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,6 +14,7 @@ from zscr.data.collection import read_collection
 from zscr.data.sources.triplets.genecis import convert_genecis, dilated, padded
 from zscr.data.tasks import load_task, task_names
 from zscr.errors import InputError
+from zscr.infer.evaluation.embedded import Embedded
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +40,20 @@ def test_a_query_ranks_its_own_gallery(collection):
     assert report.figures == ("R@1", "R@2", "R@3")
     assert [report.metrics[name] for name in report.figures] == [0.5, 1, 1]
     assert report.chance == pytest.approx(1 / 3)
+
+
+def test_equal_scores_do_not_favour_targets(tmp_path):
+    """A model that sees no difference finds one in three, wherever the lists name the targets."""
+    root = genecis(tmp_path / "data", ["focus_object"])
+    path = root / "genecis/focus_object.json"
+    one = json.loads(path.read_text())[0]
+    sides = [one["target"], *one["gallery"]]
+    turned = [{"target": sides[n], "gallery": sides[:n] + sides[n + 1 :]} for n in range(3)]
+    path.write_text(json.dumps([one | change for change in turned]))
+    convert_genecis(root, tmp_path / "c")
+    task = load_task(read_collection(tmp_path / "c"), "focus_object", "unseen")
+    rows = np.ones((3, 1), np.float32), np.ones((len(task.gallery), 1), np.float32)
+    assert Embedded(task, *rows).report().metrics["R@1"] == pytest.approx(1 / 3)
 
 
 def test_boxes_are_dilated_and_padded():
