@@ -68,6 +68,7 @@ class Model:
     composer: Callable[[Task], Composer | None] = lambda _: None
     vocabulary: Callable[[], tuple[Sequence[str], Rows] | None] = lambda: None
     _galleries: dict[tuple[str, tuple[str, ...]], Encoded] = field(default_factory=dict)
+    _texts: dict[str, Rows] = field(default_factory=dict)
 
     def composition(self, task: Task) -> str | None:
         """Return the name of what composes a task's queries, where several graphs do."""
@@ -119,13 +120,14 @@ class Model:
         return parts, gallery, task.narrowed(kept)
 
     def embed_texts(self, texts: Sequence[str]) -> Rows:
-        """Embed texts -> (N, D), each different one once; the model takes texts alone.
+        """Embed texts -> (N, D), each different one once for all tasks; the model takes texts alone.
 
         Raises:
             InputError: one cannot be read.
         """
-        place = {text: number for number, text in enumerate(dict.fromkeys(texts))}
-        return self._asked(Query.of("text", place))[[place[text] for text in texts]]
+        if new := [text for text in dict.fromkeys(texts) if text not in self._texts]:
+            self._texts.update(zip(new, self._asked(Query.of("text", new)), strict=True))
+        return np.stack([self._texts[text] for text in texts])
 
     def unanswered(self, task: Task) -> str:
         """Say why it does not answer a task."""
