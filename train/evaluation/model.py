@@ -73,7 +73,7 @@ class Model:
     def composition(self, task: Task) -> str | None:
         """Return the name of what composes a task's queries, where several graphs do."""
         composer = self.composer(task)
-        return composer and composer.name
+        return composer.name if composer else None
 
     def answers(self, task: Task) -> bool:
         """Say whether it takes a task's queries as they are."""
@@ -120,7 +120,7 @@ class Model:
         return parts, gallery, task.narrowed(kept)
 
     def embed_texts(self, texts: Sequence[str]) -> Rows:
-        """Embed texts -> (N, D), each different one once for all tasks; the model takes texts alone.
+        """Embed texts alone -> (N, D), each different one once for all tasks.
 
         Raises:
             InputError: one cannot be read.
@@ -192,7 +192,8 @@ def spoken_text(query: Query) -> str:
 
 def _alone(name: str, way: str, query: Query) -> Query:
     """Return a query by one of its fields alone, which fills another one perhaps."""
-    return Query(query.id, **{way: spoken_text(query) if name == "text" else getattr(query, name)})
+    value: Any = spoken_text(query) if name == "text" else getattr(query, name)
+    return Query(query.id, **{way: value})
 
 
 def all_of(queries: Sequence[Query], rows: Rows) -> Encoded:
