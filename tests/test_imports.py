@@ -24,8 +24,9 @@ FLOORS = {
     " place regular schema streams <- lock manifest_file options <- partial <- arrays artefact"
     " <- cache <- data <- infer <- __init__ train <- export <- cli",
     "zscr.data": "decoding exclusion hashes known_collections names records relevance splits"
-    " <- images walk <- listing options own_gallery rules task_files <- task_rules <- draft"
-    " <- collection <- aviary sources task_rows <- registry tasks <- check summary <- commands",
+    " <- images walk <- listing options own_gallery rules task_files <- task_rules <- query_rules"
+    " <- draft <- collection <- aviary sources task_rows <- registry tasks <- check summary"
+    " <- commands",
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
     "zscr.data.sources": "archive captions colours found lookup normal origin"
     " <- annotated definitions product_tasks"
