@@ -55,11 +55,18 @@ def composition_of(bundle: Bundle, task: Task, name: str | None) -> Composition 
     ways = bundle.composed.get(task.fields, {})
     if not ways and name is None:
         return None
-    first = replace(task.queries[0], compose=name)
+    first = replace(task.queries[0].parts[0], compose=name)
     named = ways.get(name or next(iter(ways), ""))
     if named is None or not needs_instead(named):
         first = replace(first, instead_of=None)
     return choose(bundle, first)
+
+
+def vocabulary_of(bundle: Bundle) -> tuple[Sequence[str], Rows] | None:
+    """Return the words that a bundle's compositions say an image in, and their rows (W, D)."""
+    held = (one.vocabulary for one in bundle.compositions.values() if one.vocabulary)
+    files = Files(bundle)
+    return next(((files.words(one.words), files.rows(one.vectors)) for one in held), None)
 
 
 class TaskComposer:

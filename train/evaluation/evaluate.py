@@ -20,7 +20,7 @@ from zscr.infer.evaluation.gallery_use import GalleryUse
 from zscr.infer.evaluation.generalised import evaluate, mean_evaluation
 from zscr.infer.evaluation.naming import grouped_by
 from zscr.infer.evaluation.page import ORACLE, render_page
-from zscr.infer.evaluation.paired import paired_difference
+from zscr.infer.evaluation.paired import own_metrics, paired_difference
 from zscr.infer.evaluation.ranked import Ranked
 from zscr.infer.evaluation.retrieved import retrieved_classes, write_retrieved
 from zscr.partial import asked_file
@@ -191,9 +191,17 @@ def _figures(
 
 
 def _compared(report: Mapping[str, Any], controls: Mapping[str, Any]) -> dict[str, Any]:
-    """Add how far the model is ahead of each control that answers the same queries."""
+    """Add how far the model is ahead of each control that answers the same queries.
+
+    `difference` is of mAP, `differences` of the task's own figures beside it.
+    """
+    own = own_metrics(report)
     return {
-        name: {**figures, "difference": paired_difference(report, figures)}
+        name: {
+            **figures,
+            "difference": paired_difference(report, figures),
+            "differences": {one: paired_difference(report, figures, one) for one in own},
+        }
         if "per_group" in figures
         else figures
         for name, figures in controls.items()

@@ -16,13 +16,13 @@ from zscr.data.tasks import Task, gallery_queries
 from zscr.errors import InputError
 from zscr.infer.bundle import spoken
 from zscr.infer.encoder import Rows
-from zscr.infer.evaluation.controls.control import unit
 from zscr.infer.evaluation.embedded import Embedded
 from zscr.infer.evaluation.ranked import Ranked
 from zscr.infer.features.encoded import Encoded
 from zscr.infer.features.table import Array, Split
 from zscr.infer.inputs.sentence import without_place
 from zscr.progress import say
+from zscr.train.evaluation.sums import added, ranked_sums
 
 Features = Callable[[str], Split[Array]]  # loads a split's frozen features by class
 
@@ -53,6 +53,7 @@ class Model:
         encode_feature: gives the image features of gallery items; None where the gallery has none.
         composer: returns what ranks a task's queries of several fields over the gallery's rows, and
             what that is called; None where one graph takes them, or nothing does.
+        vocabulary: returns words and their unit rows (W, D), where the model holds such (FreeDom).
     """
 
     folder: Path
@@ -65,6 +66,7 @@ class Model:
     features: Features | None = None
     encode_feature: Callable[[Sequence[Query]], Encoded] | None = None
     composer: Callable[[Task], Composer | None] = lambda _: None
+    vocabulary: Callable[[], tuple[Sequence[str], Rows] | None] = lambda: None
     _galleries: dict[tuple[str, tuple[str, ...]], Encoded] = field(default_factory=dict)
 
     def composition(self, task: Task) -> str | None:
@@ -89,7 +91,8 @@ class Model:
         gallery, kept = self._gallery(task)
         found = self._features(task) if features else None
         if composer := self.composer(task):
-            ranked = composer.rank(task.narrowed(kept), gallery)
+            composed = partial(composer.rank, gallery=gallery)
+            ranked = ranked_sums(task.narrowed(kept), gallery, composed)
             return replace(ranked, features=found) if isinstance(ranked, Embedded) else ranked
         return Embedded(task.narrowed(kept), self._asked(task.queries), gallery, found)
 
@@ -134,14 +137,8 @@ class Model:
         return next((way for way in ways if frozenset({way}) in self.takes), None)
 
     def _asked(self, queries: Sequence[Query]) -> Rows:
-        """Embed queries -> (Q, D); of sums, their terms, added up and unit again."""
-        if not queries[0].terms:
-            return self._of_one(queries)
-        total = np.zeros(())
-        for terms in zip(*(query.terms or () for query in queries), strict=True):
-            weights = np.array([[term.weight] for term in terms])
-            total = total + weights * unit(self._of_one([term.query for term in terms]))
-        return unit(total)
+        """Embed queries -> (Q, D) rows, of sums unit ones."""
+        return added(queries, self._of_one)
 
     def _of_one(self, queries: Sequence[Query]) -> Rows:
         rows, kept = self.encode(queries)

@@ -127,7 +127,8 @@ def _galleries(root: Path, queries: Mapping[str, Sequence[Mapping[str, Any]]]) -
                 f"{len(lost)} images of FashionIQ's {category} queries are not in its split of "
                 f"{len(whole)}: {min(lost)}, …; fetch both files anew"
             )
-        galleries["original"][category], galleries["val"][category] = whole, tuple(named)
+        galleries["original"][category] = whole
+        galleries["val"][category] = tuple(name for name in whole if name in named)
     return galleries
 
 

@@ -37,7 +37,7 @@ def parts(embedded_of):
     text = np.float32(unit(rng.standard_normal((Q, D)) + [0, 2, 0, 0, 0, 0]))
     phrased = np.float32(unit(rng.standard_normal((Q, D))))
     texts = ["in red", "in blue", "in red"]
-    return Parts(task, gallery[:Q], text, gallery, phrased=phrased, texts=texts)
+    return Parts(task, gallery[:Q], text, gallery, texts, phrased=phrased)
 
 
 def by_hand(parts, objects, styles, expand, value=0.1):
@@ -104,7 +104,7 @@ def test_freedom_puts_the_words_of_the_neighbours_in_front_of_the_text(embedded_
         ).task,
     )
     image = np.float32([unit(cat + 0.4 * red)])
-    parts = Parts(task, image, np.float32([red]), gallery, texts=["in red"])
+    parts = Parts(task, image, np.float32([red]), gallery, ["in red"])
 
     def encode(texts):
         asked.extend(texts)
