@@ -34,7 +34,7 @@ FLOORS = {
     " <- awa captioned domains fashion folder sentences shards sketchy triplets wiki zscrgan"
     " <- sketchy_clip sketchy_domains titles uncaptioned",
     "zscr.data.sources.domains": "conversion <- lists <- freedom icir imagenet_r ltll",
-    "zscr.data.sources.triplets": "annotations masks triplet <- images objects"
+    "zscr.data.sources.triplets": "annotations boxes masks triplet <- images objects"
     " <- circo cirr coco fashioniq genecis",
     "zscr.infer": "answers composition inputs lines runners <- batches options query_rows"
     " <- queries <- encoder <- bundle features reading <- index sums <- columns composed evaluation"
