@@ -13,11 +13,12 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from machine import describe
 
 from zscr.data.records import Query
@@ -29,6 +30,7 @@ from zscr.infer.evaluation.figures import scored_values
 from zscr.infer.evaluation.ranked import Ranked
 from zscr.infer.features.encoded import Encoded
 from zscr.train.evaluation.composed import composed_controls
+from zscr.train.evaluation.model import Model
 from zscr.train.evaluation.models import open_models
 from zscr.train.fit import Request, fit, resume
 from zscr.train.run import open_run
