@@ -76,7 +76,7 @@ PLANS = {
         },
     ),
     "sketchy25-domains": Plan(
-        {"rounds": 0},
+        {"dim": 384, "rounds": 0},
         ["photo-to-sketch", "sketch-to-photo"],
         {
             "vocabulary, untrained": UNTRAINED,

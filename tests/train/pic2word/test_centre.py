@@ -31,12 +31,8 @@ def test_a_word_that_is_not_centred_says_its_domain() -> None:
     """
     rows, domain, _ = domains()
     gallery = rows.flatten(0, 2)
-    kinds, labels = (
-        part.flatten()
-        for part in torch.meshgrid(
-            torch.arange(2), torch.arange(CLASSES).repeat_interleave(PER), indexing="ij"
-        )
-    )
+    kinds = torch.arange(2).repeat_interleave(CLASSES * PER)
+    labels = torch.arange(CLASSES).repeat_interleave(PER).repeat(2)
     centre = Centre(DIM, 2)
     centre.fit([rows[0].flatten(0, 1), rows[1].flatten(0, 1)])
     sketches = rows[1].flatten(0, 1)

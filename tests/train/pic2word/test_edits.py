@@ -38,7 +38,7 @@ def make(texts: list[str], noise: float = 0.0) -> tuple[Edits, torch.Tensor]:
 
 @given(st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=3), min_size=1, max_size=9))
 def test_sets_are_the_pairs_one_word_apart(texts: list[list[str]]) -> None:
-    """By a comparison of all pairs: those of equal length that differ at one place, and no others."""
+    """By a comparison of all pairs: those of one length that differ at one place, no others."""
     found = set()
     for one in one_word_apart([" ".join(words) for words in texts]):
         for first, second in itertools.permutations(one, 2):
@@ -52,8 +52,9 @@ def test_sets_are_the_pairs_one_word_apart(texts: list[list[str]]) -> None:
 
 
 def test_every_edit_and_no_other_is_drawn() -> None:
-    """Of each text that is arrived at: another text of the set, and the sentence has its own word."""
+    """Of each text that is arrived at: another of the set, and the sentence has its own word."""
     edits, embedded = make(TEXTS)
+    members = sum(len(own) for one in one_word_apart(TEXTS) for own in one.values())
     noise, drawn = torch.Generator().manual_seed(7), set()
     expected = {
         (source, word, into)
@@ -67,9 +68,7 @@ def test_every_edit_and_no_other_is_drawn() -> None:
     spelt = {tuple(rows()([f"{word} *"])[0].tolist()): word for _, word, _ in expected}
     for _ in range(60):
         batch = edits.batch(100, noise)
-        assert len(batch.given) == sum(
-            len(own) for one in one_word_apart(TEXTS) for own in one.values()
-        )
+        assert len(batch.given) == members
         for given_row, prompt, wanted in zip(batch.given, batch.prompts, batch.wanted, strict=True):
             word = spelt[tuple(one for one in prompt.tolist() if one != -1)]
             drawn.add((int(given_row.argmax()), word, int(wanted.argmax())))
@@ -79,9 +78,8 @@ def test_every_edit_and_no_other_is_drawn() -> None:
 
 def test_the_length_of_noise_is_relative() -> None:
     """What is added is `noise` times as long as the embedding, in the mean."""
-    texts = [
-        f"{colour} {form}" for colour in "red blue small".split() for form in "dog bird".split()
-    ]
+    colours, forms = ("red", "blue", "small"), ("dog", "bird")
+    texts = [f"{colour} {form}" for colour in colours for form in forms]
     embedded = torch.randn(6, 400, generator=torch.Generator().manual_seed(1)) * 5
     edits = Edits(texts, embedded, embedded, rows(), "{} *", 0.5)
     batch = edits.batch(100, torch.Generator().manual_seed(2))

@@ -33,7 +33,7 @@ def test_the_ridge_is_least_squares() -> None:
 
 
 def test_whole_words_are_tokens_of_their_own() -> None:
-    """Neither pieces nor signs nor what is held out; in the order of ids, and padding is no word."""
+    """Neither pieces nor signs nor what is held out; in the order of ids."""
     pieces = ["[PAD]", "[UNK]", "##ing", "sky", "ab", "red", "3d", "bats", "cat", "ski", "zebra"]
     tokenizer = Tokenizer(models.WordPiece(dict(zip(pieces, range(11), strict=True))))
     tokenizer.normalizer = normalizers.Lowercase()
