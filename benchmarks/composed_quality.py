@@ -60,8 +60,10 @@ class Plan:
     best: str = "text edits"
 
 
-PUBLISHED = {"train_on": "images", "mapper": "im2text", "words": 1}
-LINCIR = {"train_on": "texts", "mapper": "phi", "finder": "names", "words": 1, "noise": 1.0}
+PUBLISHED = {"train_on": "images", "mapper": "im2text", "lr": 0.001, "rounds": 60}
+PUBLISHED |= {"sentence": "a photo of *"}
+LINCIR = {"train_on": "texts", "mapper": "phi", "finder": "names", "noise": 1.0, "lr": 0.001}
+LINCIR |= {"rounds": 60}
 UNTRAINED = {"mapper": "vocabulary", "rounds": 0}
 PLANS = {
     "fashion44k-titles": Plan(
@@ -82,12 +84,12 @@ PLANS = {
             "vocabulary, untrained": UNTRAINED,
             "vocabulary, untrained, not centred": UNTRAINED | {"centre": "none"},
             "Pic2Word": PUBLISHED | {"centre": "none"},
-            "Pic2Word, centred": PUBLISHED,
+            "Pic2Word, centred": PUBLISHED | {"sentence": "a {} of *"},
+            "images, from the vocabulary": {"train_on": "images", "rounds": 40},
             "LinCIR": LINCIR | {"centre": "none"},
-            "images, from the vocabulary": {},
-            "images, from the vocabulary, 3 words": {"words": 3},
+            "text edits": {},
+            "text edits, 3 words": {"words": 3},
         },
-        best="images, from the vocabulary",
     ),
 }
 
