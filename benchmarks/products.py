@@ -50,7 +50,8 @@ class Products(TorchDispatchMode):
         jobs = []
         for (left, right), count in self.seen.items():
             pair = matrix(*left), matrix(*right)
-            jobs.append((*pair, torch.mm(*pair), count))
+            with torch.autocast(device.type, enabled=False):
+                jobs.append((*pair, torch.mm(*pair), count))
 
         def run() -> None:
             # Autocast would cast the operands again, and the result to another type than `out`.
