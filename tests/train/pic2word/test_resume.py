@@ -13,11 +13,12 @@ from zscr.train.run import open_run
 RUN = Path("runs/x")
 Killer = Callable[..., dict[str, Any]]
 SETTINGS = {"rounds": 5, "validate_every": 2, "batch_size": 8, "lr": 0.5, "width": 16, "seed": 3}
-SETTINGS |= {"task": "composed", "select_by": "mAP"}
+SETTINGS |= {"task": "composed", "select_by": "mAP", "train_on": "edits", "mapper": "vocabulary"}
+SETTINGS |= {"words": 2, "noise": 0.6}
 
 
 def start(collection: Path, base: Path) -> list[str]:
-    pairs = [f"{name}={value}" for name, value in (SETTINGS | OTHERS | {"base": base}).items()]
+    pairs = [f"{name}={value}" for name, value in (SETTINGS | {"base": base}).items()]
     settings = [word for pair in pairs for word in ("--set", pair)]
     where = ["--collection", str(collection), "--out", str(RUN), "--device", "cpu"]
     return ["train", "pic2word", *where, *settings]
@@ -30,9 +31,6 @@ def contents(run: Path) -> dict[str, Any]:
     rows = [json.loads(line) for line in files["metrics.jsonl"].splitlines()]
     files["metrics.jsonl"] = [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
     return files
-
-
-OTHERS = {"train_on": "edits", "mapper": "vocabulary", "words": 2, "noise": 0.6}
 
 
 def test_kill_then_resume_gives_the_same_bytes(
