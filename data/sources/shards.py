@@ -13,6 +13,7 @@ import tarfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import BinaryIO
 
@@ -72,13 +73,11 @@ def shards_of(source: Path) -> list[Path]:
 
 def _expanded(pattern: Path) -> list[Path]:
     parts = _RANGE.split(str(pattern))  # text, first, last, text, first, last, … text
-    ranges = [_numbers(*pair) for pair in zip(parts[1::3], parts[2::3], strict=True)]
-    count = 1
-    for numbers in ranges:
-        count *= len(numbers)
+    bounds = [*zip(parts[1::3], parts[2::3], strict=True)]
+    count = prod(max(int(last) - int(first) + 1, 0) for first, last in bounds)
     if not 0 < count <= MOST_SHARDS:
         raise InputError(f"{pattern} names {count} shards; name from 1 to {MOST_SHARDS}")
-    texts = parts[::3]
+    texts, ranges = parts[::3], [_numbers(*pair) for pair in bounds]
     named = [
         Path(texts[0] + "".join(a + b for a, b in zip(chosen, texts[1:], strict=True)))
         for chosen in product(*ranges)
