@@ -163,7 +163,8 @@ def naive(loop: Loop, count: int) -> Turn:
 
     def turn() -> torch.Tensor:
         with torch.no_grad():
-            images = loop.clip.get_image_features(pixels).pooler_output.float()
+            states = loop.clip.vision_model(pixels).pooler_output
+            images = loop.clip.visual_projection(states).float()
         return loop.step_with_all(images)
 
     return turn

@@ -52,7 +52,7 @@ def whole(
 
     hook = clip.text_model.embeddings.token_embedding.register_forward_hook(put_in)
     try:
-        return clip.get_text_features(input_ids=padded).pooler_output
+        return clip.text_projection(clip.text_model(input_ids=padded).pooler_output)
     finally:
         hook.remove()
 
@@ -95,17 +95,22 @@ def test_one_sentence_is_composed_as_any(clip: transformers.CLIPModel) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
-def test_a_recorded_update_is_the_update(clip: transformers.CLIPModel, precision: str) -> None:
-    """A mapper's weights after five updates on CUDA, launched one by one and as a graph."""
+@pytest.mark.parametrize(("precision", "close"), [("fp32", 1e-4), ("tf32", 1e-3), ("bf16", 1e-2)])
+def test_a_recorded_update_is_the_update(
+    clip: transformers.CLIPModel, precision: str, close: float
+) -> None:
+    """A mapper's weights after five updates on CUDA, launched one by one and as a graph.
+
+    Each update moves most weights by .01, so that one that is left out would show.
+    """
     device = torch.device("cuda")
     clip, sentence = copy.deepcopy(clip).float().to(device), torch.tensor([0, 5, 3, END]).to(device)
     tower = AfterPrefix(body_of(clip), sentence, 2)
     images = torch.randn(8, 24, generator=torch.Generator().manual_seed(7)).to(device)
     with computing_in(precision, device):
         one_by_one, recorded = (updated(tower, images, capture) for capture in (False, True))
-    assert (one_by_one - recorded).abs().max() < 1e-5
-    assert one_by_one.isfinite().all()
+    assert (one_by_one - recorded).abs().mean() < close / 10
+    assert (one_by_one - recorded).abs().max() < close
 
 
 def updated(tower: AfterPrefix, images: torch.Tensor, capture: bool) -> torch.Tensor:

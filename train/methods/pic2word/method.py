@@ -168,7 +168,7 @@ class Method(nn.Module):
         if config.train_on == IMAGES:
             images = self._images()
             [prompt] = rows([config.sentence]).to(self.device)
-            self._embed = one_sentence(self.base.language.tower, prompt)
+            self._sentence = (one_sentence(self.base.language.tower, prompt),)  # as the base
             return Images(self.mapped.centre(images), images, prompt)
         if config.train_on == TEXTS:
             return self._sentences()
@@ -220,7 +220,8 @@ class Method(nn.Module):
     def _embedded(self, prompts: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
         """Embed sentences; images all stand in the same one, whose beginning is computed once."""
         if self.config.train_on == IMAGES:
-            return self._embed(words)
+            [embed] = self._sentence
+            return embed(words)
         return self.base.language.tower.compose(prompts, words)
 
     def heads(self) -> dict[str, Head]:
