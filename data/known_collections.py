@@ -66,6 +66,13 @@ _sketchy_clip = partial(
     archive="sketchy25",
 )
 
+
+def _triplets(make: str, texts: str, images: str, **given: Any) -> Source:
+    """Return a published data set of queries that are an image and a text."""
+    options = given.pop("options", ("skip_missing",))
+    return Source(f"zscr.data.sources.triplets.{make}", texts, images, options=options, **given)
+
+
 COLLECTIONS: Mapping[str, Source] = {
     "aviary": Source(
         "zscr.data.aviary:make_aviary",
@@ -140,6 +147,43 @@ COLLECTIONS: Mapping[str, Source] = {
         example="CUB.zip",
         options=("val_classes", "seed"),
     ),
+    "cirr": _triplets(
+        "cirr:convert_cirr",
+        "what is to be different about an image",
+        "photos of real life; tasks `val`, `val-subset` and, for the server, `test1`",
+        what="CIRR's captions and image splits (rc2), with its images",
+        example="CIRR/",
+    ),
+    "fashioniq": _triplets(
+        "fashioniq:convert_fashioniq",
+        "two captions of what is to be different about a product",
+        "dresses, shirts and tops; tasks `original` and `val`, and of each category",
+        what="FashionIQ's captions and image splits, with its images",
+        example="fashion-iq/",
+        options=("caption_order", "skip_missing"),
+    ),
+    "circo": _triplets(
+        "circo:convert_circo",
+        "what is to be different about an image",
+        "123,403 photos of COCO; tasks `val`, of each semantic aspect and, for the server, `test`",
+        what="CIRCO's annotations, with COCO's unlabeled2017",
+        example="CIRCO/",
+    ),
+    "genecis": _triplets(
+        "genecis:convert_genecis",
+        "an attribute or object to focus on or to change",
+        "boxes of Visual Genome, photos of COCO; a gallery a query",
+        what="GeneCIS's four lists, with the images of Visual Genome and COCO",
+        example="genecis/",
+    ),
+    "coco": _triplets(
+        "coco:convert_coco",
+        "a sentence of the classes in an image",
+        "photos of COCO; the task `composition`: an object, cut out, asks for its photo",
+        what="COCO's val2017 and its instances, for Pic2Word's object composition",
+        example="coco/",
+        options=("seed", "skip_missing"),
+    ),
     "awa": Source(
         "zscr.data.sources.awa:convert_awa",
         "attributes of each class",
@@ -155,6 +199,7 @@ COLLECTIONS: Mapping[str, Source] = {
         what="ImageNet-R and ImageNet's validation photos, with Pic2Word's two lists",
         example="data/imgnet",
         options=("skip_missing",),
+        archive="imagenet_r",
     ),
     "nico": Source(
         "zscr.data.sources.domains.freedom:convert_freedom",
@@ -163,6 +208,7 @@ COLLECTIONS: Mapping[str, Source] = {
         what="NICO++, with FreeDom's two lists",
         example="data/nico",
         options=("skip_missing",),
+        archive="nico",
         arguments={"name": "nico"},
     ),
     "minidomainnet": Source(
@@ -172,6 +218,7 @@ COLLECTIONS: Mapping[str, Source] = {
         what="MiniDomainNet, with FreeDom's two lists",
         example="data/minidn",
         options=("skip_missing",),
+        archive="minidn",
         arguments={"name": "minidomainnet"},
     ),
     "ltll": Source(
@@ -181,6 +228,7 @@ COLLECTIONS: Mapping[str, Source] = {
         what="LTLL's landmarks, today and in the archive",
         example="LTLL.zip",
         options=("skip_missing",),
+        archive="ltll",
     ),
     "icir": Source(
         "zscr.data.sources.domains.icir:convert_icir",
@@ -189,6 +237,7 @@ COLLECTIONS: Mapping[str, Source] = {
         what="i-CIR, with its two lists",
         example="icir/",
         options=("skip_missing",),
+        archive="icir",
     ),
     "folder": Source(
         "zscr.data.sources.folder:convert_folder",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from zscr.artefact import dump_json, dump_jsonl
-from zscr.data.records import FAULTS, Query, filled, read_table
+from zscr.data.records import FAULTS, Query, Term, filled, read_table
 from zscr.data.relevance import Truth
 from zscr.errors import CollectionError
 from zscr.regular import open_regular
@@ -21,6 +21,7 @@ TASKS = "tasks.json"
 _TEXTS = ("text", "image", "sketch", "instead_of")  # what a stored query is made of
 _NAMES = listing(words)  # of items
 _TRUTH = record({"relevant": mapping(number())}, {"exclude": _NAMES, "subset": _NAMES})
+_TERMS = listing(record({"weight": number()}, dict.fromkeys(_TEXTS, words)), 1)
 _GALLERIES, _COUNT = mapping(_NAMES), integer(0, 1 << 40)
 _DECIDED = ("class", "value", "gallery")  # of a row: what a query asks for, and where
 
@@ -129,10 +130,10 @@ def read_rows(folder: Path, name: str) -> list[TaskRow]:
 def _info_row(info: TaskInfo) -> dict[str, Any]:
     relevance = {"by": info.by, "attribute": info.attribute, "within": info.within}
     relevance = filled(relevance | {"zeros": info.zeros or None})
-    row = {"name": info.name, "protocol": info.protocol, "field": info.field}
-    row |= {"server": info.server, "missing": info.missing or None}
+    named = {"name": info.name, "protocol": info.protocol, "field": info.field}
+    known = {"server": info.server, "missing": info.missing or None}
     of_all = {"relevance": relevance, "figures": info.figures}
-    return filled(row) | of_all | filled({"galleries": dict(info.galleries)})
+    return filled(named) | of_all | filled(known | {"galleries": dict(info.galleries)})
 
 
 def _info_from(row: Mapping[str, Any]) -> TaskInfo:
@@ -159,8 +160,8 @@ def _info_from(row: Mapping[str, Any]) -> TaskInfo:
 def _row(row: TaskRow) -> dict[str, Any]:
     query = row.query
     line: dict[str, Any] = {"id": query.id, "split": row.split, "group": row.group}
-    line |= {"text": query.text, "image": query.image, "sketch": query.sketch}
-    line |= {"instead_of": query.instead_of, "exclude": row.exclude}
+    line |= {"terms": [_term(term) for term in query.terms or ()], **_asked(query)}
+    line |= {"exclude": row.exclude}
     if row.truth:
         line |= {"exclude": row.truth.exclude, "subset": row.truth.subset}
     line |= {"class": row.class_id, "value": row.value, "gallery": row.gallery}
@@ -168,18 +169,35 @@ def _row(row: TaskRow) -> dict[str, Any]:
     return filled(line) | relevant
 
 
+def _asked(query: Query) -> dict[str, Any]:
+    return {key: getattr(query, key) for key in _TEXTS}
+
+
+def _term(term: Term) -> dict[str, Any]:
+    return filled(_asked(term.query)) | {"weight": term.weight}
+
+
 def _row_from(row: Mapping[str, Any]) -> TaskRow:
     texts = {key: row.get(key) for key in (*_TEXTS, *_DECIDED)}
     texts |= {key: row[key] for key in ("id", "split", "group")}
     if wrong := [key for key, value in texts.items() if not isinstance(value, str | None)]:
         raise TypeError(f"{wrong[0]} is no string")
-    query = Query(row["id"], **{key: texts[key] for key in _TEXTS})
+    query = Query(row["id"], terms=_terms_from(row), **{key: texts[key] for key in _TEXTS})
     about = row["split"], row["group"]
-    decided = [texts[key] for key in _DECIDED]
+    class_id, value, gallery = (texts[key] for key in _DECIDED)
     if "relevant" in row:
         _TRUTH(row, "")
         relevant = {name: float(grade) for name, grade in row["relevant"].items()}
         truth = Truth(relevant, tuple(row.get("exclude", ())), tuple(row.get("subset", ())))
-        return TaskRow(query, *about, truth, *decided)
+        return TaskRow(query, *about, truth, class_id, value, gallery)
     _NAMES(exclude := row.get("exclude", []), "exclude")
-    return TaskRow(query, *about, None, *decided, tuple(exclude))
+    return TaskRow(query, *about, None, class_id, value, gallery, tuple(exclude))
+
+
+def _terms_from(row: Mapping[str, Any]) -> tuple[Term, ...] | None:
+    if "terms" not in row:
+        return None
+    _TERMS(row["terms"], "terms")
+    asked = ({key: one.get(key) for key in _TEXTS} for one in row["terms"])
+    weights = (float(one["weight"]) for one in row["terms"])
+    return tuple(Term(Query(row["id"], **a), w) for a, w in zip(asked, weights, strict=True))

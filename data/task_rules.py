@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from zscr.data.records import Item
+from zscr.data.records import Item, Query
 from zscr.data.relevance import Truth
 from zscr.data.rules import SPLITS, is_own, refuse, repeated
 from zscr.data.task_files import TaskInfo, TaskRow
@@ -101,7 +101,7 @@ def _one_of(task: str, what: str, value: object, choice: Sequence[str]) -> None:
 
 
 def _files(row: TaskRow) -> list[str]:
-    return [str(name) for name in (row.query.image, row.query.sketch) if name is not None]
+    return [str(name) for p in row.query.parts for name in (p.image, p.sketch) if name is not None]
 
 
 def check_rows(info: TaskInfo, rows: Sequence[TaskRow], known: Known) -> None:
@@ -116,24 +116,29 @@ def check_rows(info: TaskInfo, rows: Sequence[TaskRow], known: Known) -> None:
     refuse(repeated(row.query.id for row in rows), f"query ids of {task} occur twice; rename them")
     decided = _by_item(known, info) if info.by == "item" else _by_class(known, info)
     decided += _searched(info)
-    for wrong, why in [*_asked(known, rows[0].query.fields), *decided]:
+    for wrong, why in [*_asked(known, _filled(rows[0].query)), *decided]:
         refuse([row.query.id for row in rows if wrong(row)], f"queries of {task} {why}")
 
 
-def _asked(known: Known, fields: frozenset[str]) -> list[Rule]:
-    """Return the rules of what queries are made of; `fields` are those that the first one fills."""
+def _filled(query: Query) -> list[frozenset[str]]:
+    """Return the fields that each part of a query fills."""
+    return [part.fields for part in query.parts]
+
+
+def _asked(known: Known, filled: list[frozenset[str]]) -> list[Rule]:
+    """Return the rules of what queries are made of; `filled` is what the first one fills."""
     return [
         (
             lambda row: row.split not in SPLITS,
             f"are of no split; give each one of {', '.join(SPLITS)}",
         ),
         (
-            lambda row: row.query.fields != fields or "vector" in fields,
-            f"do not fill {' and '.join(sorted(fields))} as the first one does, or fill a vector, "
-            f"which is not stored; make them alike",
+            lambda row: _filled(row.query) != filled or "vector" in filled[0],
+            f"do not fill {' and '.join(sorted(filled[0]))} as the first one does, or fill a "
+            f"vector, which is not stored; make them alike",
         ),
         (
-            lambda row: row.query.instead_of is not None and row.query.text is None,
+            lambda row: any(p.instead_of is not None and p.text is None for p in row.query.parts),
             "say what a text replaces (instead_of) and have no text; give it, or leave that out",
         ),
         (

@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from zscr.data.collection import SPLITS, Collection, Item
@@ -80,8 +81,8 @@ class Task:
 
     @property
     def fields(self) -> frozenset[str]:
-        """What its queries fill."""
-        return self.queries[0].fields
+        """What its queries fill, or each part of those that are sums."""
+        return self.queries[0].parts[0].fields
 
     def narrowed(self, kept: list[int]) -> Task:
         """Return the task over some of its gallery, by position."""
@@ -120,11 +121,12 @@ def load_task(collection: Collection, name: str, split: str) -> Task:
             f"task '{name}' of {collection.folder} has {len(rows)} queries and {len(items)} items "
             f"in its gallery in split '{split}'; choose a split of {', '.join(SPLITS)} with both"
         )
+    located = partial(_located, folder=collection.folder.absolute())
     return Task(
         name=name,
         protocol=_protocol(collection, info),
         split=split,
-        queries=tuple(_located(row.query, collection.folder.absolute()) for row in rows),
+        queries=tuple(row.query.each(located) for row in rows),
         gallery=tuple(item.id for item in items),
         field=field,
         relevance=_relevance(info, rows, items),
@@ -214,7 +216,8 @@ def query_labels(collection: Collection, task: Task) -> list[str]:
     if "vector" in task.fields:
         return _numbered(collection, task.groups)
     folder = collection.folder.absolute()
-    return [": ".join(_said(query, folder)) for query in task.queries]
+    said = ([": ".join(_said(part, folder)) for part in q.parts] for q in task.queries)
+    return [" / ".join(parts) for parts in said]
 
 
 def _numbered(collection: Collection, groups: Sequence[str]) -> list[str]:

@@ -104,11 +104,14 @@ def query(
     queries = _queries(file, text, image, sketch, instead_of, compose)
     out = None if out == Path("-") else out
     searcher = Searcher.open(bundle, index, make_runtime(**runtime))
-    how = {"expand": expand, "min_score": min_score, "exclude_self": exclude_self}
-    found, tally = searcher.answers(queries, k, **how), Tally()
+    found = searcher.answers(
+        queries, k, expand=expand, min_score=min_score, exclude_self=exclude_self
+    )
+    tally = Tally()
     if not isinstance(queries, QueryFile):  # the one query of the options: an answer, or an error
         found = all_answered(found)
-    answers, about = tally.counting(found), _about(searcher, k, expand)
+    composed = not isinstance(queries, QueryFile) and len(queries[0].fields) > 1
+    answers, about = tally.counting(found), _about(searcher, k, expand, composed)
     style = style or ("table" if out is None and sys.stdout.isatty() else "jsonl")
     roots = [Path(root.path) for root in searcher.index.roots] or None
     with open_output(out) as stream:
@@ -154,13 +157,13 @@ def _queries(
     return read_queries(standard_input() if file == "-" else Path(str(file)), compose)
 
 
-def _about(searcher: Searcher, k: int, expand: int | None) -> dict[str, object]:
+def _about(searcher: Searcher, k: int, expand: int | None, composed: bool) -> dict[str, object]:
     """Return what is searched, for the head of a contact sheet; its foot says what ran."""
     index = searcher.index
     about: dict[str, object] = {"bundle": searcher.bundle.name, "index": index.folder.name}
     about |= {"images": index.count, "search": index.how, "k": k}
     by = " and ".join(f"{len(one.scores)} {one.of}" for one in index.calibrations)
-    about["scores are calibrated by"] = "nothing" if expand or not by else by
+    about["scores are calibrated by"] = "nothing" if expand or composed or not by else by
     about |= {"expanded by the top": expand} if expand else {}
     new = [*dict.fromkeys(searcher.bundle.examples.values())]
     if new and index.folder.resolve() == searcher.bundle.index_folder.resolve():  # its own gallery

@@ -9,22 +9,17 @@ from typing import TYPE_CHECKING, Literal
 
 from zscr.data.records import Query, Refused
 from zscr.disk import reading_faults
-from zscr.errors import ArtefactError, ConfigError, InputError
+from zscr.errors import ArtefactError, ConfigError
 from zscr.infer.answers.answer import Answer, refusal
 from zscr.infer.batches import batches
 from zscr.infer.bundle import Bundle
 from zscr.infer.columns import Wanted, make_queries
-from zscr.infer.composed.choice import choose, text_fault
-from zscr.infer.composed.composer import Composer
-from zscr.infer.composition.composition import Composition
-from zscr.infer.encoder import Encoder, Rows
 from zscr.infer.found import Found, answer_of
 from zscr.infer.index.follower import Follower
-from zscr.infer.index.index import Index, Match
+from zscr.infer.index.index import Index
+from zscr.infer.lookup import Lookup
 from zscr.infer.own_image import most_held, own_contents, without_own
-from zscr.infer.reading import notes_of, read_batch
 from zscr.infer.runners.runner import Runtime
-from zscr.infer.sums import add_up
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -45,8 +40,7 @@ class Searcher:
         if refresh not in ("auto", "never"):
             raise ConfigError(f"refresh '{refresh}' is unknown; use auto or never")
         self.bundle, self.index = bundle, index
-        self._composer = Composer(bundle)
-        self._follower = Follower(index) if refresh == "auto" else None
+        self._lookup = Lookup(bundle, index, Follower(index) if refresh == "auto" else None)
 
     @classmethod
     def open(
@@ -125,7 +119,7 @@ class Searcher:
             queries, k, expand=expand, min_score=min_score, exclude_self=exclude_self
         )
         for query in queries:
-            self._require_answerable(query)
+            self._lookup.require(query)
         return list(found)
 
     def answers(
@@ -156,123 +150,19 @@ class Searcher:
             answer for batch in batches(queries, BATCH) for answer in self._answer(batch, wanted)
         )
 
-    def _require_answerable(self, query: Query) -> None:
-        try:
-            if choose(self.bundle, query) is None:
-                self.bundle.route(query.fields)
-        except InputError as error:
-            raise InputError(_refused(query, error)) from error
-
     def _answer(self, batch: Sequence[Query | Refused], wanted: Wanted) -> Iterator[Answer]:
         """Answer a batch of one kind: all refused, or queries that are answered alike."""
         queries = [one for one in batch if isinstance(one, Query)]
         if not queries:
             yield from (refusal(one.query, one.error) for one in batch if isinstance(one, Refused))
             return
-        found = (
-            self._others(queries, wanted) if wanted.exclude_self else self._found(queries, wanted)
-        )
-        for query, one in zip(queries, found, strict=True):
+        look_up = self._others if wanted.exclude_self else self._lookup.found
+        for query, one in zip(queries, look_up(queries, wanted), strict=True):
             yield answer_of(query, one, wanted, self.bundle, self.index)
 
     def _others(self, queries: Sequence[Query], wanted: Wanted) -> Iterator[Found]:
         """Return what is found beside the queries' own images: so many more are searched for."""
         own = [own_contents(query) for query in queries]
         more = replace(wanted, k=wanted.k + most_held(self.index, own))
-        for one, contents in zip(self._found(queries, more), own, strict=True):
+        for one, contents in zip(self._lookup.found(queries, more), own, strict=True):
             yield without_own(one, contents, wanted.k)
-
-    def _found(self, queries: Sequence[Query], wanted: Wanted) -> Iterable[Found]:
-        """Return what is found for each of some queries that are answered alike."""
-        first = queries[0]
-        try:
-            composition = choose(self.bundle, first)
-            encoder = None if composition or first.terms else self.bundle.route(first.fields)
-        except InputError as error:
-            return [Found(error=_refused(query, error)) for query in queries]
-        if composition:
-            return self._composed(composition, queries, wanted)
-        if encoder is None:
-            return (self._summed(query, wanted) for query in queries)
-        return self._embedded(encoder, queries, wanted)
-
-    def _summed(self, query: Query, wanted: Wanted) -> Found:
-        """Search for a sum of terms."""
-        try:
-            summed = add_up(self.bundle, query)
-        except InputError as error:
-            return Found(error=_refused(query, error))
-        [(matches, notes)] = self._matched(summed.row, wanted)
-        return Found(matches, (*summed.notes, *notes), summed.ran)
-
-    def _composed(
-        self, composition: Composition, queries: Sequence[Query], wanted: Wanted
-    ) -> list[Found]:
-        """Search for queries of several fields by one composition."""
-        faults = [text_fault(self.bundle, composition, query) for query in queries]
-        sound = [query for query, fault in zip(queries, faults, strict=True) if fault is None]
-        if composition.graph:
-            graph = self.bundle.graph(composition.graph)
-            found = iter(self._embedded(graph, sound, wanted, composition.name))
-        else:
-            found = iter(self._by_channels(composition, sound, wanted))
-        return [next(found) if fault is None else Found(error=fault) for fault in faults]
-
-    def _by_channels(
-        self, composition: Composition, queries: Sequence[Query], wanted: Wanted
-    ) -> Iterator[Found]:
-        """Search for what several graphs make of each query's fields."""
-        if not queries:
-            return
-        stale = self._stale()
-        for one in self._composer.answer(
-            self.index,
-            queries,
-            composition,
-            wanted.k,
-            expansion=wanted.expansion,
-            within=wanted.within,
-        ):
-            notes = (*one.notes, *_used(wanted), *stale)
-            yield Found(one.matches, notes, one.ran, composition.name, one.error)
-
-    def _embedded(
-        self,
-        encoder: Encoder,
-        queries: Sequence[Query],
-        wanted: Wanted,
-        composition: str | None = None,
-    ) -> Iterator[Found]:
-        """Search for what one graph makes of each query."""
-        reading = read_batch(encoder, queries)
-        prepared = reading.prepared
-        found = iter(self._matched(encoder.run(prepared.feeds), wanted) if prepared else ())
-        place = {row: number for number, row in enumerate(reading.rows)}
-        for row in range(len(queries)):
-            if row in reading.faults or prepared is None:
-                yield Found(error=reading.faults[row])
-                continue
-            matches, notes = next(found)
-            told = (*notes_of(place[row], prepared, encoder), *notes)
-            yield Found(matches, told, encoder.runner.ran, composition)
-
-    def _matched(self, rows: Rows, wanted: Wanted) -> Iterator[tuple[list[Match], tuple[str, ...]]]:
-        """Return the matches of each unit row, and what is to be noted of all."""
-        stale = self._stale()
-        matches = self.index.search(
-            rows, wanted.k, expansion=wanted.expansion, within=wanted.within
-        )
-        return ((one, (*_used(wanted), *stale)) for one in matches)
-
-    def _stale(self) -> tuple[str, ...]:
-        """Follow the index on the disk; note where that cannot be done."""
-        note = self._follower.look() if self._follower else None
-        return (note,) if note else ()
-
-
-def _used(wanted: Wanted) -> tuple[str, ...]:
-    return (f"uses the gallery: {wanted.expansion}",) if wanted.expansion else ()
-
-
-def _refused(query: Query, error: InputError) -> str:
-    return f"query {query.id} cannot be answered: {error}"

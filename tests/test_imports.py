@@ -29,12 +29,14 @@ FLOORS = {
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
     "zscr.data.sources": "archive captions colours found lookup normal origin"
     " <- annotated definitions product_tasks"
-    " <- awa captioned domains fashion folder sentences sketchy wiki zscrgan"
+    " <- awa captioned domains fashion folder sentences sketchy triplets wiki zscrgan"
     " <- sketchy_clip sketchy_domains titles",
     "zscr.data.sources.domains": "conversion <- lists <- freedom icir imagenet_r ltll",
+    "zscr.data.sources.triplets": "annotations masks triplet <- images objects"
+    " <- circo cirr coco fashioniq genecis",
     "zscr.infer": "answers composition inputs lines runners <- batches options query_rows"
     " <- queries <- encoder <- bundle features reading <- index sums <- columns composed evaluation"
-    " <- found models mteb <- own_image <- searcher <- find <- commands",
+    " <- found models mteb <- lookup own_image <- searcher <- find <- commands",
     "zscr.infer.inputs": "prepared sentence tokenizer <- characters image unread vector"
     " <- prompt text <- make",
     "zscr.train": "cuda_graph latest precision ranks run_fields tables weights <- hub <- encoders"
@@ -55,8 +57,8 @@ FLOORS = {
     "zscr.train.pretrained": "card families files samples spelling <- graph model <- pixels tokens"
     " <- dual <- load sentence <- open_clip <- folder",
     "zscr.train.language": "families mappers prefix tower <- language released",
-    "zscr.export": "begun heads tensorrt <- parity samples <- bundle <- deploy pretrained"
-    " <- commands",
+    "zscr.export": "heads tensorrt words <- begun composition parity samples <- bundle"
+    " <- deploy pretrained <- commands",
     "zscr.export.pretrained": "place proof <- composed <- bundle <- image job",
 }
 # package -> what none of its modules may need, not even by way of others

@@ -57,10 +57,10 @@ li.wrong {{ border: 2px dashed var(--wrong); }}
 .asked figure {{ margin: 0; width: 8.25rem; border: 2px solid var(--soft); border-radius: 10px;
   background: var(--card); overflow: hidden; }}
 .asked figcaption {{ padding: .2rem .55rem .3rem; color: var(--soft); font-size: .8rem; }}
-.asked blockquote {{ margin: 0; width: 8.25rem; overflow-wrap: anywhere; font-weight: 600; }}
+.asked blockquote {{ flex: 1 1 8rem; margin: 0; overflow-wrap: anywhere; font-weight: 600; }}
 .asked blockquote p {{ font-weight: 400; }}
 @media (min-width: 640px) {{ .beside {{ display: grid; gap: 1.6rem;
-  grid-template-columns: 8.25rem 1fr; }} .asked {{ align-content: start; }} }}
+  grid-template-columns: 8.25rem 1fr; align-items: start; }} }}
 .none {{ display: grid; place-content: safe center; padding: 1.8rem .5rem .5rem; overflow: auto;
   text-align: center; color: var(--soft); font-size: .7rem; line-height: 1.3; }}
 .text {{ padding: .4rem .55rem .5rem; }}

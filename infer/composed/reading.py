@@ -51,7 +51,9 @@ def of_field(queries: Sequence[Query], channel: Channel) -> list[Query]:
 
 def of_replaced(queries: Sequence[Query], channel: Channel) -> list[Query]:
     """Return queries of what the texts replace, in the channel's template; all of them say it."""
-    return [Query(one.id, text=_shaped(one.instead_of, channel)) for one in queries]
+    texts = (_shaped(one.instead_of, channel) for one in queries)
+    names = (f"{one.id} (instead_of)" for one in queries)  # as faults call them
+    return [Query(name, text=text) for name, text in zip(names, texts, strict=True)]
 
 
 def _shaped(value: Any, channel: Channel) -> Any:

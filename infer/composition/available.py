@@ -81,5 +81,7 @@ def _of(channels: tuple[Channel, Channel], field: str) -> Iterator[Composition]:
     yield Composition("product", about, channels=channels, fusion=Fusion("product"))
     about = f"a point of the arc from {field} to text, {_SLERP:.0%} of the way"
     yield Composition("slerp", about, channels=channels, fusion=Fusion("slerp", value=_SLERP))
+    about = "mean of both scores, each as its share of the normal distribution over the gallery"
+    yield Composition("weicom", about, channels=channels, fusion=Fusion("cdf", value=0.5))
     about = f"{field} + text - what the text replaces"
     yield Composition(ARITHMETIC, about, channels=(seen, replace(text, replaces=True)))

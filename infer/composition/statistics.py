@@ -8,6 +8,7 @@ import numpy as np
 
 from zscr.infer.composition.affine import Numbers, Scores, Vectors
 from zscr.infer.composition.basic import least
+from zscr.infer.composition.words import evenly_placed
 
 _SAMPLE = 1000  # images whose products with each other are measured
 _BLOCK = 8192  # rows that are multiplied at once
@@ -38,9 +39,7 @@ class Statistics:
     @cached_property
     def sample(self) -> Scores:
         """Centred rows (M, D) of at most 1,000 images, evenly spaced."""
-        count = len(self._vectors)
-        rows = np.linspace(0, count - 1, min(count, _SAMPLE)).astype(np.int64)
-        return self._vectors[rows] - self.mean
+        return self._vectors[evenly_placed(len(self._vectors), _SAMPLE)] - self.mean
 
     def least(self, centred: Numbers | None = None, mean: Numbers | None = None) -> float:
         """Return the least product of the sample with centred rows (T, D), or with itself.

@@ -34,8 +34,13 @@ def evenly(words: Sequence[str], count: int) -> list[str]:
     BASIC's code takes the first hundred of an alphabetical list; the paper says that they are
     random.
     """
-    places = np.linspace(0, len(words) - 1, min(count, len(words))).astype(int)
-    return [words[place] for place in places]
+    return [words[place] for place in evenly_placed(len(words), count)]
+
+
+def evenly_placed(length: int, count: int) -> list[int]:
+    """Return at most `count` places of a list, evenly spaced, with the first and the last."""
+    places: list[int] = np.linspace(0, length - 1, min(count, length)).astype(int).tolist()
+    return places
 
 
 def _lines(path: Path) -> tuple[str, ...]:

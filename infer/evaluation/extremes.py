@@ -57,7 +57,8 @@ def find_extremes(
         if query.fields == {"vector"}:
             query = replace(query, text=labels[row], vector=None)
         hits = _hits(ranked, row, images, classes or {})
-        note = f"{groups[row]} · average precision {precision[row]:.3f}"
+        group = () if groups[row] == query.id else (groups[row],)
+        note = " · ".join((*group, f"average precision {precision[row]:.3f}"))
         if asks_by_caption(ranked.task):
             first = next(hit for hit in hits if hit.correct)
             note = f"the first right one stands at rank {first.rank:,}"

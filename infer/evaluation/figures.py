@@ -39,6 +39,8 @@ DEFINITIONS: Mapping[str, str] = {
     "R@k": "share of queries with any relevant item in the first k",
     "AP@k hits": "precision summed at the relevant ranks of the first k / relevant found there",
     "AP@k relevant": "the same sum / min(k, relevant items)",
+    "mAP@k": "AP@k relevant, as CIRCO calls it",
+    "mean rank": "mean over queries of the rank of the first relevant item, from 1",
     "mAP": "average precision over the whole ranking / relevant items",
     "mAP trapezoid": "area below the precision-recall curve by trapezoids / (relevant items + "
     "1e-5), as domain conversion and i-CIR are published; not to be compared with mAP",
@@ -66,6 +68,7 @@ _WHOLE: Mapping[str, _Metric] = {
     "mAP": lambda hits, _: metrics.average_precision(hits),
     TRAPEZOID: lambda hits, _: metrics.trapezoid_precision(hits),
     "Top-1": lambda hits, _: metrics.top_1(hits),
+    "mean rank": lambda hits, _: metrics.first_rank(hits),
     FIRST: lambda hits, _: metrics.first_rank(hits),
     CURVE: lambda hits, _: metrics.interpolated_precision(hits),
 }
@@ -76,6 +79,7 @@ _AT_K: Mapping[str, Callable[..., Values]] = {
     "R@k": lambda hits, _, k: metrics.hit_at_k(hits, k),
     "AP@k hits": lambda hits, _, k: metrics.average_precision_at_k(hits, k, "hits"),
     "AP@k relevant": lambda hits, _, k: metrics.average_precision_at_k(hits, k, "relevant"),
+    "mAP@k": lambda hits, _, k: metrics.average_precision_at_k(hits, k, "relevant"),
 }
 
 
@@ -125,8 +129,9 @@ def _function(metric: str) -> _Metric | None:
 
 def _unknown(name: str) -> ConfigError:
     return ConfigError(
-        f"'{name}' is no figure; use mAP, Top-1, Prec@k, P@k, Recall@k, R@k, AP@k hits, AP@k "
-        f"relevant or {TRAPEZOID}, with a number k from 1, such as Recall@10 or Prec@5 macro"
+        f"'{name}' is no figure; use mAP, Top-1, Prec@k, P@k, Recall@k, R@k, mAP@k, AP@k hits, "
+        f"AP@k relevant, mean rank or {TRAPEZOID}, with a number k from 1, such as Recall@10 or "
+        f"Prec@5 macro"
     )
 
 

@@ -81,6 +81,8 @@ def _about(report: Report) -> dict[str, object]:
         about["figures"] = report["gallery_use"]
     if report["excluded"]:
         about["queries left out"] = report["excluded"]
+    if report.get("zeros"):
+        about["queries that count 0"] = report["zeros"]
     return about | {"zscr": report["versions"]["zscr"]}
 
 
@@ -91,7 +93,7 @@ def _headline(report: Report) -> str:
         columns["generalised, seen"] = generalised["seen"]
         columns["harmonic mean"] = generalised["harmonic"]
     rows = []
-    for name in own_figures(report, HEADLINES):
+    for name in own_figures(report, (*HEADLINES, *(f"{name} macro" for name in HEADLINES))):
         by = group_words(report)[1] if read_figure(name)[1] else "queries"
         cells = [shown_figure(column, name) for column in columns.values()]
         rows.append(figure_row(f"{isolated(name)}<small>mean over {by}</small>", cells))
@@ -178,10 +180,11 @@ def _queries(title: str, answers: Sequence[Answer], sheet: Sheet, report: Report
         return ""
     shown = (answer_section(a, sheet, [f"query {a.query.id}"], heading="h3") for a in answers)
     one = group_words(report)[0]
-    about = f"By plain average precision, one query of each {one}, with the first ten items found."
+    of_each = "" if one == "query" else f", one query of each {one}"
+    about = f"By plain average precision{of_each}, with the first ten items found."
     if "captions" in report:
-        about = f"By the rank of the first right item, one query of each {one}, with the first ten "
-        about += "items found and, where no right one is among them, that one."
+        about = f"By the rank of the first right item{of_each}, with the first ten items found "
+        about += "and, where no right one is among them, that one."
     return section(title, about, "".join(shown))
 
 

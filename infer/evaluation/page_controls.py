@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from zscr.infer.answers.markup import isolated
 from zscr.infer.evaluation.naming import OF_CLASSES, TEXT, Report, group_words, own_figures
 from zscr.infer.evaluation.page_tables import figure_row, figure_table, section, shown_figure
+from zscr.infer.evaluation.paired import FIGURE, own_metrics
 
 COMPARED = ("mAP", "Prec@1", "Prec@10", "Prec@50")
 ORACLE_NOTE = (
@@ -39,30 +40,35 @@ class _Comparison:
 
     Attributes:
         figures: full name -> heading; generalised: whether there are such figures.
+        own: the first of the task's own figures that is no mAP; none without one.
         by: what chose the controls' numbers.
     """
 
     figures: Mapping[str, str]
+    own: list[str]
     generalised: bool
     by: str
 
     @classmethod
     def of(cls, report: Report) -> _Comparison:
-        figures = {name: name for name in own_figures(report, COMPARED)}
-        figures |= {f"{name} macro": name for name in COMPARED}
+        compared = {f"{name} macro": name for name in COMPARED}
+        figures = {name: name for name in own_figures(report, (*COMPARED, *compared))} | compared
         classes = report.get("task", TEXT) in OF_CLASSES
-        return cls(figures, "generalised" in report, "classes" if classes else "queries")
+        by = "classes" if classes else "queries"
+        return cls(figures, own_metrics(report)[:1], "generalised" in report, by)
 
     @property
     def head(self) -> list[str]:
         """The headings."""
         wider = ["generalised mAP", "harmonic mean"] if self.generalised else []
         last = f"chosen on validation {self.by}"
-        return ["", *self.figures.values(), "ahead of it (mAP)", *wider, last]
+        ahead = [f"ahead of it ({metric})" for metric in (*self.own, FIGURE)]
+        return ["", *self.figures.values(), *ahead, *wider, last]
 
     def row(self, name: str, control: Report, *, style: str = "") -> str:
         """Return the row of a model or control."""
         cells = [shown_figure(control, figure) for figure in self.figures]
+        cells += [_ahead(control.get("differences", {}).get(metric)) for metric in self.own]
         cells.append(_ahead(control.get("difference")))
         wider = control.get("generalised", {})
         sides = ("unseen", "harmonic") if self.generalised else ()
@@ -72,7 +78,7 @@ class _Comparison:
 
 
 def _ahead(difference: Report | None) -> str:
-    """Return the model's mAP less a control's, with the interval of the paired difference."""
+    """Return the model's figure less a control's, with the interval of the paired difference."""
     if difference is None:
         return ""
     low, high = difference["interval"]

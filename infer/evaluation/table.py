@@ -13,8 +13,10 @@ from zscr.infer.evaluation.naming import (
     judged_on,
     origin_words,
     own_figures,
+    queries_words,
 )
 from zscr.infer.evaluation.page_controls import chosen
+from zscr.infer.evaluation.paired import FIGURE
 from zscr.printable import printable
 
 ROWS = ("Prec@1 macro", "Prec@10 macro", "Prec@50 macro", "AP@50 hits", "AP@50 relevant", "mAP")
@@ -54,7 +56,7 @@ def table(report: Report) -> str:
 
 def _sizes(report: Report) -> list[str]:
     one, several = group_words(report)
-    sizes = [f"{report['queries']} queries", f"{report['gallery']} images"]
+    sizes = [queries_words(report), f"{report['gallery']} images"]
     return sizes if one in OF_ONE else [*sizes, f"{report['groups']} {several}"]
 
 
@@ -73,10 +75,21 @@ def _captions(name: str, report: Report) -> Iterator[str]:
 
 
 def _differences(name: str, several: str, controls: Mapping[str, Report]) -> Iterator[str]:
-    """Yield how far the model's mAP is ahead of each control's, on the same queries."""
+    """Yield how far the model's mAP, and the task's first other figure, is ahead of each control's.
+
+    Both answer the same queries.
+    """
     paired = {control: f["difference"] for control, f in controls.items() if "difference" in f}
+    own = [f["differences"] for f in controls.values() if f.get("differences")]
+    for metric in next(map(list, own), [])[:1]:
+        of_own = {n: f["differences"][metric] for n, f in controls.items() if "differences" in f}
+        yield from _paired(metric, name, several, of_own)
+    yield from _paired(FIGURE, name, several, paired)
+
+
+def _paired(metric: str, name: str, several: str, paired: Mapping[str, Report]) -> Iterator[str]:
     if paired:
-        yield f"mAP of {name} less that of a control, paired, 95 % over {several}:"
+        yield f"{metric} of {name} less that of a control, paired, 95 % over {several}:"
     for control, found in paired.items():
         low, high = found["interval"]
         yield (

@@ -62,6 +62,13 @@ def composition_of(bundle: Bundle, task: Task, name: str | None) -> Composition 
     return choose(bundle, first)
 
 
+def vocabulary_of(bundle: Bundle) -> tuple[Sequence[str], Rows] | None:
+    """Return the words that a bundle's compositions say an image in, and their rows (W, D)."""
+    held = (one.vocabulary for one in bundle.compositions.values() if one.vocabulary)
+    files = Files(bundle)
+    return next(((files.words(one.words), files.rows(one.vectors)) for one in held), None)
+
+
 class TaskComposer:
     """Ranks tasks by one composition of a bundle."""
 

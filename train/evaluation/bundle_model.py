@@ -30,7 +30,7 @@ from zscr.schema import (
     record,
     text,
 )
-from zscr.train.evaluation.bundle_composition import TaskComposer, composition_of
+from zscr.train.evaluation.bundle_composition import TaskComposer, composition_of, vocabulary_of
 from zscr.train.evaluation.model import Model, all_of
 
 _SOURCES = record({"collection": record({"path": PATH, "relative": PATH, "sha256": SHA256})})
@@ -107,6 +107,7 @@ def open_bundle_model(
         encode_gallery,
         encode_feature=encode_feature if bundle.has_feature else None,
         composer=composer,
+        vocabulary=lambda: vocabulary_of(bundle),
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from zscr.data.tasks import Task, load_task, task_rows
@@ -11,6 +12,9 @@ from zscr.infer.evaluation.controls.composed import CHANCE, part_controls
 from zscr.infer.evaluation.controls.control import unit
 from zscr.infer.evaluation.controls.fusions import Parts, Way, plain_ways, replacing_way
 from zscr.infer.evaluation.generalised import evaluate
+from zscr.infer.evaluation.ranked import Ranked
+from zscr.infer.inputs.sentence import without_place
+from zscr.train.evaluation.composed_words import TaskWords
 from zscr.train.evaluation.model import Model, spoken_text
 
 CHOOSING = "val"  # the split whose queries choose
@@ -19,36 +23,54 @@ CHOOSING = "val"  # the split whose queries choose
 def part_figures(model: Model, task: Task) -> dict[str, Any]:
     """Return the figures of what composes a task's queries without training, and of chance.
 
-    Each part alone and the mean of all; of a text beside an image or a sketch also what
-    `composed_ways` lists, whose numbers the validation queries of the same task choose where there
-    are such and the task judged is another one.
+    Each part alone and the mean of all; of a text beside an image or a sketch also the ways of
+    `zscr.infer.evaluation.controls.fusions`, BASIC and, given a vocabulary, FreeDom. Their numbers
+    are chosen by the validation queries of the same task, where there are such and they are not
+    judged on.
+
+    Raises:
+        InputError: the model takes no part of the queries.
+    """
+    controls = composed_controls(model, task)
+    return {name: said | evaluate(ranked).to_json() for name, ranked, said in controls}
+
+
+def composed_controls(model: Model, task: Task) -> Iterator[tuple[str, Ranked, dict[str, Any]]]:
+    """Yield each control by its name, with what a report says of how its numbers were chosen.
 
     Raises:
         InputError: the model takes no part of the queries.
     """
     parts, gallery, task = model.embed_parts(task)
-    controls: dict[str, Any] = dict(part_controls(parts, gallery, task))
-    figures = {name: evaluate(control).to_json() for name, control in controls.items()}
-    chance = figures.pop(CHANCE)
-    if own := _parts(model, parts, gallery, task):
-        val = _choosing(model, task)
-        for way in composed_ways(own, val):
-            ranked, said = way.judged(own, val)
-            figures[way.name] = said | evaluate(ranked).to_json()
-    return figures | {CHANCE: chance}
+    alone = part_controls(parts, gallery, task)
+    chance = alone.pop(CHANCE)
+    yield from ((name, control, {}) for name, control in alone.items())
+    for way, own, val in _ways(model, task, parts, gallery):
+        ranked, said = way.judged(own, val)
+        yield way.name, ranked, said
+    yield CHANCE, chance, {}
 
 
-def composed_ways(parts: Parts, val: Parts | None) -> list[Way]:
-    """Return what composes an image and a text without training.
+def _ways(
+    model: Model, task: Task, rows: Mapping[str, Rows], gallery: Rows
+) -> Iterator[tuple[Way, Parts, Parts | None]]:
+    """Yield what composes a text and one image or sketch, with both kinds of queries."""
+    own, val = _parts(model, rows, gallery, task), _choosing(model, task)
+    if own is None:
+        return
+    words = TaskWords(model, [*own.texts, *(val.texts if val else ())])
+    own = replace(own, phrased=words.phrased(own.texts))
+    val = val and replace(val, phrased=words.phrased(val.texts))
+    told = [replacing_way()] if own.replaced is not None else []
+    for way in [*plain_ways(*_mean(val, words)), *told, *words.ways()]:
+        yield way, own, val
 
-    Text arithmetic is less the mean of the validation queries' texts; all of one text would be its
-    own mean.
-    """
-    mean, where = None, ""
-    if val is not None and val.texts is not None and len(set(val.texts)) > 1:
-        mean, where = val.text.mean(axis=0), f"the mean of {len(val.texts):,} validation texts"
-    told = [replacing_way()] if parts.replaced is not None else []
-    return [*plain_ways(mean, where), *told]
+
+def _mean(val: Parts | None, words: TaskWords) -> tuple[Rows, str]:
+    """Return what a text is less of in arithmetic: all validation texts of one say nothing."""
+    if val is not None and len(set(val.texts)) > 1:
+        return val.text.mean(axis=0), f"less the mean of {len(val.texts):,} validation texts"
+    return words.mean, "less the mean of styles and contexts"
 
 
 def _choosing(model: Model, task: Task) -> Parts | None:
@@ -63,18 +85,13 @@ def _parts(model: Model, parts: Mapping[str, Rows], gallery: Rows, task: Task) -
     if "text" not in parts or len(parts) != 2:
         return None
     [other] = parts.keys() - {"text"}
+    texts = [spoken_text(query) for query in task.queries]
     replaced = [query.instead_of for query in task.queries]
-    return Parts(
-        task,
-        unit(parts[other]),
-        unit(parts["text"]),
-        unit(gallery),
-        replaced=_embedded(model, replaced),
-        texts=[spoken_text(query) for query in task.queries],
-    )
+    rows = unit(parts[other]), unit(parts["text"]), unit(gallery)
+    return Parts(task, *rows, texts, replaced=_embedded(model, replaced))
 
 
 def _embedded(model: Model, texts: Sequence[str | None]) -> Rows | None:
     """Embed what texts replace, where all queries say it."""
-    said = [text for text in texts if text is not None]
+    said = [without_place(text) for text in texts if text is not None]
     return unit(model.embed_texts(said)) if len(said) == len(texts) else None

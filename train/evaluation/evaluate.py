@@ -20,7 +20,7 @@ from zscr.infer.evaluation.gallery_use import GalleryUse
 from zscr.infer.evaluation.generalised import evaluate, mean_evaluation
 from zscr.infer.evaluation.naming import grouped_by
 from zscr.infer.evaluation.page import ORACLE, render_page
-from zscr.infer.evaluation.paired import paired_difference
+from zscr.infer.evaluation.paired import own_metrics, paired_difference
 from zscr.infer.evaluation.ranked import Ranked
 from zscr.infer.evaluation.retrieved import retrieved_classes, write_retrieved
 from zscr.partial import asked_file
@@ -81,17 +81,23 @@ def evaluate_model(
     for place in (asked.page, asked.retrieved_res and asked.retrieved_res / "acc.pkl"):
         if place:
             require_writable(place)
-    folders = [model] if isinstance(model, Path) else list(model)
-    wanted = asked.controls and asked.task == TEXT  # other tasks' controls need no features
-    settings, split = asked.head_settings, asked.split
-    models = open_models(
-        folders,
+    return answer(opened(model, asked), asked)
+
+
+def opened(model: Path | Sequence[Path], asked: Question) -> list[Model]:
+    """Open the models that answer a question, whatever its task; see `evaluate_model`."""
+    return open_models(
+        [model] if isinstance(model, Path) else list(model),
         asked.collection,
-        settings=settings,
-        controls=wanted,
-        split=split,
+        settings=asked.head_settings,
+        controls=asked.controls and asked.task == TEXT,  # other tasks' controls need no features
+        split=asked.split,
         compose=asked.compose,
     )
+
+
+def answer(models: Sequence[Model], asked: Question) -> dict[str, Any]:
+    """Answer a question with open models; see `evaluate_model`."""
     first = models[0]
     tasks = _tasks(first, asked)
     embedded = _embedded(models, tasks, asked)
@@ -185,9 +191,17 @@ def _figures(
 
 
 def _compared(report: Mapping[str, Any], controls: Mapping[str, Any]) -> dict[str, Any]:
-    """Add how far the model is ahead of each control that answers the same queries."""
+    """Add how far the model is ahead of each control that answers the same queries.
+
+    `difference` is of mAP, `differences` of the task's own figures beside it.
+    """
+    own = own_metrics(report)
     return {
-        name: {**figures, "difference": paired_difference(report, figures)}
+        name: {
+            **figures,
+            "difference": paired_difference(report, figures),
+            "differences": {one: paired_difference(report, figures, one) for one in own},
+        }
         if "per_group" in figures
         else figures
         for name, figures in controls.items()
@@ -197,7 +211,7 @@ def _compared(report: Mapping[str, Any], controls: Mapping[str, Any]) -> dict[st
 def _unanswered(model: Model, task: Task, controls: Mapping[str, Any]) -> dict[str, Any]:
     """Say why a task is not answered, and what is known of it all the same: sizes and bounds."""
     control = controls["random ranking"]
-    known = ("figures", "chance", "queries", "gallery", "groups", "excluded")
+    known = ("figures", "chance", "queries", "gallery", "groups", "excluded", "zeros")
     bounds = {name: v for name, v in control["metrics"].items() if name.endswith("ceiling")}
     about = {name: control[name] for name in known} | {"metrics": bounds, "intervals": {}}
     return about | {"unanswered": model.unanswered(task)}

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
+
+import numpy as np
 
 from zscr.data.collection import Collection
 from zscr.data.records import Query
@@ -13,6 +16,7 @@ from zscr.data.tasks import Task, gallery_queries
 from zscr.errors import InputError
 from zscr.infer.bundle import spoken
 from zscr.infer.encoder import Rows
+from zscr.infer.evaluation.controls.control import unit
 from zscr.infer.evaluation.embedded import Embedded
 from zscr.infer.evaluation.ranked import Ranked
 from zscr.infer.features.encoded import Encoded
@@ -49,6 +53,7 @@ class Model:
         encode_feature: gives the image features of gallery items; None where the gallery has none.
         composer: returns what ranks a task's queries of several fields over the gallery's rows, and
             what that is called; None where one graph takes them, or nothing does.
+        vocabulary: returns words and their unit rows (W, D), where the model holds such (FreeDom).
     """
 
     folder: Path
@@ -61,6 +66,7 @@ class Model:
     features: Features | None = None
     encode_feature: Callable[[Sequence[Query]], Encoded] | None = None
     composer: Callable[[Task], Composer | None] = lambda _: None
+    vocabulary: Callable[[], tuple[Sequence[str], Rows] | None] = lambda: None
     _galleries: dict[tuple[str, tuple[str, ...]], Encoded] = field(default_factory=dict)
 
     def composition(self, task: Task) -> str | None:
@@ -105,7 +111,7 @@ class Model:
             raise InputError(f"{self.unanswered(task)}, nor any part of these; use another model")
         gallery, kept = self._gallery(task)
         parts = {
-            name: self._asked([_alone(query, name, way) for query in task.queries])
+            name: self._asked([query.each(partial(_alone, name, way)) for query in task.queries])
             for name, way in ways.items()
             if way
         }
@@ -130,6 +136,16 @@ class Model:
         return next((way for way in ways if frozenset({way}) in self.takes), None)
 
     def _asked(self, queries: Sequence[Query]) -> Rows:
+        """Embed queries -> (Q, D); of sums, their terms, added up and unit again."""
+        if not queries[0].terms:
+            return self._of_one(queries)
+        total = np.zeros(())
+        for terms in zip(*(query.terms or () for query in queries), strict=True):
+            weights = np.array([[term.weight] for term in terms])
+            total = total + weights * unit(self._of_one([term.query for term in terms]))
+        return unit(total)
+
+    def _of_one(self, queries: Sequence[Query]) -> Rows:
         rows, kept = self.encode(queries)
         if len(kept) < len(queries):
             lost = sorted(set(range(len(queries))) - set(kept))
@@ -177,8 +193,8 @@ def spoken_text(query: Query) -> str:
     return without_place(text) if len(query.fields) > 1 else text
 
 
-def _alone(query: Query, name: str, way: str) -> Query:
-    """Return one field of a query as the query that a model takes it as."""
+def _alone(name: str, way: str, query: Query) -> Query:
+    """Return a query by one of its fields alone, which fills another one perhaps."""
     return Query(query.id, **{way: spoken_text(query) if name == "text" else getattr(query, name)})
 
 

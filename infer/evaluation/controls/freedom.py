@@ -33,7 +33,6 @@ def freedom_way(words: Sequence[str], vectors: Vectors, encode: Encode, about: s
     sizes = Vocabulary("", "")  # no files: the published numbers
 
     def rank(parts: Parts, _: Values) -> Ranked:
-        assert parts.texts is not None, "FreeDom puts words in front of texts"
         voted = _voted(parts, vectors, sizes)
         asked = [
             [f"{words[row]} {text}" for row in one.rows]

@@ -22,9 +22,11 @@ from zscr.infer.evaluation.embedded import Embedded, Vectors
 from zscr.infer.evaluation.fused import Fused
 from zscr.infer.evaluation.ranked import Ranked
 
-SHARES = (0.5, 0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9)  # of the text; the published one first
-ALPHAS = (0.8, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.9)
-FACTORS = (1.0, 0.25, 0.5, 0.75, 1.25, 1.5, 2.0, 3.0, 4.0)
+_TENTHS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+# The published one first.
+SHARES = tuple(dict.fromkeys((0.5, *_TENTHS)))  # of the text
+ALPHAS = tuple(dict.fromkeys((0.8, *_TENTHS)))
+FACTORS = (1.0, 0.1, 0.25, 0.5, 0.75, 1.25, 1.5, 2.0, 3.0, 5.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,18 +35,18 @@ class Parts:
 
     Attributes:
         image, text: (Q, D); gallery: (G, D).
+        texts: (Q,) the texts themselves, without a place for the image.
         replaced: (Q, D) of what each text replaces, where all queries say it.
         phrased: (Q, D) of each text among words (BASIC); None takes the text alone.
-        texts: (Q,) the texts themselves, without a place for the image (FreeDom).
     """
 
     task: Task
     image: Vectors
     text: Vectors
     gallery: Vectors
+    texts: Sequence[str]
     replaced: Vectors | None = None
     phrased: Vectors | None = None
-    texts: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,24 +80,21 @@ class Way:
         return self.rank(parts, values), said
 
 
-def plain_ways(mean: Vectors | None, where: str) -> list[Way]:
+def plain_ways(mean: Vectors, about: str) -> list[Way]:
     """Return the ways that need nothing but the parts, and text arithmetic.
 
     Args:
         mean: (D,) what is subtracted from a text where nobody says what it replaces: the mean of
-            texts as of this task; without it there is no such row.
-        where: what the mean is of.
+            texts as of this task.
+        about: what the mean is of.
     """
-    ways = [
+    return [
         Way("weighted average", _weighted, {"text_weight": SHARES}),
         Way("product", _product),
         Way("Slerp", _slerp, {"alpha": ALPHAS}),
         Way("WeiCom", _weicom, {"text_share": SHARES}),
+        Way("text arithmetic", _less(mean), {"factor": FACTORS}, about),
     ]
-    if mean is not None:
-        less_mean = Way("text arithmetic", _less(mean), {"factor": FACTORS}, f"less {where}")
-        ways.append(less_mean)
-    return ways
 
 
 def replacing_way() -> Way:

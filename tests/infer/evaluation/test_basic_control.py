@@ -37,7 +37,7 @@ def parts(embedded_of):
     text = np.float32(unit(rng.standard_normal((Q, D)) + [0, 2, 0, 0, 0, 0]))
     phrased = np.float32(unit(rng.standard_normal((Q, D))))
     texts = ["in red", "in blue", "in red"]
-    return Parts(task, gallery[:Q], text, gallery, phrased=phrased, texts=texts)
+    return Parts(task, gallery[:Q], text, gallery, texts, phrased=phrased)
 
 
 def by_hand(parts, objects, styles, expand, value=0.1):
@@ -50,7 +50,7 @@ def by_hand(parts, objects, styles, expand, value=0.1):
     projection, found = basis @ basis.T, np.zeros((Q, G))
     centred = parts.gallery - mean
     least_image = min(float(x @ y) for x in centred for y in centred)
-    samples = np.concatenate([objects, styles]) - text_mean
+    samples = np.concatenate([objects, styles]) - text_mean  # fewer than 128 of each: all
     least_text = min(float(t @ y) for t in samples for y in centred)
     for row in range(Q):
         query = projection @ (parts.image[row] - mean)
@@ -104,7 +104,7 @@ def test_freedom_puts_the_words_of_the_neighbours_in_front_of_the_text(embedded_
         ).task,
     )
     image = np.float32([unit(cat + 0.4 * red)])
-    parts = Parts(task, image, np.float32([red]), gallery, texts=["in red"])
+    parts = Parts(task, image, np.float32([red]), gallery, ["in red"])
 
     def encode(texts):
         asked.extend(texts)

@@ -25,7 +25,7 @@ BOTH = (RED + ROUND) / 2**0.5
 IDS = ("red", "round", "both", "other")
 GALLERY = np.float32([RED, ROUND, BOTH, OTHER])
 MEAN = np.float32([0, 0.6, 0.8])
-WAYS = {way.name: way for way in [*plain_ways(MEAN, "some texts"), replacing_way()]}
+WAYS = {way.name: way for way in [*plain_ways(MEAN, "less some texts"), replacing_way()]}
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def parts_of(embedded_of):
         )
         rows = (np.float32(np.tile(row, (count, 1))) for row in (image, text, replaced))
         image, text, replaced = rows
-        return Parts(embedded.task, image, text, GALLERY, replaced, texts=["but round"] * count)
+        return Parts(embedded.task, image, text, GALLERY, ["but round"] * count, replaced)
 
     return make
 
@@ -91,7 +91,7 @@ def test_validation_queries_choose_and_judged_ones_do_not(parts_of):
     assert said == again == {"val_mAP": 1.0, "text_weight": 0.8, "text_weight_at_edge": False}
     assert first.figure("mAP") == 1.0
     _, other = way.judged(parts_of(["round"]), parts_of(["red"]))
-    assert other["text_weight"] == 0.1
+    assert other["text_weight"] == 0.05
     assert other["text_weight_at_edge"]
 
 

@@ -182,7 +182,8 @@ def test_validation_queries_choose_what_the_controls_weigh(
     assert report["controls"]["text arithmetic"]["about"] == "less the mean of 8 validation texts"
     report = evaluate_model(trained.run.folder, Question(task="style", split="val"))
     assert report["controls"]["weighted average"]["published"] == {"text_weight": 0.5}
-    assert "text arithmetic" not in report["controls"]  # there is no mean of other texts
+    about = report["controls"]["text arithmetic"]["about"]
+    assert about == "less the mean of styles and contexts"  # as there are no other texts
 
 
 def test_chance_follows_from_what_is_left_out(trained: Trained) -> None:
@@ -283,3 +284,48 @@ def test_a_page_of_composed_queries(trained: Trained, tmp_path: Path) -> None:
     assert "mean of image and text" in page
     assert re.search(r"(small|large) \+ image [^<]*white-\w+-\d\.png", page)
     assert done.stdout.startswith("scenes, composed, unseen: 8 queries, 8 images, 2 groups\n")
+
+
+def test_means_over_tasks_are_over_those_of_each_name(trained: Trained, tmp_path: Path) -> None:
+    """`[s]*` fits sketch and style: their mean, then the mean of that and composed, by hand."""
+    asked = ["--task", "[s]*", "--task", "composed"]
+    done = zscr("evaluate", trained.bundle, *asked, "--json")
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.stdout)
+    alone = {
+        name: evaluate_model(trained.bundle, Question(task=name))
+        for name in ("sketch", "style", "composed")
+    }
+    assert {name: one["metrics"] for name, one in report["tasks"].items()} == {
+        name: one["metrics"] for name, one in alone.items()
+    }
+    assert [*report["means"]] == ["[s]*", "composed"]
+    only = {
+        name: one["controls"]["image only"]["metrics"]["mAP"]
+        for name, one in alone.items()
+        if "image only" in one["controls"]
+    }
+    assert [*only] == ["style", "composed"]  # sketches have no images, so no mean has them
+    pair = report["means"]["[s]*"]
+    both = [
+        alone[name]["controls"]["random ranking"]["metrics"]["mAP"] for name in ("sketch", "style")
+    ]
+    assert pair["controls"]["random ranking"]["metrics"]["mAP"] == pytest.approx(np.mean(both))
+    assert "image only" not in pair["controls"]
+    assert report["figures"] == ["mAP"]
+    everything = [np.mean(both), alone["composed"]["controls"]["random ranking"]["metrics"]["mAP"]]
+    assert report["controls"]["random ranking"]["metrics"]["mAP"] == pytest.approx(
+        np.mean(everything)
+    )
+    shown = zscr("evaluate", trained.bundle, "--task", "style", "--task", "composed").stdout
+    mean = np.mean([alone[name]["metrics"]["mAP"] for name in ("style", "composed")])
+    assert re.search(rf"mean of these means +{mean:.3f}\n", shown)
+    for options, named in (
+        (["--task", "x*"], "has no task 'x*'; it has text, sketch, composed, style"),
+        (["--task", "style", "--task", "st*"], "name one twice"),
+        (["--task", "st*", "--report", tmp_path / "p.html"], "are of one task"),
+        (["--task", "st*", "--server-file", tmp_path], "--server-file takes one --task"),
+    ):
+        refused = zscr("evaluate", trained.bundle, *options)
+        assert refused.exit_code
+        assert named in refused.stderr

@@ -59,7 +59,7 @@ def test_images_are_trained_on_by_what_stands_behind_the_prefix(base: Path) -> N
     fresh.bind(seen_on("cpu"), None)
     fresh.start()
     fresh._objective = fresh._made_objective()
-    tower, prompt = fresh.base.language.tower, fresh._objective.prompt
+    tower, prompt = fresh.base.language.tower, fresh._objective.prompts[0]
     fresh._sentence = (lambda words: tower.compose(prompt.expand(len(words), -1), words),)
     again = [float(fresh.train_round()["loss/nce"]) for _ in range(3)]
     assert np.allclose(again, found, rtol=1e-5)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zscr.errors import ConfigError
-from zscr.infer.inputs.sentence import PLACE, Template
+from zscr.infer.inputs.sentence import CAPTION, PLACE, Template
 from zscr.train.methods.contract import LOSS
 from zscr.train.methods.pic2word.masking import read_quirks
 from zscr.train.methods.settings import check_settings
@@ -34,7 +34,7 @@ class Config:
     domains: int = 1  # how many there are, filled in
     template: str = "a photo of * , {}"  # around a query's text, unless that has a `*` itself
     length: int = 77  # tokens of such a sentence at most, as far as the tower reads them
-    sentence: str = "a photo of *"  # that images are trained in
+    sentence: str = "a photo of *"  # that images are trained in; its {} is an image's domain
     held_out: str = ""  # words of names that are not trained on; filled in for `vocabulary`
     gain: float = 3.0  # of the vocabulary's ridge
     penalty: float = 30.0  # of the same
@@ -59,6 +59,11 @@ class Config:
     select_by: str = "loss/nce"
     precision: str = "fp32"  # of matrix products: fp32, on a GPU tf32, or bf16
     seed: int = 7
+
+    @property
+    def by_domain(self) -> bool:
+        """Whether it is of interest which images are of one domain."""
+        return self.centre == DOMAIN or CAPTION in self.sentence
 
     def __post_init__(self) -> None:
         choices = {"train_on": CORPORA, "mapper": MAPPERS, "centre": CENTRES}

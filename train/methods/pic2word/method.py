@@ -6,7 +6,7 @@ the mapper is trained. docs/pic2word.md has the algebra.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -64,7 +64,7 @@ def settled(config: Config, collection: Collection) -> Config:
 def needs(config: Config) -> tuple[Need, ...]:
     """Return what is fitted to and what queries are made of; the base's encoders make the rows."""
     base = open_base(config)
-    per: Literal["domain", "image"] = "domain" if config.centre == DOMAIN else "image"
+    per: Literal["domain", "image"] = "domain" if config.by_domain else "image"
     of_texts = config.train_on != IMAGES and not config.texts
     of_images = config.train_on == IMAGES or config.centre == DOMAIN
 
@@ -127,6 +127,7 @@ class Method(nn.Module):
         """Take the tables that are fitted to: `image`, `text` or both."""
         self._seen = seen
         self._objective = None  # made when it is needed: `start` may have a centre to fit
+        self._sentence: tuple[Callable[[torch.Tensor], torch.Tensor], ...] = ()  # a tuple, as above
 
     @torch.no_grad()
     def start(self) -> None:
@@ -167,9 +168,11 @@ class Method(nn.Module):
         config, rows = self.config, self._rows()
         if config.train_on == IMAGES:
             images = self._images()
-            [prompt] = rows([config.sentence]).to(self.device)
-            self._sentence = (one_sentence(self.base.language.tower, prompt),)  # as the base
-            return Images(self.mapped.centre(images), images, prompt)
+            sentences = [config.sentence.replace("{}", name) for name in self._seen.groups]
+            prompts, owner = rows(sentences).to(self.device), owners(self._seen["image"])
+            if len(prompts) == 1:
+                self._sentence = (one_sentence(self.base.language.tower, prompts[0]),)
+            return Images(self.mapped.centre(images), images, prompts, owner)
         if config.train_on == TEXTS:
             return self._sentences()
         texts, wanted = self._seen["text"], self.base.text(self._seen["text"].rows)
@@ -218,8 +221,8 @@ class Method(nn.Module):
         return {f"loss/{name}": loss.detach() for name, loss in losses.items()}
 
     def _embedded(self, prompts: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
-        """Embed sentences; images all stand in the same one, whose beginning is computed once."""
-        if self.config.train_on == IMAGES:
+        """Embed sentences; where all are one, its beginning is computed once."""
+        if self._sentence:
             [embed] = self._sentence
             return embed(words)
         return self.base.language.tower.compose(prompts, words)

@@ -53,17 +53,18 @@ class Images:
 
     Attributes:
         given: (N, D) the images as the mapper takes them; wanted: (N, D) as they are.
-        prompt: int64 (L,) the sentence that all of them are put in.
+        prompts: int64 (G, L) the sentences that they are put in; owner: (N,) which is each one's.
     """
 
     given: torch.Tensor
     wanted: torch.Tensor
-    prompt: torch.Tensor
+    prompts: torch.Tensor
+    owner: torch.Tensor
 
     def batch(self, size: int, noise: torch.Generator) -> Batch:
         """Draw different images."""
         rows = torch.randperm(len(self.given), generator=noise, device=noise.device)[:size]
-        return Batch(self.given[rows], self.prompt.expand(len(rows), -1), self.wanted[rows])
+        return Batch(self.given[rows], self.prompts[self.owner[rows]], self.wanted[rows])
 
     def losses(
         self, found: torch.Tensor, wanted: torch.Tensor, scale: float

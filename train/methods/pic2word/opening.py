@@ -26,7 +26,7 @@ def open_base(config: Config) -> Base:
             "pic2word stands on a dual encoder: set base=RUN, a run of clip, or the folder or the "
             "name of a pretrained one"
         )
-    base = _opened(config.base, config.language)
+    base = _opened(config.base, config.language, _state(Path(config.base)))
     if config.base_sha256 not in ("", base.sha256):
         raise MismatchError(
             f"the mapper was trained on base {config.base_sha256[:12]} of {config.base}, which is "
@@ -35,8 +35,14 @@ def open_base(config: Config) -> Base:
     return base
 
 
+def _state(path: Path) -> tuple[object, ...]:
+    """Return what tells a folder from what it was when it was opened last."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path] * path.is_file()
+    return tuple((one.name, one.stat().st_size, one.stat().st_mtime_ns) for one in files)
+
+
 @lru_cache(maxsize=1)  # settings, needs and method all ask
-def _opened(name: str, language: str) -> Base:
+def _opened(name: str, language: str, state: tuple[object, ...]) -> Base:
     folder = Path(name)
     is_run = folder.is_dir() and kind_of(folder) == "run"
     return run_base(folder, language) if is_run else pretrained_base(name)
