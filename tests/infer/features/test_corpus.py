@@ -17,6 +17,8 @@ from zscr.artefact import dump_jsonl
 from zscr.data.check import check_collection
 from zscr.data.collection import Item, new_collection, read_collection
 from zscr.data.commands import info
+from zscr.data.corpus_files import sample_images
+from zscr.data.images import open_image
 from zscr.data.records import Query
 from zscr.data.registry import find_collection
 from zscr.data.sources.uncaptioned import convert_images
@@ -172,6 +174,22 @@ def test_a_kill_costs_a_block_and_a_fault_itself(
     corpus_rows(made, encoder, store)
     assert sum(calls) == done + 2
     assert "is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("split", "most", "places"),
+    [("val", 9, [0, 4, 8]), ("val", 2, [0, 4]), ("seen", 3, [1, 5, 9]), ("seen", 4, [1, 3, 6, 9])],
+)
+def test_samples_are_spread_over_a_split(
+    tmp_path: Path, folder: Path, split: str, most: int, places: list[int]
+) -> None:
+    """By hand: one in four is for validation, and the rest are numbered past those."""
+    convert_images(Path(shards(folder, tmp_path)), tmp_path / "out", val_share=VAL)
+    corpus = read_collection(tmp_path / "out").corpus
+    assert corpus is not None
+    paths = sorted(folder.glob("*/*.png"))
+    found = [image.tobytes() for image in sample_images(corpus, split, most)]
+    assert found == [open_image(paths[place]).tobytes() for place in places]
 
 
 def test_what_has_changed_is_not_taken(tmp_path: Path, folder: Path, encoder: Encoder) -> None:
