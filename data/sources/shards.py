@@ -17,7 +17,7 @@ from math import prod
 from pathlib import Path
 from typing import BinaryIO
 
-from zscr.data.corpus import Member
+from zscr.data.corpus import LARGEST, Member
 from zscr.data.decoding.suffixes import SUFFIXES
 from zscr.data.walk import is_passed_over
 from zscr.errors import InputError
@@ -25,7 +25,6 @@ from zscr.names import name_fault
 from zscr.regular import open_regular
 
 MOST_SHARDS, MOST_MEMBERS = 100_000, 2_000_000  # of a pattern; of a shard
-LARGEST = 1 << 28  # bytes of an image's file
 _LARGEST_HEADER = 1 << 20  # bytes of a name or an extended header, which is read as a whole
 _RANGE = re.compile(r"\{(\d{1,9})\.\.(\d{1,9})\}")
 _EXTENDED = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)

@@ -16,7 +16,7 @@ from typing import Any
 
 from zscr.artefact import kind_of
 from zscr.data.collection import new_collection, read_collection
-from zscr.data.corpus import FOLDER, TAR, CorpusWriter, Member
+from zscr.data.corpus import FOLDER, LARGEST, TAR, CorpusWriter, Member
 from zscr.data.draft import Draft
 from zscr.data.names import written
 from zscr.data.sources.captions import CAPTIONS
@@ -198,6 +198,8 @@ def _member(top: Path, path: str, found: _Found) -> Member | None:
         if kind := irregular(top / name):
             raise InputError(f"it is {kind}")
         about = (top / name).stat()
+        if about.st_size > LARGEST:
+            raise InputError(f"it has {about.st_size} bytes, which no image has")
     except OSError as error:
         found.skip(path, f"it cannot be read ({error.strerror})")
     except InputError as error:

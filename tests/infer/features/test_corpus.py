@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import tarfile
 from pathlib import Path
@@ -13,10 +14,11 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from zscr.artefact import dump_jsonl
+from zscr.artefact import dump_jsonl, file_entry, read_manifest, write_manifest
 from zscr.data.check import check_collection
 from zscr.data.collection import Item, new_collection, read_collection
 from zscr.data.commands import info
+from zscr.data.corpus import Member
 from zscr.data.corpus_files import sample_images
 from zscr.data.images import open_image
 from zscr.data.records import Query
@@ -203,6 +205,37 @@ def test_what_has_changed_is_not_taken(tmp_path: Path, folder: Path, encoder: En
     assert any("has changed" in fault for fault in check_collection(made.folder).faults)
     with pytest.raises(CollectionError, match="holds images alone, and text are needed per class"):
         load_split(made, "seen", [Need("text")], {"text": encoder})
+
+
+@pytest.mark.parametrize(
+    ("file", "field", "value", "told"),
+    [
+        ("parts.jsonl", "images", 1 << 39, r"no list corpus/000000.jsonl of 549755813888 images"),
+        ("parts.jsonl", "members", "../x.jsonl", "no list"),
+        ("parts.jsonl", "kind", "link", "is no part"),
+        ("000000.jsonl", "bytes", 1 << 40, "is no image"),
+        ("000000.jsonl", "name", "../../etc/x.png", "is no image .*climbs up"),
+    ],
+)
+def test_lists_that_lie_are_refused(
+    tmp_path: Path, folder: Path, file: str, field: str, value: object, told: str
+) -> None:
+    """A stranger's numbers decide of no memory, and its names lead to no file elsewhere."""
+    convert_images(folder, tmp_path / "out", val_share=VAL)
+    path = tmp_path / "out" / "corpus" / file
+    first, *rest = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(dump_jsonl([{**json.loads(first), field: value}]) + b"".join(rest))
+    manifest = read_manifest(tmp_path / "out", "collection")
+    files = {**manifest.files, f"corpus/{file}": file_entry(path)}
+    write_manifest(tmp_path / "out", "collection", files, manifest.body)
+    with pytest.raises(CollectionError, match=told):
+        first_members(tmp_path / "out")
+
+
+def first_members(path: Path) -> list[Member]:
+    corpus = read_collection(path).corpus
+    assert corpus is not None
+    return corpus.members(corpus.parts[0])
 
 
 @pytest.mark.parametrize(
