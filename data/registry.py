@@ -114,6 +114,7 @@ def _converted(source: Path, path: Path) -> Path:
     from zscr.data.sources.found import origin
     from zscr.data.sources.uncaptioned import convert_images, is_uncaptioned, origin_of
 
+    convert: Callable[[Path, Path], None]
     if is_uncaptioned(source):
         convert, kind, now = convert_images, "images", origin_of
     elif is_captioned(source):

@@ -146,7 +146,7 @@ def _headers(path: Path, skip: Skip) -> Iterator[tarfile.TarInfo]:
                         raise tarfile.ReadError("unexpected end of data")
                     number += 1
                     yield member
-                    tar.members = []  # or it would remember all of them
+                    tar.members = []  # type: ignore[attr-defined]  # or it would keep them all
                 _require_end(file, tar.offset)
         except _DAMAGE as error:
             if not number:
