@@ -21,6 +21,8 @@ from zscr.schema import Check, integer, one_of, record, text
 
 PARTS = "corpus/parts.jsonl"
 FOLDER, TAR = KINDS = ("folder", "tar")
+LARGEST = 1 << 28  # bytes of an image's file, which is read as a whole
+_SHORTEST = 40  # bytes of an image's row: so many images has a list at most
 _WHOLE = integer(0, 1 << 62)
 _PART: Check = record(
     {
@@ -32,7 +34,14 @@ _PART: Check = record(
         "members": text(200),
     }
 )
-_MEMBER: Check = record({"name": text(4096), "bytes": _WHOLE, "offset": _WHOLE, "modified": _WHOLE})
+_MEMBER: Check = record(
+    {
+        "name": text(4096),
+        "bytes": integer(0, LARGEST),
+        "offset": _WHOLE,
+        "modified": _WHOLE,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -140,8 +149,12 @@ def read_corpus(folder: Path, manifest: Manifest) -> Corpus | None:
     every = manifest.body.get("val_every")
     if not parts or not isinstance(every, int) or every < 2:
         raise CollectionError(f"{folder} has no parts, or no val_every; convert the images again")
-    if lost := [part.members for part in parts if part.members not in manifest.files]:
-        raise CollectionError(f"{folder} lacks {lost[0]}; convert the images again")
+    for part in parts:
+        about = manifest.files.get(part.members)
+        if about is None or part.images * _SHORTEST > int(about["bytes"]):
+            raise CollectionError(
+                f"{folder} has no list {part.members} of {part.images} images; convert them again"
+            )
     return Corpus(folder, manifest, parts, every)
 
 

@@ -8,7 +8,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from zscr.data.corpus import TAR, Member, Part
+from PIL import Image
+
+from zscr.data.corpus import TAR, Corpus, Member, Part
+from zscr.data.images import open_image
 from zscr.errors import InputError
 from zscr.regular import open_regular
 
@@ -50,3 +53,35 @@ def _unpacked(shard: Path, members: Sequence[Member], folder: Path) -> list[Laid
     except (OSError, InputError) as error:
         laid += [f"its shard cannot be read ({error})"] * (len(members) - len(laid))
     return laid
+
+
+def sample_images(corpus: Corpus, split: str, most: int) -> list[Image.Image]:
+    """Open up to `most` images of a split, spread evenly, without those that cannot be used."""
+    wanted = _spread(corpus, split, most)
+    found, first = [], 0
+    for part in corpus.parts:
+        places = [number - first for number in wanted if 0 <= number - first < part.images]
+        first += part.images
+        if places:
+            members = corpus.members(part)
+            with laid_out(part, [members[place] for place in places]) as laid:
+                found += [made for one in laid if (made := _opened(one))]
+    return found
+
+
+def _spread(corpus: Corpus, split: str, most: int) -> list[int]:
+    """Return numbers of images of a split in their order."""
+    count = corpus.count(split)
+    places = [count * step // min(most, count) for step in range(min(most, count))]
+    if split == "val":
+        return [place * corpus.every for place in places]
+    return [place + place // (corpus.every - 1) + 1 for place in places]  # past those of `val`
+
+
+def _opened(laid: Laid) -> Image.Image | None:
+    if isinstance(laid, str):
+        return None
+    try:
+        return open_image(laid)
+    except InputError:
+        return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,8 +23,10 @@ def is_made(name_or_path: str, *, base: Path = Path("collections")) -> bool:
 
 
 def _named(source: Path) -> str:
-    """Return the name of the collection that is made of a source."""
-    return source.resolve().name if source.is_dir() else source.stem
+    """Return the name of the collection that is made of a source: of a range of shards, `cc3m`."""
+    if source.is_dir():
+        return source.resolve().name
+    return re.sub(r"[-_.]*\{.*", "", source.stem) or source.stem
 
 
 def find_collection(name_or_path: str, *, base: Path = Path("collections")) -> Path:
@@ -111,6 +114,7 @@ def _converted(source: Path, path: Path) -> Path:
     from zscr.data.sources.found import origin
     from zscr.data.sources.uncaptioned import convert_images, is_uncaptioned, origin_of
 
+    convert: Callable[[Path, Path], None]
     if is_uncaptioned(source):
         convert, kind, now = convert_images, "images", origin_of
     elif is_captioned(source):

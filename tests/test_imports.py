@@ -24,14 +24,14 @@ FLOORS = {
     " place regular schema streams <- lock manifest_file options <- partial <- arrays artefact"
     " <- cache <- data <- infer <- __init__ train <- export <- cli",
     "zscr.data": "decoding exclusion hashes known_collections names records relevance splits"
-    " <- images walk <- listing options own_gallery rules task_files <- task_rules <- draft"
-    " <- corpus"
-    " <- collection corpus_files <- aviary sources task_rows <- registry tasks <- check summary"
-    " <- commands",
+    " <- images walk <- listing options own_gallery rules task_files <- task_rules"
+    " <- task_info_rules <- draft"
+    " <- corpus <- collection corpus_files <- aviary sources task_rows <- registry tasks"
+    " <- check summary <- commands",
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
     "zscr.data.sources": "archive captions colours found lookup normal origin"
-    " <- annotated definitions product_tasks"
-    " <- awa captioned domains fashion folder sentences shards sketchy triplets wiki zscrgan"
+    " shards <- annotated definitions product_tasks"
+    " <- awa captioned domains fashion folder sentences sketchy triplets wiki zscrgan"
     " <- sketchy_clip sketchy_domains titles uncaptioned",
     "zscr.data.sources.domains": "conversion <- lists <- freedom icir imagenet_r ltll",
     "zscr.data.sources.triplets": "annotations boxes masks triplet <- images objects"
@@ -54,7 +54,7 @@ FLOORS = {
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"
     " <- improved reference",
     "zscr.train.methods.pic2word": "base masking objective sentence_rows words <- nouns tagger"
-    " <- centre composed config edits pretrained_base run_base sentences vocabulary"
+    " <- centre composed config edits pretrained_base run_base vocabulary <- sentences"
     " <- opening <- method",
     "zscr.train.pretrained": "card families files samples spelling <- graph model <- pixels tokens"
     " <- dual <- load sentence <- open_clip <- folder",

@@ -13,10 +13,11 @@ import tarfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import BinaryIO
 
-from zscr.data.corpus import Member
+from zscr.data.corpus import LARGEST, Member
 from zscr.data.decoding.suffixes import SUFFIXES
 from zscr.data.walk import is_passed_over
 from zscr.errors import InputError
@@ -24,7 +25,6 @@ from zscr.names import name_fault
 from zscr.regular import open_regular
 
 MOST_SHARDS, MOST_MEMBERS = 100_000, 2_000_000  # of a pattern; of a shard
-LARGEST = 1 << 28  # bytes of an image's file
 _LARGEST_HEADER = 1 << 20  # bytes of a name or an extended header, which is read as a whole
 _RANGE = re.compile(r"\{(\d{1,9})\.\.(\d{1,9})\}")
 _EXTENDED = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
@@ -72,13 +72,11 @@ def shards_of(source: Path) -> list[Path]:
 
 def _expanded(pattern: Path) -> list[Path]:
     parts = _RANGE.split(str(pattern))  # text, first, last, text, first, last, … text
-    ranges = [_numbers(*pair) for pair in zip(parts[1::3], parts[2::3], strict=True)]
-    count = 1
-    for numbers in ranges:
-        count *= len(numbers)
+    bounds = [*zip(parts[1::3], parts[2::3], strict=True)]
+    count = prod(max(int(last) - int(first) + 1, 0) for first, last in bounds)
     if not 0 < count <= MOST_SHARDS:
         raise InputError(f"{pattern} names {count} shards; name from 1 to {MOST_SHARDS}")
-    texts = parts[::3]
+    texts, ranges = parts[::3], [_numbers(*pair) for pair in bounds]
     named = [
         Path(texts[0] + "".join(a + b for a, b in zip(chosen, texts[1:], strict=True)))
         for chosen in product(*ranges)
@@ -148,7 +146,7 @@ def _headers(path: Path, skip: Skip) -> Iterator[tarfile.TarInfo]:
                         raise tarfile.ReadError("unexpected end of data")
                     number += 1
                     yield member
-                    tar.members = []  # or it would remember all of them
+                    tar.members = []  # type: ignore[attr-defined]  # or it would keep them all
                 _require_end(file, tar.offset)
         except _DAMAGE as error:
             if not number:

@@ -16,16 +16,17 @@ from typing import Any
 
 from zscr.artefact import kind_of
 from zscr.data.collection import new_collection, read_collection
-from zscr.data.corpus import FOLDER, TAR, CorpusWriter, Member
+from zscr.data.corpus import FOLDER, LARGEST, TAR, CorpusWriter, Member
 from zscr.data.draft import Draft
 from zscr.data.names import written
 from zscr.data.sources.captions import CAPTIONS
-from zscr.data.sources.found import name_of, origin
+from zscr.data.sources.found import origin
 from zscr.data.sources.sentences import read_sentences
 from zscr.data.sources.shards import is_pattern, read_shard, shards_of
 from zscr.data.walk import WalkRules, passed_over, walk
 from zscr.errors import ConfigError, InputError
 from zscr.names import name_fault
+from zscr.printable import printable
 from zscr.progress import progress, say
 from zscr.regular import irregular
 
@@ -66,7 +67,9 @@ def convert_images(
     every, rules = round(1 / val_share), WalkRules(exclude, follow_links)
     provenance: dict[str, Any] = {}
     protocol = PROTOCOL.format(every=every)
-    with new_collection(out, name=_name(source), protocol=protocol, provenance=provenance) as draft:
+    with new_collection(
+        out, name=printable(out.name), protocol=protocol, provenance=provenance
+    ) as draft:
         found, writer = _Found(draft), CorpusWriter(draft, every)
         for kind, where, members in _parts(source, rules, found):
             writer.add(kind, where, members)
@@ -82,10 +85,6 @@ def convert_images(
         provenance |= {**origin_of(source), "passed": passed}
     if passed:
         say(f"passed over in {source}: {passed_over(passed)}")
-
-
-def _name(source: Path) -> str:
-    return name_of(source if source.is_dir() else source.with_name(source.stem))
 
 
 def is_source(path: Path) -> bool:
@@ -199,6 +198,8 @@ def _member(top: Path, path: str, found: _Found) -> Member | None:
         if kind := irregular(top / name):
             raise InputError(f"it is {kind}")
         about = (top / name).stat()
+        if about.st_size > LARGEST:
+            raise InputError(f"it has {about.st_size} bytes, which no image has")
     except OSError as error:
         found.skip(path, f"it cannot be read ({error.strerror})")
     except InputError as error:

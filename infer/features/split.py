@@ -95,6 +95,8 @@ def _of_corpus(
 ) -> Split[Array]:
     """Return the images of a split as one group; a corpus has neither texts nor classes."""
     encoder = encoders.get("image")
+    if not names:
+        return Split(("all",), {})
     if names != ["image"] or per != "image" or encoder is None:
         raise CollectionError(
             f"{collection.folder} holds images alone, and {', '.join(names)} are needed per {per}; "
@@ -108,6 +110,8 @@ def _of_corpus(
 
 def _common(pers: Sequence[str]) -> str:
     """Return what all tables are grouped by."""
+    if not pers:  # a method that is fitted to none of the collection's tables
+        return "image"
     if len({*pers}) != 1:
         raise ConfigError(
             f"tables are needed per {' and per '.join(pers)}; need all per one of them"

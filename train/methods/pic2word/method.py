@@ -6,7 +6,7 @@ the mapper is trained. docs/pic2word.md has the algebra.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,9 +14,11 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from zscr.artefact import hash_file
 from zscr.data.collection import Collection
 from zscr.train.encoders.raw import raw_prompts
 from zscr.train.language.mappers import Im2Text, Phi
+from zscr.train.language.prefix import one_sentence
 from zscr.train.methods import contract
 from zscr.train.methods.clip.schedule import rate_at
 from zscr.train.methods.contract import Head, Need, Port
@@ -31,7 +33,7 @@ from zscr.train.methods.pic2word.nouns import Nouns
 from zscr.train.methods.pic2word.objective import Images, Objective
 from zscr.train.methods.pic2word.opening import open_base
 from zscr.train.methods.pic2word.sentence_rows import SentenceRows
-from zscr.train.methods.pic2word.sentences import Sentences, make_sentences
+from zscr.train.methods.pic2word.sentences import Sentences, make_sentences, own_sentences
 from zscr.train.methods.pic2word.tagger import Tagger
 from zscr.train.methods.pic2word.vocabulary import Vocabulary
 from zscr.train.methods.pic2word.words import held_out_words, seen_names, whole_words
@@ -53,6 +55,7 @@ def settled(config: Config, collection: Collection) -> Config:
         config,
         base_sha256=open_base(config).sha256,
         domains=len(domains) if config.centre == DOMAIN else 1,
+        texts_sha256=hash_file(Path(config.texts)) if config.texts else "",
         held_out=" ".join(sorted(held_out_words(collection))),
         nouns="\t".join(sorted(seen_names(collection))) if config.finder == NAMES else "",
     )
@@ -62,7 +65,7 @@ def needs(config: Config) -> tuple[Need, ...]:
     """Return what is fitted to and what queries are made of; the base's encoders make the rows."""
     base = open_base(config)
     per: Literal["domain", "image"] = "domain" if config.by_domain else "image"
-    of_texts = config.train_on != IMAGES
+    of_texts = config.train_on != IMAGES and not config.texts
     of_images = config.train_on == IMAGES or config.centre == DOMAIN
 
     def prompts(_: Collection) -> Path:
@@ -124,6 +127,7 @@ class Method(nn.Module):
         """Take the tables that are fitted to: `image`, `text` or both."""
         self._seen = seen
         self._objective = None  # made when it is needed: `start` may have a centre to fit
+        self._sentence: tuple[Callable[[torch.Tensor], torch.Tensor], ...] = ()  # a tuple, as above
 
     @torch.no_grad()
     def start(self) -> None:
@@ -166,6 +170,8 @@ class Method(nn.Module):
             images = self._images()
             sentences = [config.sentence.replace("{}", name) for name in self._seen.groups]
             prompts, owner = rows(sentences).to(self.device), owners(self._seen["image"])
+            if len(prompts) == 1:
+                self._sentence = (one_sentence(self.base.language.tower, prompts[0]),)
             return Images(self.mapped.centre(images), images, prompts, owner)
         if config.train_on == TEXTS:
             return self._sentences()
@@ -178,7 +184,8 @@ class Method(nn.Module):
         config, quirks = self.config, read_quirks(self.config.quirks)
         names = config.nouns.split("\t")
         find = Nouns(names) if config.finder == NAMES else Tagger(determiners=DETERMINERS in quirks)
-        texts, tower = self._seen["text"].texts, self.base.language.tower
+        tower = self.base.language.tower
+        texts = own_sentences(config) if config.texts else self._seen["text"].texts
         asked: dict[str, Any] = {"quirks": quirks, "noise": config.noise, "device": self.device}
         return make_sentences(texts, find, tower, self._rows(), **asked)
 
@@ -198,12 +205,13 @@ class Method(nn.Module):
         step, config = int(self.sampling["step"]), self.config
         optimizer = self.optimizers["adamw"]
         for group in optimizer.param_groups:
-            group["lr"] = config.lr * rate_at(step, config.rounds, config.warmup)
+            share = rate_at(step, config.rounds, config.warmup, falls=config.falls)
+            group["lr"] = config.lr * share
         batch = self._objective.batch(config.batch_size, self.noise)
         [seed] = torch.randint(SEEDS, (1,), generator=self.noise, device=self.device).tolist()
         with seeded(seed, self.device):
             words = self.mapped.words_of(batch.given)
-        found = self.base.language.tower.compose(batch.prompts, words).float()
+        found = self._embedded(batch.prompts, words).float()
         scale = 1 / config.temperature if config.temperature else self.base.scale
         losses = self._objective.losses(found, batch.wanted, scale)
         optimizer.zero_grad()
@@ -211,6 +219,13 @@ class Method(nn.Module):
         optimizer.step()
         self.sampling["step"] += 1
         return {f"loss/{name}": loss.detach() for name, loss in losses.items()}
+
+    def _embedded(self, prompts: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        """Embed sentences; where all are one, its beginning is computed once."""
+        if self._sentence:
+            [embed] = self._sentence
+            return embed(words)
+        return self.base.language.tower.compose(prompts, words)
 
     def heads(self) -> dict[str, Head]:
         """Return the query heads and the gallery; all but the first are the base's own."""
