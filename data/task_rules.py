@@ -92,7 +92,7 @@ def _by_item(known: Known, info: TaskInfo) -> list[Rule]:
     """Return the rules of a task whose queries list items; all but the first need the list."""
     return [
         (
-            lambda row: row.truth is None or row.class_id is not None or row.value is not None,
+            lambda row: row.truth is None or bool(row.class_id or row.value or row.exclude),
             "do not list relevant items alone, as relevance by item needs; give these",
         ),
         (
@@ -173,7 +173,6 @@ def _by_class(known: Known, info: TaskInfo) -> list[Rule]:
         return item.split, item.class_id, value
 
     found = Counter(kind(item) for item in known.items if known.holds(item, info.field))
-
     filled = {(split, class_id) for split, class_id, _ in found}
 
     def left(row: TaskRow) -> int:

@@ -7,7 +7,6 @@ from typing import Any
 
 from zscr.data.relevance import ByItem
 from zscr.data.tasks import Task
-from zscr.infer.evaluation.figures import read_figure
 
 Report = Mapping[str, Any]
 
@@ -55,6 +54,11 @@ def origin_words(report: Report) -> str:
 
 
 def own_figures(report: Report, shown: Iterable[str]) -> list[str]:
-    """Return the task's own figures whose metrics are not shown anyway, by their full names."""
-    metrics = {read_figure(name)[0] for name in shown}
-    return [name for name in report["figures"] if read_figure(name)[0] not in metrics]
+    """Return the task's own figures that are not shown anyway, by their full names."""
+    return [name for name in report["figures"] if name not in {*shown}]
+
+
+def queries_words(report: Report) -> str:
+    """Say how many queries a report is of, and how many of them count 0."""
+    zeros = report.get("zeros")
+    return f"{report['queries']} queries" + (f" ({zeros:,} count 0)" if zeros else "")

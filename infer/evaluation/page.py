@@ -81,6 +81,8 @@ def _about(report: Report) -> dict[str, object]:
         about["figures"] = report["gallery_use"]
     if report["excluded"]:
         about["queries left out"] = report["excluded"]
+    if report.get("zeros"):
+        about["queries that count 0"] = report["zeros"]
     return about | {"zscr": report["versions"]["zscr"]}
 
 
@@ -91,7 +93,7 @@ def _headline(report: Report) -> str:
         columns["generalised, seen"] = generalised["seen"]
         columns["harmonic mean"] = generalised["harmonic"]
     rows = []
-    for name in own_figures(report, HEADLINES):
+    for name in own_figures(report, (*HEADLINES, *(f"{name} macro" for name in HEADLINES))):
         by = group_words(report)[1] if read_figure(name)[1] else "queries"
         cells = [shown_figure(column, name) for column in columns.values()]
         rows.append(figure_row(f"{isolated(name)}<small>mean over {by}</small>", cells))

@@ -51,8 +51,8 @@ class _Comparison:
 
     @classmethod
     def of(cls, report: Report) -> _Comparison:
-        figures = {name: name for name in own_figures(report, COMPARED)}
-        figures |= {f"{name} macro": name for name in COMPARED}
+        compared = {f"{name} macro": name for name in COMPARED}
+        figures = {name: name for name in own_figures(report, (*COMPARED, *compared))} | compared
         classes = report.get("task", TEXT) in OF_CLASSES
         by = "classes" if classes else "queries"
         return cls(figures, own_metrics(report)[:1], "generalised" in report, by)

@@ -13,6 +13,7 @@ from zscr.infer.evaluation.naming import (
     judged_on,
     origin_words,
     own_figures,
+    queries_words,
 )
 from zscr.infer.evaluation.page_controls import chosen
 from zscr.infer.evaluation.paired import FIGURE
@@ -55,7 +56,7 @@ def table(report: Report) -> str:
 
 def _sizes(report: Report) -> list[str]:
     one, several = group_words(report)
-    sizes = [f"{report['queries']} queries", f"{report['gallery']} images"]
+    sizes = [queries_words(report), f"{report['gallery']} images"]
     return sizes if one in OF_ONE else [*sizes, f"{report['groups']} {several}"]
 
 

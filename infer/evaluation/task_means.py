@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from zscr.infer.evaluation.naming import Report
+from zscr.infer.evaluation.naming import Report, queries_words
 from zscr.printable import printable
 
 _CEILING = " ceiling"
@@ -51,20 +51,15 @@ def means_table(report: Report) -> str:
     """
     figures: Sequence[str] = report["figures"]
     lines = [f"{report['collection']}, {report['split']}, {len(report['tasks'])} tasks"]
-    lines += [report["origin"], "", _cells("", [*figures, "queries"])]
+    lines += [report["origin"], "", _cells("", figures)]
     for name, task in report["tasks"].items():
-        lines.append(_row(name, task["metrics"], figures) + f"{_queries(task):>16}")
+        lines.append(f"{_row(name, task['metrics'], figures)}  {queries_words(task)}")
     lines.append("")
     for name, mean in report["means"].items():
         lines += _mean_rows(f"mean of {name}", mean, figures)
     if len(report["means"]) > 1:
         lines += _mean_rows("mean of these means", report, figures)
     return "\n".join(printable(line.rstrip()) for line in lines)
-
-
-def _queries(task: Report) -> str:
-    zeros = f" ({task['zeros']:,} count 0)" if task.get("zeros") else ""
-    return f"{task['queries']:,}{zeros}"
 
 
 def _mean_rows(name: str, mean: Report, figures: Sequence[str]) -> Iterator[str]:
