@@ -12,11 +12,10 @@ from zscr.data.images import open_image
 from zscr.data.relevance import Truth
 from zscr.data.sources.annotated import Located
 from zscr.data.sources.archive import opened
+from zscr.data.sources.lookup import Disk
 from zscr.data.sources.origin import described
 from zscr.data.sources.triplets.annotations import (
-    DEPTH,
     find_layout,
-    folders,
     read_annotations,
     spoken,
 )
@@ -30,8 +29,6 @@ from zscr.schema import Check, integer, listing, number, record, words
 
 TASKS = ("focus_attribute", "change_attribute", "focus_object", "change_object")
 FIGURES = ("R@1", "R@2", "R@3")
-GENOME = ("VG_100K", "VG_100K_2", "VG_100K_all", "VG_All", "visual_genome", "vg", "VG")
-COCO = ("val2017",)
 _ID = integer(0, 1 << 53)
 _SIDE = listing(number(), 4, 4)
 _ATTRIBUTE = record({"image_id": _ID, "instance_bbox": _SIDE})
@@ -128,18 +125,15 @@ def _of(row: Row) -> list[Instance]:
 
 
 def _located(folder: Path, instances: Sequence[Instance]) -> Located:
-    """Find each instance's image: Visual Genome's are published in two parts."""
-    inner = [*folders(folder, DEPTH + 1)]
-    bases = {
-        whole: [one for one in inner if one.name in names]
-        for whole, names in ((True, COCO), (False, GENOME))
+    """Find each instance's image by its name: Visual Genome's lie in two folders, or in one."""
+    disk = Disk()
+    there = disk.below(folder)
+    found = {
+        one.id: next((path for base in there if (path := disk.find(base, (one.file,)))), None)
+        for one in instances
     }
-    files = {}
-    for one in instances:
-        places = (base / one.file for base in bases[one.box is None])
-        if there := next((place for place in places if place.is_file()), None):
-            files[one.id] = there
-    return Located(files, tuple(one.id for one in instances if one.id not in files))
+    files = {name: path for name, path in found.items() if path}
+    return Located(files, tuple(name for name in found if name not in files))
 
 
 def _put(draft: Draft, instances: Sequence[Instance], images: Located) -> Files:
