@@ -27,12 +27,13 @@ class Disk:
     def find(self, folder: str, parts: Parts) -> Path | None:
         """Return the file of a name below a folder, or None."""
         for suffix in self._suffixes:
-            place: str | None = folder
+            place = folder
             for part in (*parts[:-1], parts[-1] + suffix):
-                place = self._entry(place, part)
-                if place is None:
+                found = self._entry(place, part)
+                if found is None:
                     break
-            if place is not None:
+                place = found
+            else:
                 return Path(place)
         return None
 

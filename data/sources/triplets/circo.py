@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,19 +71,10 @@ def convert_circo(source: Path, out: Path, *, skip_missing: bool = False) -> Non
             out, name="circo", protocol="CIRCO", provenance=described(source)
         ) as draft:
             add_items(draft, files := put(draft, places))
-            galleries = {"unlabeled2017": tuple(names)}
+            missing = sum(file is None for file in files.values())
             for split, rows in queries.items():
-                protocol = PROTOCOL.format(split, len(names))
-                for name, figures, asked in _tasks(split, rows):
-                    server = "circo" if split == "test" else None
-                    info = TaskInfo(
-                        name,
-                        protocol=protocol,
-                        figures=figures,
-                        galleries=galleries,
-                        server=server,
-                    )
-                    add_task(draft, info, _triplets(info, asked), files)
+                for info, asked in _tasks(split, rows, PROTOCOL.format(split, len(names))):
+                    add_task(draft, replace(info, missing=missing), _triplets(info, asked), files)
 
 
 def _gallery(root: Path) -> dict[str, str]:
@@ -94,15 +86,17 @@ def _gallery(root: Path) -> dict[str, str]:
     return {str(image["id"]): f"unlabeled2017/{image['file_name']}" for image in named}
 
 
-def _tasks(split: str, rows: Rows) -> Iterator[tuple[str, tuple[str, ...], Rows]]:
-    """Yield the name, the figures and the queries of each task."""
-    yield split, FIGURES, rows
-    if split == "test":
+def _tasks(split: str, rows: Rows, protocol: str) -> Iterator[tuple[TaskInfo, Rows]]:
+    """Yield each task with its queries."""
+    server = "circo" if split == "test" else None
+    whole = TaskInfo(split, figures=FIGURES, protocol=protocol, server=server)
+    yield whole, rows
+    if server:
         return
-    yield f"{split}-target", TARGET_FIGURES, rows
+    yield replace(whole, name=f"{split}-target", figures=TARGET_FIGURES), rows
     for aspect in dict.fromkeys(a for row in rows for a in row.get("semantic_aspects", ())):
         asked = [row for row in rows if aspect in row.get("semantic_aspects", ())]
-        yield f"{split}-{aspect}", ("mAP@10",), asked
+        yield replace(whole, name=f"{split}-{aspect}", figures=("mAP@10",)), asked
 
 
 def _triplets(info: TaskInfo, rows: Rows) -> Iterator[Triplet]:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from zscr.data.collection import Draft, new_collection
 from zscr.data.images import open_image
 from zscr.data.relevance import Truth
@@ -22,6 +20,7 @@ from zscr.data.sources.triplets.annotations import (
     read_annotations,
     spoken,
 )
+from zscr.data.sources.triplets.boxes import dilated, padded
 from zscr.data.sources.triplets.images import add_items, put
 from zscr.data.sources.triplets.triplet import Files, Triplet, add_task
 from zscr.data.task_files import TaskInfo
@@ -31,7 +30,6 @@ from zscr.schema import Check, integer, listing, number, record, words
 
 TASKS = ("focus_attribute", "change_attribute", "focus_object", "change_object")
 FIGURES = ("R@1", "R@2", "R@3")
-DILATION = 0.7  # of a box, by the released code
 GENOME = ("VG_100K", "VG_100K_2", "VG_100K_all", "VG_All", "visual_genome", "vg", "VG")
 COCO = ("val2017",)
 _ID = integer(0, 1 << 53)
@@ -169,35 +167,6 @@ def _cut(draft: Draft, one: Instance, path: Path) -> str | None:
     (draft.folder / "images/boxes").mkdir(parents=True, exist_ok=True)
     cut.save(draft.folder / name)
     return name
-
-
-def dilated(
-    image: Image.Image, box: tuple[float, float, float, float], by: float = DILATION
-) -> Image.Image:
-    """Cut a box out of an image, dilated: `by` of its size is added before it, none behind it.
-
-    The released code moves the left and the upper side out by `by` of the width and height and then
-    makes the box 1 + `by` times as large, so that it grows to one side alone; where that side
-    leaves the image, to the other.
-
-    Raises:
-        InputError: nothing of the box lies in the image.
-    """
-    x, y, width, height = box
-    left, top = max(0.0, x - by * width), max(0.0, y - by * height)
-    right = min(image.width, left + (1 + by) * width)
-    bottom = min(image.height, top + (1 + by) * height)
-    if round(right) <= round(left) or round(bottom) <= round(top):
-        raise InputError(f"the box {box} holds nothing of an image of {image.width}x{image.height}")
-    return image.crop((round(left), round(top), round(right), round(bottom)))
-
-
-def padded(image: Image.Image) -> Image.Image:
-    """Return an image in the middle of a black square; an odd pixel goes to the right or below."""
-    side = max(image.size)
-    square = Image.new(image.mode, (side, side))
-    square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
-    return square
 
 
 def _triplets(rows: Sequence[Row]) -> Iterator[Triplet]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -79,6 +80,9 @@ def test_layouts_are_found(write, tmp_path, moved):
     source = write("source", LISTS, map(moved, NAMES))
     convert_imagenet_r(source, tmp_path / "out")
     assert [item.id for item in read_collection(tmp_path / "out").items] == NAMES
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", source)
+    convert_imagenet_r(Path(archive), tmp_path / "again")
+    assert [item.id for item in read_collection(tmp_path / "again").items] == NAMES
 
 
 def test_missing_images_are_counted(write, tmp_path):
