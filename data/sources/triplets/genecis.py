@@ -16,6 +16,7 @@ from zscr.data.sources.lookup import Disk
 from zscr.data.sources.origin import described
 from zscr.data.sources.triplets.annotations import (
     find_layout,
+    published_id,
     read_annotations,
     spoken,
 )
@@ -25,14 +26,13 @@ from zscr.data.sources.triplets.triplet import Files, Triplet, add_task
 from zscr.data.task_files import TaskInfo
 from zscr.errors import InputError
 from zscr.progress import progress
-from zscr.schema import Check, integer, listing, number, record, words
+from zscr.schema import Check, listing, number, record, words
 
 TASKS = ("focus_attribute", "change_attribute", "focus_object", "change_object")
 FIGURES = ("R@1", "R@2", "R@3")
-_ID = integer(0, 1 << 53)
 _SIDE = listing(number(), 4, 4)
-_ATTRIBUTE = record({"image_id": _ID, "instance_bbox": _SIDE})
-_OBJECT = record({"val_image_id": _ID})
+_ATTRIBUTE = record({"image_id": published_id, "instance_bbox": _SIDE})
+_OBJECT = record({"val_image_id": published_id})
 
 Row = Mapping[str, Any]
 
@@ -58,9 +58,9 @@ class Instance:
     def of(cls, row: Row) -> Instance:
         """Read one side of a query."""
         if "val_image_id" in row:
-            return cls(row["val_image_id"])
+            return cls(int(row["val_image_id"]))
         x, y, width, height = row["instance_bbox"]
-        return cls(row["image_id"], (x, y, width, height))
+        return cls(int(row["image_id"]), (x, y, width, height))
 
     @property
     def id(self) -> str:
