@@ -14,7 +14,7 @@ from zscr.infer.composition.affine import Affine
 from zscr.infer.composition.composition import Fusion
 from zscr.infer.composition.fusion import fused
 from zscr.infer.evaluation.ranked import Ranked
-from zscr.infer.evaluation.ranking import SCORE_DECIMALS, Scores
+from zscr.infer.evaluation.ranking import Scores
 
 Rows = npt.NDArray[np.floating]
 
@@ -45,8 +45,10 @@ class FusedScores:
         """See `Scorer`."""
         columns = self.gallery.astype(np.float64).T
         for start in range(0, self.shape[0], step):
-            rows = slice(start, start + step)
-            yield start, fused([_scores(_of(c, rows), columns) for c in self.channels], self.fusion)
+            channels = [_of(one, slice(start, start + step)) for one in self.channels]
+            products = (one.directions.astype(np.float64) @ columns for one in channels)
+            scores = [one.put_back(row) for one, row in zip(channels, products, strict=True)]
+            yield start, fused(scores, self.fusion)
 
     def row(self, number: int) -> FusedScores:
         """See `Scorer`."""
@@ -85,12 +87,3 @@ class Fused(Ranked):
 
 def _of(channel: Affine, rows: slice) -> Affine:
     return Affine(channel.directions[rows], channel.lengths[rows], channel.shifts[rows])
-
-
-def _scores(channel: Affine, columns: Scores) -> Scores:
-    """Return a channel's scores (B, G); cosines are rounded as those of a ranking are.
-
-    What is equal then stays so when it is fused: a fusion computes each item's score by itself.
-    """
-    cosines = channel.directions.astype(np.float64) @ columns
-    return channel.put_back(np.round(cosines, SCORE_DECIMALS))

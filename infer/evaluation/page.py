@@ -180,10 +180,11 @@ def _queries(title: str, answers: Sequence[Answer], sheet: Sheet, report: Report
         return ""
     shown = (answer_section(a, sheet, [f"query {a.query.id}"], heading="h3") for a in answers)
     one = group_words(report)[0]
-    about = f"By plain average precision, one query of each {one}, with the first ten items found."
+    of_each = "" if one == "query" else f", one query of each {one}"
+    about = f"By plain average precision{of_each}, with the first ten items found."
     if "captions" in report:
-        about = f"By the rank of the first right item, one query of each {one}, with the first ten "
-        about += "items found and, where no right one is among them, that one."
+        about = f"By the rank of the first right item{of_each}, with the first ten items found "
+        about += "and, where no right one is among them, that one."
     return section(title, about, "".join(shown))
 
 

@@ -95,7 +95,7 @@ def open_bundle_model(
 
     def composer(task: Task) -> TaskComposer | None:
         composition = composition_of(bundle, task, compose)
-        return composition and composer_of(composition)
+        return composer_of(composition) if composition else None
 
     return Model(
         bundle.folder,

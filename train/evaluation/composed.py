@@ -12,6 +12,7 @@ from zscr.infer.evaluation.controls.composed import CHANCE, part_controls
 from zscr.infer.evaluation.controls.control import unit
 from zscr.infer.evaluation.controls.fusions import Parts, Way, plain_ways, replacing_way
 from zscr.infer.evaluation.generalised import evaluate
+from zscr.infer.evaluation.ranked import Ranked
 from zscr.infer.inputs.sentence import without_place
 from zscr.train.evaluation.composed_words import TaskWords
 from zscr.train.evaluation.model import Model, spoken_text
@@ -30,14 +31,24 @@ def part_figures(model: Model, task: Task) -> dict[str, Any]:
     Raises:
         InputError: the model takes no part of the queries.
     """
+    controls = composed_controls(model, task)
+    return {name: said | evaluate(ranked).to_json() for name, ranked, said in controls}
+
+
+def composed_controls(model: Model, task: Task) -> Iterator[tuple[str, Ranked, dict[str, Any]]]:
+    """Yield each control by its name, with what a report says of how its numbers were chosen.
+
+    Raises:
+        InputError: the model takes no part of the queries.
+    """
     parts, gallery, task = model.embed_parts(task)
-    controls = part_controls(parts, gallery, task)
-    figures = {name: evaluate(control).to_json() for name, control in controls.items()}
-    chance = figures.pop(CHANCE)
+    alone = part_controls(parts, gallery, task)
+    chance = alone.pop(CHANCE)
+    yield from ((name, control, {}) for name, control in alone.items())
     for way, own, val in _ways(model, task, parts, gallery):
         ranked, said = way.judged(own, val)
-        figures[way.name] = said | evaluate(ranked).to_json()
-    return figures | {CHANCE: chance}
+        yield way.name, ranked, said
+    yield CHANCE, chance, {}
 
 
 def _ways(

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from zscr.infer.composition.affine import Scores
 from zscr.infer.composition.context import WORDS, mean_phrase, phrases
 from zscr.infer.composition.words import evenly, own_words
 from zscr.infer.encoder import Rows
@@ -41,7 +42,7 @@ class TaskWords:
         return np.stack([self._means[text] for text in texts]).astype(np.float32)
 
     @cached_property
-    def _means(self) -> dict[str, Rows]:
+    def _means(self) -> dict[str, Scores]:
         words = evenly(self._objects, WORDS)
         rows = self._encode([one for text in self._texts for one in phrases(text, words)])
         means = map(mean_phrase, rows.reshape(len(self._texts), -1, rows.shape[1]))
@@ -50,7 +51,8 @@ class TaskWords:
     @cached_property
     def mean(self) -> Rows:
         """The mean (D,) of the styles and contexts: what texts are less of if nothing is nearer."""
-        return self._style_rows.mean(axis=0)
+        mean: Rows = self._style_rows.mean(axis=0)
+        return mean
 
     @cached_property
     def _style_rows(self) -> Rows:

@@ -10,10 +10,11 @@ from functools import cache
 
 import numpy as np
 
-from zscr.infer.composition.affine import Affine, affine, projected
-from zscr.infer.composition.basic import Basic, divisors, least
+from zscr.infer.composition.affine import Affine, Numbers, affine, projected
+from zscr.infer.composition.basic import Basic, divisors, even_samples
 from zscr.infer.composition.composition import Expansion, Fusion
 from zscr.infer.composition.expansion import expanded
+from zscr.infer.composition.statistics import Statistics
 from zscr.infer.evaluation.controls.fusions import Parts, Way
 from zscr.infer.evaluation.controls.neighbours import neighbours
 from zscr.infer.evaluation.controls.selected import Values
@@ -22,7 +23,6 @@ from zscr.infer.evaluation.fused import Fused, FusedScores
 from zscr.infer.evaluation.ranked import Ranked
 
 LAMBDAS = (0.1, 0.02, 0.05, 0.15, 0.2)  # the published one first
-MEASURED = 1000  # images of a gallery, evenly, whose products with all of it have a minimum
 
 
 def basic_ways(objects: Vectors, styles: Vectors, about: str) -> list[Way]:
@@ -32,7 +32,7 @@ def basic_ways(objects: Vectors, styles: Vectors, about: str) -> list[Way]:
         objects: unit embeddings (n, D) of names of things; styles: (m, D) of styles and contexts.
         about: how texts were put among words.
     """
-    basic, samples = Basic.of(objects, styles), np.concatenate([objects, styles])
+    basic, samples = Basic.of(objects, styles), even_samples(objects, styles)
 
     def way(name: str, expansion: Expansion | None) -> Way:
         known = cache(lambda parts: _channels(parts, basic, samples, expansion))
@@ -50,20 +50,18 @@ def _channels(
     parts: Parts, basic: Basic, samples: Vectors, expansion: Expansion | None
 ) -> tuple[Affine, Affine]:
     """Return both channels, normalised."""
-    mean = parts.gallery.mean(axis=0, dtype=np.float64)
+    gallery = Statistics(parts.gallery)
     texts = parts.text if parts.phrased is None else parts.phrased
-    image, text = basic.channels(parts.image, texts, mean)
+    image, text = basic.channels(parts.image, texts, gallery.mean)
     if expansion:
-        image = _expanded(parts, basic, image, mean, expansion)
-    centred = parts.gallery - mean
-    some = centred[:: -(-len(centred) // MEASURED)]
-    minima = least(some, centred), least(samples - basic.text_mean, centred)
+        image = _expanded(parts, basic, image, gallery.mean, expansion)
+    minima = gallery.least(), gallery.least(samples - basic.text_mean)
     first, second = divisors(minima, "first")
     return image.normalised(minima[0], first), text.normalised(minima[1], second)
 
 
 def _expanded(
-    parts: Parts, basic: Basic, image: Affine, mean: np.ndarray, expansion: Expansion
+    parts: Parts, basic: Basic, image: Affine, mean: Numbers, expansion: Expansion
 ) -> Affine:
     """Ask again with the mean of each query's best images, of those that count for it."""
     scorer = FusedScores((image,), parts.gallery, Fusion("sum"))

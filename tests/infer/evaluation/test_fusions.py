@@ -147,6 +147,9 @@ def test_fused_scores_are_the_same_in_any_blocks_and_ties_keep_the_gallerys_orde
         np.testing.assert_array_equal(parts, whole)
     [(_, alone)] = scored_blocks(scorer.row(3))
     np.testing.assert_array_equal(alone, whole[3:4])
+    if kind != "cdf":  # which asks how a query's own gallery scores
+        [(_, part)] = scored_blocks(scorer.part(slice(1, 3), np.array([7, 2, 40])))
+        np.testing.assert_array_equal(part, whole[1:3, [7, 2, 40]])
 
 
 def test_a_wider_gallery_is_scored_by_the_same_channels(parts_of):

@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 
 from zscr.data.own_gallery import Within
 from zscr.errors import InputError
+from zscr.infer.composition.affine import affine
+from zscr.infer.composition.composition import Fusion
+from zscr.infer.evaluation.fused import Fused
 from zscr.infer.evaluation.gallery_use import GalleryUse, diffused, expanded, gallery_use
 from zscr.infer.evaluation.generalised import evaluate
 from zscr.infer.evaluation.ranking import ranked_blocks
@@ -98,6 +101,17 @@ def test_images_without_features_are_refused(some):
         gallery_use(25, diffuse=False)(some(4))
     with pytest.raises(InputError, match="23 embeddings of the 24 gallery items"):
         replace(some(4), features=np.eye(23, dtype=np.float32))
+
+
+def test_fused_scores_are_refused(some):
+    """There is no one vector that could be asked again."""
+    embedded = some(4)
+    channels = (affine(embedded.queries), affine(embedded.queries))
+    fused = Fused(embedded.task, channels, embedded.gallery, Fusion("product"))
+    for use in (gallery_use(5, diffuse=False), gallery_use(None, diffuse=True)):
+        with pytest.raises(InputError, match="'text' are ranked by fused scores, which --expand"):
+            use(fused)
+    assert gallery_use(None, diffuse=False)(fused) is fused
 
 
 def test_tables_say_that_the_gallery_was_used(some):
