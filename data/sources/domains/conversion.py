@@ -132,8 +132,8 @@ class Conversion:
                 lost["queries_without_answer"] += 1
             else:
                 query = Query(one.name, text, self.files[one.name])
-                asked = {"class_id": one.class_id, "value": target}
-                rows.append(TaskRow(query, SPLIT, one.class_id, **asked))
+                about = SPLIT, one.class_id
+                rows.append(TaskRow(query, *about, class_id=one.class_id, value=target))
         self.lost += lost
         missing = lost.total() + sum(one.name not in self.files for one in self.gallery)
         if rows:
