@@ -317,7 +317,10 @@ def test_means_over_tasks_are_over_those_of_each_name(trained: Trained, tmp_path
     assert report["controls"]["random ranking"]["metrics"]["mAP"] == pytest.approx(
         np.mean(everything)
     )
-    shown = zscr("evaluate", trained.bundle, "--task", "style", "--task", "composed").stdout
+    both_tasks = zscr("evaluate", trained.bundle, "--task", "style", "--task", "composed")
+    encoded = re.findall(r"features \(.*gallery\): (\d+)/", both_tasks.stderr)
+    assert encoded == ["8", "8"], "gallery and references, once for both tasks"
+    shown = both_tasks.stdout
     mean = np.mean([alone[name]["metrics"]["mAP"] for name in ("style", "composed")])
     assert re.search(rf"mean of these means +{mean:.3f}\n", shown)
     for options, named in (
