@@ -34,6 +34,7 @@ from zscr.infer.evaluation.captions import (
 )
 from zscr.infer.evaluation.controls.pairs import pair_ridge
 from zscr.infer.evaluation.embedded import Embedded
+from zscr.infer.evaluation.ranked import Ranked
 from zscr.infer.features.encoded import encode_cached
 from zscr.infer.features.split import load_split
 from zscr.infer.features.table import Split, Table, starts_of
@@ -50,7 +51,7 @@ CONTROLS: Mapping[str, Mapping[str, Any]] = {
     START: {"settings": OPEN},
     CCA: {"settings": OPEN, "text_encoder": "tfidf"},
 }
-Embed = Callable[[Task], Embedded]
+Embed = Callable[[Task], Ranked]
 
 
 def main() -> None:
@@ -103,7 +104,7 @@ def trained(folder: Path, name: str, asked: Mapping[str, Any], seed: int) -> Pat
 
 def embedder(run: Path) -> Embed:
     [model] = open_models([run], None)
-    return lambda task: model.embed(task)
+    return lambda task: model.rank(task)
 
 
 def ridge_of(run: Path) -> tuple[Embed, Mapping[str, Any]]:

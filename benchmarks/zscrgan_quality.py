@@ -25,7 +25,7 @@ from zscr.data.registry import find_collection
 from zscr.data.tasks import load_task
 from zscr.infer.evaluation.gallery_use import GalleryUse
 from zscr.infer.evaluation.generalised import evaluate, mean_evaluation
-from zscr.infer.evaluation.page import chosen
+from zscr.infer.evaluation.page_controls import chosen
 from zscr.infer.evaluation.paired import paired_difference
 from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.expansion import Expansion
@@ -120,7 +120,7 @@ def of_models(models: Sequence[Model], use: str) -> dict[str, Any]:
     parts = SPLITS if use in GENERALISED else SPLITS[:1]
     tasks = [load_task(models[0].collection, "text", split) for split in parts]
     found = [
-        evaluate(*(model.embed(task, features=True) for task in tasks), use=USES[use])
+        evaluate(*(model.rank(task, features=True) for task in tasks), use=USES[use])
         for model in models
     ]
     runs = {"runs": [one.plain.metrics["mAP"] for one in found]}

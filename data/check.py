@@ -61,7 +61,7 @@ def _task_images(collection: Collection) -> tuple[list[str], list[str]]:
     named, faults = [], []
     for task in collection.tasks:
         try:
-            queries = [row.query for row in task_rows(collection, task)]
+            queries = [part for row in task_rows(collection, task) for part in row.query.parts]
         except CollectionError as error:
             faults.append(str(error))
             continue

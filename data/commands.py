@@ -111,6 +111,18 @@ OPTIONS: dict[str, Callable[[Command], Command]] = {
     "names": click.option(
         "--names", type=FOLDER, help="What is said of classes [clip_text_names.zip beside SOURCE]."
     ),
+    "skip_missing": click.option(
+        "--skip-missing",
+        is_flag=True,
+        help="Leave out images that SOURCE lacks, and queries that need them; both are counted.",
+    ),
+    "caption_order": click.option(
+        "--caption-order",
+        type=click.Choice(["pic2word", "searle"]),
+        default="pic2word",
+        show_default=True,
+        help="Two captions of a query: the second and the first, or both orders averaged.",
+    ),
     "exclude": exclude_option,
     "follow_links": follow_links_option,
 }

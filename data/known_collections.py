@@ -49,6 +49,14 @@ _sketchy = partial(
     example="sketchy25.zip",
     archive="sketchy25",
 )
+_sketchy_domains = partial(
+    Source,
+    "zscr.data.sources.sketchy_domains:convert_sketchy_domains",
+    "a caption of each image, and LVIS's definitions of classes",
+    what="Sketchy's photos and sketches in one gallery, to ask for the one by the other",
+    example="sketchy25.zip",
+    archive="sketchy25",
+)
 _sketchy_clip = partial(
     Source,
     "zscr.data.sources.sketchy_clip:convert_sketchy_clip",
@@ -57,6 +65,13 @@ _sketchy_clip = partial(
     example="sketchy25.zip",
     archive="sketchy25",
 )
+
+
+def _triplets(make: str, texts: str, images: str, **given: Any) -> Source:
+    """Return a published data set of queries that are an image and a text."""
+    options = given.pop("options", ("skip_missing",))
+    return Source(f"zscr.data.sources.triplets.{make}", texts, images, options=options, **given)
+
 
 COLLECTIONS: Mapping[str, Source] = {
     "aviary": Source(
@@ -68,6 +83,14 @@ COLLECTIONS: Mapping[str, Source] = {
         "photos and sketches; 21 unseen classes", options=("split", "names", "seed")
     ),
     "sketchy25-25": _sketchy(
+        "photos and sketches; 25 unseen classes, for development",
+        options=("names", "seed"),
+        arguments={"split": "25"},
+    ),
+    "sketchy25-domains": _sketchy_domains(
+        "photos and sketches; 21 unseen classes", options=("split", "names", "seed")
+    ),
+    "sketchy25-25-domains": _sketchy_domains(
         "photos and sketches; 25 unseen classes, for development",
         options=("names", "seed"),
         arguments={"split": "25"},
@@ -124,6 +147,48 @@ COLLECTIONS: Mapping[str, Source] = {
         example="CUB.zip",
         options=("val_classes", "seed"),
     ),
+    "cirr": _triplets(
+        "cirr:convert_cirr",
+        "what is to be different about an image",
+        "photos of real life; tasks `val`, `val-subset` and, for the server, `test1`",
+        what="CIRR's captions and image splits (rc2), with its images",
+        example="CIRR/",
+        archive="CIRR",
+    ),
+    "fashioniq": _triplets(
+        "fashioniq:convert_fashioniq",
+        "two captions of what is to be different about a product",
+        "dresses, shirts and tops; tasks `original` and `val`, and of each category",
+        what="FashionIQ's captions and image splits, with its images",
+        example="FashionIQ/",
+        archive="FashionIQ",
+        options=("caption_order", "skip_missing"),
+    ),
+    "circo": _triplets(
+        "circo:convert_circo",
+        "what is to be different about an image",
+        "123,403 photos of COCO; tasks `val`, of each semantic aspect and, for the server, `test`",
+        what="CIRCO's annotations, with COCO's unlabeled2017",
+        example="CIRCO/",
+        archive="CIRCO",
+    ),
+    "genecis": _triplets(
+        "genecis:convert_genecis",
+        "an attribute or object to focus on or to change",
+        "boxes of Visual Genome, photos of COCO; a gallery a query",
+        what="GeneCIS's four lists, with the images of Visual Genome and COCO",
+        example="genecis/",
+        archive="genecis",
+    ),
+    "coco": _triplets(
+        "coco:convert_coco",
+        "a sentence of the classes in an image",
+        "photos of COCO; the task `composition`: an object, cut out, asks for its photo",
+        what="COCO's val2017 and its instances, for Pic2Word's object composition",
+        example="coco/",
+        archive="coco",
+        options=("seed", "skip_missing"),
+    ),
     "awa": Source(
         "zscr.data.sources.awa:convert_awa",
         "attributes of each class",
@@ -131,6 +196,53 @@ COLLECTIONS: Mapping[str, Source] = {
         what="images with a matrix of class attributes in AWA2's format",
         example="Animals_with_Attributes2",
         options=("val", "seed"),
+    ),
+    "imagenet-r": Source(
+        "zscr.data.sources.domains.imagenet_r:convert_imagenet_r",
+        "a domain beside each image",
+        "photos and renditions of 200 classes",
+        what="ImageNet-R and ImageNet's validation photos, with Pic2Word's two lists",
+        example="data/imgnet",
+        options=("skip_missing",),
+        archive="imagenet_r",
+    ),
+    "nico": Source(
+        "zscr.data.sources.domains.freedom:convert_freedom",
+        "a domain beside each image",
+        "photos of 60 classes in 6 surroundings",
+        what="NICO++, with FreeDom's two lists",
+        example="data/nico",
+        options=("skip_missing",),
+        archive="nico",
+        arguments={"name": "nico"},
+    ),
+    "minidomainnet": Source(
+        "zscr.data.sources.domains.freedom:convert_freedom",
+        "a domain beside each image",
+        "clipart, paintings, photos and sketches of 126 classes",
+        what="MiniDomainNet, with FreeDom's two lists",
+        example="data/minidn",
+        options=("skip_missing",),
+        archive="minidn",
+        arguments={"name": "minidomainnet"},
+    ),
+    "ltll": Source(
+        "zscr.data.sources.domains.ltll:convert_ltll",
+        "a domain beside each image",
+        "25 landmarks today and in the archive",
+        what="LTLL's landmarks, today and in the archive",
+        example="LTLL.zip",
+        options=("skip_missing",),
+        archive="ltll",
+    ),
+    "icir": Source(
+        "zscr.data.sources.domains.icir:convert_icir",
+        "what is to be different, beside each image",
+        "202 instances, each with a gallery of its own",
+        what="i-CIR, with its two lists",
+        example="icir/",
+        options=("skip_missing",),
+        archive="icir",
     ),
     "folder": Source(
         "zscr.data.sources.folder:convert_folder",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -102,6 +102,17 @@ class Query:
     def fields(self) -> frozenset[str]:
         """The names of the fields that it fills: what a bundle routes it by."""
         return frozenset(name for name in FIELDS if getattr(self, name) is not None)
+
+    @property
+    def parts(self) -> tuple[Query, ...]:
+        """The queries of its terms; itself, where it is no sum."""
+        return tuple(term.query for term in self.terms) if self.terms else (self,)
+
+    def each(self, change: Callable[[Query], Query]) -> Query:
+        """Return it with every one of its parts changed."""
+        if not self.terms:
+            return change(self)
+        return replace(self, terms=tuple(replace(t, query=change(t.query)) for t in self.terms))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ By class, by class and attribute (a label of both), or by item with exclusions a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -29,6 +29,12 @@ class Relevance(Protocol):
 
         Returns:
             (B, G): 0 or more, NaN where the item is left out of the query's ranking.
+        """
+
+    def parts(self) -> Iterator[tuple[slice, Order | None]]:
+        """Yield queries that follow each other, and the gallery positions that all of them rank.
+
+        None is the whole gallery. Only what is never ranked for any of them is left out here.
         """
 
     def widened(self, other: Relevance) -> Relevance:
@@ -60,6 +66,10 @@ class ByLabel:
         asked, gallery = self._codes
         relevant: Grades = (gallery[order] == asked[queries, None]).astype(np.float32)
         return relevant
+
+    def parts(self) -> Iterator[tuple[slice, Order | None]]:
+        """See `Relevance`."""
+        yield slice(0, len(self.queries)), None
 
     def widened(self, other: Relevance) -> ByLabel:
         """See `Relevance`."""
@@ -101,6 +111,10 @@ class ByItem:
         """Look each item up in the query's truth; see `Relevance`."""
         rows = [self._row(truth) for truth in self.truths[queries]]
         return np.take_along_axis(np.stack(rows), order, axis=1)
+
+    def parts(self) -> Iterator[tuple[slice, Order | None]]:
+        """See `Relevance`."""
+        yield slice(0, len(self.truths)), None
 
     def _row(self, truth: Truth) -> Grades:
         """Return (G,) grades in the gallery's order; items that it does not hold do not count."""

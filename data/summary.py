@@ -75,7 +75,7 @@ def summarise(collection: Collection) -> Summary:
 def _count_task(collection: Collection, name: str) -> TaskCounts:
     rows = task_rows(collection, name)
     count = Counter(row.split for row in rows)
-    asks = "+".join(sorted(rows[0].query.fields))
+    asks = "+".join(sorted(rows[0].query.parts[0].fields))
     info = collection.tasks.get(name)
     retrieves = info.field if info else "image"
     return TaskCounts(name, asks, retrieves, *(count[split] for split in SPLITS))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from zscr.data.records import Item
+from zscr.data.records import Item, Query
 from zscr.data.relevance import Truth
 from zscr.data.rules import SPLITS, is_own, refuse, repeated
 from zscr.data.task_files import TaskInfo, TaskRow
@@ -17,6 +18,7 @@ from zscr.errors import CollectionError
 
 DERIVED = ("text", "sketch")  # the tasks that follow from classes
 RETRIEVED = ("image", "sketch")
+SERVERS = ("circo", "cirr")  # that keep answers: their files' formats
 _LIMITS = np.finfo(np.float32)  # what grades are stored in when figures are computed
 
 Rule = tuple[Callable[[TaskRow], bool], str]  # what is wrong with a query, and how it is said
@@ -68,11 +70,29 @@ def _check_info(info: TaskInfo, known: Known) -> None:
             f"{info.by}; an attribute is a string and goes with relevance by class"
         )
     figures = (*info.figures, info.protocol)
+    if info.within is not None:
+        _one_of(info.name, "a gallery within", info.within, ("class",))
+        _one_of(info.name, "relevance within a class by", info.by, ("class",))
     if not info.figures or not all(isinstance(figure, str) for figure in figures):
         raise CollectionError(
             f"task '{info.name}' has the figures {info.figures!r} and the protocol "
             f"{info.protocol!r}; give strings, and one figure at least"
         )
+    if info.server is not None:
+        _one_of(info.name, "the server", info.server, SERVERS)
+        _one_of(info.name, "relevance that a server knows by", info.by, ("item",))
+    for name, items in info.galleries.items():
+        _check_gallery(f"the gallery '{name}' of task '{info.name}'", info, items, known)
+
+
+def _check_gallery(named: str, info: TaskInfo, items: Sequence[str], known: Known) -> None:
+    if not items:
+        raise CollectionError(f"{named} has no items; add some, or leave it out")
+    refuse(repeated(items), f"items of {named} occur twice; name each once")
+    lost = [one for one in items if one not in known.by_id]
+    refuse(lost, f"items of {named} do not exist; correct or remove them")
+    bare = [one for one in items if not known.holds(known.by_id[one], info.field)]
+    refuse(bare, f"items of {named} are without {info.field}, which is retrieved; remove them")
 
 
 def _one_of(task: str, what: str, value: object, choice: Sequence[str]) -> None:
@@ -81,7 +101,7 @@ def _one_of(task: str, what: str, value: object, choice: Sequence[str]) -> None:
 
 
 def _files(row: TaskRow) -> list[str]:
-    return [str(name) for name in (row.query.image, row.query.sketch) if name is not None]
+    return [str(name) for p in row.query.parts for name in (p.image, p.sketch) if name is not None]
 
 
 def check_rows(info: TaskInfo, rows: Sequence[TaskRow], known: Known) -> None:
@@ -95,21 +115,31 @@ def check_rows(info: TaskInfo, rows: Sequence[TaskRow], known: Known) -> None:
         raise CollectionError(f"{task} has no queries; add some, or leave the task out")
     refuse(repeated(row.query.id for row in rows), f"query ids of {task} occur twice; rename them")
     decided = _by_item(known, info) if info.by == "item" else _by_class(known, info)
-    for wrong, why in [*_asked(known, rows[0].query.fields), *decided]:
+    asked = [*_asked(known, _filled(rows[0].query)), *_searched(info)]
+    for wrong, why in [*asked, *decided]:
         refuse([row.query.id for row in rows if wrong(row)], f"queries of {task} {why}")
 
 
-def _asked(known: Known, fields: frozenset[str]) -> list[Rule]:
-    """Return the rules of what queries are made of; `fields` are those that the first one fills."""
+def _filled(query: Query) -> list[frozenset[str]]:
+    """Return the fields that each part of a query fills."""
+    return [part.fields for part in query.parts]
+
+
+def _asked(known: Known, filled: list[frozenset[str]]) -> list[Rule]:
+    """Return the rules of what queries are made of; `filled` is what the first one fills."""
     return [
         (
             lambda row: row.split not in SPLITS,
             f"are of no split; give each one of {', '.join(SPLITS)}",
         ),
         (
-            lambda row: row.query.fields != fields or "vector" in fields,
-            f"do not fill {' and '.join(sorted(fields))} as the first one does, or fill a vector, "
-            f"which is not stored; make them alike",
+            lambda row: _filled(row.query) != filled or "vector" in filled[0],
+            f"do not fill {' and '.join(sorted(filled[0]))} as the first one does, or fill a "
+            f"vector, which is not stored; make them alike",
+        ),
+        (
+            lambda row: any(p.instead_of is not None and p.text is None for p in row.query.parts),
+            "say what a text replaces (instead_of) and have no text; give it, or leave that out",
         ),
         (
             lambda row: not all(is_own(name, known.files) for name in _files(row)),
@@ -142,10 +172,27 @@ def _by_item(known: Known, info: TaskInfo) -> list[Rule]:
             f"have relevant items without {info.field}, which is retrieved; remove them",
         ),
         (
-            lambda row: not _left(row),
-            "have nothing relevant left after their exclusions; remove them",
+            lambda row: _answer_fault(row, info),
+            "list relevant items, which a server alone knows; remove these"
+            if info.server
+            else "have nothing relevant left after their exclusions; remove them",
         ),
     ]
+
+
+def _searched(info: TaskInfo) -> list[Rule]:
+    """Return the rule of which gallery queries search."""
+    if len(info.galleries) > 1:
+        why = f"search none of the galleries {', '.join(info.galleries)}; name one"
+        return [(lambda row: row.gallery not in info.galleries, why)]
+    return [(lambda row: row.gallery is not None, "name a gallery, but search the only one")]
+
+
+def _answer_fault(row: TaskRow, info: TaskInfo) -> bool:
+    """Say whether a query has answers that it may not have, or none though it must."""
+    if info.server:
+        return bool(_truth(row).relevant)
+    return not (info.zeros or _left(row, info))
 
 
 def _truth(row: TaskRow) -> Truth:
@@ -168,21 +215,34 @@ def _held(row: TaskRow, known: Known, field: str) -> bool:
     return all(known.holds(known.by_id[name], field) for name in _truth(row).relevant)
 
 
-def _left(row: TaskRow) -> set[str]:
+def _left(row: TaskRow, info: TaskInfo) -> set[str]:
     """Return the relevant items that are ranked."""
     found = set(_truth(row).relevant) - set(_truth(row).exclude)
+    if info.galleries:
+        only = row.gallery or next(iter(info.galleries))
+        found = {name for name in found if name in info.held.get(only, ())}
     return found & set(_truth(row).subset) if _truth(row).subset else found
 
 
 def _by_class(known: Known, info: TaskInfo) -> list[Rule]:
     """Return the rules of a task whose queries ask for a class, or for a class and an attribute."""
-    found = {
-        (item.split, item.class_id, item.attributes.get(info.attribute or ""))
-        for item in known.items
-        if known.holds(item, info.field)
-    }
-    if info.attribute is None:
-        found = {(split, class_id, None) for split, class_id, _ in found}
+    by_id = known.by_id
+
+    def kind(item: Item) -> tuple[str, str | None, str | None]:
+        value = item.attributes.get(info.attribute) if info.attribute else None
+        return item.split, item.class_id, value
+
+    found = Counter(kind(item) for item in known.items if known.holds(item, info.field))
+
+    filled = {(split, class_id) for split, class_id, _ in found}
+
+    def left(row: TaskRow) -> int:
+        """Count what is relevant to a query and not excluded."""
+        asked = row.split, row.class_id, row.value
+        excluded = (by_id[name] for name in {*row.exclude} if name in by_id)
+        held = (item for item in excluded if known.holds(item, info.field))
+        return found[asked] - sum(kind(item) == asked for item in held)
+
     return [
         (
             lambda row: row.truth is not None or (row.value is None) != (info.attribute is None),
@@ -194,7 +254,17 @@ def _by_class(known: Known, info: TaskInfo) -> list[Rule]:
             "ask for a class that is unknown or of another split; correct or remove them",
         ),
         (
-            lambda row: (row.split, row.class_id, row.value) not in found,
+            lambda row: any(
+                name not in by_id or by_id[name].split != row.split for name in row.exclude
+            ),
+            "leave out items that do not exist or are of another split; correct or remove them",
+        ),
+        (
+            lambda row: bool(info.within) and (row.split, row.class_id) not in filled,
+            "search the images of their class, of which there are none; remove them",
+        ),
+        (
+            lambda row: not (info.zeros or left(row)),
             f"ask for what no item with {info.field} is; correct or remove them",
         ),
     ]

@@ -11,14 +11,16 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from zscr.data.collection import SPLITS, Collection, Item
+from zscr.data.own_gallery import Within, Without
 from zscr.data.records import Query
 from zscr.data.relevance import ByItem, ByLabel, Relevance
 from zscr.data.task_files import TaskInfo, TaskRow
 from zscr.data.task_rows import gallery_rows, task_info, task_names, task_rows
-from zscr.errors import CollectionError
+from zscr.errors import CollectionError, ConfigError
 
 __all__ = [
     "Task",
@@ -46,6 +48,10 @@ class Task:
         relevance: of the gallery's items, by position.
         groups: (Q,) what macro figures average over and intervals resample, such as the class.
         figures: the protocol's own figures, its headline first.
+        zeros: whether queries that nothing is relevant to count, with 0; else they are refused.
+        server: the format of the file in which rankings go to the server that alone knows what is
+            relevant; None where it is known here.
+        missing: images and queries of the protocol that the collection lacks.
     """
 
     name: str
@@ -57,11 +63,26 @@ class Task:
     relevance: Relevance
     groups: tuple[str, ...]
     figures: tuple[str, ...] = ("mAP",)
+    zeros: bool = False
+    server: str | None = None
+    missing: int = 0
+
+    def require_answers(self) -> None:
+        """Refuse to judge by answers that are not published.
+
+        Raises:
+            ConfigError: a server alone knows what is relevant.
+        """
+        if self.server:
+            raise ConfigError(
+                f"what is relevant to the queries of task '{self.name}' is not published, so there "
+                f"are no figures; write what its server takes with --server-file FOLDER"
+            )
 
     @property
     def fields(self) -> frozenset[str]:
-        """What its queries fill."""
-        return self.queries[0].fields
+        """What its queries fill, or each part of those that are sums."""
+        return self.queries[0].parts[0].fields
 
     def narrowed(self, kept: list[int]) -> Task:
         """Return the task over some of its gallery, by position."""
@@ -94,23 +115,42 @@ def load_task(collection: Collection, name: str, split: str) -> Task:
     info = task_info(collection, name)
     vectors = info.field == "image" and collection.has_vectors("image")
     field = "vector" if vectors else info.field
-    items = [collection.items[row] for row in gallery_rows(collection, split, field)]
+    items = _gallery(collection, info, split, field)
     if not rows or not items:
         raise CollectionError(
             f"task '{name}' of {collection.folder} has {len(rows)} queries and {len(items)} items "
             f"in its gallery in split '{split}'; choose a split of {', '.join(SPLITS)} with both"
         )
+    located = partial(_located, folder=collection.folder.absolute())
     return Task(
         name=name,
-        protocol=info.protocol or collection.protocol,
+        protocol=_protocol(collection, info),
         split=split,
-        queries=tuple(_located(row.query, collection.folder.absolute()) for row in rows),
+        queries=tuple(row.query.each(located) for row in rows),
         gallery=tuple(item.id for item in items),
         field=field,
         relevance=_relevance(info, rows, items),
         groups=tuple(row.group for row in rows),
         figures=info.figures,
+        zeros=info.zeros,
+        server=info.server,
+        missing=info.missing,
     )
+
+
+def _protocol(collection: Collection, info: TaskInfo) -> str:
+    """Return the protocol, and how much of it the collection lacks."""
+    lacking = f"; {info.missing} of its images and queries are missing" if info.missing else ""
+    return (info.protocol or collection.protocol) + lacking
+
+
+def _gallery(collection: Collection, info: TaskInfo, split: str, field: str) -> list[Item]:
+    """Return what a task can retrieve of a split: all, or what is in one of its galleries."""
+    items = [collection.items[row] for row in gallery_rows(collection, split, field)]
+    if not info.galleries:
+        return items
+    held = {name for names in info.galleries.values() for name in names}
+    return [item for item in items if item.id in held]
 
 
 def _located(query: Query, folder: Path) -> Query:
@@ -120,9 +160,27 @@ def _located(query: Query, folder: Path) -> Query:
 
 
 def _relevance(info: TaskInfo, rows: Sequence[TaskRow], items: Sequence[Item]) -> Relevance:
+    """Return the relevance of all items, or within each query's gallery where there are several."""
+    decided = _of_all(info, rows, items)
+    if info.within:
+        asked = [str(row.class_id) for row in rows]
+        return Within.of_labels(decided, asked, [str(item.class_id) for item in items])
+    if len(info.galleries) < 2:
+        return decided
+    asked = [str(row.gallery) for row in rows]
+    return Within.of_items(decided, asked, info.galleries, [item.id for item in items])
+
+
+def _of_all(info: TaskInfo, rows: Sequence[TaskRow], items: Sequence[Item]) -> Relevance:
     if info.by == "item":
         return ByItem([r.truth for r in rows if r.truth is not None], [i.id for i in items])
-    key = info.attribute
+    relevance = _by_label(info.attribute, rows, items)
+    if any(row.exclude for row in rows):
+        return Without(relevance, [row.exclude for row in rows], [item.id for item in items])
+    return relevance
+
+
+def _by_label(key: str | None, rows: Sequence[TaskRow], items: Sequence[Item]) -> ByLabel:
     if key is None:
         return ByLabel([str(row.class_id) for row in rows], [str(i.class_id) for i in items])
     asked = [_label(row.class_id, row.value) for row in rows]
@@ -158,7 +216,8 @@ def query_labels(collection: Collection, task: Task) -> list[str]:
     if "vector" in task.fields:
         return _numbered(collection, task.groups)
     folder = collection.folder.absolute()
-    return [": ".join(_said(query, folder)) for query in task.queries]
+    said = ([": ".join(_said(part, folder)) for part in q.parts] for q in task.queries)
+    return [" / ".join(parts) for parts in said]
 
 
 def _numbered(collection: Collection, groups: Sequence[str]) -> list[str]:

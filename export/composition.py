@@ -17,17 +17,16 @@ from zscr.errors import ConfigError
 from zscr.export.words import Known, Words, embed_words
 from zscr.infer.bundle import GALLERY
 from zscr.infer.composition.affine import Numbers
-from zscr.infer.composition.basic import HARRIS, Basic
+from zscr.infer.composition.basic import HARRIS, Basic, even_samples
 from zscr.infer.composition.context import WORDS
 from zscr.infer.composition.statistics import Statistics
-from zscr.infer.composition.words import evenly, evenly_placed
+from zscr.infer.composition.words import evenly
 from zscr.infer.encoder import Encoder, Rows
 from zscr.progress import say
 
 COMPOSED = "composed"  # a graph of several fields
 IMAGES = 256  # of a collection, by which BASIC's minima are measured
 _LEAST_OBJECTS, _LEAST_STYLES = 32, 8  # words that a text graph must know
-_SAMPLES = 256  # texts that minima are measured with
 _ABOUT = {
     "arithmetic": "image + text - what the text replaces, or else the mean of styles and contexts",
     "basic": "BASIC: image, projected onto what things differ in, and text, fused by Harris",
@@ -135,7 +134,7 @@ def _basic(
         )
         return {}
     known = Basic.of(objects.rows, styles.rows)
-    samples = _samples(objects, styles)
+    samples = even_samples(objects.rows, styles.rows)
     _save(stage, "text_mean.npy", known.text_mean)
     _save(stage, "projection.npy", known.columns)
     (stage.folder / "context.txt").write_text("\n".join(evenly(objects.words, WORDS)) + "\n")
@@ -154,13 +153,6 @@ def _basic(
         entry["gallery_mean"] = "gallery_mean.npy"
     expanded = {**entry, "about": _ABOUT["basic-expanded"], "expansion": _EXPANSION}
     return {"basic": entry, "basic-expanded": expanded}
-
-
-def _samples(objects: Known, styles: Known) -> Rows:
-    """Return the rows of texts that stand for any: of things and of styles, evenly spaced."""
-    each = _SAMPLES // 2
-    parts = [rows[evenly_placed(len(rows), each)] for rows in (objects.rows, styles.rows)]
-    return np.concatenate(parts)
 
 
 def _freedom(stage: Stage, channels: Channels, vocabulary: Known) -> dict[str, Any]:

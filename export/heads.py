@@ -14,7 +14,7 @@ from torch import nn
 
 from zscr.errors import ConfigError
 from zscr.infer.encoder import Encoder
-from zscr.infer.features.listing import ENCODER_OF, Encoders
+from zscr.infer.features.listing import ENCODER_OF, FIELD_OF, Encoders
 from zscr.train.encoders.folder import OUTPUT
 from zscr.train.encoders.onnx import merge, rename, trace
 from zscr.train.encoders.sparse import gather_first_layer
@@ -100,7 +100,11 @@ def _specs(
         spec = {"field": "vector", "kind": "vector", "names": [f"{port.name}_vector"]}
         return [spec | {"dtype": "float32", "shape": ["batch", *shape]}]
     return [
-        {**spec, "field": port.name, "names": [f"{prefix}{name}" for name in spec["names"]]}
+        {
+            **spec,
+            "field": FIELD_OF[port.name],
+            "names": [f"{prefix}{name}" for name in spec["names"]],
+        }
         for spec in encoder.specs
     ]
 

@@ -10,7 +10,7 @@ from zscr.data.records import Query
 from zscr.errors import CollectionError, InputError
 from zscr.export.heads import DeployedHead
 from zscr.infer.encoder import Encoder
-from zscr.infer.features.listing import ENCODER_OF, Row, list_rows
+from zscr.infer.features.listing import ENCODER_OF, FIELD_OF, Row, list_rows
 from zscr.infer.features.store import Source
 from zscr.infer.models.samples import spread
 from zscr.train.methods.contract import Port
@@ -30,7 +30,9 @@ def samples_of(
         CollectionError: the split has nothing for a port.
     """
     columns = {
-        port.name if encoder else "vector": _values(collection, port, encoder, split, most)
+        FIELD_OF[port.name] if encoder else "vector": _values(
+            collection, port, encoder, split, most
+        )
         for port, encoder in deployed.ports
     }
     count = max(map(len, columns.values()))

@@ -104,8 +104,10 @@ def query(
     queries = _queries(file, text, image, sketch, instead_of, compose)
     out = None if out == Path("-") else out
     searcher = Searcher.open(bundle, index, make_runtime(**runtime))
-    how = {"expand": expand, "min_score": min_score, "exclude_self": exclude_self}
-    found, tally = searcher.answers(queries, k, **how), Tally()
+    found = searcher.answers(
+        queries, k, expand=expand, min_score=min_score, exclude_self=exclude_self
+    )
+    tally = Tally()
     if not isinstance(queries, QueryFile):  # the one query of the options: an answer, or an error
         found = all_answered(found)
     composed = not isinstance(queries, QueryFile) and len(queries[0].fields) > 1

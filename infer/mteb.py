@@ -25,7 +25,7 @@ from zscr.extras import require_extras
 from zscr.infer.bundle import SAME_IMAGE, Bundle, spoken
 from zscr.infer.composed.embedding import Embedding
 from zscr.infer.encoder import Encoder, Rows
-from zscr.infer.evaluation.ranking import rank, scored_blocks
+from zscr.infer.evaluation.ranking import Cosines, rank, scored_blocks
 
 if TYPE_CHECKING:
     from mteb.models.model_meta import ModelMeta
@@ -135,7 +135,7 @@ class BundleSearch:
         ids, rows = _embedded(queries, "query", fields, encoder, encode_kwargs)
         found: dict[str, dict[str, float]] = {}
         places = {name: place for place, name in enumerate(self._ids)}
-        for start, scores in scored_blocks(rows, self._rows):
+        for start, scores in scored_blocks(Cosines(rows, self._rows)):
             names = ids[start : start + len(scores)]
             if top_ranked is not None:
                 scores = np.where(_asked(names, top_ranked, places), scores, -np.inf)

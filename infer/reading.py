@@ -88,9 +88,9 @@ def _unusable(encoder: Encoder, queries: Sequence[Query], rows: Sequence[int]) -
 
 
 def _normal(query: Query) -> Query:
-    given = {name: getattr(query, name) for name in _READ}
-    texts = {name: text for name, text in given.items() if isinstance(text, str)}
-    return replace(query, **{n: unicodedata.normalize("NFC", text) for n, text in texts.items()})
+    if not isinstance(query.text, str):
+        return query
+    return replace(query, text=unicodedata.normalize("NFC", query.text))
 
 
 def fits(field: str, value: object) -> bool:

@@ -24,31 +24,39 @@ FLOORS = {
     " place regular schema streams <- lock manifest_file options <- partial <- arrays artefact"
     " <- cache <- data <- infer <- __init__ train <- export <- cli",
     "zscr.data": "decoding exclusion hashes known_collections names records relevance splits"
-    " <- images walk <- listing options rules task_files <- task_rules <- draft <- collection"
-    " <- aviary sources task_rows <- registry tasks <- check summary <- commands",
+    " <- images walk <- listing options own_gallery rules task_files <- task_rules <- draft"
+    " <- collection <- aviary sources task_rows <- registry tasks <- check summary <- commands",
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
-    "zscr.data.sources": "archive captions found normal origin <- definitions"
-    " <- awa captioned fashion folder sketchy wiki zscrgan <- sketchy_clip titles",
+    "zscr.data.sources": "archive captions colours found lookup normal origin"
+    " <- annotated definitions product_tasks"
+    " <- awa captioned domains fashion folder sentences sketchy triplets wiki zscrgan"
+    " <- sketchy_clip sketchy_domains titles",
+    "zscr.data.sources.domains": "conversion <- lists <- freedom icir imagenet_r ltll",
+    "zscr.data.sources.triplets": "annotations masks triplet <- images objects"
+    " <- circo cirr coco fashioniq genecis",
     "zscr.infer": "answers composition inputs lines runners <- batches options query_rows"
     " <- queries <- encoder <- bundle features reading <- index sums <- columns composed evaluation"
     " <- found models mteb <- lookup own_image <- searcher <- find <- commands",
     "zscr.infer.inputs": "prepared sentence tokenizer <- characters image unread vector"
     " <- prompt text <- make",
-    "zscr.train": "cuda_graph latest precision ranks run_fields tables <- hub <- encoders"
+    "zscr.train": "cuda_graph latest precision ranks run_fields tables weights <- hub <- encoders"
     " <- pretrained <- language <- methods"
-    " <- heads soundness state weights <- run <- log sources <- loop <- fit <- evaluation"
+    " <- heads soundness state <- run stored <- log sources <- loop <- fit <- evaluation"
     " <- commands <- adaptation",
     "zscr.train.hub": "library name <- faults <- client <- listing <- choice library_cache metadata"
     " pins <- fetch <- at_hand <- gather kept <- offline <- snapshot <- checkpoint",
-    "zscr.train.methods": "contract losses <- registry scaling <- settings <- clip zscrgan"
+    "zscr.train.methods": "contract losses seeded <- registry scaling <- settings <- clip zscrgan"
     " <- pic2word",
     "zscr.train.methods.clip": "choice config pairs pretrained projection schedule start step"
     " <- blocks <- image_tower text_tower <- towers <- method",
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"
     " <- improved reference",
-    "zscr.train.pretrained": "card families files samples spelling <- model <- pixels tokens"
+    "zscr.train.methods.pic2word": "base masking objective sentence_rows words <- nouns tagger"
+    " <- centre composed config edits pretrained_base run_base sentences vocabulary"
+    " <- opening <- method",
+    "zscr.train.pretrained": "card families files samples spelling <- graph model <- pixels tokens"
     " <- dual <- load sentence <- open_clip <- folder",
-    "zscr.train.language": "families mappers tower <- language released",
+    "zscr.train.language": "families mappers prefix tower <- bodies released <- language",
     "zscr.export": "heads tensorrt words <- begun composition parity samples <- bundle"
     " <- deploy pretrained <- commands",
     "zscr.export.pretrained": "place proof <- composed <- bundle <- image job",

@@ -32,8 +32,9 @@ from zscr.train.methods.settings import as_dict, make_config, selection_split
 from zscr.train.precision import check_precision
 from zscr.train.ranks import as_first, joined_ranks, own_rank, rank_count, wait_for_ranks
 from zscr.train.run import Run, create_run, follow_run, open_run
-from zscr.train.soundness import check_shapes, check_trainable, shapes_of
+from zscr.train.soundness import asked_shapes, check_shapes, check_trainable, shapes_of
 from zscr.train.sources import choose_encoders, load_sources, sources_of
+from zscr.train.stored import Stored, load_stored
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ def _fit(request: Request, device: torch.device) -> Run:
     settings = recipe.get("settings", {}) | dict(request.settings)
     config = make_config(request.method, settings)
     check_precision(config.precision, device)
+    config = settled(request.method, config, collection)
     require_alone(request.method)
     needs = load_method(request.method).needs(config)
     wishes = {"image": request.image_encoder, "text": request.text_encoder}
@@ -93,14 +95,16 @@ def _fit(request: Request, device: torch.device) -> Run:
     encoders = choose_encoders(collection, needs, wishes, usual, offline=offline)
     seen, judged_on = load_training(collection, needs, encoders, selection_split(config))
     check_trainable(seen, needs)
-    shapes, sources = shapes_of(seen), sources_of(collection, encoders, folder)
+    shapes = shapes_of(seen) | asked_shapes(needs, encoders)
+    sources = sources_of(collection, encoders, folder)
+    stored = load_selecting(collection, config, needs, encoders)
     refit = is_refitted(request.refit, recipe, config)
     made_of = folder, request.method, config, shapes, sources
     run = _shared(lambda: create_run(*made_of, refit=refit, numbered=numbered), device)
     if numbered and run.writes:  # a run that was given a place is named by it from then on
         point_latest(run.folder)
     with _held(run.folder), _resumable(run.folder):
-        train(run, seen, judged_on, device)
+        train(run, seen, judged_on, device, stored)
     return run
 
 
@@ -201,7 +205,8 @@ def _resume(run: Run, device: torch.device, settings: Mapping[str, Any]) -> Run:
     collection, encoders = load_sources(run)
     seen, judged_on = load_training(collection, run.needs, encoders, selection_split(run.config))
     check_shapes(run.folder, run.shapes, shapes_of(seen))
-    train(run, seen, judged_on, device)
+    stored = load_selecting(collection, run.config, run.needs, encoders)
+    train(run, seen, judged_on, device, stored)
     return run
 
 
@@ -227,9 +232,25 @@ def load_training(
     The unseen split stays closed unless it selects; then the validation classes, which have nothing
     else to do, are trained on too, as released.
     """
-    load = partial(load_split, collection, needs=needs, encoders=encoders)
+    fitted = [need for need in needs if need.fitted]
+    load = partial(load_split, collection, needs=fitted, encoders=encoders)
     seen = load("seen")
     return (seen if judged_on == "val" else joined(seen, load("val"))), load(judged_on)
+
+
+def load_selecting(
+    collection: Collection, config: Config, needs: Sequence[Need], encoders: Encoders
+) -> list[Stored]:
+    """Load the stored queries that select, if the method's setting `task` names such tasks."""
+    setting = getattr(config, "task", "")
+    return load_stored(collection, setting, selection_split(config), needs, encoders)
+
+
+def settled(method: str, config: Config, collection: Collection) -> Config:
+    """Return the settings with those that follow from the collection; see `contract`."""
+    settle = getattr(load_method(method), "settled", None)
+    made: Config = settle(config, collection) if settle else config
+    return made
 
 
 def choose_device(name: str | None) -> torch.device:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -57,12 +57,20 @@ def _out_of_training(module: nn.Module) -> Iterator[None]:
             part.training = True
 
 
-def check_judgeable(heads: Mapping[str, Head], split: Split[Array], select_by: str) -> None:
+def check_judgeable(
+    heads: Mapping[str, Head],
+    split: Split[Array],
+    select_by: str,
+    *,
+    known: Collection[str] = (),
+    stored: bool = False,
+) -> None:
     """Refuse, before training, heads and tables that cannot be deployed or select no weights.
 
     Args:
         heads: of the method.
         split: the tables that select; select_by: a figure, or `loss/<name>`.
+        known: tables that only queries have; stored: whether stored queries select.
 
     Raises:
         ConfigError: names the head, the port or the setting, and what to do.
@@ -70,11 +78,11 @@ def check_judgeable(heads: Mapping[str, Head], split: Split[Array], select_by: s
     if GALLERY not in heads:
         raise ConfigError(f"the method's heads are {', '.join(heads)}; name one '{GALLERY}'")
     for name, head in heads.items():
-        lacking = [port.name for port in head.ports if port.name not in split.tables]
+        lacking = [port.name for port in head.ports if port.name not in {*split.tables, *known}]
         if lacking:
             raise ConfigError(f"head '{name}' has the port {lacking[0]}; list it in needs()")
     _check_apart([head for head in heads.values() if head.role == "query"])
-    if select_by.startswith(LOSS):
+    if stored or select_by.startswith(LOSS):
         return
     mend = f"select_by={select_by} cannot choose weights; set select_by={LOSS}NAME"
     if judged_head(heads) is None or len(heads[GALLERY].ports) != 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -21,6 +21,7 @@ from zscr.train.methods.settings import selection, selection_split
 from zscr.train.precision import computing_in
 from zscr.train.ranks import any_rank
 from zscr.train.run import Run
+from zscr.train.stored import Stored
 from zscr.train.tables import to_device
 
 
@@ -28,7 +29,13 @@ class Interrupted(Exception):
     """Ctrl-C arrived; the run is checkpointed and can be resumed."""
 
 
-def train(run: Run, seen: Split[Array], judged_on: Split[Array], device: torch.device) -> None:
+def train(
+    run: Run,
+    seen: Split[Array],
+    judged_on: Split[Array],
+    device: torch.device,
+    stored: Sequence[Stored] = (),
+) -> None:
     """Train from the run's last checkpoint (or from nothing) to its last round.
 
     The rounds are chosen first: of all weights, those after `start` among them, the best on
@@ -40,6 +47,7 @@ def train(run: Run, seen: Split[Array], judged_on: Split[Array], device: torch.d
         seen: what is trained on.
         judged_on: the split whose figures choose the best weights.
         device: of the weights and all features.
+        stored: tasks whose queries choose them in the split's place, by the mean of their figures.
 
     Raises:
         Interrupted: SIGINT arrived; the round was finished and checkpointed.
@@ -47,9 +55,9 @@ def train(run: Run, seen: Split[Array], judged_on: Split[Array], device: torch.d
     truncate_log(run)
     with _sigint_as_flag(lambda: run.step + 1, device) as interrupted:
         if not run.refitting:
-            _select(run, seen, judged_on, device, interrupted)
+            _select(run, seen, judged_on, device, stored, interrupted)
         if run.refit and not run.done:
-            _refit(run, seen, judged_on, device, interrupted)
+            _refit(run, seen, judged_on, device, stored, interrupted)
 
 
 def _select(
@@ -57,16 +65,17 @@ def _select(
     seen: Split[Array],
     judged_on: Split[Array],
     device: torch.device,
+    stored: Sequence[Stored],
     interrupted: Callable[[], bool],
 ) -> None:
     """Train on the seen classes, and keep the weights that do best on the split that selects."""
     config, fresh = run.config, not run.begun
-    method = _begun(run, (seen, judged_on), judged_on, device, fresh=fresh)
+    method = _begun(run, (seen, judged_on), judged_on, device, stored, fresh=fresh)
     if selection_split(config) == "unseen":
         say(f"{selection(config)}: the unseen classes choose the best weights (select_on_test)")
 
     def judged(entry: dict[str, Any]) -> bool:
-        return _validate(run, method, judged_on, entry)
+        return _validate(run, method, judged_on, stored, entry)
 
     if fresh:
         run.chosen = dict(method.chosen)
@@ -89,6 +98,7 @@ def _refit(
     seen: Split[Array],
     judged_on: Split[Array],
     device: torch.device,
+    stored: Sequence[Stored],
     interrupted: Callable[[], bool],
 ) -> None:
     """Train anew on both splits by what was chosen; the last weights are kept, unjudged."""
@@ -96,7 +106,7 @@ def _refit(
         raise ConfigError(f"{run.folder} has chosen no weights to refit; train more rounds")
     rounds, fresh = int(run.best["step"]), not run.refitting
     tables = joined(seen, judged_on), None
-    method = _begun(run, tables, judged_on, device, fresh=fresh)
+    method = _begun(run, tables, judged_on, device, stored, fresh=fresh)
     if fresh:
         run.refitting, run.step, run.done = True, 0, rounds == 0
         run.commit(method, is_best=False)
@@ -108,12 +118,16 @@ def _begun(
     tables: tuple[Split[Array], Split[Array] | None],
     judged_on: Split[Array],
     device: torch.device,
+    stored: Sequence[Stored],
     *,
     fresh: bool,
 ) -> Method:
     """Return the method as the next round needs it: restored, or started afresh."""
     method = run.new_method(device, **run.chosen)
-    check_judgeable(method.heads(), judged_on, run.config.select_by)
+    heads, select_by = method.heads(), run.config.select_by
+    check_judgeable(heads, judged_on, select_by, known=run.shapes, stored=bool(stored))
+    for one in stored:
+        one.answering(heads)
     if not fresh:
         run.load_checkpoint(method)
     fitted, chosen_by = tables
@@ -157,14 +171,22 @@ def _round(run: Run, method: Method, begin: float) -> dict[str, Any]:
     return entry | {"seconds": round(time.monotonic() - begin, 3)}
 
 
-def _validate(run: Run, method: Method, split: Split[Array], entry: dict[str, Any]) -> bool:
+def _validate(
+    run: Run,
+    method: Method,
+    split: Split[Array],
+    stored: Sequence[Stored],
+    entry: dict[str, Any],
+) -> bool:
     """Add the split's figures to the entry; say whether these weights are the best so far."""
     name, select_by = selection_split(run.config), run.config.select_by
     entry["selection"] = selection(run.config)
     if select_by.startswith(LOSS):
         figures = {select_by: _loss(entry, select_by)}
     else:
-        entry[name] = figures = dict(judge(method, split, name, select_by).report().metrics)
+        judged = [one.judge(method, select_by) for one in stored]
+        judged = judged or [judge(method, split, name, select_by)]
+        entry[name] = figures = _mean_figures([dict(one.report().metrics) for one in judged])
     value = figures[select_by]
     run.last = {"step": entry["round"], "value": value, "figures": figures}
     if run.best is not None:
@@ -173,6 +195,12 @@ def _validate(run: Run, method: Method, split: Split[Array], entry: dict[str, An
             return False
     run.best = run.last
     return True
+
+
+def _mean_figures(reports: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of each figure that all reports have."""
+    names = [name for name in reports[0] if all(name in report for report in reports)]
+    return {name: sum(report[name] for report in reports) / len(reports) for name in names}
 
 
 def _loss(entry: Mapping[str, Any], name: str) -> float:

@@ -40,7 +40,7 @@ from zscr.train.methods.registry import Shapes, load_method
 from zscr.train.methods.settings import as_dict, make_config, selection
 from zscr.train.run_fields import FIELDS
 from zscr.train.state import restore_state, state_tensors
-from zscr.train.weights import load_weights, read_tensors
+from zscr.train.weights import final_weights, load_weights, only_file, read_tensors
 
 _OWN = re.compile(
     r"(checkpoint|state|best)\.\d{8,}(-refit)?\.safetensors"
@@ -120,11 +120,7 @@ class Run:
         Raises:
             ArtefactError: no weights are final yet.
         """
-        if self.adapted:
-            return self._loaded("adapted.", device)
-        if self.refit and not self.done:
-            raise ArtefactError(f"{self.folder} is not refitted yet; train it further")
-        return self._loaded("checkpoint.", device) if self.refitted else self.load_selected(device)
+        return self._loaded(final_weights(self._body(), self.folder), device)
 
     def load_selected(self, device: torch.device | str = "cpu") -> Method:
         """Build the method with the best weights on the split that selects, before any refit.
@@ -154,13 +150,8 @@ class Run:
         restore_state(method, self._tensors("state.", method.device))
 
     def _tensors(self, start: str, device: torch.device | str) -> dict[str, torch.Tensor]:
-        return read_tensors(self.folder, self.files, self._only(start), device)
-
-    def _only(self, start: str) -> str:
-        names = [name for name in self.files if name.startswith(start)]
-        if len(names) != 1:
-            raise ArtefactError(f"{self.folder} has no {start}*; it was never checkpointed")
-        return names[0]
+        name = only_file(self.files, start, self.folder)
+        return read_tensors(self.folder, self.files, name, device)
 
     def commit(self, method: Method, *, is_best: bool) -> None:
         """Write a checkpoint (and the best weights, if these are) and make it the current one."""

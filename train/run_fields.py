@@ -20,7 +20,7 @@ from zscr.schema import (
 _COUNT = integer(0, 1 << 53)
 _PLACE = {"path": PATH, "relative": PATH}
 _SOURCE = record({**_PLACE, "name": title, "sha256": SHA256})
-_ENCODERS = {"image": maybe(_SOURCE), "text": maybe(_SOURCE)}
+_ENCODERS = {name: maybe(_SOURCE) for name in ("image", "text", "prompt")}
 _JUDGED = record({"step": _COUNT, "value": number(), "figures": mapping(anything)})
 _ADAPTED = record(
     {

@@ -9,7 +9,7 @@ import numpy as np
 
 from zscr.errors import CollectionError, InputError, MismatchError
 from zscr.infer.encoder import Rows
-from zscr.infer.features.listing import PLURAL
+from zscr.infer.features.listing import ENCODER_OF, PLURAL, Encoders
 from zscr.infer.features.table import Split, Table
 from zscr.train.methods.contract import Need
 from zscr.train.methods.registry import Shapes
@@ -26,7 +26,7 @@ def check_trainable(seen: Split[Rows], needs: Sequence[Need]) -> None:
         CollectionError: a group has fewer rows than a need says.
         InputError: all rows of a table are one and the same.
     """
-    for need in needs:
+    for need in (need for need in needs if need.fitted):
         table = seen[need.table]
         _check_counts(seen.groups, table, need)
         if (table.rows == table.rows[0]).all():
@@ -50,6 +50,12 @@ def _check_counts(groups: Sequence[str], table: Table[Rows], need: Need) -> None
 def shapes_of(split: Split[Rows]) -> dict[str, tuple[int, ...]]:
     """Return the shape of one row of each table."""
     return {name: table.rows.shape[1:] for name, table in split.tables.items()}
+
+
+def asked_shapes(needs: Sequence[Need], encoders: Encoders) -> dict[str, tuple[int, ...]]:
+    """Return the shape of one row of each table that queries alone have."""
+    asked = {need.table: encoders.get(ENCODER_OF[need.table]) for need in needs if not need.fitted}
+    return {name: encoder.row_shape for name, encoder in asked.items() if encoder}
 
 
 def check_shapes(folder: Path, shapes: Shapes, found: Shapes) -> None:

@@ -49,7 +49,7 @@ def choose_encoders(
         if wish and collection.has_vectors(name):
             raise ConfigError(f"--{name}-encoder: {collection.folder} has published {name} vectors")
     encoders: dict[str, Encoder | None] = {}
-    for name, default in (("image", DEFAULT_IMAGE), ("text", DEFAULT_TEXT)):
+    for name, default in (("image", DEFAULT_IMAGE), ("text", DEFAULT_TEXT), ("prompt", "")):
         if name not in own:
             continue
         named, make = wishes.get(name) or recipe.get(name, default), own[name]

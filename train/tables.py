@@ -21,6 +21,7 @@ def to_device(split: ArraySplit, device: torch.device | str) -> TensorSplit:
             table.ids,
             torch.from_numpy(table.rows).to(device),
             torch.from_numpy(table.starts).to(device),
+            table.texts,
         )
         for name, table in split.tables.items()
     }
@@ -30,7 +31,7 @@ def to_device(split: ArraySplit, device: torch.device | str) -> TensorSplit:
 def to_numpy(split: TensorSplit) -> ArraySplit:
     """Copy a split's tables back, which waits for the device."""
     tables = {
-        name: Table(table.ids, table.rows.cpu().numpy(), table.starts.cpu().numpy())
+        name: Table(table.ids, table.rows.cpu().numpy(), table.starts.cpu().numpy(), table.texts)
         for name, table in split.tables.items()
     }
     return Split(split.groups, tables)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError
@@ -12,7 +12,45 @@ from safetensors.torch import load
 
 from zscr.artefact import Manifest, read_verified
 from zscr.errors import ArtefactError
-from zscr.train.methods.contract import Method
+
+
+class Restored(Protocol):
+    """What has weights: an `nn.Module`, or a method as the loop knows it."""
+
+    def load_state_dict(self, state_dict: Mapping[str, torch.Tensor]) -> Any:
+        """Restore them in place."""
+
+
+def final_weights(body: Mapping[str, Any], folder: Path) -> str:
+    """Return what the name of the file with a run's final weights begins with.
+
+    Args:
+        body: of the run's manifest; folder: of the run.
+
+    Raises:
+        ArtefactError: none are final yet.
+    """
+    if body.get("adapted"):
+        return "adapted."
+    if body["refit"] and not body["done"]:
+        raise ArtefactError(f"{folder} is not refitted yet; train it further")
+    if body["refitting"]:
+        return "checkpoint."
+    if body["best"] is None:
+        raise ArtefactError(f"{folder} has no validated weights yet; train it further")
+    return "best."
+
+
+def only_file(files: Mapping[str, Any], start: str, folder: Path) -> str:
+    """Return the name of a run's one file that begins so.
+
+    Raises:
+        ArtefactError: there is none.
+    """
+    names = [name for name in files if name.startswith(start)]
+    if len(names) != 1:
+        raise ArtefactError(f"{folder} has no {start}*; it was never checkpointed")
+    return names[0]
 
 
 def read_tensors(
@@ -32,7 +70,7 @@ def read_tensors(
         ) from error
 
 
-def load_weights(method: Method, tensors: Mapping[str, torch.Tensor], where: Path) -> None:
+def load_weights(method: Restored, tensors: Mapping[str, torch.Tensor], where: Path) -> None:
     """Restore a method's weights in place.
 
     Raises:

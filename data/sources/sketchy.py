@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -48,16 +49,13 @@ def convert_sketchy(
     Raises:
         InputError: the source lacks its lists or images, or they contradict each other.
     """
-    definitions = _definitions(source, names)
+    definitions = read_names(source, names)
     with opened(source) as folder:
         root = find_root(source, folder, ANCHOR)
-        images = {domain: images_by_class(root / domain) for domain in ("photo", "sketch")}
+        images = both_domains(source, root)
         classes = sorted(images["photo"])
         split_of = split_classes(classes, read_unseen(root, split, classes), seed)
         defined = sum(define(name, definitions) is not None for name in split_of)
-        lone = sorted(set(images["photo"]) ^ set(images["sketch"]))
-        if lone:
-            raise InputError(f"{source}: {', '.join(lone[:3])} has photos or sketches, not both")
         provenance = {**described(source), "seed": seed, "classes_with_definition": defined}
         most = max(map(len, images["photo"].values()))
         protocol = f"{PROTOCOLS[split]}, up to {most} photos a class"
@@ -71,12 +69,20 @@ def convert_sketchy(
                     add_images(draft, domain, class_id, split_of[class_id], paths)
 
 
-def _definitions(source: Path, names: Path | None) -> dict[str, Definition]:
+def read_names(source: Path, names: Path | None) -> dict[str, Definition]:
     """Read the definitions that were asked for, or those that lie beside the source."""
     beside = source.parent / NAMES
     if names is None and not beside.is_file():
         return {}
     return read_definitions(names or beside)
+
+
+def both_domains(source: Path, root: Path) -> dict[str, dict[str, list[Path]]]:
+    """Return the images of `photo/` and `sketch/` by class, each class in both."""
+    images = {domain: images_by_class(root / domain) for domain in ("photo", "sketch")}
+    if lone := sorted(set(images["photo"]) ^ set(images["sketch"])):
+        raise InputError(f"{source}: {', '.join(lone[:3])} has photos or sketches, not both")
+    return images
 
 
 def images_by_class(folder: Path) -> dict[str, list[Path]]:
@@ -109,16 +115,37 @@ def split_classes(classes: list[str], unseen: set[str], seed: int) -> dict[str, 
 
 def _describe(class_id: str, definitions: dict[str, Definition]) -> ClassInfo:
     name = spoken(class_id)
-    texts = [f"a photo of a {name}"]
-    if definition := define(class_id, definitions):
-        others = [synonym for synonym in definition.synonyms if synonym != name]
-        also = f"; also called {', '.join(others)}" if others else ""
-        texts.append(f"{name}: {definition.text}{also}")
-    return ClassInfo(class_id, name, tuple(texts))
+    defined = defining(class_id, definitions)
+    return ClassInfo(class_id, name, (f"a photo of a {name}", *defined))
+
+
+def defining(class_id: str, definitions: dict[str, Definition]) -> tuple[str, ...]:
+    """Return a class's definition and synonyms as a text, if it has any."""
+    name, definition = spoken(class_id), define(class_id, definitions)
+    if definition is None:
+        return ()
+    others = [synonym for synonym in definition.synonyms if synonym != name]
+    also = f"; also called {', '.join(others)}" if others else ""
+    return (f"{name}: {definition.text}{also}",)
 
 
 def add_images(draft: Draft, domain: str, class_id: str, split: str, paths: list[Path]) -> None:
     """Copy the sound images of one class and domain, and add their items.
+
+    Raises:
+        InputError: none is sound.
+    """
+    for path, file in copied(draft, domain, class_id, paths):
+        photo, sketch = (file, None) if domain == "photo" else (None, file)
+        attributes = {"domain": domain}
+        item = Item(f"{class_id}/{path.stem}", split, class_id, photo, sketch, (), attributes)
+        draft.add_item(item)
+
+
+def copied(
+    draft: Draft, domain: str, class_id: str, paths: list[Path]
+) -> Iterator[tuple[Path, str]]:
+    """Copy the sound images of one class and domain; yield each with its name in the collection.
 
     Raises:
         InputError: none is sound.
@@ -132,8 +159,4 @@ def add_images(draft: Draft, domain: str, class_id: str, split: str, paths: list
         raise InputError(f"{domain}/{class_id} has no image that can be used: {reason}")
     for path in (path for path in paths if path not in faults):
         shutil.copyfile(path, folder / path.name)
-        file = f"{domain}/{class_id}/{path.name}"
-        photo, sketch = (file, None) if domain == "photo" else (None, file)
-        attributes = {"domain": domain}
-        item = Item(f"{class_id}/{path.stem}", split, class_id, photo, sketch, (), attributes)
-        draft.add_item(item)
+        yield path, f"{domain}/{class_id}/{path.name}"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from zscr.data.collection import Draft, Item, new_collection
-from zscr.data.records import Query
-from zscr.data.relevance import Truth
 from zscr.data.sources.archive import opened
+from zscr.data.sources.colours import COLOUR, TYPE
 from zscr.data.sources.fashion import (
     HELD_OUT,
     TABLE,
@@ -21,16 +20,13 @@ from zscr.data.sources.fashion import (
     split_types,
 )
 from zscr.data.sources.origin import described, find_root
+from zscr.data.sources.product_tasks import add_tasks
 from zscr.data.splits import by_hash
-from zscr.data.task_files import TaskInfo, TaskRow
 from zscr.errors import InputError
 
 MOST = 250  # products of a held-out type
 GALLERIES = {"unseen": 10_000, "val": 5_000}
-TYPE = "articleType"
-ATTRIBUTES = (TYPE, "baseColour")
-TEXT, KINDS = "text", ("seen-types", "unseen-types")  # the tasks
-FIGURES = ("R@1", "R@5", "R@10")
+ATTRIBUTES = (TYPE, COLOUR)
 
 Rows = dict[str, list[Product]]  # by split
 
@@ -49,8 +45,7 @@ def convert_titles(
     The splits `unseen` and `val` hold the products of types that are not trained on, the same
     types as of the collection `fashion44k`, and others of types that are, up to a gallery's size.
     All products of one title lie in one split, so no title of a test is read in training; they are
-    relevant to it together. Tasks are `text` (every title of a split asks), `seen-types` and
-    `unseen-types` (those of such types alone), over the same gallery.
+    relevant to it together. The tasks are those of `add_tasks`.
 
     Args:
         source: `products.csv` (id, title, articleType, …) and `images/<id>.jpg`.
@@ -78,11 +73,7 @@ def convert_titles(
         ) as draft:
             for split, kept in rows.items():
                 _add(draft, root, split, kept)
-            tasks = [*_tasks(draft.items, split_of)]
-            draft.add_task(TaskInfo(TEXT, figures=FIGURES), [row for _, row in tasks])
-            for name in KINDS:
-                rows_of = [row for kind, row in tasks if kind == name]
-                draft.add_task(TaskInfo(name, figures=FIGURES), rows_of)
+            add_tasks(draft, {name for name, split in split_of.items() if split == "seen"}, seed)
 
 
 def _protocol(rows: Rows, held_out: int, seed: int) -> str:
@@ -135,15 +126,3 @@ def _add(draft: Draft, root: Path, split: str, rows: Iterable[Product]) -> None:
             about = {name: row[name] for name in ATTRIBUTES if row.get(name)}
             item = Item(row["id"], split, None, file, None, (row["title"],), about)
             draft.add_item(item)
-
-
-def _tasks(items: Sequence[Item], split_of: Mapping[str, str]) -> Iterator[tuple[str, TaskRow]]:
-    """Yield each title of a gallery with the kind of its type: `seen-types` or `unseen-types`."""
-    ids = defaultdict[tuple[str, str], dict[str, float]](dict)  # split and title -> its products
-    for item in items:
-        ids[item.split, item.texts[0]][item.id] = 1.0
-    for item in (item for item in items if item.split != "seen"):
-        [title], kind = item.texts, item.attributes[TYPE]
-        seen = "seen" if split_of[kind] == "seen" else "unseen"
-        query, truth = Query(item.id, title), Truth(ids[item.split, title])
-        yield f"{seen}-types", TaskRow(query, item.split, kind, truth)

@@ -23,17 +23,13 @@ from zscr.export.words import Words, read_words
 from zscr.infer.bundle import GALLERY, KIND, Bundle, space_of
 from zscr.infer.encoder import Encoder
 from zscr.infer.index.unrelated import FILE, common_mixes
-from zscr.infer.inputs.make import make_input
 from zscr.infer.runners.runner import Runtime
 from zscr.progress import say
-from zscr.train.encoders.onnx import trace
 from zscr.train.pretrained.dual import DualEncoder, Tower, require_sound
-from zscr.train.pretrained.samples import TEXTS, images
+from zscr.train.pretrained.graph import traced
 from zscr.train.run import versions
 
 METHOD, METRIC, PRECISION = "clip", "cosine", "fp32"
-# What a graph is traced with.
-_EXAMPLES: Mapping[str, Sequence[Any]] = {"text": TEXTS[:2], "image": images()[:2]}
 
 
 @dataclass(frozen=True)
@@ -148,7 +144,8 @@ def _write(stage: Stage, name: str, made: _Made) -> Encoder:
     for file, content in made.files.items():
         (stage.folder / file).write_bytes(content)
     path = stage.folder / f"{name}.onnx"
-    onnx.save(_graph(name, made, stage.folder), path)
+    outputs = [f"{name}_embedding", f"{name}_projected"]
+    onnx.save(traced(_Unit(made.module), made.specs, outputs, stage.folder), path)
     return Encoder(
         path,
         made.specs,
@@ -158,21 +155,6 @@ def _write(stage: Stage, name: str, made: _Made) -> Encoder:
         sha256="",
         runtime=Runtime(),
     )
-
-
-def _graph(name: str, made: _Made, folder: Path) -> onnx.ModelProto:
-    """Trace a module from its inputs to unit rows and to those that it projects."""
-    feeds: dict[str, torch.Tensor] = {}
-    dynamic: dict[str, dict[int, str]] = {}
-    for spec in made.specs:
-        for key, array in make_input(spec, folder).prepare(_EXAMPLES[spec["field"]]).feeds.items():
-            feeds[key] = torch.from_numpy(array)
-            axes = enumerate(spec["shape"][: array.ndim])  # a slot has the batch's alone
-            dynamic[key] = {place: axis for place, axis in axes if isinstance(axis, str)}
-    outputs = [f"{name}_embedding", f"{name}_projected"]
-    graph = trace(_Unit(made.module), feeds, outputs, dynamic=dynamic)
-    graph.producer_name = "zscr"
-    return graph
 
 
 def _entry(name: str, made: _Made, proof: Proof) -> dict[str, Any]:

@@ -93,9 +93,9 @@ def shown_fields(query: Query) -> dict[str, str]:
     An image that is open already is told by its size, since it has no name; of a vector nothing
     can be shown.
     """
-    fields = {"text": query.text, "instead_of": query.instead_of}
-    fields |= {"image": query.image, "sketch": query.sketch}
-    found = {name: _shown(value) for name, value in fields.items() if value is not None}
+    fields = ("text", "instead_of", "image", "sketch")
+    filled = {name: value for name in fields if (value := getattr(query, name)) is not None}
+    found = {name: _shown(value) for name, value in filled.items()}
     return found | ({"terms": _sum_of(query.terms)} if query.terms else {})
 
 

@@ -17,8 +17,9 @@ SCORE_DECIMALS = 6  # what float32 carries
 SHARE_DECIMALS = 4
 _QUERY_FIELDS = ("query_id", "query_text", "query_image", "query_sketch")
 _HIT_FIELDS = ("rank", "id", "score", "class", "image", "correct")
-CSV_FIELDS = (*_QUERY_FIELDS, *_HIT_FIELDS, "notes", "ran", "above_unrelated", "nothing", "error")
-CSV_FIELDS += ("query_instead_of", "composition")
+_ANSWER_FIELDS = ("notes", "ran", "above_unrelated", "nothing", "error")
+_COMPOSED_FIELDS = ("query_instead_of", "composition")
+CSV_FIELDS = (*_QUERY_FIELDS, *_HIT_FIELDS, *_ANSWER_FIELDS, *_COMPOSED_FIELDS)
 _IN_CSV = {"terms": "text"}  # a sum stands there as it is written
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _ID_WIDTH, _CLASS_WIDTH = 45, 24  # with all that is beside them a row has 100 columns at most

@@ -8,7 +8,7 @@ from zscr.errors import ArtefactError, InputError
 from zscr.infer.composed.batch import Batch
 from zscr.infer.composed.channels import Reader
 from zscr.infer.composed.files import Files
-from zscr.infer.composed.gallery import IndexGallery
+from zscr.infer.composed.gallery import Images
 from zscr.infer.composition.affine import Scores
 from zscr.infer.composition.composition import Channel, Vocabulary
 from zscr.infer.composition.freedom import Words, frequent_words, proxies
@@ -18,7 +18,7 @@ class FreeDom:
     """Makes the vectors of a batch: Σ w_i t("{word_i} {text}"), searched as they are."""
 
     def __init__(
-        self, vocabulary: Vocabulary, files: Files, reader: Reader, gallery: IndexGallery
+        self, vocabulary: Vocabulary, files: Files, reader: Reader, gallery: Images
     ) -> None:
         self._vocabulary, self._gallery, self._reader = vocabulary, gallery, reader
         self._names = files.words(vocabulary.words)

@@ -1,9 +1,10 @@
-"""One state of an index as a gallery of fused search."""
+"""Images that are searched: one state of an index, or rows in memory."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -19,6 +20,33 @@ _BLOCK = 4096  # rows that are held in float64 at once
 # image; with no more candidates than a list is long, 1 in 5 (benchmarks/composed_search.py).
 EXACT_UP_TO = 50_000
 _WIDER = 2  # candidates that HNSW keeps for each image of a list
+
+
+class Images(Protocol):
+    """Images in which a query looks for its neighbours before it is asked again."""
+
+    def nearest(self, direction: Vectors, n: int) -> tuple[Rows, Scores]:
+        """Return the n rows with the highest products with a unit vector (D,), best first."""
+
+    def vectors_of(self, rows: Rows) -> Vectors:
+        """Return the vectors (R, D) of rows."""
+
+
+class RowsGallery:
+    """Unit rows (G, D) that are no index's, such as those that a task is judged on."""
+
+    def __init__(self, vectors: Vectors) -> None:
+        self._vectors = vectors
+
+    def nearest(self, direction: Vectors, n: int) -> tuple[Rows, Scores]:
+        """See `Images`."""
+        scores = (self._vectors @ direction).astype(np.float64)
+        rows = np.argsort(-scores, kind="stable")[:n]
+        return rows, scores[rows]
+
+    def vectors_of(self, rows: Rows) -> Vectors:
+        """See `Images`."""
+        return self._vectors[rows]
 
 
 class IndexGallery:

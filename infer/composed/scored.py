@@ -10,7 +10,7 @@ import numpy as np
 from zscr.errors import ArtefactError
 from zscr.infer.composed.batch import Batch
 from zscr.infer.composed.files import Files
-from zscr.infer.composed.gallery import IndexGallery
+from zscr.infer.composed.gallery import Images
 from zscr.infer.composition.affine import Affine, Numbers, Scores, affine, projected
 from zscr.infer.composition.basic import divisors
 from zscr.infer.composition.composition import Channel, Composition, Expansion
@@ -37,7 +37,7 @@ class Scoring:
     """Makes a composition's channels over one state of an index."""
 
     def __init__(
-        self, composition: Composition, files: Files, statistics: Statistics, gallery: IndexGallery
+        self, composition: Composition, files: Files, statistics: Statistics, gallery: Images
     ) -> None:
         self._composition, self._files = composition, files
         self._statistics, self._gallery = statistics, gallery

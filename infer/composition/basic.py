@@ -14,8 +14,10 @@ import numpy as np
 from zscr.infer.composition.affine import Affine, Numbers, Scores, Vectors, affine, projected
 from zscr.infer.composition.composition import Fusion
 from zscr.infer.composition.contrastive import contrastive_columns
+from zscr.infer.composition.words import evenly_placed
 
 HARRIS = Fusion("harris", value=0.1)
+_SAMPLES = 128  # texts of a kind that minima are measured with
 _LEAST_DIVISOR = 1e-6  # of a gallery whose images are all the same
 
 
@@ -54,6 +56,11 @@ def least(rows: Numbers, images: Numbers) -> float:
     """Return the minimum of the products of centred rows (T, D) and centred images (G, D)."""
     products = np.asarray(rows, np.float32) @ np.asarray(images, np.float32).T
     return float(products.min())
+
+
+def even_samples(objects: Numbers, styles: Numbers) -> Numbers:
+    """Return rows of texts that stand for any: of things and of styles, evenly spaced."""
+    return np.concatenate([rows[evenly_placed(len(rows), _SAMPLES)] for rows in (objects, styles)])
 
 
 def divisors(minima: tuple[float, ...], kind: str) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""A task embedded by a model: what figures, pages and comparisons of models start from."""
+"""A task embedded by a model: one vector a query, one a gallery item."""
 
 from __future__ import annotations
 
@@ -12,17 +12,15 @@ from zscr.data.records import Query
 from zscr.data.relevance import ByLabel
 from zscr.data.tasks import Task
 from zscr.errors import InputError
-from zscr.infer.evaluation import metrics
-from zscr.infer.evaluation.figures import query_values, read_figure
-from zscr.infer.evaluation.metrics import Values
-from zscr.infer.evaluation.report import RetrievalReport, evaluate_retrieval
+from zscr.infer.evaluation.ranked import Ranked
+from zscr.infer.evaluation.ranking import Cosines
 from zscr.infer.features.table import Split, group_names
 
 Vectors = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Embedded:
+class Embedded(Ranked):
     """A task with its queries (Q, D) and its gallery (G, D) as unit vectors of one space.
 
     Attributes:
@@ -50,33 +48,14 @@ class Embedded:
                     f"'{task.name}'; embed each of them once, in the task's order"
                 )
 
-    def report(self) -> RetrievalReport:
-        """Return every figure, the task's own among them."""
-        task = self.task
-        return evaluate_retrieval(
-            self.queries, self.gallery, task.relevance, task.groups, figures=task.figures
-        )
+    @property
+    def scorer(self) -> Cosines:
+        """See `Ranked`."""
+        return Cosines(self.queries, self.gallery)
 
-    def average_precision(self) -> Values:
-        """Return each query's average precision (Q,), at a fraction of the report's cost."""
-        return self._values("mAP")
-
-    def figure(self, name: str) -> float:
-        """Return one figure of the report, such as `Prec@10 macro`, at a fraction of its cost.
-
-        Raises:
-            ConfigError: there is no such figure.
-        """
-        metric, macro = read_figure(name)
-        values = self._values(metric)
-        return metrics.macro(values, self.task.groups) if macro else metrics.micro(values)
-
-    def _values(self, metric: str) -> Values:
-        values = query_values(self.queries, self.gallery, self.task.relevance, names=[metric])
-        return values[metric]
-
-    def with_gallery_of(self, other: Embedded) -> Embedded:
-        """Return the same queries over both galleries, its own items first."""
+    def with_gallery_of(self, other: Ranked) -> Embedded:
+        """See `Ranked`."""
+        assert isinstance(other, Embedded), type(other)
         gallery = np.concatenate([self.gallery, other.gallery])
         features = None
         if self.features is not None and other.features is not None:

@@ -14,11 +14,12 @@ from zscr.errors import ConfigError
 from zscr.infer.evaluation import metrics
 from zscr.infer.evaluation.graded import compacted
 from zscr.infer.evaluation.metrics import Hits, Sizes, Values
-from zscr.infer.evaluation.ranking import Embeddings, ranked_blocks
+from zscr.infer.evaluation.ranking import Cosines, Embeddings, Scorer, ranked_parts
 
 KS = (1, 10, 50)
 CURVE = "precision at recall"
 FIRST = "rank of the first relevant item"
+TRAPEZOID = "mAP trapezoid"
 PER_QUERY = (  # what every report holds; a task's own figures come on top
     *(f"Prec@{k}" for k in KS),
     *(f"Recall@{k}" for k in KS),
@@ -33,11 +34,16 @@ DEFINITIONS: Mapping[str, str] = {
     "over the group's queries",
     "ceiling": "best macro Prec@k that the numbers of relevant items allow",
     "Prec@k": "relevant items in the first k / min(k, gallery)",
+    "P@k": "relevant items in the first k / min(k, relevant items)",
     "Recall@k": "relevant items in the first k / relevant items",
     "R@k": "share of queries with any relevant item in the first k",
     "AP@k hits": "precision summed at the relevant ranks of the first k / relevant found there",
     "AP@k relevant": "the same sum / min(k, relevant items)",
+    "mAP@k": "AP@k relevant, as CIRCO calls it",
+    "mean rank": "mean over queries of the rank of the first relevant item, from 1",
     "mAP": "average precision over the whole ranking / relevant items",
+    "mAP trapezoid": "area below the precision-recall curve by trapezoids / (relevant items + "
+    "1e-5), as domain conversion and i-CIR are published; not to be compared with mAP",
     "Top-1": "share of queries whose first item is relevant",
     "text to image": "each caption ranks the images, of which its own is relevant",
     "image to text": "each image ranks all captions, of which any of its own is relevant; R@k asks "
@@ -60,16 +66,20 @@ _Metric = Callable[[Hits, Sizes], Values]
 _K = re.compile(r"@([1-9][0-9]*)")
 _WHOLE: Mapping[str, _Metric] = {
     "mAP": lambda hits, _: metrics.average_precision(hits),
+    TRAPEZOID: lambda hits, _: metrics.trapezoid_precision(hits),
     "Top-1": lambda hits, _: metrics.top_1(hits),
+    "mean rank": lambda hits, _: metrics.first_rank(hits),
     FIRST: lambda hits, _: metrics.first_rank(hits),
     CURVE: lambda hits, _: metrics.interpolated_precision(hits),
 }
 _AT_K: Mapping[str, Callable[..., Values]] = {
     "Prec@k": lambda hits, sizes, k: metrics.precision_at_k(hits, k, sizes),
+    "P@k": lambda hits, _, k: metrics.precision_of_relevant_at_k(hits, k),
     "Recall@k": lambda hits, _, k: metrics.recall_at_k(hits, k),
     "R@k": lambda hits, _, k: metrics.hit_at_k(hits, k),
     "AP@k hits": lambda hits, _, k: metrics.average_precision_at_k(hits, k, "hits"),
     "AP@k relevant": lambda hits, _, k: metrics.average_precision_at_k(hits, k, "relevant"),
+    "mAP@k": lambda hits, _, k: metrics.average_precision_at_k(hits, k, "relevant"),
 }
 
 
@@ -119,8 +129,9 @@ def _function(metric: str) -> _Metric | None:
 
 def _unknown(name: str) -> ConfigError:
     return ConfigError(
-        f"'{name}' is no figure; use mAP, Top-1, Prec@k, Recall@k, R@k, AP@k hits or AP@k relevant "
-        f"with a number k from 1, such as Recall@10 or Prec@5 macro"
+        f"'{name}' is no figure; use mAP, Top-1, Prec@k, P@k, Recall@k, R@k, mAP@k, AP@k hits, "
+        f"AP@k relevant, mean rank or {TRAPEZOID}, with a number k from 1, such as Recall@10 or "
+        f"Prec@5 macro"
     )
 
 
@@ -133,18 +144,36 @@ def query_values(
     kept: npt.NDArray[np.bool_] | None = None,
     block: int | None = None,
 ) -> dict[str, Values]:
+    """Return the metrics of a ranking by the cosines of unit vectors (Q, D) and (G, D).
+
+    See `scored_values`, which raises its errors but one, InputError for embeddings that do not fit.
+    """
+    scorer = Cosines(queries, gallery)
+    return scored_values(scorer, relevance, names=names, kept=kept, block=block)
+
+
+def scored_values(
+    scorer: Scorer,
+    relevance: Relevance,
+    *,
+    names: Iterable[str] = (*PER_QUERY, CURVE),
+    kept: npt.NDArray[np.bool_] | None = None,
+    zeros: bool = False,
+    block: int | None = None,
+) -> dict[str, Values]:
     """Return each named metric's (Q,) values, and the curve's (Q, 11).
 
     Args:
-        queries: (Q, D) unit vectors; gallery: (G, D) unit vectors.
+        scorer: what ranks G items for each of Q queries.
         relevance: of these Q queries and G items; an item is relevant if its grade is above 0.
         names: metrics, `mAP`, `Prec@5` and so on, and `CURVE`.
         kept: (Q,) which queries to evaluate; by default all. There are values of these only.
+        zeros: give queries without any relevant item the value 0.
         block: queries ranked at a time; changes the memory used and nothing else.
 
     Raises:
         ConfigError: a name is no metric's.
-        InputError: embeddings do not fit, or a query has no relevant item.
+        InputError: a query has no relevant item, and `zeros` is false.
     """
     functions: list[tuple[str, _Metric, list[Values]]] = []
     for name in names:
@@ -152,14 +181,19 @@ def query_values(
         if function is None:
             raise _unknown(name)
         functions.append((name, function, []))
-    for start, order in ranked_blocks(queries, gallery, block=block):
-        rows = slice(start, start + len(order))
+    for rows, order in ranked_parts(scorer, relevance, block=block):
         grades = relevance.grades(rows, order)
         if kept is not None:
             grades = grades[kept[rows]]
         if not len(grades):
             continue
         hits, sizes = compacted(grades)
+        nothing = ~hits.any(axis=1)
+        if zeros:
+            hits[nothing, 0] = True  # any value will do, as it becomes 0
         for _, function, part in functions:
-            part.append(function(hits, sizes))
+            values = function(hits, sizes)
+            if zeros:
+                values[nothing] = 0
+            part.append(values)
     return {name: np.concatenate(part) for name, _, part in functions}

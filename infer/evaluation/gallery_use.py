@@ -12,7 +12,8 @@ import numpy as np
 
 from zscr.errors import InputError
 from zscr.infer.evaluation.embedded import Embedded, Vectors
-from zscr.infer.evaluation.ranking import Embeddings, ranked_blocks
+from zscr.infer.evaluation.ranked import Ranked
+from zscr.infer.evaluation.ranking import Cosines, Embeddings, ranked_blocks
 from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.exact import Rows
 from zscr.infer.index.expansion import Expansion, mean_features
@@ -35,15 +36,23 @@ class GalleryUse:
         expanded = f"queries {self.expansion}" if self.expansion else ""
         return f"uses the gallery: {', '.join(filter(None, (diffused, expanded)))}"
 
-    def __call__(self, embedded: Embedded) -> Embedded:
-        """Apply it to an embedded task; diffusion comes first, as in an index.
+    def __call__(self, ranked: Ranked) -> Ranked:
+        """Apply it to a task; diffusion comes first, as in an index.
 
         Raises:
-            InputError: the gallery has no image features, or is smaller than the expansion's k.
+            InputError: the queries are not one vector each, the gallery has no image features, or
+                it is smaller than the expansion's k.
         """
+        if not self:
+            return ranked
+        if not isinstance(ranked, Embedded):
+            raise InputError(
+                f"the queries of task '{ranked.task.name}' are ranked by fused scores, which "
+                f"--expand and --diffuse do not take; leave them out or choose another --compose"
+            )
         if self.diffusion:
-            embedded = diffused(embedded, self.diffusion)
-        return expanded(embedded, self.expansion) if self.expansion else embedded
+            ranked = diffused(ranked, self.diffusion)
+        return expanded(ranked, self.expansion) if self.expansion else ranked
 
 
 def gallery_use(expand: int | None, *, diffuse: bool) -> GalleryUse:
@@ -87,7 +96,8 @@ def _joined(first: Vectors, second: Vectors, square: float) -> Vectors:
 
 def _best(queries: Embeddings, gallery: Embeddings, k: int) -> Rows:
     """Return each query's k best gallery rows (Q, k)."""
-    return np.concatenate([order[:, :k] for _, order in ranked_blocks(queries, gallery)])
+    blocks = ranked_blocks(Cosines(queries, gallery))
+    return np.concatenate([order[:, :k] for _, order in blocks])
 
 
 def _features(embedded: Embedded) -> Vectors:

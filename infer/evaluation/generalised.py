@@ -20,6 +20,7 @@ from zscr.infer.evaluation.captions import (
 from zscr.infer.evaluation.embedded import Embedded
 from zscr.infer.evaluation.gallery_use import GalleryUse
 from zscr.infer.evaluation.metrics import harmonic_mean
+from zscr.infer.evaluation.ranked import Ranked
 from zscr.infer.evaluation.report import RetrievalReport
 
 
@@ -67,7 +68,7 @@ class Evaluation:
 
 
 def evaluate(
-    unseen: Embedded, seen: Embedded | None = None, *, use: GalleryUse | None = None
+    unseen: Ranked, seen: Ranked | None = None, *, use: GalleryUse | None = None
 ) -> Evaluation:
     """Return the figures of a task, generalised too where that of the seen classes is given.
 
@@ -86,11 +87,13 @@ def evaluate(
     return Evaluation(use(unseen).report(), Generalised(*reports, harmonic))
 
 
-def _captions(embedded: Embedded, use: GalleryUse) -> CaptionFigures | None:
+def _captions(ranked: Ranked, use: GalleryUse) -> CaptionFigures | None:
     """Return the figures of captions, of one direction where the gallery helps its queries."""
-    if not asks_by_caption(embedded.task):
+    if not asks_by_caption(ranked.task):
         return None
-    return caption_figures(use(embedded), both=not use)
+    embedded = use(ranked)
+    assert isinstance(embedded, Embedded), "captions are one vector each"
+    return caption_figures(embedded, both=not use)
 
 
 def mean_evaluation(evaluations: Sequence[Evaluation]) -> Evaluation:

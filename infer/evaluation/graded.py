@@ -62,12 +62,14 @@ def count_relevant(
         queries: Q; gallery: G.
         block: queries looked at a time; see `ranked_blocks`.
     """
-    step = block_rows(gallery, block)
     relevant, sizes = np.zeros(queries, np.intp), np.zeros(queries, np.intp)
-    for start in range(0, queries, step):
-        rows = slice(start, min(start + step, queries))
-        order = np.broadcast_to(np.arange(gallery), (rows.stop - start, gallery))
-        grades = relevance.grades(rows, order)
-        relevant[rows] = (grades > 0).sum(axis=1)
-        sizes[rows] = (~np.isnan(grades)).sum(axis=1)
+    for part, places in relevance.parts():
+        ranked = np.arange(gallery) if places is None else places
+        step = block_rows(max(1, len(ranked)), block)
+        for start in range(part.start, part.stop, step):
+            rows = slice(start, min(start + step, part.stop))
+            order = np.broadcast_to(ranked, (rows.stop - start, len(ranked)))
+            grades = relevance.grades(rows, order)
+            relevant[rows] = (grades > 0).sum(axis=1)
+            sizes[rows] = (~np.isnan(grades)).sum(axis=1)
     return Counts(relevant, sizes)

@@ -113,6 +113,43 @@ def average_precision_at_k(hits: Hits, k: int, norm: Literal["hits", "relevant"]
     return _precision_sum(top) / z
 
 
+def precision_of_relevant_at_k(hits: Hits, k: int) -> Values:
+    """Return the relevant items among the first k as a share of those that could stand there.
+
+    P@k = sum_{r <= k} rel(r) / min(k, n), FreeDom's and i-CIR's precision: a query with fewer than
+    k relevant items reaches 1, too. Hits 1 0 1 0, k = 3: 2/2 = 1; k = 2: 1/2.
+
+    Raises:
+        InputError: a query has no relevant item.
+    """
+    assert k >= 1, k
+    precision: Values = hits[:, :k].sum(axis=1) / np.minimum(_relevant(hits), k)
+    return precision
+
+
+TRAPEZOID_MARGIN = 1e-5  # of FreeDom's and i-CIR's code, which divides by no positives too
+
+
+def trapezoid_precision(hits: Hits) -> Values:
+    """Return the area below the precision-recall curve by trapezoids: Oxford5k's AP, not TREC's.
+
+    Hit j + 1 at rank r + 1 adds (before + after) / 2, where before = j / r, or 1 at r = 0, is the
+    precision just above it and after = (j + 1) / (r + 1) the one at it; the sum is divided by
+    n + 1e-5. Domain conversion and i-CIR are published so. It is below `average_precision`
+    wherever precision rises at a hit. Hits 1 0 1: ((1 + 1) / 2 + (1/2 + 2/3) / 2) / 2 = 0.7917
+    (AP 0.8333); hits 0 1: (0 + 1/2) / 2 / 1 = 0.25 (AP 0.5).
+
+    Raises:
+        InputError: a query has no relevant item.
+    """
+    ranks = np.arange(1, hits.shape[1] + 1)
+    found = np.cumsum(hits, axis=1)  # at a hit: j + 1
+    before = np.divide(found - 1, ranks - 1, where=ranks > 1, out=np.ones(hits.shape))
+    total = np.sum((before + found / ranks) / 2, axis=1, where=hits)
+    area: Values = total / (_relevant(hits) + TRAPEZOID_MARGIN)
+    return area
+
+
 RECALL_LEVELS = tuple(tenth / 10 for tenth in range(11))
 
 

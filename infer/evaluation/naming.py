@@ -7,7 +7,6 @@ from typing import Any
 
 from zscr.data.relevance import ByItem
 from zscr.data.tasks import Task
-from zscr.infer.evaluation.figures import read_figure
 
 Report = Mapping[str, Any]
 
@@ -16,11 +15,15 @@ TEXT = "text"  # the task in which texts ask for the images of their class
 OF_CLASSES = (TEXT, "sketch")  # the tasks that follow from classes, which are their groups
 
 
-WORDS = {"class": "classes", "image": "images", "group": "groups"}  # one -> several
+# One of a report's groups -> several.
+WORDS = {"class": "classes", "image": "images", "query": "queries", "group": "groups"}
+OF_ONE = ("image", "query")  # groups of so few queries each, and so many, that none is shown
 
 
 def grouped_by(task: Task) -> str:
-    """Return what one of the groups of a task's queries is: a `class`, an `image` or a `group`."""
+    """Return what one of the groups of a task's queries is: one of `WORDS`."""
+    if task.groups == tuple(query.id for query in task.queries):
+        return "query"
     if isinstance(task.relevance, ByItem):
         return "image" if set(task.groups) <= set(task.gallery) else "group"
     return "class" if task.name in OF_CLASSES else "group"
@@ -51,6 +54,11 @@ def origin_words(report: Report) -> str:
 
 
 def own_figures(report: Report, shown: Iterable[str]) -> list[str]:
-    """Return the task's own figures whose metrics are not shown anyway, by their full names."""
-    metrics = {read_figure(name)[0] for name in shown}
-    return [name for name in report["figures"] if read_figure(name)[0] not in metrics]
+    """Return the task's own figures that are not shown anyway, by their full names."""
+    return [name for name in report["figures"] if name not in {*shown}]
+
+
+def queries_words(report: Report) -> str:
+    """Say how many queries a report is of, and how many of them count 0."""
+    zeros = report.get("zeros")
+    return f"{report['queries']} queries" + (f" ({zeros:,} count 0)" if zeros else "")

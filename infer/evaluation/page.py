@@ -17,12 +17,14 @@ from zscr.infer.evaluation.charts import Series
 from zscr.infer.evaluation.extremes import Extremes
 from zscr.infer.evaluation.figures import read_figure
 from zscr.infer.evaluation.naming import (
+    OF_ONE,
     Report,
     group_words,
     judged_on,
     origin_words,
     own_figures,
 )
+from zscr.infer.evaluation.page_controls import control_section
 from zscr.infer.evaluation.page_tables import (
     STYLE,
     caption_section,
@@ -33,18 +35,12 @@ from zscr.infer.evaluation.page_tables import (
 )
 
 HEADLINES = ("mAP", "Prec@1", "Prec@10", "Prec@50", "AP@50 hits", "AP@50 relevant", "Top-1")
-COMPARED = ("mAP", "Prec@1", "Prec@10", "Prec@50")
 GROUP_COLUMNS = ("Prec@10", "Prec@50", "Prec@50 ceiling", "mAP", "Top-1")
 
 ORACLE = "oracle selection"
 WARNING = (
     f"{ORACLE.capitalize()}: these weights were chosen on the unseen classes, so figures on those "
     "are an upper bound and no zero-shot result."
-)
-
-ORACLE_NOTE = (
-    " The class-mean oracle asks with the mean of the images that it seeks: a bound, in practice, "
-    "for one vector a class on these features, and no competitor."
 )
 
 
@@ -59,7 +55,7 @@ def render_page(report: Report, extremes: Extremes, shown: Shown | None = None) 
     may = shown or Shown()
     sheet = Sheet(may, may)
     warning = f'<p class="oracle">{WARNING}</p>\n' if report["selection"] == ORACLE else ""
-    figures = [caption_section] if "captions" in report else [_headline, _controls, _curves]
+    figures = [caption_section] if "captions" in report else [_headline, control_section, _curves]
     sections = (
         *(part(report) for part in figures),
         _groups(report),
@@ -77,12 +73,16 @@ def _about(report: Report) -> dict[str, object]:
     about = {"protocol": report["protocol"], "queries": f"{report['queries']:,}"}
     about |= {"gallery": f"{report['gallery']:,}"}
     one, several = group_words(report)
-    about |= {} if one == "image" else {several: report["groups"]}
+    about |= {} if one in OF_ONE else {several: report["groups"]}
     about |= {"weights": origin_words(report), "kind": report["kind"]}
+    if "composition" in report:
+        about["composed by"] = report["composition"]
     if "gallery_use" in report:
         about["figures"] = report["gallery_use"]
     if report["excluded"]:
         about["queries left out"] = report["excluded"]
+    if report.get("zeros"):
+        about["queries that count 0"] = report["zeros"]
     return about | {"zscr": report["versions"]["zscr"]}
 
 
@@ -93,7 +93,7 @@ def _headline(report: Report) -> str:
         columns["generalised, seen"] = generalised["seen"]
         columns["harmonic mean"] = generalised["harmonic"]
     rows = []
-    for name in own_figures(report, HEADLINES):
+    for name in own_figures(report, (*HEADLINES, *(f"{name} macro" for name in HEADLINES))):
         by = group_words(report)[1] if read_figure(name)[1] else "queries"
         cells = [shown_figure(column, name) for column in columns.values()]
         rows.append(figure_row(f"{isolated(name)}<small>mean over {by}</small>", cells))
@@ -112,49 +112,6 @@ def _headline(report: Report) -> str:
             f"classes among them, on which the model was trained."
         )
     return section("Figures", about, figure_table(["", *columns], rows))
-
-
-def _controls(report: Report) -> str:
-    if "controls" not in report:
-        return ""
-    rows = [_compared(str(report["method"]), report, style="model")]
-    for name, control in report["controls"].items():
-        if "metrics" not in control:  # image to image: few figures, and macro is micro
-            control = {"metrics": {f"{key} macro": value for key, value in control.items()}}
-        rows.append(_compared(name, control))
-    head = ["", *COMPARED, "ahead of it (mAP)", "generalised mAP", "harmonic mean"]
-    head.append("chosen on validation classes")
-    about = (
-        f"The same frozen features, queries and images; means over {group_words(report)[1]}."
-        f"{ORACLE_NOTE if 'class-mean oracle' in report['controls'] else ''}"
-    )
-    return section("Controls", about, figure_table(head, rows))
-
-
-def _compared(name: str, control: Report, *, style: str = "") -> str:
-    cells = [shown_figure(control, f"{figure} macro") for figure in COMPARED]
-    cells.append(_ahead(control.get("difference")))
-    generalised = control.get("generalised", {})
-    cells += [shown_figure(generalised.get(side), "mAP macro") for side in ("unseen", "harmonic")]
-    cells.append(f'<td class="words">{isolated(chosen(control))}</td>')
-    return figure_row(isolated(name), cells, style=style)
-
-
-def _ahead(difference: Report | None) -> str:
-    """Return the model's mAP less a control's, with the interval of the paired difference."""
-    if difference is None:
-        return ""
-    low, high = difference["interval"]
-    return f"{difference['mean']:+.3f}<small>{low:+.3f} – {high:+.3f}</small>"
-
-
-def chosen(control: Report) -> str:
-    """Say what a control was given by the validation classes, and where its grid may be short."""
-    named = [name.removesuffix("_at_edge") for name in control if name.endswith("_at_edge")]
-    return ", ".join(
-        f"{name} {control[name]:g}{' (edge of its grid)' if control[f'{name}_at_edge'] else ''}"
-        for name in named
-    )
 
 
 def _curves(report: Report) -> str:
@@ -188,8 +145,8 @@ def _lines(sources: Mapping[str, Report]) -> list[Series]:
 
 
 def _groups(report: Report) -> str:
-    """Return each group's figures; images are too many for it, and have few queries each."""
-    if group_words(report)[0] == "image":
+    """Return each group's figures, unless they are too many for it, of few queries each."""
+    if group_words(report)[0] in OF_ONE:
         return ""
     rows = sorted(report["per_group"], key=lambda row: -row["metrics"]["mAP"])
     other = report.get("generalised", {}).get("unseen", {}).get("per_group", ())
@@ -223,10 +180,11 @@ def _queries(title: str, answers: Sequence[Answer], sheet: Sheet, report: Report
         return ""
     shown = (answer_section(a, sheet, [f"query {a.query.id}"], heading="h3") for a in answers)
     one = group_words(report)[0]
-    about = f"By plain average precision, one query of each {one}, with the first ten items found."
+    of_each = "" if one == "query" else f", one query of each {one}"
+    about = f"By plain average precision{of_each}, with the first ten items found."
     if "captions" in report:
-        about = f"By the rank of the first right item, one query of each {one}, with the first ten "
-        about += "items found and, where no right one is among them, that one."
+        about = f"By the rank of the first right item{of_each}, with the first ten items found "
+        about += "and, where no right one is among them, that one."
     return section(title, about, "".join(shown))
 
 

@@ -12,26 +12,36 @@ from typing import Any
 import numpy as np
 
 from zscr.infer.evaluation.bootstrap import group_intervals
+from zscr.infer.evaluation.figures import read_figure
 
 FIGURE = "mAP"
 
 
-def paired_difference(report: Mapping[str, Any], control: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the mean difference of mAP over queries, with its 95 % interval over groups.
+def paired_difference(
+    report: Mapping[str, Any], control: Mapping[str, Any], metric: str = FIGURE
+) -> dict[str, Any]:
+    """Return the mean difference of a metric over queries, with its 95 % interval over groups.
 
     Args:
         report, control: figures as JSON holds them, with `per_group` of the same groups.
+        metric: one of each group's, such as `mAP` or `R@10`.
 
     Returns:
         `mean`; `interval`: its bounds; `ahead`: the groups in which the report is ahead, of
         `groups`.
     """
-    theirs = {row["group"]: row["metrics"][FIGURE] for row in control["per_group"]}
+    theirs = {row["group"]: row["metrics"][metric] for row in control["per_group"]}
     rows = report["per_group"]
     assert {row["group"] for row in rows} == theirs.keys(), "judged on other groups"
-    gains = np.array([row["metrics"][FIGURE] - theirs[row["group"]] for row in rows])
+    gains = np.array([row["metrics"][metric] - theirs[row["group"]] for row in rows])
     queries = np.array([row["queries"] for row in rows], np.float64)
     [interval] = group_intervals(gains[:, None], queries).tolist()
     mean = float(gains @ queries / queries.sum())
     ahead = int((gains > 0).sum())
     return {"mean": mean, "interval": interval, "ahead": ahead, "groups": len(rows)}
+
+
+def own_metrics(report: Mapping[str, Any]) -> list[str]:
+    """Return the metrics beside mAP whose means over queries are a task's own figures."""
+    read = map(read_figure, report["figures"])
+    return [metric for metric, macro in read if not macro and metric != FIGURE]

@@ -1,13 +1,15 @@
-"""Exact ranking of a gallery by cosine, a block of queries at a time."""
+"""Exact ranking of a gallery by cosines or other scores, a block of queries at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from zscr.data.relevance import Order
+from zscr.data.relevance import Order, Relevance
 from zscr.errors import InputError
 
 Embeddings = npt.NDArray[np.float32]
@@ -18,41 +20,104 @@ NORM_TOLERANCE = 1e-2  # half-precision models miss unit norm by up to 1e-3
 SCORE_DECIMALS = 9
 
 
-def ranked_blocks(
-    queries: Embeddings, gallery: Embeddings, *, block: int | None = None
-) -> Iterator[tuple[int, Order]]:
-    """Yield (row of the first query, (B, G) gallery positions best first), block after block.
+class Scorer(Protocol):
+    """Scores of Q queries for G gallery items: all that a ranking needs of a model."""
 
-    Args:
-        queries, gallery, block: see `scored_blocks`, which raises its errors.
-    """
-    for start, scores in scored_blocks(queries, gallery, block=block):
-        yield start, rank(scores)
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Return (Q, G)."""
+
+    def blocks(self, step: int) -> Iterator[tuple[int, Scores]]:
+        """Yield (row of the first query, (B, G) scores in float64) for `step` queries at a time."""
+
+    def row(self, number: int) -> Scorer:
+        """Return the scores of one of the queries."""
+
+    def part(self, queries: slice, places: Order) -> Scorer:
+        """Return the scores of some of the queries for some of the items, by position."""
 
 
-def scored_blocks(
-    queries: Embeddings, gallery: Embeddings, *, block: int | None = None
-) -> Iterator[tuple[int, Scores]]:
-    """Yield (row of the first query, (B, G) cosines), block after block.
+@dataclass(frozen=True)
+class Cosines:
+    """Scores by the cosines of queries (Q, D) and gallery (G, D), unit vectors of one space.
 
-    Scores are float64 and rounded to 1e-9: finer than anything that float32 embeddings can tell
-    apart, coarser than what the order of summation changes. So equal images tie and keep
-    the gallery's order, on any machine and with any block size. Memory: the gallery once more as
-    float64, and one block.
-
-    Args:
-        queries: (Q, D) unit vectors.
-        gallery: (G, D) unit vectors.
-        block: queries a block; by default as many as `BLOCK_SCORES` allows.
+    Memory of `blocks`: the gallery once more as float64, and one block.
 
     Raises:
         InputError: a side is empty, the dimensions differ, or a vector is not of unit norm.
     """
-    check_embeddings(queries, gallery)
-    columns = gallery.astype(np.float64).T
-    step = block_rows(len(gallery), block)
-    for start in range(0, len(queries), step):
-        scores = queries[start : start + step].astype(np.float64) @ columns
+
+    queries: Embeddings
+    gallery: Embeddings
+
+    def __post_init__(self) -> None:
+        check_embeddings(self.queries, self.gallery)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """See `Scorer`."""
+        return len(self.queries), len(self.gallery)
+
+    def blocks(self, step: int) -> Iterator[tuple[int, Scores]]:
+        """See `Scorer`."""
+        columns = self.gallery.astype(np.float64).T
+        for start in range(0, len(self.queries), step):
+            yield start, self.queries[start : start + step].astype(np.float64) @ columns
+
+    def row(self, number: int) -> Cosines:
+        """See `Scorer`."""
+        return Cosines(self.queries[number : number + 1], self.gallery)
+
+    def part(self, queries: slice, places: Order) -> Cosines:
+        """See `Scorer`."""
+        return Cosines(self.queries[queries], self.gallery[places])
+
+
+def ranked_blocks(scorer: Scorer, *, block: int | None = None) -> Iterator[tuple[int, Order]]:
+    """Yield (row of the first query, (B, G) gallery positions best first), block after block.
+
+    Args:
+        scorer, block: see `scored_blocks`.
+    """
+    for start, scores in scored_blocks(scorer, block=block):
+        yield start, rank(scores)
+
+
+def ranked_parts(
+    scorer: Scorer, relevance: Relevance, *, block: int | None = None
+) -> Iterator[tuple[slice, Order]]:
+    """Yield (B queries, (B, g) gallery positions best first) of the part that these queries rank.
+
+    Args:
+        scorer, block: see `scored_blocks`.
+        relevance: of the same queries and items; it says which part each query ranks.
+
+    Raises:
+        InputError: a query's part is empty.
+    """
+    for queries, places in relevance.parts():
+        if places is not None and not len(places):
+            raise InputError(
+                f"query {queries.start} searches a gallery without items; add some or remove it"
+            )
+        part = scorer if places is None else scorer.part(queries, places)
+        for start, order in ranked_blocks(part, block=block):
+            rows = slice(queries.start + start, queries.start + start + len(order))
+            yield rows, order if places is None else places[order]
+
+
+def scored_blocks(scorer: Scorer, *, block: int | None = None) -> Iterator[tuple[int, Scores]]:
+    """Yield (row of the first query, (B, G) scores), block after block.
+
+    Scores are float64 and rounded to 1e-9: finer than anything that float32 embeddings can tell
+    apart, coarser than what the order of summation changes. So equal images tie and keep
+    the gallery's order, on any machine and with any block size.
+
+    Args:
+        scorer: of Q queries and G items.
+        block: queries a block; by default as many as `BLOCK_SCORES` allows.
+    """
+    for start, scores in scorer.blocks(block_rows(scorer.shape[1], block)):
         yield start, np.round(scores, SCORE_DECIMALS)
 
 

@@ -19,13 +19,13 @@ from zscr.infer.evaluation.bootstrap import group_intervals
 from zscr.infer.evaluation.figures import (
     CURVE,
     PER_QUERY,
-    query_values,
     read_figure,
+    scored_values,
     summary_names,
 )
 from zscr.infer.evaluation.graded import Counts, count_relevant
 from zscr.infer.evaluation.metrics import Values
-from zscr.infer.evaluation.ranking import Embeddings, check_embeddings
+from zscr.infer.evaluation.ranking import Cosines, Embeddings, Scorer
 
 _CEILING = " ceiling"
 
@@ -60,6 +60,7 @@ class RetrievalReport:
         gallery: number of gallery items.
         groups: number of distinct groups among those queries.
         excluded: queries left out because the gallery holds nothing relevant to them.
+        zeros: queries that count 0 because the gallery holds nothing relevant to them.
         curve: interpolated precision at recall 0, 0.1, …, 1, mean over queries.
         per_group: each group's figures, in the order of the queries.
         sd: standard deviation of each metric over runs, where the report is of several.
@@ -74,6 +75,7 @@ class RetrievalReport:
     excluded: int
     curve: tuple[float, ...]
     per_group: tuple[GroupFigures, ...]
+    zeros: int = 0
     sd: Mapping[str, float] | None = None
 
     @cached_property
@@ -105,32 +107,63 @@ def evaluate_retrieval(
     *,
     figures: Sequence[str] = (),
     exclude_unanswerable: bool = False,
+    zeros: bool = False,
     block: int | None = None,
 ) -> RetrievalReport:
-    """Rank the gallery for each query by cosine, and grade the rankings.
+    """Rank the gallery for each query by the cosines of unit vectors (Q, D) and (G, D), and grade.
+
+    The other arguments are those of `evaluate_scores`, whose errors it raises.
+
+    Raises:
+        InputError: the embeddings do not fit together, or a vector is not of unit norm.
+    """
+    return evaluate_scores(
+        Cosines(queries, gallery),
+        relevance,
+        groups,
+        figures=figures,
+        exclude_unanswerable=exclude_unanswerable,
+        zeros=zeros,
+        block=block,
+    )
+
+
+def evaluate_scores(
+    scorer: Scorer,
+    relevance: Relevance,
+    groups: Sequence[str],
+    *,
+    figures: Sequence[str] = (),
+    exclude_unanswerable: bool = False,
+    zeros: bool = False,
+    block: int | None = None,
+) -> RetrievalReport:
+    """Rank the gallery for each query by its scores, and grade the rankings.
 
     Args:
-        queries: (Q, D) unit vectors.
-        gallery: (G, D) unit vectors.
+        scorer: what ranks G items for each of Q queries.
         relevance: of these Q queries and G items; an item is relevant if its grade is above 0.
         groups: (Q,) what macro figures average over and intervals resample, such as classes.
         figures: the task's own figures, reported on top of those of every task.
         exclude_unanswerable: leave out, and count, queries without any relevant item.
+        zeros: keep them, with 0 for every figure, and count them.
         block: queries ranked at a time; changes the memory used and nothing else.
 
     Raises:
         ConfigError: one of `figures` does not exist.
-        InputError: embeddings and groups do not fit together, a vector is not of unit norm, or
-            the gallery holds nothing relevant to a query and `exclude_unanswerable` is false.
+        InputError: queries and groups do not fit together, or the gallery holds nothing relevant
+            to a query and neither `exclude_unanswerable` nor `zeros` is true.
     """
-    check_embeddings(queries, gallery)
-    _check_groups(len(queries), groups)
+    queries, gallery = scorer.shape
+    _check_groups(queries, groups)
     own = [read_figure(name) for name in figures]
     names = tuple(dict.fromkeys((*PER_QUERY, *(metric for metric, _ in own))))
-    counts = count_relevant(relevance, len(queries), len(gallery), block)
-    kept = _answerable(counts, groups, exclude_unanswerable)
-    values = query_values(
-        queries, gallery, relevance, names=(*names, CURVE), kept=kept, block=block
+    counts = count_relevant(relevance, queries, gallery, block)
+    kept = np.ones(queries, np.bool_)
+    if not zeros:
+        kept = _answerable(counts, groups, exclude_unanswerable)
+    values = scored_values(
+        scorer, relevance, names=(*names, CURVE), kept=kept, zeros=zeros, block=block
     )
     curve = values.pop(CURVE).mean(axis=0)
     counts, groups = counts.of(kept), [*compress(groups, kept)]
@@ -140,11 +173,12 @@ def evaluate_retrieval(
         figures=tuple(summary_names(metric)[macro] for metric, macro in own),
         chance=float((counts.relevant / counts.sizes).mean()),
         queries=len(groups),
-        gallery=len(gallery),
+        gallery=gallery,
         groups=len(per_group),
-        excluded=len(queries) - len(groups),
+        excluded=queries - len(groups),
         curve=tuple(curve.tolist()),
         per_group=per_group,
+        zeros=int((counts.relevant == 0).sum()),
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from zscr.disk import new_parents
 from zscr.infer.evaluation.metrics import macro
-from zscr.infer.evaluation.ranking import Embeddings, ranked_blocks
+from zscr.infer.evaluation.ranking import Scorer, ranked_blocks
 from zscr.partial import write_atomically
 
 ClassId = int | str
@@ -20,8 +20,7 @@ PROTOCOL = 2  # the highest that the reference's Python 2 reads
 
 
 def retrieved_classes(
-    queries: Embeddings,
-    gallery: Embeddings,
+    scorer: Scorer,
     *,
     query_classes: Sequence[str],
     gallery_classes: Sequence[str],
@@ -32,20 +31,16 @@ def retrieved_classes(
     Ids that are written like an int ("3", not "03") become ints, as in the reference.
 
     Args:
-        queries: (Q, D) unit vectors.
-        gallery: (G, D) unit vectors.
+        scorer: what ranks G items for each of Q queries.
         query_classes: the class id of each query.
         gallery_classes: the class id of each gallery item.
         k: items kept a query; a smaller gallery gives fewer.
-
-    Raises:
-        InputError: the embeddings are not unit vectors of one dimension.
     """
-    assert len(queries) == len(query_classes), (len(queries), len(query_classes))
-    assert len(gallery) == len(gallery_classes), (len(gallery), len(gallery_classes))
+    classes = len(query_classes), len(gallery_classes)
+    assert scorer.shape == classes, (scorer.shape, classes)
     gallery_ids = [_as_reference(class_id) for class_id in gallery_classes]
     retrieved: list[dict[ClassId, list[ClassId]]] = []
-    for start, order in ranked_blocks(queries, gallery):
+    for start, order in ranked_blocks(scorer):
         for row, top in enumerate(order[:, :k], start):
             retrieved.append({_as_reference(query_classes[row]): [gallery_ids[i] for i in top]})
     return retrieved

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 
 from zscr.infer.evaluation.captions import FIGURES, IMAGE_TO_TEXT, TEXT_TO_IMAGE, shown
 from zscr.infer.evaluation.naming import (
+    OF_ONE,
     Report,
     group_words,
     judged_on,
     origin_words,
     own_figures,
+    queries_words,
 )
-from zscr.infer.evaluation.page import chosen
+from zscr.infer.evaluation.page_controls import chosen
+from zscr.infer.evaluation.paired import FIGURE
 from zscr.printable import printable
 
 ROWS = ("Prec@1 macro", "Prec@10 macro", "Prec@50 macro", "AP@50 hits", "AP@50 relevant", "mAP")
@@ -38,13 +41,14 @@ def table(report: Report) -> str:
     lines = [
         f"{report['collection']}, {judged_on(report)}: {', '.join(_sizes(report))}",
         f"{report['protocol']}; {origin_words(report)}",
+        *([f"{name} composes by {report['composition']}"] if "composition" in report else []),
         *([f"{name} {report['gallery_use']}"] if "gallery_use" in report else []),
         "",
         *(_captions(name, report) if captions else layout.plain(name, report, controls)),
     ]
     if "generalised" in report:
         lines += ["", *layout.generalised(name, report["generalised"], controls)]
-    differences = [*_differences(name, controls)]
+    differences = [*_differences(name, several, controls)]
     lines += ["", *differences] if differences else []
     lines += ["", *(f"{control}: {note}" for control, note in notes.items() if note)]
     return "\n".join(map(printable, lines)).rstrip()
@@ -52,8 +56,8 @@ def table(report: Report) -> str:
 
 def _sizes(report: Report) -> list[str]:
     one, several = group_words(report)
-    sizes = [f"{report['queries']} queries", f"{report['gallery']} images"]
-    return sizes if one == "image" else [*sizes, f"{report['groups']} {several}"]
+    sizes = [queries_words(report), f"{report['gallery']} images"]
+    return sizes if one in OF_ONE else [*sizes, f"{report['groups']} {several}"]
 
 
 def _captions(name: str, report: Report) -> Iterator[str]:
@@ -70,11 +74,22 @@ def _captions(name: str, report: Report) -> Iterator[str]:
         yield f"rsum {found['rsum']['value']:.1f} [{low:.1f}, {high:.1f}]"
 
 
-def _differences(name: str, controls: Mapping[str, Report]) -> Iterator[str]:
-    """Yield how far the model's mAP is ahead of each control's, on the same queries."""
+def _differences(name: str, several: str, controls: Mapping[str, Report]) -> Iterator[str]:
+    """Yield how far the model's mAP, and the task's first other figure, is ahead of each control's.
+
+    Both answer the same queries.
+    """
     paired = {control: f["difference"] for control, f in controls.items() if "difference" in f}
+    own = [f["differences"] for f in controls.values() if f.get("differences")]
+    for metric in next(map(list, own), [])[:1]:
+        of_own = {n: f["differences"][metric] for n, f in controls.items() if "differences" in f}
+        yield from _paired(metric, name, several, of_own)
+    yield from _paired(FIGURE, name, several, paired)
+
+
+def _paired(metric: str, name: str, several: str, paired: Mapping[str, Report]) -> Iterator[str]:
     if paired:
-        yield f"mAP of {name} less that of a control, paired, 95 % over groups:"
+        yield f"{metric} of {name} less that of a control, paired, 95 % over {several}:"
     for control, found in paired.items():
         low, high = found["interval"]
         yield (

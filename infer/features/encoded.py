@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from zscr.data.collection import Collection
 from zscr.data.records import Query
 from zscr.errors import InputError
 from zscr.infer.encoder import Encoder, Rows
+from zscr.infer.features.listing import ENCODER_OF, FIELD_OF, Encoders
 from zscr.infer.features.store import Source, compute_features
 from zscr.infer.features.table import check_finite
 
@@ -33,6 +36,27 @@ def encode_cached(
     rows = features.take(sources[place].key for place in kept)
     check_finite(encoder.name, rows, str(collection.folder))
     return rows, kept
+
+
+def encode_table(
+    table: str, queries: Sequence[Query], encoders: Encoders, collection: Collection
+) -> Encoded:
+    """Encode what queries hold of a table, whatever else they hold; vectors are stacked.
+
+    Args:
+        table: one of `ENCODER_OF`; queries: which fill its field, or `vector` without an encoder.
+        encoders: the frozen encoders by name.
+        collection: whose own store of features is used.
+
+    Raises:
+        InputError: see `encode_cached`.
+    """
+    encoder = encoders.get(ENCODER_OF[table])
+    if encoder is None:
+        return np.stack([q.vector for q in queries if q.vector is not None]), [*range(len(queries))]
+    field = FIELD_OF[table]
+    alone = [Query(query.id, **{field: getattr(query, field)}) for query in queries]
+    return encode_cached(collection.folder / "features", encoder, alone, collection)
 
 
 def _source(query: Query, collection: Collection) -> Source:

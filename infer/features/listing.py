@@ -14,8 +14,15 @@ from zscr.infer.features.store import Source
 from zscr.progress import say
 
 # table -> the frozen encoder that makes its rows
-ENCODER_OF = {"image": "image", "sketch": "image", "text": "text"}
-PLURAL = {"image": "images", "sketch": "sketches", "text": "texts"}  # for messages
+ENCODER_OF = {"image": "image", "sketch": "image", "text": "text", "prompt": "prompt"}
+FIELD_OF = {"image": "image", "sketch": "sketch", "text": "text", "prompt": "text"}  # of a query
+PLURAL = {
+    "image": "images",
+    "sketch": "sketches",
+    "text": "texts",
+    "prompt": "texts",
+}  # in messages
+DOMAIN = "domain"  # the attribute of items that tells photos from sketches
 Encoders = Mapping[str, Encoder | None]  # None where the collection has published vectors
 
 
@@ -39,8 +46,9 @@ def _by_class(
     classes = collection.splits[split]
     listed = {}
     for name in names:
-        if name == "text":
-            listed[name] = _class_texts(collection, classes, published=not encoders.get("text"))
+        if FIELD_OF[name] == "text":
+            published = not encoders.get(ENCODER_OF[name])
+            listed[name] = _class_texts(collection, classes, published=published)
             continue
         number = {class_id: group for group, class_id in enumerate(classes)}
         by_group: dict[int, list[Row]] = defaultdict(list)
@@ -63,7 +71,7 @@ def _by_item(
         if not all(place in items[name] for name in names):
             continue
         for name in names:
-            if name == "text":
+            if FIELD_OF[name] == "text":
                 listed[name] += _item_texts(len(groups), item)
             else:
                 listed[name].append(_item_row(collection, len(groups), place, item, name))
@@ -76,17 +84,51 @@ def _by_item(
 
 def _as_one(collection: Collection, split: str, names: Sequence[str], encoders: Encoders) -> Listed:
     """List everything of each table as one group."""
-    listed: dict[str, list[Row]] = {}
+    return _by_value(collection, split, names, encoders, None)
+
+
+def _by_domain(
+    collection: Collection, split: str, names: Sequence[str], encoders: Encoders
+) -> Listed:
+    """List the items of each domain as a group, in the order in which domains first come."""
+    return _by_value(collection, split, names, encoders, DOMAIN)
+
+
+def _by_value(
+    collection: Collection, split: str, names: Sequence[str], encoders: Encoders, key: str | None
+) -> Listed:
+    """List the items of each value of an attribute as a group; all as one without an attribute."""
+    items = {name: [*_usable(collection, split, name, encoders)] for name in names}
+    number: dict[str, int] = {}
+    listed = {name: list[Row]() for name in names}
     for name in names:
-        items = _usable(collection, split, name, encoders)
-        if name == "text":
-            listed[name] = [row for _, item in items for row in _item_texts(0, item)]
-        else:
-            listed[name] = [_item_row(collection, 0, place, item, name) for place, item in items]
-    return ("all",), listed
+        by_group: dict[int, list[Row]] = defaultdict(list)
+        for place, item in items[name]:
+            value = "all" if key is None else _value(collection, item, key)
+            group = number.setdefault(value, len(number))
+            by_group[group] += _rows_of(collection, group, place, item, name)
+        listed[name] = [row for group in sorted(by_group) for row in by_group[group]]
+    return tuple(number) or ("all",), listed
 
 
-_LISTS = {"class": _by_class, "item": _by_item, "image": _as_one}
+def _value(collection: Collection, item: Item, key: str) -> str:
+    if key not in item.attributes:
+        raise CollectionError(
+            f"item '{item.id}' of {collection.folder} has no {key}, by which items are grouped; "
+            f"add it to all items, or train without it"
+        )
+    return item.attributes[key]
+
+
+def _rows_of(
+    collection: Collection, group: int, place: int, item: Item, name: str
+) -> Sequence[Row]:
+    if FIELD_OF[name] == "text":
+        return _item_texts(group, item)
+    return [_item_row(collection, group, place, item, name)]
+
+
+_LISTS = {"class": _by_class, "item": _by_item, "image": _as_one, "domain": _by_domain}
 
 
 def list_rows(
@@ -98,7 +140,8 @@ def list_rows(
         collection: the collection; split: one of its splits.
         names: of the tables.
         encoders: by name; a missing one means the collection's published vectors.
-        per: `class`, `item` or `image` (all as one group).
+        per: `class`, `item`, `domain` (items of one value of that attribute) or `image` (all as
+            one group).
 
     Raises:
         ConfigError: there is no such table.
@@ -121,7 +164,7 @@ def _usable(
 ) -> Iterable[tuple[int, Item]]:
     """Yield the items of a split that have a row in a table, with their places."""
     published = name == "image" and not encoders.get("image")
-    field = "texts" if name == "text" else name
+    field = "texts" if FIELD_OF[name] == "text" else name
     for place, item in enumerate(collection.items):
         if item.split == split and (published or getattr(item, field)):
             yield place, item

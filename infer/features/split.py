@@ -14,7 +14,7 @@ from zscr.data.collection import Collection
 from zscr.data.records import Query
 from zscr.errors import CollectionError, ConfigError, InputError
 from zscr.infer.encoder import Encoder, Rows
-from zscr.infer.features.listing import ENCODER_OF, PLURAL, Encoders, Row, list_rows
+from zscr.infer.features.listing import ENCODER_OF, FIELD_OF, PLURAL, Encoders, Row, list_rows
 from zscr.infer.features.store import BATCH, compute_features
 from zscr.infer.features.table import (
     Array,
@@ -37,7 +37,7 @@ class Wanted(Protocol):
 
     @property
     def per(self) -> str:
-        """What its groups are: `class`, `item` or `image` (all as one group)."""
+        """What its groups are: `class`, `item`, `domain` or `image` (all as one group)."""
 
 
 def load_split(
@@ -52,7 +52,7 @@ def load_split(
     Args:
         collection: with what the tables need: images, sketches, texts, or published vectors.
         split: `seen`, `val` or `unseen`.
-        needs: the tables; all of them per class, per item, or as one group.
+        needs: the tables; all of them per class, item or domain, or as one group.
         encoders: the frozen encoders by name; None where the collection has published vectors.
         store: where to cache; None is the collection's own `features`. Images that cannot be
             used are left out, counted on stderr and listed here in `errors.<split>.jsonl`.
@@ -71,7 +71,9 @@ def load_split(
         lost += failed
         counts = np.bincount([row.group for row in kept], minlength=len(groups))
         table_ids = tuple(row.id for row in kept)
-        tables[name] = Table(table_ids, rows, starts_of(counts.tolist()))
+        texts = tuple(row.source.query.text or "" for row in kept if row.source)
+        said = texts if FIELD_OF[name] == "text" else ()
+        tables[name] = Table(table_ids, rows, starts_of(counts.tolist()), said)
     _report_lost(lost, collection, split, store)
     _check(collection, split, tables)
     found = Split(groups, tables)
@@ -112,7 +114,7 @@ def _values(
         return collection.vectors(name)[[row.place for row in rows]], rows, []
     sources = [row.source for row in rows if row.source]
     features = compute_features(store or collection.folder / "features", encoder, sources)
-    if name == "text":
+    if FIELD_OF[name] == "text":
         _refuse_failed_texts(collection, features.failed)
     kept = [row for row in rows if row.source and row.source.key not in features.failed]
     lost = [
@@ -121,7 +123,7 @@ def _values(
         if row.source and row.source.key in features.failed
     ]
     vectors = features.take(row.source.key for row in kept if row.source)
-    if name == "text":
+    if FIELD_OF[name] == "text":
         _report_blank([row.source.query for row in kept if row.source], encoder)
     return vectors, kept, lost
 

@@ -28,11 +28,13 @@ class Table(Generic[A]):
         ids: N names of the rows: item ids, or a class's texts by number.
         rows: (N, D) features, (N, P, C) token maps or (N, L) token ids.
         starts: (C+1,) int64; group c has the rows [starts[c], starts[c+1]).
+        texts: N texts that the rows were made of; empty where they are of images, or published.
     """
 
     ids: tuple[str, ...]
     rows: A
     starts: A
+    texts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ def _joined(ours: Table[Array], theirs: Table[Array]) -> Table[Any]:
         ours.ids + theirs.ids,
         np.concatenate([ours.rows, theirs.rows]),
         np.concatenate([ours.starts, ours.starts[-1] + theirs.starts[1:]]),
+        ours.texts + theirs.texts,
     )
 
 
@@ -117,7 +120,8 @@ def _narrowed(table: Table[Array], kept: npt.NDArray[np.bool_]) -> Table[Any]:
     places = np.flatnonzero(kept[owners(table)])
     ids = tuple(table.ids[place] for place in places)
     counts = np.diff(table.starts)[kept].tolist()
-    return Table(ids, table.rows[places], starts_of(counts))
+    texts = tuple(table.texts[place] for place in places) if table.texts else ()
+    return Table(ids, table.rows[places], starts_of(counts), texts)
 
 
 def check_finite(name: str, rows: npt.NDArray[Any], where: str) -> None:

@@ -72,6 +72,11 @@ class Template:
         return Sentence((filled, sides[1]) if own == 0 else (sides[0], filled), cut, whole=False)
 
 
+def without_place(text: str) -> str:
+    """Return a text without the place of an image: what "a sketch of *" says by itself."""
+    return " ".join(_FREE.sub(" ", text).split())
+
+
 def _split(text: str, what: str) -> tuple[str, str]:
     """Return what stands before the place, without the space between, and behind it."""
     stars, places = text.count(PLACE), [*_FREE.finditer(text)]

@@ -24,10 +24,10 @@ def about_model(name: str) -> Iterator[str]:
     for graph, entry in bundle.graphs.items():
         fields = " and ".join(str(spec["field"]) for spec in entry["inputs"])
         yield f"graph {graph}: {fields}{_parity(entry, body['default_precision'])}"
-    for fields, ways in bundle.composed.items():
+    for taken, ways in bundle.composed.items():
         for number, one in enumerate(ways.values()):
             first = " (the first)" if number == 0 and len(ways) > 1 else ""
-            yield f"{spoken(fields)} by {one.name}{first}: {one.about}"
+            yield f"{spoken(taken)} by {one.name}{first}: {one.about}"
     provenance = body.get("provenance", {})
     for key in _PROVENANCE:
         if provenance.get(key):

@@ -18,11 +18,17 @@ SOURCES = {  # what each converter offers besides --out
     "zscrgan": {"val", "seed"},
     "sketchy25": {"split", "names", "seed"},
     "sketchy25-25": {"names", "seed"},
+    "sketchy25-domains": {"split", "names", "seed"},
     "sketchy25-clip": {"split", "names", "seed"},
     "sketchy25-25-clip": {"names", "seed"},
     "fashion44k": {"seed"},
     "wiki": {"seed"},
     "awa": {"val", "seed"},
+    "imagenet-r": {"skip-missing"},
+    "nico": {"skip-missing"},
+    "minidomainnet": {"skip-missing"},
+    "ltll": {"skip-missing"},
+    "icir": {"skip-missing"},
     "folder": {"unseen", "val", "seed", "exclude", "follow-links"},
 }
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from zscr.data.check import check_collection
 from zscr.data.collection import ClassInfo, Item, new_collection, read_collection
-from zscr.data.records import Query
+from zscr.data.records import Query, Term
 from zscr.data.relevance import Truth
 from zscr.data.task_files import TaskInfo, TaskRow
 from zscr.data.tasks import load_task
@@ -43,6 +43,9 @@ def write(path, info, *rows):
         draft.add_task(info, rows)
 
 
+TWO = TaskInfo("asked", galleries={"x": ("a", "b"), "y": ("a",)})
+SUM = Query("sum", terms=(Term(A), Term(Query("q", "other", "a.png"))))
+SUM_OF_LOST = Query("lost", terms=(Term(A), Term(Query("q", "other", "z.png"))))
 GOOD = truth({"b": 1.0}, ("a",))
 
 
@@ -56,6 +59,11 @@ GOOD = truth({"b": 1.0}, ("a",))
         (ITEM, [row(Query("q", "t", "/a.png"), truth=GOOD.truth)], "does not hold.*: q"),
         (ITEM, [row(Query("q", "t", "../x/a.png"), truth=GOOD.truth)], "does not hold.*: q"),
         (ITEM, [row(Query("q", sketch="none.png"), truth=GOOD.truth)], "does not hold.*: q"),
+        (
+            ITEM,
+            [row(Query("q", image="a.png", instead_of="red"), truth=GOOD.truth)],
+            r"what a text replaces \(instead_of\) and have no text.*: q",
+        ),
         (ITEM, [row()], "do not list relevant items alone"),
         (ITEM, [row(truth=GOOD.truth, class_id="one")], "do not list relevant items alone"),
         (ITEM, [truth({"z": 1})], "name items that do not exist.*: q"),
@@ -87,6 +95,24 @@ GOOD = truth({"b": 1.0}, ("a",))
         (TaskInfo("asked", attribute="colour"), [GOOD], "'colour' beside relevance by item"),
         (TaskInfo("asked", figures=()), [GOOD], r"has the figures \(\)"),
         (TaskInfo("asked", figures=("mAP", 5)), [GOOD], r"has the figures \('mAP', 5\)"),
+        (TaskInfo("asked", galleries={"x": ("a",)}), [GOOD], "nothing relevant left.*: q"),
+        (
+            TaskInfo("asked", galleries={"x": ("b", "b")}),
+            [GOOD],
+            "items of the gallery 'x'.* twice",
+        ),
+        (TaskInfo("asked", galleries={"x": ("b", "z")}), [GOOD], "gallery 'x'.*do not exist.*: z"),
+        (TaskInfo("asked", galleries={"x": ("b", "d")}), [GOOD], "'x'.* without image.*: d"),
+        (TaskInfo("asked", galleries={"x": ()}), [GOOD], "'x' of task 'asked' has no items"),
+        (TWO, [GOOD], "search none of the galleries x, y.*: q"),
+        (TWO, [row(truth=GOOD.truth, gallery="z")], "search none of the galleries x, y.*: q"),
+        (TWO, [row(truth=GOOD.truth, gallery="y")], "nothing relevant left.*: q"),
+        (ITEM, [row(truth=GOOD.truth, gallery="x")], "name a gallery, but search the only one"),
+        (TaskInfo("asked", server="cirr"), [GOOD], "list relevant items, which a server alone kno"),
+        (TaskInfo("asked", server="mine"), [GOOD], "the server 'mine'; use circo or cirr"),
+        (TaskInfo("asked", by="class", server="cirr"), [row(class_id="one")], "'class'; use item"),
+        (ITEM, [GOOD, row(SUM, truth=GOOD.truth)], "fill image and text as the first.*: sum"),
+        (ITEM, [row(SUM_OF_LOST, truth=GOOD.truth)], "does not hold.*: lost"),
     ],
 )
 def test_contradictions_are_never_published(tmp_path, info, rows, named):
@@ -125,6 +151,9 @@ def test_two_tasks_of_one_name_are_refused(tmp_path, reseal):
         ({"image": 5}, "image is no string"),
         ({"split": ["unseen"]}, "split is no string"),
         ({"text": None, "image": None}, "line 1 is no query .*is empty"),
+        ({"terms": []}, "line 1 is no query .*terms"),
+        ({"text": None, "image": None, "terms": [{"weight": 1, "text": 5}]}, "terms.0..text is 5"),
+        ({"gallery": ["x"]}, "gallery is no string"),
     ],
 )
 def test_what_others_wrote_is_checked_when_it_is_read(tmp_path, reseal, change, named):

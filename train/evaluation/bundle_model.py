@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from zscr.data.collection import Collection, read_collection
 from zscr.data.records import Query
+from zscr.data.tasks import Task
 from zscr.errors import ArtefactError, ConfigError, MismatchError
 from zscr.infer.bundle import Bundle
+from zscr.infer.composition.composition import Composition
 from zscr.infer.encoder import Encoder
 from zscr.infer.evaluation.naming import PRETRAINED
 from zscr.infer.features.encoded import Encoded, encode_cached
@@ -27,6 +30,7 @@ from zscr.schema import (
     record,
     text,
 )
+from zscr.train.evaluation.bundle_composition import TaskComposer, composition_of, vocabulary_of
 from zscr.train.evaluation.model import Model, all_of
 
 _SOURCES = record({"collection": record({"path": PATH, "relative": PATH, "sha256": SHA256})})
@@ -50,8 +54,15 @@ _EVALUATED = record(
 )
 
 
-def open_bundle_model(folder: Path, collection: Path | None = None) -> Model:
+def open_bundle_model(
+    folder: Path, collection: Path | None = None, compose: str | None = None
+) -> Model:
     """Open a bundle with the collection that it was trained on, or the one at a path.
+
+    Args:
+        folder: the bundle.
+        collection: another one than it was trained on.
+        compose: the composition that answers queries of several fields; None is the bundle's first.
 
     Raises:
         MismatchError: the bundle's own collection has changed since.
@@ -78,16 +89,25 @@ def open_bundle_model(folder: Path, collection: Path | None = None) -> Model:
         rows, kept = _encoded(bundle.gallery_and_feature, queries, found)
         return rows[:, bundle.dim :], kept
 
-    takes, holds = list(bundle.takes), bundle.gallery.fields
+    @cache
+    def composer_of(composition: Composition) -> TaskComposer:
+        return TaskComposer(bundle, composition)
+
+    def composer(task: Task) -> TaskComposer | None:
+        composition = composition_of(bundle, task, compose)
+        return composition and composer_of(composition)
+
     return Model(
         bundle.folder,
         about,
         found,
-        takes,
-        holds,
+        bundle.answers,
+        bundle.gallery.fields,
         encode,
         encode_gallery,
         encode_feature=encode_feature if bundle.has_feature else None,
+        composer=composer,
+        vocabulary=lambda: vocabulary_of(bundle),
     )
 
 

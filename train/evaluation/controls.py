@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from zscr.data.collection import Collection
-from zscr.data.tasks import Task
-from zscr.infer.encoder import Rows
 from zscr.infer.evaluation.controls.colour import Histograms, colour_ridge, image_neighbours
-from zscr.infer.evaluation.controls.composed import part_controls
 from zscr.infer.evaluation.controls.control import (
     Control,
     class_mean_oracle,
@@ -29,12 +26,6 @@ from zscr.infer.features.table import Array, Split, joined
 from zscr.train.evaluation.model import Model
 
 NOTHING = GalleryUse()
-
-
-def part_figures(parts: Mapping[str, Rows], gallery: Rows, task: Task) -> dict[str, Any]:
-    """Return the figures of each part of a task's queries alone, of their mean, and of chance."""
-    controls = part_controls(parts, gallery, task)
-    return {name: evaluate(control).to_json() for name, control in controls.items()}
 
 
 def class_controls(

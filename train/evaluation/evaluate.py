@@ -14,17 +14,18 @@ from zscr.disk import new_parents, require_writable
 from zscr.errors import ConfigError, InputError
 from zscr.infer.answers.shown import Shown
 from zscr.infer.evaluation.captions import asks_by_caption
-from zscr.infer.evaluation.embedded import Embedded
 from zscr.infer.evaluation.extremes import find_extremes
 from zscr.infer.evaluation.figures import DEFINITIONS
 from zscr.infer.evaluation.gallery_use import GalleryUse
 from zscr.infer.evaluation.generalised import evaluate, mean_evaluation
 from zscr.infer.evaluation.naming import grouped_by
 from zscr.infer.evaluation.page import ORACLE, render_page
-from zscr.infer.evaluation.paired import paired_difference
+from zscr.infer.evaluation.paired import own_metrics, paired_difference
+from zscr.infer.evaluation.ranked import Ranked
 from zscr.infer.evaluation.retrieved import retrieved_classes, write_retrieved
 from zscr.partial import asked_file
-from zscr.train.evaluation.controls import class_controls, part_figures
+from zscr.train.evaluation.composed import part_figures
+from zscr.train.evaluation.controls import class_controls
 from zscr.train.evaluation.model import Model
 from zscr.train.evaluation.models import open_models
 
@@ -44,6 +45,8 @@ class Question:
         retrieved_res: folder for the reference's own result pickle, of the first model.
         page: file for the report as one HTML page, generalised and, of a run, with controls.
         use: what the gallery does for the model's queries and embeddings.
+        compose: the composition of bundles that answers queries of several fields; None is each
+            bundle's first.
     """
 
     task: str = TEXT
@@ -55,6 +58,7 @@ class Question:
     retrieved_res: Path | None = None
     page: Path | None = None
     use: GalleryUse = GalleryUse()
+    compose: str | None = None
 
 
 def evaluate_model(
@@ -77,10 +81,23 @@ def evaluate_model(
     for place in (asked.page, asked.retrieved_res and asked.retrieved_res / "acc.pkl"):
         if place:
             require_writable(place)
-    folders = [model] if isinstance(model, Path) else list(model)
-    wanted = asked.controls and asked.task == TEXT  # other tasks' controls need no features
-    settings, split = asked.head_settings, asked.split
-    models = open_models(folders, asked.collection, settings=settings, controls=wanted, split=split)
+    return answer(opened(model, asked), asked)
+
+
+def opened(model: Path | Sequence[Path], asked: Question) -> list[Model]:
+    """Open the models that answer a question, whatever its task; see `evaluate_model`."""
+    return open_models(
+        [model] if isinstance(model, Path) else list(model),
+        asked.collection,
+        settings=asked.head_settings,
+        controls=asked.controls and asked.task == TEXT,  # other tasks' controls need no features
+        split=asked.split,
+        compose=asked.compose,
+    )
+
+
+def answer(models: Sequence[Model], asked: Question) -> dict[str, Any]:
+    """Answer a question with open models; see `evaluate_model`."""
     first = models[0]
     tasks = _tasks(first, asked)
     embedded = _embedded(models, tasks, asked)
@@ -111,6 +128,7 @@ def _tasks(model: Model, asked: Question) -> list[Task]:
             f"the weights from before, or use --split unseen"
         )
     task = load_task(model.collection, asked.task, asked.split)
+    task.require_answers()
     captions = asks_by_caption(task)
     if captions and asked.generalised:
         raise ConfigError(
@@ -124,11 +142,11 @@ def _tasks(model: Model, asked: Question) -> list[Task]:
 
 def _embedded(
     models: Sequence[Model], tasks: Sequence[Task], asked: Question
-) -> list[list[Embedded]]:
+) -> list[list[Ranked]]:
     """Embed each task by each model; nothing where the models do not take the queries."""
     if models[0].answers(tasks[0]):
         wanted = bool(asked.use)
-        return [[model.embed(task, features=wanted) for task in tasks] for model in models]
+        return [[model.rank(task, features=wanted) for task in tasks] for model in models]
     if asks_by_caption(tasks[0]) or asked.task == TEXT or asked.page or asked.retrieved_res:
         raise InputError(f"{models[0].unanswered(tasks[0])}; choose another --task or model")
     return []
@@ -147,7 +165,7 @@ def _controls(model: Model, tasks: Sequence[Task], asked: Question) -> dict[str,
             )
         return {}
     if asked.task != TEXT:
-        return part_figures(*model.embed_parts(tasks[0]))
+        return part_figures(model, tasks[0])
     if asked.controls and not model.features:
         raise ConfigError(
             f"{model.folder} was trained without images or texts of classes, which the controls "
@@ -159,7 +177,7 @@ def _controls(model: Model, tasks: Sequence[Task], asked: Question) -> dict[str,
 
 
 def _figures(
-    models: Sequence[Model], embedded: Sequence[Sequence[Embedded]], use: GalleryUse
+    models: Sequence[Model], embedded: Sequence[Sequence[Ranked]], use: GalleryUse
 ) -> dict[str, Any]:
     """Return the figures of every model, or their mean."""
     evaluations = [evaluate(*parts, use=use) for parts in embedded]
@@ -173,9 +191,17 @@ def _figures(
 
 
 def _compared(report: Mapping[str, Any], controls: Mapping[str, Any]) -> dict[str, Any]:
-    """Add how far the model is ahead of each control that answers the same queries."""
+    """Add how far the model is ahead of each control that answers the same queries.
+
+    `difference` is of mAP, `differences` of the task's own figures beside it.
+    """
+    own = own_metrics(report)
     return {
-        name: {**figures, "difference": paired_difference(report, figures)}
+        name: {
+            **figures,
+            "difference": paired_difference(report, figures),
+            "differences": {one: paired_difference(report, figures, one) for one in own},
+        }
         if "per_group" in figures
         else figures
         for name, figures in controls.items()
@@ -185,7 +211,7 @@ def _compared(report: Mapping[str, Any], controls: Mapping[str, Any]) -> dict[st
 def _unanswered(model: Model, task: Task, controls: Mapping[str, Any]) -> dict[str, Any]:
     """Say why a task is not answered, and what is known of it all the same: sizes and bounds."""
     control = controls["random ranking"]
-    known = ("figures", "chance", "queries", "gallery", "groups", "excluded")
+    known = ("figures", "chance", "queries", "gallery", "groups", "excluded", "zeros")
     bounds = {name: v for name, v in control["metrics"].items() if name.endswith("ceiling")}
     about = {name: control[name] for name in known} | {"metrics": bounds, "intervals": {}}
     return about | {"unanswered": model.unanswered(task)}
@@ -197,46 +223,47 @@ def _head(models: Sequence[Model], task: Task) -> dict[str, Any]:
     named = {"collection": first.collection.name, "protocol": task.protocol}
     named |= {"task": task.name, "split": task.split, "grouped_by": grouped_by(task)}
     seeds = {"seeds": [model.about["seed"] for model in models]}
-    return {"model": str(first.folder), **named, **about, **seeds}
+    composition = first.composition(task)
+    composed = {"composition": composition} if composition else {}
+    return {"model": str(first.folder), **named, **about, **composed, **seeds}
 
 
-def _write_files(report: dict[str, Any], model: Model, embedded: Embedded, asked: Question) -> None:
+def _write_files(report: dict[str, Any], model: Model, ranked: Ranked, asked: Question) -> None:
     """Write the page and the reference's own result, of the first model."""
     if asked.retrieved_res:
-        report["retrieved_res"] = str(write_reference_result(embedded, model, asked.retrieved_res))
+        report["retrieved_res"] = str(write_reference_result(ranked, model, asked.retrieved_res))
     if asked.page:
-        _write_page(asked.page, report, model, embedded)
+        _write_page(asked.page, report, model, ranked)
 
 
-def write_reference_result(embedded: Embedded, model: Model, folder: Path) -> Path:
+def write_reference_result(ranked: Ranked, model: Model, folder: Path) -> Path:
     """Write the top 50 of every query in the reference's form; return the file.
 
     Raises:
         ConfigError: the task is not of classes.
     """
-    if not isinstance(embedded.task.relevance, ByLabel):
+    if not isinstance(ranked.task.relevance, ByLabel):
         raise ConfigError(
             f"--retrieved-res: the reference's result is of classes, which task "
-            f"'{embedded.task.name}' does not ask for; leave it out"
+            f"'{ranked.task.name}' does not ask for; leave it out"
         )
     class_of = {item.id: str(item.class_id) for item in model.collection.items}
     rows = retrieved_classes(
-        embedded.queries,
-        embedded.gallery,
-        query_classes=embedded.task.groups,
-        gallery_classes=[class_of[name] for name in embedded.task.gallery],
+        ranked.scorer,
+        query_classes=ranked.task.groups,
+        gallery_classes=[class_of[name] for name in ranked.task.gallery],
     )
     return write_retrieved(folder, rows)
 
 
-def _write_page(path: Path, report: Mapping[str, Any], model: Model, embedded: Embedded) -> None:
+def _write_page(path: Path, report: Mapping[str, Any], model: Model, ranked: Ranked) -> None:
     collection = model.collection
-    labels = query_labels(collection, embedded.task)
-    field = "sketch" if embedded.task.field == "sketch" else "image"
+    labels = query_labels(collection, ranked.task)
+    field = "sketch" if ranked.task.field == "sketch" else "image"
     files = {item.id: getattr(item, field) for item in collection.items}
     images = {name: collection.folder / file for name, file in files.items() if file}
     classes = {item.id: item.class_id for item in collection.items if item.class_id}
-    extremes = find_extremes(embedded, labels, images, classes=classes)
+    extremes = find_extremes(ranked, labels, images, classes=classes)
     page = render_page(report, extremes, Shown([collection.folder], hint=""))
     try:
         with new_parents(Path(os.path.realpath(path))), asked_file(path) as file:

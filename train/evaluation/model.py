@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,11 +17,25 @@ from zscr.errors import InputError
 from zscr.infer.bundle import spoken
 from zscr.infer.encoder import Rows
 from zscr.infer.evaluation.embedded import Embedded
+from zscr.infer.evaluation.ranked import Ranked
 from zscr.infer.features.encoded import Encoded
 from zscr.infer.features.table import Array, Split
+from zscr.infer.inputs.sentence import without_place
 from zscr.progress import say
+from zscr.train.evaluation.sums import added, ranked_sums
 
 Features = Callable[[str], Split[Array]]  # loads a split's frozen features by class
+
+
+class Composer(Protocol):
+    """Makes one ranking of queries of several fields."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    def rank(self, task: Task, gallery: Rows) -> Ranked:
+        """Return the task as it ranks its gallery's rows (G, D)."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +51,9 @@ class Model:
         features: loads a split's images and texts by class, for controls; None for a bundle, and
             for a run without one of them.
         encode_feature: gives the image features of gallery items; None where the gallery has none.
+        composer: returns what ranks a task's queries of several fields over the gallery's rows, and
+            what that is called; None where one graph takes them, or nothing does.
+        vocabulary: returns words and their unit rows (W, D), where the model holds such (FreeDom).
     """
 
     folder: Path
@@ -47,14 +65,21 @@ class Model:
     encode_gallery: Callable[[Sequence[Query]], Encoded]
     features: Features | None = None
     encode_feature: Callable[[Sequence[Query]], Encoded] | None = None
-    _galleries: dict[tuple[str, str], Encoded] = field(default_factory=dict)
+    composer: Callable[[Task], Composer | None] = lambda _: None
+    vocabulary: Callable[[], tuple[Sequence[str], Rows] | None] = lambda: None
+    _galleries: dict[tuple[str, tuple[str, ...]], Encoded] = field(default_factory=dict)
+
+    def composition(self, task: Task) -> str | None:
+        """Return the name of what composes a task's queries, where several graphs do."""
+        composer = self.composer(task)
+        return composer and composer.name
 
     def answers(self, task: Task) -> bool:
         """Say whether it takes a task's queries as they are."""
         return task.fields in self.takes
 
-    def embed(self, task: Task, *, features: bool = False) -> Embedded:
-        """Embed a task's queries and gallery; items that cannot be used are left out and told.
+    def rank(self, task: Task, *, features: bool = False) -> Ranked:
+        """Rank a task's gallery; items that cannot be used are left out and told.
 
         Args:
             task: what is asked.
@@ -65,6 +90,10 @@ class Model:
         """
         gallery, kept = self._gallery(task)
         found = self._features(task) if features else None
+        if composer := self.composer(task):
+            composed = partial(composer.rank, gallery=gallery)
+            ranked = ranked_sums(task.narrowed(kept), gallery, composed)
+            return replace(ranked, features=found) if isinstance(ranked, Embedded) else ranked
         return Embedded(task.narrowed(kept), self._asked(task.queries), gallery, found)
 
     def embed_parts(self, task: Task) -> tuple[Mapping[str, Rows], Rows, Task]:
@@ -72,7 +101,8 @@ class Model:
 
         Returns:
             Field -> (Q, D) rows, the gallery's rows, and the task over these. A sketch is embedded
-            as an image where nothing takes sketches.
+            as an image where nothing takes sketches, a text beside an image or a sketch without the
+            place that it may have for that.
 
         Raises:
             InputError: the model takes none of the fields.
@@ -82,11 +112,20 @@ class Model:
             raise InputError(f"{self.unanswered(task)}, nor any part of these; use another model")
         gallery, kept = self._gallery(task)
         parts = {
-            name: self._asked([Query(q.id, **{way: getattr(q, name)}) for q in task.queries])
+            name: self._asked([query.each(partial(_alone, name, way)) for query in task.queries])
             for name, way in ways.items()
             if way
         }
         return parts, gallery, task.narrowed(kept)
+
+    def embed_texts(self, texts: Sequence[str]) -> Rows:
+        """Embed texts -> (N, D), each different one once; the model takes texts alone.
+
+        Raises:
+            InputError: one cannot be read.
+        """
+        place = {text: number for number, text in enumerate(dict.fromkeys(texts))}
+        return self._asked(Query.of("text", place))[[place[text] for text in texts]]
 
     def unanswered(self, task: Task) -> str:
         """Say why it does not answer a task."""
@@ -98,6 +137,10 @@ class Model:
         return next((way for way in ways if frozenset({way}) in self.takes), None)
 
     def _asked(self, queries: Sequence[Query]) -> Rows:
+        """Embed queries -> (Q, D) rows, of sums unit ones."""
+        return added(queries, self._of_one)
+
+    def _of_one(self, queries: Sequence[Query]) -> Rows:
         rows, kept = self.encode(queries)
         if len(kept) < len(queries):
             lost = sorted(set(range(len(queries))) - set(kept))
@@ -117,7 +160,7 @@ class Model:
 
     def _gallery(self, task: Task) -> Encoded:
         """Embed a gallery once, for the task and for the controls beside it."""
-        place = (task.split, task.field)
+        place = (task.field, task.gallery)
         if place not in self._galleries:
             self._galleries[place] = self._encoded_gallery(task)
         return self._galleries[place]
@@ -139,11 +182,17 @@ class Model:
         return rows, kept
 
 
+def spoken_text(query: Query) -> str:
+    """Return what the text of a query says by itself, beside an image without a place for it."""
+    text = str(query.text)
+    return without_place(text) if len(query.fields) > 1 else text
+
+
+def _alone(name: str, way: str, query: Query) -> Query:
+    """Return a query by one of its fields alone, which fills another one perhaps."""
+    return Query(query.id, **{way: spoken_text(query) if name == "text" else getattr(query, name)})
+
+
 def all_of(queries: Sequence[Query], rows: Rows) -> Encoded:
     """Return rows of which every query has one."""
     return rows, list(range(len(queries)))
-
-
-def stacked(queries: Sequence[Query]) -> Encoded:
-    """Stack the vectors of queries -> (N, D)."""
-    return all_of(queries, np.stack([q.vector for q in queries if q.vector is not None]))

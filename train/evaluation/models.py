@@ -23,6 +23,7 @@ def open_models(
     settings: Mapping[str, Any] | None = None,
     controls: bool = False,
     split: str = "unseen",
+    compose: str | None = None,
 ) -> list[Model]:
     """Open runs or bundles of one configuration; runs share the first one's features.
 
@@ -32,6 +33,7 @@ def open_models(
         settings: of the heads of runs.
         controls: whether features will be asked for.
         split: that they are judged on; validation classes see runs as they were before a refit.
+        compose: the composition of bundles that answers queries of several fields.
 
     Raises:
         ArtefactError: a folder is neither a run nor a bundle.
@@ -41,7 +43,11 @@ def open_models(
     models: list[Model] = []
     for folder in map(_located, folders):
         first, asked = next(iter(models), None), settings or {}
-        models.append(_open(folder, collection, asked, controls, split, first))
+        if kind_of(folder) == "run":
+            _refuse_compose(folder, compose)
+            models.append(open_run_model(folder, collection, asked, split, first))
+        else:
+            models.append(_open_bundle(folder, collection, compose, given=bool(asked or controls)))
         _require_same_configuration(models[0], models[-1])
     _require_different_seeds(models)
     return models
@@ -53,22 +59,17 @@ def _located(folder: Path) -> Path:
     return own if not folder.exists() and own.is_dir() else folder
 
 
-def _open(
-    folder: Path,
-    collection: Path | None,
-    settings: Mapping[str, Any],
-    controls: bool,
-    split: str,
-    first: Model | None,
-) -> Model:
-    kind = kind_of(folder)
-    if kind == "run":
-        return open_run_model(folder, collection, settings, split, first)
-    if kind != "bundle":
+def _refuse_compose(run: Path, compose: str | None) -> None:
+    if compose is not None:
+        raise ConfigError(f"{run} is a run, whose own graphs compose; --compose takes its bundle")
+
+
+def _open_bundle(folder: Path, collection: Path | None, compose: str | None, given: bool) -> Model:
+    if kind_of(folder) != "bundle":
         raise ArtefactError(f"{folder} is neither a run nor a bundle; run 'zscr train' first")
-    if settings or controls:
+    if given:
         raise ConfigError(f"{folder} is a bundle; settings of heads and --controls take a run")
-    return open_bundle_model(folder, collection)
+    return open_bundle_model(folder, collection, compose)
 
 
 def _require_same_configuration(first: Model, other: Model) -> None:

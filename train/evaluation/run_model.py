@@ -12,10 +12,10 @@ from zscr.data.records import Query
 from zscr.errors import InputError
 from zscr.extras import require_extras
 from zscr.infer.bundle import GALLERY, with_gallery
-from zscr.infer.features.encoded import Encoded, encode_cached
-from zscr.infer.features.listing import ENCODER_OF, Encoders
+from zscr.infer.features.encoded import Encoded, encode_table
+from zscr.infer.features.listing import ENCODER_OF, FIELD_OF, Encoders
 from zscr.infer.features.split import load_split
-from zscr.train.evaluation.model import Features, Model, stacked
+from zscr.train.evaluation.model import Features, Model
 
 if TYPE_CHECKING:
     from zscr.train.methods.contract import Head
@@ -110,7 +110,7 @@ class _Embedder:
 
     def _field(self, table: str) -> str:
         """Return the field of a query that a table's rows are made of."""
-        return table if self.encoders.get(ENCODER_OF[table]) else "vector"
+        return FIELD_OF[table] if self.encoders.get(ENCODER_OF[table]) else "vector"
 
     def encode(self, queries: Sequence[Query]) -> Encoded:
         """Embed queries that fill the same fields, which `takes` holds."""
@@ -129,7 +129,8 @@ class _Embedder:
         from zscr.train.heads import run_head
         from zscr.train.soundness import check_shapes
 
-        found = {port.name: self._port(port.name, queries) for port in head.ports}
+        made_of = self.encoders, self.collection
+        found = {port.name: encode_table(port.name, queries, *made_of) for port in head.ports}
         ports, places = {n: rows for n, (rows, _) in found.items()}, [p for _, p in found.values()]
         if any(kept != places[0] for kept in places):
             fewest = min(map(len, places))
@@ -139,11 +140,3 @@ class _Embedder:
             )
         check_shapes(self.run.folder, self.run.shapes, {n: r.shape[1:] for n, r in ports.items()})
         return run_head(head, [*ports.values()], "cpu"), places[0]
-
-    def _port(self, table: str, queries: Sequence[Query]) -> Encoded:
-        encoder, field = self.encoders.get(ENCODER_OF[table]), self._field(table)
-        if encoder is None:
-            return stacked(queries)
-        alone = [Query(q.id, **{field: getattr(q, field)}) for q in queries]
-        store = self.collection.folder / "features"
-        return encode_cached(store, encoder, alone, self.collection)

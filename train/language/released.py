@@ -65,13 +65,14 @@ def load_mapper(path: Path) -> Mapper:
     entry = next((name for name in (IM2TEXT, PHI) if name in content), None)
     held = _tensors(content if entry is None else content[entry], path)
     layers = _linear(held, path)
-    dim, width = layers[0].shape[1], layers[-1].shape[0]
-    if _is_im2text(held):
-        module: nn.Module = Im2Text(dim, width, len(layers[0]), len(layers) - 1)
-        method = "pic2word"
-    else:
-        module = Phi(dim, width, len(layers[0]))
-        method = "lincir" if "lincir" in path.name.lower() else "searle"
+    dim, width, middle = layers[0].shape[1], layers[-1].shape[0], layers[0].shape[0]
+    with torch.device("meta"):  # the file's own tensors become the weights
+        if _is_im2text(held):
+            module: nn.Module = Im2Text(dim, width, middle, len(layers) - 1)
+            method = "pic2word"
+        else:
+            module = Phi(dim, width, middle)
+            method = "lincir" if "lincir" in path.name.lower() else "searle"
     _fill(module, held, path)
     tower = content.get(_WHOLE) if entry else None
     weights = _tensors(tower, path) if tower else {}
@@ -104,6 +105,10 @@ def _tensors(held: Any, path: Path) -> dict[str, torch.Tensor]:
             raise InputError(
                 f"{path} has {name!a:.60}, a {type(value).__name__}, where a mapper has weights; "
                 f"take a checkpoint with the entry {IM2TEXT} or {PHI}"
+            )
+        if value.layout is not torch.strided or value.untyped_storage().nbytes() < value.nbytes:
+            raise InputError(
+                f"{name!a:.60} in {path} says to be larger than the file is; fetch it again"
             )
     return {name.removeprefix(_PARALLEL): value for name, value in held.items()}
 
@@ -146,4 +151,4 @@ def _fill(module: nn.Module, held: Tensors, path: Path) -> None:
             )
         if not held[name].is_floating_point() or not held[name].isfinite().all():
             raise InputError(f"{name} of the mapper {path} holds no numbers; fetch it again")
-    module.load_state_dict({name: held[name].float() for name in wanted})
+    module.load_state_dict({name: held[name].float() for name in wanted}, assign=True)

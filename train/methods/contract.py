@@ -2,7 +2,9 @@
 
 docs/methods.md adds one in forty lines. `infer` never sees a method: a bundle's manifest says what
 its graphs are fed with. A module may also have `ABLATIONS`, a mapping from what is left out of the
-method, in words, to the settings that leave it out: they are trained as controls of its own.
+method, in words, to the settings that leave it out: they are trained as controls of its own. It may
+have a `settled`, from a Config and the collection to the Config with what follows from these: a run
+keeps that one.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ LOSS = "loss/"  # how the names of losses begin
 class Config(Protocol):
     """What the loop needs of a method's configuration: a frozen dataclass, every field a default.
 
-    A method that selects on test classes as a released bug has a field `select_on_test`, too.
+    A method that selects on test classes as a released bug has a field `select_on_test`, too. One
+    that is judged by stored queries, and not by the classes of a split, has a field `task`: the
+    name of a task of the collection, or several that are joined by `+`.
     """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
@@ -57,20 +61,24 @@ class Need:
     """A table that a method trains on.
 
     Attributes:
-        table: `image`, `text` or `sketch`.
-        per: what its groups are: a `class`, an `item` (its own image, sketch and texts), or all
-            `image`s as one group. A method's needs agree on it.
+        table: `image`, `text`, `sketch`, or `prompt`: texts with the place of an image.
+        per: what its groups are: a `class`, an `item` (its own image, sketch and texts), a `domain`
+            (the items of one value of that attribute), or all `image`s as one group. A method's
+            needs agree on it.
         least: rows that each group must have.
         encoder: finds or makes the folder of the encoder that makes the rows, for a collection.
             None leaves it to the user: a frozen encoder, or the collection's published vectors. A
             method whose own towers take pixels or token ids names a raw encoder, which only
             prepares them (see `zscr.train.encoders.raw`).
+        fitted: whether anything is fitted to its rows; otherwise only queries have such, and the
+            collection needs none.
     """
 
     table: str
-    per: Literal["class", "item", "image"] = "class"
+    per: Literal["class", "item", "domain", "image"] = "class"
     least: int = 1
     encoder: Callable[[Collection], Path] | None = None
+    fitted: bool = True
 
 
 @dataclass(frozen=True)

@@ -72,10 +72,17 @@ def selection_split(config: Config) -> str:
     return "unseen" if getattr(config, "select_on_test", False) else "val"
 
 
+def selecting_tasks(setting: str) -> list[str]:
+    """Return the tasks that a setting `task` names, with `+` between."""
+    return [name for name in setting.split("+") if name]
+
+
 def selection(config: Config) -> str:
     """Say what chose the best weights; it stands wherever a run's figures do."""
     if config.select_by.startswith(LOSS):
         return "selected by a training loss"
+    if named := selecting_tasks(getattr(config, "task", "")):
+        return f"selected on validation queries of task {' and '.join(named)}"
     oracle = selection_split(config) == "unseen"
     return "oracle selection" if oracle else "selected on validation classes"
 

@@ -17,6 +17,7 @@ from zscr.infer.evaluation.controls.control import random_unit, unit
 from zscr.infer.evaluation.embedded import Embedded, Vectors
 
 PARTS = ("image", "sketch", "text")
+CHANCE = "random ranking"
 
 
 def part_controls(
@@ -46,7 +47,7 @@ def part_controls(
     found = {name: Embedded(task, rows, unit(gallery)) for name, rows in queries.items()}
     rng = np.random.default_rng(seed)
     sides = random_unit(rng, len(task.queries)), random_unit(rng, len(gallery))
-    return found | {"random ranking": Embedded(task, *sides)}
+    return found | {CHANCE: Embedded(task, *sides)}
 
 
 def _check(parts: Mapping[str, Vectors], gallery: Vectors) -> None:

@@ -42,16 +42,43 @@ def selected(
         better one may lie.
     """
     make, task = fit(seen), split_task(val, "val")
+
+    def judge(values: Values) -> float:
+        return Embedded(task, *make(values)(val)).figure(figure)
+
+    best, chosen = best_of(grid, judge, margin=margin, figure=figure)
+    final = fit(joined(seen, val)) if refit else make
+    return Control(name, final(best), chosen)
+
+
+def best_of(
+    grid: Mapping[str, Sequence[float]],
+    judge: Callable[[Values], float],
+    *,
+    margin: float = 0.0,
+    figure: str = "mAP",
+) -> tuple[Values, dict[str, float | bool]]:
+    """Return the values of a grid that do best, and what a report says of the choice.
+
+    Args:
+        grid: hyper-parameter -> the values to try, the default first.
+        judge: returns the figure of values on what chooses.
+        margin: of the figure, by which the first values of the grid must be beaten.
+        figure: its name.
+
+    Returns:
+        The values; and `val_<figure>`, the values again, and for each whether it is at the edge of
+        its grid.
+    """
     tried = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
-    quality = [Embedded(task, *make(values)(val)).figure(figure) for values in tried]
+    quality = [judge(values) for values in tried]
     best = max(range(len(tried)), key=quality.__getitem__)
     if quality[best] < quality[0] + margin:
         best = 0
     chosen: dict[str, float | bool] = {f"val_{figure}": quality[best]}
     for key, value in tried[best].items():
         chosen |= {key: value, f"{key}_at_edge": at_edge(value, grid[key])}
-    final = fit(joined(seen, val)) if refit else make
-    return Control(name, final(tried[best]), chosen)
+    return tried[best], chosen
 
 
 def at_edge(value: float, grid: Sequence[float]) -> bool:

@@ -39,7 +39,7 @@ def some(embedded_of):
 
 
 def orders(embedded):
-    return np.concatenate([order for _, order in ranked_blocks(embedded.queries, embedded.gallery)])
+    return np.concatenate([order for _, order in ranked_blocks(embedded.scorer)])
 
 
 @settings(max_examples=20)

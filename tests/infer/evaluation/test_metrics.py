@@ -40,6 +40,10 @@ def test_docstring_examples():
     for ranks in ([1, 4, 9], [1, 4, 5, 9]):
         assert metrics.median_rank(np.array(ranks)) == 4
     assert metrics.average_precision(hits) == pytest.approx(5 / 6)
+    assert metrics.trapezoid_precision(hits)[0] == pytest.approx((1 + 7 / 12) / 2.00001)
+    assert metrics.trapezoid_precision(hits_of([0, 1]))[0] == pytest.approx(0.25 / 1.00001)
+    four = hits_of([1, 0, 1, 0])
+    assert [metrics.precision_of_relevant_at_k(four, k)[0] for k in (2, 3, 50)] == [0.5, 1, 1]
     five = hits_of([1, 0, 1, 0, 1])
     assert metrics.average_precision_at_k(five, 3, "hits") == pytest.approx(5 / 6)
     assert metrics.average_precision_at_k(five, 3, "relevant") == pytest.approx(5 / 9)
@@ -202,3 +206,15 @@ def test_nan_scores_are_refused():
     """NaN compares false with everything, so a ranking with it would be arbitrary."""
     with pytest.raises(InputError, match="1 of 2 queries have a NaN score, the first is query 1"):
         rank(np.array([[1.0, 0.0], [np.nan, 1.0]]))
+
+
+@given(answerable)
+def test_trapezoids_are_what_a_loop_over_hits_finds(hits):
+    """FreeDom's and i-CIR's definition, hit by hit; never above the ordinary average precision."""
+    for row, found in zip(hits, metrics.trapezoid_precision(hits), strict=True):
+        area = 0.0
+        for number, rank_before in enumerate(np.flatnonzero(row)):
+            before = number / rank_before if rank_before else 1.0
+            area += (before + (number + 1) / (rank_before + 1)) / 2
+        assert found == pytest.approx(area / (row.sum() + 1e-5))
+    assert (metrics.trapezoid_precision(hits) <= metrics.average_precision(hits) + 1e-12).all()

@@ -15,7 +15,8 @@ from zscr.infer.evaluation.charts import Series, bars, legend, recall_chart
 from zscr.infer.evaluation.extremes import Extremes, find_extremes
 from zscr.infer.evaluation.figures import DEFINITIONS
 from zscr.infer.evaluation.generalised import evaluate, mean_evaluation
-from zscr.infer.evaluation.page import ORACLE, WARNING, chosen, render_page
+from zscr.infer.evaluation.page import ORACLE, WARNING, render_page
+from zscr.infer.evaluation.page_controls import chosen
 
 HOSTILE = '"><script>alert(1)</script><img src="https://evil.example/x.png" onerror=alert(1)>&amp;'
 VOID = {"meta", "link", "br", "hr", "img", "input"}

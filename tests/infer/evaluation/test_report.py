@@ -13,7 +13,7 @@ from zscr.data.relevance import ByLabel
 from zscr.errors import ConfigError, InputError
 from zscr.infer.evaluation import metrics
 from zscr.infer.evaluation.figures import DEFINITIONS
-from zscr.infer.evaluation.ranking import rank, ranked_blocks
+from zscr.infer.evaluation.ranking import Cosines, rank, ranked_blocks
 from zscr.infer.evaluation.report import evaluate_retrieval
 
 
@@ -119,7 +119,7 @@ def test_equal_images_tie_and_keep_the_order_of_the_gallery():
         np.arange(707) % 7
     ]  # 707 is no multiple of any tile, so sums differ in order
     queries = unit(rng, 50, dim=100)
-    for _, order in ranked_blocks(queries, gallery, block=13):
+    for _, order in ranked_blocks(Cosines(queries, gallery), block=13):
         groups = order.reshape(len(order), 7, 101)
         assert (np.diff(groups, axis=2) == 7).all()
 

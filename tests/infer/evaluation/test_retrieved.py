@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from zscr.data.relevance import ByLabel
+from zscr.infer.evaluation.ranking import Cosines
 from zscr.infer.evaluation.report import evaluate_retrieval
 from zscr.infer.evaluation.retrieved import retrieved_classes, write_retrieved
 
@@ -18,7 +19,9 @@ GALLERY_CLASSES = ["3"] * 4 + ["007"] * 4 + ["tern"] * 4
 def test_a_dict_a_query_of_the_classes_found():
     """Ids written like ints become ints, others stay, and a small gallery gives fewer than k."""
     retrieved = retrieved_classes(
-        GALLERY[[0, 11]], GALLERY, query_classes=["3", "tern"], gallery_classes=GALLERY_CLASSES
+        Cosines(GALLERY[[0, 11]], GALLERY),
+        query_classes=["3", "tern"],
+        gallery_classes=GALLERY_CLASSES,
     )
     assert retrieved == [
         {3: [3] * 4 + ["007"] * 4 + ["tern"] * 4},
@@ -31,7 +34,7 @@ def test_file_is_named_by_the_macro_precision(tmp_path):
     classes = ["3", "3", "tern"]
     given = {"query_classes": classes, "gallery_classes": GALLERY_CLASSES}
     queries = GALLERY[[0, 7, 11]]
-    retrieved = retrieved_classes(queries, GALLERY, k=10, **given)
+    retrieved = retrieved_classes(Cosines(queries, GALLERY), k=10, **given)
     path = write_retrieved(tmp_path / "results", retrieved)
     relevance = ByLabel(classes, GALLERY_CLASSES)
     figure = evaluate_retrieval(queries, GALLERY, relevance, classes).metrics["Prec@10 macro"]

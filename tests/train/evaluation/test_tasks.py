@@ -20,12 +20,23 @@ from zscr.data.records import Query
 from zscr.errors import CollectionError, ConfigError, InputError
 from zscr.export.bundle import export_run
 from zscr.infer.encoder import load_encoder
+from zscr.infer.evaluation.controls.fusions import SHARES
 from zscr.train.evaluation.evaluate import Question, evaluate_model
 from zscr.train.fit import Request, fit
 from zscr.train.run import Run
 
 SETTINGS = {"composed": True, "rounds": 12, "rate": 0.2, "seed": 10}
-PARTS = ["image only", "text only", "mean of image and text", "random ranking"]
+PARTS = [
+    "image only",
+    "text only",
+    "mean of image and text",
+    "weighted average",
+    "product",
+    "Slerp",
+    "WeiCom",
+    "text arithmetic",
+    "random ranking",
+]
 
 
 def zscr(*args: object) -> Result:
@@ -88,10 +99,10 @@ def average_precision(scores: np.ndarray, relevant: list[bool]) -> float:
     return total / found
 
 
-def asked(collection: Collection, name: str) -> list[dict[str, Any]]:
-    """Read a task's unseen queries from its file."""
+def asked(collection: Collection, name: str, split: str = "unseen") -> list[dict[str, Any]]:
+    """Read a task's queries of one split from its file."""
     lines = (collection.folder / f"tasks/{name}.jsonl").read_text().splitlines()
-    return [row for row in map(json.loads, lines) if row["split"] == "unseen"]
+    return [row for row in map(json.loads, lines) if row["split"] == split]
 
 
 def wanted(name: str, row: dict[str, Any], items: list[Any]) -> tuple[list[int], list[bool]]:
@@ -103,12 +114,14 @@ def wanted(name: str, row: dict[str, Any], items: list[Any]) -> tuple[list[int],
     return kept, [s and items[n].class_id == row["class"] for s, n in zip(size, kept, strict=True)]
 
 
-def mean_average_precision(collection: Collection, name: str, queries: np.ndarray, hand: ByHand):
-    """Rank the unseen images for each query of a task by hand."""
-    items = collection.split("unseen")
+def mean_average_precision(
+    collection: Collection, name: str, queries: np.ndarray, hand: ByHand, split: str = "unseen"
+):
+    """Rank the images of a split for each query of a task by hand."""
+    items = collection.split(split)
     gallery = hand.unit(hand.rows("image", [collection.folder / i.image for i in items]))
     values = []
-    for query, row in zip(queries, asked(collection, name), strict=True):
+    for query, row in zip(queries, asked(collection, name, split), strict=True):
         kept, relevant = wanted(name, row, items)
         values.append(average_precision(gallery[kept] @ query, relevant))
     return np.mean(values)
@@ -143,6 +156,34 @@ def test_composed_queries_and_their_parts_by_hand(
         others = run["controls"][name]["metrics"], bundle["controls"][name]["metrics"]
         assert others[0] == pytest.approx(others[1], abs=1e-6)
     assert len({round(value, 6) for value in (*expected.values(), head)}) == 4
+
+
+def test_validation_queries_choose_what_the_controls_weigh(
+    trained: Trained, tiny_image: Path, tiny_text: Path
+) -> None:
+    """By hand, over the grid, on the validation queries; on these themselves nothing is chosen."""
+    collection = read_collection(trained.collection)
+    hand = ByHand(trained.run, tiny_image, tiny_text)
+
+    def averaged(split: str, share: float) -> float:
+        rows = asked(collection, "style", split)
+        image = hand.unit(hand.rows("image", [trained.collection / row["image"] for row in rows]))
+        text = hand.unit(hand.rows("text", [row["text"] for row in rows]))
+        queries = hand.unit((1 - share) * image + share * text)
+        return mean_average_precision(collection, "style", queries, hand, split)
+
+    quality = {share: averaged("val", share) for share in SHARES}
+    best = max(quality, key=quality.__getitem__)
+    report = evaluate_model(trained.bundle, Question(task="style"))
+    found = report["controls"]["weighted average"]
+    assert found["text_weight"] == best != 0.5
+    assert found["val_mAP"] == pytest.approx(quality[best], abs=1e-6)
+    assert found["metrics"]["mAP"] == pytest.approx(averaged("unseen", best), abs=1e-6)
+    assert report["controls"]["text arithmetic"]["about"] == "less the mean of 8 validation texts"
+    report = evaluate_model(trained.run.folder, Question(task="style", split="val"))
+    assert report["controls"]["weighted average"]["published"] == {"text_weight": 0.5}
+    about = report["controls"]["text arithmetic"]["about"]
+    assert about == "less the mean of styles and contexts"  # as there are no other texts
 
 
 def test_chance_follows_from_what_is_left_out(trained: Trained) -> None:
@@ -243,3 +284,48 @@ def test_a_page_of_composed_queries(trained: Trained, tmp_path: Path) -> None:
     assert "mean of image and text" in page
     assert re.search(r"(small|large) \+ image [^<]*white-\w+-\d\.png", page)
     assert done.stdout.startswith("scenes, composed, unseen: 8 queries, 8 images, 2 groups\n")
+
+
+def test_means_over_tasks_are_over_those_of_each_name(trained: Trained, tmp_path: Path) -> None:
+    """`[s]*` fits sketch and style: their mean, then the mean of that and composed, by hand."""
+    asked = ["--task", "[s]*", "--task", "composed"]
+    done = zscr("evaluate", trained.bundle, *asked, "--json")
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.stdout)
+    alone = {
+        name: evaluate_model(trained.bundle, Question(task=name))
+        for name in ("sketch", "style", "composed")
+    }
+    assert {name: one["metrics"] for name, one in report["tasks"].items()} == {
+        name: one["metrics"] for name, one in alone.items()
+    }
+    assert [*report["means"]] == ["[s]*", "composed"]
+    only = {
+        name: one["controls"]["image only"]["metrics"]["mAP"]
+        for name, one in alone.items()
+        if "image only" in one["controls"]
+    }
+    assert [*only] == ["style", "composed"]  # sketches have no images, so no mean has them
+    pair = report["means"]["[s]*"]
+    both = [
+        alone[name]["controls"]["random ranking"]["metrics"]["mAP"] for name in ("sketch", "style")
+    ]
+    assert pair["controls"]["random ranking"]["metrics"]["mAP"] == pytest.approx(np.mean(both))
+    assert "image only" not in pair["controls"]
+    assert report["figures"] == ["mAP"]
+    everything = [np.mean(both), alone["composed"]["controls"]["random ranking"]["metrics"]["mAP"]]
+    assert report["controls"]["random ranking"]["metrics"]["mAP"] == pytest.approx(
+        np.mean(everything)
+    )
+    shown = zscr("evaluate", trained.bundle, "--task", "style", "--task", "composed").stdout
+    mean = np.mean([alone[name]["metrics"]["mAP"] for name in ("style", "composed")])
+    assert re.search(rf"mean of these means +{mean:.3f}\n", shown)
+    for options, named in (
+        (["--task", "x*"], "has no task 'x*'; it has text, sketch, composed, style"),
+        (["--task", "style", "--task", "st*"], "name one twice"),
+        (["--task", "st*", "--report", tmp_path / "p.html"], "are of one task"),
+        (["--task", "st*", "--server-file", tmp_path], "--server-file takes one --task"),
+    ):
+        refused = zscr("evaluate", trained.bundle, *options)
+        assert refused.exit_code
+        assert named in refused.stderr

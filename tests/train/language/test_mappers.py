@@ -97,6 +97,10 @@ BROKEN: dict[str, tuple[Callable[[], Any], str]] = {
     "a gap": (lambda: without("layers.0.0.weight"), "has what no mapper has|ask for|lacks"),
     "misfit": (lambda: im2text() | {"fc_out.bias": torch.ones(9)}, r"shape \(9,\), .* \(5,\)"),
     "NaN": (lambda: im2text() | {"fc_out.bias": torch.full((5,), torch.nan)}, "holds no numbers"),
+    "inflated": (
+        lambda: im2text() | {"layers.0.0.weight": torch.ones(1, 1).expand(1 << 20, 1 << 30)},
+        "says to be larger than the file is",
+    ),
     "code": (lambda: {"Phi": Phi(2, 2)}, "hold more than tensors"),
 }
 

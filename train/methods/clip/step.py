@@ -14,7 +14,6 @@ ranks once. Dropout is the same both times and on any rank, because each chunk h
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -22,6 +21,7 @@ import torch
 from torch import nn
 
 from zscr.train.methods.losses import info_nce
+from zscr.train.methods.seeded import seeded
 from zscr.train.ranks import add_over_ranks, own_rank, rank_count
 
 Embeddings = tuple[torch.Tensor, torch.Tensor]  # of images and of texts, (B, E) each
@@ -99,7 +99,7 @@ def _pass_on(embedded: Embeddings, gradients: Sequence[torch.Tensor]) -> None:
 
 
 def _encoded(encode: Callable[[torch.Tensor], Embeddings], chunk: Chunk) -> Embeddings:
-    with _seeded(chunk.seed, chunk.batch.device):
+    with seeded(chunk.seed, chunk.batch.device):
         images, texts = (_at_least_float32(rows) for rows in encode(chunk.batch))
     return images, texts
 
@@ -130,11 +130,3 @@ def _add_gradients(towers: nn.Module, log_scale: torch.Tensor) -> None:
         log_scale.grad.zero_()
     gradients = [one.grad for one in towers.parameters() if one.grad is not None]
     add_over_ranks(gradients)
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Draw from torch's own generators, which modules know alone, by a seed; then as before."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield

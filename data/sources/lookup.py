@@ -1,0 +1,76 @@
+"""Names of files looked up below folders, each folder read once."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from zscr.data.names import nfc
+from zscr.errors import InputError
+
+_DEPTH = 3  # of folders below a source that names may be relative to
+
+Parts = tuple[str, ...]
+
+
+class Disk:
+    """Folders and what is in them, each read once, so that many names are looked up quickly."""
+
+    def __init__(self, suffixes: Sequence[str] = ("",)) -> None:
+        self._suffixes = suffixes
+        self._names: dict[str, frozenset[str]] = {}
+        self._alike: dict[str, dict[str, list[str]]] = {}  # folder -> folded name -> names
+        self._below: dict[Path, list[str]] = {}
+
+    def find(self, folder: str, parts: Parts) -> Path | None:
+        """Return the file of a name below a folder, or None."""
+        for suffix in self._suffixes:
+            place: str | None = folder
+            for part in (*parts[:-1], parts[-1] + suffix):
+                place = self._entry(place, part)
+                if place is None:
+                    break
+            if place is not None:
+                return Path(place)
+        return None
+
+    def below(self, top: Path) -> list[str]:
+        """Return a folder and those up to `_DEPTH` below it, the upper ones first."""
+        if top not in self._below:
+            level = found = [str(top)]
+            for _ in range(_DEPTH):
+                inner = (f"{one}/{name}" for one in level for name in sorted(self._listed(one)))
+                level = [one for one in inner if os.path.isdir(one)]
+                found = found + level
+            self._below[top] = found
+        return self._below[top]
+
+    def _entry(self, folder: str, part: str) -> str | None:
+        """Return what a part of a name means in a folder: as it is written, else alike."""
+        if part in self._listed(folder):
+            return f"{folder}/{part}"
+        if folder not in self._alike:
+            self._alike[folder] = defaultdict(list)
+            for name in self._listed(folder):
+                self._alike[folder][_folded(name)].append(name)
+        alike = self._alike[folder].get(_folded(part), [])
+        if len(alike) > 1:
+            one, other = sorted(alike)[:2]
+            raise InputError(f"{part!a:.80} could be {one!a:.80} or {other!a:.80} of {folder}")
+        return f"{folder}/{alike[0]}" if alike else None
+
+    def _listed(self, folder: str) -> frozenset[str]:
+        if folder not in self._names:
+            try:
+                self._names[folder] = frozenset(os.listdir(folder))
+            except (FileNotFoundError, NotADirectoryError):
+                self._names[folder] = frozenset()
+            except OSError as error:
+                raise InputError(f"{folder} cannot be looked into ({error.strerror})") from error
+        return self._names[folder]
+
+
+def _folded(name: str) -> str:
+    return nfc(name).replace(" ", "").replace("_", "")
