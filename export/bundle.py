@@ -94,11 +94,11 @@ def _composed(
     own, by_field = composed_by_graphs(method, graphs), graphs_of(graphs)
     text = heads.get(by_field.get("text", ""))
     images = None
-    if text and graphs_of(graphs).get("image"):
+    if text is not None and graphs_of(graphs).get("image"):
         gallery = heads[GALLERY]
         seen = samples_of(collection, gallery, split="seen", most=IMAGES)
         images = _open(stage, gallery, gallery.output).encode(seen)
-    encoder = text and _open(stage, text, text.output)
+    encoder = None if text is None else _open(stage, text, text.output)
     entries = own | write_compositions(stage, graphs, encoder, stage.body["dim"], words, images)
     return told(entries)
 

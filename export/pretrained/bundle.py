@@ -114,9 +114,11 @@ def export_dual(
         stage.body |= {
             "method": METHOD,
             "head_settings": {},
-            "provenance": _provenance(dual, origin)
-            | ({"mapper": composer.about} if composer else {})
-            | {"words": words.files},
+            "provenance": {
+                **_provenance(dual, origin),
+                **({"mapper": composer.about} if composer else {}),
+                "words": words.files,
+            },
             "dim": dim,
             "metric": METRIC,
             "space": space_of(gallery, [dict(dual.image.spec)], dim, METRIC),
