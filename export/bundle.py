@@ -15,9 +15,11 @@ from zscr.artefact import Stage, dump_jsonl, hash_file, read_manifest, staged
 from zscr.data.collection import Collection
 from zscr.data.records import Query
 from zscr.disk import require_space
+from zscr.export.composition import IMAGES, composed_by_graphs, graphs_of, told, write_compositions
 from zscr.export.heads import Build, DeployedHead, build_graph, deployed_heads
 from zscr.export.parity import Parity, Tolerance, compare, require_parity, top_overlap
 from zscr.export.samples import samples_of
+from zscr.export.words import Words, read_words
 from zscr.infer.bundle import GALLERY, KIND, Bundle, space_of
 from zscr.infer.encoder import Encoder
 from zscr.infer.runners.runner import Runtime
@@ -39,6 +41,7 @@ def export_run(
     settings: Mapping[str, Any] | None = None,
     build: Build | None = None,
     numbered: bool = False,
+    words: Words | None = None,
 ) -> Bundle:
     """Write the bundle `out` from a run's final weights.
 
@@ -48,10 +51,12 @@ def export_run(
         settings: of the method's heads, such as `{"noise_samples": 8}`.
         build: makes the graph of a head; None is `build_graph`.
         numbered: make the first `<out>-<number>` that is free.
+        words: that its compositions are made with; None are zscr's own.
 
     Raises:
         ArtefactError: the run has no final weights, or `out` exists.
-        ConfigError: the heads have no such setting, or a graph could not be fed by queries.
+        ConfigError: the heads have no such setting, a graph could not be fed by queries, or there
+            are words of a user's for a model that composes nothing.
         MismatchError: the collection or an encoder has changed since the training.
         ParityError: a graph differs from the trained model; nothing is written.
     """
@@ -62,7 +67,9 @@ def export_run(
     require_space(out, sum(_size(encoder) for one in deployed for encoder in one.encoders))
     with staged(out, KIND, numbered=numbered) as stage:
         stage.body |= {"method": run.method, "head_settings": chosen}
-        stage.body |= {"provenance": _provenance(run, sources_of(collection, encoders, out))}
+        words = words or read_words()
+        made_of = _provenance(run, sources_of(collection, encoders, out))
+        stage.body |= {"provenance": made_of | {"words": words.files}}
         for one in deployed:
             say(f"exporting {one.name}.onnx")
             onnx.save((build or build_graph)(one), stage.folder / f"{one.name}.onnx")
@@ -71,7 +78,29 @@ def export_run(
             _write_examples(stage, collection)
         samples = {one.name: samples_of(collection, one) for one in deployed}
         stage.body |= proven(stage, deployed, samples)
+        stage.body |= _composed(stage, run.method, collection, deployed, words)
     return Bundle.open(stage.path)
+
+
+def _composed(
+    stage: Stage,
+    method: str,
+    collection: Collection,
+    deployed: Sequence[DeployedHead],
+    words: Words,
+) -> dict[str, Any]:
+    """Return what the manifest says of compositions, once the graphs are there."""
+    graphs, heads = stage.body["graphs"], {one.name: one for one in deployed}
+    own, by_field = composed_by_graphs(method, graphs), graphs_of(graphs)
+    text = heads.get(by_field.get("text", ""))
+    images = None
+    if text and graphs_of(graphs).get("image"):
+        gallery = heads[GALLERY]
+        seen = samples_of(collection, gallery, split="seen", most=IMAGES)
+        images = _open(stage, gallery, gallery.output).encode(seen)
+    encoder = text and _open(stage, text, text.output)
+    entries = own | write_compositions(stage, graphs, encoder, stage.body["dim"], words, images)
+    return told(entries)
 
 
 def _size(encoder: Encoder | None) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from zscr.options import memory_option, offline_option
+from zscr.options import NamedPath, memory_option, offline_option
 from zscr.printable import printable
 from zscr.progress import say
 
@@ -57,6 +57,24 @@ _DUAL, _IMAGE = "clip:", "image:"  # what the names of pretrained models begin w
     help="With --mapper: the sentence, * the image and {} the text ['a photo of * , {}'; of SEARLE"
     " and LinCIR 'a photo of * that {}'].",
 )
+@click.option(
+    "--objects",
+    type=NamedPath(),
+    metavar="FILE",
+    help="Names of things, a line each, to compose image and text with [zscr's own list].",
+)
+@click.option(
+    "--styles",
+    type=NamedPath(),
+    metavar="FILE",
+    help="Styles and contexts, such as 'oil painting', likewise [zscr's own list].",
+)
+@click.option(
+    "--vocabulary",
+    type=NamedPath(),
+    metavar="FILE",
+    help="Words that an image may be said in: adds the composition freedom.",
+)
 @offline_option
 @click.option("--trt", is_flag=True, help="Also build TensorRT engines, beside the bundle.")
 @click.option(
@@ -76,6 +94,9 @@ def export(
     text_tower: str | None,
     mapper: Path | None,
     template: str | None,
+    objects: Path | None,
+    styles: Path | None,
+    vocabulary: Path | None,
     offline: bool | None,
     trt: bool,
     targets: tuple[str, ...],
@@ -102,12 +123,14 @@ def export(
     if template is not None and mapper is None:
         raise click.UsageError("--template goes with --mapper")
     parts = {"text_tower": text_tower, "mapper": mapper, "template": template}
+    lists = {"objects": objects, "styles": styles, "vocabulary": vocabulary}
     if run.startswith((_DUAL, _IMAGE)):
         _refuse("a run", {"gallery": gallery, "set": settings, "noise_samples": noise_samples})
-        bundle = _export_pretrained(run, out, parts, offline)
+        bundle = _export_pretrained(run, out, parts, lists, offline)
     else:
         _refuse("clip:NAME", {**parts, "offline": offline})
-        bundle = _export_run(Path(run), out, gallery or "unseen", settings, noise_samples)
+        chosen = settings, noise_samples
+        bundle = _export_run(Path(run), out, gallery or "unseen", chosen, lists)
     if trt:
         from zscr.export.tensorrt.engines import build_engines
 
@@ -123,20 +146,25 @@ def _refuse(what: str, given: Mapping[str, Any]) -> None:
 
 
 def _export_pretrained(
-    named: str, out: Path | None, parts: Mapping[str, Any], offline: bool | None
+    named: str,
+    out: Path | None,
+    parts: Mapping[str, Any],
+    lists: Mapping[str, Path | None],
+    offline: bool | None,
 ) -> Path:
     """Export a pretrained model, say what it is and what comes next; return the bundle."""
     from zscr.export.pretrained.image import export_image
     from zscr.export.pretrained.job import export_pretrained
+    from zscr.export.words import read_words
 
     kind, _, name = named.partition(":")
     if not name:
         raise click.UsageError(f"{kind}: is followed by a folder or by the name of a hub's model")
     if f"{kind}:" == _IMAGE:
-        _refuse("clip:NAME", parts)
+        _refuse("clip:NAME", {**parts, **lists})
         bundle = export_image(name, out, offline=offline)
     else:
-        bundle = export_pretrained(name, out, **parts, offline=offline)
+        bundle = export_pretrained(name, out, **parts, words=read_words(**lists), offline=offline)
     body = bundle.manifest.body
     about = body["provenance"]
     say(f"exported {bundle.folder}: {about['family']}, {bundle.dim} numbers, {_agreed(body)}")
@@ -151,15 +179,16 @@ def _export_run(
     run: Path,
     out: Path | None,
     gallery: str,
-    settings: tuple[str, ...],
-    noise_samples: int | None,
+    settings: tuple[tuple[str, ...], int | None],
+    lists: Mapping[str, Path | None],
 ) -> Path:
     """Export a run, index its gallery, and say what comes next; return the bundle."""
     from zscr.export.deploy import deploy
+    from zscr.export.words import read_words
     from zscr.train.commands import head_settings
 
-    chosen = head_settings(settings, noise_samples)
-    made = deploy(run, out, gallery=gallery, settings=chosen)
+    chosen, words = head_settings(*settings), read_words(**lists)
+    made = deploy(run, out, gallery=gallery, settings=chosen, words=words)
     body = made.bundle.manifest.body
     overlap = min(body["top10_overlap"].values(), default=1.0)
     say(f"exported {made.bundle.folder}: {_agreed(body)}, top-10 overlap {overlap:.3f}")

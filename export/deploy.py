@@ -15,6 +15,7 @@ from zscr.errors import ArtefactError, ConfigError
 from zscr.export.begun import begun_among, begun_at
 from zscr.export.bundle import export_run
 from zscr.export.heads import Build
+from zscr.export.words import Words
 from zscr.infer.bundle import SAME_IMAGE, Bundle, index_of
 from zscr.infer.index.add import add_collection
 from zscr.infer.index.generation import KIND as INDEX
@@ -46,6 +47,7 @@ def deploy(
     gallery: str = "unseen",
     settings: Mapping[str, Any] | None = None,
     build: Build | None = None,
+    words: Words | None = None,
 ) -> Deployment:
     """Export a run and index its collection's gallery; `bundles/latest` points at the default.
 
@@ -55,7 +57,8 @@ def deploy(
         run_folder: a run.
         out: the bundle's folder; None takes the next free one in `bundles/`.
         gallery: the images to index: of the `unseen` classes (the zero-shot protocol) or `all`.
-        settings: of the method's heads; build: makes their graphs. See `export_run`.
+        settings: of the method's heads; build: makes their graphs; words: that
+            compositions are made with. See `export_run`.
 
     Raises:
         ArtefactError, MismatchError, ParityError: as `export_run`.
@@ -72,13 +75,13 @@ def deploy(
         beside = Path(os.path.abspath(out))
         with work_folder(beside.with_name(f".{beside.name}.export"), f"exporting {out}"):
             _require_index_place(beside)
-            bundle = begun_at(out, run, settings) or export_run(
-                run, out, settings=settings, build=build
+            bundle = begun_at(out, run, settings, words) or export_run(
+                run, out, settings=settings, build=build, words=words
             )
             return _completed(bundle, gallery)
     require_link(place)
-    bundle = begun_among(place, run, settings) or export_run(
-        run, place, settings=settings, build=build, numbered=True
+    bundle = begun_among(place, run, settings, words) or export_run(
+        run, place, settings=settings, build=build, numbered=True, words=words
     )
     made = _completed(bundle, gallery)
     point_latest(bundle.folder)  # last, so that what is stopped before can be told by it

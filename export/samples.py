@@ -18,17 +18,19 @@ from zscr.train.methods.contract import Port
 SAMPLES = 64  # at most
 
 
-def samples_of(collection: Collection, deployed: DeployedHead) -> list[Query]:
-    """Return up to `SAMPLES` different queries that fill the fields of a head's graph.
+def samples_of(
+    collection: Collection, deployed: DeployedHead, split: str = "val", most: int = SAMPLES
+) -> list[Query]:
+    """Return up to `most` different queries that fill the fields of a head's graph.
 
-    They are spread evenly over the validation split. Where the head has several ports, sample i
+    They are spread evenly over a split. Where the head has several ports, sample i
     takes the i-th value of each; the values of the shorter ones come again.
 
     Raises:
-        CollectionError: the validation split has nothing for a port.
+        CollectionError: the split has nothing for a port.
     """
     columns = {
-        port.name if encoder else "vector": _values(collection, port, encoder)
+        port.name if encoder else "vector": _values(collection, port, encoder, split, most)
         for port, encoder in deployed.ports
     }
     count = max(map(len, columns.values()))
@@ -38,31 +40,33 @@ def samples_of(collection: Collection, deployed: DeployedHead) -> list[Query]:
     ]
 
 
-def _values(collection: Collection, port: Port, encoder: Encoder | None) -> Sequence[Any]:
+def _values(
+    collection: Collection, port: Port, encoder: Encoder | None, split: str, most: int
+) -> Sequence[Any]:
     """Return what the field of a port is filled with, no value twice."""
     per = "class" if collection.classes else "image"
     encoders = {ENCODER_OF[port.name]: encoder}
-    rows = list_rows(collection, "val", [port.name], encoders, per)[1][port.name]
-    values = _contents(rows, encoder) if encoder else _vectors(collection, port, rows)
+    rows = list_rows(collection, split, [port.name], encoders, per)[1][port.name]
+    values = _contents(rows, encoder, most) if encoder else _vectors(collection, port, rows, most)
     if not values:
         raise CollectionError(
-            f"{collection.folder} has no {port.name} in its validation split to prove parity on; "
-            f"add some"
+            f"{collection.folder} has no {port.name} in its split '{split}' to export with; add "
+            f"some"
         )
     return values
 
 
-def _vectors(collection: Collection, port: Port, rows: Sequence[Row]) -> list[Any]:
-    return list(collection.vectors(port.name)[[row.place for row in spread(rows, SAMPLES)]])
+def _vectors(collection: Collection, port: Port, rows: Sequence[Row], most: int) -> list[Any]:
+    return list(collection.vectors(port.name)[[row.place for row in spread(rows, most)]])
 
 
-def _contents(rows: Sequence[Row], encoder: Encoder) -> list[Any]:
+def _contents(rows: Sequence[Row], encoder: Encoder, most: int) -> list[Any]:
     """Return texts or files, without those that the encoder cannot use, as in the training."""
     sources = {row.source.key: row.source for row in rows if row.source}
     [field] = encoder.fields
     return [
         getattr(source.query, field)
-        for source in spread([*sources.values()], SAMPLES)
+        for source in spread([*sources.values()], most)
         if _usable(source, encoder)
     ]
 

@@ -7,12 +7,16 @@ from typing import Any
 
 from zscr.data.records import Query, Refused
 from zscr.errors import InputError
+from zscr.infer.inputs.sentence import PLACE
 
 Asked = Query | Refused
 
 
 def batches(asked: Iterable[Asked], most: int) -> Iterator[list[Asked]]:
-    """Yield neighbours that fill the same fields, or that are refused, `most` of them at once.
+    """Yield neighbours that are answered alike, or that are refused, `most` of them at once.
+
+    Those are alike that fill the same fields and agree in what a composition is chosen by: its
+    name, whether they say what is replaced, and whether the text has a place for the image.
 
     An iterator that can say whether its next query is `waiting`, as of a file of queries, ends a
     batch where it is not: whoever asks by a pipe gets an answer to each line that has come.
@@ -36,4 +40,7 @@ def batches(asked: Iterable[Asked], most: int) -> Iterator[list[Asked]]:
 
 
 def _kind(one: Asked) -> Any:
-    return one.fields if isinstance(one, Query) else None
+    if not isinstance(one, Query):
+        return None
+    has_place = len(one.fields) > 1 and PLACE in str(one.text)
+    return one.fields, one.compose, one.instead_of is None, has_place

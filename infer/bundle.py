@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 from zscr.artefact import Manifest, hash_bytes, read_manifest, read_verified, verify
 from zscr.disk import reading_faults
 from zscr.errors import ArtefactError, InputError
-from zscr.infer.composition.composition import COMPOSITION, Channel, Composition, Fusion
+from zscr.infer.composition.available import available
+from zscr.infer.composition.composition import Composition
+from zscr.infer.composition.entry import COMPOSITION, composition_from, require_fitting
 from zscr.infer.encoder import Encoder
 from zscr.infer.inputs.make import INPUT
 from zscr.infer.runners.runner import Runtime
@@ -138,6 +140,11 @@ class Bundle:
         """The fields of a query that the gallery graph takes."""
         return _fields(self.graphs[GALLERY])
 
+    @property
+    def answers(self) -> list[frozenset[str]]:
+        """The fields that queries may fill together, for one graph or for a composition."""
+        return [*dict.fromkeys([*self.takes, *self.composed])]
+
     def route(self, fields: frozenset[str]) -> Encoder:
         """Return the graph for queries that fill exactly these fields.
 
@@ -147,7 +154,13 @@ class Bundle:
         takes = self.takes
         if fields in takes:
             return self.graph(takes[fields])
-        known = " or ".join(map(spoken, takes))
+        if fields in self.composed:
+            ways = ", ".join(self.composed[fields])
+            raise InputError(
+                f"no graph of '{self.name}' takes {spoken(fields)} at once, which it composes by "
+                f"{ways}; ask for it as a query of its own"
+            )
+        known = " or ".join(map(spoken, self.answers))
         raise InputError(f"'{self.name}' answers queries of {known}, not of {spoken(fields)}")
 
     def key_of(self, fields: frozenset[str]) -> str:
@@ -213,11 +226,28 @@ class Bundle:
 
     @cached_property
     def compositions(self) -> Mapping[str, Composition]:
-        """The ways to answer queries of several fields, by name; the default one is the first."""
+        """The ways to answer queries of several fields, by name; the default one is the first.
+
+        Raises:
+            ArtefactError: one of them does not fit the graphs.
+        """
         entries = dict(self.manifest.body.get("compositions", {}))
         first = self.manifest.body.get("composition")
         names = [*([first] if first in entries else []), *(n for n in entries if n != first)]
-        return {name: _composition(name, entries[name]) for name in names}
+        found = {name: composition_from(name, entries[name]) for name in names}
+        fields = {name: _fields(graph) for name, graph in self.graphs.items()}
+        for one in found.values():
+            require_fitting(one, fields)
+        return found
+
+    @cached_property
+    def composed(self) -> Mapping[frozenset[str], Mapping[str, Composition]]:
+        """The fields that queries may fill together -> the ways to answer them, the default first.
+
+        Those of a text with an image or a sketch that need no data are there in any bundle that
+        embeds both.
+        """
+        return available(self.takes, self.compositions)
 
     @cached_property
     def examples(self) -> Mapping[str, str]:
@@ -276,14 +306,6 @@ def space_of(graph_sha256: str, inputs: Iterable[Mapping[str, Any]], dim: int, m
 def spoken(fields: frozenset[str]) -> str:
     """Return the fields of a query as words: `text`, or `image and text`."""
     return " and ".join(sorted(fields))
-
-
-def _composition(name: str, entry: Mapping[str, Any]) -> Composition:
-    parts = dict(entry)
-    channels = tuple(Channel(**one) for one in parts.pop("channels", ()))
-    given = parts.pop("fusion", {"kind": "sum"})
-    fused = Fusion(given["kind"], tuple(given.get("weights", ())), given.get("value"))
-    return Composition(name, channels=channels, fusion=fused, **parts)
 
 
 def _fields(graph: Mapping[str, Any]) -> frozenset[str]:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zscr.data.records import Query
+from zscr.data.records import FIELDS, Query
 from zscr.errors import InputError
 from zscr.infer.index.expansion import Expansion
-from zscr.infer.reading import fits
+from zscr.infer.reading import TEXTS, fits
+
+_OPTIONAL = ("instead_of", "compose")  # what a row may leave out where others have it
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Wanted:
         expand: ask again with the mean image feature of so many of the best images.
         min_score: leave out images that score less.
         within: a folder, without links, that they must lie in; None for all of the index.
+        exclude_self: leave out the files that the query is made of, wherever they lie.
 
     Raises:
         InputError: one of them is no such number.
@@ -32,6 +35,7 @@ class Wanted:
     expand: int | None = None
     min_score: float | None = None
     within: Path | None = None
+    exclude_self: bool = False
 
     def __post_init__(self) -> None:
         if not (_is_whole(self.k) and self.k >= 1):
@@ -48,19 +52,24 @@ class Wanted:
         return None if self.expand is None else Expansion(self.expand)
 
 
-def make_queries(columns: Mapping[str, Any]) -> list[Query]:
+def make_queries(columns: Mapping[str, Any], compose: Any = None) -> list[Query]:
     """Make a query of each row of columns that are equally long.
 
     Args:
-        columns: field -> its values: a list, an array, or a single one, which is a list of one;
-            None leaves the field out.
+        columns: field, or `instead_of` -> its values: a list, an array, or a single one, which is a
+            list of one; None leaves the field out. What a text replaces may be None in a row.
+        compose: the composition that answers them, or one a query.
 
     Raises:
         InputError: nothing is given, not as many of each, or a value is none of its field.
     """
     given = {name: _listed(name, column) for name, column in columns.items() if column is not None}
-    if not given:
+    if not given.keys() & {*FIELDS}:
         raise InputError("nothing is asked for; give texts, images or sketches")
+    if compose is not None:
+        single = isinstance(compose, str)  # which is for all
+        names = [compose] * len(next(iter(given.values()))) if single else compose
+        given["compose"] = _listed("compose", names)
     lengths = {name: len(column) for name, column in given.items()}
     if len(set(lengths.values())) > 1:
         counted = ", ".join(f"{length} of {name}" for name, length in lengths.items())
@@ -78,11 +87,13 @@ def _listed(name: str, column: Any) -> list[Any]:
     single = fits(name, column) or not isinstance(column, Iterable)
     values = [column] if single else list(column)
     for number, value in enumerate(values, 1):
+        if value is None and name in _OPTIONAL:
+            continue
         if not fits(name, value):
-            kinds = "a string" if name == "text" else "a path or an open image of Pillow"
+            kinds = "a string" if name in TEXTS else "a path or an open image of Pillow"
             raise InputError(f"{name} {number} is {_shown(value)}; give {kinds}")
-        if name == "text" and not value.strip():
-            raise InputError(f"query {number} has an empty text; give it words or leave it out")
+        if name in TEXTS and not value.strip():
+            raise InputError(f"query {number} has an empty {name}; give it words or leave it out")
     return values
 
 

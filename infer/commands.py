@@ -28,6 +28,10 @@ _NAMED = 20  # classes that are listed; of more, the first
 @click.option("--text", help="A caption, or what is to be different about the image.")
 @click.option("--image", type=FILE, help="An image to find others by.")
 @click.option("--sketch", type=FILE, help="A sketch of what is sought.")
+@click.option("--instead-of", metavar="TEXT", help="What --text replaces on the image.")
+@click.option(
+    "--compose", metavar="NAME", help="How image and text make one query [the bundle's first way]."
+)
 @click.option(
     "--expand",
     type=click.IntRange(1),
@@ -39,6 +43,7 @@ _NAMED = 20  # classes that are listed; of more, the first
 )
 @click.option("--index", type=FOLDER, help="The gallery [the index beside the bundle].")
 @answer_options
+@click.option("--exclude-self", is_flag=True, help="Leave out the query's own image.")
 @click.option("--trust", is_flag=True, help="Let a page show any file that the index names.")
 @runtime_options
 def query(
@@ -46,6 +51,8 @@ def query(
     text: str | None,
     image: Path | None,
     sketch: Path | None,
+    instead_of: str | None,
+    compose: str | None,
     k: int,
     expand: int | None,
     min_score: float | None,
@@ -53,21 +60,29 @@ def query(
     index: Path | None,
     style: str | None,
     out: Path | None,
+    exclude_self: bool,
     trust: bool,
     **runtime: Any,
 ) -> None:
-    """Find the images that queries ask for, by a text, an image or a sketch.
+    """Find the images that queries ask for, by a text, an image, a sketch, or two of these.
 
     --text, --image and --sketch together make one query. What a query may be made of is up to the
-    model: one that compares texts with images takes a text, or an image to find more like it.
+    model: one that compares texts with images takes a text, an image to find more like it, or an
+    image and a text that says what is to be different about it.
+
+    --compose NAME says how image and text become one query, such as average, product, slerp or
+    arithmetic, which takes away what the text replaces: --instead-of, or a mean of texts that the
+    model holds. A model that turns images into words takes a whole sentence, in which * is the
+    image: --text "a sketch of *".
 
     --expand K lets the gallery help: where the images of a class look alike, more of them come
     first (K 5 suits classes of five images and more). Scores are then means of two similarities,
     of an image to the query and to the top K, and where one image alone is right it hurts.
 
-    A line of a .jsonl file is such as {"id": "7", "text": "in red", "image": "shoe.jpg"}. A line
-    that cannot be used costs the others nothing: its answer holds the error, and the command ends
-    with exit code 1 and the count. Lines of a pipe are answered as they come.
+    A line of a .jsonl file is such as {"id": "7", "text": "in red", "image": "shoe.jpg"}, where
+    "instead_of" and "compose" may stand too. A line that cannot be used costs the others nothing:
+    its answer holds the error, and the command ends with exit code 1 and the count. Lines of a pipe
+    are answered as they come.
 
     \b
     Example:
@@ -77,6 +92,7 @@ def query(
       zscr query --file captions.txt --expand 5
       zscr query --image photo.jpg
       zscr query --image shoe.jpg --text "the same in red"
+      zscr query --image shoe.jpg --text red --instead-of blue --compose arithmetic
     """
     from zscr.infer.answers.output import open_output
     from zscr.infer.answers.shown import Shown
@@ -85,13 +101,15 @@ def query(
     from zscr.infer.queries import QueryFile
     from zscr.infer.searcher import Searcher
 
-    queries = _queries(file, text, image, sketch)
+    queries = _queries(file, text, image, sketch, instead_of, compose)
     out = None if out == Path("-") else out
     searcher = Searcher.open(bundle, index, make_runtime(**runtime))
-    found, tally = searcher.answers(queries, k, expand=expand, min_score=min_score), Tally()
+    how = {"expand": expand, "min_score": min_score, "exclude_self": exclude_self}
+    found, tally = searcher.answers(queries, k, **how), Tally()
     if not isinstance(queries, QueryFile):  # the one query of the options: an answer, or an error
         found = all_answered(found)
-    answers, about = tally.counting(found), _about(searcher, k, expand)
+    composed = not isinstance(queries, QueryFile) and len(queries[0].fields) > 1
+    answers, about = tally.counting(found), _about(searcher, k, expand, composed)
     style = style or ("table" if out is None and sys.stdout.isatty() else "jsonl")
     roots = [Path(root.path) for root in searcher.index.roots] or None
     with open_output(out) as stream:
@@ -113,7 +131,12 @@ def query(
 
 
 def _queries(
-    file: str | None, text: str | None, image: Path | None, sketch: Path | None
+    file: str | None,
+    text: str | None,
+    image: Path | None,
+    sketch: Path | None,
+    instead_of: str | None,
+    compose: str | None,
 ) -> QueryFile | list[Query]:
     """Prepare to read the file, or make the one query of the options."""
     from zscr.infer.queries import make_query, read_queries
@@ -122,20 +145,23 @@ def _queries(
     one = any(value is not None for value in (text, image, sketch))
     if (file is not None) == one:
         raise click.UsageError("give queries by either --file, or --text, --image and --sketch")
-    if text is not None and not text.strip():
-        raise click.UsageError("--text is empty; give a caption")
+    for option, words in {"--text": text, "--instead-of": instead_of, "--compose": compose}.items():
+        if words is not None and not words.strip():
+            raise click.UsageError(f"{option} is empty; give it words or leave it out")
     if one:
-        return [make_query(text, image, sketch)]
-    return read_queries(standard_input() if file == "-" else Path(str(file)))
+        return [make_query(text, image, sketch, instead_of, compose)]
+    if instead_of is not None:
+        raise click.UsageError("--instead-of goes with --text; lines of a file have their own")
+    return read_queries(standard_input() if file == "-" else Path(str(file)), compose)
 
 
-def _about(searcher: Searcher, k: int, expand: int | None) -> dict[str, object]:
+def _about(searcher: Searcher, k: int, expand: int | None, composed: bool) -> dict[str, object]:
     """Return what is searched, for the head of a contact sheet; its foot says what ran."""
     index = searcher.index
     about: dict[str, object] = {"bundle": searcher.bundle.name, "index": index.folder.name}
     about |= {"images": index.count, "search": index.how, "k": k}
     by = " and ".join(f"{len(one.scores)} {one.of}" for one in index.calibrations)
-    about["scores are calibrated by"] = "nothing" if expand or not by else by
+    about["scores are calibrated by"] = "nothing" if expand or composed or not by else by
     about |= {"expanded by the top": expand} if expand else {}
     new = [*dict.fromkeys(searcher.bundle.examples.values())]
     if new and index.folder.resolve() == searcher.bundle.index_folder.resolve():  # its own gallery

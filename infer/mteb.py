@@ -7,7 +7,8 @@
     mteb.evaluate(BundleSearch("models/clip-vit-base-patch32"), tasks)
 
 It is mteb's `SearchProtocol`: mteb gives a corpus and queries, and gets each query's best documents
-back with their cosines. Every side is embedded by the graph that takes its fields.
+back with their cosines. Every side is embedded by the graph that takes its fields, and queries of
+an image and a text, where there is none, by the bundle's first composition that makes one vector.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from zscr.data.records import Query
 from zscr.errors import InputError
 from zscr.extras import require_extras
 from zscr.infer.bundle import SAME_IMAGE, Bundle, spoken
+from zscr.infer.composed.embedding import Embedding
 from zscr.infer.encoder import Encoder, Rows
 from zscr.infer.evaluation.ranking import rank, scored_blocks
 
@@ -129,7 +131,7 @@ class BundleSearch:
         if self._rows is None:
             raise InputError("no corpus has been indexed; call index before search")
         fields = _fields(task_metadata, "query")
-        encoder = self.bundle.route(fields)
+        encoder = self._query_encoder(fields)
         ids, rows = _embedded(queries, "query", fields, encoder, encode_kwargs)
         found: dict[str, dict[str, float]] = {}
         places = {name: place for place, name in enumerate(self._ids)}
@@ -141,6 +143,12 @@ class BundleSearch:
                 best = order[np.isfinite(row[order])].tolist()
                 found[name] = {self._ids[place]: float(row[place]) for place in best}
         return found
+
+    def _query_encoder(self, fields: frozenset[str]) -> Encoder | Embedding:
+        """Return the graph for queries, or what composes several of their fields to one vector."""
+        if fields in self.bundle.composed and fields not in self.bundle.takes:
+            return Embedding(self.bundle, fields)
+        return self.bundle.route(fields)
 
     def _document_encoder(self, fields: frozenset[str], task: str) -> Encoder:
         """Return the graph for documents: the gallery's for images, the texts' own for texts."""
@@ -163,7 +171,7 @@ def _embedded(
     rows: Dataset,
     side: str,
     fields: frozenset[str],
-    encoder: Encoder,
+    encoder: Encoder | Embedding,
     encode_kwargs: Mapping[str, Any],
 ) -> tuple[list[str], Rows]:
     """Return ids and unit rows (N, D)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -34,6 +34,7 @@ class QueryFile:
 
     Attributes:
         source: a file, or an open binary stream such as `sys.stdin.buffer`.
+        compose: of queries that fill several fields and name no composition themselves.
         skipped: empty lines passed over so far; final once the iteration has ended.
 
     Raises:
@@ -41,6 +42,7 @@ class QueryFile:
     """
 
     source: Path | BinaryIO
+    compose: str | None = None
     skipped: int = field(default=0, init=False)
 
     @property
@@ -58,9 +60,8 @@ class QueryReader:
 
     def __init__(self, file: QueryFile) -> None:
         self._file, self._lines = file, Lines(file.source, file.name)
-        path = file.source if isinstance(file.source, Path) else None
-        is_json = path is not None and path.suffix.lower() == ".jsonl"
-        self._queries = self._objects(path.parent) if path and is_json else self._captions()
+        path = _json_lines(file.source)
+        self._queries = self._objects(path.parent) if path else self._captions()
 
     def __iter__(self) -> QueryReader:
         return self
@@ -92,7 +93,7 @@ class QueryReader:
             if line.fault:
                 found: Query | Refused = Refused(Query(str(number), text=line.text), line.fault)
             else:
-                found = query_of(line, str(number), folder)
+                found = self._composed(query_of(line, str(number), folder))
             query = found if isinstance(found, Query) else found.query
             if isinstance(found, Query) and query.id in seen:
                 twice = f"as line {seen[query.id]} has (without one, it is the line's number)"
@@ -100,6 +101,12 @@ class QueryReader:
                 found = Refused(query, fault)
             seen.setdefault(query.id, number)
             yield found
+
+    def _composed(self, query: Query | Refused) -> Query | Refused:
+        """Let the file's composition answer a query of several fields that names none."""
+        if isinstance(query, Refused) or query.compose or len(query.fields) < 2:
+            return query
+        return replace(query, compose=self._file.compose)
 
     def _filled(self) -> Iterator[tuple[int, Line]]:
         """Yield the number and the content of each line that is not empty; count the others."""
@@ -114,30 +121,50 @@ class QueryReader:
             raise InputError(f"{self._file.name} holds {held}; write a query on each line")
 
 
-def read_queries(source: Path | BinaryIO) -> QueryFile:
+def read_queries(source: Path | BinaryIO, compose: str | None = None) -> QueryFile:
     """Prepare to read a file of queries; empty lines are skipped and counted.
 
     A file whose name ends in `.jsonl` holds one JSON object a line, with the keys `text`, `image`
-    and `sketch`, at least one of them, and `id` (by default the line's number), all of them
-    strings. An image's path is relative to the file's folder. The ids are kept while reading, to
-    find one that is there twice. Anything else, and every stream, holds one caption a line, whose
-    id is the line's number.
+    and `sketch`, at least one of them, and `id` (by default the line's number), `instead_of` and
+    `compose`, all of them strings. An image's path is relative to the file's folder. The ids are
+    kept while reading, to find one that is there twice. Anything else, and every stream, holds one
+    caption a line, whose id is the line's number.
 
     What is checked as lines are read: UTF-8 without NUL, line ends LF or CRLF, at most 1 MiB a
     line; and in JSON Lines the keys, the types, that ids differ and that the images' files exist.
 
+    Args:
+        source: a file, or an open binary stream.
+        compose: the composition of queries of several fields that name none.
+
     Raises:
-        InputError: the file is missing or a folder, or cannot be looked at.
+        InputError: the file is missing or a folder, or cannot be looked at, or captions are to be
+            composed.
     """
     if isinstance(source, Path):
         fix = "name a text file with one caption a line, or a .jsonl file with one query a line"
         if fault := fault_of(source):
             raise InputError(f"{source} {fault}; {fix}")
-    return QueryFile(source)
+    file = QueryFile(source, compose)
+    if compose is not None and not _json_lines(source):
+        raise InputError(
+            f"{file.name} holds captions alone, of which '{compose}' can compose nothing; leave it "
+            f"out, or name a .jsonl file of images and texts"
+        )
+    return file
+
+
+def _json_lines(source: Path | BinaryIO) -> Path | None:
+    """Return the path of a file of JSON Lines, as its name says; None for one of captions."""
+    return source if isinstance(source, Path) and source.suffix.lower() == ".jsonl" else None
 
 
 def make_query(
-    text: str | None = None, image: Path | None = None, sketch: Path | None = None
+    text: str | None = None,
+    image: Path | None = None,
+    sketch: Path | None = None,
+    instead_of: str | None = None,
+    compose: str | None = None,
 ) -> Query:
     """Make the one query of a command line, with the id "1".
 
@@ -149,11 +176,18 @@ def make_query(
     found: dict[str, Any] = {
         name: found_image(path, f"--{name}") for name, path in files.items() if path is not None
     }
-    if text is not None:
-        text = " ".join(checked_text(text, "--text").split())  # one caption, if on two lines, too
-        if not text:
-            raise InputError("--text is empty; give a caption")
-    return Query("1", text, **found)
+    for name, words in {"text": text, "instead_of": instead_of}.items():
+        if words is not None:
+            found[name] = _caption(words, f"--{name.replace('_', '-')}")
+    return Query("1", compose=compose, **found)
+
+
+def _caption(text: str, where: str) -> str:
+    """Return a text as one caption, if it is on two lines, too."""
+    caption = " ".join(checked_text(text, where).split())
+    if not caption:
+        raise InputError(f"{where} is empty; give it words or leave it out")
+    return caption
 
 
 def _refuse_tables(line: Line) -> None:

@@ -13,7 +13,8 @@ from zscr.errors import InputError
 from zscr.infer.lines import Line
 from zscr.regular import irregular
 
-KEYS = ("id", "text", "image", "sketch")  # of a line of JSON
+KEYS = ("id", "text", "image", "sketch", "instead_of", "compose")  # of a line of JSON
+_FILES, _HOW = ("image", "sketch"), {"id", "instead_of", "compose"}  # which ask for nothing alone
 _EXAMPLE = '{"text": "a red bird"}'
 _HOSTILE = re.compile("[\0\ud800-\udfff]")  # a NUL, and half a character: no UTF-8 file holds it
 
@@ -24,7 +25,7 @@ def query_of(line: Line, number: str, folder: Path) -> Query | Refused:
     try:
         row = _parsed(line.text, line.where)
         _check_row(row, line.where)
-        for key in row.keys() & {"image", "sketch"}:
+        for key in row.keys() & {*_FILES}:
             row[key] = found_image(folder / row[key], f"'{key}' of {line.where}")
         return _filled_by(row, number, folder)
     except InputError as error:
@@ -32,15 +33,16 @@ def query_of(line: Line, number: str, folder: Path) -> Query | Refused:
 
 
 def _filled_by(row: dict[str, Any], number: str, folder: Path) -> Query:
-    fields = {key: folder / row[key] for key in row.keys() & {"image", "sketch"}}
-    text = row["text"].strip() if "text" in row else None
-    return Query(row.get("id", number), text, **fields)
+    given: dict[str, Any]
+    given = {key: value.strip() for key, value in row.items() if key in ("text", "instead_of")}
+    given |= {key: folder / row[key] for key in row.keys() & {*_FILES}}
+    return Query(row.get("id", number), compose=row.get("compose"), **given)
 
 
 def _shown(row: dict[str, Any], text: str, number: str, folder: Path) -> Query:
     """Return what can be told of a line that is no query: what it fills, or else its beginning."""
     sound = {key: value for key, value in row.items() if key in KEYS and _is_text(value)}
-    if sound.keys() <= {"id"}:
+    if sound.keys() <= _HOW:
         sound["text"] = text[:80]
     return _filled_by(sound, number, folder)
 
@@ -79,7 +81,7 @@ def _check_row(row: dict[str, Any], where: str) -> None:
             raise InputError(f"{where} has '{key}' {json.dumps(value)[:40]}; make it a string")
         if not checked_text(value, f"'{key}' of {where}").strip():
             raise InputError(f"{where} has an empty '{key}'; fill it or leave it out")
-    if row.keys() <= {"id"}:
+    if row.keys() <= _HOW:
         raise InputError(f"{where} asks for nothing; give it text, image or sketch")
 
 

@@ -17,6 +17,8 @@ from zscr.infer.encoder import Encoder, Rows
 from zscr.infer.inputs.prepared import Prepared
 
 _LISTED, _LONG = 20, 40  # words that a message lists, and characters of one
+TEXTS = ("text", "instead_of", "compose")  # of a query, its fields and how they are composed
+_READ = ("text", "instead_of")
 _HALF = re.compile("[\ud800-\udfff]")  # of a character, which no tokenizer takes
 
 
@@ -42,7 +44,7 @@ def read_batch(encoder: Encoder, batch: Sequence[Query]) -> Reading:
     typed as part of its letter or behind it. Tokenizers that want another form make it from this.
     """
     queries = [_normal(query) for query in batch]
-    faults = {row: why for row, query in enumerate(queries) if (why := _fault(query))}
+    faults = {row: why for row, query in enumerate(queries) if (why := fault_in(query))}
     rows = tuple(row for row in range(len(batch)) if row not in faults)
     try:
         prepared = _prepared(encoder, queries, rows)
@@ -86,14 +88,14 @@ def _unusable(encoder: Encoder, queries: Sequence[Query], rows: Sequence[int]) -
 
 
 def _normal(query: Query) -> Query:
-    if not isinstance(query.text, str):
-        return query
-    return replace(query, text=unicodedata.normalize("NFC", query.text))
+    given = {name: getattr(query, name) for name in _READ}
+    texts = {name: text for name, text in given.items() if isinstance(text, str)}
+    return replace(query, **{n: unicodedata.normalize("NFC", text) for n, text in texts.items()})
 
 
 def fits(field: str, value: object) -> bool:
     """Say whether a value is of a field's kind: a text, or an image's file or an open image."""
-    if isinstance(value, str) or field == "text":
+    if isinstance(value, str) or field in TEXTS:
         return isinstance(value, str)
     return isinstance(value, Path) or _is_open_image(value)
 
@@ -104,17 +106,19 @@ def _is_open_image(value: object) -> bool:
     return pillow is not None and isinstance(value, pillow.Image)
 
 
-def _fault(query: Query) -> str | None:
+def fault_in(query: Query) -> str | None:
     """Return what is wrong with a query's fields, whatever reads them."""
-    for field in sorted(query.fields - {"vector"}):
+    beside = {"instead_of"} if query.instead_of is not None else set()
+    for field in sorted(query.fields - {"vector"} | beside):
         if not fits(field, value := getattr(query, field)):
             return f"query {query.id} has {field} of the type {type(value).__name__}; see Query"
-    if query.text is None:
-        return None
-    if _HALF.search(query.text):
-        return f"query {query.id} holds half a character; write it in plain UTF-8"
-    if not query.text.strip():
-        return f"query {query.id} has an empty text; give it words or leave it out"
+    for name in _READ:
+        if (text := getattr(query, name)) is None:
+            continue
+        if _HALF.search(text):
+            return f"query {query.id} holds half a character; write it in plain UTF-8"
+        if not text.strip():
+            return f"query {query.id} has an empty {name}; give it words or leave it out"
     return None
 
 

@@ -29,9 +29,9 @@ FLOORS = {
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
     "zscr.data.sources": "archive captions found normal origin <- definitions"
     " <- awa captioned fashion folder sketchy wiki zscrgan <- sketchy_clip titles",
-    "zscr.infer": "answers batches composition inputs lines runners <- options query_rows"
+    "zscr.infer": "answers composition inputs lines runners <- batches options query_rows"
     " <- queries <- encoder <- bundle features reading <- index sums <- columns composed evaluation"
-    " <- models mteb <- searcher <- find <- commands",
+    " <- found models mteb <- lookup own_image <- searcher <- find <- commands",
     "zscr.infer.inputs": "prepared sentence tokenizer <- characters image unread vector"
     " <- prompt text <- make",
     "zscr.train": "cuda_graph latest precision ranks run_fields tables <- hub <- encoders"
@@ -49,8 +49,8 @@ FLOORS = {
     "zscr.train.pretrained": "card families files samples spelling <- model <- pixels tokens"
     " <- dual <- load sentence <- open_clip <- folder",
     "zscr.train.language": "families mappers tower <- bodies released <- language",
-    "zscr.export": "begun heads tensorrt <- parity samples <- bundle <- deploy pretrained"
-    " <- commands",
+    "zscr.export": "heads tensorrt words <- begun composition parity samples <- bundle"
+    " <- deploy pretrained <- commands",
     "zscr.export.pretrained": "place proof <- composed <- bundle <- image job",
 }
 # package -> what none of its modules may need, not even by way of others

@@ -74,6 +74,7 @@ def find(
     k: int = 10,
     min_score: float | None = None,
     model: str | None = None,
+    compose: str | None = None,
 ) -> Answer:
     """Find images in folders, whose indexes in `$ZSCR_HOME` are brought up to date first.
 
@@ -84,6 +85,8 @@ def find(
         k: how many images to find, fewer if there are fewer.
         min_score: leave out images that score less.
         model: its name in `$ZSCR_HOME`, or its folder; None is the one in use.
+        compose: the model's composition of an image and a text, with at most one text taken away;
+            None adds terms up.
 
     Raises:
         InputError: nothing is asked for, or it cannot be read; a folder has no image.
@@ -92,7 +95,7 @@ def find(
     """
     from zscr.infer.find.find import find as find_images
 
-    return find_images(asked, folders, k=k, min_score=min_score, model=model)
+    return find_images(asked, folders, k=k, min_score=min_score, model=model, compose=compose)
 
 
 def __getattr__(name: str) -> object:

@@ -15,9 +15,11 @@ from torch.nn import functional
 
 from zscr.artefact import Stage, hash_file, staged
 from zscr.disk import require_space, save_array
+from zscr.export.composition import told, write_compositions
 from zscr.export.parity import Tolerance
 from zscr.export.pretrained.composed import COMPOSED, PROMPTS, Composer
 from zscr.export.pretrained.proof import Proof, prove, prove_composed
+from zscr.export.words import Words, read_words
 from zscr.infer.bundle import GALLERY, KIND, Bundle, space_of
 from zscr.infer.encoder import Encoder
 from zscr.infer.index.unrelated import FILE, common_mixes
@@ -81,13 +83,18 @@ class _Unit(nn.Module):
 
 
 def export_dual(
-    dual: DualEncoder, out: Path, origin: Origin, composer: Composer | None = None
+    dual: DualEncoder,
+    out: Path,
+    origin: Origin,
+    composer: Composer | None = None,
+    words: Words | None = None,
 ) -> Bundle:
     """Write the bundle `out` of a dual encoder.
 
     Args:
         composer: has a mapper of its images to words, by which an image and a text are one query.
             The other graphs, and so the space, are the same without it.
+        words: that compositions are made with; None are zscr's own.
 
     Raises:
         ArtefactError: `out` exists, or cannot be written.
@@ -97,7 +104,7 @@ def export_dual(
     made = {"text": _Made.of(dual.text), GALLERY: _Made.of(dual.image)}
     if composer:
         made[COMPOSED] = _Made(composer.module, composer.specs, composer.language.files)
-    dim = require_sound(dual, origin.source)
+    dim, words = require_sound(dual, origin.source), words or read_words()
     require_space(out, sum(map(_size, made.values())))
     with staged(out, KIND) as stage:
         encoders = {name: _write(stage, name, one) for name, one in made.items()}
@@ -106,14 +113,12 @@ def export_dual(
         if composer and composed:
             expected = composer.expected(PROMPTS, stage.folder)
             proofs[COMPOSED] = prove_composed(composed, PROMPTS, expected)
-            stage.body |= {"compositions": composer.compositions}
-            stage.body |= {"composition": composer.mapper.method}
         save_array(stage.folder / FILE, common_mixes(encoders["text"])[:, :dim])
         gallery = hash_file(stage.folder / f"{GALLERY}.onnx")
         stage.body |= {
             "method": METHOD,
             "head_settings": {},
-            "provenance": _provenance(dual, origin, composer),
+            "provenance": _provenance(dual, origin, composer) | {"words": words.files},
             "dim": dim,
             "metric": METRIC,
             "space": space_of(gallery, [dict(dual.image.spec)], dim, METRIC),
@@ -121,6 +126,9 @@ def export_dual(
             "graphs": {name: _entry(name, one, proofs[name]) for name, one in made.items()},
             "tolerance": asdict(Tolerance()),
         }
+        entries = composer.compositions if composer else {}
+        entries |= write_compositions(stage, stage.body["graphs"], encoders["text"], dim, words)
+        stage.body |= told(entries)
     return Bundle.open(stage.path)
 
 

@@ -11,6 +11,7 @@ from zscr.errors import ArtefactError, ConfigError
 from zscr.export.pretrained.bundle import Origin, export_dual
 from zscr.export.pretrained.composed import composer_of
 from zscr.export.pretrained.place import made_at, require_place
+from zscr.export.words import Words
 from zscr.infer.bundle import Bundle
 from zscr.infer.models.installed import choose_model, chosen_model, models_folder
 from zscr.progress import say
@@ -30,6 +31,7 @@ def export_pretrained(
     text_tower: str | None = None,
     mapper: Path | None = None,
     template: str | None = None,
+    words: Words | None = None,
     offline: bool | None = None,
 ) -> Bundle:
     """Write the bundle of a pretrained dual encoder; return one of the same files that is there.
@@ -42,6 +44,7 @@ def export_pretrained(
         mapper: the file of a mapper from its images to words of its texts, of Pic2Word, SEARLE or
             LinCIR: then an image and a text are one query.
         template: the sentence that such a text is put into; None is the mapper's own.
+        words: that compositions are made with; None are zscr's own.
         offline: ask no hub.
 
     Raises:
@@ -60,8 +63,9 @@ def export_pretrained(
         dual = open_dual(*folders)
         composer = composer_of(dual, name, mapper, template) if mapper else None
         made_of = {"files": dict(dual.files), "mapper": composer.about if composer else None}
+        made_of["words"] = words and words.files
         origin = _origin(name, found[0], folders[0])
-        bundle = made_at(place, made_of, partial(export_dual, dual, place, origin, composer))
+        bundle = made_at(place, made_of, partial(export_dual, dual, place, origin, composer, words))
     if out is None:
         _choose(bundle)
     return bundle

@@ -30,7 +30,8 @@ def made_at(place: Path, made_of: Mapping[str, Any], make: Callable[[], Bundle])
 
     Args:
         place: of the bundle.
-        made_of: what its provenance says of that: `files`, name -> sha256, and perhaps `mapper`.
+        made_of: what its provenance says of that: `files`, name -> sha256, and perhaps `mapper`
+            and the user's own `words`.
         make: makes it there, while no other process does.
 
     Raises:

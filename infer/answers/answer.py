@@ -56,6 +56,8 @@ class Answer:
         nothing: whether nothing looks like the query: its best image scores no higher than the best
             of half of the queries unrelated to the index.
         error: why the query could not be answered, in one sentence; there are no hits then.
+        composition: what made one ranking of the query's several fields, such as `average`; None
+            where it has one field, or is a sum.
     """
 
     query: Query
@@ -64,6 +66,7 @@ class Answer:
     ran: str = ""
     nothing: bool = False
     error: str | None = None
+    composition: str | None = None
 
 
 def refusal(query: Query, error: str) -> Answer:
@@ -72,21 +75,26 @@ def refusal(query: Query, error: str) -> Answer:
 
 
 def remarks(answer: Answer) -> list[str]:
-    """Return what people are told of an answer beside its hits: its notes, and if it is nothing."""
+    """Return what people are told of an answer beside its hits.
+
+    How it was composed, its notes, and whether it is nothing.
+    """
+    composed = [f"composed by {answer.composition}"] if answer.composition else []
     if not answer.nothing:
-        return [*answer.notes]
+        return [*composed, *answer.notes]
     above = answer.hits[0].above_unrelated if answer.hits else None
     share = "" if above is None else f": {1 - above:.0%} of unrelated queries find as much"
-    return [f"nothing looks like it{share}", *answer.notes]
+    return [f"nothing looks like it{share}", *composed, *answer.notes]
 
 
 def shown_fields(query: Query) -> dict[str, str]:
-    """Return the filled fields of a query as texts, in one order: text, image, sketch, terms.
+    """Return what is filled of a query as texts, in one order: texts, image, sketch, terms.
 
     An image that is open already is told by its size, since it has no name; of a vector nothing
     can be shown.
     """
-    fields = {"text": query.text, "image": query.image, "sketch": query.sketch}
+    fields = {"text": query.text, "instead_of": query.instead_of}
+    fields |= {"image": query.image, "sketch": query.sketch}
     found = {name: _shown(value) for name, value in fields.items() if value is not None}
     return found | ({"terms": _sum_of(query.terms)} if query.terms else {})
 
@@ -109,5 +117,7 @@ def describe(query: Query) -> str:
     """Return a query in one phrase, such as "a red bird", "image cat.jpg", or both with a plus."""
     fields = shown_fields(query)
     own = ("text", "terms")  # which say themselves what they are
+    if instead := fields.pop("instead_of", None):
+        fields["text"] = f"{fields.get('text', '')} instead of {instead}".lstrip()
     parts = [value if name in own else f"{name} {value}" for name, value in fields.items()]
     return " + ".join(parts) or "a vector"

@@ -53,10 +53,14 @@ li.wrong {{ border: 2px dashed var(--wrong); }}
   ol {{ grid-template-columns: repeat(10, 1fr); gap: .6rem; }} }}
 .pic {{ aspect-ratio: 1; background: var(--field) center / contain no-repeat;
   print-color-adjust: exact; }}
-.asked {{ display: flex; gap: .8rem; margin-top: .6rem; }}
-.asked figure {{ margin: 0; width: 8.25rem; border: 2px solid var(--line); border-radius: 10px;
+.asked {{ display: flex; flex-wrap: wrap; gap: .8rem; margin-top: .8rem; }}
+.asked figure {{ margin: 0; width: 8.25rem; border: 2px solid var(--soft); border-radius: 10px;
   background: var(--card); overflow: hidden; }}
 .asked figcaption {{ padding: .2rem .55rem .3rem; color: var(--soft); font-size: .8rem; }}
+.asked blockquote {{ flex: 1 1 8rem; margin: 0; overflow-wrap: anywhere; font-weight: 600; }}
+.asked blockquote p {{ font-weight: 400; }}
+@media (min-width: 640px) {{ .beside {{ display: grid; gap: 1.6rem;
+  grid-template-columns: 8.25rem 1fr; align-items: start; }} }}
 .none {{ display: grid; place-content: safe center; padding: 1.8rem .5rem .5rem; overflow: auto;
   text-align: center; color: var(--soft); font-size: .7rem; line-height: 1.3; }}
 .text {{ padding: .4rem .55rem .5rem; }}
@@ -156,11 +160,12 @@ def answer_section(
     shown = [*facts, *_verdict(answer.hits), *remarks(answer)]
     cards = "".join(_card(hit, sheet) for hit in answer.hits)
     none = f"not answered: {answer.error}" if answer.error else "nothing found"
+    found = f'<ol role="list">\n{cards}</ol>\n' if cards else f"<p>{isolated(none)}</p>\n"
+    asked = _asked(answer.query, sheet)
     return (
         f'<section>\n<{heading} dir="auto">{isolated(describe(answer.query))}</{heading}>\n'
         f"<p>{' · '.join(map(isolated, shown))}</p>\n"
-        + _asked(answer.query, sheet)
-        + (f'<ol role="list">\n{cards}</ol>\n' if cards else f"<p>{isolated(none)}</p>\n")
+        + (f'<div class="beside">\n{asked}{found}</div>\n' if asked else found)
         + "</section>\n"
     )
 
@@ -172,7 +177,7 @@ def _verdict(hits: Sequence[Hit]) -> list[str]:
 
 
 def _asked(query: Query, sheet: Sheet) -> str:
-    """Show the images that a query is made of."""
+    """Show the images that a query is made of, and what is to be different about them."""
     given = {"image": query.image, "sketch": query.sketch}
     figures = "".join(
         f"<figure>{sheet.images.show_checked(image, f'{name} of query {query.id}', sheet.asked)}"
@@ -180,7 +185,15 @@ def _asked(query: Query, sheet: Sheet) -> str:
         for name, image in given.items()
         if image is not None
     )
-    return f'<div class="asked">{figures}</div>\n' if figures else ""
+    return f'<div class="asked">{figures}{_said(query)}</div>\n' if figures else ""
+
+
+def _said(query: Query) -> str:
+    """Return the text beside a query's images, and what it replaces there."""
+    if query.text is None:
+        return ""
+    instead = f"<p>instead of {isolated(query.instead_of)}</p>" if query.instead_of else ""
+    return f'<blockquote dir="auto">{isolated(query.text)}{instead}</blockquote>'
 
 
 def _card(hit: Hit, sheet: Sheet) -> str:

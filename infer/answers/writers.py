@@ -18,6 +18,7 @@ SHARE_DECIMALS = 4
 _QUERY_FIELDS = ("query_id", "query_text", "query_image", "query_sketch")
 _HIT_FIELDS = ("rank", "id", "score", "class", "image", "correct")
 CSV_FIELDS = (*_QUERY_FIELDS, *_HIT_FIELDS, "notes", "ran", "above_unrelated", "nothing", "error")
+CSV_FIELDS += ("query_instead_of", "composition")
 _IN_CSV = {"terms": "text"}  # a sum stands there as it is written
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _ID_WIDTH, _CLASS_WIDTH = 45, 24  # with all that is beside them a row has 100 columns at most
@@ -72,6 +73,8 @@ def _write_jsonl(answers: Iterable[Answer], out: TextIO) -> None:
         row["hits"] = [_hit_row(hit) for hit in answer.hits]
         if answer.nothing:
             row["nothing"] = True
+        if answer.composition:
+            row["composition"] = answer.composition
         if answer.notes:
             row["notes"] = list(answer.notes)
         if answer.ran:
@@ -101,6 +104,7 @@ def _write_csv(answers: Iterable[Answer], out: TextIO) -> None:
     for answer in answers:
         head = {"query_id": answer.query.id, "notes": "; ".join(answer.notes), "ran": answer.ran}
         head |= {"error": answer.error or "", "nothing": "true" if answer.nothing else ""}
+        head["composition"] = answer.composition or ""
         asked = shown_fields(answer.query)
         head |= {f"query_{_IN_CSV.get(name, name)}": value for name, value in asked.items()}
         for hit in map(_hit_row, answer.hits) if answer.hits else [{}]:

@@ -48,6 +48,7 @@ class FindCommand(click.Command):
     "--in", "folders", multiple=True, type=NamedPath(), metavar="FOLDER", help="Search here."
 )
 @click.option("--model", metavar="NAME", help="A model's name or folder [the one in use].")
+@click.option("--compose", metavar="NAME", help="Compose an image and a text, not add them up.")
 @answer_options
 @click.option("-0", "--null", is_flag=True, help="Only paths, each ended by NUL, for 'xargs -0'.")
 @click.option("--open", "opens", is_flag=True, help="Show the images in a browser.")
@@ -57,6 +58,7 @@ def find(
     images: tuple[str, ...],
     folders: tuple[Path, ...],
     model: str | None,
+    compose: str | None,
     k: int,
     min_score: float | None,
     style: str | None,
@@ -73,7 +75,9 @@ def find(
     what a file .zscrignore in a folder names.
 
     Several terms are added up: + and - between them say what is to be in an image and what not,
-    and a number with a colon says how much it counts. An image's file is a term, too.
+    and a number with a colon says how much it counts. An image's file is a term, too. --compose
+    NAME makes one query of an image, a text, and at most one text that is taken away, in a way that
+    the model has; 'zscr models info' lists them.
 
     A first word is always a term. If a later one could be a folder or a term, --in FOLDER makes it
     clear: then all other words are terms.
@@ -85,10 +89,12 @@ def find(
       zscr find "dog" - "leash" 0.5:grass --in photos
       zscr find --image cat.jpg
       zscr find cat.jpg + "in the snow" --open
+      zscr find shoe.jpg + red - blue --compose arithmetic
       zscr find "a receipt" --min-score 0.25 --format paths
     """
     from zscr.infer.answers.output import open_output
     from zscr.infer.bundle import Bundle
+    from zscr.infer.find.composed import composed_query
     from zscr.infer.find.find import find_in
     from zscr.infer.find.words import read_words
     from zscr.infer.models.installed import model_to_use
@@ -104,8 +110,9 @@ def find(
     bundle = Bundle.open(model_to_use(model), make_runtime(**runtime))
     for sentence in asked.told:
         say(sentence)
+    query = asked.query if compose is None else composed_query(asked.terms, compose)
     with resumable():
-        found = find_in(bundle, asked.query, asked.folders or [Path()], k=k, min_score=min_score)
+        found = find_in(bundle, query, asked.folders or [Path()], k=k, min_score=min_score)
     out = None if out == Path("-") else out
     style = style or ("table" if out is None and sys.stdout.isatty() else "jsonl")
     with open_output(out) as stream:

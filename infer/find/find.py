@@ -12,6 +12,7 @@ from zscr.errors import InputError
 from zscr.infer.answers.answer import Answer
 from zscr.infer.answers.tally import all_answered
 from zscr.infer.bundle import Bundle
+from zscr.infer.find.composed import composed_query, require_composable
 from zscr.infer.find.update import Part, up_to_date
 from zscr.infer.find.words import read_words
 from zscr.infer.index.roots import lies_in
@@ -43,6 +44,7 @@ def find(
     k: int = 10,
     min_score: float | None = None,
     model: str | None = None,
+    compose: str | None = None,
     runtime: Runtime | None = None,
 ) -> Answer:
     """Find images in folders; see `zscr.find`."""
@@ -54,7 +56,8 @@ def find(
     for sentence in read.told if isinstance(asked, str) else ():  # the terms of a list are clear
         say(sentence)
     bundle = Bundle.open(model_to_use(model), runtime)
-    return find_in(bundle, read.query, read.folders, k=k, min_score=min_score).answer
+    query = read.query if compose is None else composed_query(read.terms, compose)
+    return find_in(bundle, query, read.folders, k=k, min_score=min_score).answer
 
 
 def _listed(given: str | Path | Sequence[str | Path]) -> list[str | Path]:
@@ -73,7 +76,7 @@ def find_in(
 
     Args:
         bundle: the model, which is named in the answer's `ran`.
-        query: of one field, or a sum of terms.
+        query: of one field, or of several for a composition, or a sum of terms.
         folders: each once; one inside of another is searched with that.
         k: images.
         min_score: leave out images that score less.
@@ -109,6 +112,8 @@ def _outermost(folders: Sequence[Path]) -> dict[Path, str]:
 def _require_answerable(bundle: Bundle, query: Query) -> None:
     if query.terms:
         add_up(bundle, query)
+    elif len(query.fields) > 1:
+        require_composable(bundle, query)
     elif faults := read_batch(bundle.route(query.fields), [query]).faults:
         raise InputError(faults[0])
 

@@ -207,7 +207,7 @@ class Index:
         if ef is not None and (exact or now.hnsw is None):
             raise InputError(f"ef {ef} means nothing to exact search; leave it out ({self.how})")
         asked = check_vectors(queries, self.dim)
-        rows = None if within is None else _rows_in(now, within)
+        rows = None if within is None else rows_in(now, within)
         hits = search(now, asked, k, ef=ef, exact=exact, expansion=expansion, rows=rows)
         return [
             [Match(now.entries[row], score) for row, score in zip(rows, scores, strict=True)]
@@ -228,6 +228,11 @@ class Index:
         rows = [row_of[name] for name in ids]
         features = None if now.features is None else now.features[rows].astype(np.float32)
         return now.embeddings[rows], features
+
+    @property
+    def now(self) -> Generation:
+        """What is searched: one state, for several searches that must agree with each other."""
+        return self._current.generation
 
     @property
     def folder(self) -> Path:
@@ -315,7 +320,7 @@ class Index:
         return self._current.generation.bundle_name
 
 
-def _rows_in(now: Generation, folder: Path) -> Rows:
+def rows_in(now: Generation, folder: Path) -> Rows:
     """Return the rows of the images that have a place in a folder."""
     entries = enumerate(now.entries)
     held = [row for row, entry in entries if any(lies_in(p, str(folder)) for p in entry.places)]

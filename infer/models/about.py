@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from zscr.infer.bundle import Bundle
+from zscr.infer.bundle import Bundle, spoken
 from zscr.infer.models.installed import find_model
 
 _PROVENANCE = ("family", "source", "revision", "licence", "languages", "run", "score")
@@ -24,6 +24,10 @@ def about_model(name: str) -> Iterator[str]:
     for graph, entry in bundle.graphs.items():
         fields = " and ".join(str(spec["field"]) for spec in entry["inputs"])
         yield f"graph {graph}: {fields}{_parity(entry, body['default_precision'])}"
+    for fields, ways in bundle.composed.items():
+        for number, one in enumerate(ways.values()):
+            first = " (the first)" if number == 0 and len(ways) > 1 else ""
+            yield f"{spoken(fields)} by {one.name}{first}: {one.about}"
     provenance = body.get("provenance", {})
     for key in _PROVENANCE:
         if provenance.get(key):

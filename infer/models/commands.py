@@ -86,7 +86,7 @@ def use(name: str) -> None:
     kept = chosen_model()  # of a link that is none of the user's models, what it is a link to
     linked = folder.is_symlink() and kept != folder
     named = f"{kept}, which is {name} today," if linked else name
-    takes = " or ".join(map(spoken, bundle.takes))
+    takes = " or ".join(map(spoken, bundle.answers))
     say(f"'zscr find' uses {named} from now on: queries of {takes}, {bundle.dim} dimensions")
     say(
         "indexes stay as they are, each of the model that made it; a folder is indexed for "

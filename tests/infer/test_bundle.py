@@ -80,9 +80,13 @@ def test_queries_are_routed_by_what_they_fill(deployed):
     bundle = Bundle.open(deployed.bundle)
     assert bundle.route(frozenset({"text"})) is bundle.graph("text")
     assert bundle.route(frozenset({"image"})) is bundle.gallery
-    for fields, named in (({"sketch"}, "sketch"), ({"text", "image"}, "image and text")):
-        with pytest.raises(InputError, match=f"answers queries of text or image, not of {named}$"):
+    takes = "text or image or image and text"
+    for fields, named in (({"sketch"}, "sketch"), ({"text", "sketch"}, "sketch and text")):
+        with pytest.raises(InputError, match=f"answers queries of {takes}, not of {named}$"):
             bundle.route(frozenset(fields))
+    ways = "average, product, slerp, arithmetic"
+    with pytest.raises(InputError, match=f"image and text at once, which it composes by {ways}; "):
+        bundle.route(frozenset({"text", "image"}))
 
 
 def test_a_space_is_what_decides_the_gallerys_vectors(deployed):

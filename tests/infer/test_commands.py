@@ -138,8 +138,8 @@ def test_usage_errors_exit_2(query, args, message):
         (["--image", "gone.jpg"], r"--image is gone\.jpg, which does not exist"),
         (["--image", "x" * 300], r"x, which cannot be opened \(File name too long\)"),
         (["--file", "a red bird " * 40], r"bird  cannot be opened \(File name too long\)"),
-        (["--sketch", __file__], "query 1 .* answers queries of text or image, not of sketch"),
-        (["--text", "x", "--image", __file__], "of text or image, not of image and text"),
+        (["--sketch", __file__], "query 1 .* of text or image or image and text, not of sketch"),
+        (["--text", "x", "--sketch", __file__], "image and text, not of sketch and text"),
         (["--image", __file__], "is not a JPEG, "),
         (["--text", "x", "--bundle", "nowhere"], "no bundle nowhere; run 'zscr export'"),
         (["--text", "x", "--index", "nowhere"], "no index nowhere; make it with 'zscr index add'"),
@@ -196,7 +196,7 @@ def test_bad_lines_of_json_cost_no_other(query, photo):
     assert [row["id"] for row in found] == [str(number) for number in range(1, 9)]
     assert [not row["hits"] for row in found] == [True, True, False, True, True, True, True, False]
     whys = ("is not JSON", "does not exist", None, "text.png is not a", "is a named pipe")
-    whys += ("answers queries of text or image, not of sketch", "has an empty 'text'", None)
+    whys += ("or image and text, not of sketch", "has an empty 'text'", None)
     for row, why in zip(found, whys, strict=True):
         assert (why or "") in row.get("error", "")
     assert found[2]["hits"][0]["id"] == name

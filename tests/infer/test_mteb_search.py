@@ -94,16 +94,29 @@ def test_documents_may_be_texts(deployed, photos):
     assert scores[0] == scores[1]
 
 
+def test_an_image_and_a_text_are_one_query(deployed, photos):
+    """Which scores as the mean of both, up to the length of that."""
+    asked = Rows({"id": row["id"], "text": "a red circle", "image": row["image"]} for row in photos)
+    found = answer(BundleSearch(deployed.bundle), photos, asked, about("image text", "image"))
+    bundle = Bundle.open(deployed.bundle)
+    images = bundle.gallery.encode(Query.of("image", [row["image"] for row in photos]))
+    text = bundle.route(frozenset({"text"})).encode([Query(text="a red circle")])
+    both = images + text
+    cosines = (both / np.linalg.norm(both, axis=1, keepdims=True)) @ images.T
+    for name, row in zip(found, cosines, strict=True):
+        assert [*found[name].values()] == pytest.approx(np.sort(row)[::-1][:3], abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("sides", "message"),
     [
         (("text", "image text"), "cannot embed documents of image and text, which the task Local"),
-        (("image text", "image"), "answers queries of .*, not of image and text"),
+        (("sketch text", "image"), "answers queries of .*, not of sketch and text"),
         (("image", "image"), "rows of kind query lack the column 'image'"),
     ],
 )
 def test_what_a_bundle_does_not_take_is_one_sentence(deployed, photos, texts, sides, message):
-    """Documents of both, composed queries, rows that are not what the task says."""
+    """Documents of both, queries that it does not embed, rows that are not what the task says."""
     model = BundleSearch(deployed.bundle)
     with pytest.raises(InputError, match=message):
         answer(model, photos, texts, about(*sides))

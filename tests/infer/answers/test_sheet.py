@@ -72,16 +72,16 @@ def test_hostile_texts_stay_text(image):
     """Queries, ids, classes, notes, title and facts can neither add tags nor attributes."""
     hit = Hit(1, HOSTILE, 0.5, HOSTILE, image)
     lost = Hit(2, HOSTILE, 0.4, HOSTILE, HOSTILE)
-    query = Query(HOSTILE, text=HOSTILE, image=image, sketch=HOSTILE)
-    hostile = Answer(query, (hit, lost), (HOSTILE,), HOSTILE)
-    same = Query("x", text="x", image=image, sketch="x")
+    query = Query(HOSTILE, text=HOSTILE, image=image, sketch=HOSTILE, instead_of=HOSTILE)
+    hostile = Answer(query, (hit, lost), (HOSTILE,), HOSTILE, composition=HOSTILE)
+    same = Query("x", text="x", image=image, sketch="x", instead_of="x")
     hits = (Hit(1, "x", 0.5, "x", image), Hit(2, "x", 0.4, "x", "x"))
-    tame = Answer(same, hits, ("x",), "x")
+    tame = Answer(same, hits, ("x",), "x", composition="x")
     page = Page(page_of(hostile, title=HOSTILE, about={HOSTILE: HOSTILE}))
     same = Page(page_of(tame, title="x", about={"x": "x"}))
     shape = [(tag, sorted(attrs)) for tag, attrs in page.tags]
     assert shape == [(tag, sorted(attrs)) for tag, attrs in same.tags]
-    assert page.text.count(HOSTILE) == 13
+    assert page.text.count(HOSTILE) == 17
 
 
 def test_nothing_outside_is_referred_to(image):

@@ -55,13 +55,13 @@ def test_csv():
     assert written("csv") == (
         '"query_id","query_text","query_image","query_sketch",'
         '"rank","id","score","class","image","correct","notes","ran",'
-        '"above_unrelated","nothing","error"\n'
+        '"above_unrelated","nothing","error","query_instead_of","composition"\n'
         '"1","a red bird","","",1,"cardinal/1",0.876543,"cardinal","images/1.jpg","true",'
-        '"cut; 1 unknown: x","onnx, cpu","","",""\n'
+        '"cut; 1 unknown: x","onnx, cpu","","","","",""\n'
         '"1","a red bird","","",2,"tern/22",-0.25,"tern","","false","cut; 1 unknown: x",'
-        '"onnx, cpu","","",""\n'
-        '"x","says ""hi"", Vögel","a/b.jpg","",1,"x",0.5,"","","","","","","",""\n'
-        '"4","","","s.png","","","","","","","","","","",""\n'
+        '"onnx, cpu","","","","",""\n'
+        '"x","says ""hi"", Vögel","a/b.jpg","",1,"x",0.5,"","","","","","","","","",""\n'
+        '"4","","","s.png","","","","","","","","","","","","",""\n'
     )
 
 
@@ -103,6 +103,20 @@ def test_hits_are_ranked_among_unrelated_queries():
     assert "nothing looks like it: 33% of unrelated queries find as much · cut" in page
     none = [Answer(Query("1", text="x"), (), ("1 of 1 left out",), nothing=True)]
     assert written("table", none).startswith("1: x  (nothing looks like it; 1 of 1 left out)\n")
+
+
+def test_what_composed_a_query_is_told():
+    """In each format, with what the text replaces: by its name, which can be asked for again."""
+    query = Query("1", text="in red", image="a.jpg", instead_of="in blue", compose="product")
+    told = [Answer(query, (Hit(1, "x", 0.5),), ("cut",), composition="product")]
+    row = json.loads(written("jsonl", told))
+    assert [*row] == ["id", "text", "instead_of", "image", "hits", "composition", "notes"]
+    assert (row["instead_of"], row["composition"]) == ("in blue", "product")
+    (row,) = csv.DictReader(io.StringIO(written("csv", told)))
+    assert (row["query_instead_of"], row["composition"]) == ("in blue", "product")
+    first = written("table", told).splitlines()[0]
+    assert first == "1: in red instead of in blue + image a.jpg  (composed by product; cut)"
+    assert "<p>query 1 · composed by product · cut</p>" in written("html", told)
 
 
 REFUSED = Answer(Query("7", text="🐕"), (), error="query 7 has\x1b no word")
@@ -163,8 +177,9 @@ def test_answers_are_written_as_they_come(format):
 def test_csv_disarms_formulas(start):
     """A text that a spreadsheet would run is stored behind an apostrophe; numbers are not."""
     text = f"{start}cmd|' /C calc'!A0"
-    query = Query(text, text=text, image=text, sketch=text)
-    answer = Answer(query, (Hit(1, text, -0.5, text, text),), (text,), text, error=text)
+    query = Query(text, text=text, image=text, sketch=text, instead_of=text)
+    hits = (Hit(1, text, -0.5, text, text),)
+    answer = Answer(query, hits, (text,), text, error=text, composition=text)
     (row,) = csv.DictReader(io.StringIO(written("csv", [answer]), newline=""))
     numbers = ("rank", "score", "correct", "above_unrelated", "nothing")
     texts = {value for name, value in row.items() if name not in numbers}

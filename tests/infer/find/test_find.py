@@ -47,6 +47,33 @@ def test_the_examples_of_the_help_work_as_they_stand(find, images):
     assert mixed["terms"] == "owl + 2:image photos/01.png"
 
 
+def test_an_image_and_a_text_are_composed_where_it_is_asked(find, images):
+    """In the place of their sum; what is taken away is what the text replaces."""
+    first = images(4, "photos")[0]
+    summed = answer(find(first, "+", "owl", "photos"))
+    average = answer(find(first, "+", "owl", "photos", "--compose", "average"))
+    assert (average["composition"], average["text"]) == ("average", "owl")
+    assert [hit["id"] for hit in average["hits"]] == [hit["id"] for hit in summed["hits"]]
+    told = answer(find(first, "+", "red", "-", "a wren", "photos", "--compose", "arithmetic"))
+    assert (told["text"], told["instead_of"]) == ("red", "a wren")
+    api = zscr.find([first, "red", "-", "a wren"], "photos", compose="arithmetic")
+    assert [hit.id for hit in api.hits] == [hit["id"] for hit in told["hits"]]
+    for words, message in (
+        (["owl"], "composes one image with one text"),
+        ([first, "0.5:owl"], "each of weight 1"),
+        ([first, "-", "owl"], "composes one image with one text"),
+        ([first, "+", "owl", "+", "wren"], "composes one image with one text"),
+    ):
+        refused = find(*words, "photos", "--compose", "product")
+        assert refused.exit_code == 1
+        assert message in refused.stderr
+    unknown = find(first, "+", "owl", "photos", "--compose", "mean")
+    assert (unknown.exit_code, unknown.stdout) == (1, "")
+    assert "not by 'mean'" in unknown.stderr
+    place = find(first, "+", "a sketch of *", "photos", "--compose", "average")
+    assert "'average' puts none into a text" in place.stderr
+
+
 def test_the_weights_decide_by_the_scores_of_the_terms(find, images, tmp_path):
     """The score of a sum is the weighted sum of its terms' scores, over the length of the sum."""
     images(5, "photos")

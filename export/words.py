@@ -1,0 +1,93 @@
+"""The words that a bundle's compositions are made with: zscr's own lists, or a user's files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zscr.artefact import hash_bytes
+from zscr.data.names import nfc
+from zscr.data.records import Query
+from zscr.errors import InputError
+from zscr.infer.composition.words import own_words
+from zscr.infer.encoder import Encoder, Rows
+from zscr.infer.lines import read_lines
+from zscr.infer.reading import encode_readable
+from zscr.progress import progress, say
+
+_MOST = 100_000  # words of a list: each of them is embedded
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Words:
+    """Lists of words that the text graph is asked about.
+
+    Attributes:
+        objects: names of things; styles: of styles and contexts.
+        vocabulary: the words that FreeDom may say an image in; empty without.
+        files: list -> the sha256 of its words, of those that are a user's; None without any.
+    """
+
+    objects: tuple[str, ...]
+    styles: tuple[str, ...]
+    vocabulary: tuple[str, ...] = ()
+    files: dict[str, str] | None = None
+
+
+def read_words(
+    objects: Path | None = None, styles: Path | None = None, vocabulary: Path | None = None
+) -> Words:
+    """Read a user's lists, UTF-8, a word or phrase a line; what is None is zscr's own, or left out.
+
+    Raises:
+        InputError: a file cannot be read, or holds no word or too many.
+    """
+    own = own_words()
+    paths = {"objects": objects, "styles": styles, "vocabulary": vocabulary}
+    given = {name: _read(path) for name, path in paths.items() if path is not None}
+    files = {name: hash_bytes("\n".join(words).encode()) for name, words in given.items()}
+    lists: dict[str, Any] = {"objects": own.objects, "styles": own.styles} | given
+    return Words(**lists, files=files or None)
+
+
+def _read(path: Path) -> tuple[str, ...]:
+    lines = [nfc(line) for _, line in read_lines(path)]
+    words = tuple(dict.fromkeys(line for line in lines if line))
+    if not 0 < len(words) <= _MOST:
+        raise InputError(f"{path} holds {len(words)} words; give 1 to {_MOST}, one a line")
+    if left := len(lines) - len(words):
+        say(f"{path}: {left} lines that are blank or were there before are left out")
+    return words
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """The words of a list that a text graph reads, and their unit rows (N, D)."""
+
+    words: tuple[str, ...]
+    rows: Rows
+
+
+def embed_words(text: Encoder, dim: int, what: str, words: Sequence[str]) -> Known:
+    """Embed the words of a list that a text graph reads; say how many it does not.
+
+    Args:
+        text: whose rows begin with the embedding of `dim` numbers.
+        what: the list is called in messages.
+    """
+    places, blocks = list[int](), [np.empty((0, dim), np.float32)]
+    with progress(f"embedding {what}", len(words)) as bar:
+        for start in range(0, len(words), _BATCH):
+            part = Query.of("text", words[start : start + _BATCH])
+            read, rows = encode_readable(text, part, batch_size=_BATCH)
+            places += [start + place for place in read]
+            blocks.append(rows[:, :dim])
+            bar.advance(len(part))
+    if left := len(words) - len(places):
+        say(f"{left} of {len(words)} words of {what} are unknown to the model and left out")
+    return Known(tuple(words[place] for place in places), np.concatenate(blocks))

@@ -1,0 +1,70 @@
+"""A batch of queries as one vector a channel, before the gallery is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from zscr.data.records import Query
+from zscr.errors import InputError
+from zscr.infer.bundle import Bundle
+from zscr.infer.composed.batch import Batch
+from zscr.infer.composed.files import Files
+from zscr.infer.composed.reading import of_field, of_replaced, read_field
+from zscr.infer.composition.affine import Scores
+from zscr.infer.composition.composition import Channel
+from zscr.infer.composition.context import mean_phrase, phrases
+from zscr.infer.reading import encode_readable
+
+_TEXTS = 4096  # whose phrases' means are kept: 200 texts are encoded for each
+
+
+class Reader:
+    """Embeds fields by a bundle's graphs; what a text is among other words is kept."""
+
+    def __init__(self, bundle: Bundle, files: Files) -> None:
+        self._bundle, self._files = bundle, files
+        self._contextual = lru_cache(_TEXTS)(self._among_words)
+
+    def vectors(self, batch: Batch, channel: Channel) -> Scores:
+        """Return the rows v (B, D) of a channel; of queries with a fault they mean nothing."""
+        everywhere = range(len(batch.queries))
+        asked = of_field(batch.queries, channel)
+        read = read_field(self._bundle, channel.graph, asked, self._bundle.dim)
+        batch.take(read, everywhere)
+        rows = read.rows.astype(np.float64)
+        if channel.context is not None:
+            for place in batch.sound:
+                rows[place] = self._contextual(channel.graph, channel.context, asked[place].text)
+        return rows - self._replaced(batch, channel) if channel.replaces else rows
+
+    def phrases(self, graph: str, texts: Sequence[str]) -> Scores:
+        """Return the unit rows (N, D) of texts that a bundle's own words are part of.
+
+        Raises:
+            InputError: one of them cannot be read.
+        """
+        places, rows = encode_readable(self._bundle.graph(graph), Query.of("text", texts))
+        if len(places) < len(texts):
+            unread = sorted({*range(len(texts))} - {*places})
+            raise InputError(f"the model reads nothing of '{texts[unread[0]][:80]}'; say it anew")
+        return rows.astype(np.float64)
+
+    def _among_words(self, graph: str, words: str, text: str) -> Scores:
+        """Return the unit mean (D,) of a text's phrases with each word of a file."""
+        return mean_phrase(self.phrases(graph, phrases(text, self._files.words(words))))
+
+    def _replaced(self, batch: Batch, channel: Channel) -> Scores:
+        """Return the rows (B, D) of what the texts replace: said by the query, or stored."""
+        rows = np.zeros((len(batch.queries), self._bundle.dim))
+        if channel.instead is not None:
+            rows += self._files.row(channel.instead)
+        said = [place for place, one in enumerate(batch.queries) if one.instead_of is not None]
+        if said:
+            asked = of_replaced([batch.queries[place] for place in said], channel)
+            read = read_field(self._bundle, channel.graph, asked, self._bundle.dim)
+            batch.take(read, said, "instead_of: ")
+            rows[said] = read.rows
+        return rows

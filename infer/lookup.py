@@ -1,0 +1,144 @@
+"""From queries of one kind to the images of an index, by a graph, a sum or a composition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from zscr.data.records import Query
+from zscr.errors import InputError
+from zscr.infer.bundle import Bundle
+from zscr.infer.columns import Wanted
+from zscr.infer.composed.choice import choose, text_fault
+from zscr.infer.composed.composer import Composer
+from zscr.infer.composition.composition import Composition
+from zscr.infer.encoder import Encoder, Rows
+from zscr.infer.found import Found
+from zscr.infer.index.follower import Follower
+from zscr.infer.index.index import Index, Match
+from zscr.infer.reading import notes_of, read_batch
+from zscr.infer.sums import add_up
+
+
+class Lookup:
+    """Looks queries up in one index.
+
+    Attributes:
+        bundle: the model.
+        index: its images; follower: what keeps it as it is on the disk, or None.
+    """
+
+    def __init__(self, bundle: Bundle, index: Index, follower: Follower | None) -> None:
+        self.bundle, self.index, self.follower = bundle, index, follower
+        self._composer = Composer(bundle)
+
+    def require(self, query: Query) -> None:
+        """Prove that the bundle takes such queries.
+
+        Raises:
+            InputError: it does not.
+        """
+        try:
+            if choose(self.bundle, query) is None:
+                self.bundle.route(query.fields)
+        except InputError as error:
+            raise InputError(_refused(query, error)) from error
+
+    def found(self, queries: Sequence[Query], wanted: Wanted) -> Iterable[Found]:
+        """Return what is found for each of some queries that are answered alike."""
+        first = queries[0]
+        try:
+            composition = choose(self.bundle, first)
+            encoder = None if composition or first.terms else self.bundle.route(first.fields)
+        except InputError as error:
+            return [Found(error=_refused(query, error)) for query in queries]
+        if composition:
+            return self._composed(composition, queries, wanted)
+        if encoder is None:
+            return (self._summed(query, wanted) for query in queries)
+        return self._embedded(encoder, queries, wanted)
+
+    def _summed(self, query: Query, wanted: Wanted) -> Found:
+        """Search for a sum of terms."""
+        try:
+            summed = add_up(self.bundle, query)
+        except InputError as error:
+            return Found(error=_refused(query, error))
+        [(matches, notes)] = self._matched(summed.row, wanted)
+        return Found(matches, (*summed.notes, *notes), summed.ran)
+
+    def _composed(
+        self, composition: Composition, queries: Sequence[Query], wanted: Wanted
+    ) -> list[Found]:
+        """Search for queries of several fields by one composition."""
+        faults = [text_fault(self.bundle, composition, query) for query in queries]
+        sound = [query for query, fault in zip(queries, faults, strict=True) if fault is None]
+        if composition.graph:
+            graph = self.bundle.graph(composition.graph)
+            found = iter(self._embedded(graph, sound, wanted, composition.name))
+        else:
+            found = iter(self._by_channels(composition, sound, wanted))
+        return [next(found) if fault is None else Found(error=fault) for fault in faults]
+
+    def _by_channels(
+        self, composition: Composition, queries: Sequence[Query], wanted: Wanted
+    ) -> Iterator[Found]:
+        """Search for what several graphs make of each query's fields."""
+        if not queries:
+            return
+        stale = self._stale()
+        for one in self._composer.answer(
+            self.index,
+            queries,
+            composition,
+            wanted.k,
+            expansion=wanted.expansion,
+            within=wanted.within,
+        ):
+            notes = (*_scale(composition), *one.notes, *_used(wanted), *stale)
+            yield Found(one.matches, notes, one.ran, composition.name, one.error)
+
+    def _embedded(
+        self,
+        encoder: Encoder,
+        queries: Sequence[Query],
+        wanted: Wanted,
+        composition: str | None = None,
+    ) -> Iterator[Found]:
+        """Search for what one graph makes of each query."""
+        reading = read_batch(encoder, queries)
+        prepared = reading.prepared
+        found = iter(self._matched(encoder.run(prepared.feeds), wanted) if prepared else ())
+        place = {row: number for number, row in enumerate(reading.rows)}
+        for row in range(len(queries)):
+            if row in reading.faults or prepared is None:
+                yield Found(error=reading.faults[row])
+                continue
+            matches, notes = next(found)
+            told = (*notes_of(place[row], prepared, encoder), *notes)
+            yield Found(matches, told, encoder.runner.ran, composition)
+
+    def _matched(self, rows: Rows, wanted: Wanted) -> Iterator[tuple[list[Match], tuple[str, ...]]]:
+        """Return the matches of each unit row, and what is to be noted of all."""
+        stale = self._stale()
+        matches = self.index.search(
+            rows, wanted.k, expansion=wanted.expansion, within=wanted.within
+        )
+        return ((one, (*_used(wanted), *stale)) for one in matches)
+
+    def _stale(self) -> tuple[str, ...]:
+        """Follow the index on the disk; note where that cannot be done."""
+        note = self.follower.look() if self.follower else None
+        return (note,) if note else ()
+
+
+def _scale(composition: Composition) -> tuple[str, ...]:
+    """Say of scores that they are no cosines."""
+    return () if composition.fusion.is_linear else ("scores are fused of two, no cosines",)
+
+
+def _used(wanted: Wanted) -> tuple[str, ...]:
+    return (f"uses the gallery: {wanted.expansion}",) if wanted.expansion else ()
+
+
+def _refused(query: Query, error: InputError) -> str:
+    return f"query {query.id} cannot be answered: {error}"
