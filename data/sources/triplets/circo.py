@@ -14,6 +14,7 @@ from zscr.data.sources.origin import described
 from zscr.data.sources.triplets.annotations import (
     find_layout,
     folders,
+    published_id,
     read_annotations,
     spoken,
 )
@@ -21,7 +22,7 @@ from zscr.data.sources.triplets.images import add_items, located, put
 from zscr.data.sources.triplets.triplet import Triplet, add_task
 from zscr.data.task_files import TaskInfo
 from zscr.errors import InputError
-from zscr.schema import integer, listing, record, words
+from zscr.schema import listing, record, words
 
 SPLITS = ("val", "test")
 KS = (5, 10, 25, 50)
@@ -29,14 +30,13 @@ FIGURES = tuple(f"mAP@{k}" for k in KS)
 TARGET_FIGURES = tuple(f"R@{k}" for k in KS)
 PROTOCOL = "CIRCO {}, {:,} images of COCO's unlabeled2017, the reference kept in its ranking"
 INFO = "image_info_unlabeled2017.json"
-_ID = integer(0, 1 << 53)
-_INFO = record({"images": listing(record({"id": _ID, "file_name": words}), 1)})
+_INFO = record({"images": listing(record({"id": published_id, "file_name": words}), 1)})
 _QUERIES = listing(
     record(
-        {"id": _ID, "reference_img_id": _ID, "relative_caption": words},
+        {"id": published_id, "reference_img_id": published_id, "relative_caption": words},
         {
-            "target_img_id": _ID,
-            "gt_img_ids": listing(_ID, 1),
+            "target_img_id": published_id,
+            "gt_img_ids": listing(published_id, 1),
             "semantic_aspects": listing(words),
         },
     ),
@@ -83,7 +83,7 @@ def _gallery(root: Path) -> dict[str, str]:
     if len(infos) != 1:
         raise InputError(f"{root} holds {INFO} {len(infos)} times, not once; put it there")
     named = read_annotations(infos[0], _INFO)["images"]
-    return {str(image["id"]): f"unlabeled2017/{image['file_name']}" for image in named}
+    return {str(int(image["id"])): f"unlabeled2017/{image['file_name']}" for image in named}
 
 
 def _tasks(split: str, rows: Rows, protocol: str) -> Iterator[tuple[TaskInfo, Rows]]:
@@ -102,9 +102,10 @@ def _tasks(split: str, rows: Rows, protocol: str) -> Iterator[tuple[TaskInfo, Ro
 def _triplets(info: TaskInfo, rows: Rows) -> Iterator[Triplet]:
     for row in rows:
         right = [] if info.server else _right(row, target=info.figures == TARGET_FIGURES)
-        reference, texts = str(row["reference_img_id"]), (spoken(row["relative_caption"]),)
-        truth = Truth({str(image): 1.0 for image in right})
-        yield Triplet(str(row["id"]), reference, texts, truth, str(row["id"]))
+        reference, texts = str(int(row["reference_img_id"])), (spoken(row["relative_caption"]),)
+        name = str(int(row["id"]))
+        truth = Truth({str(int(image)): 1.0 for image in right})
+        yield Triplet(name, reference, texts, truth, name)
 
 
 def _right(row: Mapping[str, Any], *, target: bool) -> list[int]:

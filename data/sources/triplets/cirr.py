@@ -13,6 +13,7 @@ from zscr.data.sources.origin import described
 from zscr.data.sources.triplets.annotations import (
     bare_name,
     find_layout,
+    published_id,
     read_annotations,
     spoken,
 )
@@ -28,7 +29,7 @@ PROTOCOL = "CIRR rc2 {}, {:,} images, the reference removed from its ranking"
 _CAPTIONS = listing(
     record(
         {
-            "pairid": anything,
+            "pairid": published_id,
             "reference": words,
             "caption": words,
             "img_set": record({"members": listing(words)}),
@@ -107,7 +108,7 @@ def _triplets(split: str, info: TaskInfo, captions: list[dict[str, Any]]) -> Ite
         right = {} if info.server else {_target(split, row): 1.0}
         truth = Truth(right, (reference,), () if info.name == split == "val" else members)
         group = str(row["img_set"].get("id", reference))
-        yield Triplet(str(row["pairid"]), reference, texts, truth, group)
+        yield Triplet(str(int(row["pairid"])), reference, texts, truth, group)
 
 
 def _target(split: str, row: Mapping[str, Any]) -> str:

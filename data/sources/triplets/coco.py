@@ -22,7 +22,7 @@ from zscr.data.task_files import TaskInfo
 from zscr.errors import InputError
 from zscr.progress import progress
 
-FIGURES = (*(f"R@{k}" for k in (1, 5, 10, 50, 100)), "mean rank")
+FIGURES = (*(f"R@{k}" for k in (1, 5, 10, 50, 100)), "mean rank", "median rank")
 INSTANCES, IMAGES, MASKED = "annotations/instances_val2017.json", "val2017", "val2017_masked"
 CHOSEN = "coco_eval.csv"
 REGION = 224  # pixels of a region's side: the aspect ratio is not kept

@@ -14,7 +14,12 @@ from zscr.data.relevance import ByItem, Truth
 from zscr.data.tasks import Task
 from zscr.infer.composition.affine import Affine
 from zscr.infer.composition.composition import Fusion
-from zscr.infer.evaluation.controls.fusions import Parts, plain_ways, replacing_way
+from zscr.infer.evaluation.controls.fusions import (
+    Parts,
+    arithmetic_way,
+    plain_ways,
+    replacing_way,
+)
 from zscr.infer.evaluation.fused import Fused
 from zscr.infer.evaluation.generalised import evaluate
 from zscr.infer.evaluation.paired import paired_difference
@@ -25,7 +30,8 @@ BOTH = (RED + ROUND) / 2**0.5
 IDS = ("red", "round", "both", "other")
 GALLERY = np.float32([RED, ROUND, BOTH, OTHER])
 MEAN = np.float32([0, 0.6, 0.8])
-WAYS = {way.name: way for way in [*plain_ways(MEAN, "less some texts"), replacing_way()]}
+ARITHMETIC = [arithmetic_way(MEAN, "less some texts"), replacing_way()]
+WAYS = {way.name: way for way in [*plain_ways(), *ARITHMETIC]}
 
 
 @pytest.fixture

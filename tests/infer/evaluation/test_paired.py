@@ -42,8 +42,8 @@ def test_groups_are_paired_by_name():
 
 
 def test_a_tasks_own_figures_are_compared_too():
-    """By name; not mAP once more, and not what is a mean over groups."""
-    figures = ["R@10", "mAP", "Prec@5 macro", "Prec@5 micro"]
+    """By name; not mAP once more, not what is a mean over groups, nor ranks: less is better."""
+    figures = ["R@10", "mAP", "Prec@5 macro", "Prec@5 micro", "mean rank", "median rank"]
     assert own_metrics({"figures": figures}) == ["R@10", "Prec@5"]
     ours, theirs = report((0.5, 0.1), (3, 1)), report((0.5, 0.1), (3, 1))
     for one, hits in ((ours, (1.0, 0.0)), (theirs, (0.0, 1.0))):

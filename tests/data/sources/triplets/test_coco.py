@@ -70,11 +70,12 @@ def test_a_region_is_masked_cut_and_squeezed(tmp_path):
         red = np.asarray(cut)[:, :, 0].astype(int)
     assert abs(red[10, 10] - 40) < 3
     assert red[-10, -10] > 250
-    assert task.figures[-1] == "mean rank"
+    assert task.figures[-2:] == ("mean rank", "median rank")
     orders = {name: [*task.gallery] for name in task.gallery}
     report = ranked(task, orders).report()
     assert (report.metrics["R@1"], report.metrics["R@5"]) == (0.5, 1)
-    assert report.metrics["mean rank"] == 1.5
+    assert [report.metrics[f"{kind} rank"] for kind in ("mean", "median")] == [1.5, 1]
+    assert "median rank" not in report.intervals
 
 
 def test_the_released_table_decides(tmp_path):
