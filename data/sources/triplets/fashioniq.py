@@ -21,7 +21,7 @@ from zscr.data.sources.triplets.annotations import (
     read_annotations,
     spoken,
 )
-from zscr.data.sources.triplets.images import add_items, located, put
+from zscr.data.sources.triplets.images import SUFFIXES, add_items, located, put
 from zscr.data.sources.triplets.triplet import Triplet, add_task
 from zscr.data.task_files import TaskInfo
 from zscr.errors import ConfigError, InputError
@@ -34,7 +34,6 @@ PROTOCOLS = {
 }
 FIGURES = ("R@10", "R@50")
 MEANS = tuple(f"{figure} macro" for figure in FIGURES)  # over the categories
-SUFFIXES = (".png", ".jpg", ".jpeg")
 _TRIPLETS = listing(
     record({"candidate": words, "target": words, "captions": listing(words, 1, 2)}), 1
 )
