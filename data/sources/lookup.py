@@ -34,7 +34,8 @@ class Disk:
                     break
                 place = found
             else:
-                return Path(place)
+                if os.path.isfile(place):  # no folder, and no link to what is gone
+                    return Path(place)
         return None
 
     def below(self, top: Path) -> list[str]:

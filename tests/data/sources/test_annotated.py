@@ -54,6 +54,15 @@ def test_an_image_is_never_taken_for_another(tmp_path):
         locate(NAMES, tree(tmp_path / "other", "x.jpg")).require(tmp_path, skip=True)
 
 
+def test_links_to_what_is_gone_and_folders_are_missing(tmp_path):
+    """A name that leads to no file is counted, not skipped as damaged; a link to one is followed."""
+    tree(tmp_path, "elsewhere.jpg", "set/dim/dog/1.jpg/x")
+    for name, target in zip(NAMES[:2], ("elsewhere.jpg", "gone.jpg"), strict=True):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).symlink_to(tmp_path / target)
+    assert locate(NAMES, tmp_path).missing == tuple(NAMES[1:])
+
+
 def test_spaces_and_underscores_are_alike(tmp_path):
     """As published, as renamed, without either; a file that is called as written is preferred."""
     for number, name in enumerate(("fishing rod/1.jpg", "fishing_rod/1.jpg", "fishingrod/1.jpg")):
