@@ -54,8 +54,16 @@ def test_an_image_is_never_taken_for_another(tmp_path):
         locate(NAMES, tree(tmp_path / "other", "x.jpg")).require(tmp_path, skip=True)
 
 
+def test_one_image_of_a_thousand_is_found(tmp_path):
+    """However little of a set is there, and however it lies."""
+    names = [f"set/part/class/{number}.jpg" for number in range(1000)]
+    found = locate(names, tree(tmp_path, "class/977.jpg"))
+    assert [*found.files] == ["set/part/class/977.jpg"]
+    assert len(found.missing) == 999
+
+
 def test_links_to_what_is_gone_and_folders_are_missing(tmp_path):
-    """A name that leads to no file is counted, not skipped as damaged; a link to one is followed."""
+    """A name that leads to no file is counted, not skipped as damaged; links are followed."""
     tree(tmp_path, "elsewhere.jpg", "set/dim/dog/1.jpg/x")
     for name, target in zip(NAMES[:2], ("elsewhere.jpg", "gone.jpg"), strict=True):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -73,6 +81,8 @@ def test_spaces_and_underscores_are_alike(tmp_path):
     top = tree(tmp_path / "two", "set/a b/1.jpg", "set/ab/1.jpg")
     with pytest.raises(InputError, match="'a_b' could be 'a b' or 'ab'"):
         locate(["set/a_b/1.jpg"], top)
+    tree(top, "right/s/a_b/1.jpg")  # what is unclear elsewhere does not matter
+    assert not locate(["s/a_b/1.jpg"], top).missing
     with pytest.raises(InputError, match="meant by two names each"):
         locate(["s/a_b/1.jpg", "s/ab/1.jpg"], tree(tmp_path / "one", "s/a b/1.jpg"))
 
