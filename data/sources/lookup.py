@@ -35,10 +35,8 @@ class Disk:
             for part in (*parts[:-1], parts[-1] + suffix):
                 meant = self._meant(place, part)
                 if len(meant) > 1:
-                    one, other = sorted(meant)[:2]
-                    raise InputError(
-                        f"{part!a:.80} could be {one!a:.80} or {other!a:.80} of {place}"
-                    )
+                    both = " or ".join(f"{name!a:.80}" for name in sorted(meant)[:2])
+                    raise InputError(f"{part!a:.80} could be {both} of {place}; rename one")
                 if not meant:
                     break
                 place = f"{place}/{meant[0]}"

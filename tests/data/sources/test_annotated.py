@@ -78,11 +78,12 @@ def test_spaces_and_underscores_are_alike(tmp_path):
         assert locate(NAMES[:1], top).files[NAMES[0]].read_text() == f"set/autumn/{name}"
     top = tree(tmp_path / "both", NAMES[0], "set/autumn/fishing rod/1.jpg")
     assert locate(NAMES[:1], top).files[NAMES[0]].read_text() == NAMES[0]
-    top = tree(tmp_path / "two", "set/a b/1.jpg", "set/ab/1.jpg")
+    two = ["set/a_b/1.jpg", "set/c/1.jpg"]
+    top = tree(tmp_path / "two", "set/a b/1.jpg", "set/ab/1.jpg", "set/c/1.jpg")
     with pytest.raises(InputError, match="'a_b' could be 'a b' or 'ab'"):
-        locate(["set/a_b/1.jpg"], top)
-    tree(top, "right/s/a_b/1.jpg")  # what is unclear elsewhere does not matter
-    assert not locate(["s/a_b/1.jpg"], top).missing
+        locate(two, top)
+    tree(top, *(f"right/{name}" for name in two))  # what is unclear elsewhere does not matter
+    assert not locate(two, top).missing
     with pytest.raises(InputError, match="meant by two names each"):
         locate(["s/a_b/1.jpg", "s/ab/1.jpg"], tree(tmp_path / "one", "s/a b/1.jpg"))
 
