@@ -61,9 +61,10 @@ def _ways(
     model: Model, task: Task, rows: Mapping[str, Rows], gallery: Rows
 ) -> Iterator[tuple[Way, Parts, Parts | None]]:
     """Yield what composes a text and one image or sketch, with both kinds of queries."""
-    own, val = _parts(model, rows, gallery, task), _choosing(model, task)
+    own = _parts(model, rows, gallery, task)
     if own is None:
         return
+    val = _choosing(model, task)
     words = TaskWords(model, [*own.texts, *(val.texts if val else ())])
     own = replace(own, phrased=words.phrased(own.texts))
     val = val and replace(val, phrased=words.phrased(val.texts))
