@@ -54,8 +54,8 @@ FLOORS = {
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"
     " <- improved reference",
     "zscr.train.methods.pic2word": "base masking objective sentence_rows words <- nouns tagger"
-    " <- centre composed config edits pretrained_base run_base vocabulary <- sentences"
-    " <- opening <- method",
+    " <- centre config edits pretrained_base run_base vocabulary <- composed opening sentences"
+    " <- fitting <- method",
     "zscr.train.pretrained": "card families files samples spelling <- graph model <- pixels tokens"
     " <- dual <- load sentence <- open_clip <- folder",
     "zscr.train.language": "families mappers tower <- bodies prefix released <- language",
