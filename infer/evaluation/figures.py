@@ -51,6 +51,8 @@ DEFINITIONS: Mapping[str, str] = {
     "image to text": "each image ranks all captions, of which any of its own is relevant; R@k asks "
     "whether one stands in the first k",
     "median rank": "median over queries of the rank of the first relevant item, rounded down",
+    "reversed": "the task's own figures where its images ask and its queries are ranked, of a task "
+    "whose images are asked for by one query each",
     "rsum": "R@1 + R@5 + R@10 of both directions, in per cent",
     "chance": "expected Prec@k of a random ranking: mean over queries of relevant / gallery",
     "gallery": "of a query: the items of the task's gallery that its ranking does not leave out",

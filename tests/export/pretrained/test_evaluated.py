@@ -49,6 +49,11 @@ def rows_of(texts: tuple[str, ...], split: str) -> list[TaskRow]:
     return rows
 
 
+def half_of(name: str) -> int:
+    """Return which half of its split's images an image is of."""
+    return int(name.removeprefix("val").removeprefix("unseen")) * 2 // IMAGES
+
+
 @pytest.fixture(scope="module")
 def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a collection of noise, with one task of bare texts and one of whole sentences."""
@@ -61,6 +66,13 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for name, texts in (("edits", TEXTS), ("sentences", SENTENCES)):
             rows = [row for split in ("val", "unseen") for row in rows_of(texts, split)]
             draft.add_task(TaskInfo(name, figures=("R@5", "mAP")), rows)
+        halves = {f"half {n}": [i.id for i in draft.items if half_of(i.id) == n] for n in (0, 1)}
+        own = [
+            replace(row, gallery=f"half {half_of(row.query.id)}")
+            for row in rows
+            if len({*map(half_of, [row.query.id, *row.truth.relevant])}) == 1
+        ]
+        draft.add_task(TaskInfo("halves", galleries=halves), own)
         said = [replace(r, query=Query(r.query.id, "red")) for r in rows]
         draft.add_task(TaskInfo("said"), said)
     return path
@@ -103,6 +115,15 @@ def test_every_composition_is_its_control_where_nothing_is_chosen(
         others = {n: c for n, c in report["controls"].items() if n not in same}
         assert all(c["difference"]["ahead"] > 0 for c in others.values()), name
     assert len(set(found.values())) == len(found)
+
+
+def test_a_query_finds_neighbours_in_its_own_gallery_alone(bundle: Bundle, noise: Path) -> None:
+    """Where queries search one of two galleries: both pieces of code, for both second searches."""
+    for name in ("basic-expanded", "freedom"):
+        report = evaluate_model(bundle.folder, Question("halves", "val", noise, compose=name))
+        assert (report["queries"], report["gallery"]) == (26, 30)
+        found = report["controls"][CONTROLS[name]]["difference"]
+        assert [found["mean"], *found["interval"]] == pytest.approx([0, 0, 0], abs=1e-12), name
 
 
 def test_the_bundles_first_composition_is_judged_and_the_place_is_its_own(

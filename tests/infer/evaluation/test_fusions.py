@@ -158,6 +158,18 @@ def test_fused_scores_are_the_same_in_any_blocks_and_ties_keep_the_gallerys_orde
         np.testing.assert_array_equal(part, whole[1:3, [7, 2, 40]])
 
 
+def test_stored_moments_stand_for_those_of_the_gallery(parts_of):
+    """By hand: at the mean of a channel Φ is 1/2, one deviation above it .8413."""
+    parts = parts_of(["both", "red"])
+    fused = WAYS["WeiCom"].rank(parts, {"text_share": 0.0})
+    mean, half = np.array([[0.5], [0.0]]), np.full((2, 1), 0.5)
+    known = replace(fused, moments=((mean, half), (mean, half)))
+    np.testing.assert_allclose(known.scores(0)[0, :2], [0.8413, 0.1587], atol=1e-4)  # of 1 and 0
+    np.testing.assert_allclose(known.scores(1)[0, :2], [0.9772, 0.5], atol=1e-4)
+    part = known.scorer.part(slice(1, 2), np.array([1, 0]))
+    np.testing.assert_allclose(next(scored_blocks(part))[1], [[0.5, 0.9772]], atol=1e-4)
+
+
 def test_a_wider_gallery_is_scored_by_the_same_channels(parts_of):
     """Its own items first; what was scored before scores the same."""
     first, second = (WAYS["product"].rank(parts_of([name]), {}) for name in ("both", "red"))
