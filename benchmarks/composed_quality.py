@@ -13,11 +13,12 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from machine import describe
 
 from zscr.data.records import Query
@@ -29,6 +30,7 @@ from zscr.infer.evaluation.figures import scored_values
 from zscr.infer.evaluation.ranked import Ranked
 from zscr.infer.features.encoded import Encoded
 from zscr.train.evaluation.composed import composed_controls
+from zscr.train.evaluation.model import Model
 from zscr.train.evaluation.models import open_models
 from zscr.train.fit import Request, fit, resume
 from zscr.train.run import open_run
@@ -58,8 +60,10 @@ class Plan:
     best: str = "text edits"
 
 
-PUBLISHED = {"train_on": "images", "mapper": "im2text", "words": 1}
-LINCIR = {"train_on": "texts", "mapper": "phi", "finder": "names", "words": 1, "noise": 1.0}
+PUBLISHED = {"train_on": "images", "mapper": "im2text", "lr": 0.001, "rounds": 60}
+PUBLISHED |= {"sentence": "a photo of *"}
+LINCIR = {"train_on": "texts", "mapper": "phi", "finder": "names", "noise": 1.0, "lr": 0.001}
+LINCIR |= {"rounds": 60}
 UNTRAINED = {"mapper": "vocabulary", "rounds": 0}
 PLANS = {
     "fashion44k-titles": Plan(
@@ -74,18 +78,18 @@ PLANS = {
         },
     ),
     "sketchy25-domains": Plan(
-        {"rounds": 0},
+        {"dim": 384, "rounds": 0},
         ["photo-to-sketch", "sketch-to-photo"],
         {
             "vocabulary, untrained": UNTRAINED,
             "vocabulary, untrained, not centred": UNTRAINED | {"centre": "none"},
             "Pic2Word": PUBLISHED | {"centre": "none"},
-            "Pic2Word, centred": PUBLISHED,
+            "Pic2Word, centred": PUBLISHED | {"sentence": "a {} of *"},
+            "images, from the vocabulary": {"train_on": "images", "rounds": 40},
             "LinCIR": LINCIR | {"centre": "none"},
-            "images, from the vocabulary": {},
-            "images, from the vocabulary, 3 words": {"words": 3},
+            "text edits": {},
+            "text edits, 3 words": {"words": 3},
         },
-        best="images, from the vocabulary",
     ),
 }
 
@@ -185,7 +189,7 @@ def ranked_rows(
             if row.startswith((AVERAGE, ARITHMETIC, "BASIC")):
                 yield row + CENTRED, ranked, said
     for row, model in models.items():
-        yield row, model.embed(load_task(model.collection, name, "unseen")), {}
+        yield row, model.rank(load_task(model.collection, name, "unseen")), {}
 
 
 def centre_of(run: Path) -> torch.nn.Module | None:

@@ -23,6 +23,7 @@ from torch import nn
 from transformers import CLIPConfig, CLIPModel
 
 from zscr.train.cuda_graph import Replay
+from zscr.train.language.families import CausalText
 from zscr.train.language.prefix import AfterPrefix
 from zscr.train.methods.losses import info_nce
 
@@ -110,7 +111,9 @@ class Loop:
 
     def after_prefix(self) -> AfterPrefix:
         """Return the tower of the sentence that computes its beginning once."""
-        return AfterPrefix(self.text.model, self.text.projection, self.ids, SLOT)
+        model, projection = self.text.model, self.text.projection
+        body = CausalText(model, model.final_layer_norm, projection, highest=False)
+        return AfterPrefix(body, self.ids, SLOT)
 
 
 @dataclass(frozen=True)
@@ -160,7 +163,8 @@ def naive(loop: Loop, count: int) -> Turn:
 
     def turn() -> torch.Tensor:
         with torch.no_grad():
-            images = loop.clip.get_image_features(pixels).pooler_output.float()
+            states = loop.clip.vision_model(pixels).pooler_output
+            images = loop.clip.visual_projection(states).float()
         return loop.step_with_all(images)
 
     return turn

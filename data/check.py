@@ -9,10 +9,14 @@ import numpy as np
 
 from zscr.artefact import read_manifest, verify
 from zscr.data.collection import Collection, read_collection
+from zscr.data.corpus import Corpus
+from zscr.data.corpus_files import laid_out
 from zscr.data.images import fault
 from zscr.data.tasks import task_rows
 from zscr.errors import ArtefactError, CollectionError
 from zscr.progress import progress
+
+_AT_ONCE = 256  # images of a shard that are unpacked
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,10 @@ def check_collection(folder: Path) -> CheckReport:
     named, faults = _task_images(collection)
     images = list(dict.fromkeys([*_item_images(collection), *named]))
     faults += _undecodable(collection, images) + _vector_faults(collection)
-    return CheckReport(len(manifest.files), len(images), tuple(faults))
+    elsewhere = collection.corpus.images if collection.corpus else 0
+    if collection.corpus:
+        faults += _undecodable_elsewhere(collection.corpus)
+    return CheckReport(len(manifest.files), len(images) + elsewhere, tuple(faults))
 
 
 def _item_images(collection: Collection) -> list[str]:
@@ -76,6 +83,27 @@ def _undecodable(collection: Collection, images: list[str]) -> list[str]:
             if reason := fault(collection.folder / name):
                 faults.append(reason)
             bar.advance()
+    return faults
+
+
+def _undecodable_elsewhere(corpus: Corpus) -> list[str]:
+    """Decode the images of a corpus, some at a time."""
+    faults = []
+    with progress("decoding", corpus.images) as bar:
+        for part in corpus.parts:
+            try:
+                members = corpus.members(part)
+            except CollectionError as error:
+                faults.append(str(error))
+                continue
+            for start in range(0, len(members), _AT_ONCE):
+                some = members[start : start + _AT_ONCE]
+                with laid_out(part, some) as laid:
+                    for member, one in zip(some, laid, strict=True):
+                        reason = one if isinstance(one, str) else fault(one)
+                        if reason:
+                            faults.append(f"{part.source}: {member.name}: {reason}")
+                bar.advance(len(some))
     return faults
 
 

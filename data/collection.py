@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from zscr.arrays import map_npy
 from zscr.artefact import Manifest, read_manifest, read_verified, verify
+from zscr.data.corpus import Corpus, read_corpus
 from zscr.data.draft import Draft, new_collection
 from zscr.data.records import FAULTS, ClassInfo, Item, class_from, item_from, read_table
 from zscr.data.rules import SPLITS, check_files, check_items
@@ -105,6 +106,15 @@ class Collection:
     def _mapped(self) -> dict[str, Vectors]:
         """The published vectors that were asked for."""
         return {}
+
+    @cached_property
+    def corpus(self) -> Corpus | None:
+        """Images that lie elsewhere, in place of items; None where it has none.
+
+        Raises:
+            ArtefactError, CollectionError: their list is damaged.
+        """
+        return read_corpus(self.folder, self.manifest)
 
     @cached_property
     def counts(self) -> Counter[str]:

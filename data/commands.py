@@ -100,6 +100,14 @@ OPTIONS: dict[str, Callable[[Command], Command]] = {
         show_default=True,
         help="Validation images: a number, or a share of all.",
     ),
+    "val_share": click.option(
+        "--val",
+        "val_share",
+        type=float,
+        default=0.01,
+        show_default=True,
+        help="Validation images: a share of all, above 0 and up to 0.5.",
+    ),
     "seed": click.option("--seed", default=7, show_default=True, help="Of all that is chosen."),
     "split": click.option(
         "--split",

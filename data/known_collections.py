@@ -260,6 +260,14 @@ COLLECTIONS: Mapping[str, Source] = {
         example="photos/",
         options=("unseen_images", "val_images", "seed", "exclude", "follow_links"),
     ),
+    "images": Source(
+        "zscr.data.sources.uncaptioned:convert_images",
+        "none",
+        "any, where they lie: files of a folder or a list, members of tar shards",
+        what="images alone: a folder, a list of paths, tar shards as cc3m-{0000..0331}.tar",
+        example="'cc3m-{0000..0331}.tar'",
+        options=("val_share", "exclude", "follow_links"),
+    ),
 }
 
 

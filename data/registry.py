@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,14 @@ DATA_VARIABLE = "ZSCR_DATA"  # the folder where published data sets lie
 def is_made(name_or_path: str, *, base: Path = Path("collections")) -> bool:
     """Say whether `find_collection` would find something, and not make it first."""
     path = Path(name_or_path)
-    return any((one / MANIFEST).exists() for one in (path, base / path.resolve().name))
+    return any((one / MANIFEST).exists() for one in (path, base / _named(path)))
+
+
+def _named(source: Path) -> str:
+    """Return the name of the collection that is made of a source: of a range of shards, `cc3m`."""
+    if source.is_dir():
+        return source.resolve().name
+    return re.sub(r"[-_.]*\{.*", "", source.stem) or source.stem
 
 
 def find_collection(name_or_path: str, *, base: Path = Path("collections")) -> Path:
@@ -26,7 +34,8 @@ def find_collection(name_or_path: str, *, base: Path = Path("collections")) -> P
 
     Args:
         name_or_path: a collection's folder; a name of `names()`, made as `base/<name>`; or a folder
-            with a subfolder of images a class, or of images with `captions.txt`, converted once.
+            with a subfolder of images a class, or of images with `captions.txt`, converted once; or
+            images alone: a folder of them or of tar shards, a range of shards, or a list.
         base: where collections are made.
 
     Raises:
@@ -34,13 +43,15 @@ def find_collection(name_or_path: str, *, base: Path = Path("collections")) -> P
         ArtefactError: the folder is an artefact of another kind, or damaged.
         InputError: the folder of images cannot be converted.
     """
+    from zscr.data.sources.uncaptioned import is_source
+
     path = Path(name_or_path)
     if (path / MANIFEST).exists():
         return _checked(path)
     if name_or_path in names():
         return _made(name_or_path, base / name_or_path)
-    if path.is_dir():
-        return _converted(path, base / path.resolve().name)
+    if path.is_dir() or is_source(path):
+        return _converted(path, base / _named(path))
     raise ConfigError(
         f"there is no collection '{name_or_path}': name a folder, or one of {', '.join(names())}"
     )
@@ -101,14 +112,21 @@ def _converted(source: Path, path: Path) -> Path:
     from zscr.data.sources.captioned import convert_captions, is_captioned
     from zscr.data.sources.folder import convert_folder
     from zscr.data.sources.found import origin
+    from zscr.data.sources.uncaptioned import convert_images, is_uncaptioned, origin_of
 
-    convert = convert_captions if is_captioned(source) else convert_folder
+    convert: Callable[[Path, Path], None]
+    if is_uncaptioned(source):
+        convert, kind, now = convert_images, "images", origin_of
+    elif is_captioned(source):
+        convert, kind, now = convert_captions, "captions", origin
+    else:
+        convert, kind, now = convert_folder, "folder", origin
     made_once(path, _told(partial(convert, source)))
     made_of = read_manifest(path, "collection").body["provenance"]
-    for key, value in origin(source).items():
+    for key, value in now(source).items():
         if made_of.get(key) != value:
             raise ConfigError(
                 f"{path} was made of {made_of.get('source')} and not of {source} as it is now; "
-                f"remove it, or convert with 'zscr data convert folder {source} --out PATH'"
+                f"remove it, or convert with 'zscr data convert {kind} {source} --out PATH'"
             )
     return path

@@ -83,12 +83,13 @@ def _count_task(collection: Collection, name: str) -> TaskCounts:
 
 def _count(collection: Collection, split: str) -> SplitCounts:
     items, classes = collection.split(split), collection.splits[split]
+    elsewhere = collection.corpus.count(split) if collection.corpus else 0
     described = sum(len(collection.classes[class_id].descriptions) for class_id in classes)
     return SplitCounts(
         split=split,
         classes=len(classes),
-        items=len(items),
-        images=sum(item.image is not None for item in items),
+        items=len(items) + elsewhere,
+        images=sum(item.image is not None for item in items) + elsewhere,
         sketches=sum(item.sketch is not None for item in items),
         texts=described + sum(len(item.texts) for item in items),
     )

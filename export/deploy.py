@@ -100,7 +100,7 @@ def _require_index_place(out: Path) -> None:
 def _completed(bundle: Bundle, gallery: str) -> Deployment:
     """Add what a bundle has not got yet: its index and the captions to try it with."""
     collection, index = bundle_collection(bundle), None
-    if bundle.gallery.fields == SAME_IMAGE:
+    if bundle.gallery.fields == SAME_IMAGE and not collection.corpus:  # which is no gallery
         items = collection.items if gallery == "all" else collection.split("unseen")
         index = add_collection(bundle, bundle.index_folder, collection, items)
     return Deployment(bundle, index, write_captions(bundle, collection, CAPTIONS))

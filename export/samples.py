@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from zscr.data.collection import Collection
+from zscr.data.corpus import Corpus
+from zscr.data.corpus_files import sample_images
 from zscr.data.records import Query
 from zscr.errors import CollectionError, InputError
 from zscr.export.heads import DeployedHead
 from zscr.infer.encoder import Encoder
 from zscr.infer.features.listing import ENCODER_OF, FIELD_OF, Row, list_rows
-from zscr.infer.features.store import Source
 from zscr.infer.models.samples import spread
 from zscr.train.methods.contract import Port
+from zscr.train.pretrained.samples import TEXTS
 
 SAMPLES = 64  # at most
 
@@ -46,6 +48,9 @@ def _values(
     collection: Collection, port: Port, encoder: Encoder | None, split: str, most: int
 ) -> Sequence[Any]:
     """Return what the field of a port is filled with, no value twice."""
+    if collection.corpus and encoder:
+        values = _of_corpus(collection.corpus, FIELD_OF[port.name], split, most)
+        return [one for one in values if _usable(Query(**{FIELD_OF[port.name]: one}), encoder)]
     per = "class" if collection.classes else "image"
     encoders = {ENCODER_OF[port.name]: encoder}
     rows = list_rows(collection, split, [port.name], encoders, per)[1][port.name]
@@ -56,6 +61,11 @@ def _values(
             f"some"
         )
     return values
+
+
+def _of_corpus(corpus: Corpus, field: str, split: str, most: int) -> Sequence[Any]:
+    """Return images of a corpus; of texts, which it has not, those that any encoder is tried on."""
+    return TEXTS if field == "text" else sample_images(corpus, split, most)
 
 
 def _vectors(collection: Collection, port: Port, rows: Sequence[Row], most: int) -> list[Any]:
@@ -69,13 +79,13 @@ def _contents(rows: Sequence[Row], encoder: Encoder, most: int) -> list[Any]:
     return [
         getattr(source.query, field)
         for source in spread([*sources.values()], most)
-        if _usable(source, encoder)
+        if _usable(source.query, encoder)
     ]
 
 
-def _usable(source: Source, encoder: Encoder) -> bool:
+def _usable(query: Query, encoder: Encoder) -> bool:
     try:
-        encoder.prepare([source.query])
+        encoder.prepare([query])
     except InputError:
         return False
     return True

@@ -25,12 +25,13 @@ FLOORS = {
     " <- cache <- data <- infer <- __init__ train <- export <- cli",
     "zscr.data": "decoding exclusion hashes known_collections names records relevance splits"
     " <- images walk <- listing options own_gallery rules task_files <- task_rules <- draft"
-    " <- collection <- aviary sources task_rows <- registry tasks <- check summary <- commands",
+    " <- corpus <- collection corpus_files <- aviary sources task_rows <- registry tasks"
+    " <- check summary <- commands",
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
     "zscr.data.sources": "archive captions colours found lookup normal origin"
-    " <- annotated definitions product_tasks"
+    " shards <- annotated definitions product_tasks"
     " <- awa captioned domains fashion folder sentences sketchy triplets wiki zscrgan"
-    " <- sketchy_clip sketchy_domains titles",
+    " <- sketchy_clip sketchy_domains titles uncaptioned",
     "zscr.data.sources.domains": "conversion <- lists <- freedom icir imagenet_r ltll",
     "zscr.data.sources.triplets": "annotations masks triplet <- images objects"
     " <- circo cirr coco fashioniq genecis",
@@ -52,8 +53,8 @@ FLOORS = {
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"
     " <- improved reference",
     "zscr.train.methods.pic2word": "base masking objective sentence_rows words <- nouns tagger"
-    " <- centre composed config edits pretrained_base run_base sentences vocabulary"
-    " <- opening <- method",
+    " <- centre config edits pretrained_base run_base vocabulary <- composed opening sentences"
+    " <- fitting <- method",
     "zscr.train.pretrained": "card families files samples spelling <- graph model <- pixels tokens"
     " <- dual <- load sentence <- open_clip <- folder",
     "zscr.train.language": "families mappers prefix tower <- bodies released <- language",

@@ -49,11 +49,12 @@ def _reference_flags(command: Any) -> Any:
     "--dataset",
     default="aviary",
     show_default=True,
-    help="A collection's folder, a folder of class folders with images, or a known name.",
+    help="A collection's folder, a folder, list or tar shards of images, or a known name.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder [runs/…-001].")
 @click.option("--rounds", "--epochs", type=int, help="E+M rounds to train.")
 @click.option("--seed", type=int, help="Seed of weights, batches and noise.")
+@click.option("--recipe", help="A recipe of the method's [the collection's, if there is one].")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other setting.")
 @click.option(
     "--image-encoder", help="Frozen image encoder: a path or name, such as efficientnet-lite0."
@@ -80,6 +81,7 @@ def train(
     method: str,
     collection: str,
     out: Path | None,
+    recipe: str | None,
     settings: tuple[str, ...],
     image_encoder: str | None,
     text_encoder: str | None,
@@ -120,7 +122,7 @@ def train(
             run = resume_run(out or Path("runs/latest"), device, given)
         else:
             encoders = image_encoder, text_encoder
-            asked = Path(collection), out, given, *encoders, device, refit, offline
+            asked = Path(collection), out, given, *encoders, device, refit, offline, recipe
             if not is_made(collection):
                 check_early(Request(method, *asked))
             run = fit(Request(method, find_collection(collection), *asked[1:]))

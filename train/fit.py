@@ -27,7 +27,7 @@ from zscr.progress import say
 from zscr.train.latest import point_latest, require_link
 from zscr.train.loop import train
 from zscr.train.methods.contract import Config, Need
-from zscr.train.methods.registry import load_method
+from zscr.train.methods.registry import METHODS, load_method
 from zscr.train.methods.settings import as_dict, make_config, selection_split
 from zscr.train.precision import check_precision
 from zscr.train.ranks import as_first, joined_ranks, own_rank, rank_count, wait_for_ranks
@@ -52,6 +52,7 @@ class Request:
             and settings that the validation classes chose; None leaves it to the recipe, then yes.
             What the unseen classes select (select_on_test) is trained on both anyway.
         offline: ask no hub for encoders; None leaves it to the environment (`HF_HUB_OFFLINE`).
+        recipe: name of a recipe of the method; None is that of the collection, if it has one.
     """
 
     method: str
@@ -63,6 +64,7 @@ class Request:
     device: str | None = None
     refit: bool | None = None
     offline: bool | None = None
+    recipe: str | None = None
 
 
 def fit(request: Request) -> Run:
@@ -83,7 +85,7 @@ def _fit(request: Request, device: torch.device) -> Run:
         require_writable(folder, new=not numbered)
         if numbered:
             require_link(folder)
-    recipe = load_recipe(request.method, collection.name)
+    recipe = recipe_of(request, collection.name)
     settings = recipe.get("settings", {}) | dict(request.settings)
     config = make_config(request.method, settings)
     check_precision(config.precision, device)
@@ -155,7 +157,7 @@ def check_early(request: Request) -> None:
     device, name = choose_device(request.device), request.collection.name
     if request.out:
         require_writable(request.out, new=True)
-    settings = load_recipe(request.method, name).get("settings", {}) | dict(request.settings)
+    settings = recipe_of(request, name).get("settings", {}) | dict(request.settings)
     check_precision(make_config(request.method, settings).precision, device)
     wishes = (request.image_encoder, request.text_encoder)
     known = COLLECTIONS.get(str(request.collection))  # archives may hold vectors, not images
@@ -262,6 +264,32 @@ def choose_device(name: str | None) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError("--device cuda: torch finds no CUDA device here; use --device cpu")
     return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def recipe_of(request: Request, collection: str) -> dict[str, Any]:
+    """Read the recipe that is asked for, or else that of a collection's name.
+
+    Raises:
+        ConfigError: there is no such recipe of the method.
+    """
+    if request.recipe is None:
+        return load_recipe(request.method, collection)
+    known = _recipes(request.method)
+    if request.recipe not in known:
+        raise ConfigError(
+            f"method '{request.method}' has no recipe '{request.recipe}'; it has "
+            f"{', '.join(known) or 'none'}"
+        )
+    return load_recipe(request.method, request.recipe)
+
+
+def _recipes(method: str) -> list[str]:
+    """Return the names of a method's recipes; `zscrgan-reference-wiki` is none of `zscrgan`."""
+    longer = tuple(f"{name}-" for name in METHODS if name.startswith(f"{method}-"))
+    names = (path.name for path in (files("zscr.train") / "recipes").iterdir())
+    own = (name for name in names if name.endswith(".toml") and not name.startswith(longer))
+    start = f"{method}-"
+    return sorted(name[len(start) : -len(".toml")] for name in own if name.startswith(start))
 
 
 def load_recipe(method: str, collection: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from zscr.infer.features.table import Split, Table
 from zscr.train.methods.contract import Need
 from zscr.train.methods.registry import Shapes
 
+_AT_ONCE = 100_000
 _GROUPS = {"class": "classes", "item": "items", "image": "collections"}
 
 
@@ -29,7 +30,8 @@ def check_trainable(seen: Split[Rows], needs: Sequence[Need]) -> None:
     for need in (need for need in needs if need.fitted):
         table = seen[need.table]
         _check_counts(seen.groups, table, need)
-        if (table.rows == table.rows[0]).all():
+        starts = range(0, len(table.rows), _AT_ONCE)  # of rows that may be mapped from a disk
+        if all((table.rows[n : n + _AT_ONCE] == table.rows[0]).all() for n in starts):
             raise InputError(
                 f"all {len(table.rows)} seen {PLURAL[need.table]} have the same feature (its first "
                 f"number is {table.rows[0].flat[0]:g}), so nothing can be told apart; compute the "

@@ -11,9 +11,11 @@ import numpy as np
 
 from zscr.artefact import dump_jsonl
 from zscr.data.collection import Collection
+from zscr.data.corpus import Corpus
 from zscr.data.records import Query
 from zscr.errors import CollectionError, ConfigError, InputError
 from zscr.infer.encoder import Encoder, Rows
+from zscr.infer.features.corpus import corpus_rows
 from zscr.infer.features.listing import ENCODER_OF, FIELD_OF, PLURAL, Encoders, Row, list_rows
 from zscr.infer.features.store import BATCH, compute_features
 from zscr.infer.features.table import (
@@ -63,6 +65,8 @@ def load_split(
     """
     per = _common([need.per for need in needs])
     names = [need.table for need in needs]
+    if collection.corpus:
+        return _of_corpus(collection, collection.corpus, split, names, per, encoders, store)
     groups, listed = list_rows(collection, split, names, encoders, per)
     tables: dict[str, Table[Array]] = {}
     lost: list[dict[str, str]] = []
@@ -80,8 +84,34 @@ def load_split(
     return whole_groups(found) if per == "item" else found
 
 
+def _of_corpus(
+    collection: Collection,
+    corpus: Corpus,
+    split: str,
+    names: Sequence[str],
+    per: str,
+    encoders: Encoders,
+    store: Path | None,
+) -> Split[Array]:
+    """Return the images of a split as one group; a corpus has neither texts nor classes."""
+    encoder = encoders.get("image")
+    if not names:
+        return Split(("all",), {})
+    if names != ["image"] or per != "image" or encoder is None:
+        raise CollectionError(
+            f"{collection.folder} holds images alone, and {', '.join(names)} are needed per {per}; "
+            f"take a collection that has them"
+        )
+    rows = corpus_rows(corpus, encoder, store or collection.folder / "features")[split]
+    check_finite("image", rows, f"split '{split}'")
+    ids = tuple(map(str, range(len(rows))))
+    return Split(("all",), {"image": Table(ids, rows, starts_of([len(rows)]))})
+
+
 def _common(pers: Sequence[str]) -> str:
     """Return what all tables are grouped by."""
+    if not pers:  # a method that is fitted to none of the collection's tables
+        return "image"
     if len({*pers}) != 1:
         raise ConfigError(
             f"tables are needed per {' and per '.join(pers)}; need all per one of them"

@@ -125,21 +125,25 @@ def _fill(
             for start in range(0, len(todo), shard):
                 part = todo[start : start + shard]
                 sound = [source for source in part if not _changed(source, failed, hashes)]
-                keys, rows = _encode_shard(encoder, sound, failed)
+                keys, rows = encode_sources(encoder, sound, failed)
                 if keys:
                     cache.append(keys, rows)
                 bar.advance(len(part))
     return failed
 
 
-def _encode_shard(
-    encoder: Encoder, shard: list[Source], failed: dict[str, str]
+def encode_sources(
+    encoder: Encoder, sources: list[Source], failed: dict[str, str]
 ) -> tuple[list[str], Rows]:
-    """Encode what can be encoded of one shard; note in `failed` what cannot, and why."""
+    """Encode what can be encoded; note in `failed` what cannot, and why.
+
+    Returns:
+        The keys of those that could, in their order, and their rows.
+    """
     try:
-        return _encoded(encoder, shard)
+        return _encoded(encoder, sources)
     except InputError:  # find the bad ones, so that one of them does not cost the others
-        sound = [source for source in shard if not _unusable(encoder, source, failed)]
+        sound = [source for source in sources if not _unusable(encoder, source, failed)]
         return _encoded(encoder, sound)
 
 

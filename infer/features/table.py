@@ -18,6 +18,7 @@ A = TypeVar("A")  # an array type: numpy's, or torch's on a device
 Array = npt.NDArray[Any]
 Vectors = npt.NDArray[np.float32]
 Starts = npt.NDArray[np.int64]
+_AT_ONCE = 100_000  # rows that are looked at: there may be millions, mapped from a disk
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,8 @@ def check_finite(name: str, rows: npt.NDArray[Any], where: str) -> None:
     Raises:
         InputError: says how many.
     """
-    bad = int((~np.isfinite(rows)).reshape(len(rows), -1).any(1).sum())
+    parts = (rows[start : start + _AT_ONCE] for start in range(0, len(rows), _AT_ONCE))
+    bad = sum(int((~np.isfinite(part)).reshape(len(part), -1).any(1).sum()) for part in parts)
     if bad:
         raise InputError(
             f"{bad} of {len(rows)} {name} features of {where} are not finite numbers; "

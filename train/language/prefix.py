@@ -15,12 +15,16 @@ For "a photo of *" a step computes 2 tokens instead of 77, and nothing is approx
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
+
+from zscr.train.encoders.raw import SLOT
+from zscr.train.language.families import CausalText
+from zscr.train.language.tower import LanguageTower
 
 
 class AfterPrefix(nn.Module):
@@ -33,22 +37,18 @@ class AfterPrefix(nn.Module):
     places: torch.Tensor
     behind: torch.Tensor
 
-    def __init__(
-        self, tower: Any, projection: nn.Module, ids: torch.Tensor, slot: int, words: int = 1
-    ) -> None:
+    def __init__(self, body: CausalText, ids: torch.Tensor, slot: int, words: int = 1) -> None:
         """Compute what does not depend on the vectors.
 
         Args:
-            tower: the text model of transformers' CLIP.
-            projection: of the end token's state, (B, W) -> (B, D).
+            body: of CLIP's tower (see `has_prefix`).
             ids: int64 (L,) the sentence, the end token last; at the slot, any.
             slot: P, the place of the first vector.
             words: K.
         """
         super().__init__()
-        self.layers, self.norm = tower.encoder.layers, tower.final_layer_norm
-        self.projection = projection
-        length, embeddings = len(ids), tower.embeddings
+        self.layers, self.norm, self.project = body.encoder.layers, body.norm, body.project
+        length, embeddings = len(ids), body.embed
         causal = torch.ones(length, length, dtype=torch.bool, device=ids.device).tril()
         with torch.no_grad():
             looked_up = embeddings.token_embedding(ids)
@@ -72,8 +72,30 @@ class AfterPrefix(nn.Module):
         for number, layer in enumerate(self.layers):
             before = [self.get_buffer(f"{name}_{number}") for name in ("keys", "values")]
             states, *_ = _through(layer, states, self.mask, before)
-        rows: torch.Tensor = self.projection(self.norm(states[:, -1]))
+        rows: torch.Tensor = self.project(self.norm(states[:, -1]))
         return rows
+
+
+def one_sentence(tower: LanguageTower, row: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return what embeds one sentence with vectors (B, K, W) in it -> (B, D).
+
+    Args:
+        tower: any; CLIP's computes the beginning of the sentence once.
+        row: integer (L,), without padding; -2 where vectors stand (see `LanguageTower.compose`).
+    """
+    places = (row == SLOT).nonzero().flatten().tolist()
+    in_a_row = places == [*range(places[0], places[-1] + 1)]
+    if in_a_row and has_prefix(tower):
+        return AfterPrefix(tower.body, row.clamp_min(0).long(), places[0], len(places))
+    return lambda words: tower.compose(row.expand(len(words), -1), words)
+
+
+def has_prefix(tower: LanguageTower) -> bool:
+    """Say whether a tower is CLIP's, whose layers `AfterPrefix` computes by."""
+    if not isinstance(tower.body, CausalText):
+        return False
+    layer = tower.body.encoder.layers[0]
+    return hasattr(layer, "layer_norm1") and hasattr(layer.self_attn, "out_proj")
 
 
 def _through(

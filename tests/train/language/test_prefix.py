@@ -9,7 +9,9 @@ import torch
 import transformers
 
 from zscr.train.cuda_graph import WARM_UP, Replay
-from zscr.train.language.prefix import AfterPrefix
+from zscr.train.language.families import CausalText
+from zscr.train.language.prefix import AfterPrefix, one_sentence
+from zscr.train.language.tower import LanguageTower
 from zscr.train.methods.losses import info_nce
 from zscr.train.precision import computing_in
 
@@ -33,6 +35,11 @@ def clip() -> transformers.CLIPModel:
     return model.double().eval().requires_grad_(False)
 
 
+def body_of(clip: transformers.CLIPModel) -> CausalText:
+    text = clip.text_model
+    return CausalText(text, text.final_layer_norm, clip.text_projection, highest=False)
+
+
 def whole(
     clip: transformers.CLIPModel, ids: torch.Tensor, slot: int, words: torch.Tensor
 ) -> torch.Tensor:
@@ -45,7 +52,7 @@ def whole(
 
     hook = clip.text_model.embeddings.token_embedding.register_forward_hook(put_in)
     try:
-        return clip.get_text_features(input_ids=padded).pooler_output
+        return clip.text_projection(clip.text_model(input_ids=padded).pooler_output)
     finally:
         hook.remove()
 
@@ -61,7 +68,7 @@ def test_embeddings_and_gradients_are_those_of_the_whole(
 ) -> None:
     """In double precision to 1e-10: two tokens instead of all twenty lose nothing."""
     clip, sentence = copy.deepcopy(clip).to(device), torch.tensor(ids, device=device)
-    tower = AfterPrefix(clip.text_model, clip.text_projection, sentence, slot, count)
+    tower = AfterPrefix(body_of(clip), sentence, slot, count)
     numbers = {"dtype": torch.float64, "device": device}
     words = torch.randn(3, count, 32, **numbers, requires_grad=True)
     weights = torch.randn(3, 24, **numbers)
@@ -75,18 +82,35 @@ def test_embeddings_and_gradients_are_those_of_the_whole(
     assert not any("keys" in name for name in tower.state_dict())
 
 
+def test_one_sentence_is_composed_as_any(clip: transformers.CLIPModel) -> None:
+    """Two vectors next to each other, and in two places, where no beginning can be kept."""
+    tower = LanguageTower(body_of(clip), 24)
+    words = torch.randn(3, 2, 32, dtype=torch.float64)
+    for ids, kept in (([0, 5, -2, -2, 7, END], True), ([0, -2, 7, -2, END], False)):
+        row = torch.tensor(ids)
+        embed = one_sentence(tower, row)
+        assert isinstance(embed, AfterPrefix) == kept
+        expected = tower.compose(row.expand(3, -1), words)
+        assert (embed(words) - expected).abs().max() < 1e-10
+
+
 @pytest.mark.gpu
-@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
-def test_a_recorded_update_is_the_update(clip: transformers.CLIPModel, precision: str) -> None:
-    """A mapper's weights after five updates on CUDA, launched one by one and as a graph."""
+@pytest.mark.parametrize(("precision", "close"), [("fp32", 1e-4), ("tf32", 1e-3), ("bf16", 1e-2)])
+def test_a_recorded_update_is_the_update(
+    clip: transformers.CLIPModel, precision: str, close: float
+) -> None:
+    """A mapper's weights after five updates on CUDA, launched one by one and as a graph.
+
+    Each update moves most weights by .01, so that one that is left out would show.
+    """
     device = torch.device("cuda")
     clip, sentence = copy.deepcopy(clip).float().to(device), torch.tensor([0, 5, 3, END]).to(device)
-    tower = AfterPrefix(clip.text_model, clip.text_projection, sentence, 2)
+    tower = AfterPrefix(body_of(clip), sentence, 2)
     images = torch.randn(8, 24, generator=torch.Generator().manual_seed(7)).to(device)
     with computing_in(precision, device):
         one_by_one, recorded = (updated(tower, images, capture) for capture in (False, True))
-    assert (one_by_one - recorded).abs().max() < 1e-5
-    assert one_by_one.isfinite().all()
+    assert (one_by_one - recorded).abs().mean() < close / 10
+    assert (one_by_one - recorded).abs().max() < close
 
 
 def updated(tower: AfterPrefix, images: torch.Tensor, capture: bool) -> torch.Tensor:

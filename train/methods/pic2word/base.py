@@ -29,3 +29,8 @@ class Base:
     encoders: Mapping[str, Path]
     scale: float
     sha256: str
+
+    @property
+    def tokenizer(self) -> bytes:
+        """The file of the text side's tokenizer."""
+        return self.language.files[self.language.spec["tokenizer"]]

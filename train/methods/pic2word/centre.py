@@ -33,4 +33,5 @@ class Centre(nn.Module):
         # |x - m|² less |x|²; the sum over one-hot rows is a look-up that every runtime has
         away = self.means.square().sum(1) - 2 * rows @ self.means.T
         nearest = (away <= away.amin(1, keepdim=True)).to(rows.dtype)
-        return unit(rows - nearest @ self.means) * rows.shape[1] ** 0.5
+        centred: torch.Tensor = unit(rows - nearest @ self.means) * rows.shape[1] ** 0.5
+        return centred

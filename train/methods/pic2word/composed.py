@@ -5,9 +5,14 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from zscr.train.language.mappers import Im2Text, Phi
 from zscr.train.language.tower import LanguageTower
 from zscr.train.methods.losses import unit
+from zscr.train.methods.pic2word.base import Base
+from zscr.train.methods.pic2word.centre import Centre
+from zscr.train.methods.pic2word.config import DOMAIN, IM2TEXT, PHI, Config
 from zscr.train.methods.pic2word.sentence_rows import narrowed
+from zscr.train.methods.pic2word.vocabulary import Vocabulary
 
 
 class Mapped(nn.Module):
@@ -39,3 +44,17 @@ class Composed(nn.Module):
         if not torch.compiler.is_exporting():  # a graph takes any sentences, so keeps the length
             prompts = narrowed(prompts)
         return unit(self.tower.compose(prompts, self.mapped(self.image(features))))
+
+
+def fresh(config: Config, base: Base) -> Mapped:
+    """Return a fresh mapper of the kind that is set."""
+    tower, words = base.language.tower, config.words
+    sizes = tower.dim, words * tower.width
+    if config.mapper == IM2TEXT:
+        mapper: nn.Module = Im2Text(*sizes, config.width, dropout=config.dropout)
+    elif config.mapper == PHI:
+        mapper = Phi(*sizes, dropout=config.dropout)
+    else:
+        mapper = Vocabulary(tower.dim, tower.width, words, config.width, config.dropout)
+    centre = Centre(tower.dim, config.domains) if config.centre == DOMAIN else nn.Identity()
+    return Mapped(centre, mapper, words)

@@ -44,10 +44,14 @@ class Config:
     finder: str = TAGGER  # of `texts`: what finds nouns; or the collection's `names`
     nouns: str = ""  # these names, filled in
     quirks: str = ""  # of `texts`: ways of LinCIR's release, with commas between
+    texts: str = ""  # of `texts`: a file of sentences; without one, the collection's seen texts
+    column: str = ""  # of such a file, where it is a table
+    texts_sha256: str = ""  # of this file, filled in
     batch_size: int = 128
     lr: float = 1e-4
     weight_decay: float = 0.1  # of matrices
-    warmup: float = 0.1  # share of the updates in which the rate rises; then it falls as a cosine
+    warmup: float = 0.1  # share of the updates in which the rate rises
+    falls: bool = True  # as a cosine behind that; or stays
     temperature: float = 0.05  # of InfoNCE; 0 is the base's own
     rounds: int = 200  # updates
     validate_every: int = 20
@@ -71,6 +75,11 @@ class Config:
                 f"sentences are of no domain, so train_on={TEXTS} has no centre={self.centre}; "
                 f"set centre={NONE}, or train_on={IMAGES} or {EDITS}"
             )
+        if self.texts and self.train_on != TEXTS:
+            raise ConfigError(
+                f"setting texts={self.texts} is a file of sentences, and train_on={self.train_on} "
+                f"has no use for such; set train_on={TEXTS}, or leave it out"
+            )
         if not self.dropout < 1:
             raise ConfigError(f"setting dropout={self.dropout} must be below 1")
         if not self.warmup <= 1:
@@ -86,5 +95,6 @@ class Config:
                 f"setting sentence={self.sentence!r} must have one * for the image, with spaces "
                 f"around it, as in 'a photo of *'"
             )
-        if self.base and Path(self.base).exists():  # a run is gone on with from any folder
-            object.__setattr__(self, "base", str(Path(self.base).absolute()))
+        for name in ("base", "texts"):  # a run is gone on with from any folder
+            if (path := getattr(self, name)) and Path(path).exists():
+                object.__setattr__(self, name, str(Path(path).absolute()))

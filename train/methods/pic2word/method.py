@@ -6,7 +6,7 @@ the mapper is trained. docs/pic2word.md has the algebra.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,36 +14,30 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from zscr.artefact import hash_file
 from zscr.data.collection import Collection
 from zscr.train.encoders.raw import raw_prompts
-from zscr.train.language.mappers import Im2Text, Phi
+from zscr.train.language.prefix import one_sentence
 from zscr.train.methods import contract
 from zscr.train.methods.clip.schedule import rate_at
 from zscr.train.methods.contract import Head, Need, Port
 from zscr.train.methods.losses import unit
 from zscr.train.methods.pic2word.base import Base
 from zscr.train.methods.pic2word.centre import Centre
-from zscr.train.methods.pic2word.composed import Composed, Mapped
-from zscr.train.methods.pic2word.config import DOMAIN, IM2TEXT, IMAGES, NAMES, PHI, TEXTS, Config
-from zscr.train.methods.pic2word.edits import Edits
-from zscr.train.methods.pic2word.masking import DETERMINERS, read_quirks
-from zscr.train.methods.pic2word.nouns import Nouns
+from zscr.train.methods.pic2word.composed import Composed, fresh
+from zscr.train.methods.pic2word.config import DOMAIN, IMAGES, NAMES, Config
+from zscr.train.methods.pic2word.fitting import Fitting
 from zscr.train.methods.pic2word.objective import Images, Objective
 from zscr.train.methods.pic2word.opening import open_base
-from zscr.train.methods.pic2word.sentence_rows import SentenceRows
-from zscr.train.methods.pic2word.sentences import Sentences, make_sentences
-from zscr.train.methods.pic2word.tagger import Tagger
 from zscr.train.methods.pic2word.vocabulary import Vocabulary
-from zscr.train.methods.pic2word.words import held_out_words, seen_names, whole_words
+from zscr.train.methods.pic2word.words import held_out_words, seen_names
 from zscr.train.methods.registry import Shapes
 from zscr.train.methods.seeded import seeded
-from zscr.train.tables import TensorSplit, owners
+from zscr.train.tables import TensorSplit
 
 __all__ = ["Config", "Method", "needs", "settled"]
 
 SEEDS = 2**62
-BLOCK = 256  # sentences that are embedded at once before training
-WORD = "a photo of {}"  # that the vocabulary's words are put in
 
 
 def settled(config: Config, collection: Collection) -> Config:
@@ -53,6 +47,7 @@ def settled(config: Config, collection: Collection) -> Config:
         config,
         base_sha256=open_base(config).sha256,
         domains=len(domains) if config.centre == DOMAIN else 1,
+        texts_sha256=hash_file(Path(config.texts)) if config.texts else "",
         held_out=" ".join(sorted(held_out_words(collection))),
         nouns="\t".join(sorted(seen_names(collection))) if config.finder == NAMES else "",
     )
@@ -62,7 +57,7 @@ def needs(config: Config) -> tuple[Need, ...]:
     """Return what is fitted to and what queries are made of; the base's encoders make the rows."""
     base = open_base(config)
     per: Literal["domain", "image"] = "domain" if config.by_domain else "image"
-    of_texts = config.train_on != IMAGES
+    of_texts = config.train_on != IMAGES and not config.texts
     of_images = config.train_on == IMAGES or config.centre == DOMAIN
 
     def prompts(_: Collection) -> Path:
@@ -101,7 +96,7 @@ class Method(nn.Module):
         base.image.to(self.device), base.text.to(self.device), base.language.tower.to(self.device)
         with torch.random.fork_rng([]):
             torch.manual_seed(config.seed)
-            self.mapped = _mapped(config, base)
+            self.mapped = fresh(config, base)
         self.to(self.device)
         self.noise = torch.Generator(device).manual_seed(config.seed)
         self.sampling: dict[str, torch.Tensor] = {}
@@ -122,73 +117,24 @@ class Method(nn.Module):
 
     def bind(self, seen: TensorSplit, val: TensorSplit | None) -> None:
         """Take the tables that are fitted to: `image`, `text` or both."""
-        self._seen = seen
-        self._objective = None  # made when it is needed: `start` may have a centre to fit
+        self._fitting = Fitting(self.config, self.base, seen, self.device)
+        self._objective: Objective | None = None  # made when it is needed: after a centre is fitted
+        self._sentence: tuple[Callable[[torch.Tensor], torch.Tensor], ...] = ()  # a tuple, as above
 
-    @torch.no_grad()
     def start(self) -> None:
         """Fit what has a closed form: the domains' means, and the vocabulary's ridge."""
         self.sampling = {"step": torch.zeros((), dtype=torch.int64)}
         if isinstance(self.mapped.centre, Centre):
-            self.mapped.centre.fit([rows for _, rows in _by_domain(self._seen, self._images())])
+            self.mapped.centre.fit(self._fitting.domains())
         if isinstance(self.mapped.mapper, Vocabulary):
-            self._fit_vocabulary(self.mapped.mapper)
+            self._fitting.vocabulary(self.mapped.mapper)
 
-    def _fit_vocabulary(self, mapper: Vocabulary) -> None:
-        """Fit the closed form to the words that the tower knows and that are not held out."""
-        language, config = self.base.language, self.config
-        words = whole_words(_tokenizer(self.base), config.held_out.split())
-        said = self._said([WORD.format(word) for word in words])
-        if config.centre == DOMAIN:
-            said = unit(said - said.mean(0))
-        ids = torch.tensor([[*words.values()]], device=self.device)
-        mapper.fit(said, language.tower.embeddings(ids)[0], config.penalty, config.gain)
-
-    def _said(self, sentences: Sequence[str]) -> torch.Tensor:
-        """Embed plain sentences -> (N, D), of length 1."""
-        rows, tower = self._rows()(sentences).to(self.device), self.base.language.tower
-        none = torch.zeros(1, 1, tower.width, device=self.device)
-        parts = [tower.compose(part, none.expand(len(part), -1, -1)) for part in rows.split(BLOCK)]
-        return unit(torch.cat(parts))
-
-    def _rows(self) -> SentenceRows:
-        longest = int(self.base.language.spec["max_length"])
-        return SentenceRows(_tokenizer(self.base), longest=longest, words=self.config.words)
-
-    @torch.no_grad()
-    def _images(self) -> torch.Tensor:
-        return self.base.image(self._seen["image"].rows)
-
-    @torch.no_grad()
     def _made_objective(self) -> Objective:
-        config, rows = self.config, self._rows()
-        if config.train_on == IMAGES:
-            images = self._images()
-            sentences = [config.sentence.replace("{}", name) for name in self._seen.groups]
-            prompts, owner = rows(sentences).to(self.device), owners(self._seen["image"])
-            return Images(self.mapped.centre(images), images, prompts, owner)
-        if config.train_on == TEXTS:
-            return self._sentences()
-        texts, wanted = self._seen["text"], self.base.text(self._seen["text"].rows)
-        given = self._centred_texts(wanted)
-        made_of = texts.texts, given, wanted, rows
-        return Edits(*made_of, config.template, config.noise)
-
-    def _sentences(self) -> Sentences:
-        config, quirks = self.config, read_quirks(self.config.quirks)
-        names = config.nouns.split("\t")
-        find = Nouns(names) if config.finder == NAMES else Tagger(determiners=DETERMINERS in quirks)
-        texts, tower = self._seen["text"].texts, self.base.language.tower
-        asked: dict[str, Any] = {"quirks": quirks, "noise": config.noise, "device": self.device}
-        return make_sentences(texts, find, tower, self._rows(), **asked)
-
-    def _centred_texts(self, rows: torch.Tensor) -> torch.Tensor:
-        """Take from each text the mean of its own domain's texts, as images lose that of theirs."""
-        if self.config.centre != DOMAIN:
-            return rows
-        rows, owner = unit(rows), owners(self._seen["text"])
-        means = torch.stack([own.mean(0) for _, own in _by_domain(self._seen, rows, "text")])
-        return unit(rows - means[owner]) * rows.shape[1] ** 0.5
+        """Make what is trained on; where all sentences are one, its beginning is computed once."""
+        objective = self._fitting.objective(self.mapped)
+        if isinstance(objective, Images) and len(objective.prompts) == 1:
+            self._sentence = (one_sentence(self.base.language.tower, objective.prompts[0]),)
+        return objective
 
     def train_round(self) -> dict[str, torch.Tensor]:
         """Make one update."""
@@ -198,12 +144,13 @@ class Method(nn.Module):
         step, config = int(self.sampling["step"]), self.config
         optimizer = self.optimizers["adamw"]
         for group in optimizer.param_groups:
-            group["lr"] = config.lr * rate_at(step, config.rounds, config.warmup)
+            share = rate_at(step, config.rounds, config.warmup, falls=config.falls)
+            group["lr"] = config.lr * share
         batch = self._objective.batch(config.batch_size, self.noise)
         [seed] = torch.randint(SEEDS, (1,), generator=self.noise, device=self.device).tolist()
         with seeded(seed, self.device):
             words = self.mapped.words_of(batch.given)
-        found = self.base.language.tower.compose(batch.prompts, words).float()
+        found = self._embedded(batch.prompts, words).float()
         scale = 1 / config.temperature if config.temperature else self.base.scale
         losses = self._objective.losses(found, batch.wanted, scale)
         optimizer.zero_grad()
@@ -211,6 +158,13 @@ class Method(nn.Module):
         optimizer.step()
         self.sampling["step"] += 1
         return {f"loss/{name}": loss.detach() for name, loss in losses.items()}
+
+    def _embedded(self, prompts: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        """Embed sentences with words in them."""
+        if self._sentence:
+            [embed] = self._sentence
+            return embed(words)
+        return self.base.language.tower.compose(prompts, words)
 
     def heads(self) -> dict[str, Head]:
         """Return the query heads and the gallery; all but the first are the base's own."""
@@ -221,34 +175,6 @@ class Method(nn.Module):
             "text": Head(Unit(base.text), (Port("text"),), "query"),
             "gallery": Head(Unit(base.image), (Port("image"),), "gallery"),
         }
-
-
-def _tokenizer(base: Base) -> bytes:
-    return base.language.files[base.language.spec["tokenizer"]]
-
-
-def _mapped(config: Config, base: Base) -> Mapped:
-    """Return a fresh mapper of the kind that is set."""
-    tower, words = base.language.tower, config.words
-    sizes = tower.dim, words * tower.width
-    if config.mapper == IM2TEXT:
-        mapper: nn.Module = Im2Text(*sizes, config.width, dropout=config.dropout)
-    elif config.mapper == PHI:
-        mapper = Phi(*sizes, dropout=config.dropout)
-    else:
-        mapper = Vocabulary(tower.dim, tower.width, words, config.width, config.dropout)
-    centre = Centre(tower.dim, config.domains) if config.centre == DOMAIN else nn.Identity()
-    return Mapped(centre, mapper, words)
-
-
-def _by_domain(
-    split: TensorSplit, rows: torch.Tensor, table: str = "image"
-) -> Iterator[tuple[str, torch.Tensor]]:
-    """Yield each domain with its rows (N, D); a refit has a domain's groups of both splits."""
-    owner = owners(split[table])
-    for name in dict.fromkeys(split.groups):
-        same = torch.tensor([one == name for one in split.groups], device=rows.device)
-        yield name, rows[same[owner]]
 
 
 _CONTRACT: type[contract.Method] = Method  # for mypy: the class keeps the contract

@@ -11,14 +11,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch.nn import functional
 
-from zscr.errors import ConfigError
+from zscr.artefact import hash_file
+from zscr.data.sources.sentences import read_sentences
+from zscr.errors import ConfigError, MismatchError
 from zscr.progress import progress, say
 from zscr.train.encoders.raw import NO_TOKEN, SLOT
 from zscr.train.language.tower import LanguageTower
+from zscr.train.methods.pic2word.config import Config
 from zscr.train.methods.pic2word.masking import PHOTO, PHOTO_QUIRK, PLACE, Finder, cleaned, masked
 from zscr.train.methods.pic2word.objective import Batch
 from zscr.train.methods.pic2word.sentence_rows import SentenceRows, narrowed
@@ -60,6 +64,20 @@ class Sentences:
     ) -> Mapping[str, torch.Tensor]:
         """Mean square of what is between the embeddings, neither of which is normalised."""
         return {"mse": functional.mse_loss(found, wanted)}
+
+
+def own_sentences(config: Config) -> tuple[str, ...]:
+    """Read the file of sentences that a run was begun with.
+
+    Raises:
+        InputError: it cannot be read, or has no sentence.
+        MismatchError: it has changed since.
+    """
+    path = Path(config.texts)
+    found = read_sentences(path, config.column)
+    if config.texts_sha256 and hash_file(path) != config.texts_sha256:
+        raise MismatchError(f"{path} has changed since the run was begun; restore it or train anew")
+    return found.texts
 
 
 def make_sentences(

@@ -8,9 +8,13 @@ from collections.abc import Iterable
 from tokenizers import Tokenizer
 
 from zscr.data.collection import Collection
+from zscr.errors import ConfigError
 
 MOST = 7000  # of the words with the lowest ids, which are the most frequent ones
 LEAST = 3  # letters
+FEWEST = 4  # words
+_BEFORE = "a"  # that a word stands behind in a sentence
+_MARKS = re.compile("^[Ġ▁]|</w>$")  # of where words begin or end, in byte pairs and pieces
 _WORD = re.compile(r"[a-z]+")
 
 
@@ -20,18 +24,31 @@ def whole_words(tokenizer: bytes, without: Iterable[str] = (), most: int = MOST)
     Args:
         tokenizer: its file; without: words that are left out.
         most: words that are kept.
+
+    Raises:
+        ConfigError: there are hardly any, as where texts are spelt in bytes.
     """
     found = Tokenizer.from_str(tokenizer.decode())
     found.no_padding()
     found.no_truncation()
     held_out = set(without)
-    spelt = [found.decode([number]).strip() for number in range(found.get_vocab_size())]
-    encoded = found.encode_batch(spelt, add_special_tokens=False)
+    tokens = ((number, found.id_to_token(number)) for number in range(found.get_vocab_size()))
+    spelt = {number: _MARKS.sub("", token) for number, token in tokens if token}
+    spelt = {n: w for n, w in spelt.items() if len(w) >= LEAST and _WORD.fullmatch(w)}
+    before = found.encode(_BEFORE, add_special_tokens=False).ids
+    sentences = [f"{_BEFORE} {word}" for word in spelt.values()]
     words: dict[str, int] = {}
-    for number, (word, encoding) in enumerate(zip(spelt, encoded, strict=True)):
-        is_word = len(word) >= LEAST and _WORD.fullmatch(word) and word not in held_out
-        if is_word and encoding.ids == [number] and len(words) < most:
+    for (number, word), encoding in zip(
+        spelt.items(), found.encode_batch(sentences, add_special_tokens=False), strict=True
+    ):
+        whole = encoding.ids == [*before, number]  # and no piece that is spelt like a word
+        if whole and word not in held_out and len(words) < most:
             words[word] = number
+    if len(words) < FEWEST:
+        raise ConfigError(
+            f"the base's tokenizer has {len(words)} whole words that are not held out, too few to "
+            f"begin at; set mapper=im2text"
+        )
     return words
 
 
