@@ -82,16 +82,19 @@ def embed_words(text: Encoder, dim: int, what: str, words: Sequence[str]) -> Kno
         text: whose rows begin with the embedding of `dim` numbers.
         what: the list is called in messages.
     """
-    places, blocks = list[int](), [np.empty((0, dim), np.float32)]
+    rows = dict[int, Rows]()
+    by_length = sorted(range(len(words)), key=lambda place: len(words[place]))  # little padding
     with progress(f"embedding {what}", len(words)) as bar:
         for start in range(0, len(words), _BATCH):
-            part = Query.of("text", words[start : start + _BATCH])
-            reading = read_batch(text, part)
+            places = by_length[start : start + _BATCH]
+            reading = read_batch(text, Query.of("text", [words[place] for place in places]))
             if prepared := reading.prepared:
-                whole = [row for row in range(len(reading.rows)) if row not in prepared.unknown]
-                places += [start + reading.rows[row] for row in whole]
-                blocks.append(text.run(prepared.feeds)[whole, :dim])
-            bar.advance(len(part))
-    if left := len(words) - len(places):
+                found = text.run(prepared.feeds)[:, :dim]
+                whole = [row for row in range(len(found)) if row not in prepared.unknown]
+                rows |= {places[reading.rows[row]]: found[row] for row in whole}
+            bar.advance(len(places))
+    known = sorted(rows)
+    if left := len(words) - len(known):
         say(f"{left} of {len(words)} words of {what} are unknown to the model and left out")
-    return Known(tuple(words[place] for place in places), np.concatenate(blocks))
+    matrix = np.array([rows[place] for place in known], np.float32).reshape(-1, dim)
+    return Known(tuple(words[place] for place in known), matrix)
