@@ -203,7 +203,7 @@ def test_what_has_changed_is_not_taken(tmp_path: Path, folder: Path, encoder: En
     with pytest.raises(CollectionError, match=r"cc-1.tar has changed since it was listed"):
         load_split(made, "seen", [Need("image", "image")], {"image": encoder})
     assert any("has changed" in fault for fault in check_collection(made.folder).faults)
-    with pytest.raises(CollectionError, match="holds images alone, and text are needed per class"):
+    with pytest.raises(CollectionError, match="holds images alone, and its texts are asked for"):
         load_split(made, "seen", [Need("text")], {"text": encoder})
 
 

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from zscr.artefact import hash_file
 from zscr.data.sources.sentences import read_sentences
-from zscr.errors import ConfigError, MismatchError
+from zscr.errors import ConfigError, InputError, MismatchError
 from zscr.progress import progress, say
 from zscr.train.encoders.raw import NO_TOKEN, SLOT
 from zscr.train.language.tower import LanguageTower
@@ -66,6 +66,18 @@ class Sentences:
         return {"mse": functional.mse_loss(found, wanted)}
 
 
+def hash_of(path: str) -> str:
+    """Return the sha256 of a file of sentences.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return hash_file(Path(path))
+    except OSError as error:
+        raise InputError(f"texts={path} cannot be read ({error.strerror}); name a file") from error
+
+
 def own_sentences(config: Config) -> tuple[str, ...]:
     """Read the file of sentences that a run was begun with.
 
@@ -75,7 +87,7 @@ def own_sentences(config: Config) -> tuple[str, ...]:
     """
     path = Path(config.texts)
     found = read_sentences(path, config.column)
-    if config.texts_sha256 and hash_file(path) != config.texts_sha256:
+    if config.texts_sha256 and hash_of(config.texts) != config.texts_sha256:
         raise MismatchError(f"{path} has changed since the run was begun; restore it or train anew")
     return found.texts
 
