@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -50,7 +51,7 @@ class Sentences:
     def batch(self, size: int, noise: torch.Generator) -> Batch:
         """Draw sentences, embed them, and add noise."""
         count = min(size, len(self.whole))
-        where = {"generator": noise, "device": noise.device}
+        where: dict[str, Any] = {"generator": noise, "device": noise.device}
         drawn = torch.randint(len(self.whole), (count,), **where)
         whole, places = narrowed(self.whole[drawn]), narrowed(self.masked[drawn])
         with torch.no_grad():
