@@ -6,6 +6,7 @@ not looked for: CLIP has one token for "*,", and a `*` in a caption is no place.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,10 +61,11 @@ class PromptInput:
     def __init__(self, spec: Mapping[str, Any], folder: Path) -> None:
         self.field, self.names = str(spec["field"]), tuple(spec["names"])
         self.template, self.words = Template(spec["template"]), int(spec.get("words", 1))
-        self.max_length, self.pad_to = int(spec["max_length"]), spec.get("pad_to")
+        self.pad_to = spec.get("pad_to")
+        self.max_length = min(int(spec["max_length"]), self.pad_to or sys.maxsize)
         self.tokenizer = load_tokenizer(folder / spec["tokenizer"], self.max_length, self.pad_to)
-        self.padding = self.tokenizer.padding
-        self.from_left = self.tokenizer.truncation["direction"] == "left"
+        cut, self.padding = self.tokenizer.truncation or {}, self.tokenizer.padding or {}
+        self.from_left = cut.get("direction") == "left"
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
         self.reader = Reader(self.tokenizer, spec.get("unknown_id"))
