@@ -91,7 +91,7 @@ def open_language(source: str | Path, *, offline: bool | None = None) -> Languag
             return language_of(open_dual(folder), str(source))
         if config.get("model_type") == _TEXT_ALONE:
             return _clip_text(folder)
-        if config.get("model_type") in FAMILIES:
+        if config.get("model_type") in FAMILIES or "vision_config" in config:  # or told by name
             return language_of(open_dual(folder), str(source))
         return _sentence(folder)
 
