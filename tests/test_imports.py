@@ -58,7 +58,7 @@ FLOORS = {
     " <- fitting <- method",
     "zscr.train.pretrained": "card families files samples spelling <- graph model <- pixels tokens"
     " <- dual <- load sentence <- open_clip <- folder",
-    "zscr.train.language": "families mappers tower <- bodies released <- language prefix",
+    "zscr.train.language": "families mappers tower <- bodies prefix released <- language",
     "zscr.export": "heads tensorrt words <- begun composition parity samples <- bundle"
     " <- deploy pretrained <- commands",
     "zscr.export.pretrained": "place proof <- composed <- bundle <- image job",

@@ -96,7 +96,7 @@ def _fault(composition: Composition, graphs: Mapping[str, frozenset[str]]) -> st
     if composition.graph is not None:
         return None if composition.graph in graphs else f"names no graph: '{composition.graph}'"
     for one in channels:
-        if graphs.get(one.graph) != {one.field}:
+        if graphs.get(one.graph) != frozenset({one.field}):
             return f"has a channel of {one.field} by '{one.graph}', which does not take it alone"
         if "{}" not in one.template:
             return f"has a template without a place for the text, '{one.template:.40}'"

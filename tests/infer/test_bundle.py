@@ -10,13 +10,11 @@ import pytest
 from zscr.data.records import Query
 from zscr.errors import ArtefactError, InputError
 from zscr.infer.bundle import Bundle, space_of
-from zscr.infer.composed.files import Files
 
 FILES = {
     "text": ("text.onnx", "tokenizer.json"),
     "gallery": ("gallery.onnx",),
     "examples": ("examples.jsonl",),
-    "composition": ("instead.npy",),  # of what a text replaces
     "name": ("manifest.json",),  # read when the bundle is opened
 }
 
@@ -51,8 +49,6 @@ def test_one_flipped_byte_is_one_sentence(own, side, name):
 
 def use(bundle, what):
     """Load a graph by its name, or read another part of the bundle."""
-    if what == "composition":
-        return Files(bundle).row("instead.npy").size > 0
     return bundle.graph(what) if what in bundle.graphs else getattr(bundle, what)
 
 
@@ -88,7 +84,7 @@ def test_queries_are_routed_by_what_they_fill(deployed):
     for fields, named in (({"sketch"}, "sketch"), ({"text", "sketch"}, "sketch and text")):
         with pytest.raises(InputError, match=f"answers queries of {takes}, not of {named}$"):
             bundle.route(frozenset(fields))
-    ways = "arithmetic, average, product, slerp, weicom"
+    ways = "average, product, slerp, weicom, arithmetic"
     with pytest.raises(InputError, match=f"image and text at once, which it composes by {ways}; "):
         bundle.route(frozenset({"text", "image"}))
 
