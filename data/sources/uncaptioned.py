@@ -135,6 +135,8 @@ def _parts(
 ) -> Iterator[tuple[str, Path, list[Member]]]:
     """Yield the parts of a source: kind, place and images."""
     if shards := shards_of(source):
+        if source.is_dir() and (beside := len(walk(source, rules).images)):
+            found.passed["images beside the shards"] += beside
         with progress("listing shards", len(shards)) as bar:
             for shard in shards:
                 yield TAR, shard.absolute(), _shard(shard, found, alone=len(shards) == 1)
