@@ -189,7 +189,7 @@ def ranked_rows(
             if row.startswith((AVERAGE, ARITHMETIC, "BASIC")):
                 yield row + CENTRED, ranked, said
     for row, model in models.items():
-        yield row, model.embed(load_task(model.collection, name, "unseen")), {}
+        yield row, model.rank(load_task(model.collection, name, "unseen")), {}
 
 
 def centre_of(run: Path) -> torch.nn.Module | None:

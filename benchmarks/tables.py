@@ -13,6 +13,7 @@ from typing import Any
 
 from adapt_table import adapt_table
 from clip_table import clip_table
+from composed_table import composed_table
 from find_table import export_table, find_table
 from markdown import head, row, with_spread
 from quality_tables import full, overview
@@ -42,10 +43,12 @@ def tables() -> dict[str, dict[str, str]]:
     """Return each document's tables by their marks."""
     results = {one["collection"]: one for one in loaded("zscrgan_*.json") if "rows" in one}
     adapted = [one for one in loaded("adapt_*.json") if one.get("judged") == "unseen"]
+    composed = [one for one in loaded("composed_*.json") if "tasks" in one]
     few = [results[name] for name in README_ROWS if name in results]
     return {
         "README.md": {"results": overview(few, "mAP, unseen classes")},
         "docs/clip.md": {"clip": clip_table(loaded("clip_*.json"))},
+        "docs/pic2word.md": {"composed": composed_table(composed)},
         "docs/collections.md": {"collections": collections_table()},
         "docs/benchmarks.md": {
             "quality": "\n\n".join(map(full, results.values())),

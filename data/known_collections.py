@@ -153,13 +153,15 @@ COLLECTIONS: Mapping[str, Source] = {
         "photos of real life; tasks `val`, `val-subset` and, for the server, `test1`",
         what="CIRR's captions and image splits (rc2), with its images",
         example="CIRR/",
+        archive="CIRR",
     ),
     "fashioniq": _triplets(
         "fashioniq:convert_fashioniq",
         "two captions of what is to be different about a product",
         "dresses, shirts and tops; tasks `original` and `val`, and of each category",
         what="FashionIQ's captions and image splits, with its images",
-        example="fashion-iq/",
+        example="FashionIQ/",
+        archive="FashionIQ",
         options=("caption_order", "skip_missing"),
     ),
     "circo": _triplets(
@@ -168,6 +170,7 @@ COLLECTIONS: Mapping[str, Source] = {
         "123,403 photos of COCO; tasks `val`, of each semantic aspect and, for the server, `test`",
         what="CIRCO's annotations, with COCO's unlabeled2017",
         example="CIRCO/",
+        archive="CIRCO",
     ),
     "genecis": _triplets(
         "genecis:convert_genecis",
@@ -175,6 +178,7 @@ COLLECTIONS: Mapping[str, Source] = {
         "boxes of Visual Genome, photos of COCO; a gallery a query",
         what="GeneCIS's four lists, with the images of Visual Genome and COCO",
         example="genecis/",
+        archive="genecis",
     ),
     "coco": _triplets(
         "coco:convert_coco",
@@ -182,6 +186,7 @@ COLLECTIONS: Mapping[str, Source] = {
         "photos of COCO; the task `composition`: an object, cut out, asks for its photo",
         what="COCO's val2017 and its instances, for Pic2Word's object composition",
         example="coco/",
+        archive="coco",
         options=("seed", "skip_missing"),
     ),
     "awa": Source(

@@ -70,7 +70,7 @@ def _is_of(folder: Path, run: Run, settings: Mapping[str, Any] | None, words: Wo
     body = read_manifest(folder, KIND).body
     if body["provenance"].get("run_sha256") != read_manifest(run.folder, "run").sha256:
         return False
-    if body["provenance"].get("words") != (words and words.files):
+    if body["provenance"].get("words") != (words.files if words else None):
         return False
     chosen = make_head_settings(run.method, run.load_model(), settings or {})
     return json.dumps(body["head_settings"]) == json.dumps(chosen)

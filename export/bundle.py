@@ -15,13 +15,14 @@ from zscr.artefact import Stage, dump_jsonl, hash_file, read_manifest, staged
 from zscr.data.collection import Collection
 from zscr.data.records import Query
 from zscr.disk import require_space
+from zscr.errors import CollectionError
 from zscr.export.composition import IMAGES, composed_by_graphs, graphs_of, told, write_compositions
 from zscr.export.heads import Build, DeployedHead, build_graph, deployed_heads
 from zscr.export.parity import Parity, Tolerance, compare, require_parity, top_overlap
 from zscr.export.samples import samples_of
 from zscr.export.words import Words, read_words
 from zscr.infer.bundle import GALLERY, KIND, Bundle, space_of
-from zscr.infer.encoder import Encoder
+from zscr.infer.encoder import Encoder, Rows
 from zscr.infer.runners.runner import Runtime
 from zscr.progress import say
 from zscr.train.heads import feature_of
@@ -93,14 +94,22 @@ def _composed(
     graphs, heads = stage.body["graphs"], {one.name: one for one in deployed}
     own, by_field = composed_by_graphs(method, graphs), graphs_of(graphs)
     text = heads.get(by_field.get("text", ""))
-    images = None
-    if text and graphs_of(graphs).get("image"):
-        gallery = heads[GALLERY]
-        seen = samples_of(collection, gallery, split="seen", most=IMAGES)
-        images = _open(stage, gallery, gallery.output).encode(seen)
-    encoder = text and _open(stage, text, text.output)
+    encoder = images = None
+    if text is not None and "image" in by_field:
+        encoder = _open(stage, text, text.output)
+        images = _seen_images(stage, collection, heads[GALLERY])
     entries = own | write_compositions(stage, graphs, encoder, stage.body["dim"], words, images)
     return told(entries)
+
+
+def _seen_images(stage: Stage, collection: Collection, gallery: DeployedHead) -> Rows | None:
+    """Embed images of the seen classes; None of a collection that has none, which is told."""
+    try:
+        seen = samples_of(collection, gallery, split="seen", most=IMAGES)
+    except CollectionError as error:
+        say(f"{error}; without them BASIC is measured on each index")
+        return None
+    return _open(stage, gallery, gallery.output).encode(seen)
 
 
 def _size(encoder: Encoder | None) -> int:

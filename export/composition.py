@@ -40,8 +40,8 @@ Channels = Sequence[Mapping[str, Any]]  # entries of the image's and of the text
 
 def graphs_of(graphs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Return field -> the graph that takes it alone, of a manifest's entries of graphs."""
-    found = {}
-    for name, graph in graphs.items():
+    found = dict[str, str]()
+    for name, graph in sorted(graphs.items(), key=lambda one: one[0] == GALLERY):  # it comes last
         fields = {spec["field"] for spec in graph["inputs"]}
         if len(fields) == 1 and (graph["role"] == "query" or name == GALLERY):
             [field] = fields

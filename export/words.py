@@ -16,7 +16,7 @@ from zscr.errors import InputError
 from zscr.infer.composition.words import own_words
 from zscr.infer.encoder import Encoder, Rows
 from zscr.infer.lines import read_lines
-from zscr.infer.reading import encode_readable
+from zscr.infer.reading import read_batch
 from zscr.progress import progress, say
 
 _MOST = 100_000  # words of a list: each of them is embedded
@@ -67,27 +67,34 @@ def _read(path: Path) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """The words of a list that a text graph reads, and their unit rows (N, D)."""
+    """The words of a list that a text graph reads whole, and their unit rows (N, D)."""
 
     words: tuple[str, ...]
     rows: Rows
 
 
 def embed_words(text: Encoder, dim: int, what: str, words: Sequence[str]) -> Known:
-    """Embed the words of a list that a text graph reads; say how many it does not.
+    """Embed the words of a list that a text graph reads whole; say how many it does not.
+
+    Of "in the rain" a small vocabulary may know "in" alone, which is another text.
 
     Args:
         text: whose rows begin with the embedding of `dim` numbers.
         what: the list is called in messages.
     """
-    places, blocks = list[int](), [np.empty((0, dim), np.float32)]
+    rows = dict[int, Rows]()
+    by_length = sorted(range(len(words)), key=lambda place: len(words[place]))  # little padding
     with progress(f"embedding {what}", len(words)) as bar:
         for start in range(0, len(words), _BATCH):
-            part = Query.of("text", words[start : start + _BATCH])
-            read, rows = encode_readable(text, part, batch_size=_BATCH)
-            places += [start + place for place in read]
-            blocks.append(rows[:, :dim])
-            bar.advance(len(part))
-    if left := len(words) - len(places):
+            places = by_length[start : start + _BATCH]
+            reading = read_batch(text, Query.of("text", [words[place] for place in places]))
+            if prepared := reading.prepared:
+                found = text.run(prepared.feeds)[:, :dim]
+                whole = [row for row in range(len(found)) if row not in prepared.unknown]
+                rows |= {places[reading.rows[row]]: found[row] for row in whole}
+            bar.advance(len(places))
+    known = sorted(rows)
+    if left := len(words) - len(known):
         say(f"{left} of {len(words)} words of {what} are unknown to the model and left out")
-    return Known(tuple(words[place] for place in places), np.concatenate(blocks))
+    matrix = np.array([rows[place] for place in known], np.float32).reshape(-1, dim)
+    return Known(tuple(words[place] for place in known), matrix)

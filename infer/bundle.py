@@ -13,7 +13,7 @@ from zscr.disk import reading_faults
 from zscr.errors import ArtefactError, InputError
 from zscr.infer.composition.available import available
 from zscr.infer.composition.composition import Composition
-from zscr.infer.composition.entry import COMPOSITION, composition_from
+from zscr.infer.composition.entry import COMPOSITION, composition_from, require_fitting
 from zscr.infer.encoder import Encoder
 from zscr.infer.inputs.make import INPUT
 from zscr.infer.runners.runner import Runtime
@@ -226,11 +226,19 @@ class Bundle:
 
     @cached_property
     def compositions(self) -> Mapping[str, Composition]:
-        """The ways to answer queries of several fields, by name; the default one is the first."""
+        """The ways to answer queries of several fields, by name; the default one is the first.
+
+        Raises:
+            ArtefactError: one of them does not fit the graphs.
+        """
         entries = dict(self.manifest.body.get("compositions", {}))
         first = self.manifest.body.get("composition")
         names = [*([first] if first in entries else []), *(n for n in entries if n != first)]
-        return {name: composition_from(name, entries[name]) for name in names}
+        found = {name: composition_from(name, entries[name]) for name in names}
+        fields = {name: _fields(graph) for name, graph in self.graphs.items()}
+        for one in found.values():
+            require_fitting(one, fields)
+        return found
 
     @cached_property
     def composed(self) -> Mapping[frozenset[str], Mapping[str, Composition]]:

@@ -86,14 +86,19 @@ class Lookup:
         if not queries:
             return
         stale = self._stale()
-        for one in self._composer.answer(
-            self.index,
-            queries,
-            composition,
-            wanted.k,
-            expansion=wanted.expansion,
-            within=wanted.within,
-        ):
+        try:
+            found = self._composer.answer(
+                self.index,
+                queries,
+                composition,
+                wanted.k,
+                expansion=wanted.expansion,
+                within=wanted.within,
+            )
+        except InputError as error:  # such as an expansion, which not all compositions take
+            yield from (Found(error=_refused(query, error)) for query in queries)
+            return
+        for one in found:
             notes = (*_scale(composition), *one.notes, *_used(wanted), *stale)
             yield Found(one.matches, notes, one.ran, composition.name, one.error)
 

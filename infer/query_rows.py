@@ -14,7 +14,8 @@ from zscr.infer.lines import Line
 from zscr.regular import irregular
 
 KEYS = ("id", "text", "image", "sketch", "instead_of", "compose")  # of a line of JSON
-_FILES, _HOW = ("image", "sketch"), {"id", "instead_of", "compose"}  # which ask for nothing alone
+_FILES, _TEXTS = ("image", "sketch"), ("text", "instead_of", "compose")
+_HOW = {"id", "instead_of", "compose"}  # which ask for nothing by themselves
 _EXAMPLE = '{"text": "a red bird"}'
 _HOSTILE = re.compile("[\0\ud800-\udfff]")  # a NUL, and half a character: no UTF-8 file holds it
 
@@ -33,10 +34,9 @@ def query_of(line: Line, number: str, folder: Path) -> Query | Refused:
 
 
 def _filled_by(row: dict[str, Any], number: str, folder: Path) -> Query:
-    given: dict[str, Any]
-    given = {key: value.strip() for key, value in row.items() if key in ("text", "instead_of")}
+    given: dict[str, Any] = {key: row[key].strip() for key in row.keys() & {*_TEXTS}}
     given |= {key: folder / row[key] for key in row.keys() & {*_FILES}}
-    return Query(row.get("id", number), compose=row.get("compose"), **given)
+    return Query(row.get("id", number), **given)
 
 
 def _shown(row: dict[str, Any], text: str, number: str, folder: Path) -> Query:

@@ -1,4 +1,4 @@
-"""A sound bundle to damage: a graph of token ids and one of pixels, made by hand."""
+"""A sound bundle to damage: graphs of token ids, of pixels and of both, made by hand."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ def tokenizer_json() -> str:
 TEXT = {"field": "text", "kind": "text", "names": ["ids", "mask"], "tokenizer": "tokenizer.json"}
 TEXT |= {"max_length": LENGTH, "unknown_id": 1}
 HOW = {"image_size": SIDE, "resize_shorter_side": SIDE, "resample": "bilinear", "rescale": 1 / 255}
+PROMPT = TEXT | {"kind": "prompt", "names": ["ids", "mask", "slot"], "template": "a * , {}"}
+PROMPT |= {"words": 1}
 IMAGE = {"field": "image", "kind": "image", "names": ["pixels"]}
 IMAGE |= {"preprocess": HOW | {"mean": [0.5] * 3, "std": [0.5] * 3}}
 
@@ -63,11 +65,20 @@ def text_graph() -> bytes:
     return bytes(model.SerializeToString())
 
 
+def composed_graph() -> bytes:
+    """Return a graph of pixels and of the ids, mask and slot of a prompt."""
+    body = """flat = Flatten <axis = 1> (pixels) used = Cast <to = 1> (ids)
+        masked = Cast <to = 1> (mask) placed = Cast <to = 1> (slot)"""
+    prompt = "int64[batch, length] ids, int64[batch, length] mask, int64[batch] slot"
+    return graph(body, f"float[batch, 3, {SIDE}, {SIDE}] pixels, {prompt}", 3 * SIDE * SIDE)
+
+
 def write_bundle(folder: Path) -> None:
-    """Write a bundle of a text and a gallery graph."""
+    """Write a bundle of a text, a gallery and a composed graph."""
     with staged(folder, "bundle") as stage:
         (stage.folder / "text.onnx").write_bytes(text_graph())
         (stage.folder / "gallery.onnx").write_bytes(gallery_graph())
+        (stage.folder / "composed.onnx").write_bytes(composed_graph())
         (stage.folder / "tokenizer.json").write_text(tokenizer_json())
         rows = dump_jsonl([{"text": "red bird", "class": "red"}])
         (stage.folder / "examples.jsonl").write_bytes(rows)
@@ -76,18 +87,25 @@ def write_bundle(folder: Path) -> None:
             name: {
                 "role": role,
                 "output": "out",
-                "inputs": [spec],
+                "inputs": specs,
                 "variants": {"fp32": {"file": f"{name}.onnx"}},
             }
-            for name, role, spec in (("text", "query", TEXT), ("gallery", "gallery", IMAGE))
+            for name, role, specs in (
+                ("text", "query", [TEXT]),
+                ("gallery", "gallery", [IMAGE]),
+                ("composed", "query", [IMAGE, PROMPT]),
+            )
         }
+        stage.body |= {"compositions": {"pic2word": {"about": "a word", "graph": "composed"}}}
         stage.body |= {"method": "m", "dim": DIM, "metric": "cosine", "default_precision": "fp32"}
         stage.body |= {"space": space_of(sha256, [IMAGE], DIM, "cosine"), "graphs": graphs}
 
 
 def load_bundle(folder: Path) -> None:
-    """Open a bundle, embed a text and an image."""
+    """Open a bundle, embed a text, an image, and both of them."""
     bundle = Bundle.open(folder, Runtime(threads=1))
     _ = bundle.examples
     bundle.route(frozenset({"text"})).encode([Query(text="a red bird")])
     bundle.gallery.encode([Query(image=Image.new("RGB", (20, 10)))])
+    _ = bundle.compositions
+    bundle.graph("composed").encode([Query(text="red", image=Image.new("RGB", (20, 10)))])

@@ -83,7 +83,7 @@ def test_no_command_shows_a_traceback(kind, sample, fuzzing):
     sound = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     damage = loaders.LOADERS[kind].damage
     codes = set()
-    for number in range(20):
+    for number in range(24):
         what = damage(folder.parent, Random(number))
         for command in COMMANDS[kind]:
             done = CliRunner().invoke(main, [word.format(folder) for word in command])

@@ -114,9 +114,7 @@ def export_dual(
         stage.body |= {
             "method": METHOD,
             "head_settings": {},
-            "provenance": _provenance(dual, origin)
-            | ({"mapper": composer.about} if composer else {})
-            | {"words": words.files},
+            "provenance": _provenance(dual, origin, composer) | {"words": words.files},
             "dim": dim,
             "metric": METRIC,
             "space": space_of(gallery, [dict(dual.image.spec)], dim, METRIC),
@@ -167,7 +165,7 @@ def _entry(name: str, made: _Made, proof: Proof) -> dict[str, Any]:
     }
 
 
-def _provenance(dual: DualEncoder, origin: Origin) -> Mapping[str, Any]:
+def _provenance(dual: DualEncoder, origin: Origin, composer: Composer | None) -> dict[str, Any]:
     """Return where the weights come from, and what a score of them means."""
     return {
         "kind": "pretrained",
@@ -178,4 +176,5 @@ def _provenance(dual: DualEncoder, origin: Origin) -> Mapping[str, Any]:
         "logit_bias": dual.logit_bias,
         "score": dual.score,
         "versions": versions() | {"transformers": version("transformers")},
+        **({"mapper": composer.about} if composer else {}),
     }

@@ -142,11 +142,15 @@ def _require_own(mapper: Mapper, tower: LanguageTower, path: Path, source: str) 
             f"{sizes[0]}, and {source} has {own[1]} and {own[0]}; take the mapper of this model"
         )
     held, norm = mapper.tower.get(_NORM), getattr(tower.body, "norm", None)
-    if held is None:
-        return
-    same = norm is not None and held.shape == norm.weight.shape
-    if not same or not torch.allclose(held.float(), norm.weight, rtol=1e-2, atol=1e-3):  # of fp16
+    if held is not None and not _same(held, norm):
         raise InputError(
             f"the mapper {path} was trained on another model than {source}: its file holds other "
             f"weights of the text tower ({_NORM}); take the mapper of this model"
         )
+
+
+def _same(held: torch.Tensor, norm: nn.LayerNorm | None) -> bool:
+    """Say whether weights are those of a layer, as far as 16 bits, in which many are kept, tell."""
+    if norm is None or held.shape != norm.weight.shape:
+        return False
+    return torch.allclose(held.float(), norm.weight, rtol=1e-2, atol=1e-3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from zscr.data.sources.archive import opened
 from zscr.errors import ArtefactError, ConfigError
@@ -62,8 +63,9 @@ def export_pretrained(
         folders = [held.enter_context(opened(one.path)) for one in found]
         dual = open_dual(*folders)
         composer = composer_of(dual, name, mapper, template) if mapper else None
-        made_of = {"files": dict(dual.files), "mapper": composer.about if composer else None}
-        made_of["words"] = words and words.files
+        made_of: dict[str, Any] = {"files": dict(dual.files)}
+        made_of |= {"mapper": composer.about if composer else None}
+        made_of |= {"words": words.files if words else None}
         origin = _origin(name, found[0], folders[0])
         bundle = made_at(place, made_of, partial(export_dual, dual, place, origin, composer, words))
     if out is None:

@@ -56,7 +56,8 @@ li.wrong {{ border: 2px dashed var(--wrong); }}
 .asked {{ display: flex; flex-wrap: wrap; gap: .8rem; margin-top: .8rem; }}
 .asked figure {{ margin: 0; width: 8.25rem; border: 2px solid var(--soft); border-radius: 10px;
   background: var(--card); overflow: hidden; }}
-.asked figcaption {{ padding: .2rem .55rem .3rem; color: var(--soft); font-size: .8rem; }}
+.asked figcaption {{ padding: .2rem .55rem .3rem; color: var(--soft); font-size: .8rem;
+  font-weight: 400; }}
 .asked blockquote {{ flex: 1 1 8rem; margin: 0; overflow-wrap: anywhere; font-weight: 600; }}
 .asked blockquote p {{ font-weight: 400; }}
 @media (min-width: 640px) {{ .beside {{ display: grid; gap: 1.6rem;

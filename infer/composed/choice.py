@@ -54,11 +54,13 @@ def text_fault(bundle: Bundle, composition: Composition, query: Query) -> str | 
         return fault
     if has_place(bundle, composition):
         return None
+    others = [one.name for one in bundle.composed[query.fields].values() if has_place(bundle, one)]
+    fix = " or ".join(["leave it out", *(f"compose by {name}" for name in others)])
     for name, text in (("text", query.text), ("instead_of", query.instead_of)):
         if PLACE in str(text or ""):
             return (
                 f"query {query.id} has a {PLACE} in its {name}, where an image would stand, but "
-                f"'{composition.name}' puts none into a text; leave it out"
+                f"'{composition.name}' puts none into a text; {fix}"
             )
     return None
 

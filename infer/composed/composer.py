@@ -13,7 +13,7 @@ from zscr.infer.composed.batch import Batch
 from zscr.infer.composed.channels import Reader
 from zscr.infer.composed.files import Files
 from zscr.infer.composed.freedom import FreeDom
-from zscr.infer.composed.gallery import IndexGallery
+from zscr.infer.composed.gallery import EXACT_UP_TO, IndexGallery
 from zscr.infer.composed.one_vector import summed, unit_rows
 from zscr.infer.composed.scored import Scoring
 from zscr.infer.composition.affine import Scores
@@ -51,9 +51,14 @@ class Sought:
 
 
 class Composer:
-    """Answers by one bundle's compositions; keeps what it has read of the bundle and an index."""
+    """Answers by one bundle's compositions; keeps what it has read of the bundle and an index.
 
-    def __init__(self, bundle: Bundle) -> None:
+    Args:
+        exact_up_to: images of an index up to which no list is left to HNSW.
+    """
+
+    def __init__(self, bundle: Bundle, *, exact_up_to: int = EXACT_UP_TO) -> None:
+        self._exact_up_to = exact_up_to
         self.files = Files(bundle)
         self.reader = Reader(bundle, self.files)
         self._measured: tuple[Generation, Statistics] | None = None
@@ -109,7 +114,7 @@ class Composer:
     ) -> Scores:
         """Return the vectors of queries whose images are said in words."""
         assert composition.vocabulary is not None, "FreeDom has one"
-        gallery = IndexGallery(sought.index.now, sought.within)
+        gallery = IndexGallery(sought.index.now, sought.within, self._exact_up_to)
         freedom = FreeDom(composition.vocabulary, self.files, self.reader, gallery)
         image, text = composition.channels
         return freedom.vectors(batch, rows[image.field], text)
@@ -128,7 +133,7 @@ class Composer:
                 f"--expand out or compose by average"
             )
         now = sought.index.now
-        gallery = IndexGallery(now, sought.within)
+        gallery = IndexGallery(now, sought.within, self._exact_up_to)
         scoring = Scoring(composition, self.files, self._statistics(now), gallery)
         scored, found = scoring.channels(batch, rows), dict[int, list[Match]]()
         for place in batch.sound:

@@ -15,6 +15,11 @@ from zscr.infer.index.index import Match, rows_in
 from zscr.infer.index.search import search
 
 _BLOCK = 4096  # rows that are held in float64 at once
+# Images up to which lists are found by exact search also where there is HNSW. Lists are long, and
+# over 20,000 images HNSW takes longer for them than exact search. Of its answers 2 in 100 missed an
+# image; with no more candidates than a list is long, 1 in 5 (benchmarks/composed_search.py).
+EXACT_UP_TO = 50_000
+_WIDER = 2  # candidates that HNSW keeps for each image of a list
 
 
 class Images(Protocol):
@@ -47,19 +52,23 @@ class RowsGallery:
 class IndexGallery:
     """The images of a generation, or those of a folder."""
 
-    def __init__(self, now: Generation, within: Path | None = None) -> None:
+    def __init__(
+        self, now: Generation, within: Path | None = None, exact_up_to: int = EXACT_UP_TO
+    ) -> None:
         self._now = now
         self._part = None if within is None else rows_in(now, within)
+        self._exact = len(now.entries) <= exact_up_to
         self.rows: Rows = np.arange(len(now.entries)) if self._part is None else self._part
 
     @property
     def lists_are_approximate(self) -> bool:
         """Whether HNSW finds them, which may miss some."""
-        return self._now.hnsw is not None and self._part is None
+        return not (self._now.hnsw is None or self._exact or self._part is not None)
 
     def nearest(self, direction: Vectors, n: int) -> tuple[Rows, Scores]:
         """Return the n rows with the highest products with a unit vector (D,), best first."""
-        hits = search(self._now, direction[None], n, rows=self._part)
+        ef = _WIDER * n if self.lists_are_approximate else None
+        hits = search(self._now, direction[None], n, ef=ef, exact=self._exact, rows=self._part)
         return hits.rows[0], hits.scores[0]
 
     def products(self, directions: Vectors, rows: Rows) -> Scores:

@@ -26,7 +26,7 @@ class Scored:
     channels: Sequence[Affine]
     moments: Sequence[Moments] | None
 
-    def of(self, place: int) -> tuple[list[Affine], list[Moments] | None]:
+    def of(self, place: int) -> tuple[list[Affine], Sequence[Moments] | None]:
         """Return those of one query."""
         rows = slice(place, place + 1)
         moments = self.moments and [(mean[rows], std[rows]) for mean, std in self.moments]

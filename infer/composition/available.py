@@ -33,7 +33,8 @@ def available(
         stored: the bundle's compositions, the default first.
     """
     ways: dict[frozenset[str], dict[str, Composition]] = {}
-    for one in (*stored.values(), *_graphs(takes, stored), *_without_data(takes)):
+    sketched = _of_sketches(takes, stored)
+    for one in (*stored.values(), *_graphs(takes, stored), *sketched, *_without_data(takes)):
         ways.setdefault(fields_of(one, takes), {}).setdefault(one.name, one)
     return {fields: named for fields, named in ways.items() if len(fields) > 1}
 
@@ -61,6 +62,21 @@ def _graphs(takes: Takes, stored: Mapping[str, Composition]) -> Iterator[Composi
         if len(fields) > 1 and graph not in named:
             about = f"the model's own graph of {' and '.join(sorted(fields))}"
             yield Composition(graph, about, graph)
+
+
+def _of_sketches(takes: Takes, stored: Mapping[str, Composition]) -> Iterator[Composition]:
+    """Yield the stored compositions of channels with a sketch in the image's place.
+
+    Its graph embeds into the same space, so what is stored of texts and of the gallery holds.
+    """
+    graph = takes.get(frozenset({"sketch"}))
+    for one in stored.values():
+        if graph is not None and "image" in one.fields and "sketch" not in one.fields:
+            channels = (
+                replace(part, field="sketch", graph=graph) if part.field == "image" else part
+                for part in one.channels
+            )
+            yield replace(one, channels=tuple(channels))
 
 
 def _without_data(takes: Takes) -> Iterator[Composition]:

@@ -53,13 +53,18 @@ class Found:
     Attributes:
         rows, scores: best first, equal scores in the order of the rows.
         read: images that were scored by all channels.
-        whole: whether these were all images; if not, the lists prove that no other is as good.
+        listed: length of the lists that prove that no other is as good; 0 where all were scored.
     """
 
     rows: Rows
     scores: Scores
     read: int
-    whole: bool
+    listed: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether all images were scored, so that there is nothing to prove."""
+        return not self.listed
 
 
 def search_fused(
@@ -100,7 +105,7 @@ def search_fused(
             for one, (_, products) in zip(channels, lists, strict=True)
         ]
         if values[-1] > bound(last, fusion, moments=moments):
-            return Found(rows, values, len(union), False)
+            return Found(rows, values, len(union), n)
         n *= 2
     rows, values = best_of(gallery.rows)
-    return Found(rows, values, count, True)
+    return Found(rows, values, count, 0)

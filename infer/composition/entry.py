@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from zscr.errors import ArtefactError, ConfigError
 from zscr.infer.composition.composition import (
     VALUES,
     Channel,
@@ -73,6 +74,41 @@ def composition_from(name: str, entry: Mapping[str, Any]) -> Composition:
         expansion and Expansion(**_known(Expansion, expansion)),
         vocabulary and Vocabulary(**_known(Vocabulary, vocabulary)),
     )
+
+
+def require_fitting(composition: Composition, graphs: Mapping[str, frozenset[str]]) -> None:
+    """Refuse a composition that the graphs of its bundle do not bear out.
+
+    Args:
+        graphs: name -> the fields that it takes.
+
+    Raises:
+        ArtefactError: says which.
+    """
+    if fault := _fault(composition, graphs):
+        raise ArtefactError(f"the composition '{composition.name}' {fault}; make the bundle anew")
+
+
+def _fault(composition: Composition, graphs: Mapping[str, frozenset[str]]) -> str | None:
+    channels = composition.channels
+    if (composition.graph is None) == (not channels):
+        return "has not just one of a graph and channels"
+    if composition.graph is not None:
+        return None if composition.graph in graphs else f"names no graph: '{composition.graph}'"
+    for one in channels:
+        if graphs.get(one.graph) != frozenset({one.field}):
+            return f"has a channel of {one.field} by '{one.graph}', which does not take it alone"
+        if "{}" not in one.template:
+            return f"has a template without a place for the text, '{one.template:.40}'"
+    if len(composition.fields) < len(channels):
+        return "has two channels of one field"
+    if composition.vocabulary and ("text", 2) != (channels[-1].field, len(channels)):
+        return "has a vocabulary, but is not of an image and then a text"
+    try:
+        composition.fusion.check(len(channels))
+    except ConfigError as error:
+        return f"cannot be computed ({error})"
+    return None
 
 
 def _known(kind: type[Any], entry: Mapping[str, Any]) -> dict[str, Any]:

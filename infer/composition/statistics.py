@@ -34,7 +34,8 @@ class Statistics:
         for start in range(0, count, _BLOCK):
             rows = self._vectors[start : start + _BLOCK] - self.mean
             total += rows.T @ rows
-        return total / count
+        found: Scores = total / count
+        return found
 
     @cached_property
     def sample(self) -> Scores:

@@ -30,15 +30,24 @@ def composed_query(terms: Sequence[Term], compose: str) -> Query:
     return Query("1", compose=compose, **parts)
 
 
-def require_composable(bundle: Bundle, query: Query) -> None:
+def require_composable(bundle: Bundle, query: Query, folders: int) -> None:
     """Prove, as far as it is known without an index, that a query of several fields is answered.
 
     Raises:
-        InputError: it is not.
+        InputError: it is not, or not over several folders' indexes: what is measured on the images
+            of an index compares with no score of another.
     """
     composition = choose(bundle, query)
-    if composition and (fault := text_fault(bundle, composition, query)):
+    if composition is None:
+        return
+    if fault := text_fault(bundle, composition, query):
         raise InputError(fault)
+    one_vector = composition.fusion.is_linear and composition.vocabulary is None
+    if folders > 1 and not (one_vector or composition.fusion.kind == "product"):
+        raise InputError(
+            f"'{composition.name}' measures scores by the images of one index, which do not "
+            f"compare over {folders} folders; search one that holds them all, or compose otherwise"
+        )
 
 
 def _refusal(compose: str) -> InputError:

@@ -86,7 +86,7 @@ def find_in(
         ArtefactError: an index is damaged, or cannot be written.
     """
     places = _outermost(folders)
-    _require_answerable(bundle, query)  # before hours of indexing
+    _require_answerable(bundle, query, len(places))  # before hours of indexing
     parts = [up_to_date(bundle, folder, shown) for folder, shown in places.items()]
     answers = [_answer(bundle, query, part, k, min_score) for part in parts]
     answer = answers[0] if len(answers) == 1 else _merged(answers, k)
@@ -109,11 +109,11 @@ def _outermost(folders: Sequence[Path]) -> dict[Path, str]:
     }
 
 
-def _require_answerable(bundle: Bundle, query: Query) -> None:
+def _require_answerable(bundle: Bundle, query: Query, folders: int) -> None:
     if query.terms:
         add_up(bundle, query)
     elif len(query.fields) > 1:
-        require_composable(bundle, query)
+        require_composable(bundle, query, folders)
     elif faults := read_batch(bundle.route(query.fields), [query]).faults:
         raise InputError(faults[0])
 

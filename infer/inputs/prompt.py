@@ -6,7 +6,8 @@ not looked for: CLIP has one token for "*,", and a `*` in a caption is no place.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ FIELDS = record(
     },
 )
 
+_NONE: Set[int] = frozenset()
+
 
 @dataclass(frozen=True)
 class _Row:
@@ -60,10 +63,11 @@ class PromptInput:
     def __init__(self, spec: Mapping[str, Any], folder: Path) -> None:
         self.field, self.names = str(spec["field"]), tuple(spec["names"])
         self.template, self.words = Template(spec["template"]), int(spec.get("words", 1))
-        self.max_length, self.pad_to = int(spec["max_length"]), spec.get("pad_to")
+        self.pad_to = spec.get("pad_to")
+        self.max_length = min(int(spec["max_length"]), self.pad_to or sys.maxsize)
         self.tokenizer = load_tokenizer(folder / spec["tokenizer"], self.max_length, self.pad_to)
-        self.padding = self.tokenizer.padding
-        self.from_left = self.tokenizer.truncation["direction"] == "left"
+        cut, self.padding = self.tokenizer.truncation or {}, self.tokenizer.padding or {}
+        self.from_left = cut.get("direction") == "left"
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
         self.reader = Reader(self.tokenizer, spec.get("unknown_id"))
@@ -95,8 +99,7 @@ class PromptInput:
     def _row(self, sentence: Sentence, sides: tuple[Encoding, Encoding]) -> _Row:
         """Put one sentence together, and tell what was read of the user's part."""
         dropped = self._dropped(sentence, sides)
-        own = sentence.cut[0]
-        without = (dropped if own == 0 else set(), dropped if own == 1 else set())
+        without = (dropped, _NONE) if sentence.cut[0] == 0 else (_NONE, dropped)
         left, right = (
             [one for number, one in enumerate(side.ids) if number not in out]
             for side, out in zip(sides, without, strict=True)
@@ -105,19 +108,26 @@ class PromptInput:
         ids = [*self.before, *left, *[self.placeholder] * self.words, *right, *self.behind]
         unknown, said = list[str](), False
         for side, (encoding, out) in enumerate(zip(sides, without, strict=True)):
-            asked, value = sentence.asked(side), sentence.sides[side]
-            read, unread = self.reader.places(encoding, out)
-            silent = passed_over(value, read | unread, whole=not out)
-            unknown += runs(value, (unread | silent) & set(asked))
-            said |= says_something(value[place] for place in read & set(asked))
+            words, says = self._understood(sentence, side, encoding, out)
+            unknown, said = [*unknown, *words], said or says
         return _Row(ids, slot, bool(dropped), tuple(unknown), not said)
 
-    def _dropped(self, sentence: Sentence, sides: tuple[Encoding, Encoding]) -> set[int]:
+    def _understood(
+        self, sentence: Sentence, side: int, encoding: Encoding, without: Set[int]
+    ) -> tuple[list[str], bool]:
+        """Return the unknown words of the user's part of a side, and whether it says something."""
+        asked, value = set(sentence.asked(side)), sentence.sides[side]
+        read, unread = self.reader.places(encoding, without)
+        silent = passed_over(value, read | unread, whole=not without)
+        said = says_something(value[place] for place in read & asked)
+        return [*runs(value, (unread | silent) & asked)], said
+
+    def _dropped(self, sentence: Sentence, sides: tuple[Encoding, Encoding]) -> Set[int]:
         """Return the tokens of the side that may be cut which are over the limit, by number."""
         fixed = len(self.before) + self.words + len(self.behind)
         over = fixed + len(sides[0].ids) + len(sides[1].ids) - self.max_length
         if over <= 0:
-            return set()
+            return _NONE
         own, start, stop = sentence.cut
         inside = [
             number

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from zscr.data.check import check_collection
 from zscr.data.collection import ClassInfo, Item, new_collection, read_collection
-from zscr.data.records import Query
+from zscr.data.records import Query, Term
 from zscr.data.relevance import Truth
 from zscr.data.task_files import TaskInfo, TaskRow
 from zscr.data.tasks import load_task
@@ -17,6 +18,7 @@ from zscr.errors import CollectionError
 
 ITEM, CLASS = TaskInfo("asked"), TaskInfo("asked", by="class")
 COLOUR = TaskInfo("asked", by="class", attribute="colour")
+OWN = TaskInfo("asked", by="class", within="class", zeros=True)
 A = Query("q", "text", "a.png")
 
 
@@ -43,6 +45,9 @@ def write(path, info, *rows):
         draft.add_task(info, rows)
 
 
+TWO = TaskInfo("asked", galleries={"x": ("a", "b"), "y": ("a",)})
+SUM = Query("sum", terms=(Term(A), Term(Query("q", "other", "a.png"))))
+SUM_OF_LOST = Query("lost", terms=(Term(A), Term(Query("q", "other", "z.png"))))
 GOOD = truth({"b": 1.0}, ("a",))
 
 
@@ -85,6 +90,21 @@ GOOD = truth({"b": 1.0}, ("a",))
         (CLASS, [row(class_id="bare")], "ask for what no item with image is.*: q"),
         (COLOUR, [row(class_id="one")], "do not name a class and a value alone"),
         (COLOUR, [row(class_id="one", value="green")], "ask for what no item with image is"),
+        (
+            COLOUR,
+            [row(class_id="one", value="red", exclude=("a",))],
+            "ask for what no item with im",
+        ),
+        (CLASS, [row(class_id="one", exclude=("z",))], "leave out items that do not exist .*: q"),
+        (CLASS, [row(class_id="one", exclude=("c",))], "or are of another split.*: q"),
+        (ITEM, [row(truth=GOOD.truth, exclude=("a",))], "do not list relevant items alone"),
+        (OWN, [row(class_id="bare")], "search the images of their class, of which there are none"),
+        (
+            TaskInfo("asked", within="class"),
+            [GOOD],
+            "within a class by 'item'; use class",
+        ),
+        (TaskInfo("asked", by="class", within="x"), [GOOD], "a gallery within 'x'; use class"),
         (TaskInfo("../asked"), [GOOD], "a task is named '../asked'"),
         (TaskInfo("text"), [GOOD], "the task 'text' follows from the classes"),
         (TaskInfo("asked", field="text"), [GOOD], "field 'text'; use image or sketch"),
@@ -92,6 +112,24 @@ GOOD = truth({"b": 1.0}, ("a",))
         (TaskInfo("asked", attribute="colour"), [GOOD], "'colour' beside relevance by item"),
         (TaskInfo("asked", figures=()), [GOOD], r"has the figures \(\)"),
         (TaskInfo("asked", figures=("mAP", 5)), [GOOD], r"has the figures \('mAP', 5\)"),
+        (TaskInfo("asked", galleries={"x": ("a",)}), [GOOD], "nothing relevant left.*: q"),
+        (
+            TaskInfo("asked", galleries={"x": ("b", "b")}),
+            [GOOD],
+            "items of the gallery 'x'.* twice",
+        ),
+        (TaskInfo("asked", galleries={"x": ("b", "z")}), [GOOD], "gallery 'x'.*do not exist.*: z"),
+        (TaskInfo("asked", galleries={"x": ("b", "d")}), [GOOD], "'x'.* without image.*: d"),
+        (TaskInfo("asked", galleries={"x": ()}), [GOOD], "'x' of task 'asked' has no items"),
+        (TWO, [GOOD], "search none of the galleries x, y.*: q"),
+        (TWO, [row(truth=GOOD.truth, gallery="z")], "search none of the galleries x, y.*: q"),
+        (TWO, [row(truth=GOOD.truth, gallery="y")], "nothing relevant left.*: q"),
+        (ITEM, [row(truth=GOOD.truth, gallery="x")], "name a gallery, but search the only one"),
+        (TaskInfo("asked", server="cirr"), [GOOD], "list relevant items, which a server alone kno"),
+        (TaskInfo("asked", server="mine"), [GOOD], "the server 'mine'; use circo or cirr"),
+        (TaskInfo("asked", by="class", server="cirr"), [row(class_id="one")], "'class'; use item"),
+        (ITEM, [GOOD, row(SUM, truth=GOOD.truth)], "fill image and text as the first.*: sum"),
+        (ITEM, [row(SUM_OF_LOST, truth=GOOD.truth)], "does not hold.*: lost"),
     ],
 )
 def test_contradictions_are_never_published(tmp_path, info, rows, named):
@@ -105,6 +143,22 @@ def test_a_query_of_nothing_but_an_image_is_enough(tmp_path):
     """The rules above let sound tasks pass."""
     write(tmp_path / "x", ITEM, row(Query("q", image="a.png"), truth=Truth({"a": 1, "b": 1e-30})))
     assert load_task(read_collection(tmp_path / "x"), "asked", "unseen").fields == {"image"}
+
+
+def test_queries_without_an_answer_are_those_of_protocols_that_count_them(tmp_path):
+    """By class and by item; what is written is read again, exclusions and galleries too."""
+    green = TaskInfo("asked", by="class", attribute="colour", within="class", zeros=True)
+    write(tmp_path / "x", green, row(class_id="one", value="green", exclude=("b",)))
+    found = read_collection(tmp_path / "x")
+    task = load_task(found, "asked", "unseen")
+    assert (found.tasks["asked"], task.zeros) == (green, True)
+    assert task.gallery == ("a", "b")
+    [grades] = task.relevance.grades(slice(0, 1), np.array([[0, 1]]))
+    assert grades.tolist() == [0, pytest.approx(np.nan, nan_ok=True)]
+    assert [part[1].tolist() for part in task.relevance.parts()] == [[0, 1]]
+    nothing = TaskInfo("asked", zeros=True)
+    write(tmp_path / "y", nothing, truth({}))
+    assert load_task(read_collection(tmp_path / "y"), "asked", "unseen").zeros
 
 
 def test_two_tasks_of_one_name_are_refused(tmp_path, reseal):
@@ -130,6 +184,9 @@ def test_two_tasks_of_one_name_are_refused(tmp_path, reseal):
         ({"image": 5}, "image is no string"),
         ({"split": ["unseen"]}, "split is no string"),
         ({"text": None, "image": None}, "line 1 is no query .*is empty"),
+        ({"terms": []}, "line 1 is no query .*terms"),
+        ({"text": None, "image": None, "terms": [{"weight": 1, "text": 5}]}, "terms.0..text is 5"),
+        ({"gallery": ["x"]}, "gallery is no string"),
     ],
 )
 def test_what_others_wrote_is_checked_when_it_is_read(tmp_path, reseal, change, named):

@@ -111,7 +111,7 @@ def test_what_the_encoder_cannot_use_is_left_out(
     """A damaged image, without which the model was trained, does not stop its export."""
     path = make(["a red circle"], b"no image")
     head = deployed(encoders, "image")
-    with pytest.raises(CollectionError, match="has no image in its validation split .*; add some"):
+    with pytest.raises(CollectionError, match="has no image in its split 'val' .*; add some"):
         samples_of(read_collection(path), head)
     copy = tmp_path / "shapes"
     shutil.copytree(shapes, copy)
@@ -127,5 +127,5 @@ def test_a_port_that_nothing_fills_is_one_sentence(make, encoders) -> None:
     assert samples_of(read_collection(path), deployed(encoders, "text")) == [
         Query("0", text="a red circle")
     ]
-    with pytest.raises(CollectionError, match="made has no sketch in its validation split"):
+    with pytest.raises(CollectionError, match="made has no sketch in its split 'val'"):
         samples_of(read_collection(path), deployed(encoders, "sketch", "text"))

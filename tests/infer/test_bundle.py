@@ -84,7 +84,7 @@ def test_queries_are_routed_by_what_they_fill(deployed):
     for fields, named in (({"sketch"}, "sketch"), ({"text", "sketch"}, "sketch and text")):
         with pytest.raises(InputError, match=f"answers queries of {takes}, not of {named}$"):
             bundle.route(frozenset(fields))
-    ways = "average, product, slerp, arithmetic"
+    ways = "average, product, slerp, weicom, arithmetic"
     with pytest.raises(InputError, match=f"image and text at once, which it composes by {ways}; "):
         bundle.route(frozenset({"text", "image"}))
 

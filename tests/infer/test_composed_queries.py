@@ -240,6 +240,22 @@ def test_columns_say_what_each_replaces(home, plain):
         plain.search(instead_of="blue")
 
 
+def test_an_expansion_is_of_one_vector(deployed, shapes, tmp_path):
+    """A line whose scores are fused is refused for it; its neighbours are expanded."""
+    image = str(next(shapes.glob("red-*.png")))
+    rows = [{"image": image, "text": "red", "compose": name} for name in ("average", "product")]
+    (tmp_path / "queries.jsonl").write_text(
+        "\n".join(map(json.dumps, (*rows, rows[0] | {"id": "x"})))
+    )
+    about = ("--bundle", deployed.bundle, "--threads", 1, "--expand", 2)
+    args = ["query", "--file", tmp_path / "queries.jsonl", *about]
+    done = CliRunner().invoke(main, [*map(str, args)])
+    first, fused, last = map(json.loads, done.stdout.splitlines())
+    assert "expanded by the top 2" in first["notes"][-1]
+    assert first["hits"] == last["hits"] != []
+    assert re.match("query 2 cannot be answered: 'product' fuses scores", fused["error"])
+
+
 def test_a_sum_has_no_composition(plain):
     """Nor have its terms: what would not be used is refused."""
     term = Query("1", text="red", compose="average")

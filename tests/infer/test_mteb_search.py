@@ -95,7 +95,7 @@ def test_documents_may_be_texts(deployed, photos):
 
 
 def test_an_image_and_a_text_are_one_query(deployed, photos):
-    """Which scores as the mean of both, up to the length of that."""
+    """By the bundle's first composition, the average, as mteb names no other."""
     asked = Rows({"id": row["id"], "text": "a red circle", "image": row["image"]} for row in photos)
     found = answer(BundleSearch(deployed.bundle), photos, asked, about("image text", "image"))
     bundle = Bundle.open(deployed.bundle)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,33 @@ def test_the_caption_is_cut_and_never_the_template(folder: Path) -> None:
     assert short[: short.tolist().index(end) + 1].tolist()[-3:] == long[-3:].tolist()
     assert long[6:8].tolist() == [red] * 2  # of "at" there is a token for each letter
     assert made.prepare(["* " + "red " * 90]).truncated == (0,)
+    padded = prompts(folder, "clip", pad_to=9).prepare(["red " * 90, "red"])
+    assert (padded.feeds["input_ids"].shape, padded.truncated) == ((2, 9), (0,))
+
+
+def test_the_caption_may_stand_before_the_place(folder: Path) -> None:
+    """Then each row has its slot behind its own caption, and a long one still has it."""
+    made = prompts(folder, "clip", "{} like *", max_length=12).prepare(["red", "the red " * 40])
+    ids, slots = made.feeds["input_ids"], made.feeds["slot"]
+    assert [ids[row, slot] for row, slot in enumerate(slots)] == [265] * 2
+    assert (slots[0] < slots[1], slots[1], made.truncated) == (True, 10, (1,))
+
+
+def test_rows_are_cut_and_padded_where_the_tokenizer_does(folder: Path, tmp_path: Path) -> None:
+    """On the left, too; the slot is counted with the padding before it."""
+    content = json.loads((folder / "clip" / "tokenizer.json").read_text())
+    content["truncation"] = {"direction": "Left", "max_length": 9, "strategy": "LongestFirst"}
+    content["truncation"]["stride"] = 0
+    content["padding"] = {"strategy": "BatchLongest", "direction": "Left", "pad_id": 7}
+    content["padding"] |= {"pad_to_multiple_of": None, "pad_type_id": 0, "pad_token": "!"}
+    (tmp_path / "clip").mkdir()
+    (tmp_path / "clip" / "tokenizer.json").write_text(json.dumps(content))
+    made = prompts(tmp_path, "clip", max_length=9).prepare(["red", "bird bird the sea", "* red"])
+    ids, slots = made.feeds["input_ids"], made.feeds["slot"]
+    assert ids[0, 0] == ids[2, 4] == 7
+    assert ids[:, -1].tolist() == [546] * 3
+    assert slots.tolist() == [5, 4, 6]
+    assert ids[1, 6:8].tolist() == [518, 538], "of the caption its end is kept"
 
 
 @pytest.mark.parametrize(

@@ -8,21 +8,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
 from zscr.data.collection import Collection
 from zscr.data.records import Query
 from zscr.data.tasks import Task, gallery_queries
 from zscr.errors import InputError
 from zscr.infer.bundle import spoken
 from zscr.infer.encoder import Rows
-from zscr.infer.evaluation.controls.control import unit
 from zscr.infer.evaluation.embedded import Embedded
 from zscr.infer.evaluation.ranked import Ranked
 from zscr.infer.features.encoded import Encoded
 from zscr.infer.features.table import Array, Split
 from zscr.infer.inputs.sentence import without_place
 from zscr.progress import say
+from zscr.train.evaluation.sums import added, ranked_sums
 
 Features = Callable[[str], Split[Array]]  # loads a split's frozen features by class
 
@@ -68,11 +66,12 @@ class Model:
     composer: Callable[[Task], Composer | None] = lambda _: None
     vocabulary: Callable[[], tuple[Sequence[str], Rows] | None] = lambda: None
     _galleries: dict[tuple[str, tuple[str, ...]], Encoded] = field(default_factory=dict)
+    _texts: dict[str, Rows] = field(default_factory=dict)
 
     def composition(self, task: Task) -> str | None:
         """Return the name of what composes a task's queries, where several graphs do."""
         composer = self.composer(task)
-        return composer and composer.name
+        return composer.name if composer else None
 
     def answers(self, task: Task) -> bool:
         """Say whether it takes a task's queries as they are."""
@@ -91,7 +90,8 @@ class Model:
         gallery, kept = self._gallery(task)
         found = self._features(task) if features else None
         if composer := self.composer(task):
-            ranked = composer.rank(task.narrowed(kept), gallery)
+            composed = partial(composer.rank, gallery=gallery)
+            ranked = ranked_sums(task.narrowed(kept), gallery, composed)
             return replace(ranked, features=found) if isinstance(ranked, Embedded) else ranked
         return Embedded(task.narrowed(kept), self._asked(task.queries), gallery, found)
 
@@ -118,13 +118,14 @@ class Model:
         return parts, gallery, task.narrowed(kept)
 
     def embed_texts(self, texts: Sequence[str]) -> Rows:
-        """Embed texts -> (N, D), each different one once; the model takes texts alone.
+        """Embed texts alone -> (N, D), each different one once for all tasks.
 
         Raises:
             InputError: one cannot be read.
         """
-        place = {text: number for number, text in enumerate(dict.fromkeys(texts))}
-        return self._asked(Query.of("text", place))[[place[text] for text in texts]]
+        if new := [text for text in dict.fromkeys(texts) if text not in self._texts]:
+            self._texts.update(zip(new, self._asked(Query.of("text", new)), strict=True))
+        return np.stack([self._texts[text] for text in texts])
 
     def unanswered(self, task: Task) -> str:
         """Say why it does not answer a task."""
@@ -136,14 +137,8 @@ class Model:
         return next((way for way in ways if frozenset({way}) in self.takes), None)
 
     def _asked(self, queries: Sequence[Query]) -> Rows:
-        """Embed queries -> (Q, D); of sums, their terms, added up and unit again."""
-        if not queries[0].terms:
-            return self._of_one(queries)
-        total = np.zeros(())
-        for terms in zip(*(query.terms or () for query in queries), strict=True):
-            weights = np.array([[term.weight] for term in terms])
-            total = total + weights * unit(self._of_one([term.query for term in terms]))
-        return unit(total)
+        """Embed queries -> (Q, D) rows, of sums unit ones."""
+        return added(queries, self._of_one)
 
     def _of_one(self, queries: Sequence[Query]) -> Rows:
         rows, kept = self.encode(queries)
@@ -195,7 +190,8 @@ def spoken_text(query: Query) -> str:
 
 def _alone(name: str, way: str, query: Query) -> Query:
     """Return a query by one of its fields alone, which fills another one perhaps."""
-    return Query(query.id, **{way: spoken_text(query) if name == "text" else getattr(query, name)})
+    value: Any = spoken_text(query) if name == "text" else getattr(query, name)
+    return Query(query.id, **{way: value})
 
 
 def all_of(queries: Sequence[Query], rows: Rows) -> Encoded:

@@ -9,8 +9,7 @@ from zscr.data.tasks import load_task
 from zscr.disk import require_writable
 from zscr.errors import ConfigError, InputError
 from zscr.infer.evaluation.server_files import FORMATS, write_server_files
-from zscr.train.evaluation.evaluate import Question
-from zscr.train.evaluation.models import open_models
+from zscr.train.evaluation.evaluate import Question, opened
 
 
 def answer_server(models: Sequence[Path], question: Question, folder: Path) -> list[Path]:
@@ -32,8 +31,7 @@ def answer_server(models: Sequence[Path], question: Question, folder: Path) -> l
     if len(models) > 1:
         raise ConfigError(f"--server-file writes the rankings of one model, not of {len(models)}")
     require_writable(folder / "server.json")
-    settings = question.head_settings
-    [model] = open_models(models, question.collection, settings=settings, split=question.split)
+    [model] = opened(models, question)
     task = load_task(model.collection, question.task, question.split)
     if task.server is None:
         held = [info.name for info in model.collection.tasks.values() if info.server in FORMATS]
@@ -44,5 +42,5 @@ def answer_server(models: Sequence[Path], question: Question, folder: Path) -> l
         )
     if not model.answers(task):
         raise InputError(f"{model.unanswered(task)}; choose another model")
-    ranked = question.use(model.embed(task, features=bool(question.use)))
+    ranked = question.use(model.rank(task, features=bool(question.use)))
     return write_server_files(folder, ranked, task)

@@ -43,9 +43,9 @@ class LanguageTower(nn.Module):
         width: W, of a word vector; dim: D, of an embedding.
     """
 
-    def __init__(self, body: nn.Module, dim: int) -> None:
+    def __init__(self, body: Any, dim: int) -> None:
         super().__init__()
-        self.body: Any = body.eval().requires_grad_(False)  # a `Body`
+        self.body = body.eval().requires_grad_(False)  # a `Body`
         self.dim, self.width = dim, int(self.body.table.embedding_dim)
 
     def train(self, mode: bool = True) -> LanguageTower:

@@ -17,15 +17,13 @@ def neighbours(
 ) -> Iterator[tuple[Order, npt.NDArray[np.floating]]]:
     """Yield each query's best gallery positions (K,) and their scores (K,), best first.
 
-    What is left out of a query's ranking, such as its own reference or another query's gallery, is
-    none of them. K is `count`, or as many as there are.
+    K is `count`, or as many as the query's own gallery has. A query's own image is one of them
+    where the gallery holds it, as in the published protocols: what is left out of a ranking is left
+    out of the answer alone.
     """
     for queries, places in task.relevance.parts():
         part = scorer if places is None else scorer.part(queries, places)
-        for start, scores in scored_blocks(part):
-            first, order = queries.start + start, rank(scores)
-            items = order if places is None else places[order]
-            grades = task.relevance.grades(slice(first, first + len(order)), items)
-            for row, counted in enumerate(~np.isnan(grades)):
-                best = order[row, counted][:count]
-                yield best if places is None else places[best], scores[row, best]
+        for _, scores in scored_blocks(part):
+            best = rank(scores)[:, :count]
+            found = np.take_along_axis(scores, best, axis=1)
+            yield from zip(best if places is None else places[best], found, strict=True)

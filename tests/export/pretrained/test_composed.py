@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
+from tests.checkpoints import save_text_tower
 from tests.export.pretrained.conftest import Exported
 from zscr.cli import main
 from zscr.data.records import Query
@@ -164,26 +165,25 @@ def test_the_manifest_says_what_was_made(
     assert export(f"clip:{saved('clip')}", "--out", bundle.folder).exit_code == 1
 
 
-@pytest.mark.parametrize("family", ["siglip", "chinese_clip", "altclip"])
+@pytest.mark.parametrize("family", ["siglip", "chinese_clip", "altclip", "text-tower"])
 def test_other_families_are_proven(
     saved: Callable[[str], Path], tmp_path: Path, family: str
 ) -> None:
     """The authors' model with a hook, and ours from word vectors on, agree before any tracing."""
+    joined = [saved("clip"), save_text_tower(tmp_path / "tower")]
+    dual = open_dual(*joined) if family == "text-tower" else open_dual(saved(family))
     dim = 32 if family == "siglip" else DIM
     file = mapper_file(tmp_path / "SEARLE.pt", Phi(dim, WIDTH), "Phi")
-    composer = composer_of(open_dual(saved(family)), family, file)
-    assert (composer.mapper.method, composer.template) == ("searle", "a photo of * that {}")
+    made = composer_of(dual, family, file)
+    assert (made.mapper.method, made.template) == ("searle", "a photo of * that {}")
+    composer, asked = composer_of(dual, family, file, "a * , {}"), ["red", "a *"]
     for name, content in composer.language.files.items():
         (tmp_path / name).write_bytes(content)
-    template = composer_of(open_dual(saved(family)), family, file, "a * , {}")
-    asked = ["red", "a *"]
-    wanted = template.expected(asked, tmp_path)
-    specs = template.specs
-    feeds = make_input(specs[0], tmp_path).prepare(images()[:2]).feeds
-    feeds |= make_input(specs[1], tmp_path).prepare(asked).feeds
+    pixels, prompt = (make_input(spec, tmp_path) for spec in composer.specs)
+    feeds = pixels.prepare(images()[:2]).feeds | prompt.prepare(asked).feeds
     with torch.no_grad():
-        found = template.module(*map(torch.from_numpy, feeds.values())).numpy()
-    np.testing.assert_allclose(found, wanted, atol=1e-4)
+        found = composer.module(*map(torch.from_numpy, feeds.values())).numpy()
+    np.testing.assert_allclose(found, composer.expected(asked, tmp_path), atol=1e-4)
 
 
 def test_the_proof_sees_another_mapper(

@@ -106,7 +106,7 @@ def test_long_captions_are_cut_in_the_caption_and_told(
     [
         ("* and *", "pic2word", "2 places for the image"),
         ("a red*", "pic2word", "touches another character"),
-        ("*", "average", "'average' puts none into a text"),
+        ("*", "average", "'average' puts none into a text; leave it out or compose by pic2word"),
         ("a * in red", "arithmetic", "'arithmetic' puts none|say it: instead_of"),
     ],
 )

@@ -158,6 +158,18 @@ def test_a_querys_own_images_are_shown(image, tmp_path):
     assert pixels.size == (400, 200), "the caller's image is as it was"
 
 
+def test_the_reference_and_its_text_stand_beside_the_results(image):
+    """In one block: the image, what is to be different and what that replaces, then the hits."""
+    query = Query("7", text="in red", image=image, instead_of="in blue")
+    content = page_of(Answer(query, (Hit(1, "x", 0.5, image=image),), composition="arithmetic"))
+    beside = content.split('<div class="beside">')[1].split("</section>")[0]
+    said = '<blockquote dir="auto">in red<p>instead of in blue</p></blockquote></div>\n<ol'
+    assert "asked with this image</figcaption></figure>" + said in beside
+    assert "query 7 · composed by arithmetic" in content
+    plain = page_of(Answer(asked("red"), (Hit(1, "x", 0.5),)))
+    assert "beside" not in plain.split("<body>")[1], "a text alone is said by its heading"
+
+
 def test_the_foot_says_what_ran():
     """Each way once, in the order of their first use; nothing if it is not known."""
     ran = ["onnxruntime on cpu", "onnxruntime on cpu", "tensorrt", ""]

@@ -20,7 +20,7 @@ def unit(rows):
 
 @pytest.fixture
 def parts(embedded_of):
-    """Three queries over forty images; each leaves its own reference, an image of it, out."""
+    """Three queries over forty images; each leaves its own reference out of its ranking alone."""
     rng = np.random.default_rng(5)
     gallery = np.float32(unit(rng.standard_normal((G, D)) + [2, 0, 0, 0, 0, 0]))
     ids = tuple(f"g{n}" for n in range(G))
@@ -47,6 +47,7 @@ def by_hand(parts, objects, styles, expand, value=0.1):
     matrix = 0.8 * a.T @ a / (len(a) - 1) - 0.2 * b.T @ b / (len(b) - 1) + 1e-5
     values, vectors = np.linalg.eigh(matrix)
     basis = vectors[:, values > 0]
+    assert basis.shape == (D, D - 1)  # what styles differ in is left out
     projection, found = basis @ basis.T, np.zeros((Q, G))
     centred = parts.gallery - mean
     least_image = min(float(x @ y) for x in centred for y in centred)
@@ -56,7 +57,7 @@ def by_hand(parts, objects, styles, expand, value=0.1):
         query = projection @ (parts.image[row] - mean)
         if expand:
             scores = centred @ query
-            best = [n for n in np.argsort(-scores, kind="stable") if n != row][:25]
+            best = np.argsort(-scores, kind="stable")[:25]
             raised = np.exp(0.1 * np.array([1.0, *scores[best]]))
             rows = [parts.image[row] - mean, *centred[best]]
             query = projection @ (raised @ np.stack(rows) / raised.sum())
@@ -71,7 +72,8 @@ def by_hand(parts, objects, styles, expand, value=0.1):
 def test_basic_is_what_every_step_written_out_is(parts):
     """Centred, projected, expanded or not, normalised by measured minima, fused by Harris."""
     rng = np.random.default_rng(6)
-    objects, styles = (np.float32(unit(rng.standard_normal((n, D)))) for n in (30, 20))
+    objects = np.float32(unit(rng.standard_normal((30, D))))
+    styles = np.float32(unit(rng.standard_normal((20, D)) * [9, 1, 1, 1, 1, 1]))
     plain, expanded = basic_ways(objects, styles, "by hand")
     assert [plain.name, expanded.name] == ["BASIC", "BASIC, expanded"]
     for way, expand in ((plain, False), (expanded, True)):
@@ -86,7 +88,7 @@ def test_basic_is_what_every_step_written_out_is(parts):
 def test_freedom_puts_the_words_of_the_neighbours_in_front_of_the_text(embedded_of):
     """Two words, met by the query and its neighbours alike: both of weight 1, the nearer one first.
 
-    What is left out of the ranking, the dog, is no neighbour.
+    What is left out of the ranking, the dog, votes all the same.
     """
     cat, dog, red = np.eye(3)
     gallery = np.float32(unit(np.stack([cat + 0.1 * red, cat, dog, 0.9 * cat + dog])))
@@ -113,7 +115,7 @@ def test_freedom_puts_the_words_of_the_neighbours_in_front_of_the_text(embedded_
 
     way = freedom_way(["cat", "dog"], np.float32([cat, dog]), encode, "two words")
     ranked = way.rank(parts, {})
-    # the query, cat1, cat2 and "both" vote, all of them for both words: cat first met, equal counts
+    # the query and its neighbours vote, each of them for both words: cat first met, equal counts
     assert asked == ["cat in red", "dog in red"]
     query = unit(unit(cat + red) + unit(dog + red))
     np.testing.assert_allclose(ranked.scores(0), [gallery @ query], atol=1e-6)

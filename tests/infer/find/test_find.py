@@ -56,6 +56,8 @@ def test_an_image_and_a_text_are_composed_where_it_is_asked(find, images):
     assert [hit["id"] for hit in average["hits"]] == [hit["id"] for hit in summed["hits"]]
     told = answer(find(first, "+", "red", "-", "a wren", "photos", "--compose", "arithmetic"))
     assert (told["text"], told["instead_of"]) == ("red", "a wren")
+    less = answer(find(first, "+", "red", "-", "a wren", "photos"))
+    assert [hit["id"] for hit in less["hits"]] == [hit["id"] for hit in told["hits"]]
     api = zscr.find([first, "red", "-", "a wren"], "photos", compose="arithmetic")
     assert [hit.id for hit in api.hits] == [hit["id"] for hit in told["hits"]]
     for words, message in (
@@ -67,6 +69,11 @@ def test_an_image_and_a_text_are_composed_where_it_is_asked(find, images):
         refused = find(*words, "photos", "--compose", "product")
         assert refused.exit_code == 1
         assert message in refused.stderr
+    images(2, "others", seed=9)
+    both = find(first, "+", "owl", "photos", "others", "--compose", "product")
+    assert len(answer(both)["hits"]) == 6
+    apart = find(first, "+", "owl", "photos", "others", "--compose", "weicom")
+    assert "'weicom' measures scores by the images of one index" in apart.stderr
     unknown = find(first, "+", "owl", "photos", "--compose", "mean")
     assert (unknown.exit_code, unknown.stdout) == (1, "")
     assert "not by 'mean'" in unknown.stderr

@@ -47,7 +47,7 @@ def best_first(run: Path, collection: Path, name: str) -> tuple[list[str], list[
     """Rank a task's gallery by hand, the model's own vectors given."""
     [model] = open_models([run], collection)
     task = load_task(model.collection, name, "unseen")
-    embedded = model.embed(task)
+    embedded = model.rank(task)
     scores = np.round(embedded.queries.astype(float) @ embedded.gallery.T.astype(float), 9)
     order = np.argsort(-scores, axis=1, kind="stable")
     return [q.id for q in task.queries], [[task.gallery[n] for n in row] for row in order]
@@ -106,7 +106,7 @@ def test_a_mean_of_two_texts(run: Path, tmp_path: Path) -> None:
     convert_fashioniq(fashioniq(tmp_path / "f"), tmp_path / "c", caption_order="searle")
     [model] = open_models([run], tmp_path / "c")
     task = load_task(read_collection(tmp_path / "c"), "val-dress", "unseen")
-    found = model.embed(task).queries
+    found = model.rank(task).queries
     for row, query in zip(found, task.queries, strict=True):
         terms = [Query("x", term.query.text, term.query.image) for term in query.terms or ()]
         rows, _ = model.encode(terms)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -152,3 +153,12 @@ def test_a_text_model_without_word_vectors_is_refused(tmp_path: Path) -> None:
     transformers.VisionTextDualEncoderModel(config).save_pretrained(source)
     with pytest.raises(InputError, match="takes no word vectors"):
         open_language(source)
+
+
+@pytest.mark.parametrize("kind", ["siglip2", "blip", "flava"])
+def test_other_families_are_refused_by_name(tmp_path: Path, kind: str) -> None:
+    """Not as sentence encoders that lack something."""
+    content = {"model_type": kind, "vision_config": {}, "text_config": {}}
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"SigLIP 2|of the family '(blip|flava)', which is not"):
+        open_language(tmp_path)

@@ -74,6 +74,7 @@ def test_an_exported_mapper_answers_alike(trained: Run, tmp_path: Path) -> None:
     """The graph of image and prompt is proven, and the bundle ranks as the run does."""
     bundle = export_run(trained, tmp_path / "bundle")
     assert frozenset({"image", "text"}) in bundle.takes
+    assert next(iter(bundle.compositions)) == "pic2word"
     question = Question(task="composed")
     run, exported = (evaluate_model(one, question) for one in (trained.folder, bundle.folder))
     assert exported["metrics"]["mAP"] == pytest.approx(run["metrics"]["mAP"], abs=1e-6)
