@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from zscr.data.collection import Collection
 from zscr.data.records import Query
 from zscr.data.tasks import Task, gallery_queries
