@@ -24,7 +24,8 @@ from zscr.data.draft import Draft, new_collection
 from zscr.data.records import FAULTS, ClassInfo, Item, class_from, item_from, read_table
 from zscr.data.rules import SPLITS, check_files, check_items
 from zscr.data.task_files import TASKS, TaskInfo, read_infos
-from zscr.data.task_rules import Known, check_infos
+from zscr.data.task_info_rules import check_infos
+from zscr.data.task_rules import Known
 from zscr.errors import CollectionError
 from zscr.schema import anything, mapping, record, text, title
 from zscr.strict_json import parse_json

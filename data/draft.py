@@ -15,7 +15,8 @@ from zscr.artefact import Stage, dump_json, dump_jsonl, staged
 from zscr.data.records import ClassInfo, Item, class_row, item_row
 from zscr.data.rules import SPLITS, check_files, check_items
 from zscr.data.task_files import TaskInfo, TaskRow, write_tasks
-from zscr.data.task_rules import Known, check_infos, check_rows
+from zscr.data.task_info_rules import check_infos
+from zscr.data.task_rules import Known, check_rows
 from zscr.disk import save_array
 
 

@@ -51,7 +51,7 @@ def split_items(
     return split_of
 
 
-def by_hash(names: Iterable[str], seed: int) -> list[str]:
+def by_hash(names: Iterable[str], seed: int | str) -> list[str]:
     """Return names in the order of the sha256 of seed and name.
 
     Neither the order of files nor a random number generator decides, and of names that grow in

@@ -11,7 +11,8 @@ from zscr.data.records import Item, Query
 from zscr.data.relevance import Truth
 from zscr.data.rules import refuse
 from zscr.data.task_files import TaskInfo, TaskRow, read_rows, task_file
-from zscr.data.task_rules import DERIVED, check_rows
+from zscr.data.task_info_rules import DERIVED
+from zscr.data.task_rules import check_rows
 from zscr.errors import CollectionError
 
 CAPTIONS = ("R@1", "R@5", "R@10")  # the figures of captions that ask for their image

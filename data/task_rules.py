@@ -1,8 +1,7 @@
-"""What every stored task fulfils, when it is written and whenever it is read."""
+"""What the queries of every stored task fulfil, when they are written and when they are read."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +15,6 @@ from zscr.data.rules import SPLITS, is_own, refuse, repeated
 from zscr.data.task_files import TaskInfo, TaskRow
 from zscr.errors import CollectionError
 
-DERIVED = ("text", "sketch")  # the tasks that follow from classes
-RETRIEVED = ("image", "sketch")
-SERVERS = ("circo", "cirr")  # that keep answers: their files' formats
 _LIMITS = np.finfo(np.float32)  # what grades are stored in when figures are computed
 
 Rule = tuple[Callable[[TaskRow], bool], str]  # what is wrong with a query, and how it is said
@@ -42,62 +38,6 @@ class Known:
         return bool(getattr(item, field)) or (
             field == "image" and "vectors/image.npy" in self.files
         )
-
-
-def check_infos(infos: Sequence[TaskInfo], known: Known) -> None:
-    """Prove that what each task says of all its queries is possible.
-
-    Raises:
-        CollectionError: names the value and what it may be.
-    """
-    for info in infos:
-        _check_info(info, known)
-    refuse(repeated(info.name for info in infos), "task names occur twice; rename one")
-
-
-def _check_info(info: TaskInfo, known: Known) -> None:
-    if not (isinstance(info.name, str) and re.fullmatch(r"[a-z0-9][a-z0-9_-]*", info.name)):
-        raise CollectionError(
-            f"a task is named {info.name!a:.80}; use small letters, digits, - and _ alone"
-        )
-    if info.name in DERIVED and any(known.splits.values()):
-        raise CollectionError(f"the task '{info.name}' follows from the classes; rename yours")
-    _one_of(info.name, "field", info.field, RETRIEVED)
-    _one_of(info.name, "relevance by", info.by, ("item", "class"))
-    if info.attribute is not None and (info.by == "item" or not isinstance(info.attribute, str)):
-        raise CollectionError(
-            f"task '{info.name}' names the attribute {info.attribute!r} beside relevance by "
-            f"{info.by}; an attribute is a string and goes with relevance by class"
-        )
-    figures = (*info.figures, info.protocol)
-    if info.within is not None:
-        _one_of(info.name, "a gallery within", info.within, ("class",))
-        _one_of(info.name, "relevance within a class by", info.by, ("class",))
-    if not info.figures or not all(isinstance(figure, str) for figure in figures):
-        raise CollectionError(
-            f"task '{info.name}' has the figures {info.figures!r} and the protocol "
-            f"{info.protocol!r}; give strings, and one figure at least"
-        )
-    if info.server is not None:
-        _one_of(info.name, "the server", info.server, SERVERS)
-        _one_of(info.name, "relevance that a server knows by", info.by, ("item",))
-    for name, items in info.galleries.items():
-        _check_gallery(f"the gallery '{name}' of task '{info.name}'", info, items, known)
-
-
-def _check_gallery(named: str, info: TaskInfo, items: Sequence[str], known: Known) -> None:
-    if not items:
-        raise CollectionError(f"{named} has no items; add some, or leave it out")
-    refuse(repeated(items), f"items of {named} occur twice; name each once")
-    lost = [one for one in items if one not in known.by_id]
-    refuse(lost, f"items of {named} do not exist; correct or remove them")
-    bare = [one for one in items if not known.holds(known.by_id[one], info.field)]
-    refuse(bare, f"items of {named} are without {info.field}, which is retrieved; remove them")
-
-
-def _one_of(task: str, what: str, value: object, choice: Sequence[str]) -> None:
-    if value not in choice:
-        raise CollectionError(f"task '{task}' has {what} {value!r}; use {' or '.join(choice)}")
 
 
 def _files(row: TaskRow) -> list[str]:
@@ -152,7 +92,7 @@ def _by_item(known: Known, info: TaskInfo) -> list[Rule]:
     """Return the rules of a task whose queries list items; all but the first need the list."""
     return [
         (
-            lambda row: row.truth is None or row.class_id is not None or row.value is not None,
+            lambda row: row.truth is None or bool(row.class_id or row.value or row.exclude),
             "do not list relevant items alone, as relevance by item needs; give these",
         ),
         (
@@ -233,7 +173,6 @@ def _by_class(known: Known, info: TaskInfo) -> list[Rule]:
         return item.split, item.class_id, value
 
     found = Counter(kind(item) for item in known.items if known.holds(item, info.field))
-
     filled = {(split, class_id) for split, class_id, _ in found}
 
     def left(row: TaskRow) -> int:

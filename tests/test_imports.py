@@ -24,8 +24,9 @@ FLOORS = {
     " place regular schema streams <- lock manifest_file options <- partial <- arrays artefact"
     " <- cache <- data <- infer <- __init__ train <- export <- cli",
     "zscr.data": "decoding exclusion hashes known_collections names records relevance splits"
-    " <- images walk <- listing options own_gallery rules task_files <- task_rules <- draft"
-    " <- corpus <- collection corpus_files <- aviary sources task_rows <- registry tasks"
+    " <- images walk <- listing options own_gallery rules task_files <- task_rules"
+    " <- task_info_rules <- draft <- corpus <- collection corpus_files"
+    " <- aviary sources task_rows <- registry tasks"
     " <- check summary <- commands",
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
     "zscr.data.sources": "archive captions colours found lookup normal origin"
@@ -33,7 +34,7 @@ FLOORS = {
     " <- awa captioned domains fashion folder sentences sketchy triplets wiki zscrgan"
     " <- sketchy_clip sketchy_domains titles uncaptioned",
     "zscr.data.sources.domains": "conversion <- lists <- freedom icir imagenet_r ltll",
-    "zscr.data.sources.triplets": "annotations masks triplet <- images objects"
+    "zscr.data.sources.triplets": "annotations boxes masks triplet <- images objects"
     " <- circo cirr coco fashioniq genecis",
     "zscr.infer": "answers composition inputs lines runners <- batches options query_rows"
     " <- queries <- encoder <- bundle features reading <- index sums <- columns composed evaluation"

@@ -11,7 +11,7 @@ import errno
 import os
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -22,8 +22,6 @@ from zscr.data.rules import repeated
 from zscr.data.sources.lookup import Disk, Parts
 from zscr.errors import InputError
 from zscr.names import name_fault
-
-_SAMPLE = 64  # names by which such a folder is chosen
 
 # Where no second name can be given: another disk, a disk without links, too many, not allowed.
 _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
@@ -101,23 +99,37 @@ class _Base:
         """Return the file of a name, if there is one."""
         return disk.find(self.folder, parts[self.dropped :])
 
+    def counted(self, disk: Disk, parts: Parts) -> float:
+        """Return 1 where there is such a file, and 1/2 where it is unclear which is meant."""
+        try:
+            return float(self.find(disk, parts) is not None)
+        except InputError:
+            return 0.5
+
 
 def _base(
     group: Sequence[Parts], known: list[_Base], disk: Disk, top: Path, kept: int
 ) -> _Base | None:
     """Return what most names of a group are found by, and keep it in mind for other groups."""
-    sample = group[:: max(1, len(group) // _SAMPLE)]
-    most = range(min(map(len, sample)) - kept + 1)
-    best, hits = None, 0
-    for base in chain(known, (_Base(folder, n) for n in most for folder in disk.below(top))):
-        count = sum(base.find(disk, parts) is not None for parts in sample)
+    best, hits = None, 0.0
+    for base in chain(known, _bases(group, disk, top, kept)):
+        count = sum(base.counted(disk, parts) for parts in group)
         if count > hits:
             best, hits = base, count
-        if hits == len(sample):
+        if hits == len(group):
             break
     if best and best not in known:
         known.append(best)
     return best
+
+
+def _bases(group: Sequence[Parts], disk: Disk, top: Path, kept: int) -> Iterator[_Base]:
+    """Yield what names may be relative to: folders that hold the first of their remaining parts."""
+    for dropped in range(min(map(len, group)) - kept + 1):
+        first = {parts[dropped] for parts in group}
+        for folder in disk.below(top):
+            if any(disk.holds(folder, part) for part in first):
+                yield _Base(folder, dropped)
 
 
 def _fewest_parts(names: Iterable[Parts]) -> int:

@@ -25,16 +25,29 @@ class Disk:
         self._below: dict[Path, list[str]] = {}
 
     def find(self, folder: str, parts: Parts) -> Path | None:
-        """Return the file of a name below a folder, or None."""
+        """Return the file of a name below a folder, or None.
+
+        Raises:
+            InputError: a part of it could be one of several files or folders.
+        """
         for suffix in self._suffixes:
-            place: str | None = folder
+            place = folder
             for part in (*parts[:-1], parts[-1] + suffix):
-                place = self._entry(place, part)
-                if place is None:
+                meant = self._meant(place, part)
+                if len(meant) > 1:
+                    both = " or ".join(f"{name!a:.80}" for name in sorted(meant)[:2])
+                    raise InputError(f"{part!a:.80} could be {both} of {place}; rename one")
+                if not meant:
                     break
-            if place is not None:
-                return Path(place)
+                place = f"{place}/{meant[0]}"
+            else:
+                if os.path.isfile(place):  # no folder, and no link to what is gone
+                    return Path(place)
         return None
+
+    def holds(self, folder: str, part: str) -> bool:
+        """Say whether anything in a folder could be meant by a part of a name."""
+        return any(self._meant(folder, part + suffix) for suffix in ("", *self._suffixes))
 
     def below(self, top: Path) -> list[str]:
         """Return a folder and those up to `_DEPTH` below it, the upper ones first."""
@@ -47,19 +60,15 @@ class Disk:
             self._below[top] = found
         return self._below[top]
 
-    def _entry(self, folder: str, part: str) -> str | None:
-        """Return what a part of a name means in a folder: as it is written, else alike."""
+    def _meant(self, folder: str, part: str) -> Sequence[str]:
+        """Return what a part of a name means in a folder: as it is written, else what is alike."""
         if part in self._listed(folder):
-            return f"{folder}/{part}"
+            return [part]
         if folder not in self._alike:
             self._alike[folder] = defaultdict(list)
             for name in self._listed(folder):
                 self._alike[folder][_folded(name)].append(name)
-        alike = self._alike[folder].get(_folded(part), [])
-        if len(alike) > 1:
-            one, other = sorted(alike)[:2]
-            raise InputError(f"{part!a:.80} could be {one!a:.80} or {other!a:.80} of {folder}")
-        return f"{folder}/{alike[0]}" if alike else None
+        return self._alike[folder].get(_folded(part), [])
 
     def _listed(self, folder: str) -> frozenset[str]:
         if folder not in self._names:

@@ -21,13 +21,12 @@ from zscr.data.relevance import ByItem, Truth
 from zscr.data.tasks import Task
 from zscr.infer.evaluation.bootstrap import bounds, resampled, resampled_medians
 from zscr.infer.evaluation.embedded import Embedded
-from zscr.infer.evaluation.figures import FIRST, query_values
+from zscr.infer.evaluation.figures import FIRST, MEDIAN, query_values
 from zscr.infer.evaluation.graded import count_relevant
 from zscr.infer.evaluation.metrics import Values, median_rank
 
 KS = (1, 5, 10)
 RECALLS = tuple(f"R@{k}" for k in KS)
-MEDIAN = "median rank"
 FIGURES = (*RECALLS, MEDIAN)
 TEXT_TO_IMAGE, IMAGE_TO_TEXT = "text to image", "image to text"
 

@@ -19,6 +19,8 @@ from zscr.infer.evaluation.ranking import Cosines, Embeddings, Scorer, ranked_pa
 KS = (1, 10, 50)
 CURVE = "precision at recall"
 FIRST = "rank of the first relevant item"
+MEAN, MEDIAN = "mean rank", "median rank"  # the latter over queries: of groups there is none
+RANKS = (MEAN, MEDIAN)  # of which less is better
 TRAPEZOID = "mAP trapezoid"
 PER_QUERY = (  # what every report holds; a task's own figures come on top
     *(f"Prec@{k}" for k in KS),
@@ -40,7 +42,7 @@ DEFINITIONS: Mapping[str, str] = {
     "AP@k hits": "precision summed at the relevant ranks of the first k / relevant found there",
     "AP@k relevant": "the same sum / min(k, relevant items)",
     "mAP@k": "AP@k relevant, as CIRCO calls it",
-    "mean rank": "mean over queries of the rank of the first relevant item, from 1",
+    MEAN: "mean over queries of the rank of the first relevant item, from 1",
     "mAP": "average precision over the whole ranking / relevant items",
     "mAP trapezoid": "area below the precision-recall curve by trapezoids / (relevant items + "
     "1e-5), as domain conversion and i-CIR are published; not to be compared with mAP",
@@ -49,6 +51,8 @@ DEFINITIONS: Mapping[str, str] = {
     "image to text": "each image ranks all captions, of which any of its own is relevant; R@k asks "
     "whether one stands in the first k",
     "median rank": "median over queries of the rank of the first relevant item, rounded down",
+    "reversed": "the task's own figures where its images ask and its queries are ranked, of a task "
+    "whose images are asked for by one query each",
     "rsum": "R@1 + R@5 + R@10 of both directions, in per cent",
     "chance": "expected Prec@k of a random ranking: mean over queries of relevant / gallery",
     "gallery": "of a query: the items of the task's gallery that its ranking does not leave out",
@@ -68,7 +72,8 @@ _WHOLE: Mapping[str, _Metric] = {
     "mAP": lambda hits, _: metrics.average_precision(hits),
     TRAPEZOID: lambda hits, _: metrics.trapezoid_precision(hits),
     "Top-1": lambda hits, _: metrics.top_1(hits),
-    "mean rank": lambda hits, _: metrics.first_rank(hits),
+    MEAN: lambda hits, _: metrics.first_rank(hits),
+    MEDIAN: lambda hits, _: metrics.first_rank(hits),
     FIRST: lambda hits, _: metrics.first_rank(hits),
     CURVE: lambda hits, _: metrics.interpolated_precision(hits),
 }
@@ -88,6 +93,7 @@ def is_figure(name: str) -> bool:
     metric = _metric_of(name)
     return (
         metric not in (CURVE, FIRST)
+        and name != f"{MEDIAN} macro"
         and _function(metric) is not None
         and name in summary_names(metric)
     )
@@ -96,6 +102,11 @@ def is_figure(name: str) -> bool:
 def summary_names(metric: str) -> tuple[str, str]:
     """Return what a metric's mean over queries, and over groups, is called."""
     return (f"{metric} micro" if metric.startswith("Prec@") else metric), f"{metric} macro"
+
+
+def over_queries(metric: str, values: Values) -> float:
+    """Return what a report says of a metric's (Q,) values: their mean, or of ranks the median."""
+    return metrics.median_rank(values) if metric == MEDIAN else metrics.micro(values)
 
 
 def read_figure(name: str) -> tuple[str, bool]:
@@ -130,8 +141,8 @@ def _function(metric: str) -> _Metric | None:
 def _unknown(name: str) -> ConfigError:
     return ConfigError(
         f"'{name}' is no figure; use mAP, Top-1, Prec@k, P@k, Recall@k, R@k, mAP@k, AP@k hits, "
-        f"AP@k relevant, mean rank or {TRAPEZOID}, with a number k from 1, such as Recall@10 or "
-        f"Prec@5 macro"
+        f"AP@k relevant, {MEAN}, {MEDIAN} or {TRAPEZOID}, with a number k from 1, such as "
+        f"Recall@10 or Prec@5 macro"
     )
 
 

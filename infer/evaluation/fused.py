@@ -12,9 +12,9 @@ from zscr.data.relevance import Order
 from zscr.data.tasks import Task
 from zscr.infer.composition.affine import Affine
 from zscr.infer.composition.composition import Fusion
-from zscr.infer.composition.fusion import fused
+from zscr.infer.composition.fusion import Moments, fused
 from zscr.infer.evaluation.ranked import Ranked
-from zscr.infer.evaluation.ranking import SCORE_DECIMALS, Scores
+from zscr.infer.evaluation.ranking import Scores
 
 Rows = npt.NDArray[np.floating]
 
@@ -30,11 +30,13 @@ class FusedScores:
         channels: of the same Q queries; gallery: unit rows (G, D).
         fusion: of the channels, in their order; a linear one makes one vector a query, which needs
             none of this.
+        moments: of each channel, (Q, 1) each, for `cdf`; None takes those of the gallery itself.
     """
 
     channels: tuple[Affine, ...]
     gallery: Rows
     fusion: Fusion
+    moments: tuple[Moments, ...] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -45,17 +47,27 @@ class FusedScores:
         """See `Scorer`."""
         columns = self.gallery.astype(np.float64).T
         for start in range(0, self.shape[0], step):
-            rows = slice(start, start + step)
-            yield start, fused([_scores(_of(c, rows), columns) for c in self.channels], self.fusion)
+            some = self._asked(slice(start, start + step))
+            products = (one.directions.astype(np.float64) @ columns for one in some.channels)
+            scores = [one.put_back(row) for one, row in zip(some.channels, products, strict=True)]
+            yield start, fused(scores, self.fusion, moments=some.moments)
 
     def row(self, number: int) -> FusedScores:
         """See `Scorer`."""
-        return replace(self, channels=tuple(channel.of(number) for channel in self.channels))
+        return self._asked(slice(number, number + 1))
 
     def part(self, queries: slice, places: Order) -> FusedScores:
         """See `Scorer`; what a fusion asks of a gallery, it then asks of these items."""
-        channels = tuple(_of(channel, queries) for channel in self.channels)
-        return replace(self, channels=channels, gallery=self.gallery[places])
+        return replace(self._asked(queries), gallery=self.gallery[places])
+
+    def _asked(self, rows: slice) -> FusedScores:
+        """Return the scores of some of the queries."""
+        channels = tuple(
+            Affine(one.directions[rows], one.lengths[rows], one.shifts[rows])
+            for one in self.channels
+        )
+        moments = self.moments and tuple((mean[rows], std[rows]) for mean, std in self.moments)
+        return replace(self, channels=channels, moments=moments)
 
 
 @dataclass(frozen=True)
@@ -66,6 +78,7 @@ class Fused(Ranked):
     channels: tuple[Affine, ...]
     gallery: Rows
     fusion: Fusion
+    moments: tuple[Moments, ...] | None = None
 
     def __post_init__(self) -> None:
         sizes = len(self.task.queries), len(self.task.gallery)
@@ -74,23 +87,10 @@ class Fused(Ranked):
     @property
     def scorer(self) -> FusedScores:
         """See `Ranked`."""
-        return FusedScores(self.channels, self.gallery, self.fusion)
+        return FusedScores(self.channels, self.gallery, self.fusion, self.moments)
 
     def with_gallery_of(self, other: Ranked) -> Fused:
         """See `Ranked`."""
         assert isinstance(other, Fused), type(other)
         gallery = np.concatenate([self.gallery, other.gallery])
         return replace(self, task=self.task.widened(other.task), gallery=gallery)
-
-
-def _of(channel: Affine, rows: slice) -> Affine:
-    return Affine(channel.directions[rows], channel.lengths[rows], channel.shifts[rows])
-
-
-def _scores(channel: Affine, columns: Scores) -> Scores:
-    """Return a channel's scores (B, G); cosines are rounded as those of a ranking are.
-
-    What is equal then stays so when it is fused: a fusion computes each item's score by itself.
-    """
-    cosines = channel.directions.astype(np.float64) @ columns
-    return channel.put_back(np.round(cosines, SCORE_DECIMALS))

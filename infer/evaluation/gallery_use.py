@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from zscr.data.relevance import Relevance
 from zscr.errors import InputError
 from zscr.infer.evaluation.embedded import Embedded, Vectors
 from zscr.infer.evaluation.ranked import Ranked
-from zscr.infer.evaluation.ranking import Cosines, Embeddings, ranked_blocks
+from zscr.infer.evaluation.ranking import Cosines, Embeddings, ranked_parts
 from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.exact import Rows
 from zscr.infer.index.expansion import Expansion, mean_features
@@ -74,17 +75,20 @@ def diffused(embedded: Embedded, diffusion: Diffusion) -> Embedded:
 def expanded(embedded: Embedded, expansion: Expansion) -> Embedded:
     """Return the task with its queries expanded: [q, w m] / √(1 + w²) over [p, u] / √2.
 
-    These are unit vectors whose cosine orders a query's images as `Expansion.parts` does.
+    These are unit vectors whose cosine orders a query's images as `Expansion.parts` does. A query
+    that searches a part of the gallery is expanded by that part.
     """
-    expansion.check(len(embedded.gallery))
+    parts = [places for _, places in embedded.task.relevance.parts()]
+    expansion.check(min(len(embedded.gallery if one is None else one) for one in parts))
     features, weight = _features(embedded), expansion.weight
     gallery = _joined(embedded.gallery, features, 2)
-    best = _best(embedded.queries, embedded.gallery, expansion.k)
+    relevance = embedded.task.relevance
+    best = _best(embedded.queries, embedded.gallery, relevance, expansion.k)
     for number in range(1, expansion.rounds + 1):
         means = mean_features(features, best)
         queries = _joined(embedded.queries, weight * means, 1 + weight**2)
         if number < expansion.rounds:
-            best = _best(queries, gallery, expansion.k)
+            best = _best(queries, gallery, relevance, expansion.k)
     return replace(embedded, queries=queries, gallery=gallery, features=None)
 
 
@@ -94,9 +98,9 @@ def _joined(first: Vectors, second: Vectors, square: float) -> Vectors:
     return joined
 
 
-def _best(queries: Embeddings, gallery: Embeddings, k: int) -> Rows:
+def _best(queries: Embeddings, gallery: Embeddings, relevance: Relevance, k: int) -> Rows:
     """Return each query's k best gallery rows (Q, k)."""
-    blocks = ranked_blocks(Cosines(queries, gallery))
+    blocks = ranked_parts(Cosines(queries, gallery), relevance)
     return np.concatenate([order[:, :k] for _, order in blocks])
 
 

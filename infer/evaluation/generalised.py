@@ -22,6 +22,7 @@ from zscr.infer.evaluation.gallery_use import GalleryUse
 from zscr.infer.evaluation.metrics import harmonic_mean
 from zscr.infer.evaluation.ranked import Ranked
 from zscr.infer.evaluation.report import RetrievalReport
+from zscr.infer.evaluation.reversal import reversed_figures
 
 
 @dataclass(frozen=True)
@@ -46,17 +47,21 @@ class Evaluation:
 
     Attributes:
         captions: the standard figures, where captions ask for what they are said of.
+        reversed: the task's own figures where its images ask; see `reversed_figures`.
     """
 
     plain: RetrievalReport
     generalised: Generalised | None = None
     captions: CaptionFigures | None = None
+    reversed: Mapping[str, float] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the plain figures, the others by name among them, as JSON can hold them."""
         content = self.plain.to_json()
         if self.captions:
             content["captions"] = self.captions.to_json()
+        if self.reversed:
+            content["reversed"] = dict(self.reversed)
         if self.generalised:
             both = {"unseen": self.generalised.unseen, "seen": self.generalised.seen}
             harmonic = {"metrics": dict(self.generalised.harmonic)}
@@ -78,7 +83,8 @@ def evaluate(
     """
     use = use or GalleryUse()
     if seen is None:
-        return Evaluation(use(unseen).report(), captions=_captions(unseen, use))
+        turned = None if use else reversed_figures(unseen)
+        return Evaluation(use(unseen).report(), None, _captions(unseen, use), turned)
     both = unseen.with_gallery_of(seen), seen.with_gallery_of(unseen)
     reports = use(both[0]).report(), use(both[1]).report()
     figures, seen_figures = (report.metrics for report in reports)
@@ -104,7 +110,9 @@ def mean_evaluation(evaluations: Sequence[Evaluation]) -> Evaluation:
     captions = [one.captions for one in evaluations if one.captions]
     parts = [one.generalised for one in evaluations if one.generalised]
     if not parts:
-        return Evaluation(plain, captions=mean_captions(captions) if captions else None)
+        turned = [one.reversed for one in evaluations if one.reversed]
+        means = mean_captions(captions) if captions else None, _means(turned) if turned else None
+        return Evaluation(plain, None, *means)
     harmonic = [part.harmonic for part in parts]
     unseen, seen = ([getattr(part, side) for part in parts] for side in ("unseen", "seen"))
     both = _mean_report(unseen), _mean_report(seen)

@@ -123,7 +123,7 @@ def precision_of_relevant_at_k(hits: Hits, k: int) -> Values:
         InputError: a query has no relevant item.
     """
     assert k >= 1, k
-    precision: Values = hits[:, :k].sum(axis=1) / np.minimum(_relevant(hits), k)
+    precision: Values = hits[:, :k].sum(axis=1) / np.minimum(k, _relevant(hits))
     return precision
 
 
@@ -143,7 +143,7 @@ def trapezoid_precision(hits: Hits) -> Values:
         InputError: a query has no relevant item.
     """
     ranks = np.arange(1, hits.shape[1] + 1)
-    found = np.cumsum(hits, axis=1)  # at a hit: j + 1
+    found = hits.cumsum(axis=1)  # at a hit: j + 1
     before = np.divide(found - 1, ranks - 1, where=ranks > 1, out=np.ones(hits.shape))
     total = np.sum((before + found / ranks) / 2, axis=1, where=hits)
     area: Values = total / (_relevant(hits) + TRAPEZOID_MARGIN)

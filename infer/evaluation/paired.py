@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from zscr.infer.evaluation.bootstrap import group_intervals
-from zscr.infer.evaluation.figures import read_figure
+from zscr.infer.evaluation.figures import RANKS, read_figure
 
 FIGURE = "mAP"
 
@@ -42,6 +42,9 @@ def paired_difference(
 
 
 def own_metrics(report: Mapping[str, Any]) -> list[str]:
-    """Return the metrics beside mAP whose means over queries are a task's own figures."""
+    """Return the metrics beside mAP whose means over queries are a task's own figures.
+
+    Not ranks: who has more of these is not ahead.
+    """
     read = map(read_figure, report["figures"])
-    return [metric for metric, macro in read if not macro and metric != FIGURE]
+    return [metric for metric, macro in read if not macro and metric not in (FIGURE, *RANKS)]

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 from zscr.data.tasks import Task
 from zscr.infer.evaluation import metrics
-from zscr.infer.evaluation.figures import read_figure, scored_values
+from zscr.infer.evaluation.figures import over_queries, read_figure, scored_values
 from zscr.infer.evaluation.metrics import Values
 from zscr.infer.evaluation.ranking import Scorer, Scores, scored_blocks
 from zscr.infer.evaluation.report import RetrievalReport, evaluate_scores
@@ -58,7 +58,7 @@ class Ranked(ABC):
         """
         metric, macro = read_figure(name)
         values = self._values(metric)
-        return metrics.macro(values, self.task.groups) if macro else metrics.micro(values)
+        return metrics.macro(values, self.task.groups) if macro else over_queries(metric, values)
 
     def scores(self, row: int) -> Scores:
         """Return one query's scores (1, G)."""

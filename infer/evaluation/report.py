@@ -18,7 +18,9 @@ from zscr.infer.evaluation import metrics
 from zscr.infer.evaluation.bootstrap import group_intervals
 from zscr.infer.evaluation.figures import (
     CURVE,
+    MEDIAN,
     PER_QUERY,
+    over_queries,
     read_figure,
     scored_values,
     summary_names,
@@ -167,7 +169,8 @@ def evaluate_scores(
     )
     curve = values.pop(CURVE).mean(axis=0)
     counts, groups = counts.of(kept), [*compress(groups, kept)]
-    per_group = _per_group(values | _ceilings(names, counts), counts, groups)
+    averaged = {name: of_queries for name, of_queries in values.items() if name != MEDIAN}
+    per_group = _per_group(averaged | _ceilings(names, counts), counts, groups)
     return RetrievalReport(
         metrics=_summary(values, _ceilings(names, counts), groups),
         figures=tuple(summary_names(metric)[macro] for metric, macro in own),
@@ -231,6 +234,7 @@ def _summary(
     summary = {}
     for name, per_query in values.items():
         plain, macro = summary_names(name)
-        summary[plain] = metrics.micro(per_query)
-        summary[macro] = metrics.macro(per_query, groups)
+        summary[plain] = over_queries(name, per_query)
+        if name != MEDIAN:
+            summary[macro] = metrics.macro(per_query, groups)
     return summary | {name: metrics.macro(best, groups) for name, best in ceilings.items()}

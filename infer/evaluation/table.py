@@ -123,6 +123,8 @@ class _Layout:
             yield f"{name}: {report['unanswered']}"
         else:
             yield from self.model(name, report)
+        if "reversed" in report:
+            yield self.row("  images ask, queries are ranked", report["reversed"])
         precisions = [key for key in self.columns if key.startswith("Prec@")]
         yield self.row("ceiling", _ceilings(precisions, report["metrics"]))
         yield self.row("chance", {key: report["chance"] for key in precisions})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -17,6 +18,7 @@ from zscr.errors import CollectionError
 
 ITEM, CLASS = TaskInfo("asked"), TaskInfo("asked", by="class")
 COLOUR = TaskInfo("asked", by="class", attribute="colour")
+OWN = TaskInfo("asked", by="class", within="class", zeros=True)
 A = Query("q", "text", "a.png")
 
 
@@ -88,6 +90,21 @@ GOOD = truth({"b": 1.0}, ("a",))
         (CLASS, [row(class_id="bare")], "ask for what no item with image is.*: q"),
         (COLOUR, [row(class_id="one")], "do not name a class and a value alone"),
         (COLOUR, [row(class_id="one", value="green")], "ask for what no item with image is"),
+        (
+            COLOUR,
+            [row(class_id="one", value="red", exclude=("a",))],
+            "ask for what no item with im",
+        ),
+        (CLASS, [row(class_id="one", exclude=("z",))], "leave out items that do not exist .*: q"),
+        (CLASS, [row(class_id="one", exclude=("c",))], "or are of another split.*: q"),
+        (ITEM, [row(truth=GOOD.truth, exclude=("a",))], "do not list relevant items alone"),
+        (OWN, [row(class_id="bare")], "search the images of their class, of which there are none"),
+        (
+            TaskInfo("asked", within="class"),
+            [GOOD],
+            "within a class by 'item'; use class",
+        ),
+        (TaskInfo("asked", by="class", within="x"), [GOOD], "a gallery within 'x'; use class"),
         (TaskInfo("../asked"), [GOOD], "a task is named '../asked'"),
         (TaskInfo("text"), [GOOD], "the task 'text' follows from the classes"),
         (TaskInfo("asked", field="text"), [GOOD], "field 'text'; use image or sketch"),
@@ -126,6 +143,22 @@ def test_a_query_of_nothing_but_an_image_is_enough(tmp_path):
     """The rules above let sound tasks pass."""
     write(tmp_path / "x", ITEM, row(Query("q", image="a.png"), truth=Truth({"a": 1, "b": 1e-30})))
     assert load_task(read_collection(tmp_path / "x"), "asked", "unseen").fields == {"image"}
+
+
+def test_queries_without_an_answer_are_those_of_protocols_that_count_them(tmp_path):
+    """By class and by item; what is written is read again, exclusions and galleries too."""
+    green = TaskInfo("asked", by="class", attribute="colour", within="class", zeros=True)
+    write(tmp_path / "x", green, row(class_id="one", value="green", exclude=("b",)))
+    found = read_collection(tmp_path / "x")
+    task = load_task(found, "asked", "unseen")
+    assert (found.tasks["asked"], task.zeros) == (green, True)
+    assert task.gallery == ("a", "b")
+    [grades] = task.relevance.grades(slice(0, 1), np.array([[0, 1]]))
+    assert grades.tolist() == [0, pytest.approx(np.nan, nan_ok=True)]
+    assert [part[1].tolist() for part in task.relevance.parts()] == [[0, 1]]
+    nothing = TaskInfo("asked", zeros=True)
+    write(tmp_path / "y", nothing, truth({}))
+    assert load_task(read_collection(tmp_path / "y"), "asked", "unseen").zeros
 
 
 def test_two_tasks_of_one_name_are_refused(tmp_path, reseal):

@@ -18,10 +18,11 @@ from zscr.infer.composed.files import Files
 from zscr.infer.composed.freedom import FreeDom
 from zscr.infer.composed.gallery import RowsGallery
 from zscr.infer.composed.one_vector import summed, unit_rows
-from zscr.infer.composed.scored import Scoring
+from zscr.infer.composed.scored import Scored, Scoring
 from zscr.infer.composition.affine import Affine, Scores
 from zscr.infer.composition.available import needs_instead
 from zscr.infer.composition.composition import Composition
+from zscr.infer.composition.fusion import Moments
 from zscr.infer.composition.statistics import Statistics
 from zscr.infer.encoder import Rows
 from zscr.infer.evaluation.embedded import Embedded
@@ -126,13 +127,14 @@ class TaskComposer:
         return {field: np.concatenate(rows) for field, rows in parts.items()}
 
     def _fused(self, task: Task, batch: Batch, rows: Mapping[str, Scores], gallery: Rows) -> Fused:
-        statistics, made = Statistics(gallery), list[Sequence[Affine]]()
+        statistics, made = Statistics(gallery), list[Scored]()
         for queries, images in _parts(task, gallery):
             scoring = Scoring(self._composition, self._files, statistics, images)
             some = {field: every[queries] for field, every in rows.items()}
-            made.append(scoring.channels(Batch(batch.queries[queries]), some).channels)
-        channels = tuple(map(_joined, zip(*made, strict=True)))
-        return Fused(task, channels, gallery, self._composition.fusion)
+            made.append(scoring.channels(Batch(batch.queries[queries]), some))
+        channels = tuple(map(_joined, zip(*(one.channels for one in made), strict=True)))
+        moments = _stored_moments(made) if self._composition.moments else None
+        return Fused(task, channels, gallery, self._composition.fusion, moments)
 
     def _in_words(
         self, task: Task, batch: Batch, rows: Mapping[str, Scores], gallery: Rows
@@ -160,6 +162,15 @@ def _joined(parts: Sequence[Affine]) -> Affine:
     """Return the channel of all queries of several parts."""
     columns = zip(*((one.directions, one.lengths, one.shifts) for one in parts), strict=True)
     return Affine(*map(np.concatenate, columns))
+
+
+def _stored_moments(parts: Sequence[Scored]) -> tuple[Moments, ...]:
+    """Return the moments of each channel, of all queries of several parts."""
+    channels = zip(*(one.moments or () for one in parts), strict=True)
+    return tuple(
+        (np.concatenate([mean for mean, _ in one]), np.concatenate([std for _, std in one]))
+        for one in channels
+    )
 
 
 def _require_sound(batch: Batch) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -79,14 +81,18 @@ def open_bundle_model(
     about = {"kind": "bundle", "method": body["method"], "head_settings": body["head_settings"]}
     about |= _about(body["provenance"])
 
+    # Several tasks have many of their images in common: each is encoded once while this is open.
+    store = Path(tempfile.mkdtemp(prefix="zscr-"))
+    weakref.finalize(bundle, shutil.rmtree, store, ignore_errors=True)
+
     def encode(queries: Sequence[Query]) -> Encoded:
-        return _encoded(bundle.route(queries[0].fields), queries, found)
+        return _encoded(bundle.route(queries[0].fields), queries, found, store)
 
     def encode_gallery(queries: Sequence[Query]) -> Encoded:
-        return _encoded(bundle.gallery, queries, found)
+        return _encoded(bundle.gallery, queries, found, store)
 
     def encode_feature(queries: Sequence[Query]) -> Encoded:
-        rows, kept = _encoded(bundle.gallery_and_feature, queries, found)
+        rows, kept = _encoded(bundle.gallery_and_feature, queries, found, store)
         return rows[:, bundle.dim :], kept
 
     @cache
@@ -95,7 +101,7 @@ def open_bundle_model(
 
     def composer(task: Task) -> TaskComposer | None:
         composition = composition_of(bundle, task, compose)
-        return composition and composer_of(composition)
+        return composer_of(composition) if composition else None
 
     return Model(
         bundle.folder,
@@ -120,12 +126,13 @@ def _about(provenance: Mapping[str, Any]) -> dict[str, Any]:
     return of_training | {"versions": provenance["versions"], "sources": {}, PRETRAINED: about}
 
 
-def _encoded(encoder: Encoder, queries: Sequence[Query], collection: Collection) -> Encoded:
+def _encoded(
+    encoder: Encoder, queries: Sequence[Query], collection: Collection, store: Path
+) -> Encoded:
     """Encode queries; images that cannot be used are left out where they come alone."""
     if encoder.fields not in ({"image"}, {"text"}):
         return all_of(queries, encoder.encode(queries))
-    with tempfile.TemporaryDirectory(prefix="zscr-") as store:
-        return encode_cached(Path(store), encoder, queries, collection)
+    return encode_cached(store, encoder, queries, collection)
 
 
 def bundle_collection(bundle: Bundle, path: Path | None = None) -> Collection:

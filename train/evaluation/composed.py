@@ -10,7 +10,13 @@ from zscr.data.tasks import Task, load_task, task_rows
 from zscr.infer.encoder import Rows
 from zscr.infer.evaluation.controls.composed import CHANCE, part_controls
 from zscr.infer.evaluation.controls.control import unit
-from zscr.infer.evaluation.controls.fusions import Parts, Way, plain_ways, replacing_way
+from zscr.infer.evaluation.controls.fusions import (
+    Parts,
+    Way,
+    arithmetic_way,
+    plain_ways,
+    replacing_way,
+)
 from zscr.infer.evaluation.generalised import evaluate
 from zscr.infer.evaluation.ranked import Ranked
 from zscr.infer.inputs.sentence import without_place
@@ -55,22 +61,25 @@ def _ways(
     model: Model, task: Task, rows: Mapping[str, Rows], gallery: Rows
 ) -> Iterator[tuple[Way, Parts, Parts | None]]:
     """Yield what composes a text and one image or sketch, with both kinds of queries."""
-    own, val = _parts(model, rows, gallery, task), _choosing(model, task)
+    own = _parts(model, rows, gallery, task)
     if own is None:
         return
+    val = _choosing(model, task)
     words = TaskWords(model, [*own.texts, *(val.texts if val else ())])
     own = replace(own, phrased=words.phrased(own.texts))
     val = val and replace(val, phrased=words.phrased(val.texts))
     told = [replacing_way()] if own.replaced is not None else []
-    for way in [*plain_ways(*_mean(val, words)), *told, *words.ways()]:
+    for way in [*plain_ways(), *_arithmetic(val, words), *told, *words.ways()]:
         yield way, own, val
 
 
-def _mean(val: Parts | None, words: TaskWords) -> tuple[Rows, str]:
-    """Return what a text is less of in arithmetic: all validation texts of one say nothing."""
+def _arithmetic(val: Parts | None, words: TaskWords) -> list[Way]:
+    """Return text arithmetic, less a mean of texts: all validation texts of one say nothing."""
     if val is not None and len(set(val.texts)) > 1:
-        return val.text.mean(axis=0), f"less the mean of {len(val.texts):,} validation texts"
-    return words.mean, "less the mean of styles and contexts"
+        about = f"less the mean of {len(val.texts):,} validation texts"
+        return [arithmetic_way(val.text.mean(axis=0), about)]
+    mean = words.mean
+    return [] if mean is None else [arithmetic_way(mean, "less the mean of styles and contexts")]
 
 
 def _choosing(model: Model, task: Task) -> Parts | None:

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zscr.data.relevance import ByLabel
-from zscr.data.tasks import Task, load_task, query_labels
-from zscr.disk import new_parents, require_writable
+from zscr.data.tasks import Task, load_task
+from zscr.disk import require_writable
 from zscr.errors import ConfigError, InputError
-from zscr.infer.answers.shown import Shown
 from zscr.infer.evaluation.captions import asks_by_caption
-from zscr.infer.evaluation.extremes import find_extremes
 from zscr.infer.evaluation.figures import DEFINITIONS
 from zscr.infer.evaluation.gallery_use import GalleryUse
 from zscr.infer.evaluation.generalised import evaluate, mean_evaluation
 from zscr.infer.evaluation.naming import grouped_by
-from zscr.infer.evaluation.page import ORACLE, render_page
+from zscr.infer.evaluation.page import ORACLE
 from zscr.infer.evaluation.paired import own_metrics, paired_difference
 from zscr.infer.evaluation.ranked import Ranked
-from zscr.infer.evaluation.retrieved import retrieved_classes, write_retrieved
-from zscr.partial import asked_file
 from zscr.train.evaluation.composed import part_figures
 from zscr.train.evaluation.controls import class_controls
 from zscr.train.evaluation.model import Model
 from zscr.train.evaluation.models import open_models
+from zscr.train.evaluation.written import write_page, write_reference_result
 
 TEXT = "text"  # the task in which texts of classes ask for their images
 
@@ -233,41 +228,4 @@ def _write_files(report: dict[str, Any], model: Model, ranked: Ranked, asked: Qu
     if asked.retrieved_res:
         report["retrieved_res"] = str(write_reference_result(ranked, model, asked.retrieved_res))
     if asked.page:
-        _write_page(asked.page, report, model, ranked)
-
-
-def write_reference_result(ranked: Ranked, model: Model, folder: Path) -> Path:
-    """Write the top 50 of every query in the reference's form; return the file.
-
-    Raises:
-        ConfigError: the task is not of classes.
-    """
-    if not isinstance(ranked.task.relevance, ByLabel):
-        raise ConfigError(
-            f"--retrieved-res: the reference's result is of classes, which task "
-            f"'{ranked.task.name}' does not ask for; leave it out"
-        )
-    class_of = {item.id: str(item.class_id) for item in model.collection.items}
-    rows = retrieved_classes(
-        ranked.scorer,
-        query_classes=ranked.task.groups,
-        gallery_classes=[class_of[name] for name in ranked.task.gallery],
-    )
-    return write_retrieved(folder, rows)
-
-
-def _write_page(path: Path, report: Mapping[str, Any], model: Model, ranked: Ranked) -> None:
-    collection = model.collection
-    labels = query_labels(collection, ranked.task)
-    field = "sketch" if ranked.task.field == "sketch" else "image"
-    files = {item.id: getattr(item, field) for item in collection.items}
-    images = {name: collection.folder / file for name, file in files.items() if file}
-    classes = {item.id: item.class_id for item in collection.items if item.class_id}
-    extremes = find_extremes(ranked, labels, images, classes=classes)
-    page = render_page(report, extremes, Shown([collection.folder], hint=""))
-    try:
-        with new_parents(Path(os.path.realpath(path))), asked_file(path) as file:
-            file.write(page.encode())
-    except OSError as error:
-        why = f"{path} cannot be written ({error.strerror})"
-        raise ConfigError(f"{why}; name another place") from error
+        write_page(asked.page, report, model, ranked)

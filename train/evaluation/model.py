@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from zscr.data.collection import Collection
 from zscr.data.records import Query
 from zscr.data.tasks import Task, gallery_queries
@@ -66,11 +68,12 @@ class Model:
     composer: Callable[[Task], Composer | None] = lambda _: None
     vocabulary: Callable[[], tuple[Sequence[str], Rows] | None] = lambda: None
     _galleries: dict[tuple[str, tuple[str, ...]], Encoded] = field(default_factory=dict)
+    _texts: dict[str, Rows] = field(default_factory=dict)
 
     def composition(self, task: Task) -> str | None:
         """Return the name of what composes a task's queries, where several graphs do."""
         composer = self.composer(task)
-        return composer and composer.name
+        return composer.name if composer else None
 
     def answers(self, task: Task) -> bool:
         """Say whether it takes a task's queries as they are."""
@@ -117,13 +120,14 @@ class Model:
         return parts, gallery, task.narrowed(kept)
 
     def embed_texts(self, texts: Sequence[str]) -> Rows:
-        """Embed texts -> (N, D), each different one once; the model takes texts alone.
+        """Embed texts alone -> (N, D), each different one once for all tasks.
 
         Raises:
             InputError: one cannot be read.
         """
-        place = {text: number for number, text in enumerate(dict.fromkeys(texts))}
-        return self._asked(Query.of("text", place))[[place[text] for text in texts]]
+        if new := [text for text in dict.fromkeys(texts) if text not in self._texts]:
+            self._texts.update(zip(new, self._asked(Query.of("text", new)), strict=True))
+        return np.stack([self._texts[text] for text in texts])
 
     def unanswered(self, task: Task) -> str:
         """Say why it does not answer a task."""
@@ -188,7 +192,8 @@ def spoken_text(query: Query) -> str:
 
 def _alone(name: str, way: str, query: Query) -> Query:
     """Return a query by one of its fields alone, which fills another one perhaps."""
-    return Query(query.id, **{way: spoken_text(query) if name == "text" else getattr(query, name)})
+    value: Any = spoken_text(query) if name == "text" else getattr(query, name)
+    return Query(query.id, **{way: value})
 
 
 def all_of(queries: Sequence[Query], rows: Rows) -> Encoded:

@@ -13,7 +13,7 @@ from zscr.data.tasks import task_names
 from zscr.errors import CollectionError, ConfigError
 from zscr.infer.evaluation.naming import origin_words
 from zscr.infer.evaluation.task_means import mean_report
-from zscr.train.evaluation.evaluate import Question, answer, opened
+from zscr.train.evaluation.evaluate import TEXT, Question, answer, opened
 
 WILD = frozenset("*?[")  # of a pattern of tasks
 
@@ -49,7 +49,8 @@ def evaluate_tasks(
             "a page (--report) and the reference's result (--retrieved-res) are of one task; name "
             "one --task for them"
         )
-    models = opened(model, question)
+    # Controls are fitted on features that are only read where the task `text` is asked for.
+    models = opened(model, replace(question, task=TEXT) if question.controls else question)
     chosen = {name: _matching(models[0].collection, name) for name in tasks}
     names = [name for matched in chosen.values() for name in matched]
     if len({*names}) < len(names):

@@ -52,7 +52,7 @@ class Conversion:
         draft: of the collection.
         gallery: the images that are searched, as published.
         files: name -> file in the collection, of all images that are there.
-        lost: kind of what is missing -> how many.
+        lost: kind of what is missing -> how many, of queries in all tasks.
     """
 
     draft: Draft
@@ -132,13 +132,13 @@ class Conversion:
                 lost["queries_without_answer"] += 1
             else:
                 query = Query(one.name, text, self.files[one.name])
-                asked = {"class_id": one.class_id, "value": target}
-                rows.append(TaskRow(query, SPLIT, one.class_id, **asked))
+                about = SPLIT, one.class_id
+                rows.append(TaskRow(query, *about, class_id=one.class_id, value=target))
         self.lost += lost
         missing = lost.total() + sum(one.name not in self.files for one in self.gallery)
         if rows:
-            about = replace(info, by="class", attribute=DOMAIN, zeros=True, missing=missing)
-            self.draft.add_task(about, rows)
+            decided = replace(info, by="class", attribute=DOMAIN, zeros=True, missing=missing)
+            self.draft.add_task(decided, rows)
 
     def finish(self, provenance: dict[str, Any]) -> None:
         """Write down what is missing.

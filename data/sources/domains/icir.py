@@ -121,8 +121,8 @@ def _add_task(
             lost["queries_without_answer"] += 1
         else:
             query = Query(name, row.text, files[row.name])
-            asked = {"class_id": row.instance, "value": row.text}
-            rows.append(TaskRow(query, SPLIT, row.instance, **asked))
+            about = SPLIT, row.instance
+            rows.append(TaskRow(query, *about, class_id=row.instance, value=row.text))
     if not rows:
         raise InputError("no query of the lists has its image and an answer; fetch more of them")
     missing = lost.total() + sum(row.name not in files for row in database)

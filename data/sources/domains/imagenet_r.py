@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ QUERIES, TARGETS, NAMES = "imgnet_real_query.txt", "imgnet_targets.txt", "label_
 DOMAINS = {0: "cartoon", 1: "origami", 2: "toy", 3: "sculpture", 6: "photo"}  # by number
 _PHOTO = "photo"
 _CLASSES = 1000  # a label is class + 1000 x domain
+_LABEL = re.compile("[0-9]{1,6}")
 _PIC2WORD = TaskInfo(
     "",
     protocol="Pic2Word's domain conversion (Saito et al., CVPR 2023): photos of ImageNet's "
@@ -76,7 +78,7 @@ def _read(path: Path) -> list[Entry]:
     entries = []
     for number, line in enumerate(read_lines(path), 1):
         name, _, label = line.rpartition(" ")
-        domain = DOMAINS.get(int(label) // _CLASSES) if label.isdecimal() else None
+        domain = DOMAINS.get(int(label) // _CLASSES) if _LABEL.fullmatch(label) else None
         if not name or domain is None:
             raise InputError(
                 f"{path}, line {number} is {line!a:.80}, not a path and a label, which is a class "

@@ -8,7 +8,7 @@ from typing import Any
 
 from zscr.errors import InputError
 from zscr.regular import open_regular
-from zscr.schema import Check
+from zscr.schema import Check, integer
 from zscr.strict_json import parse_json
 
 DEPTH = 2  # folders between what a user names and what holds the annotations
@@ -59,6 +59,13 @@ def read_annotations(path: Path, check: Check) -> Any:
     except ValueError as error:
         raise InputError(f"{path} is not in the published format ({error})") from error
     return content
+
+
+def published_id(value: Any, where: str) -> None:
+    """Take an id: a whole number, or its digits as a text, as some copies have it; see `schema`."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal():
+        value = int(value[:20])
+    integer(0, 1 << 53)(value, where)
 
 
 def bare_name(written: str) -> str:

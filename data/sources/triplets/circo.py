@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from zscr.data.sources.origin import described
 from zscr.data.sources.triplets.annotations import (
     find_layout,
     folders,
+    published_id,
     read_annotations,
     spoken,
 )
@@ -20,7 +22,7 @@ from zscr.data.sources.triplets.images import add_items, located, put
 from zscr.data.sources.triplets.triplet import Triplet, add_task
 from zscr.data.task_files import TaskInfo
 from zscr.errors import InputError
-from zscr.schema import integer, listing, record, words
+from zscr.schema import listing, record, words
 
 SPLITS = ("val", "test")
 KS = (5, 10, 25, 50)
@@ -28,14 +30,13 @@ FIGURES = tuple(f"mAP@{k}" for k in KS)
 TARGET_FIGURES = tuple(f"R@{k}" for k in KS)
 PROTOCOL = "CIRCO {}, {:,} images of COCO's unlabeled2017, the reference kept in its ranking"
 INFO = "image_info_unlabeled2017.json"
-_ID = integer(0, 1 << 53)
-_INFO = record({"images": listing(record({"id": _ID, "file_name": words}), 1)})
+_INFO = record({"images": listing(record({"id": published_id, "file_name": words}), 1)})
 _QUERIES = listing(
     record(
-        {"id": _ID, "reference_img_id": _ID, "relative_caption": words},
+        {"id": published_id, "reference_img_id": published_id, "relative_caption": words},
         {
-            "target_img_id": _ID,
-            "gt_img_ids": listing(_ID, 1),
+            "target_img_id": published_id,
+            "gt_img_ids": listing(published_id, 1),
             "semantic_aspects": listing(words),
         },
     ),
@@ -70,19 +71,10 @@ def convert_circo(source: Path, out: Path, *, skip_missing: bool = False) -> Non
             out, name="circo", protocol="CIRCO", provenance=described(source)
         ) as draft:
             add_items(draft, files := put(draft, places))
-            galleries = {"unlabeled2017": tuple(names)}
+            missing = sum(file is None for file in files.values())
             for split, rows in queries.items():
-                protocol = PROTOCOL.format(split, len(names))
-                for name, figures, asked in _tasks(split, rows):
-                    server = "circo" if split == "test" else None
-                    info = TaskInfo(
-                        name,
-                        protocol=protocol,
-                        figures=figures,
-                        galleries=galleries,
-                        server=server,
-                    )
-                    add_task(draft, info, _triplets(info, asked), files)
+                for info, asked in _tasks(split, rows, PROTOCOL.format(split, len(names))):
+                    add_task(draft, replace(info, missing=missing), _triplets(info, asked), files)
 
 
 def _gallery(root: Path) -> dict[str, str]:
@@ -91,26 +83,29 @@ def _gallery(root: Path) -> dict[str, str]:
     if len(infos) != 1:
         raise InputError(f"{root} holds {INFO} {len(infos)} times, not once; put it there")
     named = read_annotations(infos[0], _INFO)["images"]
-    return {str(image["id"]): f"unlabeled2017/{image['file_name']}" for image in named}
+    return {str(int(image["id"])): f"unlabeled2017/{image['file_name']}" for image in named}
 
 
-def _tasks(split: str, rows: Rows) -> Iterator[tuple[str, tuple[str, ...], Rows]]:
-    """Yield the name, the figures and the queries of each task."""
-    yield split, FIGURES, rows
-    if split == "test":
+def _tasks(split: str, rows: Rows, protocol: str) -> Iterator[tuple[TaskInfo, Rows]]:
+    """Yield each task with its queries."""
+    server = "circo" if split == "test" else None
+    whole = TaskInfo(split, figures=FIGURES, protocol=protocol, server=server)
+    yield whole, rows
+    if server:
         return
-    yield f"{split}-target", TARGET_FIGURES, rows
+    yield replace(whole, name=f"{split}-target", figures=TARGET_FIGURES), rows
     for aspect in dict.fromkeys(a for row in rows for a in row.get("semantic_aspects", ())):
         asked = [row for row in rows if aspect in row.get("semantic_aspects", ())]
-        yield f"{split}-{aspect}", ("mAP@10",), asked
+        yield replace(whole, name=f"{split}-{aspect}", figures=("mAP@10",)), asked
 
 
 def _triplets(info: TaskInfo, rows: Rows) -> Iterator[Triplet]:
     for row in rows:
         right = [] if info.server else _right(row, target=info.figures == TARGET_FIGURES)
-        reference, texts = str(row["reference_img_id"]), (spoken(row["relative_caption"]),)
-        truth = Truth({str(image): 1.0 for image in right})
-        yield Triplet(str(row["id"]), reference, texts, truth, str(row["id"]))
+        reference, texts = str(int(row["reference_img_id"])), (spoken(row["relative_caption"]),)
+        name = str(int(row["id"]))
+        truth = Truth({str(int(image)): 1.0 for image in right})
+        yield Triplet(name, reference, texts, truth, name)
 
 
 def _right(row: Mapping[str, Any], *, target: bool) -> list[int]:

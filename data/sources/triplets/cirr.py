@@ -13,14 +13,15 @@ from zscr.data.sources.origin import described
 from zscr.data.sources.triplets.annotations import (
     bare_name,
     find_layout,
+    published_id,
     read_annotations,
     spoken,
 )
-from zscr.data.sources.triplets.images import add_items, located, put
+from zscr.data.sources.triplets.images import SUFFIXES, add_items, located, put
 from zscr.data.sources.triplets.triplet import Triplet, add_task
 from zscr.data.task_files import TaskInfo
 from zscr.errors import InputError
-from zscr.schema import anything, listing, mapping, record, words
+from zscr.schema import listing, mapping, record, words
 
 FOLDERS = {"val": "dev", "test1": "test1"}  # published split -> its images, where they lie flat
 FIGURES, SUBSET_FIGURES = ("R@1", "R@5", "R@10", "R@50"), ("R@1", "R@2", "R@3")
@@ -28,7 +29,7 @@ PROTOCOL = "CIRR rc2 {}, {:,} images, the reference removed from its ranking"
 _CAPTIONS = listing(
     record(
         {
-            "pairid": anything,
+            "pairid": published_id,
             "reference": words,
             "caption": words,
             "img_set": record({"members": listing(words)}),
@@ -63,7 +64,7 @@ def convert_cirr(source: Path, out: Path, *, skip_missing: bool = False) -> None
         captions = {s: read_annotations(_file(found, "captions/cap", s), _CAPTIONS) for s in there}
         images = {split: _images(found, split) for split in there}
         names = {name: path for split in there for name, path in images[split].items()}
-        places = located(source, folder, names, skip=skip_missing)
+        places = located(source, folder, names, SUFFIXES, skip=skip_missing)
         with new_collection(
             out, name="cirr", protocol="CIRR rc2", provenance=described(source)
         ) as draft:
@@ -79,12 +80,15 @@ def _file(found: Path, kind: str, split: str) -> Path:
 
 def _images(found: Path, split: str) -> Names:
     """Return the images of a split: it says the path of each, or lists names alone."""
-    path = _file(found, "image_splits/split", split)
-    listed = read_annotations(path, anything)
-    (mapping(words) if isinstance(listed, dict) else listing(words))(listed, str(path))
+    listed = read_annotations(_file(found, "image_splits/split", split), _listed)
     if not isinstance(listed, dict):
-        listed = {name: f"{FOLDERS[split]}/{bare_name(name)}.png" for name in listed}
-    return {bare_name(name): path for name, path in listed.items()}
+        listed = {name: f"{FOLDERS[split]}/{bare_name(name)}" for name in listed}
+    return {bare_name(name): path.removesuffix(".png") for name, path in listed.items()}
+
+
+def _listed(value: Any, where: str) -> None:
+    """Take names, or an object of names and paths; see `schema`."""
+    (mapping(words) if isinstance(value, dict) else listing(words, 1))(value, where)
 
 
 def _tasks(split: str, images: Names) -> Iterator[TaskInfo]:
@@ -107,7 +111,7 @@ def _triplets(split: str, info: TaskInfo, captions: list[dict[str, Any]]) -> Ite
         right = {} if info.server else {_target(split, row): 1.0}
         truth = Truth(right, (reference,), () if info.name == split == "val" else members)
         group = str(row["img_set"].get("id", reference))
-        yield Triplet(str(row["pairid"]), reference, texts, truth, group)
+        yield Triplet(str(int(row["pairid"])), reference, texts, truth, group)
 
 
 def _target(split: str, row: Mapping[str, Any]) -> str:

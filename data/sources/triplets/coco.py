@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from zscr.data.task_files import TaskInfo
 from zscr.errors import InputError
 from zscr.progress import progress
 
-FIGURES = (*(f"R@{k}" for k in (1, 5, 10, 50, 100)), "mean rank")
+FIGURES = (*(f"R@{k}" for k in (1, 5, 10, 50, 100)), "mean rank", "median rank")
 INSTANCES, IMAGES, MASKED = "annotations/instances_val2017.json", "val2017", "val2017_masked"
 CHOSEN = "coco_eval.csv"
 REGION = 224  # pixels of a region's side: the aspect ratio is not kept
@@ -65,7 +65,7 @@ def convert_coco(source: Path, out: Path, *, seed: int = 7, skip_missing: bool =
             files = put(draft, places)
             sizes = {name: _pixels(places.files[name]) for name, file in files.items() if file}
             choices = [*draw(objects, sizes, seed)] if given is None else given
-            _add(draft, root, choices, files)
+            _add(draft, root, choices, files, places.files)
 
 
 def _pixels(path: Path) -> int:
@@ -73,7 +73,13 @@ def _pixels(path: Path) -> int:
         return image.size[0] * image.size[1]
 
 
-def _add(draft: Draft, root: Path, choices: Sequence[Choice], files: Files) -> None:
+def _add(
+    draft: Draft,
+    root: Path,
+    choices: Sequence[Choice],
+    files: Files,
+    sources: Mapping[str, Path],
+) -> None:
     """Add the images that ask, what they are asked for with, and the task."""
     asked = [one for one in choices if files[one.file]]
     if not asked:
@@ -83,7 +89,7 @@ def _add(draft: Draft, root: Path, choices: Sequence[Choice], files: Files) -> N
     regions: Files = dict.fromkeys(items)
     with progress("cutting objects out", len(asked)) as bar:
         for one in asked:
-            regions[Path(one.file).stem] = _saved(draft, root, one)
+            regions[Path(one.file).stem] = _saved(draft, root, one, sources[one.file])
             bar.advance()
     names = [Path(one.file).stem for one in choices]
     triplets = [
@@ -95,17 +101,17 @@ def _add(draft: Draft, root: Path, choices: Sequence[Choice], files: Files) -> N
     add_task(draft, info, triplets, items, regions)
 
 
-def _saved(draft: Draft, root: Path, choice: Choice) -> str:
+def _saved(draft: Draft, root: Path, choice: Choice, source: Path) -> str:
     """Save an object's region as a PNG, which keeps its pixels; return its name."""
     masked = root / MASKED / choice.file
-    image = open_image(masked) if masked.is_file() else _masked(root, choice)
+    image = open_image(masked) if masked.is_file() else _masked(source, choice)
     name = f"regions/{Path(choice.file).stem}.png"
     (draft.folder / "regions").mkdir(exist_ok=True)
     region(image, choice.instance).save(draft.folder / name)
     return name
 
 
-def _masked(root: Path, choice: Choice) -> Image.Image:
+def _masked(source: Path, choice: Choice) -> Image.Image:
     """Return an image that is white outside of an object.
 
     Raises:
@@ -117,7 +123,7 @@ def _masked(root: Path, choice: Choice) -> Image.Image:
             f"{CHOSEN} names a box of {choice.file} that {INSTANCES} has not, and there is no "
             f"{MASKED}/{choice.file}; generate both anew"
         )
-    pixels = np.array(open_image(root / IMAGES / choice.file))
+    pixels = np.array(open_image(source))
     pixels[~mask_of(segmentation, *pixels.shape[:2])] = 255
     return Image.fromarray(pixels)
 

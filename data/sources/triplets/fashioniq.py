@@ -21,7 +21,7 @@ from zscr.data.sources.triplets.annotations import (
     read_annotations,
     spoken,
 )
-from zscr.data.sources.triplets.images import add_items, located, put
+from zscr.data.sources.triplets.images import SUFFIXES, add_items, located, put
 from zscr.data.sources.triplets.triplet import Triplet, add_task
 from zscr.data.task_files import TaskInfo
 from zscr.errors import ConfigError, InputError
@@ -34,7 +34,6 @@ PROTOCOLS = {
 }
 FIGURES = ("R@10", "R@50")
 MEANS = tuple(f"{figure} macro" for figure in FIGURES)  # over the categories
-SUFFIXES = (".png", ".jpg", ".jpeg")
 _TRIPLETS = listing(
     record({"candidate": words, "target": words, "captions": listing(words, 1, 2)}), 1
 )
@@ -96,8 +95,8 @@ def convert_fashioniq(
             provenance={**described(source), "caption_order": caption_order},
         ) as draft:
             add_items(draft, files := put(draft, places))
-            for info, held in _tasks(galleries, caption_order):
-                asked = (t for c in held for t in _triplets(c, queries[c], joined))
+            for info in _tasks(galleries, caption_order):
+                asked = (t for c in info.galleries for t in _triplets(c, queries[c], joined))
                 add_task(draft, info, _in_gallery(info, asked), files)
 
 
@@ -132,22 +131,16 @@ def _galleries(root: Path, queries: Mapping[str, Sequence[Mapping[str, Any]]]) -
     return galleries
 
 
-def _tasks(galleries: Galleries, order: str) -> Iterator[tuple[TaskInfo, tuple[str, ...]]]:
-    """Yield each task with the categories that it is of: all, then each by itself."""
+def _tasks(galleries: Galleries, order: str) -> Iterator[TaskInfo]:
+    """Yield each protocol's task over all categories, and that of each category by itself."""
     for protocol, held in galleries.items():
         about = f"FashionIQ val, gallery: {PROTOCOLS[protocol]}; reference kept; captions {order}"
-        info = TaskInfo(protocol, protocol=about, galleries=held, figures=MEANS)
-        yield info, tuple(held)
+        whole = TaskInfo(protocol, protocol=about, galleries=held, figures=MEANS)
+        if len(held) > 1:
+            yield whole
         for category, items in held.items():
-            yield (
-                replace(
-                    info,
-                    name=f"{protocol}-{category}",
-                    galleries={category: items},
-                    figures=FIGURES,
-                ),
-                (category,),
-            )
+            name, alone = f"{protocol}-{category}", {category: items}
+            yield replace(whole, name=name, galleries=alone, figures=FIGURES)
 
 
 def _triplets(

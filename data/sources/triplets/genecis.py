@@ -7,37 +7,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from zscr.data.collection import Draft, new_collection
 from zscr.data.images import open_image
 from zscr.data.relevance import Truth
 from zscr.data.sources.annotated import Located
 from zscr.data.sources.archive import opened
+from zscr.data.sources.lookup import Disk
 from zscr.data.sources.origin import described
 from zscr.data.sources.triplets.annotations import (
-    DEPTH,
     find_layout,
-    folders,
+    published_id,
     read_annotations,
     spoken,
 )
+from zscr.data.sources.triplets.boxes import dilated, padded
 from zscr.data.sources.triplets.images import add_items, put
 from zscr.data.sources.triplets.triplet import Files, Triplet, add_task
 from zscr.data.task_files import TaskInfo
 from zscr.errors import InputError
 from zscr.progress import progress
-from zscr.schema import Check, integer, listing, number, record, words
+from zscr.schema import Check, listing, number, record, words
 
 TASKS = ("focus_attribute", "change_attribute", "focus_object", "change_object")
 FIGURES = ("R@1", "R@2", "R@3")
-DILATION = 0.7  # of a box, by the released code
-GENOME = ("VG_100K", "VG_100K_2", "VG_100K_all", "VG_All", "visual_genome", "vg", "VG")
-COCO = ("val2017",)
-_ID = integer(0, 1 << 53)
 _SIDE = listing(number(), 4, 4)
-_ATTRIBUTE = record({"image_id": _ID, "instance_bbox": _SIDE})
-_OBJECT = record({"val_image_id": _ID})
+_ATTRIBUTE = record({"image_id": published_id, "instance_bbox": _SIDE})
+_OBJECT = record({"val_image_id": published_id})
 
 Row = Mapping[str, Any]
 
@@ -63,9 +58,9 @@ class Instance:
     def of(cls, row: Row) -> Instance:
         """Read one side of a query."""
         if "val_image_id" in row:
-            return cls(row["val_image_id"])
+            return cls(int(row["val_image_id"]))
         x, y, width, height = row["instance_bbox"]
-        return cls(row["image_id"], (x, y, width, height))
+        return cls(int(row["image_id"]), (x, y, width, height))
 
     @property
     def id(self) -> str:
@@ -130,18 +125,15 @@ def _of(row: Row) -> list[Instance]:
 
 
 def _located(folder: Path, instances: Sequence[Instance]) -> Located:
-    """Find each instance's image: Visual Genome's are published in two parts."""
-    inner = [*folders(folder, DEPTH + 1)]
-    bases = {
-        whole: [one for one in inner if one.name in names]
-        for whole, names in ((True, COCO), (False, GENOME))
+    """Find each instance's image by its name: Visual Genome's lie in two folders, or in one."""
+    disk = Disk()
+    there = disk.below(folder)
+    found = {
+        one.id: next((path for base in there if (path := disk.find(base, (one.file,)))), None)
+        for one in instances
     }
-    files = {}
-    for one in instances:
-        places = (base / one.file for base in bases[one.box is None])
-        if there := next((place for place in places if place.is_file()), None):
-            files[one.id] = there
-    return Located(files, tuple(one.id for one in instances if one.id not in files))
+    files = {name: path for name, path in found.items() if path}
+    return Located(files, tuple(name for name in found if name not in files))
 
 
 def _put(draft: Draft, instances: Sequence[Instance], images: Located) -> Files:
@@ -169,35 +161,6 @@ def _cut(draft: Draft, one: Instance, path: Path) -> str | None:
     (draft.folder / "images/boxes").mkdir(parents=True, exist_ok=True)
     cut.save(draft.folder / name)
     return name
-
-
-def dilated(
-    image: Image.Image, box: tuple[float, float, float, float], by: float = DILATION
-) -> Image.Image:
-    """Cut a box out of an image, dilated: `by` of its size is added before it, none behind it.
-
-    The released code moves the left and the upper side out by `by` of the width and height and then
-    makes the box 1 + `by` times as large, so that it grows to one side alone; where that side
-    leaves the image, to the other.
-
-    Raises:
-        InputError: nothing of the box lies in the image.
-    """
-    x, y, width, height = box
-    left, top = max(0.0, x - by * width), max(0.0, y - by * height)
-    right = min(image.width, left + (1 + by) * width)
-    bottom = min(image.height, top + (1 + by) * height)
-    if round(right) <= round(left) or round(bottom) <= round(top):
-        raise InputError(f"the box {box} holds nothing of an image of {image.width}x{image.height}")
-    return image.crop((round(left), round(top), round(right), round(bottom)))
-
-
-def padded(image: Image.Image) -> Image.Image:
-    """Return an image in the middle of a black square; an odd pixel goes to the right or below."""
-    side = max(image.size)
-    square = Image.new(image.mode, (side, side))
-    square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
-    return square
 
 
 def _triplets(rows: Sequence[Row]) -> Iterator[Triplet]:

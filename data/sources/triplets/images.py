@@ -10,6 +10,8 @@ from zscr.data.sources.annotated import Located, add_image, locate
 from zscr.data.sources.triplets.triplet import SPLIT, Files
 from zscr.progress import progress
 
+SUFFIXES = (".png", ".jpg", ".jpeg")  # of copies of one data set
+
 
 def located(
     source: Path,

@@ -80,21 +80,24 @@ class Way:
         return self.rank(parts, values), said
 
 
-def plain_ways(mean: Vectors, about: str) -> list[Way]:
-    """Return the ways that need nothing but the parts, and text arithmetic.
-
-    Args:
-        mean: (D,) what is subtracted from a text where nobody says what it replaces: the mean of
-            texts as of this task.
-        about: what the mean is of.
-    """
+def plain_ways() -> list[Way]:
+    """Return the ways that need nothing but the parts."""
     return [
         Way("weighted average", _weighted, {"text_weight": SHARES}),
         Way("product", _product),
         Way("Slerp", _slerp, {"alpha": ALPHAS}),
         Way("WeiCom", _weicom, {"text_share": SHARES}),
-        Way("text arithmetic", _less(mean), {"factor": FACTORS}, about),
     ]
+
+
+def arithmetic_way(mean: Vectors, about: str) -> Way:
+    """Return text arithmetic that is not told what a text replaces.
+
+    Args:
+        mean: (D,) of texts as of this task, which is subtracted instead.
+        about: what it is the mean of.
+    """
+    return Way("text arithmetic", _less(mean), {"factor": FACTORS}, about)
 
 
 def replacing_way() -> Way:

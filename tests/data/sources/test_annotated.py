@@ -54,6 +54,23 @@ def test_an_image_is_never_taken_for_another(tmp_path):
         locate(NAMES, tree(tmp_path / "other", "x.jpg")).require(tmp_path, skip=True)
 
 
+def test_one_image_of_a_thousand_is_found(tmp_path):
+    """However little of a set is there, and however it lies."""
+    names = [f"set/part/class/{number}.jpg" for number in range(1000)]
+    found = locate(names, tree(tmp_path, "class/977.jpg"))
+    assert [*found.files] == ["set/part/class/977.jpg"]
+    assert len(found.missing) == 999
+
+
+def test_links_to_what_is_gone_and_folders_are_missing(tmp_path):
+    """A name that leads to no file is counted, not skipped as damaged; links are followed."""
+    tree(tmp_path, "elsewhere.jpg", "set/dim/dog/1.jpg/x")
+    for name, target in zip(NAMES[:2], ("elsewhere.jpg", "gone.jpg"), strict=True):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).symlink_to(tmp_path / target)
+    assert locate(NAMES, tmp_path).missing == tuple(NAMES[1:])
+
+
 def test_spaces_and_underscores_are_alike(tmp_path):
     """As published, as renamed, without either; a file that is called as written is preferred."""
     for number, name in enumerate(("fishing rod/1.jpg", "fishing_rod/1.jpg", "fishingrod/1.jpg")):
@@ -61,9 +78,12 @@ def test_spaces_and_underscores_are_alike(tmp_path):
         assert locate(NAMES[:1], top).files[NAMES[0]].read_text() == f"set/autumn/{name}"
     top = tree(tmp_path / "both", NAMES[0], "set/autumn/fishing rod/1.jpg")
     assert locate(NAMES[:1], top).files[NAMES[0]].read_text() == NAMES[0]
-    top = tree(tmp_path / "two", "set/a b/1.jpg", "set/ab/1.jpg")
+    two = ["set/a_b/1.jpg", "set/c/1.jpg"]
+    top = tree(tmp_path / "two", "set/a b/1.jpg", "set/ab/1.jpg", "set/c/1.jpg")
     with pytest.raises(InputError, match="'a_b' could be 'a b' or 'ab'"):
-        locate(["set/a_b/1.jpg"], top)
+        locate(two, top)
+    tree(top, *(f"right/{name}" for name in two))  # what is unclear elsewhere does not matter
+    assert not locate(two, top).missing
     with pytest.raises(InputError, match="meant by two names each"):
         locate(["s/a_b/1.jpg", "s/ab/1.jpg"], tree(tmp_path / "one", "s/a b/1.jpg"))
 

@@ -47,6 +47,7 @@ def by_hand(parts, objects, styles, expand, value=0.1):
     matrix = 0.8 * a.T @ a / (len(a) - 1) - 0.2 * b.T @ b / (len(b) - 1) + 1e-5
     values, vectors = np.linalg.eigh(matrix)
     basis = vectors[:, values > 0]
+    assert basis.shape == (D, D - 1)  # what styles differ in is left out
     projection, found = basis @ basis.T, np.zeros((Q, G))
     centred = parts.gallery - mean
     least_image = min(float(x @ y) for x in centred for y in centred)
@@ -71,7 +72,8 @@ def by_hand(parts, objects, styles, expand, value=0.1):
 def test_basic_is_what_every_step_written_out_is(parts):
     """Centred, projected, expanded or not, normalised by measured minima, fused by Harris."""
     rng = np.random.default_rng(6)
-    objects, styles = (np.float32(unit(rng.standard_normal((n, D)))) for n in (30, 20))
+    objects = np.float32(unit(rng.standard_normal((30, D))))
+    styles = np.float32(unit(rng.standard_normal((20, D)) * [9, 1, 1, 1, 1, 1]))
     plain, expanded = basic_ways(objects, styles, "by hand")
     assert [plain.name, expanded.name] == ["BASIC", "BASIC, expanded"]
     for way, expand in ((plain, False), (expanded, True)):

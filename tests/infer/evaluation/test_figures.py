@@ -142,7 +142,8 @@ def test_names_of_figures(name):
     "name",
     ["map", "Prec@0 macro", "Prec@k macro", "Prec@", "Prec@010 macro", "Prec@5x macro", "AP@5"]
     + ["mAP@0", "mAP micro", "Recall@3 micro", "Prec@5 ceiling", "precision at recall", "", "@5"]
-    + ["Recall@٣", "Prec@5 macro macro", "AP@5 hits relevant", CURVE + " macro", FIRST],
+    + ["Recall@٣", "Prec@5 macro macro", "AP@5 hits relevant", CURVE + " macro", FIRST]
+    + ["median rank macro"],
 )
 def test_what_is_no_figure(name):
     """Settings that name one are refused, and the sentence says what there is."""

@@ -14,7 +14,12 @@ from zscr.data.relevance import ByItem, Truth
 from zscr.data.tasks import Task
 from zscr.infer.composition.affine import Affine
 from zscr.infer.composition.composition import Fusion
-from zscr.infer.evaluation.controls.fusions import Parts, plain_ways, replacing_way
+from zscr.infer.evaluation.controls.fusions import (
+    Parts,
+    arithmetic_way,
+    plain_ways,
+    replacing_way,
+)
 from zscr.infer.evaluation.fused import Fused
 from zscr.infer.evaluation.generalised import evaluate
 from zscr.infer.evaluation.paired import paired_difference
@@ -25,7 +30,8 @@ BOTH = (RED + ROUND) / 2**0.5
 IDS = ("red", "round", "both", "other")
 GALLERY = np.float32([RED, ROUND, BOTH, OTHER])
 MEAN = np.float32([0, 0.6, 0.8])
-WAYS = {way.name: way for way in [*plain_ways(MEAN, "less some texts"), replacing_way()]}
+ARITHMETIC = [arithmetic_way(MEAN, "less some texts"), replacing_way()]
+WAYS = {way.name: way for way in [*plain_ways(), *ARITHMETIC]}
 
 
 @pytest.fixture
@@ -147,6 +153,21 @@ def test_fused_scores_are_the_same_in_any_blocks_and_ties_keep_the_gallerys_orde
         np.testing.assert_array_equal(parts, whole)
     [(_, alone)] = scored_blocks(scorer.row(3))
     np.testing.assert_array_equal(alone, whole[3:4])
+    if kind != "cdf":  # which asks how a query's own gallery scores
+        [(_, part)] = scored_blocks(scorer.part(slice(1, 3), np.array([7, 2, 40])))
+        np.testing.assert_array_equal(part, whole[1:3, [7, 2, 40]])
+
+
+def test_stored_moments_stand_for_those_of_the_gallery(parts_of):
+    """By hand: at the mean of a channel Φ is 1/2, one deviation above it .8413."""
+    parts = parts_of(["both", "red"])
+    fused = WAYS["WeiCom"].rank(parts, {"text_share": 0.0})
+    mean, half = np.array([[0.5], [0.0]]), np.full((2, 1), 0.5)
+    known = replace(fused, moments=((mean, half), (mean, half)))
+    np.testing.assert_allclose(known.scores(0)[0, :2], [0.8413, 0.1587], atol=1e-4)  # of 1 and 0
+    np.testing.assert_allclose(known.scores(1)[0, :2], [0.9772, 0.5], atol=1e-4)
+    part = known.scorer.part(slice(1, 2), np.array([1, 0]))
+    np.testing.assert_allclose(next(scored_blocks(part))[1], [[0.5, 0.9772]], atol=1e-4)
 
 
 def test_a_wider_gallery_is_scored_by_the_same_channels(parts_of):

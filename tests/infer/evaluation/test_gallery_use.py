@@ -9,7 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zscr.data.own_gallery import Within
 from zscr.errors import InputError
+from zscr.infer.composition.affine import affine
+from zscr.infer.composition.composition import Fusion
+from zscr.infer.evaluation.fused import Fused
 from zscr.infer.evaluation.gallery_use import GalleryUse, diffused, expanded, gallery_use
 from zscr.infer.evaluation.generalised import evaluate
 from zscr.infer.evaluation.ranking import ranked_blocks
@@ -99,6 +103,17 @@ def test_images_without_features_are_refused(some):
         replace(some(4), features=np.eye(23, dtype=np.float32))
 
 
+def test_fused_scores_are_refused(some):
+    """There is no one vector that could be asked again."""
+    embedded = some(4)
+    channels = (affine(embedded.queries), affine(embedded.queries))
+    fused = Fused(embedded.task, channels, embedded.gallery, Fusion("product"))
+    for use in (gallery_use(5, diffuse=False), gallery_use(None, diffuse=True)):
+        with pytest.raises(InputError, match="'text' are ranked by fused scores, which --expand"):
+            use(fused)
+    assert gallery_use(None, diffuse=False)(fused) is fused
+
+
 def test_tables_say_that_the_gallery_was_used(some):
     """Above the figures, by the name of the model."""
     about = {"method": "zscrgan", "kind": "run", "collection": "birds", "protocol": "P"}
@@ -106,3 +121,19 @@ def test_tables_say_that_the_gallery_was_used(some):
     about |= {"gallery_use": str(gallery_use(5, diffuse=False))} | evaluate(some(5)).to_json()
     line = "zscrgan (run) uses the gallery: queries expanded by the top 5"
     assert table(about).splitlines()[2] == line
+
+
+def test_queries_are_expanded_by_the_part_that_they_search(some, embedded_of):
+    """As if each part were a gallery of its own; a part of fewer images than k is refused."""
+    whole = some(5)
+    asked, found = np.array([*"abcd" * 2]), np.array([*"abcd" * 6])
+    relevance = Within.of_labels(whole.task.relevance, asked.tolist(), found.tolist())
+    whole = replace(whole, task=replace(whole.task, relevance=relevance))
+    queries = expanded(whole, Expansion(3)).queries
+    for name in "abcd":
+        rows, places = asked == name, found == name
+        alone = embedded_of(whole.queries[rows], whole.gallery[places], asked[rows], found[places])
+        alone = replace(alone, features=whole.features[places])
+        np.testing.assert_allclose(queries[rows], expanded(alone, Expansion(3)).queries, atol=1e-6)
+    with pytest.raises(InputError, match="top 7 of 6 images"):
+        expanded(whole, Expansion(7))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zscr.infer.evaluation.paired import paired_difference
+from zscr.infer.evaluation.paired import own_metrics, paired_difference
 
 
 def report(values, counts):
@@ -39,3 +39,15 @@ def test_groups_are_paired_by_name():
     assert paired_difference(ours, theirs)["mean"] == pytest.approx(0.05)
     with pytest.raises(AssertionError, match="judged on other groups"):
         paired_difference(ours, report((0.3,), (3,)))
+
+
+def test_a_tasks_own_figures_are_compared_too():
+    """By name; not mAP once more, not what is a mean over groups, nor ranks: less is better."""
+    figures = ["R@10", "mAP", "Prec@5 macro", "Prec@5 micro", "mean rank", "median rank"]
+    assert own_metrics({"figures": figures}) == ["R@10", "Prec@5"]
+    ours, theirs = report((0.5, 0.1), (3, 1)), report((0.5, 0.1), (3, 1))
+    for one, hits in ((ours, (1.0, 0.0)), (theirs, (0.0, 1.0))):
+        for row, hit in zip(one["per_group"], hits, strict=True):
+            row["metrics"]["R@10"] = hit
+    assert paired_difference(ours, theirs)["mean"] == 0
+    assert paired_difference(ours, theirs, "R@10")["mean"] == pytest.approx(0.5)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from click.testing import CliRunner
 
 from zscr.data.collection import read_collection
+from zscr.data.commands import data
+from zscr.data.registry import find_collection
 from zscr.data.sources.domains.freedom import convert_freedom
 from zscr.data.sources.domains.ltll import convert_ltll
 from zscr.data.tasks import load_task
@@ -72,6 +75,21 @@ def test_lists_of_another_form_are_one_sentence(write, tmp_path):
         shutil.rmtree(tmp_path / "set", ignore_errors=True)
         with pytest.raises(InputError, match="line 4 is .*, not a path, a domain of autumn, dim"):
             convert_freedom(write("set", lists, NAMES), tmp_path / "out")
+
+
+def test_the_command_names_what_is_missing_and_skips_it_when_told(write, tmp_path, monkeypatch):
+    """One sentence with the count; with the flag a collection, and the count on stderr, too."""
+    source = write("nico", NICO, NAMES[:-1])
+    command = ["convert", "nico", str(source), "--out", str(tmp_path / "out")]
+    refused = CliRunner().invoke(data, command)
+    assert "lacks 1 of the 5 images" in str(refused.exception)
+    done = CliRunner().invoke(data, [*command, "--skip-missing"])
+    assert (done.exit_code, done.stdout) == (0, f"{tmp_path / 'out'}\n")
+    assert "1 sources could not be used" in done.stderr
+    (source / NAMES[-1]).parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(source / NAMES[0], source / NAMES[-1])
+    monkeypatch.setenv("ZSCR_DATA", str(tmp_path))
+    assert len(read_collection(find_collection("nico", base=tmp_path / "made")).items) == 3
 
 
 @pytest.mark.parametrize("lists", [{"full_files.csv": LTLL}, {}])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -79,6 +80,9 @@ def test_layouts_are_found(write, tmp_path, moved):
     source = write("source", LISTS, map(moved, NAMES))
     convert_imagenet_r(source, tmp_path / "out")
     assert [item.id for item in read_collection(tmp_path / "out").items] == NAMES
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", source)
+    convert_imagenet_r(Path(archive), tmp_path / "again")
+    assert [item.id for item in read_collection(tmp_path / "again").items] == NAMES
 
 
 def test_missing_images_are_counted(write, tmp_path):
@@ -113,6 +117,7 @@ def test_missing_images_are_counted(write, tmp_path):
         ("imgnet_targets.txt", "a.jpg 4938 \n", "line 1 is 'a.jpg 4938', not a path and a label"),
         ("imgnet_targets.txt", "a.jpg x\n", "line 1 is 'a.jpg x'"),
         ("imgnet_targets.txt", "938\n", "line 1 is '938'"),
+        ("imgnet_targets.txt", f"a.jpg {'9' * 5000}\n", "line 1 is 'a.jpg 9999"),
         ("imgnet_targets.txt", "a.jpg 1\na.jpg 2001\n", "names 1 images twice, such as a.jpg"),
         ("imgnet_targets.txt", "", "names no image"),
         ("imgnet_real_query.txt", "a.jpg 2938\n", "labels a.jpg with a domain"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -73,6 +75,20 @@ def test_map_at_k_against_the_papers_formula(collection):
                 for query, truth in zip(task.queries, task.relevance.truths, strict=True)
             ]
             assert metrics[f"mAP@{k}"] == pytest.approx(np.mean(values), abs=1e-12)
+
+
+def test_ids_may_be_texts(tmp_path, collection):
+    """A copy that writes its ids in quotes is the same collection."""
+    root = circo(tmp_path / "CIRCO")
+    path = root / "annotations/val.json"
+    path.write_text(re.sub(r"\b(\d+)(?=[,\]}\n])", r'"\1"', path.read_text()))
+    assert '"id": "0"' in path.read_text()
+    convert_circo(root, tmp_path / "c")
+    ours, theirs = (
+        load_task(one, "val", "unseen") for one in (read_collection(tmp_path / "c"), collection)
+    )
+    assert ours.relevance == theirs.relevance
+    assert [query.id for query in ours.queries] == ["0", "1"]
 
 
 def test_a_gallery_that_lacks_images_is_refused(tmp_path):

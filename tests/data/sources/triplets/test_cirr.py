@@ -119,6 +119,23 @@ def test_one_split_is_enough(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("5", "split.rc2.val.json is not in the published format .*5, not a list"),
+        ('{"dev-0-0-img0": 5}', "not in the published format .*5, not a text"),
+        ('{"dev-0-0-img0": "../../etc/passwd"}', "which climbs up"),
+        ("[", "split.rc2.val.json is not in the published format"),
+    ],
+)
+def test_lists_that_lie_are_refused(tmp_path, content, why):
+    """No traceback, and nothing outside of the source is looked at."""
+    root = cirr(tmp_path / "CIRR")
+    (root / "image_splits/split.rc2.val.json").write_text(content)
+    with pytest.raises(ZscrError, match=why):
+        convert_cirr(root, tmp_path / "c")
+
+
+@pytest.mark.parametrize(
     ("change", "why"),
     [
         ({"target_hard": None}, "not in the published format .*target_hard"),

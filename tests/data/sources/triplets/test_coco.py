@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,11 +13,15 @@ from PIL import Image
 from tests.data.sources.triplets.test_cirr import ranked
 from tests.data.sources.triplets.trees import coco
 from zscr.data.collection import read_collection
+from zscr.data.relevance import ByItem
 from zscr.data.sources.triplets.coco import REGION, convert_coco, region
 from zscr.data.sources.triplets.masks import mask_of, of_polygon, unpacked
 from zscr.data.sources.triplets.objects import Instance, draw
 from zscr.data.tasks import load_task
 from zscr.errors import InputError
+from zscr.infer.evaluation.embedded import Embedded
+from zscr.infer.evaluation.generalised import evaluate
+from zscr.infer.evaluation.reversal import reversed_figures
 
 CORNERS = st.lists(
     st.tuples(st.floats(-3, 15, width=32), st.floats(-3, 15, width=32)), min_size=3, max_size=7
@@ -70,11 +76,28 @@ def test_a_region_is_masked_cut_and_squeezed(tmp_path):
         red = np.asarray(cut)[:, :, 0].astype(int)
     assert abs(red[10, 10] - 40) < 3
     assert red[-10, -10] > 250
-    assert task.figures[-1] == "mean rank"
+    assert task.figures[-2:] == ("mean rank", "median rank")
     orders = {name: [*task.gallery] for name in task.gallery}
     report = ranked(task, orders).report()
     assert (report.metrics["R@1"], report.metrics["R@5"]) == (0.5, 1)
-    assert report.metrics["mean rank"] == 1.5
+    assert [report.metrics[f"{kind} rank"] for kind in ("mean", "median")] == [1.5, 1]
+    assert "median rank" not in report.intervals
+
+
+def test_both_directions_by_hand(tmp_path):
+    """Of two queries the first finds its image second; of two images the second its query."""
+    convert_coco(coco(tmp_path / "coco"), tmp_path / "c")
+    task = load_task(read_collection(tmp_path / "c"), "composition", "unseen")
+    queries = np.array([[0.6, 0.8], [0.0, 1.0]], np.float32)  # of both the second image is first
+    embedded = Embedded(task, queries, np.eye(2, dtype=np.float32))
+    assert embedded.report().metrics["R@1"] == 0.5
+    found = evaluate(embedded).to_json()["reversed"]  # image 1 finds query 1, image 2 query 2
+    assert (found["R@1"], found["mean rank"], found["median rank"]) == (1, 1, 1)
+    turned = Embedded(task, queries[::-1].copy(), np.eye(2, dtype=np.float32))
+    assert evaluate(turned).to_json()["reversed"]["mean rank"] == 2
+    lone = replace(task, gallery=(*task.gallery, "x"), relevance=ByItem(task.relevance.truths, "x"))
+    rows = np.eye(3, 2, dtype=np.float32) + np.eye(3, 2, -2, dtype=np.float32)
+    assert reversed_figures(Embedded(lone, queries, rows)) is None
 
 
 def test_the_released_table_decides(tmp_path):

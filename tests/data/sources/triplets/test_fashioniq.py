@@ -57,6 +57,15 @@ def test_a_query_searches_its_own_category(collection):
     assert [row.group for row in report.per_group] == list(CATEGORIES)
 
 
+def test_one_category_is_enough(tmp_path):
+    """Of one there is no mean over categories."""
+    root = fashioniq(tmp_path / "f")
+    for category in CATEGORIES[1:]:
+        (root / f"captions/cap.{category}.val.json").unlink()
+    convert_fashioniq(root, tmp_path / "c")
+    assert task_names(read_collection(tmp_path / "c")) == ["original-dress", "val-dress"]
+
+
 def test_figures_of_categories_average_to_their_mean(collection):
     """The one task of all is what the three tasks of one are, each with its own weight."""
     rng = np.random.default_rng(5)

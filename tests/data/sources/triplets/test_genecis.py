@@ -11,7 +11,8 @@ from PIL import Image
 from tests.data.sources.triplets.test_cirr import ranked
 from tests.data.sources.triplets.trees import genecis
 from zscr.data.collection import read_collection
-from zscr.data.sources.triplets.genecis import convert_genecis, dilated, padded
+from zscr.data.sources.triplets.boxes import dilated, padded
+from zscr.data.sources.triplets.genecis import convert_genecis
 from zscr.data.tasks import load_task, task_names
 from zscr.errors import InputError
 from zscr.infer.evaluation.embedded import Embedded
@@ -43,17 +44,19 @@ def test_a_query_ranks_its_own_gallery(collection):
 
 
 def test_equal_scores_do_not_favour_targets(tmp_path):
-    """A model that sees no difference finds one in three, wherever the lists name the targets."""
+    """A model that sees no difference finds none of these: the lists name each target first."""
     root = genecis(tmp_path / "data", ["focus_object"])
-    path = root / "genecis/focus_object.json"
-    one = json.loads(path.read_text())[0]
-    sides = [one["target"], *one["gallery"]]
-    turned = [{"target": sides[n], "gallery": sides[:n] + sides[n + 1 :]} for n in range(3)]
-    path.write_text(json.dumps([one | change for change in turned]))
+    sides = [{"val_image_id": number} for number in range(20, 26)]
+    rows = [
+        {"reference": sides[0], "target": sides[5], "gallery": [sides[1], sides[2]]},
+        {"reference": sides[0], "target": sides[4], "gallery": [sides[0], sides[3]]},
+    ]
+    asked = [row | {"condition": "road"} for row in rows]
+    (root / "genecis/focus_object.json").write_text(json.dumps(asked))
     convert_genecis(root, tmp_path / "c")
     task = load_task(read_collection(tmp_path / "c"), "focus_object", "unseen")
-    rows = np.ones((3, 1), np.float32), np.ones((len(task.gallery), 1), np.float32)
-    assert Embedded(task, *rows).report().metrics["R@1"] == pytest.approx(1 / 3)
+    alike = np.ones((2, 1), np.float32), np.ones((len(task.gallery), 1), np.float32)
+    assert Embedded(task, *alike).report().metrics["R@2"] == 0
 
 
 def test_boxes_are_dilated_and_padded():
