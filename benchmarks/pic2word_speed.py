@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from limits import seconds_of
 from machine import describe
-from pic2word_turns import NARROW, ON_CUDA, SIZES, WIDE, Loop, Turn
+from pic2word_turns import NARROW, ON_CUDA, SIZES, WHOLE_BATCH, WIDE, Loop, Turn
 
 from zscr.train.cuda_graph import WARM_UP
 from zscr.train.precision import PRECISIONS, computing_in
@@ -73,7 +73,8 @@ def measure(name: str, device: torch.device, arguments: argparse.Namespace) -> d
     makers = WIDE | NARROW
     if on_gpu:
         chosen = {key: ON_CUDA[key] for key in ON_CUDA if key != "compiled" or arguments.compiled}
-        makers, counts = makers | chosen, counts | dict.fromkeys(chosen, batch)
+        makers = makers | chosen
+        counts |= dict.fromkeys(chosen, batch) | {WHOLE_BATCH: 1024}
     difference = agreement(loop, min(batch, 16))
     turns = {key: make(loop, counts[key]) for key, make in makers.items()}
     peaks = {key: peak_of(turn) for key, turn in turns.items()} if on_gpu else {}

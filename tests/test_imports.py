@@ -25,8 +25,8 @@ FLOORS = {
     " <- cache <- data <- infer <- __init__ train <- export <- cli",
     "zscr.data": "decoding exclusion hashes known_collections names records relevance splits"
     " <- images walk <- listing options own_gallery rules task_files <- task_rules"
-    " <- task_info_rules <- draft <- corpus <- collection corpus_files"
-    " <- aviary sources task_rows <- registry tasks"
+    " <- task_info_rules <- draft <- corpus <- collection corpus_files <- aviary sources task_rows"
+    " <- registry tasks"
     " <- check summary <- commands",
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
     "zscr.data.sources": "archive captions colours found lookup normal origin"

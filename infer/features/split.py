@@ -98,9 +98,10 @@ def _of_corpus(
     if not names:
         return Split(("all",), {})
     if names != ["image"] or per != "image" or encoder is None:
+        lacking = [PLURAL[name] for name in names if name != "image"] or ["classes or vectors"]
         raise CollectionError(
-            f"{collection.folder} holds images alone, and {', '.join(names)} are needed per {per}; "
-            f"take a collection that has them"
+            f"{collection.folder} holds images alone, and its {' and '.join(lacking)} are asked "
+            f"for; take a collection that has them"
         )
     rows = corpus_rows(corpus, encoder, store or collection.folder / "features")[split]
     check_finite("image", rows, f"split '{split}'")

@@ -194,6 +194,16 @@ def test_samples_are_spread_over_a_split(
     assert found == [open_image(paths[place]).tobytes() for place in places]
 
 
+def test_images_beside_shards_are_told(
+    tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Shards come first; what lies beside them is counted, not lost without a word."""
+    shards(folder, tmp_path)
+    shutil.copy(folder / "a" / "00.png", tmp_path / "preview.png")
+    convert_images(tmp_path, tmp_path.parent / f"{tmp_path.name}-out", val_share=VAL)
+    assert "1 images beside the shards" in capsys.readouterr().err
+
+
 def test_what_has_changed_is_not_taken(tmp_path: Path, folder: Path, encoder: Encoder) -> None:
     """A shard by its size and time; a file of its own likewise, and it alone."""
     pattern = shards(folder, tmp_path)
@@ -203,7 +213,7 @@ def test_what_has_changed_is_not_taken(tmp_path: Path, folder: Path, encoder: En
     with pytest.raises(CollectionError, match=r"cc-1.tar has changed since it was listed"):
         load_split(made, "seen", [Need("image", "image")], {"image": encoder})
     assert any("has changed" in fault for fault in check_collection(made.folder).faults)
-    with pytest.raises(CollectionError, match="holds images alone, and text are needed per class"):
+    with pytest.raises(CollectionError, match="holds images alone, and its texts are asked for"):
         load_split(made, "seen", [Need("text")], {"text": encoder})
 
 
@@ -242,7 +252,7 @@ def first_members(path: Path) -> list[Member]:
     ("content", "told"),
     [
         ({}, "holds 0 images that can be used"),
-        ({"one.png": None}, "holds 1 images that can be used"),
+        ({"1.png": None, "2.png": None}, "holds 2 images .* 1 of them to train on"),
         ({"x.txt": "none.png\nhttp://a/b.png\n"}, "holds 0 images .* cannot be read"),
         ({"x.tsv": "file\ttitle\na.png\tb\n"}, "no column 'filepath'"),
         ({"x.rar": "?"}, "is no source of images"),
@@ -255,7 +265,7 @@ def test_too_few_or_no_source(tmp_path: Path, content: dict, told: str) -> None:
             Image.new("RGB", (4, 4)).save(tmp_path / name)
         else:
             (tmp_path / name).write_text(text)
-    alone = [*content] if len(content) == 1 and None not in content.values() else [""]
+    alone = [""] if None in content.values() or not content else [*content]
     with pytest.raises(InputError, match=told):
         convert_images(tmp_path / alone[0], tmp_path.parent / f"{tmp_path.name}-out")
     assert not (tmp_path.parent / f"{tmp_path.name}-out").exists()

@@ -12,6 +12,7 @@ from tests.checkpoints import SAVE
 from zscr.infer.features.table import Split, Table, starts_of
 from zscr.train.language.prefix import AfterPrefix
 from zscr.train.methods.pic2word.method import Config, Method
+from zscr.train.precision import computing_in
 from zscr.train.tables import TensorSplit, to_device
 
 IMAGES, DIM = 40, 24
@@ -36,7 +37,8 @@ def trained(base: Path, device: str, **settings: object) -> tuple[Method, list[f
     seen = seen_on(device)
     method.bind(seen, None)
     method.start()
-    return method, [float(method.train_round()["loss/nce"]) for _ in range(3)]
+    with computing_in(config.precision, method.device):
+        return method, [float(method.train_round()["loss/nce"]) for _ in range(3)]
 
 
 @pytest.mark.gpu

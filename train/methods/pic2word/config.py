@@ -41,7 +41,7 @@ class Config:
     width: int = 512  # of the mapper's hidden layers; of `phi` four times its input's
     dropout: float = 0.1
     noise: float = 1.0  # of texts: of what is added, u · z; of edits: of z, the embedding being 1
-    finder: str = TAGGER  # of `texts`: what finds nouns; or the collection's `names`
+    finder: str = TAGGER  # of `texts`: finds nouns; or the collection's `names`, or those of a file
     nouns: str = ""  # these names, filled in
     quirks: str = ""  # of `texts`: ways of LinCIR's release, with commas between
     texts: str = ""  # of `texts`: a file of sentences; without one, the collection's seen texts
@@ -67,8 +67,12 @@ class Config:
 
     def __post_init__(self) -> None:
         choices = {"train_on": CORPORA, "mapper": MAPPERS, "centre": CENTRES}
-        choices |= {"finder": FINDERS}
         check_settings(self, choices)
+        if self.finder not in FINDERS and not Path(self.finder).is_file():
+            raise ConfigError(
+                f"setting finder={self.finder!r} is unknown; use one of {', '.join(FINDERS)}, or "
+                f"name a file of nouns, one a line"
+            )
         read_quirks(self.quirks)
         if self.train_on == TEXTS and self.centre != NONE:
             raise ConfigError(

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from zscr.artefact import hash_file
 from zscr.data.collection import Collection
+from zscr.data.sources.sentences import read_sentences
 from zscr.train.encoders.raw import raw_prompts
 from zscr.train.language.prefix import one_sentence
 from zscr.train.methods import contract
@@ -25,10 +25,11 @@ from zscr.train.methods.losses import unit
 from zscr.train.methods.pic2word.base import Base
 from zscr.train.methods.pic2word.centre import Centre
 from zscr.train.methods.pic2word.composed import Composed, fresh
-from zscr.train.methods.pic2word.config import DOMAIN, IMAGES, NAMES, Config
+from zscr.train.methods.pic2word.config import DOMAIN, IMAGES, NAMES, TAGGER, Config
 from zscr.train.methods.pic2word.fitting import Fitting
 from zscr.train.methods.pic2word.objective import Images, Objective
 from zscr.train.methods.pic2word.opening import open_base
+from zscr.train.methods.pic2word.sentences import hash_of
 from zscr.train.methods.pic2word.vocabulary import Vocabulary
 from zscr.train.methods.pic2word.words import held_out_words, seen_names
 from zscr.train.methods.registry import Shapes
@@ -47,10 +48,18 @@ def settled(config: Config, collection: Collection) -> Config:
         config,
         base_sha256=open_base(config).sha256,
         domains=len(domains) if config.centre == DOMAIN else 1,
-        texts_sha256=hash_file(Path(config.texts)) if config.texts else "",
+        texts_sha256=hash_of(config.texts) if config.texts else "",
         held_out=" ".join(sorted(held_out_words(collection))),
-        nouns="\t".join(sorted(seen_names(collection))) if config.finder == NAMES else "",
+        nouns="\t".join(_nouns(config.finder, collection)),
+        finder=TAGGER if config.finder == TAGGER else NAMES,
     )
+
+
+def _nouns(finder: str, collection: Collection) -> list[str]:
+    """Return the names that are masked: none, the collection's, or a file's."""
+    if finder == TAGGER:
+        return []
+    return sorted(seen_names(collection) if finder == NAMES else read_sentences(Path(finder)).texts)
 
 
 def needs(config: Config) -> tuple[Need, ...]:

@@ -12,13 +12,14 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.nn import functional
 
 from zscr.artefact import hash_file
 from zscr.data.sources.sentences import read_sentences
-from zscr.errors import ConfigError, MismatchError
+from zscr.errors import ConfigError, InputError, MismatchError
 from zscr.progress import progress, say
 from zscr.train.encoders.raw import NO_TOKEN, SLOT
 from zscr.train.language.tower import LanguageTower
@@ -50,7 +51,7 @@ class Sentences:
     def batch(self, size: int, noise: torch.Generator) -> Batch:
         """Draw sentences, embed them, and add noise."""
         count = min(size, len(self.whole))
-        where = {"generator": noise, "device": noise.device}
+        where: dict[str, Any] = {"generator": noise, "device": noise.device}
         drawn = torch.randint(len(self.whole), (count,), **where)
         whole, places = narrowed(self.whole[drawn]), narrowed(self.masked[drawn])
         with torch.no_grad():
@@ -66,6 +67,18 @@ class Sentences:
         return {"mse": functional.mse_loss(found, wanted)}
 
 
+def hash_of(path: str) -> str:
+    """Return the sha256 of a file of sentences.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return hash_file(Path(path))
+    except OSError as error:
+        raise InputError(f"texts={path} cannot be read ({error.strerror}); name a file") from error
+
+
 def own_sentences(config: Config) -> tuple[str, ...]:
     """Read the file of sentences that a run was begun with.
 
@@ -75,7 +88,7 @@ def own_sentences(config: Config) -> tuple[str, ...]:
     """
     path = Path(config.texts)
     found = read_sentences(path, config.column)
-    if config.texts_sha256 and hash_file(path) != config.texts_sha256:
+    if config.texts_sha256 and hash_of(config.texts) != config.texts_sha256:
         raise MismatchError(f"{path} has changed since the run was begun; restore it or train anew")
     return found.texts
 
