@@ -10,6 +10,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from zscr.regular import irregular
 PROTOCOL = "images alone, to train on; one of {every}, the first of them, is for validation"
 FILEPATH = "filepath"  # the column of Conceptual Captions' list that names an image
 LISTS = (".txt", ".tsv", ".csv", ".jsonl")
-FEWEST, PART = 2, 10_000  # images of a collection; of files in a part
+FEWEST, PART = 2, 10_000  # images to train on; of files in a part
 MOST_FAULTS = 10_000  # that are told one by one
 
 
@@ -59,7 +60,7 @@ def convert_images(
 
     Raises:
         InputError: the source is nothing of that kind, shards of a range are missing, or fewer than
-            2 images are there.
+            2 images are left to train on.
         ConfigError: `val_share` is no share up to a half, or a pattern cannot be read.
     """
     if not 0 < val_share <= 0.5:
@@ -74,12 +75,13 @@ def convert_images(
         for kind, where, members in _parts(source, rules, found):
             writer.add(kind, where, members)
         writer.close()
-        if writer.images < FEWEST:
+        seen = writer.images - -(-writer.images // every)  # the rest is for validation
+        if seen < FEWEST:
             first = draft.skipped[0] if draft.skipped else None
             told = f"; the first fault is {first['source']}: {first['reason']}" if first else ""
             raise InputError(
-                f"{source} holds {writer.images} images that can be used, and a mapper is trained "
-                f"on {FEWEST} or more{told}"
+                f"{source} holds {writer.images} images that can be used, {seen} of them to train "
+                f"on, and a mapper takes {FEWEST} or more{told}"
             )
         passed = dict(+found.passed)
         provenance |= {**origin_of(source), "passed": passed}
@@ -152,12 +154,19 @@ def _parts(
 def _shard(path: Path, found: _Found, *, alone: bool) -> list[Member]:
     """List a shard; where there are others, one that is no shard at all is told and left out."""
     try:
-        return read_shard(path, found.skip, found.passed)
+        return read_shard(path, partial(_tell_shard, path, found), found.passed)
     except InputError as error:
         if alone:
             raise
         found.skip(str(path), str(error))
         return []
+
+
+def _tell_shard(path: Path, found: _Found, source: str, reason: str) -> None:
+    """Record a fault; what befalls a shard as a whole is told at once, by its name."""
+    found.skip(source, reason)
+    if source == str(path):
+        say(f"{path}: {reason}")
 
 
 def _files(source: Path, rules: WalkRules, found: _Found) -> Iterator[tuple[Path, Iterable[str]]]:

@@ -24,8 +24,9 @@ Rows = npt.NDArray[np.int64]
 
 # Below this number of images all are scored: as fast as two lists, a sort and a second look.
 WHOLE = 4096
-# Candidates a list to begin with. Of 100,000 images 400 were enough for half of the queries; lists
-# that are too long cost less than a second search (benchmarks/composed_search.py).
+# Candidates a list to begin with: enough for half of BASIC's queries over 100,000 images; others
+# took up to 4,096. A list that is too long costs less than a second one
+# (benchmarks/composed_search.py).
 START = 512
 
 

@@ -252,7 +252,7 @@ def first_members(path: Path) -> list[Member]:
     ("content", "told"),
     [
         ({}, "holds 0 images that can be used"),
-        ({"one.png": None}, "holds 1 images that can be used"),
+        ({"1.png": None, "2.png": None}, "holds 2 images .* 1 of them to train on"),
         ({"x.txt": "none.png\nhttp://a/b.png\n"}, "holds 0 images .* cannot be read"),
         ({"x.tsv": "file\ttitle\na.png\tb\n"}, "no column 'filepath'"),
         ({"x.rar": "?"}, "is no source of images"),
@@ -265,7 +265,7 @@ def test_too_few_or_no_source(tmp_path: Path, content: dict, told: str) -> None:
             Image.new("RGB", (4, 4)).save(tmp_path / name)
         else:
             (tmp_path / name).write_text(text)
-    alone = [*content] if len(content) == 1 and None not in content.values() else [""]
+    alone = [""] if None in content.values() or not content else [*content]
     with pytest.raises(InputError, match=told):
         convert_images(tmp_path / alone[0], tmp_path.parent / f"{tmp_path.name}-out")
     assert not (tmp_path.parent / f"{tmp_path.name}-out").exists()
