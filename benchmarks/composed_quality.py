@@ -60,11 +60,11 @@ class Plan:
     best: str = "text edits"
 
 
-PUBLISHED = {"train_on": "images", "mapper": "im2text", "lr": 0.001, "rounds": 60}
+PUBLISHED = {"train_on": "images", "mapper": "im2text", "words": 1, "lr": 0.001, "rounds": 60}
 PUBLISHED |= {"sentence": "a photo of *"}
-LINCIR = {"train_on": "texts", "mapper": "phi", "finder": "names", "noise": 1.0, "lr": 0.001}
-LINCIR |= {"rounds": 60}
-UNTRAINED = {"mapper": "vocabulary", "rounds": 0}
+LINCIR = {"train_on": "texts", "mapper": "phi", "finder": "names", "words": 1, "noise": 1.0}
+LINCIR |= {"lr": 0.001, "rounds": 60}
+UNTRAINED = {"mapper": "vocabulary", "words": 1, "rounds": 0}
 PLANS = {
     "fashion44k-titles": Plan(
         {"dim": 384, "lr": 0.001, "dropout": 0.1, "rounds": 12, "validate_every": 2},
@@ -73,9 +73,10 @@ PLANS = {
             "vocabulary, untrained": UNTRAINED,
             "Pic2Word": PUBLISHED,
             "LinCIR": LINCIR,
-            "text edits": {},
-            "text edits, 3 words": {"words": 3},
+            "text edits": {"words": 1},
+            "text edits, 3 words": {},
         },
+        best="text edits, 3 words",
     ),
     "sketchy25-domains": Plan(
         {"dim": 384, "rounds": 0},

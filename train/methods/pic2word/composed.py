@@ -29,7 +29,7 @@ class Mapped(nn.Module):
     def words_of(self, rows: torch.Tensor) -> torch.Tensor:
         """Map embeddings that are centred already."""
         found: torch.Tensor = self.mapper(rows)
-        return found.unflatten(1, (self.words, -1))
+        return found.reshape(-1, self.words, found.shape[1] // self.words)
 
 
 class Composed(nn.Module):

@@ -92,7 +92,8 @@ class Fitting:
         """Embed plain sentences -> (N, D), of length 1."""
         rows, tower = self.rows()(sentences).to(self.device), self.base.language.tower
         none = torch.zeros(1, 1, tower.width, device=self.device)
-        parts = [tower.compose(part, none.expand(len(part), -1, -1)) for part in rows.split(BLOCK)]
+        blocks = torch.split(rows, BLOCK)
+        parts = [tower.compose(part, none.expand(len(part), -1, -1)) for part in blocks]
         return unit(torch.cat(parts))
 
     def _centred_texts(self, rows: torch.Tensor) -> torch.Tensor:
@@ -103,7 +104,8 @@ class Fitting:
         means = torch.stack([own.mean(0) for own in self._by_domain(rows, "text")])
         place = torch.tensor([names.index(name) for name in self.seen.groups], device=self.device)
         centred = unit(rows - means[place[owners(self.seen["text"])]])
-        return centred * float(rows.shape[1]) ** 0.5
+        sized: torch.Tensor = centred * rows.shape[1] ** 0.5
+        return sized
 
     def _by_domain(self, rows: torch.Tensor, table: str) -> Iterator[torch.Tensor]:
         """Yield each domain's rows (N, D); a refit has a domain's groups of both splits."""

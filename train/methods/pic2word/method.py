@@ -163,7 +163,7 @@ class Method(nn.Module):
         scale = 1 / config.temperature if config.temperature else self.base.scale
         losses = self._objective.losses(found, batch.wanted, scale)
         optimizer.zero_grad()
-        torch.stack([*losses.values()]).sum().backward()
+        torch.autograd.backward(torch.stack([*losses.values()]).sum())
         optimizer.step()
         self.sampling["step"] += 1
         return {f"loss/{name}": loss.detach() for name, loss in losses.items()}

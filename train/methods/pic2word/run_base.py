@@ -35,7 +35,8 @@ class Sized(nn.Module):
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Scale each row."""
-        return unit(rows) * rows.shape[-1] ** 0.5
+        sized: torch.Tensor = unit(rows) * rows.shape[-1] ** 0.5
+        return sized
 
 
 def run_base(folder: Path, language: str = "") -> Base:
@@ -64,10 +65,11 @@ def run_base(folder: Path, language: str = "") -> Base:
     method.eval().requires_grad_(False)
     sources = body["sources"]
     image, text = (_encoder(name, sources.get(name), folder) for name in ("image", "text"))
-    sides = [nn.Sequential(one, Sized()) for one in (method.image, method.text)]
-    tower = _behind_tower(text, open_language(language or text.name), sides[1])
+    image_side, text_side = (nn.Sequential(one, Sized()) for one in (method.image, method.text))
+    tower = _behind_tower(text, open_language(language or text.name), text_side)
     encoders = {"image": image.graph.parent, "text": text.graph.parent}
-    return Base(*sides, tower, encoders, float(method.log_scale.exp()), manifest.sha256)
+    scale = float(method.log_scale.exp())
+    return Base(image_side, text_side, tower, encoders, scale, manifest.sha256)
 
 
 def _encoder(name: str, entry: Mapping[str, str] | None, folder: Path) -> Encoder:
