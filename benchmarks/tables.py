@@ -13,6 +13,7 @@ from typing import Any
 
 from adapt_table import adapt_table
 from clip_table import clip_table
+from composed_speed_table import mapper_table, search_table
 from composed_table import composed_table
 from find_table import export_table, find_table
 from markdown import head, row, with_spread
@@ -44,11 +45,15 @@ def tables() -> dict[str, dict[str, str]]:
     results = {one["collection"]: one for one in loaded("zscrgan_*.json") if "rows" in one}
     adapted = [one for one in loaded("adapt_*.json") if one.get("judged") == "unseen"]
     composed = [one for one in loaded("composed_*.json") if "tasks" in one]
+    titled = [one for one in loaded("clip_*.json") if "tasks" in one]
     few = [results[name] for name in README_ROWS if name in results]
     return {
         "README.md": {"results": overview(few, "mAP, unseen classes")},
-        "docs/clip.md": {"clip": clip_table(loaded("clip_*.json"))},
-        "docs/pic2word.md": {"composed": composed_table(composed)},
+        "docs/clip.md": {"clip": clip_table(titled)},
+        "docs/pic2word.md": {
+            "composed": composed_table(composed),
+            "mapper": mapper_table(loaded("pic2word_speed_*.json")),
+        },
         "docs/collections.md": {"collections": collections_table()},
         "docs/benchmarks.md": {
             "quality": "\n\n".join(map(full, results.values())),
@@ -57,6 +62,7 @@ def tables() -> dict[str, dict[str, str]]:
             "speed": speed_table(loaded("zscrgan_speed_*.json")),
             "latency": latency_table(loaded("query_latency.json")[0]),
             "adding": adding_table(loaded("index_add_*.json")),
+            "composed": search_table(loaded("composed_search.json")[0]),
             "find": find_table(loaded("find_*.json")),
             "export": export_table(loaded("pretrained_export.json")[0]),
         },
