@@ -8,59 +8,36 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from zscr.artefact import Manifest, hash_bytes, read_manifest, read_verified, verify
+from zscr.artefact import Manifest, hash_bytes, read_manifest, verify
 from zscr.disk import reading_faults
 from zscr.errors import ArtefactError, InputError
+from zscr.infer.bundle_manifest import (
+    FIELDS,
+    GALLERY,
+    KIND,
+    fields_of,
+    graph_file,
+    read_examples,
+    stored_compositions,
+)
 from zscr.infer.composition.available import available
 from zscr.infer.composition.composition import Composition
-from zscr.infer.composition.entry import COMPOSITION, composition_from, require_fitting
 from zscr.infer.encoder import Encoder
-from zscr.infer.inputs.make import INPUT
 from zscr.infer.runners.runner import Runtime
-from zscr.schema import (
-    anything,
-    file_name,
-    integer,
-    listing,
-    mapping,
-    one_of,
-    record,
-    text,
-    title,
-    words,
-)
-from zscr.strict_json import parse_json
 
-KIND = "bundle"
-GALLERY = "gallery"
+__all__ = [
+    "GALLERY",
+    "KIND",
+    "SAME_IMAGE",
+    "Bundle",
+    "graph_file",
+    "index_of",
+    "space_of",
+    "spoken",
+    "with_gallery",
+]
+
 SAME_IMAGE = frozenset({"image"})  # what a gallery graph answers as a query graph, too
-_GRAPH = record(
-    {
-        "role": one_of("query", "gallery", "pair"),
-        "output": text(200),
-        "inputs": listing(INPUT, 1, 8),
-        "variants": mapping(record({"file": file_name}), needed=[]),
-    },
-    {"feature": text(200)},
-)
-_EXAMPLE = record({"text": words, "class": words})
-FIELDS = record(
-    {
-        "dim": integer(1, 1 << 16),
-        "space": text(200, least=1),
-        "default_precision": text(40),
-        "graphs": mapping(_GRAPH, keys=title, needed=[GALLERY]),
-    },
-    {
-        "metric": one_of("cosine"),
-        "method": text(200),
-        "head_settings": mapping(anything),
-        "provenance": mapping(anything),
-        "top10_overlap": mapping(anything),
-        "compositions": mapping(COMPOSITION, keys=title),
-        "composition": title,
-    },
-)
 Way = TypeVar("Way")  # what embeds a query: a graph's name, or a head
 
 
@@ -132,13 +109,13 @@ class Bundle:
     @property
     def takes(self) -> dict[frozenset[str], str]:
         """The fields that queries may fill together -> the graph that takes them."""
-        own = {_fields(g): n for n, g in self.graphs.items() if g["role"] == "query"}
+        own = {fields_of(g): n for n, g in self.graphs.items() if g["role"] == "query"}
         return with_gallery(own, self.gallery_fields, GALLERY)
 
     @property
     def gallery_fields(self) -> frozenset[str]:
         """The fields of a query that the gallery graph takes."""
-        return _fields(self.graphs[GALLERY])
+        return fields_of(self.graphs[GALLERY])
 
     @property
     def answers(self) -> list[frozenset[str]]:
@@ -231,14 +208,7 @@ class Bundle:
         Raises:
             ArtefactError: one of them does not fit the graphs.
         """
-        entries = dict(self.manifest.body.get("compositions", {}))
-        first = self.manifest.body.get("composition")
-        names = [*([first] if first in entries else []), *(n for n in entries if n != first)]
-        found = {name: composition_from(name, entries[name]) for name in names}
-        fields = {name: _fields(graph) for name, graph in self.graphs.items()}
-        for one in found.values():
-            require_fitting(one, fields)
-        return found
+        return stored_compositions(self.manifest)
 
     @cached_property
     def composed(self) -> Mapping[frozenset[str], Mapping[str, Composition]]:
@@ -252,18 +222,7 @@ class Bundle:
     @cached_property
     def examples(self) -> Mapping[str, str]:
         """Texts about classes that were never trained on -> the class that is right."""
-        if "examples.jsonl" not in self.manifest.files:
-            return {}
-        raw = read_verified(self.folder, self.manifest, "examples.jsonl")
-        found = {}
-        try:
-            for line in bytes(raw).splitlines():
-                row = parse_json(line)
-                _EXAMPLE(row, "an example")
-                found[row["text"]] = row["class"]
-        except ValueError as error:
-            raise ArtefactError(f"{self.folder / 'examples.jsonl'}: {error}") from error
-        return found
+        return read_examples(self.folder, self.manifest)
 
 
 def with_gallery(
@@ -279,12 +238,6 @@ def with_gallery(
     if taken == SAME_IMAGE:
         takes.setdefault(SAME_IMAGE, gallery)
     return takes
-
-
-def graph_file(manifest: Manifest, name: str) -> str:
-    """Return the file of a graph in a bundle's default precision."""
-    precision = manifest.body["default_precision"]
-    return str(manifest.body["graphs"][name]["variants"][precision]["file"])
 
 
 def space_of(graph_sha256: str, inputs: Iterable[Mapping[str, Any]], dim: int, metric: str) -> str:
@@ -306,7 +259,3 @@ def space_of(graph_sha256: str, inputs: Iterable[Mapping[str, Any]], dim: int, m
 def spoken(fields: frozenset[str]) -> str:
     """Return the fields of a query as words: `text`, or `image and text`."""
     return " and ".join(sorted(fields))
-
-
-def _fields(graph: Mapping[str, Any]) -> frozenset[str]:
-    return frozenset(str(spec["field"]) for spec in graph["inputs"])

@@ -36,7 +36,8 @@ FLOORS = {
     "zscr.data.sources.domains": "conversion <- lists <- freedom icir imagenet_r ltll",
     "zscr.data.sources.triplets": "annotations boxes masks triplet <- images objects"
     " <- circo cirr coco fashioniq genecis",
-    "zscr.infer": "answers composition inputs lines runners <- batches options query_rows"
+    "zscr.infer": "answers composition inputs lines runners"
+    " <- batches bundle_manifest options query_rows"
     " <- queries <- encoder <- bundle features reading <- index sums <- columns composed evaluation"
     " <- found models mteb <- lookup own_image <- searcher <- find <- commands",
     "zscr.infer.inputs": "prepared sentence tokenizer <- characters image unread vector"
