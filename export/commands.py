@@ -185,7 +185,7 @@ def _export_run(
     """Export a run, index its gallery, and say what comes next; return the bundle."""
     from zscr.export.deploy import deploy
     from zscr.export.words import read_words
-    from zscr.train.commands import head_settings
+    from zscr.train.options import head_settings
 
     chosen, words = head_settings(*settings), read_words(**lists)
     made = deploy(run, out, gallery=gallery, settings=chosen, words=words)

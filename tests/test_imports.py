@@ -42,8 +42,8 @@ FLOORS = {
     " <- found models mteb <- lookup own_image <- searcher <- find <- commands",
     "zscr.infer.inputs": "prepared sentence tokenizer <- characters image unread vector"
     " <- prompt text <- make",
-    "zscr.train": "cuda_graph latest precision ranks run_fields tables weights <- hub <- encoders"
-    " <- pretrained <- language <- methods"
+    "zscr.train": "cuda_graph latest options precision ranks run_fields tables weights"
+    " <- hub <- encoders <- pretrained <- language <- methods"
     " <- heads soundness state <- run stored <- log sources <- loop <- fit <- evaluation"
     " <- commands <- adaptation",
     "zscr.train.hub": "library name <- faults <- client <- listing <- choice library_cache metadata"

@@ -20,7 +20,7 @@ from zscr.streams import Closed, prepare_streams
 # name -> module and attribute; the modules import click and the standard library only
 COMMANDS = {
     "train": "zscr.train.commands:train",
-    "evaluate": "zscr.train.commands:evaluate",
+    "evaluate": "zscr.train.evaluation.commands:evaluate",
     "adapt": "zscr.train.adaptation.commands:adapt",
     "export": "zscr.export.commands:export",
     "query": "zscr.infer.commands:query",

@@ -65,7 +65,7 @@ def adapt(
     require_extras("adapting", "train", "cpu")
     from zscr.train.adaptation.adapt import Adaptation
     from zscr.train.adaptation.adapt import adapt as adapt_run
-    from zscr.train.commands import pairs
+    from zscr.train.options import pairs
 
     if complete and names is None:
         raise click.UsageError("--complete goes with --names")
