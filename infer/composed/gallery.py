@@ -67,7 +67,8 @@ class IndexGallery:
 
     def nearest(self, direction: Vectors, n: int) -> tuple[Rows, Scores]:
         """Return the n rows with the highest products with a unit vector (D,), best first."""
-        ef = _WIDER * n if self.lists_are_approximate else None
+        # Of a short list that may be fewer than a search for as many images was measured to need.
+        ef = max(_WIDER * n, self._now.choice.ef or 0) if self.lists_are_approximate else None
         hits = search(self._now, direction[None], n, ef=ef, exact=self._exact, rows=self._part)
         return hits.rows[0], hits.scores[0]
 

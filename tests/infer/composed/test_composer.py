@@ -19,9 +19,10 @@ from zscr.data.records import Query
 from zscr.errors import InputError
 from zscr.infer.bundle import Bundle
 from zscr.infer.composed.composer import Composer
+from zscr.infer.composed.gallery import IndexGallery
 from zscr.infer.composition.composition import Channel, Composition, Fusion
 from zscr.infer.index.expansion import Expansion
-from zscr.infer.index.index import Index
+from zscr.infer.index.index import Entry, Index
 from zscr.infer.runners.runner import Runtime
 
 
@@ -220,6 +221,19 @@ def test_the_proof_over_hnsw_is_given_its_lists(
         [m.entry.id for m in a.matches] for a in exact
     ]
     assert any(one.notes[-1].endswith(", given the lists that HNSW finds") for one in found)
+
+
+def test_a_short_list_is_found_as_well_as_a_search_is(bundle: Bundle, tmp_path: Path) -> None:
+    """With HNSW, of which the neighbours that expand a query, or say it in words, ask for few."""
+    pytest.importorskip("hnswlib")
+    rows = unit(np.random.default_rng(3).standard_normal((3000, 64))).astype(np.float32)
+    entries = [Entry(f"{row}", "0" * 64) for row in range(len(rows))]
+    about = {"space": bundle.space, "bundle_name": "birds", "search": "hnsw"}
+    index = Index.create(tmp_path / "wide", entries=entries, vectors=rows, **about)
+    gallery = IndexGallery(index.now, exact_up_to=0)
+    asked = unit(rows[:40] + rows[40:80])
+    listed = [[f"{row}" for row in gallery.nearest(one, 5)[0]] for one in asked]
+    assert listed == [[one.entry.id for one in found] for found in index.search(asked, 5)]
 
 
 def test_a_text_among_words_is_encoded_once(
