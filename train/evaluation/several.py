@@ -37,7 +37,8 @@ def evaluate_tasks(
 
     Returns:
         `tasks`: name -> its report; `means`: pattern -> `figures`, `metrics` and `controls` over
-        its tasks; these three over the means; and what the models and the collection are called.
+        its tasks, empty where `protocols` holds several; these four over the means; and what the
+        models and the collection are called.
 
     Raises:
         CollectionError: a pattern fits no task of the collection, or two fit the same one.

@@ -30,6 +30,7 @@ from zscr.schema import Check, listing, number, record, words
 
 TASKS = ("focus_attribute", "change_attribute", "focus_object", "change_object")
 FIGURES = ("R@1", "R@2", "R@3")
+PROTOCOL = "GeneCIS, each query's own gallery with its target"
 _SIDE = listing(number(), 4, 4)
 _ATTRIBUTE = record({"image_id": published_id, "instance_bbox": _SIDE})
 _OBJECT = record({"val_image_id": published_id})
@@ -106,10 +107,9 @@ def convert_genecis(source: Path, out: Path, *, skip_missing: bool = False) -> N
         ) as draft:
             add_items(draft, files := _put(draft, instances, images))
             for name, rows in queries.items():
-                protocol = f"GeneCIS {name}, each query's own gallery with its target"
                 asked = [*_triplets(rows)]
                 ranked = tuple(dict.fromkeys(one for t in asked for one in t.truth.subset))
-                info = TaskInfo(name, figures=FIGURES, protocol=protocol, galleries={name: ranked})
+                info = TaskInfo(name, figures=FIGURES, protocol=PROTOCOL, galleries={name: ranked})
                 add_task(draft, info, asked, files)
 
 

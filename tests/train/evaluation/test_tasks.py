@@ -321,7 +321,7 @@ def test_means_over_tasks_are_over_those_of_each_name(trained: Trained, tmp_path
     assert encoded == ["8", "8"], "gallery and references, once for both tasks"
     shown = both_tasks.stdout
     mean = np.mean([alone[name]["metrics"]["mAP"] for name in ("style", "composed")])
-    assert re.search(rf"mean of these means +{mean:.3f}\n", shown)
+    assert re.search(rf"mean of these means +{mean:.3f} +-\n", shown), "Recall@2 is of one"
     for options, named in (
         (["--task", "x*"], "has no task 'x*'; it has text, sketch, composed, style"),
         (["--task", "style", "--task", "st*"], "name one twice"),
