@@ -101,7 +101,7 @@ def convert_genecis(source: Path, out: Path, *, skip_missing: bool = False) -> N
         by_id = {one.id: one for one in named}
         instances = [by_id[name] for name in sorted(by_id)]  # equal scores must not favour targets
         images = _located(folder, instances)
-        images.require(source, skip=skip_missing)
+        _of_files(instances, images).require(source, skip=skip_missing)
         with new_collection(
             out, name="genecis", protocol="GeneCIS", provenance=described(source)
         ) as draft:
@@ -134,6 +134,13 @@ def _located(folder: Path, instances: Sequence[Instance]) -> Located:
     }
     files = {name: path for name, path in found.items() if path}
     return Located(files, tuple(name for name in found if name not in files))
+
+
+def _of_files(instances: Sequence[Instance], images: Located) -> Located:
+    """Return the images by the names of their files, of which one may hold several boxes."""
+    files = {one.file: images.files[one.id] for one in instances if one.id in images.files}
+    missing = dict.fromkeys(one.file for one in instances if one.id not in images.files)
+    return Located(files, tuple(missing))
 
 
 def _put(draft: Draft, instances: Sequence[Instance], images: Located) -> Files:
