@@ -217,11 +217,11 @@ def _head(models: Sequence[Model], task: Task) -> dict[str, Any]:
     about = {key: value for key, value in first.about.items() if key != "sources"}
     named = {"collection": first.collection.name, "protocol": task.protocol}
     named |= {"task": task.name, "split": task.split, "grouped_by": grouped_by(task)}
-    named |= {"missing": task.missing}
     seeds = {"seeds": [model.about["seed"] for model in models]}
     composition = first.composition(task)
     composed = {"composition": composition} if composition else {}
-    return {"model": str(first.folder), **named, **about, **composed, **seeds}
+    head = {"model": str(first.folder), **named, "missing": task.missing}
+    return {**head, **about, **composed, **seeds}
 
 
 def _write_files(report: dict[str, Any], model: Model, ranked: Ranked, asked: Question) -> None:

@@ -159,7 +159,7 @@ def test_composed_queries_and_their_parts_by_hand(
 
 
 def test_validation_queries_choose_what_the_controls_weigh(
-    trained: Trained, tiny_image: Path, tiny_text: Path
+    trained: Trained, tiny_image: Path, tiny_text: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By hand, over the grid, on the validation queries; on these themselves nothing is chosen."""
     collection = read_collection(trained.collection)
@@ -183,6 +183,7 @@ def test_validation_queries_choose_what_the_controls_weigh(
     report = evaluate_model(trained.run.folder, Question(task="style", split="val"))
     assert report["controls"]["weighted average"]["published"] == {"text_weight": 0.5}
     assert "text arithmetic" not in report["controls"]  # this encoder reads no other texts
+    assert "text arithmetic without what a text replaces is left out" in capsys.readouterr().err
 
 
 def test_chance_follows_from_what_is_left_out(trained: Trained) -> None:
