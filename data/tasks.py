@@ -26,6 +26,7 @@ __all__ = [
     "Task",
     "gallery_queries",
     "gallery_rows",
+    "lacking_words",
     "load_task",
     "query_labels",
     "task_info",
@@ -140,8 +141,12 @@ def load_task(collection: Collection, name: str, split: str) -> Task:
 
 def _protocol(collection: Collection, info: TaskInfo) -> str:
     """Return the protocol, and how much of it the collection lacks."""
-    lacking = f"; {info.missing} of its images and queries are missing" if info.missing else ""
-    return (info.protocol or collection.protocol) + lacking
+    return (info.protocol or collection.protocol) + lacking_words(info.missing)
+
+
+def lacking_words(missing: int) -> str:
+    """Say, behind a protocol, how many of its images and queries are missing; nothing of none."""
+    return f"; {missing} of its images and queries are missing" if missing else ""
 
 
 def _gallery(collection: Collection, info: TaskInfo, split: str, field: str) -> list[Item]:

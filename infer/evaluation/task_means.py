@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from zscr.data.tasks import lacking_words
 from zscr.infer.evaluation.naming import Report, queries_words
 from zscr.printable import printable
 
@@ -17,12 +18,21 @@ def mean_report(reports: Sequence[Report]) -> dict[str, Any]:
 
     Each counts alike, however many queries it has. Figures and controls are those that all of them
     have; a mean of means is how FreeDom averages over the targets of a source, then over sources.
+    Figures of different protocols, such as FashionIQ's two, are not to be compared: of these there
+    is no mean.
 
     Args:
         reports: as `zscr evaluate` makes them, one or more.
+
+    Returns:
+        `figures`, `metrics` and `controls`, empty where there is no mean, and `protocols`.
     """
+    protocols = [*dict.fromkeys(one for report in reports for one in _protocols(report))]
+    mean: dict[str, Any] = {"protocols": protocols, "figures": [], "metrics": {}, "controls": {}}
+    if len(protocols) > 1:
+        return mean
     found = [report["metrics"] for report in reports]
-    mean: dict[str, Any] = {"figures": _shared([report["figures"] for report in reports])}
+    mean["figures"] = _shared([report["figures"] for report in reports])
     mean["metrics"] = _mean(found)
     controls = [report.get("controls", {}) for report in reports]
     judged = [{n: one for n, one in c.items() if "metrics" in one} for c in controls]
@@ -31,6 +41,14 @@ def mean_report(reports: Sequence[Report]) -> dict[str, Any]:
         name: {"metrics": _mean([one[name]["metrics"] for one in judged])} for name in names
     }
     return mean
+
+
+def _protocols(report: Report) -> Sequence[str]:
+    """Return the protocols of a task, whatever is missing of it, or of the tasks of a mean."""
+    if "protocols" in report:
+        found: Sequence[str] = report["protocols"]
+        return found
+    return [report["protocol"].removesuffix(lacking_words(report["missing"]))]
 
 
 def _mean(metrics: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -49,11 +67,13 @@ def means_table(report: Report) -> str:
     Args:
         report: see `evaluate_tasks`.
     """
-    figures: Sequence[str] = report["figures"]
-    lines = [f"{report['collection']}, {report['split']}, {len(report['tasks'])} tasks"]
-    lines += [report["origin"], "", _cells("", figures)]
-    for name, task in report["tasks"].items():
-        lines.append(f"{_row(name, task['metrics'], figures)}  {queries_words(task)}")
+    tasks: Mapping[str, Report] = report["tasks"]
+    figures = [*dict.fromkeys(name for task in tasks.values() for name in task["figures"])]
+    lines = [f"{report['collection']}, {report['split']}, {len(tasks)} tasks"]
+    lines += [*_followed(tasks), report["origin"], "", _cells("", figures)]
+    for name, task in tasks.items():
+        missing = f", {task['missing']:,} images and queries missing" if task["missing"] else ""
+        lines.append(f"{_row(name, task['metrics'], figures)}  {queries_words(task)}{missing}")
     lines.append("")
     for name, mean in report["means"].items():
         lines += _mean_rows(f"mean of {name}", mean, figures)
@@ -62,7 +82,22 @@ def means_table(report: Report) -> str:
     return "\n".join(printable(line.rstrip()) for line in lines)
 
 
+def _followed(tasks: Mapping[str, Report]) -> list[str]:
+    """Say which protocol the tasks follow, or which of them follow which."""
+    named: dict[str, list[str]] = {}
+    for name, task in tasks.items():
+        named.setdefault(_protocols(task)[0], []).append(name)
+    if len(named) == 1:
+        return [*named]
+    return [f"{', '.join(names)}: {protocol}" for protocol, names in named.items()]
+
+
 def _mean_rows(name: str, mean: Report, figures: Sequence[str]) -> Iterator[str]:
+    if not mean["figures"]:
+        several = len(mean["protocols"]) > 1
+        why = "different protocols" if several else "no figure in common"
+        yield f"{name:38}  none: {why}"
+        return
     yield _row(name, mean["metrics"], figures)
     for control, found in mean["controls"].items():
         yield _row(f"  {control}", found["metrics"], figures)

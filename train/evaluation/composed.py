@@ -20,6 +20,7 @@ from zscr.infer.evaluation.controls.fusions import (
 from zscr.infer.evaluation.generalised import evaluate
 from zscr.infer.evaluation.ranked import Ranked
 from zscr.infer.inputs.sentence import without_place
+from zscr.progress import say
 from zscr.train.evaluation.composed_words import TaskWords
 from zscr.train.evaluation.model import Model, spoken_text
 
@@ -79,7 +80,13 @@ def _arithmetic(val: Parts | None, words: TaskWords) -> list[Way]:
         about = f"less the mean of {len(val.texts):,} validation texts"
         return [arithmetic_way(val.text.mean(axis=0), about)]
     mean = words.mean
-    return [] if mean is None else [arithmetic_way(mean, "less the mean of styles and contexts")]
+    if mean is None:
+        say(
+            "text arithmetic without what a text replaces is left out: neither validation texts "
+            "nor words that the text encoder knows give a mean to subtract"
+        )
+        return []
+    return [arithmetic_way(mean, "less the mean of styles and contexts")]
 
 
 def _choosing(model: Model, task: Task) -> Parts | None:

@@ -220,7 +220,8 @@ def _head(models: Sequence[Model], task: Task) -> dict[str, Any]:
     seeds = {"seeds": [model.about["seed"] for model in models]}
     composition = first.composition(task)
     composed = {"composition": composition} if composition else {}
-    return {"model": str(first.folder), **named, **about, **composed, **seeds}
+    head = {"model": str(first.folder), **named, "missing": task.missing}
+    return {**head, **about, **composed, **seeds}
 
 
 def _write_files(report: dict[str, Any], model: Model, ranked: Ranked, asked: Question) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from zscr.data.collection import Collection
-from zscr.data.tasks import task_names
+from zscr.data.tasks import task_info, task_names
 from zscr.errors import CollectionError, ConfigError
 from zscr.infer.evaluation.naming import origin_words
 from zscr.infer.evaluation.task_means import mean_report
+from zscr.progress import say
 from zscr.train.evaluation.evaluate import TEXT, Question, answer, opened
 
 WILD = frozenset("*?[")  # of a pattern of tasks
@@ -37,7 +38,8 @@ def evaluate_tasks(
 
     Returns:
         `tasks`: name -> its report; `means`: pattern -> `figures`, `metrics` and `controls` over
-        its tasks; these three over the means; and what the models and the collection are called.
+        its tasks, empty where `protocols` holds several; these four over the means; and what the
+        models and the collection are called.
 
     Raises:
         CollectionError: a pattern fits no task of the collection, or two fit the same one.
@@ -64,10 +66,15 @@ def evaluate_tasks(
 
 
 def _matching(collection: Collection, pattern: str) -> list[str]:
+    """Return the tasks that a name or pattern fits; of several those that have answers here."""
     names = task_names(collection)
     found = [name for name in names if fnmatchcase(name, pattern)]
     if not found:
         raise CollectionError(
             f"{collection.folder} has no task '{pattern}'; it has {', '.join(names) or 'none'}"
         )
-    return found
+    judged = [name for name in found if task_info(collection, name).server is None]
+    if judged and len(judged) < len(found):
+        served = [name for name in found if name not in judged]
+        say(f"{', '.join(served)}: a server keeps the answers, so '{pattern}' leaves that out")
+    return judged or found

@@ -30,6 +30,7 @@ from zscr.schema import Check, listing, number, record, words
 
 TASKS = ("focus_attribute", "change_attribute", "focus_object", "change_object")
 FIGURES = ("R@1", "R@2", "R@3")
+PROTOCOL = "GeneCIS, each query's own gallery with its target"
 _SIDE = listing(number(), 4, 4)
 _ATTRIBUTE = record({"image_id": published_id, "instance_bbox": _SIDE})
 _OBJECT = record({"val_image_id": published_id})
@@ -100,16 +101,15 @@ def convert_genecis(source: Path, out: Path, *, skip_missing: bool = False) -> N
         by_id = {one.id: one for one in named}
         instances = [by_id[name] for name in sorted(by_id)]  # equal scores must not favour targets
         images = _located(folder, instances)
-        images.require(source, skip=skip_missing)
+        _of_files(instances, images).require(source, skip=skip_missing)
         with new_collection(
             out, name="genecis", protocol="GeneCIS", provenance=described(source)
         ) as draft:
             add_items(draft, files := _put(draft, instances, images))
             for name, rows in queries.items():
-                protocol = f"GeneCIS {name}, each query's own gallery with its target"
                 asked = [*_triplets(rows)]
                 ranked = tuple(dict.fromkeys(one for t in asked for one in t.truth.subset))
-                info = TaskInfo(name, figures=FIGURES, protocol=protocol, galleries={name: ranked})
+                info = TaskInfo(name, figures=FIGURES, protocol=PROTOCOL, galleries={name: ranked})
                 add_task(draft, info, asked, files)
 
 
@@ -134,6 +134,13 @@ def _located(folder: Path, instances: Sequence[Instance]) -> Located:
     }
     files = {name: path for name, path in found.items() if path}
     return Located(files, tuple(name for name in found if name not in files))
+
+
+def _of_files(instances: Sequence[Instance], images: Located) -> Located:
+    """Return the images by the names of their files, of which one may hold several boxes."""
+    files = {one.file: images.files[one.id] for one in instances if one.id in images.files}
+    missing = dict.fromkeys(one.file for one in instances if one.id not in images.files)
+    return Located(files, tuple(missing))
 
 
 def _put(draft: Draft, instances: Sequence[Instance], images: Located) -> Files:

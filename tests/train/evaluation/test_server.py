@@ -117,3 +117,12 @@ def test_a_mean_of_two_texts(run: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "R@10 macro" in done.stdout
     assert "mean of image and text" in done.stdout
+
+
+def test_a_pattern_leaves_out_what_a_server_judges(run: Path, tmp_path: Path) -> None:
+    """`*` of CIRR is answered as far as answers are here, and the rest is told."""
+    convert_cirr(cirr(tmp_path / "CIRR"), tmp_path / "cirr")
+    done = zscr("evaluate", run, "--collection", tmp_path / "cirr", "--task", "*", "--json")
+    assert done.exit_code == 0, done.output
+    assert [*json.loads(done.stdout)["tasks"]] == ["val", "val-subset"]
+    assert "test1: a server keeps the answers, so '*' leaves that out\n" in done.stderr

@@ -159,7 +159,7 @@ def test_composed_queries_and_their_parts_by_hand(
 
 
 def test_validation_queries_choose_what_the_controls_weigh(
-    trained: Trained, tiny_image: Path, tiny_text: Path
+    trained: Trained, tiny_image: Path, tiny_text: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By hand, over the grid, on the validation queries; on these themselves nothing is chosen."""
     collection = read_collection(trained.collection)
@@ -183,6 +183,7 @@ def test_validation_queries_choose_what_the_controls_weigh(
     report = evaluate_model(trained.run.folder, Question(task="style", split="val"))
     assert report["controls"]["weighted average"]["published"] == {"text_weight": 0.5}
     assert "text arithmetic" not in report["controls"]  # this encoder reads no other texts
+    assert "text arithmetic without what a text replaces is left out" in capsys.readouterr().err
 
 
 def test_chance_follows_from_what_is_left_out(trained: Trained) -> None:
@@ -321,7 +322,7 @@ def test_means_over_tasks_are_over_those_of_each_name(trained: Trained, tmp_path
     assert encoded == ["8", "8"], "gallery and references, once for both tasks"
     shown = both_tasks.stdout
     mean = np.mean([alone[name]["metrics"]["mAP"] for name in ("style", "composed")])
-    assert re.search(rf"mean of these means +{mean:.3f}\n", shown)
+    assert re.search(rf"mean of these means +{mean:.3f} +-\n", shown), "Recall@2 is of one"
     for options, named in (
         (["--task", "x*"], "has no task 'x*'; it has text, sketch, composed, style"),
         (["--task", "style", "--task", "st*"], "name one twice"),

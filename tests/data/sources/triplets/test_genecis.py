@@ -88,3 +88,12 @@ def test_boxes_are_items(collection):
     assert [query.image.name for query in task.queries] == ["3_10_8_6_4.png", "4_11_8_6_4.png"]
     with Image.open(task.queries[0].image) as cut:
         assert cut.size == (10, 10)
+
+
+def test_missing_images_are_counted_by_file(tmp_path):
+    """One image of Visual Genome holds several boxes; what is to be fetched is that one file."""
+    source = genecis(tmp_path / "source")
+    (source / "VG_100K/4.jpg").unlink()
+    (source / "val2017/000000000021.jpg").unlink()
+    with pytest.raises(InputError, match=r"lacks 2 of the \d images .* 000000000021.jpg, 4.jpg; "):
+        convert_genecis(source, tmp_path / "made")
