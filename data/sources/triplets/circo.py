@@ -56,7 +56,7 @@ def convert_circo(source: Path, out: Path, *, skip_missing: bool = False) -> Non
     Args:
         source: a folder or ZIP with `annotations/` and `COCO2017_unlabeled/`, or the folder above.
         out: the collection to make; must not exist.
-        skip_missing: leave out and count images that are missing or damaged.
+        skip_missing: leave out and count images that are missing, as damaged ones always are.
 
     Raises:
         InputError: the annotations cannot be read, or an image is missing.

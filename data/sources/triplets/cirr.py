@@ -52,7 +52,7 @@ def convert_cirr(source: Path, out: Path, *, skip_missing: bool = False) -> None
         source: a folder or ZIP with `captions/` and `image_splits/` beside the images, or with both
             of them in `cirr/` (SEARLE's layout); or the folder above.
         out: the collection to make; must not exist.
-        skip_missing: leave out and count images that are missing or damaged.
+        skip_missing: leave out and count images that are missing, as damaged ones always are.
 
     Raises:
         InputError: the annotations cannot be read, or an image is missing.

@@ -41,7 +41,7 @@ def convert_coco(source: Path, out: Path, *, seed: int = 7, skip_missing: bool =
             folder above.
         out: the collection to make; must not exist.
         seed: of the draw of an object an image.
-        skip_missing: leave out and count images that are missing or damaged.
+        skip_missing: leave out and count images that are missing, as damaged ones always are.
 
     Raises:
         InputError: the annotations cannot be read, an image is missing, or none has an object to

@@ -71,7 +71,7 @@ def convert_fashioniq(
             folder above.
         out: the collection to make; must not exist.
         caption_order: how a query's two captions become its text: a key of `ORDERS`.
-        skip_missing: leave out and count images that are missing or damaged.
+        skip_missing: leave out and count images that are missing, as damaged ones always are.
 
     Raises:
         ConfigError: there is no such order.

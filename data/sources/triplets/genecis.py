@@ -88,7 +88,7 @@ def convert_genecis(source: Path, out: Path, *, skip_missing: bool = False) -> N
         source: a folder or ZIP with `focus_attribute.json` and so on, and the folders `VG_100K`
             (`VG_100K_2`, `VG_100K_all`) and `val2017` beside these, or the folder above.
         out: the collection to make; must not exist.
-        skip_missing: leave out and count images that are missing or damaged.
+        skip_missing: leave out and count images that are missing, as damaged ones always are.
 
     Raises:
         InputError: the annotations cannot be read, or an image is missing.
