@@ -105,7 +105,8 @@ def write_compositions(
         known = embed_words(text, dim, "the vocabulary", words.vocabulary)
         entries |= _freedom(stage, channels, known)
     asked = len(words.objects) + len(words.styles) + len(words.vocabulary)
-    say(f"compositions {', '.join(entries)}: {asked} words in {time.monotonic() - begun:.1f} s")
+    made = ", ".join(entries) or "with no data of their own"
+    say(f"compositions {made}: {asked} words in {time.monotonic() - begun:.1f} s")
     return entries
 
 
@@ -117,6 +118,10 @@ def _arithmetic(stage: Stage, channels: Channels, styles: Known) -> dict[str, An
     """
     image, text = channels
     if len(styles.words) < _LEAST_STYLES:
+        say(
+            f"the model knows {len(styles.words)} of the words for styles, and fewer than "
+            f"{_LEAST_STYLES} make no mean: arithmetic needs what each text replaces, then"
+        )
         return {}
     _save(stage, "instead.npy", styles.rows.mean(axis=0, dtype=np.float64))
     text = {**text, "replaces": True, "instead": "instead.npy"}
@@ -130,7 +135,8 @@ def _basic(
     if len(objects.words) < _LEAST_OBJECTS or len(styles.words) < _LEAST_STYLES:
         say(
             f"the model knows {len(objects.words)} of the words for things and "
-            f"{len(styles.words)} of those for styles: too few for BASIC, which is left out"
+            f"{len(styles.words)} of those for styles: too few for BASIC, which takes "
+            f"{_LEAST_OBJECTS} and {_LEAST_STYLES} and is left out"
         )
         return {}
     known = Basic.of(objects.rows, styles.rows)

@@ -76,13 +76,14 @@ class Known:
 def embed_words(text: Encoder, dim: int, what: str, words: Sequence[str]) -> Known:
     """Embed the words of a list that a text graph reads whole; say how many it does not.
 
-    Of "in the rain" a small vocabulary may know "in" alone, which is another text.
+    Of "in the rain" a small vocabulary may know "in" alone, which is another text. Those over the
+    limit, of which it reads the beginning, are counted, too.
 
     Args:
         text: whose rows begin with the embedding of `dim` numbers.
         what: the list is called in messages.
     """
-    rows = dict[int, Rows]()
+    rows, cut = dict[int, Rows](), 0
     by_length = sorted(range(len(words)), key=lambda place: len(words[place]))  # little padding
     with progress(f"embedding {what}", len(words)) as bar:
         for start in range(0, len(words), _BATCH):
@@ -91,10 +92,13 @@ def embed_words(text: Encoder, dim: int, what: str, words: Sequence[str]) -> Kno
             if prepared := reading.prepared:
                 found = text.run(prepared.feeds)[:, :dim]
                 whole = [row for row in range(len(found)) if row not in prepared.unknown]
+                cut += len({*whole} & {*prepared.truncated})
                 rows |= {places[reading.rows[row]]: found[row] for row in whole}
             bar.advance(len(places))
     known = sorted(rows)
     if left := len(words) - len(known):
         say(f"{left} of {len(words)} words of {what} are unknown to the model and left out")
+    if cut:
+        say(f"{cut} of {len(words)} words of {what} are longer than the model reads and cut")
     matrix = np.array([rows[place] for place in known], np.float32).reshape(-1, dim)
     return Known(tuple(words[place] for place in known), matrix)

@@ -110,8 +110,8 @@ def query(
     tally = Tally()
     if not isinstance(queries, QueryFile):  # the one query of the options: an answer, or an error
         found = all_answered(found)
-    composed = not isinstance(queries, QueryFile) and len(queries[0].fields) > 1
-    answers, about = tally.counting(found), _about(searcher, k, expand, composed)
+    answers = tally.counting(found)
+    about = _about(searcher, k, expand) | _calibrated(searcher, queries, expand)
     style = style or ("table" if out is None and sys.stdout.isatty() else "jsonl")
     roots = [Path(root.path) for root in searcher.index.roots] or None
     with open_output(out) as stream:
@@ -157,16 +157,29 @@ def _queries(
     return read_queries(standard_input() if file == "-" else Path(str(file)), compose)
 
 
-def _about(searcher: Searcher, k: int, expand: int | None, composed: bool) -> dict[str, object]:
+def _about(searcher: Searcher, k: int, expand: int | None) -> dict[str, object]:
     """Return what is searched, for the head of a contact sheet; its foot says what ran."""
     index = searcher.index
     about: dict[str, object] = {"bundle": searcher.bundle.name, "index": index.folder.name}
     about |= {"images": index.count, "search": index.how, "k": k}
-    by = " and ".join(f"{len(one.scores)} {one.of}" for one in index.calibrations)
-    about["scores are calibrated by"] = "nothing" if expand or composed or not by else by
     about |= {"expanded by the top": expand} if expand else {}
     new = [*dict.fromkeys(searcher.bundle.examples.values())]
     if new and index.folder.resolve() == searcher.bundle.index_folder.resolve():  # its own gallery
         names = ", ".join(new[:_NAMED]) + (", …" if len(new) > _NAMED else "")
         about["never trained on"] = f"{len(new)} classes of this gallery: {names}"
     return about
+
+
+def _calibrated(
+    searcher: Searcher, queries: QueryFile | list[Query], expand: int | None
+) -> dict[str, object]:
+    """Return what scores are calibrated by; a file may hold queries of all kinds, unread yet."""
+    from zscr.infer.queries import QueryFile
+
+    by = " and ".join(f"{len(one.scores)} {one.of}" for one in searcher.index.calibrations)
+    composed = not isinstance(queries, QueryFile) and len(queries[0].fields) > 1
+    if expand or composed or not by:
+        by = "nothing"
+    elif isinstance(queries, QueryFile) and queries.is_mixed and searcher.bundle.composed:
+        by += ", those of composed queries by nothing"
+    return {"scores are calibrated by": by}

@@ -51,6 +51,11 @@ class QueryFile:
         is_path = isinstance(self.source, Path)
         return str(self.source if is_path else getattr(self.source, "name", "the input"))
 
+    @property
+    def is_mixed(self) -> bool:
+        """Whether its queries may be of any fields, or are captions alone."""
+        return _json_lines(self.source) is not None
+
     def __iter__(self) -> QueryReader:
         return QueryReader(self)
 

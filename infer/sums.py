@@ -18,6 +18,7 @@ from zscr.errors import InputError
 from zscr.infer.answers.answer import describe
 from zscr.infer.bundle import Bundle
 from zscr.infer.encoder import Rows
+from zscr.infer.inputs.sentence import PLACE
 from zscr.infer.reading import notes_of, read_batch
 
 # Exported graphs agree with the models that they were made of to 2e-5: a sum that is not well above
@@ -39,9 +40,10 @@ def add_up(bundle: Bundle, query: Query) -> Summed:
 
     Raises:
         InputError: the bundle does not take a term, a term cannot be read, a weight is zero or no
-            number, or the terms cancel each other out.
+            number, a text has a place for an image beside it, or the terms cancel each other out.
     """
     assert query.terms, "only sums come here"
+    _require_no_place(query.terms)
     terms, notes, ran = query.terms, list[str](), ""
     total, most = np.zeros(bundle.dim), 0.0
     for term in terms:
@@ -76,3 +78,16 @@ def _require_weight(term: Term) -> None:
             f"{describe(term.query)} has the weight {term.weight:g}, which asks for nothing; give "
             f"another, or leave it out"
         )
+
+
+def _require_no_place(terms: Sequence[Term]) -> None:
+    """Refuse a text with a place for an image that stands beside it: a sum puts none there."""
+    if not any(term.query.fields & {"image", "sketch"} for term in terms):
+        return
+    for term in terms:
+        if PLACE in str(term.query.text or ""):
+            raise InputError(
+                f"the term '{describe(term.query):.80}' has a {PLACE}, where an image would stand, "
+                f"but a sum puts none into a text; leave it out, or compose both by a way that "
+                f"does (--compose)"
+            )

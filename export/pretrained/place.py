@@ -14,6 +14,13 @@ from zscr.infer.bundle import KIND, Bundle
 from zscr.lock import work_folder
 from zscr.progress import say
 
+# What a bundle may be made of, where it is not the same.
+_OTHER = {
+    "files": "other files",
+    "mapper": "another mapper or template, or of none",
+    "words": "other lists of words",
+}
+
 
 def require_place(out: Path | None) -> None:
     """Refuse what is in the way of a bundle before anything is fetched for it.
@@ -47,12 +54,15 @@ def _made_before(place: Path, made_of: Mapping[str, Any]) -> Bundle | None:
         about = read_manifest(place, KIND).body["provenance"]
         if all(about.get(name) == value for name, value in made_of.items()):
             say(f"{place} is of this checkpoint already")
+            if "words" in made_of and "words" not in about:
+                say("an older zscr made it, without data to compose by; remove it to make it anew")
             return Bundle.open(place)
         if about.get("kind") == "pretrained":
+            others = [_OTHER[name] for name, value in made_of.items() if about.get(name) != value]
             raise ArtefactError(
-                f"{place} exists already, made of other files (of {about.get('source')!a:.200}, "
-                f"revision {about.get('revision')!a:.60}); remove it to replace it, or name "
-                f"another place with --out"
+                f"{place} exists already, made of {' and '.join(others)} (of "
+                f"{about.get('source')!a:.200}, revision {about.get('revision')!a:.60}); remove "
+                f"it to replace it, or name another place with --out"
             )
     require_writable(place, new=True)
     return None

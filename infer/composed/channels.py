@@ -16,7 +16,7 @@ from zscr.infer.composed.reading import of_field, of_replaced, read_field
 from zscr.infer.composition.affine import Scores
 from zscr.infer.composition.composition import Channel
 from zscr.infer.composition.context import mean_phrase, phrases
-from zscr.infer.reading import encode_readable
+from zscr.infer.reading import encode_readable, read_batch
 
 _TEXTS = 4096  # whose phrases' means are kept: 200 texts are encoded for each
 
@@ -37,24 +37,29 @@ class Reader:
         rows = read.rows.astype(np.float64)
         if channel.context is not None:
             for place in batch.sound:
-                rows[place] = self._contextual(channel.graph, channel.context, asked[place].text)
+                words = channel.context
+                rows[place], cut = self._contextual(channel.graph, words, asked[place].text)
+                tell_cut(batch, place, cut)
         return rows - self._replaced(batch, channel) if channel.replaces else rows
 
-    def phrases(self, graph: str, texts: Sequence[str]) -> Scores:
-        """Return the unit rows (N, D) of texts that a bundle's own words are part of.
+    def phrases(self, graph: str, texts: Sequence[str]) -> tuple[Scores, int]:
+        """Return unit rows (N, D) of texts that a bundle's words are part of, and how many are cut.
 
         Raises:
             InputError: one of them cannot be read.
         """
-        places, rows = encode_readable(self._bundle.graph(graph), Query.of("text", texts))
+        encoder, queries = self._bundle.graph(graph), Query.of("text", texts)
+        places, rows = encode_readable(encoder, queries)
         if len(places) < len(texts):
             unread = sorted({*range(len(texts))} - {*places})
             raise InputError(f"the model reads nothing of '{texts[unread[0]][:80]}'; say it anew")
-        return rows.astype(np.float64)
+        prepared = read_batch(encoder, queries).prepared
+        return rows.astype(np.float64), len(prepared.truncated) if prepared else 0
 
-    def _among_words(self, graph: str, words: str, text: str) -> Scores:
-        """Return the unit mean (D,) of a text's phrases with each word of a file."""
-        return mean_phrase(self.phrases(graph, phrases(text, self._files.words(words))))
+    def _among_words(self, graph: str, words: str, text: str) -> tuple[Scores, int]:
+        """Return the unit mean (D,) of a text's phrases with a file's words; how many are cut."""
+        rows, cut = self.phrases(graph, phrases(text, self._files.words(words)))
+        return mean_phrase(rows), cut
 
     def _replaced(self, batch: Batch, channel: Channel) -> Scores:
         """Return the rows (B, D) of what the texts replace: said by the query, or stored."""
@@ -68,3 +73,9 @@ class Reader:
             batch.take(read, said, "instead_of: ")
             rows[said] = read.rows
         return rows
+
+
+def tell_cut(batch: Batch, place: int, cut: int) -> None:
+    """Note how many of the texts that one query's text became are over the model's limit."""
+    if cut:
+        batch.tell(place, f"truncated in {cut} of the phrases of the text and a word")

@@ -6,7 +6,7 @@ import numpy as np
 
 from zscr.errors import ArtefactError, InputError
 from zscr.infer.composed.batch import Batch
-from zscr.infer.composed.channels import Reader
+from zscr.infer.composed.channels import Reader, tell_cut
 from zscr.infer.composed.files import Files
 from zscr.infer.composed.gallery import Images
 from zscr.infer.composition.affine import Scores
@@ -38,10 +38,11 @@ class FreeDom:
             batch.tell(place, f"the image is said in words: {', '.join(said)}")
             asked = text.template.replace("{}", str(batch.queries[place].text))
             try:
-                rows = self._reader.phrases(text.graph, [f"{word} {asked}" for word in said])
+                rows, cut = self._reader.phrases(text.graph, [f"{word} {asked}" for word in said])
             except InputError as error:
                 batch.faults[place] = f"query {batch.queries[place].id} cannot be read: {error}"
                 continue
+            tell_cut(batch, place, cut)
             found[place] = np.array(words.weights) @ rows
         return found
 

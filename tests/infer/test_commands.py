@@ -278,6 +278,14 @@ def test_html_stands_alone(query, deployed, tmp_path):
     assert f"; {right} of {right + text.count('✗ wrong')} right; " in text
 
 
+def test_html_says_what_no_score_is_calibrated_for(query, deployed, tmp_path):
+    """A file of JSON Lines may hold queries of an image and a text, which nothing calibrates."""
+    (tmp_path / "some.jsonl").write_text('{"text": "red"}\n')
+    page = query("--file", tmp_path / "some.jsonl", "--format", "html").stdout
+    assert "and 8 images, each without those of its class, those of composed queries by" in page
+    assert "composed queries" not in query("--text", "red", "--format", "html").stdout
+
+
 def test_html_names_what_was_never_trained_on(query, deployed, tmp_path, monkeypatch):
     """The unseen classes in the page's head; beside another index nothing is said of them."""
     page = query("--text", "red", "--format", "html").stdout

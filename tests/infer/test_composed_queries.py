@@ -264,6 +264,16 @@ def test_a_sum_has_no_composition(plain):
         assert re.search("has (compose|instead_of) without a text beside an image", answer.error)
 
 
+def test_a_sum_puts_no_image_into_a_text(home, plain):
+    """A * beside an image is refused, as by a composition; among texts alone it is a sign."""
+    image, text = Term(Query(image=home / "red.png")), Term(Query(text="a blue * here"))
+    [answer] = plain.answers([Query("1", terms=(image, text))])
+    assert "'a blue * here' has a *" in answer.error
+    assert "a sum puts none into a text; leave it out, or compose both" in answer.error
+    [alone] = plain.answers([Query("1", terms=(text, Term(Query(text="red"))))])
+    assert alone.error is None
+
+
 def test_captions_that_were_cut_are_told(home, plain):
     """Those of the text and of what it replaces; no word that is not known is passed over."""
     long = "red red red red blue"

@@ -18,7 +18,7 @@ from zscr.cli import main
 from zscr.data.records import Query
 from zscr.errors import ConfigError, InputError
 from zscr.export.composition import write_compositions
-from zscr.export.words import Words, read_words
+from zscr.export.words import Words, embed_words, read_words
 from zscr.infer.composition.context import WORDS
 from zscr.infer.composition.words import own_words
 from zscr.infer.index.add import add_images
@@ -124,7 +124,7 @@ def test_a_users_own_words(
     assert "is of this checkpoint already" in again.output
     other = CliRunner().invoke(main, named)
     assert other.exit_code == 1
-    assert "made of other files" in other.output
+    assert "made of other lists of words (of" in other.output
 
 
 def test_too_few_words_leave_basic_out_and_say_so(
@@ -138,6 +138,9 @@ def test_too_few_words_leave_basic_out_and_say_so(
         assert [*write(Words(("dog", "cat"), styles))] == ["arithmetic"]
         assert "knows 2 of the words for things" in capfd.readouterr().err
         assert write(Words(("dog",), ("in",))) == {}
+        told = capfd.readouterr().err
+        assert "knows 1 of the words for styles, and fewer than 8 make no mean: arithmetic" in told
+        assert "compositions with no data of their own: 2 words" in told
         with pytest.raises(ConfigError, match="the model knows no word of the vocabulary"):
             write(Words(("dog",), ("in",), ("\u200b",)))
         alone = {"text": graphs["text"]}
@@ -145,6 +148,19 @@ def test_too_few_words_leave_basic_out_and_say_so(
         own = Words((), styles, files={"styles": "0" * 64})
         with pytest.raises(ConfigError, match="--styles are for a model of texts and images"):
             write_compositions(stage, alone, text, bundle.dim, own)
+
+
+def test_a_word_over_the_limit_is_told(
+    exported: Callable[[str], Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The model reads its beginning, and it stays."""
+    bundle = exported("clip").bundle
+    words = ("dog", "the small " * 40 + "dog")
+    known = embed_words(bundle.graph("text"), bundle.dim, "things", words)
+    assert known.words == words
+    told = capfd.readouterr().err
+    assert "1 of 2 words of things are longer than the model reads and cut" in told
+    assert "unknown" not in told
 
 
 @pytest.mark.parametrize(
@@ -165,3 +181,21 @@ def test_words_are_for_texts_and_images(tmp_path: Path, lists: Any) -> None:
     done = CliRunner().invoke(main, asked)
     assert done.exit_code == 2
     assert "--styles goes with clip:NAME" in done.output
+
+
+def test_a_bundle_of_an_older_release_is_told(
+    saved: Callable[[str], Path], exported: Callable[[str], Any], tmp_path: Path
+) -> None:
+    """It holds no data to compose by, and the same export leaves it as it is."""
+    made = exported("clip").bundle
+    body = {key: value for key, value in made.manifest.body.items() if "composition" not in key}
+    about = {key: value for key, value in body["provenance"].items() if key != "words"}
+    with staged(tmp_path / "old", "bundle") as stage:
+        for name in made.manifest.files.keys() - FILES:
+            (stage.folder / name).write_bytes((made.folder / name).read_bytes())
+        stage.body |= body | {"provenance": about}
+    for place, is_old in ((tmp_path / "old", True), (made.folder, False)):
+        done = CliRunner().invoke(main, ["export", f"clip:{saved('clip')}", "--out", str(place)])
+        assert done.exit_code == 0, done.output
+        told = "an older zscr made it, without data to compose by; remove it to make it anew"
+        assert (told in done.output) == is_old

@@ -263,6 +263,21 @@ def test_a_query_that_cannot_be_read_costs_no_other_its_answer(
         assert found[0].matches == alone.matches
 
 
+def test_a_text_that_words_push_over_the_limit_is_told(
+    bundle: Bundle, composer: Composer, many: Index, queries: list[Query]
+) -> None:
+    """By itself it fits; with a word in front its end is cut."""
+    texts = ["blue" + " blue" * more for more in range(1, 100)]
+    cut = bundle.graph("query").prepare(Query.of("text", texts)).truncated
+    text = texts[cut[0] - 1]
+    for name in ("basic", "freedom"):
+        [found] = composer.answer(
+            many, [replace(queries[0], text=text)], bundle.compositions[name], 3
+        )
+        told = [note for note in found.notes if "of the phrases of the text and a word" in note]
+        assert len(told) == 1, name
+
+
 def test_what_cancels_out_asks_for_nothing(
     composer: Composer, many: Index, queries: list[Query]
 ) -> None:
