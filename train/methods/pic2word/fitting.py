@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -73,8 +74,11 @@ class Fitting:
 
     def rows(self) -> SentenceRows:
         """Return what tokenises sentences for the base's tower."""
-        longest = int(self.base.language.spec["max_length"])
-        return SentenceRows(self.base.tokenizer, longest=longest, words=self.config.words)
+        spec = self.base.language.spec
+        padded = spec.get("pad_to")
+        longest = min(int(spec["max_length"]), padded or sys.maxsize)
+        asked = {"words": self.config.words, "pad_to": padded}
+        return SentenceRows(self.base.tokenizer, longest=longest, **asked)
 
     def _sentences(self) -> Sentences:
         config, quirks = self.config, read_quirks(self.config.quirks)
