@@ -105,8 +105,8 @@ def test_another_base_is_refused(scenes: Path, dual: Path, tmp_path: Path) -> No
         ({"train_on": "texts", "centre": "domain"}, "sentences are of no domain"),
         ({"quirks": "vowels"}, "there is no 'vowels'"),
         ({"words": 65}, "words=65 must be at most 64"),
-        ({"words": 30}, "takes .* tokens, 30 of them for the image, and the model reads 20"),
-        ({"length": 6}, "the template 'a photo of * , a' takes 8 tokens"),
+        ({"words": 30}, "takes .* tokens, 30 of them for the image, and the model reads 19 of it"),
+        ({"length": 6}, "the template 'a photo of * , ' takes 7 tokens"),
         ({"sentence": f"a {'very ' * 20}*"}, "the sentence 'a very .* tokens, 1 of them"),
         ({"centre": "domain"}, "tells of no seen image of which domain it is"),
         ({"task": "nothing", "select_by": "mAP"}, "nothing"),
@@ -121,6 +121,14 @@ def test_settings_are_refused(
         fit(Request("pic2word", scenes, tmp_path / "run", asked, device="cpu"))
     assert type(caught.value).__module__ == "zscr.errors"
     assert "\n" not in str(caught.value)
+
+
+def test_training_that_diverges_ends_in_a_sentence(
+    scenes: Path, dual: Path, tmp_path: Path
+) -> None:
+    """Its losses are no numbers, which no log holds and no round makes good."""
+    with pytest.raises(ConfigError, match="training has diverged; train anew with a lower"):
+        train(scenes, tmp_path / "run", dual, lr=1e30, task="", select_by="")
 
 
 def test_defaults_are_settings() -> None:

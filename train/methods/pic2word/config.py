@@ -88,12 +88,7 @@ class Config:
                 f"setting texts={self.texts} is a file of sentences, and train_on={self.train_on} "
                 f"has no use for such; set train_on={TEXTS}, or leave it out"
             )
-        if self.words > MOST_WORDS:
-            raise ConfigError(f"setting words={self.words} must be at most {MOST_WORDS}")
-        if not self.dropout < 1:
-            raise ConfigError(f"setting dropout={self.dropout} must be below 1")
-        if not self.warmup <= 1:
-            raise ConfigError(f"setting warmup={self.warmup} must be at most 1")
+        self._check_ranges()
         if bool(self.task) == self.select_by.startswith(LOSS):
             raise ConfigError(
                 f"select_by={self.select_by} with task={self.task!r}: a figure is of the queries "
@@ -108,3 +103,11 @@ class Config:
         for name in ("base", "texts"):  # a run is gone on with from any folder
             if (path := getattr(self, name)) and Path(path).exists():
                 object.__setattr__(self, name, str(Path(path).absolute()))
+
+    def _check_ranges(self) -> None:
+        if self.words > MOST_WORDS:
+            raise ConfigError(f"setting words={self.words} must be at most {MOST_WORDS}")
+        if not self.dropout < 1:
+            raise ConfigError(f"setting dropout={self.dropout} must be below 1")
+        if not self.warmup <= 1:
+            raise ConfigError(f"setting warmup={self.warmup} must be at most 1")
