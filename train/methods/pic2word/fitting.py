@@ -34,19 +34,19 @@ def require_room(config: Config, base: Base, domains: Collection[str]) -> None:
     """Refuse sentences of which the base does not read all that stands around an image and a text.
 
     Raises:
-        ConfigError: the template leaves no token for a text, or a sentence of training is cut.
+        ConfigError: the template, without any text, or a sentence of training would be cut.
     """
     spec, words = base.language.spec, config.words
     most = min(int(spec["max_length"]), spec.get("pad_to") or sys.maxsize)
     rows = SentenceRows(base.tokenizer, longest=sys.maxsize, words=words)
     asked = most if "pad_to" in spec else min(config.length, most)
-    told = [("template", config.template.replace(CAPTION, ""), asked - 1)]  # one is the text's
+    told = [("template", config.template.replace(CAPTION, ""), asked)]
     told += [("sentence", config.sentence.replace(CAPTION, name), most) for name in domains]
     for name, sentence, room in told:
         if (count := rows([sentence]).shape[1]) > room:
             raise ConfigError(
                 f"the {name} {sentence!r} takes {count} tokens, {words} of them for the image, and "
-                f"the model reads {room} of it; make it shorter, or set fewer words"
+                f"the model reads {room}; make it shorter, or set fewer words"
             )
 
 
