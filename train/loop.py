@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -167,7 +168,13 @@ def _round(run: Run, method: Method, begin: float) -> dict[str, Any]:
     with computing_in(run.config.precision, method.device):
         losses = method.train_round()
     entry: dict[str, Any] = {"round": run.step + 1} | ({"refit": True} if run.refitting else {})
-    entry |= {name: float(loss) for name, loss in losses.items()}
+    told = {name: float(loss) for name, loss in losses.items()}
+    if lost := [name for name, loss in told.items() if not math.isfinite(loss)]:
+        raise ConfigError(
+            f"round {entry['round']} makes {lost[0]} {told[lost[0]]}, which is no number: training "
+            f"has diverged; train anew with a lower learning rate"
+        )
+    entry |= told
     return entry | {"seconds": round(time.monotonic() - begin, 3)}
 
 

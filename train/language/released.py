@@ -106,7 +106,11 @@ def _tensors(held: Any, path: Path) -> dict[str, torch.Tensor]:
                 f"{path} has {name!a:.60}, a {type(value).__name__}, where a mapper has weights; "
                 f"take a checkpoint with the entry {IM2TEXT} or {PHI}"
             )
-        if value.layout is not torch.strided or value.untyped_storage().nbytes() < value.nbytes:
+        if value.is_meta or value.layout is not torch.strided:
+            raise InputError(
+                f"{name!a:.60} in {path} is sparse or has no numbers; save plain tensors anew"
+            )
+        if value.untyped_storage().nbytes() < value.nbytes:
             raise InputError(
                 f"{name!a:.60} in {path} says to be larger than the file is; fetch it again"
             )

@@ -101,6 +101,8 @@ BROKEN: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: im2text() | {"layers.0.0.weight": torch.ones(1, 1).expand(1 << 20, 1 << 30)},
         "says to be larger than the file is",
     ),
+    "meta": (lambda: im2text() | {"fc_out.bias": torch.ones(5, device="meta")}, "has no numbers"),
+    "sparse": (lambda: im2text() | {"fc_out.bias": torch.ones(5).to_sparse()}, "is sparse or"),
     "code": (lambda: {"Phi": Phi(2, 2)}, "hold more than tensors"),
 }
 

@@ -104,6 +104,11 @@ def test_another_base_is_refused(scenes: Path, dual: Path, tmp_path: Path) -> No
         ({"sentence": "a photo"}, "must have one * for the image"),
         ({"train_on": "texts", "centre": "domain"}, "sentences are of no domain"),
         ({"quirks": "vowels"}, "there is no 'vowels'"),
+        ({"words": 65}, "words=65 must be at most 64"),
+        ({"words": 30}, "takes .* tokens, 30 of them for the image, and the model reads 20"),
+        ({"length": 6}, "the template 'a photo of * , ' takes 7 tokens"),
+        ({"sentence": f"a {'very ' * 20}*"}, "the sentence 'a very .* tokens, 1 of them"),
+        ({"centre": "domain"}, "tells of no seen image of which domain it is"),
         ({"task": "nothing", "select_by": "mAP"}, "nothing"),
     ],
 )
@@ -112,14 +117,23 @@ def test_settings_are_refused(
 ) -> None:
     """Each in one sentence, before anything is trained."""
     asked = {**SETTINGS, "base": dual, **settings} if settings else {}
-    with pytest.raises(Exception, match=said.replace("*", r"\*")) as caught:
+    with pytest.raises(Exception, match=said.replace(" *", r" \*")) as caught:
         fit(Request("pic2word", scenes, tmp_path / "run", asked, device="cpu"))
     assert type(caught.value).__module__ == "zscr.errors"
     assert "\n" not in str(caught.value)
 
 
+def test_training_that_diverges_ends_in_a_sentence(
+    scenes: Path, dual: Path, tmp_path: Path
+) -> None:
+    """Its losses are no numbers, which no log holds and no round makes good."""
+    with pytest.raises(ConfigError, match="training has diverged; train anew with a lower"):
+        train(scenes, tmp_path / "run", dual, lr=1e30, task="", select_by="")
+
+
 def test_defaults_are_settings() -> None:
     """A configuration can be made before a base is known."""
-    assert make_config("pic2word", {}).train_on == "images"
+    assert make_config("pic2word", {}).select_by == "loss/nce"
+    assert make_config("pic2word", {"train_on": "texts"}).select_by == "loss/mse"
     with pytest.raises(ConfigError, match="words=0 must be at least 1"):
         make_config("pic2word", {"words": 0})

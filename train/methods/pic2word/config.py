@@ -14,6 +14,7 @@ from zscr.train.methods.settings import check_settings
 IMAGES, TEXTS, EDITS = CORPORA = ("images", "texts", "edits")
 IM2TEXT, PHI, VOCABULARY = MAPPERS = ("im2text", "phi", "vocabulary")
 NONE, DOMAIN = CENTRES = ("none", "domain")
+MOST_WORDS = 64  # of an image, as a bundle's manifest holds them
 TAGGER, NAMES = FINDERS = ("tagger", "names")
 
 
@@ -56,7 +57,7 @@ class Config:
     rounds: int = 200  # updates
     validate_every: int = 20
     task: str = ""  # whose validation queries select; several, joined by +, by their mean
-    select_by: str = "loss/nce"
+    select_by: str = ""  # a figure of the task; without one a loss: loss/nce, of `texts` loss/mse
     precision: str = "fp32"  # of matrix products: fp32, on a GPU tf32, or bf16
     seed: int = 7
 
@@ -66,6 +67,9 @@ class Config:
         return self.centre == DOMAIN or CAPTION in self.sentence
 
     def __post_init__(self) -> None:
+        if not self.select_by and not self.task:
+            loss = "mse" if self.train_on == TEXTS else "nce"
+            object.__setattr__(self, "select_by", f"{LOSS}{loss}")
         choices = {"train_on": CORPORA, "mapper": MAPPERS, "centre": CENTRES}
         check_settings(self, choices)
         if self.finder not in FINDERS and not Path(self.finder).is_file():
@@ -84,10 +88,7 @@ class Config:
                 f"setting texts={self.texts} is a file of sentences, and train_on={self.train_on} "
                 f"has no use for such; set train_on={TEXTS}, or leave it out"
             )
-        if not self.dropout < 1:
-            raise ConfigError(f"setting dropout={self.dropout} must be below 1")
-        if not self.warmup <= 1:
-            raise ConfigError(f"setting warmup={self.warmup} must be at most 1")
+        self._check_ranges()
         if bool(self.task) == self.select_by.startswith(LOSS):
             raise ConfigError(
                 f"select_by={self.select_by} with task={self.task!r}: a figure is of the queries "
@@ -102,3 +103,11 @@ class Config:
         for name in ("base", "texts"):  # a run is gone on with from any folder
             if (path := getattr(self, name)) and Path(path).exists():
                 object.__setattr__(self, name, str(Path(path).absolute()))
+
+    def _check_ranges(self) -> None:
+        if self.words > MOST_WORDS:
+            raise ConfigError(f"setting words={self.words} must be at most {MOST_WORDS}")
+        if not self.dropout < 1:
+            raise ConfigError(f"setting dropout={self.dropout} must be below 1")
+        if not self.warmup <= 1:
+            raise ConfigError(f"setting warmup={self.warmup} must be at most 1")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from zscr.errors import ConfigError
+from zscr.infer.inputs.sentence import CAPTION
 from zscr.train.methods.losses import unit
 from zscr.train.methods.pic2word.base import Base
 from zscr.train.methods.pic2word.composed import Mapped
@@ -25,6 +28,26 @@ from zscr.train.tables import TensorSplit, owners
 
 BLOCK = 256  # sentences that are embedded at once before training
 WORD = "a photo of {}"  # that the vocabulary's words are put in
+
+
+def require_room(config: Config, base: Base, domains: Collection[str]) -> None:
+    """Refuse sentences of which the base does not read all that stands around an image and a text.
+
+    Raises:
+        ConfigError: the template, without any text, or a sentence of training would be cut.
+    """
+    spec, words = base.language.spec, config.words
+    most = min(int(spec["max_length"]), spec.get("pad_to") or sys.maxsize)
+    rows = SentenceRows(base.tokenizer, longest=sys.maxsize, words=words)
+    asked = most if "pad_to" in spec else min(config.length, most)
+    told = [("template", config.template.replace(CAPTION, ""), asked)]
+    told += [("sentence", config.sentence.replace(CAPTION, name), most) for name in domains]
+    for name, sentence, room in told:
+        if (count := rows([sentence]).shape[1]) > room:
+            raise ConfigError(
+                f"the {name} {sentence!r} takes {count} tokens, {words} of them for the image, and "
+                f"the model reads {room}; make it shorter, or set fewer words"
+            )
 
 
 @dataclass(frozen=True)
@@ -73,8 +96,11 @@ class Fitting:
 
     def rows(self) -> SentenceRows:
         """Return what tokenises sentences for the base's tower."""
-        longest = int(self.base.language.spec["max_length"])
-        return SentenceRows(self.base.tokenizer, longest=longest, words=self.config.words)
+        spec = self.base.language.spec
+        padded = spec.get("pad_to")
+        longest = min(int(spec["max_length"]), padded or sys.maxsize)
+        asked = {"words": self.config.words, "pad_to": padded}
+        return SentenceRows(self.base.tokenizer, longest=longest, **asked)
 
     def _sentences(self) -> Sentences:
         config, quirks = self.config, read_quirks(self.config.quirks)

@@ -16,6 +16,7 @@ from torch import nn
 
 from zscr.data.collection import Collection
 from zscr.data.sources.sentences import read_sentences
+from zscr.errors import CollectionError
 from zscr.train.encoders.raw import raw_prompts
 from zscr.train.language.prefix import one_sentence
 from zscr.train.methods import contract
@@ -26,7 +27,7 @@ from zscr.train.methods.pic2word.base import Base
 from zscr.train.methods.pic2word.centre import Centre
 from zscr.train.methods.pic2word.composed import Composed, fresh
 from zscr.train.methods.pic2word.config import DOMAIN, IMAGES, NAMES, TAGGER, Config
-from zscr.train.methods.pic2word.fitting import Fitting
+from zscr.train.methods.pic2word.fitting import Fitting, require_room
 from zscr.train.methods.pic2word.objective import Images, Objective
 from zscr.train.methods.pic2word.opening import open_base
 from zscr.train.methods.pic2word.sentences import hash_of
@@ -43,10 +44,18 @@ SEEDS = 2**62
 
 def settled(config: Config, collection: Collection) -> Config:
     """Return the settings with the base's hash, the domains' number and the words held out."""
-    domains = {item.attributes.get(DOMAIN) for item in collection.split("seen")}
+    domains = {item.attributes.get(DOMAIN, "") for item in collection.split("seen")}
+    if config.by_domain and not any(domains):
+        raise CollectionError(
+            f"'{collection.name}' tells of no seen image of which domain it is, which "
+            f"centre={config.centre} and sentence={config.sentence!r} ask for; set centre=none and "
+            f"leave {{}} out of the sentence"
+        )
+    base = open_base(config)
+    require_room(config, base, domains)
     return replace(
         config,
-        base_sha256=open_base(config).sha256,
+        base_sha256=base.sha256,
         domains=len(domains) if config.centre == DOMAIN else 1,
         texts_sha256=hash_of(config.texts) if config.texts else "",
         held_out=" ".join(sorted(held_out_words(collection))),

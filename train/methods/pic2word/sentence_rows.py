@@ -14,15 +14,19 @@ from zscr.train.encoders.raw import NO_TOKEN, SLOT
 class SentenceRows:
     """Tokenises sentences around their places, each side apart: no place is looked for in ids."""
 
-    def __init__(self, tokenizer: bytes, *, longest: int, words: int = 1) -> None:
+    def __init__(
+        self, tokenizer: bytes, *, longest: int, words: int = 1, pad_to: int | None = None
+    ) -> None:
         """Take a tokenizer's file.
 
         Args:
             tokenizer: its content.
             longest: tokens of a sentence at most; what is over is cut at the sentence's end.
             words: places that an image takes where it stands.
+            pad_to: tokens of every row of a tower that reads its padding, too, as SigLIP's does.
         """
         self._tokenizer = Tokenizer.from_str(tokenizer.decode())
+        self._pad_to, self._padding = pad_to or 0, self._tokenizer.padding or {}
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._longest, self._slots = longest, [SLOT] * words
@@ -47,7 +51,10 @@ class SentenceRows:
         for side in sides[1:]:
             ids += [*self._slots, *side]
         room = self._longest - len(self._before) - len(self._behind)
-        return [*self._before, *ids[:room], *self._behind]
+        row = [*self._before, *ids[:room], *self._behind]
+        padding = [self._padding.get("pad_id", 0)] * (self._pad_to - len(row))
+        left = self._padding.get("direction") == "left"
+        return [*padding, *row] if left else [*row, *padding]
 
 
 def narrowed(rows: torch.Tensor) -> torch.Tensor:
