@@ -26,7 +26,8 @@ from zscr.progress import say
 
 COMPOSED = "composed"  # a graph of several fields
 IMAGES = 256  # of a collection, by which BASIC's minima are measured
-_LEAST_OBJECTS, _LEAST_STYLES = 32, 8  # words that a text graph must know
+_LEAST = {"objects": 32, "styles": 8}  # of zscr's own words, that a text graph must know
+_LEAST_OWN = 2  # of a list that somebody chose: a mean and a direction need no fewer
 _ABOUT = {
     "arithmetic": "image + text - what the text replaces, or else the mean of styles and contexts",
     "basic": "BASIC: image, projected onto what things differ in, and text, fused by Harris",
@@ -99,8 +100,10 @@ def write_compositions(
     objects = embed_words(text, dim, "things", words.objects)
     styles = embed_words(text, dim, "styles", words.styles)
     channels = [{"field": field, "graph": by_field[field]} for field in ("image", "text")]
-    entries = _arithmetic(stage, channels, styles)
-    entries |= _basic(stage, channels, objects, styles, images)
+    own = words.files or {}
+    least = {name: _LEAST_OWN if name in own else count for name, count in _LEAST.items()}
+    entries = _arithmetic(stage, channels, styles, least)
+    entries |= _basic(stage, channels, (objects, styles), least, images)
     if words.vocabulary:
         known = embed_words(text, dim, "the vocabulary", words.vocabulary)
         entries |= _freedom(stage, channels, known)
@@ -110,17 +113,19 @@ def write_compositions(
     return entries
 
 
-def _arithmetic(stage: Stage, channels: Channels, styles: Known) -> dict[str, Any]:
+def _arithmetic(
+    stage: Stage, channels: Channels, styles: Known, least: Mapping[str, int]
+) -> dict[str, Any]:
     """Return image + t(new) - t(old), with the styles' mean for what a query does not say.
 
     The old text is one of the kind that new ones are of. What all of them share, which is most of
     what a text graph makes of any text, goes with their mean.
     """
     image, text = channels
-    if len(styles.words) < _LEAST_STYLES:
+    if len(styles.words) < least["styles"]:
         say(
             f"the model knows {len(styles.words)} of the words for styles, and fewer than "
-            f"{_LEAST_STYLES} make no mean: arithmetic needs what each text replaces, then"
+            f"{least['styles']} make no mean: arithmetic needs what each text replaces, then"
         )
         return {}
     _save(stage, "instead.npy", styles.rows.mean(axis=0, dtype=np.float64))
@@ -129,17 +134,28 @@ def _arithmetic(stage: Stage, channels: Channels, styles: Known) -> dict[str, An
 
 
 def _basic(
-    stage: Stage, channels: Channels, objects: Known, styles: Known, images: Rows | None
+    stage: Stage,
+    channels: Channels,
+    words: tuple[Known, Known],
+    least: Mapping[str, int],
+    images: Rows | None,
 ) -> dict[str, Any]:
-    """Return BASIC without and with its expansion; nothing where the graph knows too few words."""
-    if len(objects.words) < _LEAST_OBJECTS or len(styles.words) < _LEAST_STYLES:
+    """Return BASIC without and with its expansion; nothing where the words do not carry it."""
+    objects, styles = words
+    if len(objects.words) < least["objects"] or len(styles.words) < least["styles"]:
         say(
             f"the model knows {len(objects.words)} of the words for things and "
             f"{len(styles.words)} of those for styles: too few for BASIC, which takes "
-            f"{_LEAST_OBJECTS} and {_LEAST_STYLES} and is left out"
+            f"{least['objects']} and {least['styles']} and is left out"
         )
         return {}
     known = Basic.of(objects.rows, styles.rows)
+    if not known.columns.shape[1]:
+        say(
+            f"the {len(objects.words)} words for things differ in no direction more than the "
+            f"{len(styles.words)} for styles: BASIC is left out; give other --objects or --styles"
+        )
+        return {}
     samples = even_samples(objects.rows, styles.rows)
     _save(stage, "text_mean.npy", known.text_mean)
     _save(stage, "projection.npy", known.columns)

@@ -150,6 +150,16 @@ def test_too_few_words_leave_basic_out_and_say_so(
             write_compositions(stage, alone, text, bundle.dim, own)
 
 
+def test_a_short_list_of_ones_own_is_enough(exported: Callable[[str], Any], tmp_path: Path) -> None:
+    """Somebody chose these words, however few."""
+    bundle, files = exported("clip").bundle, dict.fromkeys(("objects", "styles"), "0" * 64)
+    with staged(tmp_path / "few", "bundle") as stage:
+        write = partial(write_compositions, stage, bundle.graphs, bundle.graph("text"), bundle.dim)
+        own = Words(("dog", "cat", "tree"), ("as a sketch", "at night"), files=files)
+        assert [*write(own)] == ["arithmetic", "basic", "basic-expanded"]
+        assert load(stage.folder, "projection").shape[0] == bundle.dim
+
+
 def test_a_word_over_the_limit_is_told(
     exported: Callable[[str], Any], capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -74,6 +74,7 @@ def test_the_quirk_of_a_photo(rows: SentenceRows, tower: LanguageTower) -> None:
         ([], "0 of 0 can be used;"),
         (["a dog"], "1 of 1 can be used;"),
         (["runs", "a dog"], r"1 of 2 can be used \(1 without anything to mask\)"),
+        (["a dog", "a dog"], "all 2 sentences are the same"),
         (["", "*"], r"0 of 2 can be used \(2 blank\)"),
     ],
 )

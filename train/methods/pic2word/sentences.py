@@ -114,7 +114,7 @@ def make_sentences(
         device: of the rows.
 
     Raises:
-        ConfigError: fewer than 2 sentences are left.
+        ConfigError: fewer than 2 sentences are left, or they are all the same.
     """
     passed: Counter[str] = Counter()
     parts = list(_parts(texts, find, rows, quirks, passed))
@@ -129,6 +129,11 @@ def make_sentences(
     if told:
         say(f"{left} of {len(texts)} sentences are trained on{told}")
     whole, places = (_stacked(side).to(device) for side in zip(*parts, strict=True))
+    if (whole == whole[:1]).all():
+        raise ConfigError(
+            f"all {left} sentences are the same to the text tower, and of one there is nothing to "
+            f"learn but that one; name a file with others"
+        )
     return Sentences(tower, whole, places, noise)
 
 
