@@ -99,8 +99,8 @@ class Fitting:
         spec = self.base.language.spec
         padded = spec.get("pad_to")
         longest = min(int(spec["max_length"]), padded or sys.maxsize)
-        asked = {"words": self.config.words, "pad_to": padded}
-        return SentenceRows(self.base.tokenizer, longest=longest, **asked)
+        words = self.config.words
+        return SentenceRows(self.base.tokenizer, longest=longest, words=words, pad_to=padded)
 
     def _sentences(self) -> Sentences:
         config, quirks = self.config, read_quirks(self.config.quirks)
