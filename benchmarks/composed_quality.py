@@ -39,6 +39,7 @@ RESULTS = Path(__file__).parent / "results"
 FIGURES = {"hit@10": "R@10", "mAP": "mAP"}
 AVERAGE, ARITHMETIC = "weighted average", "text arithmetic"
 CENTRED = ", image centred"
+UNTRAINED_BEST = "BASIC"  # compared with average and arithmetic as the mappers are
 Settings = Mapping[str, Any]
 Values = np.ndarray  # (Q, 2), the figures of each query
 
@@ -169,7 +170,7 @@ def judged(plan: Plan, name: str, seeds: Sequence[Mapping[str, Path]]) -> dict[s
     for row, values in found.items():
         rows[row]["sd"] = np.std([v.mean(0) for v in values], 0, ddof=len(values) > 1).tolist()
         rows[row]["chosen"] = chosen[row]
-    for row in plan.mappers:
+    for row in [row for row in means if row in plan.mappers or row.startswith(UNTRAINED_BEST)]:
         others = [other for other in means if other.startswith((AVERAGE, ARITHMETIC))]
         less = {other: figures(means[row] - means[other], draws) for other in others}
         rows[row]["less"] = less

@@ -20,7 +20,8 @@ def composed_table(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def one_task(result: Mapping[str, Any], name: str, task: Mapping[str, Any]) -> str:
-    columns = [*FIGURES, *(f"mAP less {other} [95 %]" for other in AGAINST)]
+    less = (f"{name} less {other} [95 %]" for other in AGAINST for name in FIGURES)
+    columns = [*FIGURES, *less]
     lines = head(f"`{result['collection']}`, {name}", columns)
     lines += [row(one, cells(found)) for one, found in task["rows"].items()]
     about = f"{task['queries']:,} queries of {task['groups']:,} groups, {task['gallery']:,} "
@@ -37,6 +38,7 @@ def cells(found: Mapping[str, Any]) -> list[str]:
     ]
     less = found.get("less", {})
     for other in AGAINST:
-        gain = less.get(other, {}).get("mAP")
-        shown.append(with_interval(gain["mean"], *gain["interval"]) if gain else "")
+        for name in FIGURES:
+            gain = less.get(other, {}).get(name)
+            shown.append(with_interval(gain["mean"], *gain["interval"]) if gain else "")
     return shown
