@@ -64,12 +64,19 @@ def encode_readable(
 ) -> tuple[list[int], Rows]:
     """Encode those queries that can be read -> their places among all, and (M, *row_shape)."""
     places, blocks = list[int](), list[Rows]()
-    for start in range(0, len(queries), batch_size):
-        reading = read_batch(encoder, queries[start : start + batch_size])
+    for start, reading in readings(encoder, queries, batch_size):
         if reading.prepared:
             places += [start + row for row in reading.rows]
             blocks.append(encoder.run(reading.prepared.feeds))
     return places, np.concatenate([np.empty((0, *encoder.row_shape), np.float32), *blocks])
+
+
+def readings(
+    encoder: Encoder, queries: Sequence[Query], batch_size: int = 32
+) -> Iterator[tuple[int, Reading]]:
+    """Prepare queries a batch at a time; yield where each batch begins, and what was read of it."""
+    for start in range(0, len(queries), batch_size):
+        yield start, read_batch(encoder, queries[start : start + batch_size])
 
 
 def _prepared(encoder: Encoder, queries: Sequence[Query], rows: Sequence[int]) -> Prepared | None:

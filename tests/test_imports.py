@@ -48,8 +48,8 @@ FLOORS = {
     " <- commands <- adaptation",
     "zscr.train.hub": "library name <- faults <- client <- listing <- choice library_cache metadata"
     " pins <- fetch <- at_hand <- gather kept <- offline <- snapshot <- checkpoint",
-    "zscr.train.methods": "contract losses seeded <- registry scaling <- settings <- clip zscrgan"
-    " <- pic2word",
+    "zscr.train.methods": "contract losses optimizer seeded <- registry scaling unit_rows"
+    " <- settings <- clip zscrgan <- pic2word",
     "zscr.train.methods.clip": "choice config pairs pretrained projection schedule start step"
     " <- blocks <- image_tower text_tower <- towers <- method",
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"

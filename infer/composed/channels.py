@@ -16,7 +16,8 @@ from zscr.infer.composed.reading import of_field, of_replaced, read_field
 from zscr.infer.composition.affine import Scores
 from zscr.infer.composition.composition import Channel
 from zscr.infer.composition.context import mean_phrase, phrases
-from zscr.infer.reading import encode_readable, read_batch
+from zscr.infer.encoder import Rows
+from zscr.infer.reading import readings
 
 _TEXTS = 4096  # whose phrases' means are kept: 200 texts are encoded for each
 
@@ -48,13 +49,14 @@ class Reader:
         Raises:
             InputError: one of them cannot be read.
         """
-        encoder, queries = self._bundle.graph(graph), Query.of("text", texts)
-        places, rows = encode_readable(encoder, queries)
-        if len(places) < len(texts):
-            unread = sorted({*range(len(texts))} - {*places})
-            raise InputError(f"the model reads nothing of '{texts[unread[0]][:80]}'; say it anew")
-        prepared = read_batch(encoder, queries).prepared
-        return rows.astype(np.float64), len(prepared.truncated) if prepared else 0
+        encoder, blocks, cut = self._bundle.graph(graph), list[Rows](), 0
+        for start, reading in readings(encoder, Query.of("text", texts)):
+            if reading.faults or reading.prepared is None:
+                unread = texts[start + min(reading.faults)]
+                raise InputError(f"the model reads nothing of '{unread[:80]}'; say it anew")
+            blocks.append(encoder.run(reading.prepared.feeds))
+            cut += len(reading.prepared.truncated)
+        return np.concatenate(blocks).astype(np.float64), cut
 
     def _among_words(self, graph: str, words: str, text: str) -> tuple[Scores, int]:
         """Return the unit mean (D,) of a text's phrases with a file's words; how many are cut."""

@@ -18,7 +18,7 @@ from tokenizers import Encoding
 from zscr.errors import InputError
 from zscr.infer.inputs.prepared import Prepared, says_something
 from zscr.infer.inputs.sentence import PLACE, Sentence, Template, template_text
-from zscr.infer.inputs.tokenizer import load_tokenizer
+from zscr.infer.inputs.tokenizer import frame_of, load_tokenizer
 from zscr.infer.inputs.unread import Reader, passed_over, runs
 from zscr.schema import file_name, integer, listing, maybe, one_of, record, text
 
@@ -71,7 +71,7 @@ class PromptInput:
         self.tokenizer.no_truncation()
         self.tokenizer.no_padding()
         self.reader = Reader(self.tokenizer, spec.get("unknown_id"))
-        self.before, self.behind = _frame(self.tokenizer.encode("a"))
+        self.before, self.behind = frame_of(self.tokenizer)
         placeholder = self.tokenizer.encode(f" {PLACE}", add_special_tokens=False).ids
         self.placeholder = placeholder[-1] if placeholder else 0
 
@@ -153,12 +153,3 @@ class PromptInput:
             mask[number, first : first + len(row.ids)] = 1
             slot[number] = first + row.slot
         return [ids, mask, slot] if len(self.names) > 2 else [ids, slot]
-
-
-def _frame(encoding: Encoding) -> tuple[list[int], list[int]]:
-    """Return the special tokens before and behind every text, from the encoding of one."""
-    special = encoding.special_tokens_mask
-    if 0 not in special:
-        raise InputError("the tokenizer reads nothing of the text 'a'; fetch it again")
-    first, last = special.index(0), len(special) - special[::-1].index(0)
-    return encoding.ids[:first], encoding.ids[last:]

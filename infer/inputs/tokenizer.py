@@ -17,7 +17,7 @@ import tokenizers
 from tokenizers import Tokenizer
 
 from zscr.cache import cache_folder
-from zscr.errors import ConfigError
+from zscr.errors import ConfigError, InputError
 from zscr.regular import read_regular
 
 _LARGEST = 256 << 20  # bytes; a vocabulary of 250,000 words in 100 languages has 17 MB
@@ -112,3 +112,17 @@ def main(max_length: str, name: str, memory: str, seconds: str) -> int:
 
 if __name__ == "__main__":
     sys.exit(main(*sys.argv[1:]))
+
+
+def frame_of(tokenizer: Tokenizer) -> tuple[list[int], list[int]]:
+    """Return the special tokens that a tokenizer puts before and behind every text.
+
+    Raises:
+        InputError: it reads nothing of a text.
+    """
+    encoding = tokenizer.encode("a")
+    special = encoding.special_tokens_mask
+    if 0 not in special:
+        raise InputError("the tokenizer reads nothing of the text 'a'; fetch it again")
+    first, last = special.index(0), len(special) - special[::-1].index(0)
+    return encoding.ids[:first], encoding.ids[last:]

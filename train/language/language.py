@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -52,6 +53,11 @@ class Language:
     files: Mapping[str, bytes]
     family: str
     sources: Mapping[str, str]
+
+    @property
+    def longest(self) -> int:
+        """Tokens of a text that the tower reads, at most."""
+        return min(int(self.spec["max_length"]), self.spec.get("pad_to") or sys.maxsize)
 
     def prompts(self, template: str, words: int = 1) -> dict[str, Any]:
         """Return the manifest's entry of an input of prompts, with K vectors for an image.

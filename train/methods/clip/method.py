@@ -27,8 +27,9 @@ from zscr.train.methods.clip.start import IMAGE_PENALTIES, POWERS, TEXT_PENALTIE
 from zscr.train.methods.clip.step import Embeddings, backward, cut
 from zscr.train.methods.clip.towers import make_towers, pixels_for, tokens_for
 from zscr.train.methods.contract import Head, Need, Port
-from zscr.train.methods.losses import unit
+from zscr.train.methods.optimizer import adamw
 from zscr.train.methods.registry import Shapes
+from zscr.train.methods.unit_rows import Unit
 from zscr.train.ranks import rank_count
 from zscr.train.tables import TensorSplit
 
@@ -47,18 +48,6 @@ def needs(config: Config) -> tuple[Need, ...]:
     return Need("image", "item", encoder=image), Need("text", "item", encoder=text)
 
 
-class Unit(nn.Module):
-    """What a tower gives, scaled to length 1: rows (B, …) -> (B, E)."""
-
-    def __init__(self, tower: nn.Module) -> None:
-        super().__init__()
-        self.tower = tower
-
-    def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        """Embed rows of a port."""
-        return unit(self.tower(rows))
-
-
 class Method(nn.Module):
     """The trainable model. See `zscr.train.methods.contract.Method` for the contract."""
 
@@ -74,13 +63,7 @@ class Method(nn.Module):
         self.sampling: dict[str, torch.Tensor] = {}
         self.chosen: dict[str, Any] = {}
         learnt = [one for one in self.parameters() if one.requires_grad]
-        groups: list[dict[str, Any]] = [
-            {"params": [one for one in learnt if one.ndim > 1]},
-            {"params": [one for one in learnt if one.ndim < 2], "weight_decay": 0.0},
-        ]
-        self.optimizers: dict[str, torch.optim.Optimizer] = {
-            "adamw": torch.optim.AdamW(groups, config.lr, (0.9, 0.98), 1e-6, config.weight_decay)
-        }
+        self.optimizers = {"adamw": adamw(learnt, config.lr, config.weight_decay)}
 
     def bind(self, seen: TensorSplit, val: TensorSplit | None) -> None:
         """Take the tables `image` and `text` of the seen and of the validation items."""

@@ -36,10 +36,9 @@ def require_room(config: Config, base: Base, domains: Collection[str]) -> None:
     Raises:
         ConfigError: the template, without any text, or a sentence of training would be cut.
     """
-    spec, words = base.language.spec, config.words
-    most = min(int(spec["max_length"]), spec.get("pad_to") or sys.maxsize)
+    words, most = config.words, base.language.longest
     rows = SentenceRows(base.tokenizer, longest=sys.maxsize, words=words)
-    asked = most if "pad_to" in spec else min(config.length, most)
+    asked = most if "pad_to" in base.language.spec else min(config.length, most)
     told = [("template", config.template.replace(CAPTION, ""), asked)]
     told += [("sentence", config.sentence.replace(CAPTION, name), most) for name in domains]
     for name, sentence, room in told:
@@ -96,11 +95,13 @@ class Fitting:
 
     def rows(self) -> SentenceRows:
         """Return what tokenises sentences for the base's tower."""
-        spec = self.base.language.spec
-        padded = spec.get("pad_to")
-        longest = min(int(spec["max_length"]), padded or sys.maxsize)
-        words = self.config.words
-        return SentenceRows(self.base.tokenizer, longest=longest, words=words, pad_to=padded)
+        language = self.base.language
+        return SentenceRows(
+            self.base.tokenizer,
+            longest=language.longest,
+            words=self.config.words,
+            pad_to=language.spec.get("pad_to"),
+        )
 
     def _sentences(self) -> Sentences:
         config, quirks = self.config, read_quirks(self.config.quirks)

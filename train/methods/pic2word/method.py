@@ -22,7 +22,7 @@ from zscr.train.language.prefix import one_sentence
 from zscr.train.methods import contract
 from zscr.train.methods.clip.schedule import rate_at
 from zscr.train.methods.contract import Head, Need, Port
-from zscr.train.methods.losses import unit
+from zscr.train.methods.optimizer import adamw
 from zscr.train.methods.pic2word.base import Base
 from zscr.train.methods.pic2word.centre import Centre
 from zscr.train.methods.pic2word.composed import Composed, fresh
@@ -35,6 +35,7 @@ from zscr.train.methods.pic2word.vocabulary import Vocabulary
 from zscr.train.methods.pic2word.words import held_out_words, seen_names
 from zscr.train.methods.registry import Shapes
 from zscr.train.methods.seeded import seeded
+from zscr.train.methods.unit_rows import Unit
 from zscr.train.tables import TensorSplit
 
 __all__ = ["Config", "Method", "needs", "settled"]
@@ -91,18 +92,6 @@ def needs(config: Config) -> tuple[Need, ...]:
     )
 
 
-class Unit(nn.Module):
-    """A side of the base, its rows scaled to length 1."""
-
-    def __init__(self, side: nn.Module) -> None:
-        super().__init__()
-        self.side = side
-
-    def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        """Embed rows of a port."""
-        return unit(self.side(rows))
-
-
 class Method(nn.Module):
     """The trainable model. See `zscr.train.methods.contract.Method` for the contract."""
 
@@ -119,14 +108,8 @@ class Method(nn.Module):
         self.noise = torch.Generator(device).manual_seed(config.seed)
         self.sampling: dict[str, torch.Tensor] = {}
         self.chosen: dict[str, Any] = {}
-        learnt = [*self.mapped.mapper.parameters()]
-        groups: list[dict[str, Any]] = [
-            {"params": [one for one in learnt if one.ndim > 1]},
-            {"params": [one for one in learnt if one.ndim < 2], "weight_decay": 0.0},
-        ]
-        self.optimizers: dict[str, torch.optim.Optimizer] = {
-            "adamw": torch.optim.AdamW(groups, config.lr, (0.9, 0.98), 1e-6, config.weight_decay)
-        }
+        learnt = self.mapped.mapper.parameters()
+        self.optimizers = {"adamw": adamw(learnt, config.lr, config.weight_decay)}
 
     @property
     def base(self) -> Base:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
+from zscr.infer.inputs.tokenizer import frame_of
 from zscr.train.encoders.raw import NO_TOKEN, SLOT
 
 
@@ -30,10 +31,7 @@ class SentenceRows:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._longest, self._slots = longest, [SLOT] * words
-        framed = self._tokenizer.encode("a")
-        special = framed.special_tokens_mask
-        self._before = framed.ids[: special.index(0)]
-        self._behind = framed.ids[len(special) - special[::-1].index(0) :]
+        self._before, self._behind = frame_of(self._tokenizer)
 
     def __call__(self, sentences: Sequence[str], place: str = "*") -> torch.Tensor:
         """Return int64 (N, L): ids, -2 at every place, -1 behind the sentence."""
