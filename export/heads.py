@@ -14,7 +14,7 @@ from torch import nn
 
 from zscr.errors import ConfigError
 from zscr.infer.encoder import Encoder
-from zscr.infer.features.listing import ENCODER_OF, FIELD_OF, Encoders
+from zscr.infer.features.listing import Encoders, encoder_of, field_of
 from zscr.train.encoders.folder import OUTPUT
 from zscr.train.encoders.onnx import merge, rename, trace
 from zscr.train.encoders.sparse import gather_first_layer
@@ -77,7 +77,7 @@ def deployed_heads(
         DeployedHead(
             name,
             head,
-            tuple(encoders.get(ENCODER_OF[port.name]) for port in head.ports),
+            tuple(encoder_of(port.name, encoders) for port in head.ports),
             tuple(shapes[port.name] for port in head.ports),
         )
         for name, head in heads.items()
@@ -102,7 +102,7 @@ def _specs(
     return [
         {
             **spec,
-            "field": FIELD_OF[port.name],
+            "field": field_of(port.name),
             "names": [f"{prefix}{name}" for name in spec["names"]],
         }
         for spec in encoder.specs
@@ -154,7 +154,8 @@ def build_graph(deployed: DeployedHead) -> onnx.ModelProto:
 def _example(encoder: Encoder | None, shape: tuple[int, ...]) -> torch.Tensor:
     """Return two rows to trace with: of whole numbers zeros, which any tower of ids can take."""
     if encoder is None or encoder.dtype.kind == "f":
-        return torch.rand(2, *shape)
+        dtype = np.float32 if encoder is None else encoder.dtype
+        return torch.from_numpy(np.random.default_rng(0).random((2, *shape)).astype(dtype))
     return torch.from_numpy(np.zeros((2, *shape), encoder.dtype))
 
 

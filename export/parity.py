@@ -12,7 +12,7 @@ from zscr.data.records import Query
 from zscr.errors import ParityError
 from zscr.export.heads import DeployedHead
 from zscr.infer.encoder import Encoder
-from zscr.infer.features.listing import FIELD_OF
+from zscr.infer.features.listing import field_of
 from zscr.train.heads import run_head
 
 Vectors = npt.NDArray[np.float32]
@@ -100,7 +100,7 @@ def _features(deployed: DeployedHead, samples: Sequence[Query]) -> list[Vectors]
             rows.append(np.stack([query.vector for query in samples if query.vector is not None]))
         else:
             [field] = encoder.fields
-            values = [getattr(query, FIELD_OF[port.name]) for query in samples]
+            values = [getattr(query, field_of(port.name)) for query in samples]
             rows.append(encoder.encode(Query.of(field, values)))
     return rows
 

@@ -12,7 +12,7 @@ from zscr.data.records import Query
 from zscr.errors import CollectionError, InputError
 from zscr.export.heads import DeployedHead
 from zscr.infer.encoder import Encoder
-from zscr.infer.features.listing import ENCODER_OF, FIELD_OF, Row, list_rows
+from zscr.infer.features.listing import Row, field_of, list_rows
 from zscr.infer.models.samples import spread
 from zscr.train.methods.contract import Port
 from zscr.train.pretrained.samples import TEXTS
@@ -32,7 +32,7 @@ def samples_of(
         CollectionError: the split has nothing for a port.
     """
     columns = {
-        FIELD_OF[port.name] if encoder else "vector": _values(
+        field_of(port.name) if encoder else "vector": _values(
             collection, port, encoder, split, most
         )
         for port, encoder in deployed.ports
@@ -49,10 +49,10 @@ def _values(
 ) -> Sequence[Any]:
     """Return what the field of a port is filled with, no value twice."""
     if collection.corpus and encoder:
-        values = _of_corpus(collection.corpus, FIELD_OF[port.name], split, most)
-        return [one for one in values if _usable(Query(**{FIELD_OF[port.name]: one}), encoder)]
+        values = _of_corpus(collection.corpus, field_of(port.name), split, most)
+        return [one for one in values if _usable(Query(**{field_of(port.name): one}), encoder)]
     per = "class" if collection.classes else "image"
-    encoders = {ENCODER_OF[port.name]: encoder}
+    encoders = {port.name: encoder}
     rows = list_rows(collection, split, [port.name], encoders, per)[1][port.name]
     values = _contents(rows, encoder, most) if encoder else _vectors(collection, port, rows, most)
     if not values:

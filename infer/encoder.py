@@ -23,7 +23,8 @@ from zscr.infer.runners.onnx import OnnxRunner
 from zscr.infer.runners.runner import Runner, Runtime
 from zscr.schema import listing, one_of, record, text, title
 
-DTYPES = ("float32", "uint8", "int32")  # of rows; the others are those of raw encoders
+# Of rows. Halves are of maps that a trained tower goes on from; the others of raw encoders.
+DTYPES = ("float32", "float16", "uint8", "int32")
 FIELDS = record(
     {"name": title, "inputs": listing(INPUT, 1, 4), "output": text(200)}, {"dtype": one_of(*DTYPES)}
 )

@@ -25,7 +25,8 @@ FLOORS = {
     " <- cache <- data <- infer <- __init__ train <- export <- cli",
     "zscr.data": "decoding exclusion hashes known_collections names records relevance splits"
     " <- images walk <- listing options own_gallery rules task_files <- task_rules"
-    " <- task_info_rules <- draft <- corpus <- collection corpus_files <- aviary sources task_rows"
+    " <- task_info_rules <- draft <- corpus <- collection corpus_files"
+    " <- aviary describe sources task_rows"
     " <- registry tasks"
     " <- check summary <- commands",
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
@@ -43,13 +44,13 @@ FLOORS = {
     "zscr.infer.inputs": "prepared sentence tokenizer <- characters image unread vector"
     " <- prompt text <- make",
     "zscr.train": "cuda_graph latest options precision ranks run_fields tables weights"
-    " <- hub <- encoders <- pretrained <- language <- methods"
+    " <- hub <- encoders <- pretrained <- language vision <- methods"
     " <- heads soundness state <- run stored <- log sources <- loop <- fit <- evaluation"
     " <- commands <- adaptation",
     "zscr.train.hub": "library name <- faults <- client <- listing <- choice library_cache metadata"
     " pins <- fetch <- at_hand <- gather kept <- offline <- snapshot <- checkpoint",
     "zscr.train.methods": "contract losses optimizer seeded <- registry scaling unit_rows"
-    " <- settings <- clip zscrgan <- pic2word",
+    " <- settings <- alignment clip zscrgan <- cmaan pic2word zse",
     "zscr.train.methods.clip": "choice config pairs pretrained projection schedule start step"
     " <- blocks <- image_tower text_tower <- towers <- method",
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from zscr.errors import ConfigError
+from zscr.errors import ConfigError, InputError
 from zscr.infer.bundle import GALLERY
 from zscr.infer.encoder import Rows
 from zscr.infer.evaluation.embedded import Embedded, split_task
 from zscr.infer.evaluation.figures import read_figure
+from zscr.infer.features.listing import base_of
 from zscr.infer.features.table import Array, Split
 from zscr.train.methods.contract import LOSS, Head, Method
 
@@ -85,8 +86,8 @@ def check_judgeable(
     if stored or select_by.startswith(LOSS):
         return
     mend = f"select_by={select_by} cannot choose weights; set select_by={LOSS}NAME"
-    if judged_head(heads) is None or len(heads[GALLERY].ports) != 1:
-        raise ConfigError(f"no query head and gallery have a single port each, so {mend}")
+    if judged_head(heads) is None or len(_tables(heads[GALLERY])) != 1:
+        raise ConfigError(f"no query head and gallery are of a single table each, so {mend}")
     if len(split.groups) < 2:
         only = split.groups[0]
         raise ConfigError(
@@ -106,9 +107,14 @@ def _check_apart(queries: Sequence[Head]) -> None:
 
 
 def judged_head(heads: Mapping[str, Head]) -> Head | None:
-    """Return the query head that selects weights: the first with a single port."""
-    single = [head for head in heads.values() if head.role == "query" and len(head.ports) == 1]
-    return single[0] if single else None
+    """Return the query head that selects weights: the first whose ports are of one table."""
+    queries = (head for head in heads.values() if head.role == "query")
+    return next((head for head in queries if len(_tables(head)) == 1), None)
+
+
+def _tables(head: Head) -> set[str]:
+    """Return the tables that a head's ports are, or are views of."""
+    return {base_of(port.name) for port in head.ports}
 
 
 def judge(method: Method, split: Split[Array], name: str, figure: str) -> Embedded:
@@ -120,7 +126,7 @@ def judge(method: Method, split: Split[Array], name: str, figure: str) -> Embedd
         figure: the one that selects, which the report is to hold.
     """
     heads = _judged(method)
-    (asked,), (found,) = (head.ports for head in heads)
+    asked, found = (head.ports[0] for head in heads)
     task = split_task(
         split,
         name,
@@ -139,10 +145,22 @@ def embed_split(method: Method, split: Split[Array]) -> tuple[Rows, Rows]:
 def _run(
     heads: tuple[Head, Head], split: Split[Array], device: torch.device | str
 ) -> tuple[Rows, Rows]:
-    queries, gallery = (
-        run_head(head, [split[port.name].rows for port in head.ports], device) for head in heads
-    )
+    queries, gallery = (run_head(head, _rows(head, split), device) for head in heads)
     return queries, gallery
+
+
+def _rows(head: Head, split: Split[Array]) -> list[Rows]:
+    """Return the rows of a head's ports, the same things in each.
+
+    Raises:
+        InputError: one view lacks things that another has.
+    """
+    tables = [split[port.name] for port in head.ports]
+    if any(table.ids != tables[0].ids for table in tables):
+        each = zip(tables, head.ports, strict=True)
+        counts = " and ".join(f"{len(table.ids)} {port.name}" for table, port in each)
+        raise InputError(f"there are {counts} rows that can be used; leave out what one view lacks")
+    return [table.rows for table in tables]
 
 
 def _judged(method: Method) -> tuple[Head, Head]:

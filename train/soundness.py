@@ -9,7 +9,7 @@ import numpy as np
 
 from zscr.errors import CollectionError, InputError, MismatchError
 from zscr.infer.encoder import Rows
-from zscr.infer.features.listing import ENCODER_OF, PLURAL, Encoders
+from zscr.infer.features.listing import Encoders, encoder_of, plural_of
 from zscr.infer.features.table import Split, Table
 from zscr.train.methods.contract import Need
 from zscr.train.methods.registry import Shapes
@@ -33,14 +33,14 @@ def check_trainable(seen: Split[Rows], needs: Sequence[Need]) -> None:
         starts = range(0, len(table.rows), _AT_ONCE)  # of rows that may be mapped from a disk
         if all((table.rows[n : n + _AT_ONCE] == table.rows[0]).all() for n in starts):
             raise InputError(
-                f"all {len(table.rows)} seen {PLURAL[need.table]} have the same feature (its first "
-                f"number is {table.rows[0].flat[0]:g}), so nothing can be told apart; compute the "
-                f"features again"
+                f"all {len(table.rows)} seen {plural_of(need.table)} have the same feature (its "
+                f"first number is {table.rows[0].flat[0]:g}), so nothing can be told apart; "
+                f"compute the features again"
             )
 
 
 def _check_counts(groups: Sequence[str], table: Table[Rows], need: Need) -> None:
-    counts, rows = np.diff(table.starts), PLURAL[need.table]
+    counts, rows = np.diff(table.starts), plural_of(need.table)
     lone = np.flatnonzero(counts < need.least)
     if len(lone):
         raise CollectionError(
@@ -56,7 +56,7 @@ def shapes_of(split: Split[Rows]) -> dict[str, tuple[int, ...]]:
 
 def asked_shapes(needs: Sequence[Need], encoders: Encoders) -> dict[str, tuple[int, ...]]:
     """Return the shape of one row of each table that queries alone have."""
-    asked = {need.table: encoders.get(ENCODER_OF[need.table]) for need in needs if not need.fitted}
+    asked = {need.table: encoder_of(need.table, encoders) for need in needs if not need.fitted}
     return {name: encoder.row_shape for name, encoder in asked.items() if encoder}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from zscr.data.collection import Collection, read_collection
 from zscr.errors import ConfigError, MismatchError
 from zscr.infer.encoder import Encoder, load_encoder
-from zscr.infer.features.listing import ENCODER_OF, Encoders
+from zscr.infer.features.listing import Encoders, encoder_name
 from zscr.place import find_remembered, remember
 from zscr.train.encoders.fitted import DEFAULT_IMAGE
 from zscr.train.encoders.resolve import DEFAULT_TEXT, image_encoder, text_encoder
@@ -37,7 +37,29 @@ def choose_encoders(
     Raises:
         ConfigError: an encoder was asked for that the method or the collection has no use for.
     """
-    own = {ENCODER_OF[need.table]: need.encoder for need in needs}
+    own = {encoder_name(need.table, own=bool(need.encoder)): need.encoder for need in needs}
+    _check_wishes(collection, own, wishes)
+    encoders: dict[str, Encoder | None] = {}
+    for name in sorted(own, key=lambda name: name != "image"):  # texts may be fitted to images
+        make = own[name]
+        if make:
+            folder: Path | None = make(collection)
+        elif collection.has_vectors(name):
+            folder = None
+        elif name == "image":
+            named = wishes.get(name) or recipe.get(name, DEFAULT_IMAGE)
+            folder = image_encoder(named, collection, offline=offline)
+        else:
+            named = wishes.get(name) or recipe.get(name, DEFAULT_TEXT)
+            folder = text_encoder(named, collection, encoders.get("image"), offline=offline)
+        encoders[name] = load_encoder(folder) if folder else None
+    return encoders
+
+
+def _check_wishes(
+    collection: Collection, own: Mapping[str, object], wishes: Mapping[str, str | None]
+) -> None:
+    """Refuse an encoder that nothing would use."""
     for name, wish in wishes.items():
         if wish and name not in own:
             raise ConfigError(f"--{name}-encoder: the method needs no {name}s; leave it out")
@@ -48,21 +70,6 @@ def choose_encoders(
             )
         if wish and collection.has_vectors(name):
             raise ConfigError(f"--{name}-encoder: {collection.folder} has published {name} vectors")
-    encoders: dict[str, Encoder | None] = {}
-    for name, default in (("image", DEFAULT_IMAGE), ("text", DEFAULT_TEXT), ("prompt", "")):
-        if name not in own:
-            continue
-        named, make = wishes.get(name) or recipe.get(name, default), own[name]
-        if make:
-            folder: Path | None = make(collection)
-        elif collection.has_vectors(name):
-            folder = None
-        elif name == "image":
-            folder = image_encoder(named, collection, offline=offline)
-        else:
-            folder = text_encoder(named, collection, encoders.get("image"), offline=offline)
-        encoders[name] = load_encoder(folder) if folder else None
-    return encoders
 
 
 def sources_of(collection: Collection, encoders: Encoders, folder: Path) -> dict[str, Any]:

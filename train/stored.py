@@ -13,10 +13,12 @@ from zscr.infer.encoder import Rows
 from zscr.infer.evaluation.embedded import Embedded
 from zscr.infer.evaluation.figures import read_figure
 from zscr.infer.features.encoded import encode_table
-from zscr.infer.features.listing import FIELD_OF, Encoders
+from zscr.infer.features.listing import Encoders, field_of
 from zscr.train.heads import run_head
 from zscr.train.methods.contract import Head, Method, Need
 from zscr.train.methods.settings import selecting_tasks
+
+IMAGE = "image"
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Stored:
         """
         fields = self.task.fields
         for head in heads.values():
-            if head.role == "query" and {FIELD_OF[port.name] for port in head.ports} == fields:
+            if head.role == "query" and {field_of(port.name) for port in head.ports} == fields:
                 return head
         raise ConfigError(
             f"no query head takes {' and '.join(sorted(fields))}, of which queries of task "
@@ -79,7 +81,7 @@ def _stored(
     collection: Collection, task: Task, needs: Sequence[Need], encoders: Encoders
 ) -> Stored:
     queries = {}
-    for table in (need.table for need in needs if FIELD_OF[need.table] in task.fields):
+    for table in (need.table for need in needs if field_of(need.table) in task.fields):
         rows, kept = encode_table(table, task.queries, encoders, collection)
         if len(kept) < len(task.queries):
             raise InputError(
@@ -87,6 +89,7 @@ def _stored(
                 f"'{task.name}' cannot be used; try 'zscr data check {collection.folder}'"
             )
         queries[table] = rows
-    held = gallery_queries(collection, task)
-    rows, kept = encode_table("image", held, encoders, collection)
-    return Stored(task.narrowed(kept), queries, {"image": rows})
+    held, gallery = gallery_queries(collection, task), {}
+    for table in (need.table for need in needs if field_of(need.table) == IMAGE):
+        gallery[table], kept = encode_table(table, held, encoders, collection)
+    return Stored(task.narrowed(kept), queries, gallery)

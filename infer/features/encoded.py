@@ -11,7 +11,7 @@ from zscr.data.collection import Collection
 from zscr.data.records import Query
 from zscr.errors import InputError
 from zscr.infer.encoder import Encoder, Rows
-from zscr.infer.features.listing import ENCODER_OF, FIELD_OF, Encoders
+from zscr.infer.features.listing import Encoders, encoder_of, field_of
 from zscr.infer.features.store import Source, compute_features
 from zscr.infer.features.table import check_finite
 
@@ -44,17 +44,17 @@ def encode_table(
     """Encode what queries hold of a table, whatever else they hold; vectors are stacked.
 
     Args:
-        table: one of `ENCODER_OF`; queries: which fill its field, or `vector` without an encoder.
+        table: its name; queries: which fill its field, or `vector` without an encoder.
         encoders: the frozen encoders by name.
         collection: whose own store of features is used.
 
     Raises:
         InputError: see `encode_cached`.
     """
-    encoder = encoders.get(ENCODER_OF[table])
+    encoder = encoder_of(table, encoders)
     if encoder is None:
         return np.stack([q.vector for q in queries if q.vector is not None]), [*range(len(queries))]
-    field = FIELD_OF[table]
+    field = field_of(table)
     alone = [Query(query.id, **{field: getattr(query, field)}) for query in queries]
     return encode_cached(collection.folder / "features", encoder, alone, collection)
 

@@ -13,17 +13,66 @@ from zscr.infer.encoder import Encoder
 from zscr.infer.features.store import Source
 from zscr.progress import say
 
-# table -> the frozen encoder that makes its rows
-ENCODER_OF = {"image": "image", "sketch": "image", "text": "text", "prompt": "prompt"}
-FIELD_OF = {"image": "image", "sketch": "sketch", "text": "text", "prompt": "text"}  # of a query
-PLURAL = {
+# table -> the frozen encoder that makes its rows, unless one of the table's own name does
+_ENCODER = {
+    "image": "image",
+    "sketch": "image",
+    "text": "text",
+    "prompt": "prompt",
+    "description": "text",
+}
+_FIELD = {
+    "image": "image",
+    "sketch": "sketch",
+    "text": "text",
+    "prompt": "text",
+    "description": "text",
+}  # of a query
+_PLURAL = {
     "image": "images",
     "sketch": "sketches",
     "text": "texts",
     "prompt": "texts",
+    "description": "descriptions",
 }  # in messages
+VIEW = "/"  # between a table and the name of another view of the same things: `sketch/flipped`
 DOMAIN = "domain"  # the attribute of items that tells photos from sketches
 Encoders = Mapping[str, Encoder | None]  # None where the collection has published vectors
+
+
+def base_of(table: str) -> str:
+    """Return the table that a view is of; of a table itself, that one."""
+    return table.split(VIEW)[0]
+
+
+def is_table(table: str) -> bool:
+    """Say whether a method may need a table of that name."""
+    return base_of(table) in _FIELD
+
+
+def field_of(table: str) -> str:
+    """Return the field of a query that a table's rows are made of."""
+    return _FIELD[base_of(table)]
+
+
+def plural_of(table: str) -> str:
+    """Return what the rows of a table are called in messages."""
+    return _PLURAL[base_of(table)]
+
+
+def encoder_name(table: str, *, own: bool) -> str:
+    """Return the name of the encoder of a table: its own name, or that of a shared encoder."""
+    return table if own else _ENCODER[base_of(table)]
+
+
+def encoder_of(table: str, encoders: Encoders) -> Encoder | None:
+    """Return the encoder of a table's rows; None where they are published vectors."""
+    return encoders.get(encoder_name(table, own=table in encoders))
+
+
+def is_encoded(table: str, encoders: Encoders) -> bool:
+    """Say whether the encoders, or vectors in their place, cover a table."""
+    return encoder_name(table, own=table in encoders) in encoders
 
 
 @dataclass(frozen=True)
@@ -36,18 +85,26 @@ class Row:
     place: int = -1  # in the published vectors, where there is no source
 
 
+Texts = Mapping[str, Sequence[str]]  # class -> its texts
 Listed = tuple[tuple[str, ...], dict[str, list[Row]]]
 
 
 def _by_class(
-    collection: Collection, split: str, names: Sequence[str], encoders: Encoders
+    collection: Collection,
+    split: str,
+    names: Sequence[str],
+    encoders: Encoders,
+    texts: Mapping[str, Texts],
 ) -> Listed:
     """List rows class after class in the split's order; a class's texts are all that it has."""
     classes = collection.splits[split]
     listed = {}
     for name in names:
-        if FIELD_OF[name] == "text":
-            published = not encoders.get(ENCODER_OF[name])
+        if name in texts:
+            listed[name] = _texts_of(classes, texts[name])
+            continue
+        if field_of(name) == "text":
+            published = not encoder_of(name, encoders)
             listed[name] = _class_texts(collection, classes, published=published)
             continue
         number = {class_id: group for group, class_id in enumerate(classes)}
@@ -71,7 +128,7 @@ def _by_item(
         if not all(place in items[name] for name in names):
             continue
         for name in names:
-            if FIELD_OF[name] == "text":
+            if field_of(name) == "text":
                 listed[name] += _item_texts(len(groups), item)
             else:
                 listed[name].append(_item_row(collection, len(groups), place, item, name))
@@ -123,16 +180,21 @@ def _value(collection: Collection, item: Item, key: str) -> str:
 def _rows_of(
     collection: Collection, group: int, place: int, item: Item, name: str
 ) -> Sequence[Row]:
-    if FIELD_OF[name] == "text":
+    if field_of(name) == "text":
         return _item_texts(group, item)
     return [_item_row(collection, group, place, item, name)]
 
 
-_LISTS = {"class": _by_class, "item": _by_item, "image": _as_one, "domain": _by_domain}
+_LISTS = {"item": _by_item, "image": _as_one, "domain": _by_domain}
 
 
 def list_rows(
-    collection: Collection, split: str, names: Sequence[str], encoders: Encoders, per: str
+    collection: Collection,
+    split: str,
+    names: Sequence[str],
+    encoders: Encoders,
+    per: str,
+    texts: Mapping[str, Texts] | None = None,
 ) -> Listed:
     """Return the groups of a split, and of each table its rows, group after group.
 
@@ -142,20 +204,26 @@ def list_rows(
         encoders: by name; a missing one means the collection's published vectors.
         per: `class`, `item`, `domain` (items of one value of that attribute) or `image` (all as
             one group).
+        texts: of tables that have other texts of classes than the collection's own, by table.
 
     Raises:
-        ConfigError: there is no such table.
+        ConfigError: there is no such table, or other texts are asked for by something else than
+            classes.
         CollectionError: texts are needed per item, and the collection has vectors of classes.
     """
-    unknown = [name for name in names if name not in ENCODER_OF]
+    unknown = [name for name in names if not is_table(name)]
     if unknown:
-        known = ", ".join(ENCODER_OF)
+        known = ", ".join(_FIELD)
         raise ConfigError(f"there is no table '{unknown[0]}'; a method may need {known}")
     if per != "class" and "text" in names and not encoders.get("text"):
         raise CollectionError(
             f"the published text vectors of {collection.folder} belong to classes, but texts are "
             f"needed per {per}; use a collection with captions"
         )
+    if per == "class":
+        return _by_class(collection, split, names, encoders, texts or {})
+    if texts:
+        raise ConfigError(f"the texts of table '{[*texts][0]}' are of classes; need it per class")
     return _LISTS[per](collection, split, names, encoders)
 
 
@@ -163,15 +231,15 @@ def _usable(
     collection: Collection, split: str, name: str, encoders: Encoders
 ) -> Iterable[tuple[int, Item]]:
     """Yield the items of a split that have a row in a table, with their places."""
-    published = name == "image" and not encoders.get("image")
-    field = "texts" if FIELD_OF[name] == "text" else name
+    published = name == "image" and not encoder_of(name, encoders)
+    field = "texts" if field_of(name) == "text" else field_of(name)
     for place, item in enumerate(collection.items):
         if item.split == split and (published or getattr(item, field)):
             yield place, item
 
 
 def _item_row(collection: Collection, group: int, place: int, item: Item, name: str) -> Row:
-    file = getattr(item, name)
+    file = getattr(item, field_of(name))
     if not file:
         return Row(group, item.id, place=place)
     key = str(collection.manifest.files[file]["sha256"])
@@ -182,14 +250,18 @@ def _item_texts(group: int, item: Item) -> list[Row]:
     return [Row(group, f"{item.id}#{n}", Source.text(t)) for n, t in enumerate(item.texts)]
 
 
+def _texts_of(classes: tuple[str, ...], texts: Texts) -> list[Row]:
+    """List texts that are not the collection's own, class after class."""
+    return [
+        Row(group, f"{name}#{number}", Source.text(text))
+        for group, name in enumerate(classes)
+        for number, text in enumerate(texts.get(name, ()))
+    ]
+
+
 def _class_texts(collection: Collection, classes: tuple[str, ...], *, published: bool) -> list[Row]:
     if not published:
-        texts = collection.texts(classes)
-        return [
-            Row(group, f"{name}#{number}", Source.text(text))
-            for group, name in enumerate(classes)
-            for number, text in enumerate(texts[name])
-        ]
+        return _texts_of(classes, collection.texts(classes))
     spans = [collection.classes[name].text_rows or (0, 0) for name in classes]
     count = len(collection.vectors("text"))
     if lost := [name for name, (_, stop) in zip(classes, spans, strict=True) if stop > count]:

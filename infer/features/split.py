@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +16,15 @@ from zscr.data.records import Query
 from zscr.errors import CollectionError, ConfigError, InputError
 from zscr.infer.encoder import Encoder, Rows
 from zscr.infer.features.corpus import corpus_rows
-from zscr.infer.features.listing import ENCODER_OF, FIELD_OF, PLURAL, Encoders, Row, list_rows
+from zscr.infer.features.listing import (
+    Encoders,
+    Row,
+    Texts,
+    encoder_of,
+    field_of,
+    list_rows,
+    plural_of,
+)
 from zscr.infer.features.store import BATCH, compute_features
 from zscr.infer.features.table import (
     Array,
@@ -40,6 +48,10 @@ class Wanted(Protocol):
     @property
     def per(self) -> str:
         """What its groups are: `class`, `item`, `domain` or `image` (all as one group)."""
+
+    @property
+    def texts(self) -> Callable[[Collection, str], Texts] | None:
+        """Returns what the classes of a split are described by; None: by the collection itself."""
 
 
 def load_split(
@@ -67,7 +79,8 @@ def load_split(
     names = [need.table for need in needs]
     if collection.corpus:
         return _of_corpus(collection, collection.corpus, split, names, per, encoders, store)
-    groups, listed = list_rows(collection, split, names, encoders, per)
+    texts = {need.table: need.texts(collection, split) for need in needs if need.texts}
+    groups, listed = list_rows(collection, split, names, encoders, per, texts)
     tables: dict[str, Table[Array]] = {}
     lost: list[dict[str, str]] = []
     for name in names:
@@ -76,7 +89,7 @@ def load_split(
         counts = np.bincount([row.group for row in kept], minlength=len(groups))
         table_ids = tuple(row.id for row in kept)
         texts = tuple(row.source.query.text or "" for row in kept if row.source)
-        said = texts if FIELD_OF[name] == "text" else ()
+        said = texts if field_of(name) == "text" else ()
         tables[name] = Table(table_ids, rows, starts_of(counts.tolist()), said)
     _report_lost(lost, collection, split, store)
     _check(collection, split, tables)
@@ -98,7 +111,7 @@ def _of_corpus(
     if not names:
         return Split(("all",), {})
     if names != ["image"] or per != "image" or encoder is None:
-        lacking = [PLURAL[name] for name in names if name != "image"] or ["classes or vectors"]
+        lacking = [plural_of(name) for name in names if name != "image"] or ["classes or vectors"]
         raise CollectionError(
             f"{collection.folder} holds images alone, and its {' and '.join(lacking)} are asked "
             f"for; take a collection that has them"
@@ -122,7 +135,7 @@ def _common(pers: Sequence[str]) -> str:
 
 def _check(collection: Collection, split: str, tables: Mapping[str, Table[Array]]) -> None:
     if not all(len(table.rows) for table in tables.values()):
-        found = " and ".join(f"{len(table.rows)} {PLURAL[n]}" for n, table in tables.items())
+        found = " and ".join(f"{len(table.rows)} {plural_of(n)}" for n, table in tables.items())
         of_classes = "" if collection.classes else " (it has no classes)"
         raise CollectionError(
             f"split '{split}' of {collection.folder}{of_classes} has {found} that can be used; it "
@@ -140,12 +153,12 @@ def _values(
     store: Path | None,
 ) -> tuple[Rows, list[Row], list[dict[str, str]]]:
     """Return a table's rows, those of the list that are among them, and what was lost."""
-    encoder = encoders.get(ENCODER_OF[name])
+    encoder = encoder_of(name, encoders)
     if encoder is None:
         return collection.vectors(name)[[row.place for row in rows]], rows, []
     sources = [row.source for row in rows if row.source]
     features = compute_features(store or collection.folder / "features", encoder, sources)
-    if FIELD_OF[name] == "text":
+    if field_of(name) == "text":
         _refuse_failed_texts(collection, features.failed)
     kept = [row for row in rows if row.source and row.source.key not in features.failed]
     lost = [
@@ -154,7 +167,7 @@ def _values(
         if row.source and row.source.key in features.failed
     ]
     vectors = features.take(row.source.key for row in kept if row.source)
-    if FIELD_OF[name] == "text":
+    if field_of(name) == "text":
         _report_blank([row.source.query for row in kept if row.source], encoder)
     return vectors, kept, lost
 

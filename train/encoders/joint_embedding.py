@@ -47,6 +47,7 @@ class _Images:
 
     table: str = "image"
     per: str = "class"
+    texts: None = None
 
 
 def load_pairs(

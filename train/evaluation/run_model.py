@@ -13,7 +13,7 @@ from zscr.errors import InputError
 from zscr.extras import require_extras
 from zscr.infer.bundle import GALLERY, with_gallery
 from zscr.infer.features.encoded import Encoded, encode_table
-from zscr.infer.features.listing import ENCODER_OF, FIELD_OF, Encoders
+from zscr.infer.features.listing import Encoders, encoder_of, field_of, is_encoded
 from zscr.infer.features.split import load_split
 from zscr.train.evaluation.model import Features, Model
 
@@ -72,7 +72,7 @@ def _class_features(collection: Collection, encoders: Encoders) -> Features | No
     from zscr.train.methods.contract import Need
 
     needs = (Need("image"), Need("text"))
-    if any(ENCODER_OF[need.table] not in encoders for need in needs):
+    if not all(is_encoded(need.table, encoders) for need in needs):
         return None
     return cache(lambda split: load_split(collection, split, needs, encoders))
 
@@ -110,7 +110,7 @@ class _Embedder:
 
     def _field(self, table: str) -> str:
         """Return the field of a query that a table's rows are made of."""
-        return FIELD_OF[table] if self.encoders.get(ENCODER_OF[table]) else "vector"
+        return field_of(table) if encoder_of(table, self.encoders) else "vector"
 
     def encode(self, queries: Sequence[Query]) -> Encoded:
         """Embed queries that fill the same fields, which `takes` holds."""

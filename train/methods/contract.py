@@ -9,7 +9,7 @@ keeps that one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
@@ -61,7 +61,9 @@ class Need:
     """A table that a method trains on.
 
     Attributes:
-        table: `image`, `text`, `sketch`, or `prompt`: texts with the place of an image.
+        table: `image`, `text`, `sketch`, `prompt` (texts with the place of an image), or
+            `description`: texts of classes that are for training alone. `sketch/flipped` is
+            another view of the same sketches, by an encoder of its own.
         per: what its groups are: a `class`, an `item` (its own image, sketch and texts), a `domain`
             (the items of one value of that attribute), or all `image`s as one group. A method's
             needs agree on it.
@@ -69,9 +71,12 @@ class Need:
         encoder: finds or makes the folder of the encoder that makes the rows, for a collection.
             None leaves it to the user: a frozen encoder, or the collection's published vectors. A
             method whose own towers take pixels or token ids names a raw encoder, which only
-            prepares them (see `zscr.train.encoders.raw`).
+            prepares them (see `zscr.train.encoders.raw`). The table of sketches has then an
+            encoder of its own; without, that of the images makes its rows.
         fitted: whether anything is fitted to its rows; otherwise only queries have such, and the
             collection needs none.
+        texts: returns class -> texts of a split, where a table of texts per class is not of the
+            collection's own.
     """
 
     table: str
@@ -79,6 +84,7 @@ class Need:
     least: int = 1
     encoder: Callable[[Collection], Path] | None = None
     fitted: bool = True
+    texts: Callable[[Collection, str], Mapping[str, Sequence[str]]] | None = None
 
 
 @dataclass(frozen=True)
@@ -164,7 +170,7 @@ class Method(Protocol):
         """Return the deployed parts by the names of their graphs, such as `text` and `gallery`.
 
         One is called `gallery`. It may be asked for before `bind`. Where `select_by` is a figure,
-        the gallery and one query head have a single port each.
+        the ports of the gallery, and those of one query head, are views of one table.
 
         Keyword arguments with defaults, if it has any, are settings of the heads, which
         `zscr evaluate` and `zscr export` can set.

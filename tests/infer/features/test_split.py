@@ -26,6 +26,7 @@ ONE = Runtime(threads=1)
 class Need:
     table: str
     per: str = "class"
+    texts: None = None
 
 
 BOTH = (Need("image"), Need("text"))

@@ -1,0 +1,1 @@
+"""Descriptions of the classes that are trained on, asked of a language model or given."""

@@ -1,0 +1,1 @@
+"""Cross-attention, relation network and tuples: what `cmaan` and `zse` share."""

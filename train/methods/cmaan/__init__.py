@@ -1,0 +1,1 @@
+"""`cmaan`: sketch → image retrieval, with language in training alone (Su et al., 2024)."""
