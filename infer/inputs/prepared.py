@@ -28,18 +28,17 @@ class Prepared:
     truncated: tuple[int, ...] = ()
     unknown: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     blank: tuple[int, ...] = ()
+    told: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
     def __or__(self, other: Prepared) -> Prepared:
         """Return the same rows with another input's feeds as well."""
         both = (self, other)
-        unknown: dict[int, tuple[str, ...]] = {}
-        for row, words in (pair for one in both for pair in one.unknown.items()):
-            unknown[row] = (*unknown.get(row, ()), *words)
         return Prepared(
             {**self.feeds, **other.feeds},
             tuple(sorted({row for one in both for row in one.truncated})),
-            unknown,
+            _joined(self.unknown, other.unknown),
             tuple(sorted({row for one in both for row in one.blank})),
+            _joined(self.told, other.told),
         )
 
     def __and__(self, other: Prepared) -> Prepared:
@@ -54,6 +53,13 @@ class Prepared:
         }
         blank = tuple(row for row in self.blank if row in other.blank)
         return replace(self | other, unknown=unknown, blank=blank)
+
+
+def _joined(
+    ours: Mapping[int, tuple[str, ...]], theirs: Mapping[int, tuple[str, ...]]
+) -> dict[int, tuple[str, ...]]:
+    """Return what is said of each row by either."""
+    return {row: (*ours.get(row, ()), *theirs.get(row, ())) for row in {**ours, **theirs}}
 
 
 def says_something(characters: Iterable[str]) -> bool:
