@@ -33,7 +33,7 @@ from zscr.train.pretrained.tokens import Tokens, positions_of, read_tokens, requ
 
 _ACTIVATIONS = {"Identity": nn.Identity, "Tanh": nn.Tanh, "ReLU": nn.ReLU, "GELU": nn.GELU}
 _AFTER = ("Dense", "Normalize")  # what may follow the pooling
-_UNUSED = "pooler."  # of BERT: a layer behind the states, which pooling does without
+_UNUSED = ("pooler.",)  # of BERT: a layer behind the states, which pooling does without
 
 
 class SentenceFeatures(nn.Module):
