@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from zscr.data.collection import Collection
-from zscr.data.describe.mentions import Mentions
-from zscr.data.describe.sentence import shorten, tidy
+from zscr.data.describe.checks import Checks
+from zscr.data.describe.sentence import WORDS, shorten, tidy
+from zscr.data.describe.trained import listed, require_trained
 from zscr.errors import InputError
+from zscr.progress import say
 from zscr.regular import read_regular
 from zscr.schema import listing, mapping, words
 from zscr.strict_json import parse_json
@@ -28,13 +30,20 @@ class Given:
 
     Attributes:
         answers: class -> prompt -> sentence; what was a list is numbered from 1.
-        cut: sentences that were longer than is read.
-        leaks: class and unseen class of the sentences that were left out, since they name one.
+        cut: the class of each sentence that was too long, and was cut.
+        leaks: class and unseen class of each sentence that is left out, since it names that one.
     """
 
     answers: dict[str, dict[str, str]]
-    cut: int
-    leaks: tuple[tuple[str, str], ...]
+    cut: list[str]
+    leaks: list[tuple[str, str]]
+
+    def tell(self, path: Path, classes: Container[str]) -> None:
+        """Say what of some classes was changed or left out."""
+        if cut := [name for name in self.cut if name in classes]:
+            say(f"{path}: {len(cut)} sentences are cut to {WORDS} words, of {listed(cut)}")
+        if leaks := [f"{name} ({leak})" for name, leak in self.leaks if name in classes]:
+            say(f"{path}: sentences that name an unseen class are left out: {listed(leaks)}")
 
 
 def read_given(path: Path, collection: Collection) -> Given:
@@ -42,26 +51,25 @@ def read_given(path: Path, collection: Collection) -> Given:
 
     Raises:
         InputError: it is not there, holds something else, or a sentence of it is empty.
+        CollectionError: a class of it is unseen, or not the collection's.
     """
-    rows = _rows(path)
-    mentions = Mentions({info.id: info.name for info in collection.classes.values()})
-    unseen = set(collection.splits["unseen"])
-    answers: dict[str, dict[str, str]] = {}
-    cut, leaks = 0, []
+    rows, checks = _rows(path), Checks(collection)
+    require_trained(collection, rows, path)
+    given = Given({}, [], [])
     for class_id, sentences in rows.items():
-        kept = answers.setdefault(class_id, {})
+        given.answers[class_id] = {}
         for prompt, text in sentences.items():
             line = tidy(text)
             sentence = shorten(line)
             if not sentence:
                 raise InputError(f"{path}: {class_id!a:.60}, {prompt!a:.40} is no text; write one")
-            named = mentions.others(class_id, sentence) if class_id in collection.classes else ()
-            if leak := next((name for name in named if name in unseen), None):
-                leaks.append((class_id, leak))
+            if leak := checks.leak(class_id, sentence):
+                given.leaks.append((class_id, leak))
                 continue
-            cut += sentence != line
-            kept[prompt] = sentence
-    return Given(answers, cut, tuple(leaks))
+            given.answers[class_id][prompt] = sentence
+            if sentence != line:
+                given.cut.append(class_id)
+    return given
 
 
 def _rows(path: Path) -> dict[str, dict[str, str]]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from zscr.artefact import dump_json, hash_bytes
 from zscr.data.collection import Collection
-from zscr.data.describe.given import Answers, read_given
+from zscr.data.describe.given import Answers, Given, read_given
 from zscr.data.describe.naming import fill, plain
 from zscr.data.describe.stored import read_descriptions
-from zscr.errors import CollectionError, ConfigError, MismatchError
-from zscr.progress import say
+from zscr.data.describe.trained import TRAINED, require_described, require_trained
+from zscr.errors import ConfigError, MismatchError
 
-TRAINED = ("seen", "val")  # the splits whose classes may be described
 TEMPLATES = (
     "a photo of a {}",
     "a sketch of a {}",
@@ -50,14 +49,10 @@ def class_texts(
         )
     if prompts < 1:
         raise ConfigError(f"{prompts} texts a class are too few; take 1 or more")
-    classes = collection.splits[split]
-    texts = {name: said[:prompts] for name, said in _said(collection, source, classes).items()}
-    if lacking := [name for name in classes if not texts.get(name)]:
-        raise CollectionError(
-            f"'{source}' says nothing of these classes of split '{split}' of {collection.folder}: "
-            f"{_listed(lacking)}; describe them, or take texts from elsewhere"
-        )
-    return {name: texts[name] for name in classes}
+    texts, given = _texts(collection, source, split, prompts)
+    if given:
+        given.tell(Path(source), texts)
+    return texts
 
 
 def texts_sha256(collection: Collection, source: str, prompts: int = 4, known: str = "") -> str:
@@ -71,7 +66,7 @@ def texts_sha256(collection: Collection, source: str, prompts: int = 4, known: s
         MismatchError: they are not the remembered ones.
         ZscrError: as `class_texts`.
     """
-    texts = {split: class_texts(collection, source, split, prompts) for split in TRAINED}
+    texts = {split: _texts(collection, source, split, prompts)[0] for split in TRAINED}
     found = hash_bytes(dump_json(texts))
     if known not in ("", found):
         raise MismatchError(
@@ -81,40 +76,24 @@ def texts_sha256(collection: Collection, source: str, prompts: int = 4, known: s
     return found
 
 
-def require_trained(collection: Collection, described: Iterable[str], where: Path) -> None:
-    """Refuse descriptions of classes that no model may be trained with.
-
-    Raises:
-        CollectionError: a class is unseen, or not the collection's; names it.
-    """
-    names = list(described)
-    unseen = set(collection.splits["unseen"])
-    if leaks := [name for name in names if name in unseen]:
-        raise CollectionError(
-            f"{where} describes unseen classes of {collection.folder}, of which training may know "
-            f"nothing: {_listed(leaks)}; take them out"
-        )
-    if foreign := [name for name in names if name not in collection.classes]:
-        raise CollectionError(
-            f"{where} describes classes that {collection.folder} has not: {_listed(foreign)}; "
-            f"correct their ids or take them out"
-        )
+def _texts(
+    collection: Collection, source: str, split: str, prompts: int
+) -> tuple[Texts, Given | None]:
+    """Return the first texts of each class of a split, and the file that they are from, if any."""
+    classes = collection.splits[split]
+    given = None if source in _SOURCES else _given(collection, source)
+    said = _sentences(given.answers) if given else _SOURCES[source](collection, classes)
+    require_described(collection, [split], said, f"'{source}'")
+    return {name: said[name][:prompts] for name in classes}, given
 
 
-def _said(collection: Collection, source: str, classes: tuple[str, ...]) -> Texts:
-    """Return what a source says of classes; those that it says nothing of may be absent."""
-    if source in _SOURCES:
-        return _SOURCES[source](collection, classes)
+def _given(collection: Collection, source: str) -> Given:
     path = Path(source)
     if not source or not path.exists():
         raise ConfigError(
             f"there are no texts '{source}'; take {', '.join(_SOURCES)}, or name a JSON file"
         )
-    given = read_given(path, collection)
-    require_trained(collection, given.answers, path)
-    if leaks := [f"{name} ({leak})" for name, leak in given.leaks if name in classes]:
-        say(f"{path}: sentences that name an unseen class are left out: {_listed(leaks)}")
-    return _sentences(given.answers)
+    return read_given(path, collection)
 
 
 def _named(collection: Collection, classes: tuple[str, ...]) -> Texts:
@@ -138,11 +117,6 @@ def _stored(collection: Collection, _classes: tuple[str, ...]) -> Texts:
 
 def _sentences(answers: Answers) -> Texts:
     return {name: tuple(sentences.values()) for name, sentences in answers.items()}
-
-
-def _listed(names: list[str]) -> str:
-    """Name the first of some things, and of many say how many there are."""
-    return ", ".join(names[:5]) + (f", … ({len(names)} in all)" if len(names) > 5 else "")
 
 
 _SOURCES: dict[str, Callable[[Collection, tuple[str, ...]], Texts]] = {

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from tests.data.describe.server import Model, serving
 from zscr.data.collection import ClassInfo, Collection, Item, new_collection, read_collection
 
 NAMES = {"car_(sedan)": "car (sedan)", "apple": "apple", "ape": "ape", "door": "door"}
@@ -25,3 +28,13 @@ def cars(tmp_path: Path) -> Collection:
             draft.add_class(ClassInfo(class_id, name, (f"{article} {name}",)), split)
             draft.add_item(Item(class_id, split, class_id, f"{class_id}.png"))
     return read_collection(path)
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> Iterator[Model]:
+    """Serve a model that answers; nothing of this machine's settings is read."""
+    for name in [name for name in os.environ if name.startswith("OPENAI_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    with serving(Model()) as model:
+        yield model

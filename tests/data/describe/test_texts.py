@@ -73,10 +73,7 @@ def test_a_file_is_read_as_prompts_or_lists(cars: Collection, tmp_path: Path, ca
         "car_(sedan)": ("It has four wheels.",),
         "apple": ("It is round.", "A stalk, and a leaf."),
     }
-    assert (
-        "1 sentences (apple (door)) name an unseen class and are left out"
-        in capsys.readouterr().err
-    )
+    assert "name an unseen class are left out: apple (door)\n" in capsys.readouterr().err
 
 
 def test_a_run_remembers_its_texts(cars: Collection) -> None:
