@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zscr.artefact import make_alone
+from zscr.data.describe.commands import describe
 from zscr.data.options import exclude_option, follow_links_option
 from zscr.errors import ArtefactError
 from zscr.options import NamedPath, memory_option
@@ -34,7 +35,10 @@ def amount(value: object) -> float | int:
 
 @click.group()
 def data() -> None:
-    """Make, convert, check and look into collections."""
+    """Make, convert, describe, check and look into collections."""
+
+
+data.add_command(describe)
 
 
 @data.command()

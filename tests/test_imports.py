@@ -20,15 +20,18 @@ ROOT = Path(__file__).parents[1]
 # package -> its parts (modules and sub-packages), floor by floor. A part imports what stands on
 # lower floors, itself, and `__init__` of a package; never what stands beside or above it.
 FLOORS = {
-    "zscr": "errors names printable strict_json <- progress <- disk extras home limited memory"
-    " place regular schema streams <- lock manifest_file options <- partial <- arrays artefact"
-    " <- cache <- data <- infer <- __init__ train <- export <- cli",
+    "zscr": "errors names patience printable strict_json <- progress"
+    " <- disk extras home limited memory place regular schema streams"
+    " <- lock manifest_file options <- partial <- arrays artefact <- cache <- data"
+    " <- infer <- __init__ train <- export <- cli",
     "zscr.data": "decoding exclusion hashes known_collections names records relevance splits"
     " <- images walk <- listing options own_gallery rules task_files <- task_rules"
     " <- task_info_rules <- draft <- corpus <- collection corpus_files"
     " <- aviary describe sources task_rows"
     " <- registry tasks"
     " <- check summary <- commands",
+    "zscr.data.describe": "endpoint naming sentence trained <- mentions prompts <- checks"
+    " <- chat given journal <- asking stored <- asked texts <- commands",
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
     "zscr.data.sources": "archive captions colours found lookup normal origin"
     " shards <- annotated definitions product_tasks"
