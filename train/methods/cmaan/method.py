@@ -197,7 +197,8 @@ class Method(nn.Module):
         if not both:
             return Head(first, (Port(domain),), role)
         assert self.second is not None
-        second = self.second.of(domain)
+        features = second_of(self.config).tower()
+        second = Embedder(features, self.second, domain)
         fused = Fused(first, second, self.config.share)
         return Head(fused, (Port(domain), Port(SECOND[domain])), role)
 
