@@ -1,13 +1,12 @@
 """Features of two domains, sketches and photos, brought together before a control is fitted.
 
-A frozen encoder puts sketches and photos of one class far apart, mostly by one shift; each domain
-is centred with a mean of its own. What is fitted sees other views of the same images, too, such as
-flipped ones: a control gets what the model beside it was trained on.
+A frozen encoder puts sketches and photos of one class far apart, mostly by one shift; so each
+domain is centred with a mean of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,50 +17,36 @@ from zscr.infer.evaluation.controls.control import Control, Features, unit
 from zscr.infer.evaluation.controls.preprocessing import Map, Matrix, rooted_scaling
 from zscr.infer.evaluation.embedded import Vectors
 from zscr.infer.features.listing import VIEW, base_of
-from zscr.infer.features.table import group_sums, owners
 
-SKETCH, IMAGE = "sketch", "image"
-EDGES = f"{IMAGE}{VIEW}edges"  # drawings that are made of photos
+SKETCH, IMAGE = DOMAINS = ("sketch", "image")
+EDGES = "edges"  # the view of photos that are made drawings
 SECOND = "second"  # the first view of all tables of a second encoder: `sketch/second/flipped`
-Scale = Callable[[npt.NDArray[np.floating]], Map]  # fits the scaling of a domain's rows (N, D)
+
+Scaled = Callable[[Features, str], Matrix]  # scales a table's rows (N, D), by its name
+Scale = Callable[[Features], Scaled]  # fits that to the classes that a control is fitted on
 
 
 def domain_of(table: str) -> str:
-    """Return the domain that a table's images are of; edges of photos are drawings."""
-    return SKETCH if table == EDGES else base_of(table)
+    """Return the domain that a table's images are of: photos made drawings are sketches."""
+    return SKETCH if table.split(VIEW)[-1] == EDGES else base_of(table)
 
 
-@dataclass(frozen=True)
-class Domains:
-    """How the rows of each domain are scaled, fitted to those of its images as they are."""
+def by_domain(fit: Callable[[npt.NDArray[np.floating]], Map] = rooted_scaling) -> Scale:
+    """Return what fits a map of rows to each domain, to its images as they are, not their views.
 
-    scales: Mapping[str, Map]
+    By default it takes signed square roots of length 1, less their mean.
+    """
 
-    @classmethod
-    def of(cls, features: Features, scale: Scale = rooted_scaling) -> Domains:
-        """Fit the scaling; by default of signed square roots of length 1, less their mean."""
-        return cls({name: scale(features[name].rows) for name in (SKETCH, IMAGE)})
+    def scale(features: Features) -> Scaled:
+        maps = {name: fit(features[name].rows) for name in DOMAINS}
+        return lambda split, table: maps[domain_of(table)](split[table].rows)
 
-    def __call__(self, features: Features, table: str) -> Matrix:
-        """Return a table's scaled rows (N, D)."""
-        return self.scales[domain_of(table)](features[table].rows)
-
-    def sums(self, features: Features) -> Iterator[tuple[Matrix, Matrix]]:
-        """Yield of each table its scaled rows (N, D) and their sums a class (C, D)."""
-        for name, table in features.tables.items():
-            rows = self(features, name)
-            yield rows, group_sums(rows, table.starts)
-
-    def stacked(self, features: Features) -> tuple[Matrix, npt.NDArray[np.int64]]:
-        """Return all tables' scaled rows (N, D), and the number of the class of each (N,)."""
-        names = features.tables
-        rows = np.concatenate([self(features, name) for name in names])
-        return rows, np.concatenate([owners(features[name]) for name in names])
+    return scale
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The tables that make queries and gallery: several views' unit embeddings are averaged."""
+    """The tables that make queries and gallery: embeddings of several views are averaged."""
 
     queries: tuple[str, ...] = (SKETCH,)
     gallery: tuple[str, ...] = (IMAGE,)
@@ -71,38 +56,58 @@ class Asked:
         return _mean(map(one, self.queries)), _mean(map(one, self.gallery))
 
 
+STOCK = Asked()  # images as they are
+
+
 def _mean(views: Iterable[npt.NDArray[np.floating[Any]]]) -> Vectors:
     return unit(np.mean([unit(rows) for rows in views], axis=0))
 
 
-def of_encoder(features: Features, *, second: bool) -> Features:
-    """Return the tables of the first encoder, or those of the second by the first one's names."""
-    tables = {}
-    for name, table in features.tables.items():
-        base, *views = name.split(VIEW)
-        is_second = views[:1] == [SECOND]
-        if is_second == second:
-            tables[VIEW.join([base, *views[is_second:]])] = table
+def drawn_tables(features: Features, *, second: bool = False) -> list[str]:
+    """Return the names of the tables of images, by the first encoder or the second."""
+    names = (name for name in features.tables if base_of(name) in DOMAINS)
+    return [name for name in names if (name.split(VIEW)[1:2] == [SECOND]) == second]
+
+
+def of_second(features: Features) -> Features:
+    """Return the second encoder's tables under the names of the first one's."""
+    tables = {
+        name.replace(f"{VIEW}{SECOND}", "", 1): features[name]
+        for name in drawn_tables(features, second=True)
+    }
     return replace(features, tables=tables)
 
 
-def only_tables(features: Features, names: Iterable[str]) -> Features:
-    """Return some of the tables."""
-    return replace(features, tables={name: features[name] for name in names})
+def by_both(scale: Scale) -> Scale:
+    """Return the scaling of both encoders' rows, (N, D) and (N, D'), side by side."""
+
+    def both(features: Features) -> Scaled:
+        first, second = scale(features), scale(of_second(features))
+
+        def scaled(split: Features, table: str) -> Matrix:
+            return np.hstack([first(split, table), second(of_second(split), table)])
+
+        return scaled
+
+    return both
 
 
-def cosine_controls(seen: Features, asked: Asked) -> Iterator[Control]:
-    """Yield the cosine of features as they are, centred by domain, and of their square roots."""
-    for name, scale in (
+def cosine_controls(fitted: Features, asked: Asked) -> Iterator[Control]:
+    """Yield the cosine of features as they are, centred by domain, and of their square roots.
+
+    Args:
+        fitted: the classes whose means centre; asked: which tables are compared.
+    """
+    for name, fit in (
         ("raw cosine", _as_they_are),
         ("domain-centred cosine", _centred),
         ("domain-centred cosine of square roots", rooted_scaling),
     ):
-        yield Control(name, _cosine(Domains.of(seen, scale), asked), asks=SKETCH)
+        yield Control(name, _cosine(by_domain(fit)(fitted), asked), asks=SKETCH)
 
 
-def _cosine(domains: Domains, asked: Asked) -> Callable[[Features], tuple[Vectors, Vectors]]:
-    return lambda split: asked.embed(lambda table: domains(split, table))
+def _cosine(scaled: Scaled, asked: Asked) -> Callable[[Features], tuple[Vectors, Vectors]]:
+    return lambda split: asked.embed(lambda table: scaled(split, table))
 
 
 def _as_they_are(_: npt.NDArray[np.floating]) -> Map:
