@@ -22,6 +22,7 @@ from zscr.train.evaluation.composed import part_figures
 from zscr.train.evaluation.controls import class_controls
 from zscr.train.evaluation.model import Model
 from zscr.train.evaluation.models import open_models
+from zscr.train.evaluation.sketches import sketch_figures
 from zscr.train.evaluation.written import write_page, write_reference_result
 
 TEXT = "text"  # the task in which texts of classes ask for their images
@@ -160,7 +161,8 @@ def _controls(model: Model, tasks: Sequence[Task], asked: Question) -> dict[str,
             )
         return {}
     if asked.task != TEXT:
-        return part_figures(model, tasks[0])
+        drawn = model.drawn() if _asks_by_sketch(model, tasks[0]) else None
+        return sketch_figures(drawn, tasks, asked.use) if drawn else part_figures(model, tasks[0])
     if asked.controls and not model.features:
         raise ConfigError(
             f"{model.folder} was trained without images or texts of classes, which the controls "
@@ -169,6 +171,10 @@ def _controls(model: Model, tasks: Sequence[Task], asked: Question) -> dict[str,
     if model.features and (asked.controls or asked.page):
         return class_controls(model, [task.split for task in tasks], asked.use)
     return {}
+
+
+def _asks_by_sketch(model: Model, task: Task) -> bool:
+    return task.fields == {"sketch"} and model.answers(task)
 
 
 def _figures(
