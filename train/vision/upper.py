@@ -1,0 +1,91 @@
+"""A published network whose upper part is trained: maps of its lower part are kept as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx.utils
+import torch
+from onnx import helper
+from torch import nn
+
+from zscr.data.collection import Collection
+from zscr.train.encoders.folder import OUTPUT, write_encoder
+from zscr.train.encoders.onnx import require_parity, run_bytes
+from zscr.train.vision.cuts import Cut, chosen_cut, cuts_of, inferred, shapes_of
+from zscr.train.vision.folder import Published
+from zscr.train.vision.rebuilt import Rebuilt
+
+ROWS = np.dtype(np.float16)  # of maps: half the room, and relative to a number an error of 5e-4
+TOLERANCE = 1e-5  # of features, relative to the largest where that is over 1
+
+
+class Upper:
+    """A `Backbone` of two halves: the lower as an encoder of maps, the upper as a tower.
+
+    Attributes:
+        cut: where it is cut in two.
+    """
+
+    def __init__(self, published: Published, cut: str = "") -> None:
+        """Find the place to cut at; see `chosen_cut`.
+
+        Raises:
+            InputError: there is none.
+        """
+        self.published = published
+        self.name, self.sha256 = published.name, published.sha256
+        self._model = inferred(onnx.load(published.graph))
+        self.cut: Cut = chosen_cut(cuts_of(self._model), cut, self.name)
+
+    def encoder(
+        self, *, sketch: bool = False, view: str = "", collection: Collection | None = None
+    ) -> Path:
+        """Return the folder of the lower half, whose rows are maps (C, H, W); see `Backbone`."""
+        spec = self.published.fed(sketch=sketch, view=view)
+        return self.published.kept(f"lower {self.cut.tensor}", spec, partial(self._write, spec))
+
+    def tower(self) -> nn.Module:
+        """Return the upper half, all of it to be trained.
+
+        Raises:
+            InputError: it has an operator that is not known here.
+        """
+        return Rebuilt(self._model, self.cut, self.name)
+
+    def _write(self, spec: Mapping[str, Any], out: Path) -> None:
+        about = {"source": self.name, "cut": self.cut.tensor, "dtype": str(ROWS)}
+        about |= {"max_abs_difference_to_torch": self.parity()}
+        write_encoder(out, self.name, self._lower(halved=True), spec, about)
+
+    def parity(self) -> float:
+        """Return the largest difference between the graph's features and those of both halves.
+
+        Raises:
+            ParityError: it is more than rounding.
+        """
+        pixels, *_ = self._model.graph.input
+        shape = (2, *shapes_of(self._model)[pixels.name])
+        feeds = {pixels.name: np.random.default_rng(0).random(shape, np.float32) * 2 - 1}
+        maps = torch.from_numpy(run_bytes(self._lower(halved=False), feeds))
+        with torch.no_grad():
+            found = self.tower()(maps).pooled.numpy()
+        tolerance = TOLERANCE * max(1.0, float(np.abs(found).max()))
+        return require_parity(self.name, self._model, feeds, found, tolerance)
+
+    def _lower(self, *, halved: bool) -> onnx.ModelProto:
+        """Return the graph from pixels to maps, of 16 bits if they are halved."""
+        cast = helper.np_dtype_to_tensor_dtype(ROWS if halved else np.dtype(np.float32))
+        extract = onnx.utils.Extractor(self._model).extract_model
+        model: onnx.ModelProto = extract([self._model.graph.input[0].name], [self.cut.tensor])
+        model.graph.node.append(helper.make_node("Cast", [self.cut.tensor], [OUTPUT], to=cast))
+        del model.graph.output[:], model.graph.value_info[:]
+        rows = helper.make_tensor_value_info(OUTPUT, cast, ["batch", *self.cut.shape])
+        model.graph.output.append(rows)
+        onnx.checker.check_model(model)
+        return model
