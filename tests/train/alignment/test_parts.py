@@ -16,6 +16,7 @@ from zscr.train.methods.alignment.sentences import Sentences
 from zscr.train.methods.alignment.token_transformer import TokenTransformer
 from zscr.train.methods.alignment.triplet import triplet_loss
 from zscr.train.methods.alignment.tuples import draw_tuples
+from zscr.train.vision.tower import States
 
 SEED = 7
 
@@ -132,9 +133,18 @@ def test_a_class_without_a_sentence_is_refused_and_so_is_a_sentence_without_a_to
         Sentences.of(Table(tuple("ab"), rows, torch.tensor([0, 1, 2])), ("bat", "cow"), 4)
 
 
+class Below(nn.Module):
+    """A tower whose rows are its tokens."""
+
+    width, side = 2, 2
+
+    def forward(self, rows: torch.Tensor) -> States:
+        return States(rows.mean(1), rows)
+
+
 def test_frozen_tokens_are_centred_and_half_whitened() -> None:
     """Independent axes of variance 16 and 1 come out as of 4 and 1: the ratio's root."""
-    tower = TokenTransformer((2, 2), 8, 1, 0.0)
+    tower = TokenTransformer(Below(), 8, 1, 0.0)
     torch.manual_seed(SEED)
     wanted = torch.randn(4000, 4, 2) * torch.tensor([4.0, 1.0]) + 3
     tower.fit(wanted.sign() * wanted.square())  # the root by sign is `wanted` again
@@ -143,6 +153,19 @@ def test_frozen_tokens_are_centred_and_half_whitened() -> None:
     first, second = made.var(0).tolist()
     assert first / second == pytest.approx(4, rel=0.1)
     assert (first + second) / 2 == pytest.approx(1, rel=0.01)
+
+
+def test_a_token_transformer_begins_at_the_tower_below() -> None:
+    """And what it adds then depends on all places."""
+    torch.manual_seed(SEED)
+    tower, rows = TokenTransformer(Below(), 8, 1, 0.0).eval(), torch.randn(3, 4, 2)
+    for made, below in zip(tower(rows), Below()(rows), strict=True):
+        assert torch.equal(made, below)
+    nn.init.normal_(tower.leave.weight)
+    before, changed = tower(rows), rows.clone()
+    changed[0, 3] += 1
+    moved = tower(changed).tokens[0, :3] - before.tokens[0, :3]
+    assert (moved.abs().amax(1) > 1e-4).all()
 
 
 def count(module: nn.Module) -> int:
