@@ -41,7 +41,7 @@ FLOORS = {
     " <- batches bundle_manifest options query_rows"
     " <- queries <- encoder <- bundle features reading <- index sums <- columns composed evaluation"
     " <- found models mteb <- lookup own_image <- searcher <- find <- commands",
-    "zscr.infer.inputs": "prepared sentence tokenizer <- characters image unread vector"
+    "zscr.infer.inputs": "edges prepared sentence tokenizer <- views <- characters image unread vector"
     " <- prompt text <- make",
     "zscr.train": "cuda_graph latest options precision ranks run_fields tables weights"
     " <- hub <- encoders <- pretrained <- language vision <- methods"

@@ -50,7 +50,7 @@ class Config:
     lr: float = 3e-4  # of towers
     head_lr: float = 2e-4  # of what is behind them
     weight_decay: float = 1e-2
-    warmup: int = 30  # updates in which the rates rise; then they fall as a cosine
+    warmup: float = 0.1  # share of the updates in which the rates rise; then they fall as a cosine
     rounds: int = 5  # passes over as many sketches as there are
     validate_every: int = 1
     select_by: str = "mAP"  # the figure on validation classes that the best weights maximise
@@ -63,8 +63,9 @@ class Config:
         for name in ("dropout", "share"):
             if not getattr(self, name) < 1:
                 raise ConfigError(f"setting {name}={getattr(self, name)} must be below 1")
-        if not self.edges <= 1:
-            raise ConfigError(f"setting edges={self.edges} is a share, so at most 1")
+        for name in ("edges", "warmup"):
+            if not getattr(self, name) <= 1:
+                raise ConfigError(f"setting {name}={getattr(self, name)} must be at most 1")
         if not 0.01 <= self.temperature <= 1:
             raise ConfigError(f"setting temperature={self.temperature} must be from 0.01 to 1")
         if self.prompts not in QUESTIONS:
