@@ -29,6 +29,7 @@ FLOORS = {
     " <- aviary describe sources task_rows"
     " <- registry tasks"
     " <- check summary <- commands",
+    "zscr.data.describe": "naming sentence <- mentions <- given <- stored <- texts",
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
     "zscr.data.sources": "archive captions colours found lookup normal origin"
     " shards <- annotated definitions product_tasks"
