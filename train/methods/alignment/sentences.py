@@ -2,58 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 
 from zscr.errors import CollectionError
 from zscr.train.methods.alignment.fusion import Words
-from zscr.train.tables import Tensors, rows_at
+from zscr.train.tables import Tensors, draw
 
 
-@dataclass(frozen=True)
 class Sentences:
-    """The first `most` sentences of each class, as a frozen text encoder's tokens.
+    """The sentences of each class, as a frozen text encoder's tokens."""
 
-    Attributes:
-        rows: (N, L, W), zeros where there is no token.
-        starts: (C+1,), class c having the rows [starts[c], starts[c+1]); count: (C,) of those used.
-    """
-
-    rows: torch.Tensor
-    starts: torch.Tensor
-    count: torch.Tensor
-
-    @classmethod
-    def of(cls, table: Tensors, groups: tuple[str, ...], most: int) -> Sentences:
-        """Take a table's rows (N, L, W) and use the first `most` of each group.
+    def __init__(self, table: Tensors) -> None:
+        """Take a table's rows (N, L, W), zeros where there is no token; each class has some.
 
         Raises:
-            CollectionError: a class has no sentence, or a sentence no token.
+            CollectionError: a sentence has no token.
         """
-        count = table.starts.diff()
-        if bare := [name for name, some in zip(groups, count.tolist(), strict=True) if not some]:
-            raise CollectionError(
-                f"{len(bare)} classes have no description, first {bare[0]}; describe them, or "
-                f"train with texts=names"
-            )
-        empty = (~_there(table.rows).any(1)).nonzero()
-        if len(empty):
-            name = table.ids[int(empty[0])]
-            raise CollectionError(f"description {name} has no token; correct or remove it")
-        return cls(table.rows, table.starts, count.clamp(max=most))
+        self.rows, self.starts = table.rows, table.starts
+        bare = (~_there(table.rows).any(1)).nonzero()
+        if len(bare):
+            name = table.ids[int(bare[0])]
+            raise CollectionError(f"sentence {name} has no token; correct it or take it out")
 
-    def draw(self, noise: torch.Generator) -> Words:
-        """Draw a sentence of each class -> C of them."""
-        classes = torch.arange(len(self.count), device=self.count.device)
-        share = torch.rand(classes.shape, generator=noise, device=classes.device)
-        used = share * self.count / self.starts.diff()  # the rows that are used come first
-        rows = self.rows[rows_at(self.starts, classes, used)]
+    def draw(self, classes: torch.Tensor, noise: torch.Generator) -> Words:
+        """Draw a sentence of each of some classes (K,)."""
+        rows = self.rows[draw(self.starts, classes, noise)]
         return Words(rows.float(), _there(rows))
 
 
 def pick(words: Words, classes: torch.Tensor) -> Words:
-    """Return the text of each class number (P,)."""
+    """Return the text of each class number (P,), of texts by class."""
     return Words(words.tokens[classes], words.there[classes])
 
 
