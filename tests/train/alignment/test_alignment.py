@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 import torch
 
-from zscr.train.methods.alignment.alignment import Alignment, Pairing, Side
-from zscr.train.methods.alignment.fusion import TextFusion, VisualFusion, Words
+from zscr.train.methods.alignment.alignment import Alignment, Side
+from zscr.train.methods.alignment.fusion import Pairing, TextFusion, VisualFusion, Words
 from zscr.train.methods.alignment.triplet import Distance
 from zscr.train.methods.alignment.tuples import Tuples, draw_tuples
 from zscr.train.vision.tower import States
@@ -23,15 +23,15 @@ STARTS = torch.arange(CLASSES + 1) * EACH
 class Settings:
     lambda_tri: float = 1.0
     lambda_rn: float = 1.0
+    tri_pre: bool = True
     rn_pre: bool = False
     distance: Distance = "euclidean"
     margin: float = 1.0
-    text_pairing: Pairing = "anchor"
 
 
 def test_weights_are_shared_by_what_is_before_and_after_fusion() -> None:
     """Without fusion each term has its whole weight; with it the triplets share theirs."""
-    plain = terms(Settings(lambda_tri=2, lambda_rn=4), fused=False)
+    plain = terms(Settings(lambda_tri=2, lambda_rn=4), None)
     assert set(plain) == {"tri_pre", "rn"}
     fused = terms(Settings(lambda_tri=2, lambda_rn=4))
     assert set(fused) == {"tri_pre", "tri", "rn"}
@@ -42,13 +42,17 @@ def test_weights_are_shared_by_what_is_before_and_after_fusion() -> None:
     assert both["rn_pre"] == pytest.approx(plain["rn"] / 2)
     assert set(terms(Settings(lambda_rn=0))) == {"tri_pre", "tri"}
     assert set(terms(Settings(lambda_tri=0))) == {"rn"}
+    after = terms(Settings(lambda_tri=2, tri_pre=False))
+    assert after["tri"] == pytest.approx(2 * fused["tri"])
+    assert "tri_pre" not in after
 
 
 def test_pairing_decides_what_the_other_image_reads() -> None:
     """With texts that are alike in all classes it decides nothing."""
-    anchor, own = (Settings(text_pairing=one) for one in ("anchor", "own"))
-    assert terms(anchor)["tri"] != pytest.approx(terms(own)["tri"], abs=1e-4)
-    assert terms(anchor, alike=True) == pytest.approx(terms(own, alike=True))
+    settings = Settings()
+    assert terms(settings)["tri"] != pytest.approx(terms(settings, "own")["tri"], abs=1e-4)
+    alike = terms(settings, "own", alike=True)
+    assert terms(settings, alike=True) == pytest.approx(alike)
 
 
 def test_places_are_what_relations_before_fusion_compare() -> None:
@@ -71,11 +75,11 @@ def test_noise_is_aligned_by_own_texts_and_not_by_the_anchors(distance: Distance
     undecided ones cost: the margin, and .49². They begin above it, and collapse leads there.
     """
     margin = 1.0 if distance == "euclidean" else 0.3
-    settings = Settings(distance=distance, margin=margin)
-    triplet, relation = on_noise(settings)
+    settings = Settings(tri_pre=False, distance=distance, margin=margin)
+    triplet, relation = on_noise(settings, "anchor")
     assert triplet > 0.97 * margin
     assert relation > 0.97 * UNDECIDED
-    triplet, relation = on_noise(replace(settings, text_pairing="own"))
+    triplet, relation = on_noise(settings, "own")
     assert triplet < 0.5 * margin
     assert relation < 0.6 * UNDECIDED
 
@@ -93,26 +97,29 @@ def test_pairs_attend_to_each_other() -> None:
     assert abs(module(sketches, images, tuples)["rn"] - before) > 1e-6
 
 
-def terms(settings: Settings, *, fused: bool = True, alike: bool = False) -> dict[str, float]:
-    """Return the terms of a fixed batch, with the same weights at each call."""
+def terms(
+    settings: Settings, pairing: Pairing | None = "anchor", *, alike: bool = False
+) -> dict[str, float]:
+    """Return the terms of a fixed batch, with the same weights at each call; None has no fusion."""
     torch.manual_seed(SEED)
-    fusion = TextFusion(WIDTH, WIDTH, 20)
+    fusion = TextFusion(WIDTH, WIDTH, 20, pairing or "anchor")
     module = Alignment(settings, (WIDTH, SIDE), WIDTH, fusion).eval().requires_grad_(False)
-    if not fused:
+    if pairing is None:
         module.fusion = None
     read = words(alike=alike)
     return {name: float(one) for name, one in module(*batch(), read).items()}
 
 
-def on_noise(settings: Settings) -> tuple[float, float]:
+def on_noise(settings: Settings, pairing: Pairing) -> tuple[float, float]:
     """Train on new noise at each step; return the last triplets and relations after fusion."""
     torch.manual_seed(SEED)
-    module = Alignment(settings, (WIDTH, SIDE), WIDTH, TextFusion(WIDTH, WIDTH, 2 * WIDTH))
+    fusion = TextFusion(WIDTH, WIDTH, 2 * WIDTH, pairing)
+    module = Alignment(settings, (WIDTH, SIDE), WIDTH, fusion)
     optimizer = torch.optim.AdamW(module.parameters(), 1e-2)
     noise, read, losses = torch.Generator().manual_seed(SEED), words(), []
     for _ in range(120):
         found = module(*batch(noise), read)
-        losses.append([2 * float(found["tri"].detach()), float(found["rn"].detach())])
+        losses.append([float(found[name].detach()) for name in ("tri", "rn")])
         optimizer.zero_grad()
         (found["tri"] + found["rn"]).backward()
         optimizer.step()

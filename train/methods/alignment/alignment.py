@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import nn
 
 from zscr.train.methods.alignment.fusion import Pairs, TextFusion, VisualFusion, Words
 from zscr.train.methods.alignment.relation import RelationNetwork, relation_loss
-from zscr.train.methods.alignment.sentences import pick
 from zscr.train.methods.alignment.triplet import Distance, triplet_loss
 from zscr.train.methods.alignment.tuples import Tuples
 from zscr.train.vision.tower import States
-
-Pairing = Literal["anchor", "own"]
-PAIRINGS: tuple[Pairing, ...] = ("anchor", "own")
 
 
 class Settings(Protocol):
@@ -30,6 +26,10 @@ class Settings(Protocol):
         """Weight of the relations."""
 
     @property
+    def tri_pre(self) -> bool:
+        """Whether triplets are learnt of embeddings before fusion, too: what is deployed."""
+
+    @property
     def rn_pre(self) -> bool:
         """Whether relations are learnt of tokens before fusion, too: what a query has."""
 
@@ -40,10 +40,6 @@ class Settings(Protocol):
     @property
     def margin(self) -> float:
         """Of the triplets."""
-
-    @property
-    def text_pairing(self) -> Pairing:
-        """Whose class's text a tuple's other image reads: the anchor's, or its own."""
 
 
 class Side(NamedTuple):
@@ -100,7 +96,7 @@ class Alignment(nn.Module):
             words: a text of each class, where fusion reads texts.
         """
         before = self._pairs(sketches.states, images.states, tuples)
-        after = self._fused(before, tuples, words)
+        after = None if self.fusion is None else self.fusion(before, tuples, words)
         shown = [("", before)] if after is None else [("", after)]
         if after is not None and self.settings.rn_pre:
             shown.append(("_pre", before))
@@ -118,30 +114,19 @@ class Alignment(nn.Module):
             right[torch.cat([tuples.image, tuples.other_image])],
         )
 
-    def _fused(self, pairs: Pairs, tuples: Tuples, words: Words | None) -> Pairs | None:
-        if isinstance(self.fusion, TextFusion):
-            assert words is not None, "this fusion reads texts"
-            anchor = tuples.own.repeat(2)
-            read = anchor
-            if self.settings.text_pairing == "own":
-                read = torch.cat([tuples.own, tuples.other])
-            return Pairs(*self.fusion(pairs, pick(words, anchor), pick(words, read)))
-        return None if self.fusion is None else Pairs(*self.fusion(pairs))
-
     def _triplets(
         self, sketches: Side, images: Side, tuples: Tuples, after: Pairs | None
     ) -> dict[str, torch.Tensor]:
-        """Return half of the weight times each triplet, or the whole one without fusion."""
-        if not self.settings.lambda_tri:
-            return {}
-        rows = images.embedded[tuples.image], images.embedded[tuples.other_image]
-        found = {"tri_pre": self._triplet(sketches.embedded[tuples.sketch], *rows)}
+        """Return the triplets, before and after fusion, which share the weight."""
+        found = {}
+        if self.settings.tri_pre or after is None:
+            rows = images.embedded[tuples.image], images.embedded[tuples.other_image]
+            found["tri_pre"] = self._triplet(sketches.embedded[tuples.sketch], *rows)
         if after is not None:
-            half = len(tuples.sketch)
-            fused = after.images[:half, 0], after.images[half:, 0]
-            found["tri"] = self._triplet(after.sketches[:half, 0], *fused)
+            anchor, _ = after.sketches[:, 0].chunk(2)
+            found["tri"] = self._triplet(anchor, *after.images[:, 0].chunk(2))
         weight = self.settings.lambda_tri / len(found)
-        return {name: weight * one for name, one in found.items()}
+        return {name: weight * one for name, one in found.items() if weight}
 
     def _triplet(self, *rows: torch.Tensor) -> torch.Tensor:
         anchor, positive, negative = rows

@@ -30,11 +30,6 @@ class Sentences:
         return Words(rows.float(), _there(rows))
 
 
-def pick(words: Words, classes: torch.Tensor) -> Words:
-    """Return the text of each class number (P,), of texts by class."""
-    return Words(words.tokens[classes], words.there[classes])
-
-
 def _there(rows: torch.Tensor) -> torch.Tensor:
     """Say where tokens (..., L, W) are: (..., L)."""
     return rows.ne(0).any(-1)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 
 import torch
 from torch import nn
 
 from zscr.data.collection import Collection
 from zscr.data.describe.texts import class_texts
+from zscr.errors import ConfigError
 from zscr.train.methods.alignment.alignment import Alignment, Side
 from zscr.train.methods.alignment.fusion import TextFusion, Words
 from zscr.train.methods.alignment.sentences import Sentences
@@ -21,22 +21,23 @@ from zscr.train.methods.cmaan.rows import IMAGE, SKETCH
 from zscr.train.methods.contract import Need
 from zscr.train.methods.registry import Shapes
 from zscr.train.tables import TensorSplit
-from zscr.train.vision.tower import VisionTower
+from zscr.train.vision.words import words_encoder
 
 TEXTS = "description"
+Map = tuple[int, int]  # width and places a side of a tower's states
 
 
 class Aligning(nn.Module):
     """The alignment of a batch: its tuples, and a sentence of each of its classes."""
 
-    def __init__(self, config: Config, tower: VisionTower, shapes: Shapes) -> None:
-        """Make it for a tower's states and, where there are texts, rows of these shapes."""
+    def __init__(self, config: Config, maps: Map, text_width: int | None) -> None:
+        """Make it for states of a width and side, and texts of another width, if any are read."""
         super().__init__()
-        width = config.width or tower.width
         fusion = None
-        if config.texts != NO_TEXTS:
-            fusion = TextFusion(width, shapes[TEXTS][1], width * 4 // 3)  # ZSE-SBIR: 768 -> 1024
-        self.alignment = Alignment(config, (tower.width, tower.side), width, fusion)
+        if text_width:
+            hidden = config.width * 4 // 3  # ZSE-SBIR: 1,024 to a width of 768
+            fusion = TextFusion(config.width, text_width, hidden, config.text_pairing)
+        self.alignment = Alignment(config, maps, config.width, fusion)
         self._sentences: Sentences | None = None
 
     def bind(self, seen: TensorSplit) -> None:
@@ -58,15 +59,34 @@ class Aligning(nn.Module):
         return self._sentences.draw(batch.classes[:: batch.each], noise)
 
 
-def make_aligning(config: Config, tower: VisionTower, shapes: Shapes) -> Aligning | None:
-    """Return the module, or None where its terms have no weight."""
-    weighs = config.lambda_tri or config.lambda_rn
-    return Aligning(config, tower, shapes) if weighs else None
+def make_aligning(
+    config: Config, towers: Mapping[str, nn.Module], shapes: Shapes
+) -> Aligning | None:
+    """Return the module for the towers by domain, or None where its terms have no weight.
+
+    Raises:
+        ConfigError: sketches and images cannot be aligned.
+    """
+    if not (config.lambda_tri or config.lambda_rn):
+        return None
+    found = {domain: (int(one.width), int(one.side)) for domain, one in towers.items()}
+    (width, side), *others = found.values()
+    if any(one[0] != width or (config.lambda_rn and one[1] != side) for one in others):
+        told = ", ".join(f"{name} {side}×{side}×{width}" for name, (width, side) in found.items())
+        raise ConfigError(
+            f"maps of two sizes cannot be aligned ({told}); let sketch={config.sketch} and "
+            f"image={config.image} be alike"
+        )
+    read = shapes[TEXTS][1] if config.texts != NO_TEXTS else None
+    return Aligning(config, (width, max(one[1] for one in found.values())), read)
 
 
 def texts_need(config: Config) -> tuple[Need, ...]:
     """Return the table of the texts, if any are read."""
     if config.texts == NO_TEXTS:
         return ()
-    texts = partial(_texts, config)
-    return (Need(TEXTS, encoder=partial(_words_encoder, config), texts=texts),)
+
+    def texts(collection: Collection, split: str) -> Mapping[str, tuple[str, ...]]:
+        return class_texts(collection, config.texts, split, config.prompts)
+
+    return (Need(TEXTS, encoder=partial(words_encoder, config.text_encoder), texts=texts),)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zscr.errors import ConfigError
-from zscr.train.methods.alignment.alignment import PAIRINGS, Pairing
-from zscr.train.methods.alignment.fusion import HEADS
+from zscr.train.methods.alignment.fusion import HEADS, PAIRINGS, Pairing
 from zscr.train.methods.alignment.triplet import DISTANCES, Distance
 from zscr.train.methods.settings import check_settings
 
@@ -45,8 +44,9 @@ class Config:
     distance: Distance = "euclidean"  # of the triplets: this, of rows of any length, or cosine
     margin: float = 1.0  # of the triplets; ZSE-SBIR's, and of cosines .3 is usual
     lambda_rn: float = 0.0  # weight of the relation network
-    rn_pre: bool = False  # relations of tokens that no text was fused to, too; re-ranking has those
-    width: int = 256  # of tokens that are aligned, and inside the transformer of `tokens`
+    tri_pre: bool = True  # triplets of what is deployed, too, which no text was fused to
+    rn_pre: bool = False  # relations of tokens that no text was fused to, too: a query's
+    width: int = 256  # of tokens that are aligned, and of a tower of `tokens`
     layers: int = 1  # of that transformer
     texts: str = NO_TEXTS  # what describes the classes in training: one of SOURCES, or a JSON file
     texts_sha256: str = ""  # filled in
@@ -94,6 +94,11 @@ class Config:
             raise ConfigError(
                 f"shared=true is one tower that is trained, and sketch={self.sketch} with "
                 f"image={self.image} are not; set both alike, to {UPPER}, {TOKENS} or {WHOLE}"
+            )
+        if (self.sketch == TOKENS) != (self.image == TOKENS):
+            raise ConfigError(
+                f"sketch={self.sketch} and image={self.image} have features of two sizes; set both "
+                f"to {TOKENS}, or none"
             )
         if self.second and self.second == self.backbone:
             raise ConfigError(
