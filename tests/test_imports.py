@@ -53,7 +53,7 @@ FLOORS = {
     "zscr.train.methods": "blocks contract losses optimizer seeded <- registry scaling unit_rows"
     " <- settings <- alignment clip zscrgan <- cmaan pic2word zse",
     "zscr.train.methods.alignment": "cross_attention relation token_transformer triplet tuples"
-    " <- fusion <- sentences <- alignment",
+    " <- fusion towers <- alignment sentences",
     "zscr.train.methods.clip": "choice config pairs pretrained projection schedule start step"
     " <- image_tower text_tower <- towers <- method",
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"

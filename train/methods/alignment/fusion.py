@@ -17,6 +17,11 @@ Pairing = Literal["anchor", "own"]
 PAIRINGS: tuple[Pairing, ...] = ("anchor", "own")
 
 
+def hidden_of(width: int) -> int:
+    """Return the width of the feed-forward network beside tokens of `width`: 1,024 to ViT's 768."""
+    return width * 4 // 3
+
+
 class Pairs(NamedTuple):
     """States of P sketches and of the P images that they are compared with: (P, 1 + side², W).
 

@@ -12,7 +12,7 @@ from zscr.data.collection import Collection
 from zscr.data.describe.texts import class_texts
 from zscr.errors import ConfigError
 from zscr.train.methods.alignment.alignment import Alignment, Side
-from zscr.train.methods.alignment.fusion import TextFusion, Words
+from zscr.train.methods.alignment.fusion import TextFusion, Words, hidden_of
 from zscr.train.methods.alignment.sentences import Sentences
 from zscr.train.methods.alignment.tuples import draw_tuples
 from zscr.train.methods.cmaan.batches import Batch
@@ -35,7 +35,7 @@ class Aligning(nn.Module):
         super().__init__()
         fusion = None
         if text_width:
-            hidden = config.width * 4 // 3  # ZSE-SBIR: 1,024 to a width of 768
+            hidden = hidden_of(config.width)
             fusion = TextFusion(config.width, text_width, hidden, config.text_pairing)
         self.alignment = Alignment(config, maps, config.width, fusion)
         self._sentences: Sentences | None = None
