@@ -16,12 +16,9 @@ import onnx
 import onnx.compose
 import onnx.shape_inference
 import onnx.utils
-import torch
-from torch import nn
 
 from zscr.errors import InputError
-from zscr.train.encoders.folder import OUTPUT
-from zscr.train.encoders.onnx import merge, trace
+from zscr.train.encoders.onnx import merge
 
 LARGEST = 1 << 14  # numbers of a row; of 16 bits it takes as much room as a small JPEG
 HALVED = np.dtype(np.float16)  # of rows that are maps: an error of 5e-4 of a number, at most
@@ -137,14 +134,12 @@ def last_map(cuts: Sequence[Cut], name: str) -> Cut:
     return maps[-1]
 
 
-def up_to(model: onnx.ModelProto, cut: Cut, module: nn.Module) -> onnx.ModelProto:
-    """Return the graph from pixels to what a module makes of the maps (B, C, H, W) at a cut."""
+def up_to(model: onnx.ModelProto, cut: Cut, rows: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the graph from pixels to what another graph, of one input, makes of a cut's maps."""
     extract = onnx.utils.Extractor(model).extract_model
     lower: onnx.ModelProto = extract([model.graph.input[0].name], [cut.tensor])
     del lower.graph.value_info[:]
-    example = torch.zeros(2, *cut.shape)
-    rows = trace(module, {"maps": example}, OUTPUT, dynamic={"maps": {0: "batch"}})
-    rows = onnx.compose.add_prefix(rows, "rows/", rename_outputs=False)
-    whole = merge(lower, rows, {cut.tensor: "rows/maps"})
+    behind = onnx.compose.add_prefix(rows, "rows/", rename_outputs=False)
+    whole = merge(lower, behind, {cut.tensor: behind.graph.input[0].name})
     onnx.checker.check_model(whole)
     return whole

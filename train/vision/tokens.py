@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.parser
 import torch
+from onnx import numpy_helper
 from torch import nn
 
 from zscr.data.collection import Collection
@@ -20,11 +22,11 @@ from zscr.errors import ConfigError
 from zscr.infer.encoder import load_encoder
 from zscr.infer.features.store import Source, encode_sources
 from zscr.train.encoders.folder import write_encoder
+from zscr.train.encoders.onnx import HEAD
 from zscr.train.vision.cuts import HALVED, cuts_of, inferred, last_map, up_to
 from zscr.train.vision.directions import (
     FILE,
     Vectors,
-    evened,
     fit_directions,
     read_directions,
 )
@@ -32,6 +34,21 @@ from zscr.train.vision.folder import Published
 from zscr.train.vision.tower import States
 
 SAMPLE = 256  # photos, and sketches, that directions are fitted to, each with all its places
+# Of places, row after row; then (sign(t) sqrt|t| - mean) matrix of each.
+_ROWS = """{head}
+rows (float[batch, {channels}, {side}, {side}] maps) => (float16[batch, {places}, {width}] features)
+<int64[3] shape = {{0, {channels}, {places}}}> {{
+    flat = Reshape (maps, shape)
+    tokens = Transpose <perm = [0, 2, 1]> (flat)
+    {reduced}
+    features = Cast <to = 10> ({last})
+}}"""
+_REDUCED = """signs = Sign (tokens)
+    sizes = Abs (tokens)
+    roots = Sqrt (sizes)
+    evened = Mul (signs, roots)
+    centred = Sub (evened, mean)
+    directed = MatMul (centred, matrix)"""
 
 
 class Tokens:
@@ -71,7 +88,7 @@ class Tokens:
         """
         spec = self.published.fed(sketch=sketch, view=view)
         if not self.fitted:
-            return self._kept("tokens", spec, Flat())
+            return self._kept("tokens", spec)
         if collection is None:
             raise ConfigError(f"the tokens of {self.name} are fitted to a collection; name one")
         part = f"tokens {self.width} {collection.manifest.sha256}"
@@ -79,26 +96,41 @@ class Tokens:
             return self.published.kept(part, spec, partial(self._fit, spec, collection))
         found = read_directions(self.encoder(collection=collection) / FILE)
         mean = found.sketch if sketch else found.image
-        return self._kept(part, spec, Reduced(mean, found.matrix))
+        return self._kept(part, spec, mean=mean, matrix=found.matrix)
 
     def tower(self) -> nn.Module:
         """Return what takes tokens as they are, and their mean for the whole."""
         return Places(self.width, self.side)
 
-    def _kept(self, part: str, spec: Mapping[str, Any], module: nn.Module) -> Path:
-        return self.published.kept(part, spec, partial(self._write, spec, module))
+    def _kept(self, part: str, spec: Mapping[str, Any], **arrays: Vectors) -> Path:
+        return self.published.kept(part, spec, partial(self._write, spec, arrays))
 
-    def _write(self, spec: Mapping[str, Any], module: nn.Module, out: Path, **files: bytes) -> None:
+    def _write(
+        self, spec: Mapping[str, Any], arrays: Mapping[str, Vectors], out: Path, **files: bytes
+    ) -> None:
+        """Write an encoder of tokens, reduced by arrays where there are any."""
+        channels, side, _ = self._map.shape
+        text = _ROWS.format(
+            head=HEAD,
+            channels=channels,
+            side=side,
+            places=side * side,
+            width=self.width if arrays else channels,
+            reduced=_REDUCED if arrays else "",
+            last="directed" if arrays else "tokens",
+        )
+        rows = onnx.parser.parse_model(text)
+        rows.graph.initializer.extend(numpy_helper.from_array(a, n) for n, a in arrays.items())
         about = {"source": self.name, "map": self._map.tensor, "dtype": str(HALVED)}
-        write_encoder(out, self.name, up_to(self._model, self._map, module), spec, about, files)
+        write_encoder(out, self.name, up_to(self._model, self._map, rows), spec, about, files)
 
     def _fit(self, spec: Mapping[str, Any], collection: Collection, out: Path) -> None:
         """Write the encoder of photos with the directions, from which the others are made."""
         found = fit_directions(
             self._tokens(collection, "image"), self._tokens(collection, "sketch"), self.width
         )
-        module = Reduced(found.image, found.matrix)
-        self._write(spec, module, out, **{FILE: found.content()})
+        arrays = {"mean": found.image, "matrix": found.matrix}
+        self._write(spec, arrays, out, **{FILE: found.content()})
 
     def _tokens(self, collection: Collection, field: str) -> torch.Tensor:
         """Encode some photos, or sketches, of the seen classes -> (M, W)."""
@@ -106,7 +138,7 @@ class Tokens:
         drawn = np.random.default_rng(0).permutation(len(files))[:SAMPLE]
         sources = [Source.image(collection.folder / files[place]) for place in sorted(drawn)]
         spec = self.published.fed(sketch=field == "sketch", view="")
-        encoder = load_encoder(self._kept("tokens", spec, Flat()))
+        encoder = load_encoder(self._kept("tokens", spec))
         _, rows = encode_sources(encoder, sources, {})
         if not len(rows):
             raise ConfigError(
@@ -114,31 +146,6 @@ class Tokens:
                 f"{collection.folder} has no {field} of them that can be used"
             )
         return torch.from_numpy(rows).flatten(0, 1)
-
-
-class Flat(nn.Module):
-    """Maps (B, C, H, W) -> tokens (B, H · W, C) of 16 bits."""
-
-    def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        """Lay the places of each map one after the other, row after row."""
-        return maps.flatten(2).transpose(1, 2).half()
-
-
-class Reduced(nn.Module):
-    """Maps (B, C, H, W) -> tokens (B, H · W, R) of 16 bits; see `Directions`."""
-
-    mean: torch.Tensor
-    matrix: torch.Tensor
-
-    def __init__(self, mean: Vectors, matrix: Vectors) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.from_numpy(mean))
-        self.register_buffer("matrix", torch.from_numpy(matrix))
-
-    def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        """Map each place by itself."""
-        tokens = evened(maps.flatten(2).transpose(1, 2))
-        return ((tokens - self.mean) @ self.matrix).half()
 
 
 class Places(nn.Module):
