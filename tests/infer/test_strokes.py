@@ -203,7 +203,7 @@ def test_image_inputs_prepare_sketches(tmp_path):
     FIELDS(spec, "")
     ready = ImageInput(spec, None).prepare([clean, dark])
     np.testing.assert_allclose(*ready.feeds["x"], atol=2)
-    assert ready.told == {1: (TURNED,)}
+    assert {row: one.told for row, one in ready.drawings.items()} == {1: (TURNED,)}
     Image.new("P", (50, 50)).save(tmp_path / "blank.gif")
     with pytest.raises(InputError, match=r"blank\.gif shows no drawing"):
         ImageInput(spec, None).prepare([clean, tmp_path / "blank.gif"])
