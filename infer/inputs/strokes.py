@@ -24,7 +24,8 @@ _SMALL, _FILL = 0.15, 0.66
 _ROUNDS = 6  # cut out, drawn anew, cut out more closely, laid on a square, and two to spare
 
 TURNED = "the drawing was light on dark and was turned over"
-EVENED = "the paper was not white, or the strokes were faint: both were evened out"
+EVENED = "the paper was not white and was evened out"
+FAINT = "the strokes were faint and were made dark"
 CUT = "the drawing filled a small part of its sheet and was cut out"
 
 
@@ -62,7 +63,8 @@ def prepared(image: Image.Image, name: str = "the sketch") -> Drawing:
         if ink.fill < _SMALL:
             image, told[CUT] = _cut_out(image, ink), None
         elif not ink.is_clean:
-            image, told[TURNED if ink.is_light else EVENED] = ink.drawn(), None
+            told[TURNED if ink.is_light else FAINT if ink.on_white else EVENED] = None
+            image = ink.drawn()
         elif image.width != image.height:
             image = _on_square(image)
         else:

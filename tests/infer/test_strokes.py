@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from zscr.errors import InputError
 from zscr.infer.inputs.image import FIELDS, ImageInput
-from zscr.infer.inputs.strokes import CUT, EVENED, TURNED, opened_sketch, prepared
+from zscr.infer.inputs.strokes import CUT, EVENED, FAINT, TURNED, opened_sketch, prepared
 
 HOW = {"image_size": 64, "resample": "bilinear", "rescale": 1, "mean": [0] * 3, "std": [1] * 3}
 
@@ -74,7 +74,7 @@ SPOILT = {
     "inverted": (ImageOps.invert, (TURNED,)),
     "coloured paper": (lambda image: sheet(levels(image) / 255 * [240, 225, 150]), (EVENED,)),
     "grey paper": (lambda image: sheet(levels(image) / 255 * 130), (EVENED,)),
-    "pencil": (lambda image: sheet(255 - (255 - levels(image)) / 5), (EVENED,)),
+    "pencil": (lambda image: sheet(255 - (255 - levels(image)) / 5), (FAINT,)),
     "red on blue": (
         lambda image: sheet([0, 60, 200] + (255 - levels(image)) * [0.8, -0.2, -0.7]),
         (EVENED,),
