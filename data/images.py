@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image
 
+from zscr.data.decoding.formats import format_of
 from zscr.data.decoding.loading import MAX_PIXELS as MAX_PIXELS
 from zscr.data.decoding.loading import Loaded, load_file, load_open
 from zscr.data.decoding.modes import Under, over_white, to_rgb
 from zscr.data.decoding.orientation import Box, orientation, turned
 from zscr.errors import InputError, ZscrError
+from zscr.memory import DECODING
 
 _REASON = 200  # characters of a decoder's reason that are passed on
 
@@ -91,6 +95,19 @@ def upright_rgb(image: Image.Image) -> Image.Image:
         InputError: it is truncated, damaged, closed or too large.
     """
     return open_image(image)
+
+
+def read_image(stream: BinaryIO, name: str) -> Image.Image:
+    """Read an image from a stream that cannot be read twice; it is decoded when it is used.
+
+    Raises:
+        InputError: it is no image, or holds more bytes than the memory that may be used.
+    """
+    content = stream.read(DECODING.limit + 1)
+    DECODING.check(len(content), name)
+    file = io.BytesIO(content)
+    with _faults_of(name):
+        return format_of(Path(name), file).open(file)
 
 
 def fault(path: Path) -> str | None:

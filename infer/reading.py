@@ -136,7 +136,8 @@ def notes_of(row: int, prepared: Prepared, encoder: Encoder) -> Iterator[str]:
         yield f"truncated to {spec['max_length']} {spec.get('unit', 'tokens')}"
     if words := prepared.unknown.get(row):
         yield f"{len(words)} unknown: {listed(words)}"
-    yield from prepared.told.get(row, ())
+    if drawing := prepared.drawings.get(row):
+        yield from drawing.told
 
 
 def listed(words: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zscr.errors import InputError
-from zscr.infer.inputs.prepared import Prepared
+from zscr.infer.inputs.prepared import Drawing, Prepared
 from zscr.schema import flag, integer, listing, maybe, number, one_of, record, text
 
 if TYPE_CHECKING:  # Pillow takes as long to import as a text takes to be answered
@@ -90,31 +90,33 @@ class ImageInput:
 
         with ThreadPoolExecutor(self.threads) as pool:  # Pillow decodes outside the GIL
             done = list(pool.map(self._pixels, values))
-        told = {row: clauses for row, (_, clauses) in enumerate(done) if clauses}
-        return Prepared({self.names[0]: np.stack([pixels for pixels, _ in done])}, told=told)
+        drawings = {row: drawing for row, (_, drawing) in enumerate(done) if drawing}
+        pixels = np.stack([each for each, _ in done])
+        return Prepared({self.names[0]: pixels}, drawings=drawings)
 
     def _pixels(
         self, value: Path | str | Image.Image
-    ) -> tuple[npt.NDArray[np.float32], tuple[str, ...]]:
-        """Return an image's pixels, and what was done to it."""
-        with self._opened(value) as (image, told):
+    ) -> tuple[npt.NDArray[np.float32], Drawing | None]:
+        """Return an image's pixels, and the sketch that it became, where that changed it."""
+        with self._opened(value) as (image, drawing):
             cropped = self._crop(self._viewed(image))
         array = np.asarray(cropped, np.float32) * self.scale
-        return np.ascontiguousarray(((array - self.mean) / self.std).transpose(2, 0, 1)), told
+        pixels = np.ascontiguousarray(((array - self.mean) / self.std).transpose(2, 0, 1))
+        return pixels, drawing if drawing and drawing.told else None
 
     @contextmanager
-    def _opened(self, value: Path | str | Image.Image) -> Iterator[tuple[Decoded, tuple[str, ...]]]:
-        """Yield an image, prepared if it is a sketch, and what was done to it."""
+    def _opened(self, value: Path | str | Image.Image) -> Iterator[tuple[Decoded, Drawing | None]]:
+        """Yield an image, and as what it was prepared, if it is a sketch."""
         from zscr.data.images import decoded, whole
 
         if not self.strokes:
             with decoded(value, least=self.least) as found:
-                yield found, ()
+                yield found, None
             return
         from zscr.infer.inputs.strokes import opened_sketch
 
         with opened_sketch(value, self.least) as drawing:
-            yield whole(drawing.image), drawing.told
+            yield whole(drawing.image), drawing
 
     def _viewed(self, found: Decoded) -> Decoded:
         """Return the view that is wanted of an image."""

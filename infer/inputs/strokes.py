@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from PIL import Image
 
@@ -16,6 +15,7 @@ from zscr.data.images import decoded, name_of
 from zscr.errors import InputError
 from zscr.infer.inputs.ink import Ink, ink_of
 from zscr.infer.inputs.paper import under_layer
+from zscr.infer.inputs.prepared import Drawing
 
 _LEAST = 16  # pixels that make a drawing
 # Shares of a side that a drawing fills. Of the 3,125 sketches of sketchy25, eight fill less than
@@ -24,20 +24,9 @@ _SMALL, _FILL = 0.15, 0.66
 _ROUNDS = 6  # cut out, drawn anew, cut out more closely, laid on a square, and two to spare
 
 TURNED = "the drawing was light on dark and was turned over"
-EVENED = "the paper was not white, or the strokes were faint: both were evened out"
+EVENED = "the paper was not white and was evened out"
+FAINT = "the strokes were faint and were made dark"
 CUT = "the drawing filled a small part of its sheet and was cut out"
-
-
-class Drawing(NamedTuple):
-    """A sketch as a model sees it.
-
-    Attributes:
-        image: RGB, dark on white, square.
-        told: what was done to it, a clause each.
-    """
-
-    image: Image.Image
-    told: tuple[str, ...]
 
 
 @contextmanager
@@ -74,7 +63,8 @@ def prepared(image: Image.Image, name: str = "the sketch") -> Drawing:
         if ink.fill < _SMALL:
             image, told[CUT] = _cut_out(image, ink), None
         elif not ink.is_clean:
-            image, told[TURNED if ink.is_light else EVENED] = ink.drawn(), None
+            told[TURNED if ink.is_light else FAINT if ink.on_white else EVENED] = None
+            image = ink.drawn()
         elif image.width != image.height:
             image = _on_square(image)
         else:

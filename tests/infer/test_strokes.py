@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from zscr.errors import InputError
 from zscr.infer.inputs.image import FIELDS, ImageInput
-from zscr.infer.inputs.strokes import CUT, EVENED, TURNED, opened_sketch, prepared
+from zscr.infer.inputs.strokes import CUT, EVENED, FAINT, TURNED, opened_sketch, prepared
 
 HOW = {"image_size": 64, "resample": "bilinear", "rescale": 1, "mean": [0] * 3, "std": [1] * 3}
 
@@ -47,12 +47,12 @@ def sheet(values):
     return Image.fromarray(np.rint(np.clip(values, 0, 255)).astype(np.uint8))
 
 
-def photographed(image, *, lamp=0.3, seed=0):
+def photographed(image, *, lamp=0.15, seed=0):
     """Return a drawing as a photo shows it: lit from one side, darker corners, a warm lamp, noise,
     a little blurred, as JPEG."""
     large = levels(image.resize((900, 900)).filter(ImageFilter.GaussianBlur(1.5))) / 255
     y, x = np.mgrid[-1:1:900j, -1:1:900j]
-    light = (0.7 + lamp * x * 0.8 + lamp * y * 0.6 - 0.1 * (x * x + y * y))[..., None]
+    light = (0.85 + lamp * x * 0.8 + lamp * y * 0.6 - 0.2 * (x * x + y * y))[..., None]
     noise = np.random.default_rng(seed).normal(0, 5, (900, 900, 1))
     colour = np.array([250, 238, 205])
     file = io.BytesIO()
@@ -74,13 +74,16 @@ SPOILT = {
     "inverted": (ImageOps.invert, (TURNED,)),
     "coloured paper": (lambda image: sheet(levels(image) / 255 * [240, 225, 150]), (EVENED,)),
     "grey paper": (lambda image: sheet(levels(image) / 255 * 130), (EVENED,)),
-    "pencil": (lambda image: sheet(255 - (255 - levels(image)) / 5), (EVENED,)),
+    "pencil": (lambda image: sheet(255 - (255 - levels(image)) / 5), (FAINT,)),
     "red on blue": (
         lambda image: sheet([0, 60, 200] + (255 - levels(image)) * [0.8, -0.2, -0.7]),
         (EVENED,),
     ),
     "photographed": (photographed, (EVENED,)),
-    "photographed board": (lambda image: photographed(ImageOps.invert(image), lamp=0.1), (TURNED,)),
+    "photographed board": (
+        lambda image: photographed(ImageOps.invert(image), lamp=0.05),
+        (TURNED,),
+    ),
 }
 
 
@@ -203,7 +206,7 @@ def test_image_inputs_prepare_sketches(tmp_path):
     FIELDS(spec, "")
     ready = ImageInput(spec, None).prepare([clean, dark])
     np.testing.assert_allclose(*ready.feeds["x"], atol=2)
-    assert ready.told == {1: (TURNED,)}
+    assert {row: one.told for row, one in ready.drawings.items()} == {1: (TURNED,)}
     Image.new("P", (50, 50)).save(tmp_path / "blank.gif")
     with pytest.raises(InputError, match=r"blank\.gif shows no drawing"):
         ImageInput(spec, None).prepare([clean, tmp_path / "blank.gif"])
