@@ -7,10 +7,10 @@ from pathlib import Path
 
 from zscr.errors import ConfigError
 from zscr.train.methods.alignment.fusion import HEADS, PAIRINGS, Pairing
+from zscr.train.methods.alignment.towers import FROZEN, KINDS, TOKENS, UPPER, WHOLE
 from zscr.train.methods.alignment.triplet import DISTANCES, Distance
 from zscr.train.methods.settings import check_settings
 
-UPPER, TOKENS, WHOLE, FROZEN = KINDS = ("upper", "tokens", "whole", "frozen")
 NO_TEXTS = "none"
 SOURCES = (NO_TEXTS, "names", "templates", "collection", "descriptions")  # or a JSON file
 QUESTIONS = (1, 2, 4)  # that a class may be described by
@@ -53,6 +53,7 @@ class Config:
     text_encoder: str = "all-MiniLM-L6-v2"  # a frozen one, as `--text-encoder` takes it
     prompts: int = 4  # texts of a class, at most
     text_pairing: Pairing = "anchor"  # all of a tuple sees the anchor's text, or each its own
+    views: bool = True  # other views of the same sketches and images, too
     edges: float = 0.2  # share of the sketches that are edge maps of images
     batch_classes: int = 16
     batch_each: int = 3  # sketches of each of these, and as many images
