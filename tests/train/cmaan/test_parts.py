@@ -39,7 +39,8 @@ def test_rows_of_a_class_are_drawn_once_each_and_all_alike() -> None:
 def split(lost: int = 0) -> Split[torch.Tensor]:
     """Return tables whose rows say which they are: (table, row); a view lacks `lost` rows."""
     tables = {}
-    for number, name in enumerate((*views_of("sketch"), *views_of("image"), EDGES)):
+    names = (*views_of(Config(), "sketch"), *views_of(Config(), "image"), EDGES)
+    for number, name in enumerate(names):
         rows = torch.tensor([[float(number), float(row)] for row in range(10)])
         tables[name] = Table(tuple(map(str, range(10))), rows, STARTS)
     if lost:

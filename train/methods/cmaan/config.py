@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zscr.errors import ConfigError
+from zscr.train.methods.alignment.fusion import HEADS, PAIRINGS, Pairing
+from zscr.train.methods.alignment.towers import FROZEN, KINDS, TOKENS, UPPER, WHOLE
+from zscr.train.methods.alignment.triplet import DISTANCES, Distance
 from zscr.train.methods.settings import check_settings
 
-UPPER, TOKENS, WHOLE, FROZEN = KINDS = ("upper", "tokens", "whole", "frozen")
 NO_TEXTS = "none"
 SOURCES = (NO_TEXTS, "names", "templates", "collection", "descriptions")  # or a JSON file
-ANCHOR, OWN = PAIRINGS = ("anchor", "own")
 QUESTIONS = (1, 2, 4)  # that a class may be described by
 
 
@@ -40,10 +41,19 @@ class Config:
     proxies: float = 1.0  # weight of the cross-entropy of both against a vector of each class
     temperature: float = 0.1  # of both
     lambda_tri: float = 0.0  # weight of the triplets, with cross-attention where there are texts
+    distance: Distance = "euclidean"  # of the triplets: this, of rows of any length, or cosine
+    margin: float = 1.0  # of the triplets; ZSE-SBIR's, and of cosines .3 is usual
     lambda_rn: float = 0.0  # weight of the relation network
+    tri_pre: bool = True  # triplets of what is deployed, too, which no text was fused to
+    rn_pre: bool = False  # relations of tokens that no text was fused to, too: a query's
+    width: int = 256  # of tokens that are aligned, and of a tower of `tokens`
+    layers: int = 1  # of that transformer
     texts: str = NO_TEXTS  # what describes the classes in training: one of SOURCES, or a JSON file
+    texts_sha256: str = ""  # filled in
+    text_encoder: str = "all-MiniLM-L6-v2"  # a frozen one, as `--text-encoder` takes it
     prompts: int = 4  # texts of a class, at most
-    text_pairing: str = ANCHOR  # all of a tuple sees the anchor's text, or each its own
+    text_pairing: Pairing = "anchor"  # all of a tuple sees the anchor's text, or each its own
+    views: bool = True  # other views of the same sketches and images, too
     edges: float = 0.2  # share of the sketches that are edge maps of images
     batch_classes: int = 16
     batch_each: int = 3  # sketches of each of these, and as many images
@@ -59,6 +69,7 @@ class Config:
 
     def __post_init__(self) -> None:
         choices = {"sketch": KINDS, "image": KINDS, "text_pairing": PAIRINGS}
+        choices["distance"] = DISTANCES
         check_settings(self, choices)
         for name in ("dropout", "share"):
             if not getattr(self, name) < 1:
@@ -90,6 +101,11 @@ class Config:
                 f"shared=true is one tower that is trained, and sketch={self.sketch} with "
                 f"image={self.image} are not; set both alike, to {UPPER}, {TOKENS} or {WHOLE}"
             )
+        if (self.sketch == TOKENS) != (self.image == TOKENS):
+            raise ConfigError(
+                f"sketch={self.sketch} and image={self.image} have features of two sizes; set both "
+                f"to {TOKENS}, or none"
+            )
         if self.second and self.second == self.backbone:
             raise ConfigError(
                 f"second={self.second} is the backbone itself and would add nothing; name another "
@@ -100,6 +116,13 @@ class Config:
                 object.__setattr__(self, name, str(Path(value).absolute()))
 
     def _check_texts(self) -> None:
+        if self.width % HEADS:
+            raise ConfigError(f"setting width={self.width} must be a multiple of {HEADS}")
+        if self.texts != NO_TEXTS and not (self.lambda_tri or self.lambda_rn):
+            raise ConfigError(
+                f"texts={self.texts} are read by the alignment alone, whose weights are 0; set "
+                f"lambda_tri or lambda_rn, or texts={NO_TEXTS}"
+            )
         if self.texts not in SOURCES and not Path(self.texts).is_file():
             raise ConfigError(
                 f"setting texts={self.texts!r} is unknown; use one of {', '.join(SOURCES)}, or "

@@ -15,11 +15,14 @@ import torch
 from torch import nn
 
 from zscr.data.collection import Collection
+from zscr.data.describe.texts import texts_sha256
 from zscr.errors import ConfigError
 from zscr.train.methods import contract
+from zscr.train.methods.alignment.alignment import Side
 from zscr.train.methods.clip.schedule import rate_at
+from zscr.train.methods.cmaan.aligning import make_aligning, texts_need
 from zscr.train.methods.cmaan.batches import Batch, Batches
-from zscr.train.methods.cmaan.config import Config
+from zscr.train.methods.cmaan.config import NO_TEXTS, Config
 from zscr.train.methods.cmaan.embedder import Embedder, Fused
 from zscr.train.methods.cmaan.objective import Proxies, class_info_nce
 from zscr.train.methods.cmaan.projection import Projection
@@ -29,8 +32,9 @@ from zscr.train.methods.cmaan.rows import (
     SECOND,
     SKETCH,
     backbone_of,
-    needs,
+    image_needs,
     second_of,
+    tower_of,
 )
 from zscr.train.methods.contract import Head, Port, Role
 from zscr.train.methods.registry import Shapes
@@ -46,12 +50,21 @@ BLOCK = 64  # rows that a tower takes at once, out of training
 OPTIMIZER = "adamw"
 
 
+def needs(config: Config) -> tuple[Need, ...]:
+    """Return the tables: sketches and images of classes, their views, and texts that are read."""
+    return *image_needs(config), *texts_need(config)
+
+
 def settled(config: Config, collection: Collection) -> Config:
     """Return the settings with the hashes of the pretrained networks.
 
     Raises:
         ConfigError: the second encoder is the backbone by another name.
     """
+    known = config.texts_sha256
+    texts = config.texts != NO_TEXTS and texts_sha256(
+        collection, config.texts, config.prompts, known
+    )
     backbone = backbone_of(config, SKETCH).sha256
     second = second_of(config).sha256 if config.second else ""
     if second == backbone:
@@ -59,7 +72,8 @@ def settled(config: Config, collection: Collection) -> Config:
             f"second={config.second} is the backbone {config.backbone} by another name and would "
             f"add nothing; name another encoder, or leave it out"
         )
-    return replace(config, backbone_sha256=backbone, second_sha256=second)
+    hashes = {"backbone_sha256": backbone, "second_sha256": second, "texts_sha256": texts or ""}
+    return replace(config, **hashes)
 
 
 class Method(nn.Module):
@@ -71,9 +85,10 @@ class Method(nn.Module):
         own = [SKETCH] if config.shared else DOMAINS
         with torch.random.fork_rng([]):
             torch.manual_seed(config.seed)
-            self.towers = nn.ModuleDict({name: backbone_of(config, name).tower() for name in own})
+            self.towers = nn.ModuleDict({name: tower_of(config, name) for name in own})
             self.projection = Projection(self._tower(SKETCH).width, config.dim, config.dropout)
             self.proxies = Proxies(config.dim)
+            self.aligning = make_aligning(config, self.towers, shapes)
             self.second = _second(config, shapes)  # last: it changes nothing of the others
         self.to(self.device)
         self.noise = torch.Generator(device).manual_seed(config.seed)
@@ -92,11 +107,16 @@ class Method(nn.Module):
             {"params": [*self.projection.parameters()], "lr": head_lr, "highest": head_lr},
             {"params": [self.proxies.vectors], "highest": head_lr, "weight_decay": 0.0},
         ]
+        if self.aligning is not None:
+            learnt = [*self.aligning.parameters()]
+            groups.append({"params": learnt, "lr": head_lr, "highest": head_lr})
         return torch.optim.AdamW(groups, head_lr, weight_decay=decay)
 
     def bind(self, seen: TensorSplit, val: TensorSplit | None) -> None:
         """Take the tables of the seen classes; the validation classes choose the rounds alone."""
         self._seen, self._batches = seen, Batches(seen, self.config)
+        if self.aligning is not None:
+            self.aligning.bind(seen)
 
     @torch.no_grad()
     def start(self) -> None:
@@ -172,6 +192,9 @@ class Method(nn.Module):
             if config.proxies:
                 parts = [self.proxies(one, classes, config.temperature) for one in found.values()]
                 losses["loss/proxies"] = config.proxies * torch.stack(parts).mean()
+            if self.aligning is not None:
+                sides = {domain: Side(states[domain], found[domain]) for domain in DOMAINS}
+                losses |= self.aligning(sides, batch, self.noise)
         return losses
 
     def _states(self, domain: str, rows: torch.Tensor) -> States:
