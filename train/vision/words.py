@@ -47,10 +47,16 @@ def _write(folder: Path, body, out: Path) -> None:
     [states] = {"last_hidden_state", "token_embeddings", "states"} & names
     [spec] = body["inputs"]
     width = model.graph.output[0].type.tensor_type.shape.dim[-1].dim_value
-    tail = _TAIL.format(ir=IR_VERSION, opset=version_of(model), width=width, length=LENGTH, states=states)
-    tail = tail.replace(f"float[batch, length, {width}] states", f"float[batch, length, {width}] {states}")
+    tail = _TAIL.format(
+        ir=IR_VERSION, opset=version_of(model), width=width, length=LENGTH, states=states
+    )
+    tail = tail.replace(
+        f"float[batch, length, {width}] states", f"float[batch, length, {width}] {states}"
+    )
     graph = onnx.parser.parse_model(tail).graph
-    cut = onnx.utils.Extractor(model).extract_model([one.name for one in model.graph.input], [states])
+    cut = onnx.utils.Extractor(model).extract_model(
+        [one.name for one in model.graph.input], [states]
+    )
     cut.graph.node.extend(graph.node)
     cut.graph.initializer.extend(graph.initializer)
     del cut.graph.output[:]

@@ -79,9 +79,9 @@ def test_info_nce_counts_every_row_of_the_class() -> None:
     rows, classes = torch.eye(2).repeat_interleave(2, 0), torch.tensor([0, 0, 1, 1])
     found = class_info_nce(rows, rows, classes, 0.5)
     assert float(found) == pytest.approx(math.log(2 + 2 * math.exp(-2)), abs=1e-6)
-    turned = class_info_nce(rows, rows[[1, 2, 3, 0]], classes, 0.5)
-    # a row meets (own, other, other, own) as (1/t, 0, …): one of its two wanted has score 0
-    assert float(turned) == pytest.approx(1 + math.log(2 + 2 * math.exp(-2)), abs=1e-6)
+    apart = class_info_nce(torch.eye(4), torch.eye(4), classes, 0.5)
+    # a row has the score 1/t with one of its two wanted, 0 with the other and with the rest
+    assert float(apart) == pytest.approx(math.log(math.exp(2) + 3) - 1, abs=1e-6)
 
 
 def test_proxies_take_the_number_of_the_weights_that_are_loaded() -> None:
