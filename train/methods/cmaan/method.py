@@ -36,7 +36,7 @@ from zscr.train.methods.cmaan.rows import (
     second_of,
     tower_of,
 )
-from zscr.train.methods.contract import Head, Need, Port, Role
+from zscr.train.methods.contract import Head, Port, Role
 from zscr.train.methods.registry import Shapes
 from zscr.train.methods.seeded import seeded
 from zscr.train.tables import TensorSplit, owners
@@ -88,8 +88,8 @@ class Method(nn.Module):
             self.towers = nn.ModuleDict({name: tower_of(config, name) for name in own})
             self.projection = Projection(self._tower(SKETCH).width, config.dim, config.dropout)
             self.proxies = Proxies(config.dim)
-            self.second = _second(config, shapes)  # last: it changes nothing of the others
             self.aligning = make_aligning(config, self.towers, shapes)
+            self.second = _second(config, shapes)  # last: it changes nothing of the others
         self.to(self.device)
         self.noise = torch.Generator(device).manual_seed(config.seed)
         self.sampling: dict[str, torch.Tensor] = {}
