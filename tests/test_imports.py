@@ -61,11 +61,11 @@ FLOORS = {
     "zscr.train.methods.pic2word": "base masking objective sentence_rows words <- nouns tagger"
     " <- centre config edits pretrained_base run_base vocabulary <- composed opening sentences"
     " <- fitting <- method",
-    "zscr.train.pretrained": "card families files samples spelling <- graph model <- pixels tokens"
-    " <- dual <- load sentence <- open_clip <- folder",
+    "zscr.train.pretrained": "card families files samples scaled spelling <- graph model"
+    " <- pixels tokens <- dual <- load sentence <- open_clip <- folder",
     "zscr.train.language": "families mappers tower <- bodies prefix released <- language",
-    "zscr.train.vision": "cuts directions folder operators tower <- frozen rebuilt tokens <- upper"
-    " <- backbone",
+    "zscr.train.vision": "cuts directions folder operators tower transformer"
+    " <- frozen rebuilt tokens whole <- upper <- backbone",
     "zscr.export": "heads tensorrt words <- begun composition parity samples <- bundle"
     " <- deploy pretrained <- commands",
     "zscr.export.pretrained": "place proof <- composed <- bundle <- image job",

@@ -20,17 +20,17 @@ LENGTH = 64  # tokens of a sentence that are kept
 _TAIL = """<ir_version: {ir}, opset_import: ["": {opset}]>
 tail (float[batch, length, {width}] states, int64[batch, length] attention_mask)
   => (float16[batch, {length}, {width}] features)
-<int64[1] last = {{-1}}, int64[1] zero = {{0}}, int64[1] end = {{{length}}}, int64[1] one = {{1}},
- int64[1] wide = {{{width}}}, float[1] none = {{0.0}}> {{
-  weight = Cast <to = 1> (attention_mask)
-  column = Unsqueeze (weight, last)
-  masked = Mul ({states}, column)
-  count = Shape <start = 0, end = 1> (attention_mask)
-  filling = Concat <axis = 0> (count, end, wide)
-  padding = Expand (none, filling)
-  long = Concat <axis = 1> (masked, padding)
-  whole = Slice (long, zero, end, one)
-  features = Cast <to = 10> (whole)
+<int64[1] zz_last = {{-1}}, int64[1] zz_zero = {{0}}, int64[1] zz_end = {{{length}}}, int64[1] zz_one = {{1}},
+ int64[1] zz_wide = {{{width}}}, float[1] zz_none = {{0.0}}> {{
+  zz_weight = Cast <to = 1> (attention_mask)
+  zz_column = Unsqueeze (zz_weight, zz_last)
+  zz_masked = Mul ({states}, zz_column)
+  zz_count = Shape <start = 0, end = 1> (attention_mask)
+  zz_filling = Concat <axis = 0> (zz_count, zz_end, zz_wide)
+  zz_padding = Expand (zz_none, zz_filling)
+  zz_long = Concat <axis = 1> (zz_masked, zz_padding)
+  zz_whole = Slice (zz_long, zz_zero, zz_end, zz_one)
+  features = Cast <to = 10> (zz_whole)
 }}"""
 
 
@@ -47,16 +47,12 @@ def _write(folder: Path, body, out: Path) -> None:
     [states] = {"last_hidden_state", "token_embeddings", "states"} & names
     [spec] = body["inputs"]
     width = model.graph.output[0].type.tensor_type.shape.dim[-1].dim_value
-    tail = _TAIL.format(
-        ir=IR_VERSION, opset=version_of(model), width=width, length=LENGTH, states=states
-    )
-    tail = tail.replace(
-        f"float[batch, length, {width}] states", f"float[batch, length, {width}] {states}"
-    )
+    tail = _TAIL.format(ir=IR_VERSION, opset=version_of(model), width=width, length=LENGTH, states=states)
+    tail = tail.replace(f"float[batch, length, {width}] states", f"float[batch, length, {width}] {states}")
     graph = onnx.parser.parse_model(tail).graph
-    cut = onnx.utils.Extractor(model).extract_model(
-        [one.name for one in model.graph.input], [states]
-    )
+    cut = model
+    [old] = [node for node in cut.graph.node if OUTPUT in node.output]
+    cut.graph.node.remove(old)
     cut.graph.node.extend(graph.node)
     cut.graph.initializer.extend(graph.initializer)
     del cut.graph.output[:]

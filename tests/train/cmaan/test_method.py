@@ -1,4 +1,4 @@
-"""`cmaan` on a small collection: that it learns, its second encoder, its export, what it refuses."""
+"""`cmaan` on a small collection: what it learns, exports and refuses."""
 
 from __future__ import annotations
 

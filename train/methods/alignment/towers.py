@@ -12,19 +12,17 @@ from zscr.train.vision.tower import Backbone
 UPPER, TOKENS, WHOLE, FROZEN = KINDS = ("upper", "tokens", "whole", "frozen")
 
 
-def pinned(name: str, kind: str, sha256: str, inner: int) -> Backbone:
-    """Open the pretrained network that a run was begun with; see `open_backbone`.
+def pinned(name: str, kind: str, sha256: str) -> Backbone:
+    """Open the pretrained network that a run was begun with.
 
     Args:
         name, kind: of the network, and what is trained of it.
         sha256: of the network that the run remembers; empty where it has just begun.
-        inner: width of a transformer on tokens, which are reduced to twice as many directions; 0
-            leaves a map as it is.
 
     Raises:
         MismatchError: it is another network.
     """
-    found = open_backbone(name, kind, width=2 * inner)
+    found = open_backbone(name, kind)
     if sha256 not in ("", found.sha256):
         raise MismatchError(
             f"the run was trained on backbone {sha256[:12]} of {name}, which is now "

@@ -46,7 +46,7 @@ class Config:
     lambda_rn: float = 0.0  # weight of the relation network
     tri_pre: bool = True  # triplets of what is deployed, too, which no text was fused to
     rn_pre: bool = False  # relations of tokens that no text was fused to, too: a query's
-    width: int = 256  # of tokens that are aligned, and of a tower of `tokens`
+    width: int = 256  # of tokens that are aligned, and inside the transformer of `tokens`
     layers: int = 1  # of that transformer
     texts: str = NO_TEXTS  # what describes the classes in training: one of SOURCES, or a JSON file
     texts_sha256: str = ""  # filled in
@@ -100,11 +100,6 @@ class Config:
             raise ConfigError(
                 f"shared=true is one tower that is trained, and sketch={self.sketch} with "
                 f"image={self.image} are not; set both alike, to {UPPER}, {TOKENS} or {WHOLE}"
-            )
-        if (self.sketch == TOKENS) != (self.image == TOKENS):
-            raise ConfigError(
-                f"sketch={self.sketch} and image={self.image} have features of two sizes; set both "
-                f"to {TOKENS}, or none"
             )
         if self.second and self.second == self.backbone:
             raise ConfigError(

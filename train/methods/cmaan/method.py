@@ -36,7 +36,7 @@ from zscr.train.methods.cmaan.rows import (
     second_of,
     tower_of,
 )
-from zscr.train.methods.contract import Head, Port, Role
+from zscr.train.methods.contract import Head, Need, Port, Role
 from zscr.train.methods.registry import Shapes
 from zscr.train.methods.seeded import seeded
 from zscr.train.tables import TensorSplit, owners

@@ -30,8 +30,8 @@ def backbone_of(config: Config, domain: str) -> Backbone:
     kind: str = getattr(config, domain)
     known = config.backbone_sha256
     if kind == FROZEN and config.lambda_rn:
-        return pinned(config.backbone, TOKENS, known, 0)
-    return pinned(config.backbone, kind, known, config.width)
+        return pinned(config.backbone, TOKENS, known)
+    return pinned(config.backbone, kind, known)
 
 
 def tower_of(config: Config, domain: str) -> nn.Module:

@@ -56,7 +56,7 @@ def settled(config: Config, collection: Collection) -> Config:
 
 
 def _backbone(config: Config) -> Backbone:
-    return pinned(config.backbone, config.tower, config.backbone_sha256, config.width)
+    return pinned(config.backbone, config.tower, config.backbone_sha256)
 
 
 class Embedder(nn.Module):
@@ -111,9 +111,7 @@ class Method(nn.Module):
         count = self.config.tuples // self.config.batch_size
         seeds = torch.randint(SEEDS, (count,), generator=self.noise, device=self.noise.device)
         losses = [self._update(seed) for seed in seeds.tolist()]
-        return {
-            f"loss/{name}": torch.stack([one[name] for one in losses]).mean() for name in losses[0]
-        }
+        return {name: torch.stack([one[name] for one in losses]).mean() for name in losses[0]}
 
     def _update(self, seed: int) -> dict[str, torch.Tensor]:
         """Make one update, what is dropped by a seed; return the losses of its batch."""
