@@ -98,7 +98,7 @@ def test_differences_stand_below_the_figures(some):
     lines = table(report_of(evaluation, controls=controls)).splitlines()
     assert lines[-3:] == [
         "",
-        "mAP of zscrgan-reference (run) less that of a control, paired, 95 % over classes:",
+        "mAP of zscrgan-reference (run) less that of another, paired, 95 % over classes:",
         f"  {'ridge':36}{'-0.050':>15}  [-0.100, +0.013], ahead in 1 of 4",
     ]
 
