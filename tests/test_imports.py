@@ -61,7 +61,8 @@ FLOORS = {
     "zscr.train.pretrained": "card families files samples spelling <- graph model <- pixels tokens"
     " <- dual <- load sentence <- open_clip <- folder",
     "zscr.train.language": "families mappers tower <- bodies prefix released <- language",
-    "zscr.train.vision": "cuts folder operators tower <- frozen rebuilt <- upper <- backbone",
+    "zscr.train.vision": "cuts directions folder operators tower <- frozen rebuilt tokens <- upper"
+    " <- backbone",
     "zscr.export": "heads tensorrt words <- begun composition parity samples <- bundle"
     " <- deploy pretrained <- commands",
     "zscr.export.pretrained": "place proof <- composed <- bundle <- image job",

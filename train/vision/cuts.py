@@ -11,12 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
+import numpy as np
 import onnx
+import onnx.compose
 import onnx.shape_inference
+import onnx.utils
 
 from zscr.errors import InputError
+from zscr.train.encoders.onnx import merge
 
 LARGEST = 1 << 14  # numbers of a row; of 16 bits it takes as much room as a small JPEG
+HALVED = np.dtype(np.float16)  # of rows that are maps: an error of 5e-4 of a number, at most
 _SIZES = {"Shape", "Size"}  # tell how many there are, and nothing of what they are
 
 
@@ -115,3 +120,26 @@ def chosen_cut(cuts: Sequence[Cut], tensor: str, name: str) -> Cut:
         f"{name} has {wanted} through which everything goes"
         + (f"; name one of its last ones: {known}" if known else "; take another encoder")
     )
+
+
+def last_map(cuts: Sequence[Cut], name: str) -> Cut:
+    """Return the last place at which there is a map.
+
+    Raises:
+        InputError: there is none.
+    """
+    maps = [cut for cut in cuts if cut.is_map]
+    if not maps:
+        raise InputError(f"{name} has no map through which everything goes; take another encoder")
+    return maps[-1]
+
+
+def up_to(model: onnx.ModelProto, cut: Cut, rows: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the graph from pixels to what another graph, of one input, makes of a cut's maps."""
+    extract = onnx.utils.Extractor(model).extract_model
+    lower: onnx.ModelProto = extract([model.graph.input[0].name], [cut.tensor])
+    del lower.graph.value_info[:]
+    behind = onnx.compose.add_prefix(rows, "rows/", rename_outputs=False)
+    whole = merge(lower, behind, {cut.tensor: behind.graph.input[0].name})
+    onnx.checker.check_model(whole)
+    return whole

@@ -141,7 +141,7 @@ def _reshaped(operator: Operator) -> nn.Module:
     """Return what makes rows of a fixed shape; a graph may compute how many they are."""
     if not all(operator.shape):
         raise KeyError
-    return Function(lambda x: x.reshape(len(x), *operator.shape))
+    return Function(lambda x: x.reshape(x.shape[0], *operator.shape))  # len(x) fixes the batch
 
 
 def _combined(combine: Callable[..., torch.Tensor]) -> Callable[[Operator], nn.Module]:

@@ -10,7 +10,7 @@ from onnx import helper, numpy_helper
 from torch import nn
 
 from zscr.errors import InputError
-from zscr.train.vision.cuts import Cut, cuts_of, shapes_of
+from zscr.train.vision.cuts import Cut, cuts_of, last_map, shapes_of
 from zscr.train.vision.operators import Operator, module_of
 from zscr.train.vision.tower import States
 
@@ -35,7 +35,7 @@ class Rebuilt(nn.Module):
         """
         super().__init__()
         self.start, self.end = cut.tensor, model.graph.output[0].name
-        last = [c for c in cuts_of(model) if c.is_map and len(c.nodes) <= len(cut.nodes)][-1]
+        last = last_map(cuts_of(model), name)
         self.map = last.tensor
         (self.width,), (channels, self.side, _) = shapes_of(model)[self.end], last.shape
         if channels != self.width:

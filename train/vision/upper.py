@@ -9,20 +9,24 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnx.utils
+import onnx.parser
 import torch
-from onnx import helper
 from torch import nn
 
 from zscr.data.collection import Collection
-from zscr.train.encoders.folder import OUTPUT, write_encoder
-from zscr.train.encoders.onnx import require_parity, run_bytes
-from zscr.train.vision.cuts import Cut, chosen_cut, cuts_of, inferred, shapes_of
+from zscr.train.encoders.folder import write_encoder
+from zscr.train.encoders.onnx import HEAD, require_parity, run_bytes
+from zscr.train.vision.cuts import HALVED, Cut, chosen_cut, cuts_of, inferred, shapes_of, up_to
 from zscr.train.vision.folder import Published
 from zscr.train.vision.rebuilt import Rebuilt
 
-ROWS = np.dtype(np.float16)  # of maps: half the room, and relative to a number an error of 5e-4
 TOLERANCE = 1e-5  # of features, relative to the largest where that is over 1
+_HALVED = """{0}
+rows (float[batch, {1}] maps) => (float16[batch, {1}] features) {{
+    features = Cast <to = 10> (maps)
+}}"""
+_WHOLE = """{0}
+rows (float[batch, {1}] maps) => (float[batch, {1}] features) {{ features = Identity (maps) }}"""
 
 
 class Upper:
@@ -59,9 +63,9 @@ class Upper:
         return Rebuilt(self._model, self.cut, self.name)
 
     def _write(self, spec: Mapping[str, Any], out: Path) -> None:
-        about = {"source": self.name, "cut": self.cut.tensor, "dtype": str(ROWS)}
+        about = {"source": self.name, "cut": self.cut.tensor, "dtype": str(HALVED)}
         about |= {"max_abs_difference_to_torch": self.parity()}
-        write_encoder(out, self.name, self._lower(halved=True), spec, about)
+        write_encoder(out, self.name, self._lower(_HALVED), spec, about)
 
     def parity(self) -> float:
         """Return the largest difference between the graph's features and those of both halves.
@@ -72,20 +76,13 @@ class Upper:
         pixels, *_ = self._model.graph.input
         shape = (2, *shapes_of(self._model)[pixels.name])
         feeds = {pixels.name: np.random.default_rng(0).random(shape, np.float32) * 2 - 1}
-        maps = torch.from_numpy(run_bytes(self._lower(halved=False), feeds))
+        maps = torch.from_numpy(run_bytes(self._lower(_WHOLE), feeds))
         with torch.no_grad():
             found = self.tower()(maps).pooled.numpy()
         tolerance = TOLERANCE * max(1.0, float(np.abs(found).max()))
         return require_parity(self.name, self._model, feeds, found, tolerance)
 
-    def _lower(self, *, halved: bool) -> onnx.ModelProto:
-        """Return the graph from pixels to maps, of 16 bits if they are halved."""
-        cast = helper.np_dtype_to_tensor_dtype(ROWS if halved else np.dtype(np.float32))
-        extract = onnx.utils.Extractor(self._model).extract_model
-        model: onnx.ModelProto = extract([self._model.graph.input[0].name], [self.cut.tensor])
-        model.graph.node.append(helper.make_node("Cast", [self.cut.tensor], [OUTPUT], to=cast))
-        del model.graph.output[:], model.graph.value_info[:]
-        rows = helper.make_tensor_value_info(OUTPUT, cast, ["batch", *self.cut.shape])
-        model.graph.output.append(rows)
-        onnx.checker.check_model(model)
-        return model
+    def _lower(self, rows: str) -> onnx.ModelProto:
+        """Return the graph from pixels to rows."""
+        model = onnx.parser.parse_model(rows.format(HEAD, ", ".join(map(str, self.cut.shape))))
+        return up_to(self._model, self.cut, model)

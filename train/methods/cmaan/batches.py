@@ -68,9 +68,9 @@ class Batches:
         owners = classes.repeat_interleave(self._each)
         sketches = self._rows(SKETCH, classes, noise)
         if self._edges:
-            shown = self._edges.rows[draw(self._edges.starts, owners, noise)]
+            drawn = self._edges.rows[draw(self._edges.starts, owners, noise)]
             share = torch.rand(len(owners), generator=noise, device=noise.device)
-            sketches = torch.where(_column(share < self._share, shown), shown, sketches)
+            sketches = _chosen(share < self._share, drawn, sketches)
         return Batch(sketches, images, owners, self._each)
 
     def _rows(self, domain: str, classes: torch.Tensor, noise: torch.Generator) -> torch.Tensor:
@@ -78,8 +78,10 @@ class Batches:
         views = self._views[domain]
         rows = distinct(views[0].starts, classes, self._each, noise).flatten()
         seen = torch.randint(len(views), rows.shape, generator=noise, device=noise.device)
-        each = torch.stack([view.rows[rows] for view in views])  # on a device nothing waits
-        return each[seen, torch.arange(len(rows), device=noise.device)]
+        drawn = views[0].rows[rows]
+        for number, view in enumerate(views[1:], 1):  # all are read, so that nothing waits
+            drawn = _chosen(seen == number, view.rows[rows], drawn)
+        return drawn
 
 
 def distinct(
@@ -99,9 +101,9 @@ def distinct(
     return starts[groups][:, None] + order.gather(1, taken)
 
 
-def _column(flags: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """Shape flags (B,) so that each is of a whole row (B, …)."""
-    return flags.reshape(-1, *[1] * (rows.ndim - 1))
+def _chosen(flags: torch.Tensor, rows: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """Take rows (B, …) where flags (B,) hold, and the others' elsewhere."""
+    return torch.where(flags.reshape(-1, *[1] * (rows.ndim - 1)), rows, others)
 
 
 def _require_same(domain: str, views: Sequence[Tensors]) -> None:

@@ -76,6 +76,11 @@ class Config:
                 f"setting batch_classes={self.batch_classes} leaves no other class to tell a "
                 f"sketch from; set 2 or more"
             )
+        if not (self.contrast or self.proxies or self.lambda_tri or self.lambda_rn):
+            raise ConfigError(
+                "contrast, proxies, lambda_tri and lambda_rn are 0, so there is nothing to train "
+                "by; set one of them, or rounds=0 for the start alone"
+            )
         self._check_towers()
         self._check_texts()
 

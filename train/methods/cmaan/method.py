@@ -19,7 +19,7 @@ from zscr.errors import ConfigError
 from zscr.train.methods import contract
 from zscr.train.methods.clip.schedule import rate_at
 from zscr.train.methods.cmaan.batches import Batch, Batches
-from zscr.train.methods.cmaan.config import FROZEN, Config
+from zscr.train.methods.cmaan.config import Config
 from zscr.train.methods.cmaan.embedder import Embedder, Fused
 from zscr.train.methods.cmaan.objective import Proxies, class_info_nce
 from zscr.train.methods.cmaan.projection import Projection
@@ -32,7 +32,7 @@ from zscr.train.methods.cmaan.rows import (
     needs,
     second_of,
 )
-from zscr.train.methods.contract import Head, Need, Port, Role
+from zscr.train.methods.contract import Head, Port, Role
 from zscr.train.methods.registry import Shapes
 from zscr.train.methods.seeded import seeded
 from zscr.train.tables import TensorSplit, owners
