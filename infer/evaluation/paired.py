@@ -90,10 +90,10 @@ class Lead:
         """Say whether it is ahead of it, and by how much."""
         low, high = self.difference["interval"]
         where = "ahead of" if low > 0 else "behind" if high < 0 else "not surely ahead of"
+        which = f"strongest of {self.among} controls" if self.among > 1 else "only control"
         return (
-            f"{where} the strongest of {self.among} controls, {self.control}: {self.metric} "
-            f"{self.ours:.3f} beside {self.theirs:.3f}, {self.difference['mean']:+.3f} "
-            f"[{low:+.3f}, {high:+.3f}]"
+            f"{where} the {which}, {self.control}: {self.metric} {self.ours:.3f} beside "
+            f"{self.theirs:.3f}, {self.difference['mean']:+.3f} [{low:+.3f}, {high:+.3f}]"
         )
 
 
