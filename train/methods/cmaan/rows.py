@@ -86,4 +86,4 @@ def second_of(config: Config) -> Backbone:
     Raises:
         MismatchError: it is another than the run was begun with.
     """
-    return pinned(config.second, FROZEN, config.second_sha256, 0)
+    return pinned(config.second, FROZEN, config.second_sha256)
