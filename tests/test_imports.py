@@ -29,6 +29,7 @@ FLOORS = {
     " <- aviary describe sources task_rows"
     " <- registry tasks"
     " <- check summary <- commands",
+    "zscr.data.describe": "naming sentence <- mentions <- given <- stored <- texts",
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
     "zscr.data.sources": "archive captions colours found lookup normal origin"
     " shards <- annotated definitions product_tasks"
@@ -39,20 +40,23 @@ FLOORS = {
     " <- circo cirr coco fashioniq genecis",
     "zscr.infer": "answers composition inputs lines runners"
     " <- batches bundle_manifest options query_rows"
-    " <- queries <- encoder <- bundle features reading <- index sums <- columns composed evaluation"
-    " <- found models mteb <- lookup own_image <- searcher <- find <- commands",
-    "zscr.infer.inputs": "edges prepared sentence tokenizer <- views <- characters image unread vector"
-    " <- prompt text <- make",
+    " <- queries sketches <- encoder <- bundle features reading <- index sums"
+    " <- columns composed evaluation <- found models mteb <- lookup own_image"
+    " <- searcher <- find <- commands",
+    "zscr.infer.inputs": "edges paper prepared sentence tokenizer <- ink views <- strokes"
+    " <- characters image unread vector <- prompt text <- make",
     "zscr.train": "cuda_graph latest options precision ranks run_fields tables weights"
     " <- hub <- encoders <- pretrained <- language vision <- methods"
     " <- heads soundness state <- run stored <- log sources <- loop <- fit <- evaluation"
     " <- commands <- adaptation",
     "zscr.train.hub": "library name <- faults <- client <- listing <- choice library_cache metadata"
     " pins <- fetch <- at_hand <- gather kept <- offline <- snapshot <- checkpoint",
-    "zscr.train.methods": "contract losses optimizer seeded <- registry scaling unit_rows"
+    "zscr.train.methods": "blocks contract losses optimizer seeded <- registry scaling unit_rows"
     " <- settings <- alignment clip zscrgan <- cmaan pic2word zse",
+    "zscr.train.methods.alignment": "cross_attention relation token_transformer triplet tuples"
+    " <- fusion towers <- alignment sentences",
     "zscr.train.methods.clip": "choice config pairs pretrained projection schedule start step"
-    " <- blocks <- image_tower text_tower <- towers <- method",
+    " <- image_tower text_tower <- towers <- method",
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"
     " <- improved reference",
     "zscr.train.methods.pic2word": "base masking objective sentence_rows words <- nouns tagger"
