@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import struct
 import tracemalloc
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from zscr.arrays import map_npy, npy_from, read_npz
+from zscr.arrays import map_npy, npy_from, read_npz, write_npy
 
 
 def saved(array: np.ndarray) -> bytearray:
@@ -80,3 +83,15 @@ def test_packed_arrays_have_their_bounds(tmp_path: Path):
     path.write_bytes(b"PK")
     with pytest.raises(ValueError, match="not a zip file"):
         read_npz(path, ("a",))
+
+
+@given(counts=st.lists(st.integers(0, 5), max_size=4), dtype=st.sampled_from(["<f2", "|u1"]))
+def test_blocks_end_to_end_are_the_file_that_numpy_writes(counts: list[int], dtype: str) -> None:
+    """With its hash, and without ever joining them in memory."""
+    blocks = [np.arange(6 * n).reshape(n, 2, 3).astype(dtype) for n in counts]
+    whole = np.concatenate([np.empty((0, 2, 3), dtype), *blocks])
+    wanted, written = io.BytesIO(), io.BytesIO()
+    np.save(wanted, whole)
+    sha256 = write_npy(written, np.dtype(dtype), whole.shape, blocks)
+    assert written.getvalue() == wanted.getvalue()
+    assert sha256 == hashlib.sha256(wanted.getvalue()).hexdigest()

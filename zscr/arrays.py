@@ -6,13 +6,15 @@ apart, and the shape must give the very size of the file.
 
 from __future__ import annotations
 
+import hashlib
+import io
 import math
 import re
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +52,31 @@ def npy_from(content: bytearray, name: str) -> Array:
     """
     dtype, shape, start = _header(bytes(content[:_HEADER_LIMIT]), len(content), name)
     return np.frombuffer(content, dtype, math.prod(shape), start).reshape(shape)
+
+
+def write_npy(
+    file: BinaryIO, dtype: np.dtype[Any], shape: tuple[int, ...], blocks: Iterable[Array]
+) -> str:
+    """Write blocks of rows end to end as one .npy file, so that none need be copied to join them.
+
+    Args:
+        file: to write to; dtype: of all blocks; shape: of all rows together.
+        blocks: one after the other, as many rows as the shape says.
+
+    Returns:
+        The sha256 of what was written.
+    """
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": dtype.str, "fortran_order": False, "shape": shape}
+    )
+    file.write(header.getvalue())
+    digest = hashlib.sha256(header.getvalue())
+    for block in blocks:
+        content = np.ascontiguousarray(block).reshape(-1).view(np.uint8)
+        file.write(content.data)
+        digest.update(content.data)
+    return digest.hexdigest()
 
 
 def map_npy(path: Path) -> Array:

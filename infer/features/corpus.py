@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zscr.arrays import map_npy, read_npz
+from zscr.arrays import map_npy, read_npz, write_npy
 from zscr.artefact import hash_file
 from zscr.data.corpus import Corpus, Member, Part, split_mask
 from zscr.data.corpus_files import Laid, laid_out
@@ -167,9 +167,5 @@ def _lay(corpus: Corpus, blocks: Sequence[Block], path: Path, split: str, encode
         return rows[mask[places]]
 
     count = sum(len(chosen(block)) for block in blocks)
-    shape = (count, *encoder.row_shape)
-    header = {"descr": encoder.dtype.str, "fortran_order": False, "shape": shape}
     with atomic_file(path) as file:
-        np.lib.format.write_array_header_1_0(file, header)
-        for block in blocks:
-            file.write(np.ascontiguousarray(chosen(block)).tobytes())
+        write_npy(file, encoder.dtype, (count, *encoder.row_shape), map(chosen, blocks))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zscr.arrays import npy_from, read_npz
+from zscr.arrays import npy_from, read_npz, write_npy
 from zscr.artefact import dump_json, hash_bytes, hash_file
 from zscr.data.hashes import Hashes
 from zscr.data.records import Query
@@ -24,7 +24,7 @@ from zscr.disk import remove_or_tell
 from zscr.errors import InputError
 from zscr.infer.encoder import Encoder, Rows
 from zscr.lock import LOCK, is_busy, work_folder
-from zscr.partial import write_atomically
+from zscr.partial import atomic_file, write_atomically
 from zscr.progress import progress, say
 from zscr.regular import open_regular
 from zscr.schema import SHA256, file_name, listing, record, text
@@ -274,13 +274,14 @@ class _Cache:
 
     def _merge(self) -> None:
         name = f"{self.name}.{len(self.keys)}.npy"
-        buffer = io.BytesIO()
-        np.save(buffer, np.concatenate(self.blocks))
-        write_atomically(self.store / name, buffer.getvalue())
-        entry = {"file": name, "sha256": hash_bytes(buffer.getvalue()), "keys": self.keys}
+        shape = (len(self.keys), *self.row_shape)
+        with atomic_file(self.store / name) as file:
+            sha256 = write_npy(file, self.dtype, shape, self.blocks)
+        entry = {"file": name, "sha256": sha256, "keys": self.keys}
         write_atomically(self.index, dump_json(entry))
         self.file = name
 
     def content(self) -> tuple[Rows, dict[str, int]]:
         """Return all rows and the row of each key."""
-        return np.concatenate(self.blocks), {key: row for row, key in enumerate(self.keys)}
+        rows = self.blocks[0] if len(self.blocks) == 1 else np.concatenate(self.blocks)
+        return rows, {key: row for row, key in enumerate(self.keys)}

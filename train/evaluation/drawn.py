@@ -40,9 +40,10 @@ class Drawn:
 
     @classmethod
     def of(cls, collection: Collection, encoders: Encoders, asked: Asked, *, refit: bool) -> Drawn:
-        """Tell these encoders apart from others by their hashes."""
+        """Tell these encoders apart from others by their hashes, as the collection by its own."""
         known = {name: one.sha256 if one else "" for name, one in encoders.items()}
-        key = (("collection", collection.manifest.sha256), *sorted(known.items()))
+        where = str(collection.folder.absolute())  # of two copies one may be damaged
+        key = ((where, collection.manifest.sha256), *sorted(known.items()))
         return cls(key, asked, refit, collection, encoders)
 
     def split(self, name: str) -> Features:

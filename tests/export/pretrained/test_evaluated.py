@@ -165,7 +165,7 @@ def test_the_page_shows_what_was_asked_and_which_composition_ran(
     assert done.exit_code == 0, done.output
     assert "clip (bundle) composes by basic\n" in done.stdout
     assert (
-        "\nR@5 of clip (bundle) less that of a control, paired, 95 % over queries:" in done.stdout
+        "\nR@5 of clip (bundle) less that of another, paired, 95 % over queries:" in done.stdout
     )
     page = (tmp_path / "page.html").read_text("utf-8")
     for part in ("composed by", "asked with this image", "instead of green", "ahead of it (R@5)"):

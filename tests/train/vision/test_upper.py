@@ -12,11 +12,14 @@ import torch
 from torch import nn
 
 from tests.train.vision.networks import NETWORK, network, save
+from zscr.data.collection import read_collection
 from zscr.errors import InputError
 from zscr.export.heads import build_graph, deployed_heads
 from zscr.infer.encoder import load_encoder
+from zscr.infer.features.split import load_split
 from zscr.train.encoders.onnx import run_bytes
-from zscr.train.methods.contract import Head, Port
+from zscr.train.heads import run_head
+from zscr.train.methods.contract import Head, Need, Port
 from zscr.train.vision.backbone import open_backbone
 from zscr.train.vision.cuts import cuts_of, inferred
 from zscr.train.vision.upper import Upper
@@ -88,6 +91,28 @@ def test_an_exported_tower_is_the_trained_one(
         with torch.no_grad():
             expected = module(torch.from_numpy(encoder.run(feeds))).numpy()
         assert np.abs(run_bytes(graph, feeds) - expected).max() < 1e-5
+
+
+def test_maps_stay_of_16_bits_from_the_store_to_the_head(
+    small_network: Path, scenes: Path, tmp_path: Path
+) -> None:
+    """And a table's embeddings are those of its rows, however they are cut into blocks."""
+    backbone = open_backbone(str(small_network), "upper")
+    encoder, tower = load_encoder(backbone.encoder()), Pooled(backbone.tower()).eval()
+    need = Need("image", encoder=lambda _: backbone.encoder())
+    collection = read_collection(scenes)
+    stored = [
+        load_split(collection, "seen", [need], {"image": encoder}, tmp_path)["image"]
+        for _ in range(2)
+    ]
+    for table in stored:
+        assert (table.rows.dtype, table.rows.shape) == (np.float16, (24, 8, 16, 16))
+    assert np.array_equal(stored[0].rows, stored[1].rows)
+    rows = np.concatenate([stored[0].rows] * 50)  # of 2,048 numbers: more than one block
+    found = run_head(Head(tower, (Port("image"),), "gallery"), [rows], "cpu")
+    with torch.no_grad():
+        expected = tower(torch.from_numpy(stored[0].rows)).numpy()
+    assert np.abs(found - np.concatenate([expected] * 50)).max() < 1e-5
 
 
 def test_everything_behind_the_cut_learns(small_network: Path, pixels: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""Pretrained towers as alignment takes them: the same network when a run goes on, perhaps tokens."""
+"""Pretrained towers as alignment takes them, and which network a run was begun with."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from zscr.train.vision.tower import Backbone
 UPPER, TOKENS, WHOLE, FROZEN = KINDS = ("upper", "tokens", "whole", "frozen")
 
 
-def pinned(name: str, kind: str, sha256: str, width: int = 0) -> Backbone:
-    """Open the pretrained network that a run was begun with; see `open_backbone`.
+def pinned(name: str, kind: str, sha256: str) -> Backbone:
+    """Open the pretrained network that a run was begun with.
 
     Args:
-        name, kind, width: of the network, what is trained of it, and its directions.
+        name, kind: of the network, and what is trained of it.
         sha256: of the network that the run remembers; empty where it has just begun.
 
     Raises:
-        MismatchError: it is another.
+        MismatchError: it is another network.
     """
-    found = open_backbone(name, kind, width=width)
+    found = open_backbone(name, kind)
     if sha256 not in ("", found.sha256):
         raise MismatchError(
             f"the run was trained on backbone {sha256[:12]} of {name}, which is now "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 
 import torch
 from torch import nn
@@ -11,6 +10,7 @@ from torch import nn
 from zscr.data.collection import Collection
 from zscr.data.describe.texts import class_texts
 from zscr.errors import ConfigError
+from zscr.train.encoders.resolve import token_encoder
 from zscr.train.methods.alignment.alignment import Alignment, Side
 from zscr.train.methods.alignment.fusion import TextFusion, Words, hidden_of
 from zscr.train.methods.alignment.sentences import Sentences
@@ -21,7 +21,6 @@ from zscr.train.methods.cmaan.rows import IMAGE, SKETCH
 from zscr.train.methods.contract import Need
 from zscr.train.methods.registry import Shapes
 from zscr.train.tables import TensorSplit
-from zscr.train.vision.words import words_encoder
 
 TEXTS = "description"
 Map = tuple[int, int]  # width and places a side of a tower's states
@@ -89,4 +88,4 @@ def texts_need(config: Config) -> tuple[Need, ...]:
     def texts(collection: Collection, split: str) -> Mapping[str, tuple[str, ...]]:
         return class_texts(collection, config.texts, split, config.prompts)
 
-    return (Need(TEXTS, encoder=partial(words_encoder, config.text_encoder), texts=texts),)
+    return (Need(TEXTS, encoder=lambda _: token_encoder(config.text_encoder), texts=texts),)

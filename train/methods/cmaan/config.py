@@ -7,10 +7,10 @@ from pathlib import Path
 
 from zscr.errors import ConfigError
 from zscr.train.methods.alignment.fusion import HEADS, PAIRINGS, Pairing
+from zscr.train.methods.alignment.towers import FROZEN, KINDS, TOKENS, UPPER, WHOLE
 from zscr.train.methods.alignment.triplet import DISTANCES, Distance
 from zscr.train.methods.settings import check_settings
 
-UPPER, TOKENS, WHOLE, FROZEN = KINDS = ("upper", "tokens", "whole", "frozen")
 NO_TEXTS = "none"
 SOURCES = (NO_TEXTS, "names", "templates", "collection", "descriptions")  # or a JSON file
 QUESTIONS = (1, 2, 4)  # that a class may be described by
@@ -46,13 +46,14 @@ class Config:
     lambda_rn: float = 0.0  # weight of the relation network
     tri_pre: bool = True  # triplets of what is deployed, too, which no text was fused to
     rn_pre: bool = False  # relations of tokens that no text was fused to, too: a query's
-    width: int = 256  # of tokens that are aligned, and of a tower of `tokens`
+    width: int = 256  # of tokens that are aligned, and inside the transformer of `tokens`
     layers: int = 1  # of that transformer
     texts: str = NO_TEXTS  # what describes the classes in training: one of SOURCES, or a JSON file
     texts_sha256: str = ""  # filled in
     text_encoder: str = "all-MiniLM-L6-v2"  # a frozen one, as `--text-encoder` takes it
     prompts: int = 4  # texts of a class, at most
     text_pairing: Pairing = "anchor"  # all of a tuple sees the anchor's text, or each its own
+    views: bool = True  # other views of the same sketches and images, too
     edges: float = 0.2  # share of the sketches that are edge maps of images
     batch_classes: int = 16
     batch_each: int = 3  # sketches of each of these, and as many images
@@ -86,6 +87,11 @@ class Config:
                 f"setting batch_classes={self.batch_classes} leaves no other class to tell a "
                 f"sketch from; set 2 or more"
             )
+        if not (self.contrast or self.proxies or self.lambda_tri or self.lambda_rn):
+            raise ConfigError(
+                "contrast, proxies, lambda_tri and lambda_rn are 0, so there is nothing to train "
+                "by; set one of them, or rounds=0 for the start alone"
+            )
         self._check_towers()
         self._check_texts()
 
@@ -94,11 +100,6 @@ class Config:
             raise ConfigError(
                 f"shared=true is one tower that is trained, and sketch={self.sketch} with "
                 f"image={self.image} are not; set both alike, to {UPPER}, {TOKENS} or {WHOLE}"
-            )
-        if (self.sketch == TOKENS) != (self.image == TOKENS):
-            raise ConfigError(
-                f"sketch={self.sketch} and image={self.image} have features of two sizes; set both "
-                f"to {TOKENS}, or none"
             )
         if self.second and self.second == self.backbone:
             raise ConfigError(

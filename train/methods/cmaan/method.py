@@ -33,8 +33,8 @@ from zscr.train.methods.cmaan.rows import (
     SKETCH,
     backbone_of,
     image_needs,
-    make_tower,
     second_of,
+    tower_of,
 )
 from zscr.train.methods.contract import Head, Need, Port, Role
 from zscr.train.methods.registry import Shapes
@@ -85,11 +85,11 @@ class Method(nn.Module):
         own = [SKETCH] if config.shared else DOMAINS
         with torch.random.fork_rng([]):
             torch.manual_seed(config.seed)
-            self.towers = nn.ModuleDict({name: make_tower(config, name) for name in own})
+            self.towers = nn.ModuleDict({name: tower_of(config, name) for name in own})
             self.projection = Projection(self._tower(SKETCH).width, config.dim, config.dropout)
             self.proxies = Proxies(config.dim)
-            self.second = _second(config, shapes)  # last: it changes nothing of the others
             self.aligning = make_aligning(config, self.towers, shapes)
+            self.second = _second(config, shapes)  # last: it changes nothing of the others
         self.to(self.device)
         self.noise = torch.Generator(device).manual_seed(config.seed)
         self.sampling: dict[str, torch.Tensor] = {}

@@ -43,11 +43,15 @@ class Proxies(nn.Module):
         """Take the vectors to begin with, (C, E)."""
         self.vectors.data = unit(means)
 
-    def forward(self, rows: torch.Tensor, classes: torch.Tensor, temperature: float) -> torch.Tensor:
+    def forward(
+        self, rows: torch.Tensor, classes: torch.Tensor, temperature: float
+    ) -> torch.Tensor:
         """Return the cross-entropy of unit rows (B, E) of these classes (B,) against all."""
         return functional.cross_entropy(rows @ unit(self.vectors).T / temperature, classes)
 
-    def _load_from_state_dict(self, state_dict: dict[str, torch.Tensor], prefix: str, *rest: object) -> None:
+    def _load_from_state_dict(
+        self, state_dict: dict[str, torch.Tensor], prefix: str, *rest: object
+    ) -> None:
         if (found := state_dict.get(f"{prefix}vectors")) is not None:
             self.vectors.data = self.vectors.new_empty(found.shape)
         super()._load_from_state_dict(state_dict, prefix, *rest)

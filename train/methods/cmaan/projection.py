@@ -38,7 +38,10 @@ class Projection(nn.Module):
 
     @torch.no_grad()
     def begin(
-        self, pooled: Mapping[str, torch.Tensor], classes: Mapping[str, torch.Tensor], penalty: float
+        self,
+        pooled: Mapping[str, torch.Tensor],
+        classes: Mapping[str, torch.Tensor],
+        penalty: float,
     ) -> None:
         """Take the map in closed form of seen rows (N, D) and their classes (N,) by domain."""
         rows = torch.cat([self.scalings[domain](rows) for domain, rows in pooled.items()])

@@ -10,7 +10,6 @@ chosen on validation classes (`select_on_test` as released), and a tower of anot
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -57,7 +56,7 @@ def settled(config: Config, collection: Collection) -> Config:
 
 
 def _backbone(config: Config) -> Backbone:
-    return pinned(config.backbone, config.tower, config.backbone_sha256, config.width)
+    return pinned(config.backbone, config.tower, config.backbone_sha256)
 
 
 class Embedder(nn.Module):
@@ -112,7 +111,7 @@ class Method(nn.Module):
         count = self.config.tuples // self.config.batch_size
         seeds = torch.randint(SEEDS, (count,), generator=self.noise, device=self.noise.device)
         losses = [self._update(seed) for seed in seeds.tolist()]
-        return {f"loss/{name}": torch.stack([one[name] for one in losses]).mean() for name in losses[0]}
+        return {name: torch.stack([one[name] for one in losses]).mean() for name in losses[0]}
 
     def _update(self, seed: int) -> dict[str, torch.Tensor]:
         """Make one update, what is dropped by a seed; return the losses of its batch."""
@@ -123,7 +122,7 @@ class Method(nn.Module):
             losses = self._losses(tuples)
             torch.stack([*losses.values()]).sum().backward()
         optimizer.step()
-        return {name: loss.detach() for name, loss in losses.items()}
+        return {f"loss/{name}": loss.detach() for name, loss in losses.items()}
 
     def _draw(self) -> Tuples:
         """Draw a batch of tuples, each of a class drawn evenly."""
