@@ -8,13 +8,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from click.testing import CliRunner, Result
 
 from tests.data.describe.server import (
+    Answer,
     Fault,
     Model,
+    completion,
     hung_up,
     saying,
     silence,
@@ -23,6 +26,7 @@ from tests.data.describe.server import (
 )
 from zscr.cli import main
 from zscr.data.collection import Collection
+from zscr.data.describe.endpoint import Endpoint
 from zscr.data.describe.stored import read_descriptions
 from zscr.data.describe.texts import class_texts
 
@@ -161,6 +165,82 @@ def test_nobody_at_the_address(describe: Callable[..., Result], model: Model) ->
     assert "hidden" not in done.output
 
 
+def test_no_secret_is_stored(
+    describe: Callable[..., Result], cars: Collection, model: Model
+) -> None:
+    """Neither in the descriptions nor beside the answers, though the model says the key."""
+    url = model.url.replace("http://", "http://user:hidden@")
+    model.says = f"It is known by its {KEY}."
+    done = describe("--api-key", KEY, "--base-url", url)
+    assert done.exit_code == 1
+    assert "the answer repeats the key" in done.stderr
+    model.says = "It has a broad body."
+    done = describe("--api-key", KEY, "--base-url", url)
+    assert done.exit_code == 0, done.output
+    for path in cars.folder.rglob("*"):
+        if path.is_file():
+            assert KEY.encode() not in path.read_bytes()
+            assert b"hidden" not in path.read_bytes()
+    assert KEY not in repr(Endpoint(model.url, "m", KEY))
+
+
+@pytest.mark.parametrize("name", ["answers", "answers/answers.jsonl", "descriptions"])
+def test_links_are_not_followed(
+    describe: Callable[..., Result], cars: Collection, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (cars.folder / name).parent.mkdir(exist_ok=True)
+    (cars.folder / name).symlink_to(tmp_path / "elsewhere")
+    done = describe("--replace")
+    assert done.exit_code == 1
+    assert "is a link" in done.stderr
+    assert [*(tmp_path / "elsewhere").iterdir()] == []
+
+
+def test_questions_are_asked_at_the_same_time(
+    describe: Callable[..., Result], model: Model
+) -> None:
+    """No answer is given before three questions are there."""
+    together = Barrier(3)
+
+    def wait(answer: Answer) -> None:
+        together.wait(10)
+        answer.send(completion(model.says))
+
+    model.faults += [wait] * 12
+    assert describe("--parallel", "3", "--timeout", "20").exit_code == 0
+
+
+def test_without_the_extra(
+    describe: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openai", None)
+    assert "pip install 'zscr[describe]'" in describe().stderr
+
+
+def test_a_file_is_imported(
+    cars: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is asked, and no library is needed for it."""
+    monkeypatch.setitem(sys.modules, "openai", None)
+    said = {"car_(sedan)": ["Four wheels.", "A door."], "apple": {"looks": "Round."}}
+    file = tmp_path / "said.json"
+    call = ["data", "describe", str(cars.folder), "--from", str(file)]
+    file.write_text(json.dumps(said))
+    done = CliRunner().invoke(main, call)
+    assert done.exit_code == 1
+    assert "says nothing of these classes of split 'val'" in done.stderr
+    file.write_text(json.dumps({**said, "ape": ["Long " * 70]}))
+    done = CliRunner().invoke(main, call)
+    assert done.exit_code == 0, done.output
+    assert "1 sentences are cut to 60 words, of ape" in done.stderr
+    assert "name an unseen class are left out: car_(sedan) (door)" in done.stderr
+    stored = read_descriptions(cars.folder)
+    assert stored.answers["car_(sedan)"] == {"1": "Four wheels."}
+    body = stored.manifest.body
+    assert (body["source"], body["cut"], body["refused"]) == ("file", 1, 1)
+
+
 def test_long_and_dirty_answers_are_cut_and_counted(
     describe: Callable[..., Result], cars: Collection, model: Model
 ) -> None:
@@ -215,4 +295,4 @@ def test_a_killed_call_goes_on(cars: Collection, model: Model, ending: signal.Si
     assert done.exit_code == 0, done.output
     assert sorted(model.answered) == sorted({*model.answered})
     assert len(model.answered) == 12
-    assert not (cars.folder / "descriptions").is_symlink()
+    assert len(class_texts(cars, "descriptions", "val")["ape"]) == 4
