@@ -110,12 +110,12 @@ class Chat:
 def _content(raw: bytes) -> str:
     """Return the text of a chat completion."""
     if len(raw) > _LARGEST:
-        raise Unusable(f"the answer is over {_LARGEST} bytes")
+        raise Unusable(f"the answer is over {_LARGEST} bytes", damaged=True)
     try:
         answer = parse_json(raw)
         _ANSWER(answer, "")
     except ValueError as error:
-        raise Unusable(f"the answer is damaged ({error})") from None
+        raise Unusable(f"the answer is damaged ({error})", damaged=True) from None
     choice = answer["choices"][0]
     if choice.get("finish_reason") == "length":
         raise Unusable("the answer breaks off, at the server's limit of tokens")

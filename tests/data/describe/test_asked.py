@@ -142,6 +142,7 @@ def test_a_class_without_an_answer_is_refused(
         ([status(401, f"Incorrect API key provided: {KEY}")], "401 (Error code: 401"),
         ([status(404, "no model m")], "check the base URL and the name of the model"),
         ([silence] * 3, "is silent for too long, 3 times; 0 of 12 answers are kept"),
+        ([truncated] * 3, "has no chat model: the answer is damaged"),
         ([status(429)] * 3, "answers 429 (too many requests), 3 times"),
     ],
 )
@@ -289,10 +290,11 @@ def test_a_killed_call_goes_on(cars: Collection, model: Model, ending: signal.Si
         assert "5 of 12 answers are kept" in said
         assert "Traceback" not in said
     with open(cars.folder / "answers/answers.jsonl", "ab") as file:
-        file.write(b'{"key": "')
+        file.write(b'what is no JSON\n{"key": "')
     model.most = 1000
     done = CliRunner().invoke(main, arguments(cars.folder, model))
     assert done.exit_code == 0, done.output
+    assert "1 damaged lines are left out" in done.stderr
     assert sorted(model.answered) == sorted({*model.answered})
     assert len(model.answered) == 12
     assert len(class_texts(cars, "descriptions", "val")["ape"]) == 4
