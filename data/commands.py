@@ -221,7 +221,8 @@ def info(path: Path, style: str) -> None:
     if style == "json":
         click.echo(printable_json(asdict(summary), indent=1))
         return
-    tables = [_table(rows) for rows in (summary.splits, summary.tasks, summary.classes) if rows]
+    parts = (summary.splits, summary.tasks, summary.descriptions, summary.classes)
+    tables = [_table(rows) for rows in parts if rows]
     about = printable(f"{summary.name}: {summary.protocol}")
     click.echo(f"{about}\n\n" + "\n\n".join(tables))
 

@@ -149,8 +149,8 @@ def light(name: str) -> bool:
     """Say whether an import costs nothing: the standard library, click, zscr's own base."""
     first, _, rest = name.partition(".")
     if first == "zscr":
-        parts = rest.split(".")  # options may import what commands may
-        return not rest or parts[0] in LIGHT or "options" in parts[1:]
+        parts = rest.split(".")  # commands and options may import what these may
+        return not rest or parts[0] in LIGHT or not {"commands", "options"}.isdisjoint(parts[1:])
     return first == "click" or first in sys.stdlib_module_names
 
 

@@ -88,8 +88,8 @@ def import_descriptions(collection: Collection, path: Path, *, replace: bool = F
     given = read_given(path, collection)
     require_described(collection, TRAINED, given.answers, str(path))
     given.tell(path, collection.classes)
-    fields = {"source": "file", "prompts": {}, **_dated()}
-    fields |= {"cut": len(given.cut), "refused": len(given.leaks)}
+    fields: dict[str, Any] = {"source": "file", "file_sha256": given.sha256, "prompts": {}}
+    fields |= {"cut": len(given.cut), "refused": len(given.leaks), **_dated()}
     return write_descriptions(collection.folder, given.answers, fields)
 
 

@@ -89,10 +89,18 @@ class Asker:
         return None
 
     def _count(self, question: Question, fault: Unusable, failed: int) -> None:
-        if failed == self._patience.tries:
-            self.tally.refused.append((question, str(fault)))
-        else:
+        """Count an answer that cannot be kept.
+
+        Raises:
+            InputError: nothing but damage comes, so that further questions are in vain.
+        """
+        if failed < self._patience.tries:
             self.tally.again += 1
+            return
+        self.tally.refused.append((question, str(fault)))
+        if fault.damaged and not self.tally.kept:
+            address = self._chat.endpoint.address
+            raise InputError(f"{address} has no chat model: {fault}, {failed} times; check the URL")
 
     async def _wait(self, fault: PassingFault, failed: int) -> None:
         """Wait until another try is due.

@@ -49,10 +49,10 @@ class Chat:
 
         Raises:
             PassingFault: the server did not answer, and may at another time.
-            Unusable: what it answered is no chat completion, or breaks off.
+            Unusable: what it answered is no chat completion, breaks off, or repeats the key.
             InputError: it refuses, now and for ever.
         """
-        messages = [
+        messages: list[Any] = [
             {"role": "system", "content": instruction},
             {"role": "user", "content": question},
         ]
@@ -62,7 +62,10 @@ class Chat:
                     model=self.endpoint.model, messages=messages, **self._sampling(again)
                 )
         self.answered = True
-        return _content(response.content)
+        said = _content(response.content)
+        if self.endpoint.gives_away(said):  # a proxy that writes out what it got
+            raise Unusable("the answer repeats the key")
+        return said
 
     async def close(self) -> None:
         """Close its connections."""
@@ -107,12 +110,12 @@ class Chat:
 def _content(raw: bytes) -> str:
     """Return the text of a chat completion."""
     if len(raw) > _LARGEST:
-        raise Unusable(f"the answer is over {_LARGEST} bytes")
+        raise Unusable(f"the answer is over {_LARGEST} bytes", damaged=True)
     try:
         answer = parse_json(raw)
         _ANSWER(answer, "")
     except ValueError as error:
-        raise Unusable(f"the answer is damaged ({error})") from None
+        raise Unusable(f"the answer is damaged ({error})", damaged=True) from None
     choice = answer["choices"][0]
     if choice.get("finish_reason") == "length":
         raise Unusable("the answer breaks off, at the server's limit of tokens")

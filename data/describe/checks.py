@@ -14,11 +14,12 @@ class Unusable(Exception):
 
     Attributes:
         avoid: names that it should have done without.
+        damaged: whether it is not even a chat completion, as of a server that is none.
     """
 
-    def __init__(self, said: str, avoid: tuple[str, ...] = ()) -> None:
+    def __init__(self, said: str, avoid: tuple[str, ...] = (), *, damaged: bool = False) -> None:
         super().__init__(said)
-        self.avoid = avoid
+        self.avoid, self.damaged = avoid, damaged
 
 
 @dataclass(frozen=True)

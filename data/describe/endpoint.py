@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from zscr.errors import ConfigError
 
 DEFAULT = "https://api.openai.com/v1"
+_SECRET = 16  # letters that a key has at least; local servers are given any word
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,10 @@ class Endpoint:
         parts = urlsplit(self.base_url)
         host = parts.netloc.rpartition("@")[2]
         return f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
+
+    def gives_away(self, text: str) -> bool:
+        """Say whether a text holds the key; a short one, as `none`, is no secret but a word."""
+        return len(self.key) >= _SECRET and self.key in text
 
     def without_secrets(self, text: str) -> str:
         """Return a text of the server without the key and the password, if it repeats them."""

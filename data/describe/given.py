@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zscr.artefact import hash_bytes
 from zscr.data.collection import Collection
 from zscr.data.describe.checks import Checks
 from zscr.data.describe.sentence import WORDS, shorten, tidy
@@ -32,11 +33,13 @@ class Given:
         answers: class -> prompt -> sentence; what was a list is numbered from 1.
         cut: the class of each sentence that was too long, and was cut.
         leaks: class and unseen class of each sentence that is left out, since it names that one.
+        sha256: of the file.
     """
 
     answers: dict[str, dict[str, str]]
     cut: list[str]
     leaks: list[tuple[str, str]]
+    sha256: str
 
     def tell(self, path: Path, classes: Container[str]) -> None:
         """Say what of some classes was changed or left out."""
@@ -53,9 +56,10 @@ def read_given(path: Path, collection: Collection) -> Given:
         InputError: it is not there, holds something else, or a sentence of it is empty.
         CollectionError: a class of it is unseen, or not the collection's.
     """
-    rows, checks = _rows(path), Checks(collection)
+    raw, checks = _read(path), Checks(collection)
+    rows = _rows(path, raw)
     require_trained(collection, rows, path)
-    given = Given({}, [], [])
+    given = Given({}, [], [], hash_bytes(raw))
     for class_id, sentences in rows.items():
         given.answers[class_id] = {}
         for prompt, text in sentences.items():
@@ -72,14 +76,20 @@ def read_given(path: Path, collection: Collection) -> Given:
     return given
 
 
-def _rows(path: Path) -> dict[str, dict[str, str]]:
+def _read(path: Path) -> bytes:
     try:
-        content = parse_json(read_regular(path, _LARGEST, "file of descriptions"))
+        return read_regular(path, _LARGEST, "file of descriptions")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); name another file") from error
+
+
+def _rows(path: Path, raw: bytes) -> dict[str, dict[str, str]]:
+    try:
+        content = parse_json(raw)
         mapping(_either)(content, "")
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
+    except ValueError as error:
         raise InputError(
-            f"{path} holds no descriptions ({why}); write {{class: {{prompt: sentence}}}} or "
+            f"{path} holds no descriptions ({error}); write {{class: {{prompt: sentence}}}} or "
             f"{{class: [sentences]}}"
         ) from error
     return {name: _numbered(sentences) for name, sentences in content.items()}

@@ -11,7 +11,7 @@ from zscr.data.describe.checks import Sentence
 from zscr.disk import disk_faults
 from zscr.errors import ArtefactError
 from zscr.progress import say
-from zscr.regular import read_regular
+from zscr.regular import irregular, read_regular
 from zscr.schema import SHA256, flag, record, text
 from zscr.strict_json import parse_json
 
@@ -31,7 +31,7 @@ class Journal:
         """Open it, made if it is absent.
 
         Raises:
-            ArtefactError: it is a link or may not be written to.
+            ArtefactError: it is a link, or no file.
         """
         self.path = path
         self._rows: dict[str, Sentence] = {}
@@ -67,15 +67,11 @@ class Journal:
         self._rows[key] = sentence
 
     def _open(self) -> BinaryIO:
-        try:
-            return open(os.open(self.path, _FLAGS, 0o644), "ab")
-        except OSError as error:
-            if error.errno is None or self.path.is_symlink() or self.path.exists():
-                raise ArtefactError(
-                    f"{self.path} cannot be written to ({error.strerror}); it is a cache of "
-                    f"answers: remove it"
-                ) from error
-            raise
+        there = self.path.exists()
+        kind = "a link" if self.path.is_symlink() else irregular(self.path) if there else None
+        if kind:
+            raise ArtefactError(f"{self.path} is {kind}, and no file of zscr's own; remove it")
+        return open(os.open(self.path, _FLAGS, 0o644), "ab")
 
     def _read(self) -> None:
         raw = read_regular(self.path, _LARGEST, "file of answers")

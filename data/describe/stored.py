@@ -27,7 +27,7 @@ from zscr.data.describe.sentence import LETTERS
 from zscr.disk import remove_or_tell
 from zscr.errors import ArtefactError
 from zscr.partial import write_atomically
-from zscr.schema import file_name, integer, mapping, maybe, number, record, text
+from zscr.schema import SHA256, file_name, integer, mapping, maybe, number, record, text
 from zscr.strict_json import parse_json
 
 FOLDER = KIND = "descriptions"
@@ -42,6 +42,7 @@ FIELDS = record(
         "refused": integer(0, 1 << 40),
     },
     {
+        "file_sha256": SHA256,
         "model": _LINE,
         "base_url": _LINE,
         "temperature": maybe(number()),
@@ -93,8 +94,10 @@ def require_free(collection: Path, *, replace: bool) -> None:
     """Refuse to describe a collection again unless that was asked for.
 
     Raises:
-        ArtefactError: it has descriptions.
+        ArtefactError: it has descriptions, or a link in their place.
     """
+    if (collection / FOLDER).is_symlink():
+        raise ArtefactError(f"{collection / FOLDER} is a link, and no folder of zscr's; remove it")
     if has_descriptions(collection) and not replace:
         raise ArtefactError(
             f"{collection / FOLDER} exists already; --replace puts new ones in its place"

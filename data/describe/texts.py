@@ -11,7 +11,7 @@ from zscr.data.describe.given import Answers, Given, read_given
 from zscr.data.describe.naming import fill, plain
 from zscr.data.describe.stored import read_descriptions
 from zscr.data.describe.trained import TRAINED, require_described, require_trained
-from zscr.errors import ConfigError, MismatchError
+from zscr.errors import CollectionError, ConfigError, MismatchError
 
 TEMPLATES = (
     "a photo of a {}",
@@ -80,6 +80,8 @@ def _texts(
     collection: Collection, source: str, split: str, prompts: int
 ) -> tuple[Texts, Given | None]:
     """Return the first texts of each class of a split, and the file that they are from, if any."""
+    if not collection.classes:
+        raise CollectionError(f"{collection.folder} has no classes, of which anything is said")
     classes = collection.splits[split]
     given = None if source in _SOURCES else _given(collection, source)
     said = _sentences(given.answers) if given else _SOURCES[source](collection, classes)

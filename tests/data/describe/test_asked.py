@@ -8,13 +8,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from click.testing import CliRunner, Result
 
 from tests.data.describe.server import (
+    Answer,
     Fault,
     Model,
+    completion,
     hung_up,
     saying,
     silence,
@@ -23,6 +26,7 @@ from tests.data.describe.server import (
 )
 from zscr.cli import main
 from zscr.data.collection import Collection
+from zscr.data.describe.endpoint import Endpoint
 from zscr.data.describe.stored import read_descriptions
 from zscr.data.describe.texts import class_texts
 
@@ -98,9 +102,8 @@ def test_retry_after_goes_before_the_own_wait(
     describe: Callable[..., Result], cars: Collection, model: Model
 ) -> None:
     """One that asks for an hour is left alone at once, and what was answered is kept."""
-    model.most = 2
     model.faults += [saying(model.says), status(503, Retry_After="3600")]
-    done = describe("--wait", "60")
+    done = describe()
     assert done.exit_code == 1
     assert "asks to wait 3600 s; 1 of 12 answers are kept" in done.stderr
 
@@ -138,6 +141,7 @@ def test_a_class_without_an_answer_is_refused(
         ([status(401, f"Incorrect API key provided: {KEY}")], "401 (Error code: 401"),
         ([status(404, "no model m")], "check the base URL and the name of the model"),
         ([silence] * 3, "is silent for too long, 3 times; 0 of 12 answers are kept"),
+        ([truncated] * 3, "has no chat model: the answer is damaged"),
         ([status(429)] * 3, "answers 429 (too many requests), 3 times"),
     ],
 )
@@ -159,6 +163,82 @@ def test_nobody_at_the_address(describe: Callable[..., Result], model: Model) ->
     assert done.exit_code == 1
     assert "nobody answers at http://127.0.0.1:9/v1; 0 of 12" in done.stderr
     assert "hidden" not in done.output
+
+
+def test_no_secret_is_stored(
+    describe: Callable[..., Result], cars: Collection, model: Model
+) -> None:
+    """Neither in the descriptions nor beside the answers, though the model says the key."""
+    url = model.url.replace("http://", "http://user:hidden@")
+    model.says = f"It is known by its {KEY}."
+    done = describe("--api-key", KEY, "--base-url", url)
+    assert done.exit_code == 1
+    assert "the answer repeats the key" in done.stderr
+    model.says = "It has a broad body."
+    done = describe("--api-key", KEY, "--base-url", url)
+    assert done.exit_code == 0, done.output
+    for path in cars.folder.rglob("*"):
+        if path.is_file():
+            assert KEY.encode() not in path.read_bytes()
+            assert b"hidden" not in path.read_bytes()
+    assert KEY not in repr(Endpoint(model.url, "m", KEY))
+
+
+@pytest.mark.parametrize("name", ["answers", "answers/answers.jsonl", "descriptions"])
+def test_links_are_not_followed(
+    describe: Callable[..., Result], cars: Collection, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (cars.folder / name).parent.mkdir(exist_ok=True)
+    (cars.folder / name).symlink_to(tmp_path / "elsewhere")
+    done = describe("--replace")
+    assert done.exit_code == 1
+    assert "is a link" in done.stderr
+    assert [*(tmp_path / "elsewhere").iterdir()] == []
+
+
+def test_questions_are_asked_at_the_same_time(
+    describe: Callable[..., Result], model: Model
+) -> None:
+    """No answer is given before three questions are there."""
+    together = Barrier(3)
+
+    def wait(answer: Answer) -> None:
+        together.wait(10)
+        answer.send(completion(model.says))
+
+    model.faults += [wait] * 12
+    assert describe("--parallel", "3", "--timeout", "20").exit_code == 0
+
+
+def test_without_the_extra(
+    describe: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openai", None)
+    assert "pip install 'zscr[describe]'" in describe().stderr
+
+
+def test_a_file_is_imported(
+    cars: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is asked, and no library is needed for it."""
+    monkeypatch.setitem(sys.modules, "openai", None)
+    said = {"car_(sedan)": ["Four wheels.", "A door."], "apple": {"looks": "Round."}}
+    file = tmp_path / "said.json"
+    call = ["data", "describe", str(cars.folder), "--from", str(file)]
+    file.write_text(json.dumps(said))
+    done = CliRunner().invoke(main, call)
+    assert done.exit_code == 1
+    assert "says nothing of these classes of split 'val'" in done.stderr
+    file.write_text(json.dumps({**said, "ape": ["Long " * 70]}))
+    done = CliRunner().invoke(main, call)
+    assert done.exit_code == 0, done.output
+    assert "1 sentences are cut to 60 words, of ape" in done.stderr
+    assert "name an unseen class are left out: car_(sedan) (door)" in done.stderr
+    stored = read_descriptions(cars.folder)
+    assert stored.answers["car_(sedan)"] == {"1": "Four wheels."}
+    body = stored.manifest.body
+    assert (body["source"], body["cut"], body["refused"]) == ("file", 1, 1)
 
 
 def test_long_and_dirty_answers_are_cut_and_counted(
@@ -209,10 +289,11 @@ def test_a_killed_call_goes_on(cars: Collection, model: Model, ending: signal.Si
         assert "5 of 12 answers are kept" in said
         assert "Traceback" not in said
     with open(cars.folder / "answers/answers.jsonl", "ab") as file:
-        file.write(b'{"key": "')
+        file.write(b'what is no JSON\n{"key": "')
     model.most = 1000
     done = CliRunner().invoke(main, arguments(cars.folder, model))
     assert done.exit_code == 0, done.output
+    assert "1 damaged lines are left out" in done.stderr
     assert sorted(model.answered) == sorted({*model.answered})
     assert len(model.answered) == 12
-    assert not (cars.folder / "descriptions").is_symlink()
+    assert len(class_texts(cars, "descriptions", "val")["ape"]) == 4

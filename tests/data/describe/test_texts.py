@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from zscr.artefact import read_manifest, write_manifest
+from zscr.data.check import check_collection
 from zscr.data.collection import Collection, read_collection
 from zscr.data.describe.stored import read_descriptions, write_descriptions
 from zscr.data.describe.texts import class_texts, texts_sha256
-from zscr.errors import CollectionError, ConfigError, MismatchError
+from zscr.data.summary import Described, summarise
+from zscr.errors import ArtefactError, CollectionError, ConfigError, MismatchError
 
 FIELDS = {"source": "test", "prompts": {}, "date": "2024-07-01", "cut": 0, "refused": 0}
 SAID = {"car_(sedan)": {"looks": "It has four wheels."}, "ape": {"looks": "It has long arms."}}
@@ -88,3 +91,44 @@ def test_a_run_remembers_its_texts(cars: Collection) -> None:
     assert read_descriptions(cars.folder).answers["ape"] == {"looks": "It has no tail."}
     assert len([*(cars.folder / "descriptions").iterdir()]) == 2
     assert read_collection(cars.folder).manifest.sha256 == sha256
+
+
+def test_info_and_check_tell_of_them(cars: Collection) -> None:
+    write_descriptions(cars.folder, SAID, FIELDS)
+    told = summarise(read_collection(cars.folder)).descriptions
+    assert told == (Described(3, 4, "test", "2024-07-01"),)
+    assert check_collection(cars.folder).faults == ()
+    write_descriptions(cars.folder, {**SAID, "door": {"looks": "Flat."}}, FIELDS)
+    assert "door" in check_collection(cars.folder).faults[0]
+    (file,) = (cars.folder / "descriptions").glob("answers-*.json")
+    file.write_bytes(file.read_bytes().replace(b"Flat", b"Wide"))
+    assert "sha256" in check_collection(cars.folder).faults[0]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"answers": "../classes.json"},
+        {"model": "m\x1b[2J"},
+        {"date": 7},
+        {"prompts": {"looks": ["What?"]}},
+        {"seed": 0.5},
+        {"refused": -1},
+    ],
+)
+def test_a_strangers_descriptions_are_checked(cars: Collection, field: dict[str, Any]) -> None:
+    """By a manifest whose hashes are right, as a forger's are."""
+    folder = write_descriptions(cars.folder, SAID, FIELDS)
+    manifest = read_manifest(folder, "descriptions")
+    write_manifest(folder, "descriptions", manifest.files, {**manifest.body, **field})
+    with pytest.raises(ArtefactError, match=f"{[*field][0]}"):
+        read_descriptions(cars.folder)
+
+
+@pytest.mark.parametrize(
+    "said", [{"ape": {"looks": "x\x1b[2J"}}, {"ape": {"looks": "long " * 200}}, {"ape": "x"}, []]
+)
+def test_sentences_of_strangers_are_checked(cars: Collection, said: Any) -> None:
+    write_descriptions(cars.folder, said, FIELDS)
+    with pytest.raises(ArtefactError, match="damaged"):
+        read_descriptions(cars.folder)
