@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, astuple, fields
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ import click
 
 from zscr.artefact import make_alone
 from zscr.data.describe.commands import describe
-from zscr.data.options import exclude_option, follow_links_option
+from zscr.data.options import OPTIONS
 from zscr.errors import ArtefactError
 from zscr.options import NamedPath, memory_option
 from zscr.printable import printable, printable_json, shown_on
@@ -23,14 +23,7 @@ if TYPE_CHECKING:
     from zscr.data.known_collections import Source
     from zscr.data.summary import Summary
 
-Command = Callable[..., Any]
 FOLDER = NamedPath()
-
-
-def amount(value: object) -> float | int:
-    """Read a number of classes (`5`) or a share of them (`0.2`)."""
-    text = str(value)
-    return int(text) if text.lstrip("-").isdigit() else float(text)
 
 
 @click.group()
@@ -67,77 +60,6 @@ def make(name: str, out: Path | None, **options: Any) -> None:
     out = out or Path("collections") / name
     make_alone(out, partial(make_aviary, **options))
     _report(out)
-
-
-# parameter of a converter -> its option
-_val = partial(
-    click.option,
-    "--val",
-    type=amount,
-    default=0.2,
-    show_default=True,
-    help="Validation classes: a number, or a share of those that are not test classes.",
-)
-OPTIONS: dict[str, Callable[[Command], Command]] = {
-    "val": _val("val"),
-    "val_classes": _val("val_classes"),
-    "unseen": click.option(
-        "--unseen",
-        type=amount,
-        default=0.2,
-        show_default=True,
-        help="Test classes: a number, or a share of all.",
-    ),
-    "unseen_images": click.option(
-        "--unseen",
-        "unseen_images",
-        type=amount,
-        default=0.2,
-        show_default=True,
-        help="Images to judge on: a number, or a share of all; 1.0 is all of them.",
-    ),
-    "val_images": click.option(
-        "--val",
-        "val_images",
-        type=amount,
-        default=0.1,
-        show_default=True,
-        help="Validation images: a number, or a share of all.",
-    ),
-    "val_share": click.option(
-        "--val",
-        "val_share",
-        type=float,
-        default=0.01,
-        show_default=True,
-        help="Validation images: a share of all, above 0 and up to 0.5.",
-    ),
-    "seed": click.option("--seed", default=7, show_default=True, help="Of all that is chosen."),
-    "split": click.option(
-        "--split",
-        type=click.Choice(["21", "25"]),
-        default="21",
-        show_default=True,
-        help="The published list of unseen classes, by its length.",
-    ),
-    "names": click.option(
-        "--names", type=FOLDER, help="What is said of classes [clip_text_names.zip beside SOURCE]."
-    ),
-    "skip_missing": click.option(
-        "--skip-missing",
-        is_flag=True,
-        help="Leave out images that SOURCE lacks, and queries that need them; both are counted.",
-    ),
-    "caption_order": click.option(
-        "--caption-order",
-        type=click.Choice(["pic2word", "searle"]),
-        default="pic2word",
-        show_default=True,
-        help="Two captions of a query: the second and the first, or both orders averaged.",
-    ),
-    "exclude": exclude_option,
-    "follow_links": follow_links_option,
-}
 
 
 class _Sources(click.Group):

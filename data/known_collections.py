@@ -5,66 +5,11 @@ One list feeds `zscr data convert NAME`, `--collection NAME` and the table of do
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
-
-@dataclass(frozen=True)
-class Source:
-    """One collection, or one kind of them.
-
-    Attributes:
-        make: the function that makes it, as `module:function`: it is imported on use alone.
-        texts, images: what the collection holds, for docs/collections.md.
-        what: the SOURCE that it is converted from; empty where it is made of nothing.
-        example: such a SOURCE.
-        options: the function's parameters that `zscr data convert` offers.
-        arguments: the function's parameters that are the same for everyone.
-        archive: the ZIP or folder below `ZSCR_DATA` that it is made of by its name alone.
-    """
-
-    make: str
-    texts: str
-    images: str
-    what: str = ""
-    example: str = ""
-    options: tuple[str, ...] = ()
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    archive: str | None = None
-
-    def function(self) -> Callable[..., None]:
-        """Import the function that makes it, its fixed arguments filled in."""
-        module, name = self.make.split(":")
-        return partial(getattr(importlib.import_module(module), name), **self.arguments)
-
-
-_sketchy = partial(
-    Source,
-    "zscr.data.sources.sketchy:convert_sketchy",
-    "class names, and LVIS's definitions of them",
-    what="a folder or ZIP of Sketchy's photos and sketches",
-    example="sketchy25.zip",
-    archive="sketchy25",
-)
-_sketchy_domains = partial(
-    Source,
-    "zscr.data.sources.sketchy_domains:convert_sketchy_domains",
-    "a caption of each image, and LVIS's definitions of classes",
-    what="Sketchy's photos and sketches in one gallery, to ask for the one by the other",
-    example="sketchy25.zip",
-    archive="sketchy25",
-)
-_sketchy_clip = partial(
-    Source,
-    "zscr.data.sources.sketchy_clip:convert_sketchy_clip",
-    "published CLIP vectors of class names",
-    what="Sketchy's photos, with CLIP vectors of the classes' names as texts",
-    example="sketchy25.zip",
-    archive="sketchy25",
-)
+from zscr.data.known_sketches import SKETCHES
+from zscr.data.known_source import Source
 
 
 def _triplets(make: str, texts: str, images: str, **given: Any) -> Source:
@@ -79,30 +24,7 @@ COLLECTIONS: Mapping[str, Source] = {
         "captions and descriptions, all true",
         "drawn birds, sketches on request; 10 unseen species",
     ),
-    "sketchy25": _sketchy(
-        "photos and sketches; 21 unseen classes", options=("split", "names", "seed")
-    ),
-    "sketchy25-25": _sketchy(
-        "photos and sketches; 25 unseen classes, for development",
-        options=("names", "seed"),
-        arguments={"split": "25"},
-    ),
-    "sketchy25-domains": _sketchy_domains(
-        "photos and sketches; 21 unseen classes", options=("split", "names", "seed")
-    ),
-    "sketchy25-25-domains": _sketchy_domains(
-        "photos and sketches; 25 unseen classes, for development",
-        options=("names", "seed"),
-        arguments={"split": "25"},
-    ),
-    "sketchy25-clip": _sketchy_clip(
-        "photos; 18 unseen classes", options=("split", "names", "seed")
-    ),
-    "sketchy25-25-clip": _sketchy_clip(
-        "photos; 23 unseen classes, for development",
-        options=("names", "seed"),
-        arguments={"split": "25"},
-    ),
+    **SKETCHES,
     "fashion44k": Source(
         "zscr.data.sources.fashion:convert_fashion",
         "product titles",
@@ -243,6 +165,14 @@ COLLECTIONS: Mapping[str, Source] = {
         example="icir/",
         options=("skip_missing",),
         archive="icir",
+    ),
+    "domains": Source(
+        "zscr.data.sources.sketches.domain_folders:convert_domains",
+        "class names",
+        "images of one domain that ask for those of others, such as PACS",
+        what="a folder of domains, in each a folder of images for each class",
+        example="PACS/ --gallery photo",
+        options=("asking", "gallery", "unseen", "val", "seed"),
     ),
     "folder": Source(
         "zscr.data.sources.folder:convert_folder",

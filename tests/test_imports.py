@@ -24,8 +24,9 @@ FLOORS = {
     " <- disk extras home limited memory place regular schema streams"
     " <- lock manifest_file options <- partial <- arrays artefact <- cache <- data"
     " <- infer <- __init__ train <- export <- cli",
-    "zscr.data": "decoding exclusion hashes known_collections names records relevance splits"
-    " <- images walk <- listing options own_gallery rules task_files <- task_rules"
+    "zscr.data": "decoding exclusion hashes known_source names records relevance splits"
+    " <- images known_sketches walk <- known_collections listing options own_gallery rules"
+    " task_files <- task_rules"
     " <- task_info_rules <- draft <- corpus <- collection corpus_files"
     " <- aviary describe sources task_rows"
     " <- registry tasks"
@@ -33,10 +34,12 @@ FLOORS = {
     "zscr.data.describe": "endpoint naming sentence trained <- mentions prompts <- checks"
     " <- chat given journal <- asking stored <- asked texts <- commands",
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
-    "zscr.data.sources": "archive captions colours found lookup normal origin"
+    "zscr.data.sources": "archive captions class_split colours found lookup normal origin own_photo"
     " shards <- annotated definitions product_tasks"
     " <- awa captioned domains fashion folder sentences sketchy triplets wiki zscrgan"
-    " <- sketchy_clip sketchy_domains titles uncaptioned",
+    " <- sketches sketchy_clip sketchy_domains titles uncaptioned",
+    "zscr.data.sources.sketches": "benchmarks duplicates lists sides <- class_folders"
+    " domain_folders <- source <- published",
     "zscr.data.sources.domains": "conversion <- lists <- freedom icir imagenet_r ltll",
     "zscr.data.sources.triplets": "annotations boxes masks triplet <- images objects"
     " <- circo cirr coco fashioniq genecis",

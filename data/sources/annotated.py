@@ -11,7 +11,7 @@ import errno
 import os
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -39,8 +39,18 @@ class Located:
     files: Mapping[str, Path]
     missing: tuple[str, ...]
 
-    def require(self, source: Path, *, skip: bool) -> None:
+    def narrowed(self, names: Container[str]) -> Located:
+        """Return it of some of the names."""
+        files = {name: file for name, file in self.files.items() if name in names}
+        return Located(files, tuple(name for name in self.missing if name in names))
+
+    def require(self, source: Path, *, skip: bool, places: Mapping[str, str] | None = None) -> None:
         """Refuse a source that lacks images, unless these are to be skipped.
+
+        Args:
+            source: that holds the lists.
+            skip: whether missing images are left out.
+            places: name -> the list and the line that name it, where they are known.
 
         Raises:
             InputError: some are missing and `skip` is false, or all are.
@@ -48,7 +58,8 @@ class Located:
         count = len(self.files) + len(self.missing)
         if not self.missing or (skip and self.files):
             return
-        first = ", ".join(self.missing[:3]) + (", …" if len(self.missing) > 3 else "")
+        told = [f"{one} ({places[one]})" if places else one for one in self.missing[:3]]
+        first = ", ".join(told) + (", …" if len(self.missing) > 3 else "")
         mend = "fetch them, or leave them out with --skip-missing" if self.files else "fetch them"
         raise InputError(
             f"{source} lacks {len(self.missing)} of the {count} images that its lists name, the "

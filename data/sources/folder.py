@@ -6,18 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from zscr.data.collection import ClassInfo, Draft, Item, new_collection
-from zscr.data.names import nfc, written
+from zscr.data.names import written
 from zscr.data.sources.captions import CAPTIONS, Captions, read_captions
+from zscr.data.sources.class_split import FEWEST, LISTS, split_classes
 from zscr.data.sources.definitions import spoken
 from zscr.data.sources.found import copy_image, name_of, origin, refuse_inside, walk_source
-from zscr.data.splits import hold_out
 from zscr.data.walk import Walk, WalkRules
 from zscr.disk import require_space
 from zscr.errors import InputError
 
-LISTS = {"unseen": "unseen.txt", "val": "val.txt"}
 PROTOCOL = "classes of a folder, unseen and validation ones held out; relevant is the same class"
-_FEWEST = 4  # two seen classes, one for validation, one unseen
 
 
 def convert_folder(
@@ -55,7 +53,9 @@ def convert_folder(
     walked = walk_source(source, WalkRules(exclude, follow_links), (CAPTIONS, *LISTS.values()))
     images = _classes(walked)
     require_space(out, sum((source / image).stat().st_size for image in images))
-    split_of = _splits(source, sorted(set(images.values()) - {""}), seed, unseen, val)
+    classes = sorted(set(images.values()) - {""})
+    _require_enough(source, classes)
+    split_of = split_classes(source, classes, seed, unseen, val)
     captions = _captions(source, images)
     provenance = {**origin(source), "seed": seed, "passed": dict(walked.passed)}
     with new_collection(
@@ -74,43 +74,13 @@ def _classes(walked: Walk) -> dict[Path, str]:
     return {path: path.parts[0] if len(path.parts) > 1 else "" for path in found}
 
 
-def _splits(
-    source: Path, classes: list[str], seed: int, unseen: float | int, val: float | int
-) -> dict[str, str]:
-    if len(classes) < _FEWEST:
+def _require_enough(source: Path, classes: list[str]) -> None:
+    if len(classes) < FEWEST:
         raise InputError(
             f"{source} has {len(classes)} class folders with images, zero-shot training needs "
-            f"{_FEWEST} or more: put the images into a folder a class, or, where {CAPTIONS} says "
+            f"{FEWEST} or more: put the images into a folder a class, or, where {CAPTIONS} says "
             f"what they show, use 'zscr data convert captions'"
         )
-    listed = {split: _listed(source / file, classes) for split, file in LISTS.items()}
-    both = sorted(set(listed["unseen"] or ()) & set(listed["val"] or ()))
-    if both:
-        raise InputError(f"{source}: {both[0]} is in unseen.txt and in val.txt; keep it in one")
-    least = 2 if len(classes) >= 6 else 1  # a single class is found whatever the model does
-    free = [name for name in classes if name not in (listed["val"] or ())]
-    tested = listed["unseen"] or hold_out(free, unseen, seed=seed, least=least)
-    free = [name for name in classes if name not in tested]
-    validated = listed["val"] or hold_out(free, val, seed=seed, least=least)
-    split_of = dict.fromkeys(classes, "seen") | dict.fromkeys(tested, "unseen")
-    split_of |= dict.fromkeys(validated, "val")
-    if "seen" not in split_of.values():
-        raise InputError(f"{source}: unseen.txt and val.txt leave no class to train on")
-    return split_of
-
-
-def _listed(path: Path, classes: list[str]) -> list[str] | None:
-    """Return the classes in a list file, or None without one."""
-    if not path.is_file():
-        return None
-    names = [line.strip() for line in path.read_bytes().decode("utf-8", "replace").splitlines()]
-    spelt = {nfc(name): name for name in classes}
-    names = [spelt.get(nfc(name), name) for name in names if name]
-    unknown = [name for name in names if name not in classes]
-    if unknown or not names:
-        shown = unknown[0] if unknown else "no class"
-        raise InputError(f"{path} names {shown}, which is no class folder with images")
-    return names
 
 
 def _captions(source: Path, images: Mapping[Path, str]) -> Captions | None:

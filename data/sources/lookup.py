@@ -67,8 +67,8 @@ class Disk:
         if folder not in self._alike:
             self._alike[folder] = defaultdict(list)
             for name in self._listed(folder):
-                self._alike[folder][_folded(name)].append(name)
-        return self._alike[folder].get(_folded(part), [])
+                self._alike[folder][folded(name)].append(name)
+        return self._alike[folder].get(folded(part), [])
 
     def _listed(self, folder: str) -> frozenset[str]:
         if folder not in self._names:
@@ -81,5 +81,6 @@ class Disk:
         return self._names[folder]
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """Return a name as copies of a data set may spell it alike: spaces and `_` do not matter."""
     return nfc(name).replace(" ", "").replace("_", "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import PurePath
 
@@ -26,11 +26,11 @@ def add_own_photo(draft: Draft) -> dict[str, int]:
     photos = _photos(draft.items)
     sketches = [item for item in draft.items if item.sketch]
     rows = [_row(item, found) for item in sketches if (found := photos.get(_asked(item)))]
-    lost = len(sketches) - len(rows)
+    lost = Counter(item.split for item in sketches if _asked(item) not in photos)
     if rows:
-        info = TaskInfo(NAME, protocol=PROTOCOL, figures=FIGURES, missing=lost)
-        draft.add_task(info, rows)
-    return {"sketches_without_photo": lost}
+        missing = lost["unseen"]  # of what is reported
+        draft.add_task(TaskInfo(NAME, protocol=PROTOCOL, figures=FIGURES, missing=missing), rows)
+    return {"sketches_without_photo": lost.total()}
 
 
 def _photos(items: Sequence[Item]) -> dict[tuple[str | None, str], list[str]]:

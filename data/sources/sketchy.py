@@ -66,7 +66,7 @@ def convert_sketchy(
             out, name=NAMED[split], protocol=protocol, provenance=provenance
         ) as draft:
             for class_id, where in split_of.items():
-                draft.add_class(_describe(class_id, definitions), where)
+                draft.add_class(describe(class_id, definitions), where)
             for domain, by_class in images.items():
                 for class_id, paths in by_class.items():
                     add_images(draft, domain, class_id, split_of[class_id], paths)
@@ -117,7 +117,8 @@ def split_classes(classes: list[str], unseen: set[str], seed: int) -> dict[str, 
     return split_of | {name: "unseen" for name in classes if name in unseen}
 
 
-def _describe(class_id: str, definitions: dict[str, Definition]) -> ClassInfo:
+def describe(class_id: str, definitions: dict[str, Definition]) -> ClassInfo:
+    """Return a class with `a photo of a …` and, where there is one, its definition."""
     name = spoken(class_id)
     defined = defining(class_id, definitions)
     return ClassInfo(class_id, name, (f"a photo of a {name}", *defined))

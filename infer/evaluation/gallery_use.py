@@ -14,7 +14,7 @@ from zscr.data.relevance import Relevance
 from zscr.errors import InputError
 from zscr.infer.evaluation.embedded import Embedded, Vectors
 from zscr.infer.evaluation.ranked import Ranked
-from zscr.infer.evaluation.ranking import Cosines, Embeddings, ranked_parts
+from zscr.infer.evaluation.ranking import Cosines, Embeddings, first_places, ranked_parts
 from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.exact import Rows
 from zscr.infer.index.expansion import Expansion, mean_features
@@ -101,7 +101,7 @@ def _joined(first: Vectors, second: Vectors, square: float) -> Vectors:
 def _best(queries: Embeddings, gallery: Embeddings, relevance: Relevance, k: int) -> Rows:
     """Return each query's k best gallery rows (Q, k)."""
     blocks = ranked_parts(Cosines(queries, gallery), relevance)
-    return np.concatenate([order[:, :k] for _, order in blocks])
+    return np.concatenate([first_places(order, k) for _, order in blocks])
 
 
 def _features(embedded: Embedded) -> Vectors:

@@ -15,7 +15,7 @@ from zscr.errors import InputError
 Embeddings = npt.NDArray[np.float32]
 Scores = npt.NDArray[np.floating]
 
-BLOCK_SCORES = 4_000_000  # scores held at once: 32 MB as float64, and as much for the order
+BLOCK_SCORES = 1_000_000  # scores held at once: 8 MB as float64, and as much for the order
 NORM_TOLERANCE = 1e-2  # half-precision models miss unit norm by up to 1e-3
 SCORE_DECIMALS = 9
 
@@ -119,6 +119,11 @@ def scored_blocks(scorer: Scorer, *, block: int | None = None) -> Iterator[tuple
     """
     for start, scores in scorer.blocks(block_rows(scorer.shape[1], block)):
         yield start, np.round(scores, SCORE_DECIMALS)
+
+
+def first_places(order: Order, k: int) -> Order:
+    """Return the first k places (B, k) of rankings (B, G), without keeping the rest in memory."""
+    return order[:, :k].copy()  # a view holds the whole array that it is of
 
 
 def block_rows(gallery: int, block: int | None) -> int:

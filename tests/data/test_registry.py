@@ -53,6 +53,7 @@ def test_unknown_name_lists_the_known_ones(tmp_path):
     known |= {"sketchy25-domains", "sketchy25-25-domains"}
     known |= {"imagenet-r", "nico", "minidomainnet", "ltll", "icir"}
     known |= {"cirr", "fashioniq", "circo", "genecis", "coco"}
+    known |= {"sketchy-ext", "sketchy-ext-25", "tuberlin-ext", "quickdraw-ext"}
     assert {*names()} == known | {"fashion44k", "fashion44k-titles", "flickr8k_1k", "wiki"}
     assert all(name in str(refused.value) for name in ("aviery", *known))
     with pytest.raises(ConfigError, match="no collection 'awa'"):

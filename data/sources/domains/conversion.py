@@ -32,11 +32,13 @@ class Entry:
     Attributes:
         name: its path as the list has it, which becomes the item's id.
         class_id: of what it shows; domain: the word that queries name its domain by.
+        place: the list and the line that name it, where errors tell that.
     """
 
     name: str
     class_id: str
     domain: str
+    place: str = ""
 
     @property
     def kind(self) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from zscr.data.relevance import Order
 from zscr.data.tasks import Task
-from zscr.infer.evaluation.ranking import Scorer, rank, scored_blocks
+from zscr.infer.evaluation.ranking import Scorer, first_places, rank, scored_blocks
 
 
 def neighbours(
@@ -24,6 +24,6 @@ def neighbours(
     for queries, places in task.relevance.parts():
         part = scorer if places is None else scorer.part(queries, places)
         for _, scores in scored_blocks(part):
-            best = rank(scores)[:, :count]
+            best = first_places(rank(scores), count)
             found = np.take_along_axis(scores, best, axis=1)
             yield from zip(best if places is None else places[best], found, strict=True)

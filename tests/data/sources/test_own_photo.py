@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 
 import numpy as np
-import pytest
 
 from zscr.data.collection import read_collection
 from zscr.data.sources.sketchy import convert_sketchy
@@ -42,11 +41,3 @@ def test_without_any_photo_of_its_sketches_there_is_no_such_task(sketchy, tmp_pa
     found = read_collection(tmp_path / "out")
     assert task_names(found) == ["text", "sketch"]
     assert found.manifest.body["provenance"]["sketches_without_photo"] == 40
-
-
-@pytest.mark.realdata
-def test_every_published_sketch_has_its_photo(realdata_folder, tmp_path):
-    """525 unseen sketches over 525 photos; none is missing."""
-    convert_sketchy(realdata_folder("sketchy25"), tmp_path / "out")
-    task = load_task(read_collection(tmp_path / "out"), "own-photo", "unseen")
-    assert (len(task.queries), len(task.gallery), task.missing) == (525, 525, 0)

@@ -10,6 +10,7 @@ import pytest
 from zscr.data.collection import read_collection
 from zscr.data.sources.definitions import LVIS, define, read_definitions
 from zscr.data.sources.sketchy import convert_sketchy
+from zscr.data.tasks import load_task
 from zscr.errors import InputError
 
 LVIS_ROWS = [
@@ -87,7 +88,7 @@ def test_lists_that_are_not_utf8_are_one_sentence(sketchy, tmp_path):
 
 @pytest.mark.realdata
 def test_published_subset_is_complete(realdata_folder, tmp_path):
-    """125 classes of 25 photos and 25 sketches, the 21 published unseen ones, 87 definitions."""
+    """125 classes of 25 photos and 25 sketches of these, 21 published unseen, 87 definitions."""
     names = realdata_folder("clip_text_names")
     convert_sketchy(realdata_folder("sketchy25"), tmp_path / "out", names=names)
     found = read_collection(tmp_path / "out")
@@ -101,4 +102,6 @@ def test_published_subset_is_complete(realdata_folder, tmp_path):
     photos = {item.id for item in found.items if item.attributes["domain"] == "photo"}
     sketches = {item.id for item in found.items if item.attributes["domain"] == "sketch"}
     assert {name.rsplit("-", 1)[0] for name in sketches} <= photos
+    own = load_task(found, "own-photo", "unseen")
+    assert (len(own.queries), len(own.gallery), own.missing) == (525, 525, 0)
     assert found.manifest.body["provenance"]["classes_with_definition"] == 87

@@ -1,0 +1,76 @@
+"""Folders of domains, of which one asks and others are searched."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from zscr.data.collection import read_collection
+from zscr.data.commands import data
+from zscr.data.sources.sketches.domain_folders import convert_domains
+from zscr.data.tasks import load_task
+from zscr.errors import ConfigError, InputError
+
+
+@pytest.fixture
+def pacs(tmp_path):
+    """Write five classes of two images in each of PACS's domains."""
+    for number, domain in enumerate(("photo", "art_painting", "cartoon", "sketch")):
+        for name in ("dog", "elephant", "guitar", "horse", "house"):
+            folder = tmp_path / f"PACS/kfold/{domain}/{name}"
+            folder.mkdir(parents=True)
+            for i in range(2):
+                Image.new("RGB", (4, 4), (number, i, len(name))).save(folder / f"{i}.png")
+    return tmp_path / "PACS"
+
+
+def test_sketches_ask_for_photos(pacs, tmp_path):
+    """By default; other domains are not looked at, and lists of classes replace the choice."""
+    (pacs / "kfold/unseen.txt").write_text("horse\ndog\n")
+    done = CliRunner().invoke(data, ["convert", "domains", str(pacs), "--out", f"{tmp_path}/out"])
+    assert done.exit_code == 0, done.output
+    found = read_collection(tmp_path / "out")
+    assert {*found.splits["unseen"]} == {"dog", "horse"}
+    assert [len(found.splits[name]) for name in ("seen", "val")] == [2, 1]
+    task = load_task(found, "sketch", "unseen")
+    assert [query.id for query in task.queries] == [
+        *("sketch/dog/0.png", "sketch/dog/1.png", "sketch/horse/0.png", "sketch/horse/1.png")
+    ]
+    assert {name.split("/")[0] for name in task.gallery} == {"photo"}
+    assert len(found.items) == 20
+    assert found.protocol == "each sketch asks for its class among photo"
+
+
+def test_any_domain_asks_for_any_others(pacs, tmp_path):
+    """Cartoons ask for paintings and photos together."""
+    gallery = ("art_painting", "photo")
+    convert_domains(pacs, tmp_path / "out", asking="cartoon", gallery=gallery, unseen=2)
+    task = load_task(read_collection(tmp_path / "out"), "sketch", "unseen")
+    assert (len(task.queries), len(task.gallery)) == (4, 8)
+    assert {name.split("/")[0] for name in task.gallery} == {*gallery}
+    assert {query.sketch.parts[-3] for query in task.queries} == {"cartoon"}
+
+
+def test_what_cannot_ask_is_one_sentence(pacs, tmp_path):
+    """A class without sketches, a domain that is not there or on both sides, too few classes."""
+    out = tmp_path / "out"
+    with pytest.raises(ConfigError, match="domain 'photo' cannot ask for the domains photo"):
+        convert_domains(pacs, out, asking="photo")
+    with pytest.raises(InputError, match="folders clipart and photo side by side in 0 folders"):
+        convert_domains(pacs, out, asking="clipart")
+    (pacs / "kfold/sketch/lost.png").write_bytes(b"")
+    with pytest.raises(InputError, match="lies in no folder of a class"):
+        convert_domains(pacs, out)
+    (pacs / "kfold/sketch/lost.png").unlink()
+    shutil.rmtree(pacs / "kfold/sketch/horse")
+    with pytest.raises(InputError, match="PACS has the class 'horse' without any sketch"):
+        convert_domains(pacs, out)
+    for name in ("horse", "house", "dog"):
+        shutil.rmtree(pacs / f"kfold/photo/{name}")
+        shutil.rmtree(pacs / f"kfold/sketch/{name}", ignore_errors=True)
+    with pytest.raises(InputError, match="has 2 classes in these domains"):
+        convert_domains(pacs, out)
+    assert not out.exists()
