@@ -69,7 +69,7 @@ def test_edges_are_dark_strokes_on_white():
     image = Image.new("RGB", (512, 512), (90, 140, 60))
     assert np.asarray(VIEWS["edges"](image)).min() == 255
     ImageDraw.Draw(image).ellipse((112, 112, 400, 400), fill=(230, 220, 230))
-    ImageDraw.Draw(image).ellipse((20, 20, 80, 80), fill=(165, 195, 135))
+    ImageDraw.Draw(image).ellipse((20, 20, 80, 80), fill=(190, 215, 160))
     edges = np.asarray(VIEWS["edges"](image).convert("L"))
     assert edges.shape == (256, 256)
     assert {*np.unique(edges)} == {0, 255}
