@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -198,8 +198,15 @@ def _export_run(
         if made.index.skipped:
             say(f"skipped {len(made.index.skipped)} images; see errors there")
         named = f" --bundle {out}" if out else ""
-        say(f"next: zscr query --file captions.txt{named}")
+        say(f"next: zscr query {first_query(made.bundle.takes)}{named}")
     return made.bundle.folder
+
+
+def first_query(takes: Container[frozenset[str]]) -> str:
+    """Return the option of a query to begin with, given what fields queries may fill together."""
+    ways = {"text": "--file captions.txt", "sketch": "--sketch drawing.png"}
+    alone = (way for field, way in ways.items() if frozenset({field}) in takes)
+    return next(alone, "--image photo.jpg")
 
 
 def _agreed(body: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from zscr.artefact import read_manifest, verify
 from zscr.cli import main
+from zscr.export.commands import first_query
 from zscr.infer.bundle import Bundle
 
 
@@ -88,3 +89,12 @@ def test_wrong_calls(args: list[str], status: int, message: str) -> None:
     assert message in done.stderr
     assert "Traceback" not in done.output
     assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "option"),
+    [({"text", "image"}, "--file"), ({"sketch", "image"}, "--sketch"), ({"image"}, "--image")],
+)
+def test_the_next_step_is_one_that_the_model_takes(fields, option) -> None:
+    """A model of sketches has no captions to be tried with."""
+    assert first_query({frozenset({field}) for field in fields}).split()[0] == option
