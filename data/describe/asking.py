@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -24,11 +25,13 @@ class Tally:
     Attributes:
         kept: answers that came and were kept.
         again: answers that could not be kept, after which the question was asked again.
+        passed: times that the endpoint did not answer at first, by why.
         refused: questions that were given up, each with what was wrong with its last answer.
     """
 
     kept: int = 0
     again: int = 0
+    passed: Counter[str] = field(default_factory=Counter)
     refused: list[tuple[Question, str]] = field(default_factory=list)
 
 
@@ -113,7 +116,9 @@ class Asker:
             asked = f" and asks to wait {fault.wait:g} s" if fault.wait else ""
             times = f", {failed} times" if failed > 1 else ""
             raise InputError(f"the endpoint does not answer: {fault}{asked}{times}")
-        say(f"{fault}; trying again in {wait:g} s ({failed} of {self._patience.tries})")
+        if not self.tally.passed[str(fault)]:  # of many at a time it is counted
+            say(f"{fault}; trying again in {wait:g} s ({failed} of {self._patience.tries})")
+        self.tally.passed[str(fault)] += 1
         await asyncio.sleep(wait)
 
 

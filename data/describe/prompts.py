@@ -22,7 +22,7 @@ _FIELDS = mapping(text(1000, least=1), text(100, least=1))
 # else is on a photo or in a drawing.
 QUESTIONS = {
     "looks": "What does a {} look like: its overall shape, its proportions and its surface?",
-    "parts": "By which visible parts, and by their places, is a {} known?",
+    "parts": "Which visible parts tell that something is a {}, and where on it are they?",
     "outline": "Which outlines and strokes does a simple line drawing of a {} show?",
     "difference": (
         "Which visible features of a {} are lacking in things that look much like it? Describe the "

@@ -32,7 +32,7 @@ from zscr.data.describe.texts import class_texts
 
 pytest.importorskip("openai", reason="needs the extra 'describe'")
 KEY = "sk-secret-0123456789"
-SOON = ("--wait", "0.01", "--timeout", "0.3", "--tries", "3", "--parallel", "1")
+SOON = ("--wait", "0.01", "--timeout", "30", "--tries", "3", "--parallel", "1")
 
 
 def arguments(collection: Path, model: Model, *more: str) -> list[str]:
@@ -71,18 +71,26 @@ def test_every_training_class_is_asked_each_prompt(
     ("fault", "told"),
     [
         (status(429, Retry_After="0"), "answers 429 (too many requests); trying again in 0 s"),
-        (status(500), "answers 500"),
-        (silence, "is silent for too long; trying again"),
+        (status(500), "0 answers could not be kept and were asked for again; the endpoint had 1"),
         (hung_up, "broke"),
-        (truncated, "1 were asked for again"),
-        (saying(""), "1 were asked for again"),
-        (saying(None), "1 were asked for again"),
-        (saying("It is wide and", "length"), "1 were asked for again"),
-        (saying("<think>what is it"), "1 were asked for again"),
-        (saying("It is as flat as a Door."), "1 were asked for again"),
-        (saying("It is as big as two apples."), "1 were asked for again"),
+        (truncated, "1 answers could not be kept and were asked for again"),
+        (saying(""), "1 answers could not be kept and were asked for again"),
+        (saying(None), "1 answers could not be kept and were asked for again"),
+        (
+            saying("It is wide and", "length"),
+            "1 answers could not be kept and were asked for again",
+        ),
+        (saying("<think>what is it"), "1 answers could not be kept and were asked for again"),
+        (
+            saying("It is as flat as a Door."),
+            "1 answers could not be kept and were asked for again",
+        ),
+        (
+            saying("It is as big as two apples."),
+            "1 answers could not be kept and were asked for again",
+        ),
     ],
-    ids="429 500 timeout hung_up truncated empty null length thoughts unseen plural".split(),
+    ids="429 500 hung_up truncated empty null length thoughts unseen plural".split(),
 )
 def test_a_fault_that_passes(
     describe: Callable[..., Result], cars: Collection, model: Model, fault: Fault, told: str
@@ -96,6 +104,16 @@ def test_a_fault_that_passes(
     assert model.questions[1].startswith(model.questions[0])
     texts = class_texts(cars, "descriptions", "seen")
     assert set(texts.values()) == {(model.says,) * 4}
+
+
+def test_a_question_that_is_never_answered_is_asked_again(
+    describe: Callable[..., Result], model: Model
+) -> None:
+    model.faults.append(silence)
+    done = describe("--timeout", "0.6", "--tries", "9")
+    assert done.exit_code == 0, done.output
+    assert "is silent for too long; trying again" in done.stderr
+    assert len(model.answered) >= 12
 
 
 def test_retry_after_goes_before_the_own_wait(
@@ -150,7 +168,7 @@ def test_an_endpoint_that_gives_up(
 ) -> None:
     """It is one sentence, without the key, and not a question more is asked."""
     model.faults += faults
-    done = describe("--api-key", KEY)
+    done = describe("--api-key", KEY, *(("--timeout", "0.3") if silence in faults else ()))
     assert done.exit_code == 1
     assert done.stderr.splitlines()[-1].startswith("Error: ")
     assert told in done.stderr
