@@ -79,13 +79,15 @@ class Asker:
     async def _ask(self, question: Question) -> Sentence | None:
         """Return an answer that can be kept; None, once none was after so many tries."""
         avoid: dict[str, None] = {}
+        again = 0
         for failed in range(1, self._patience.tries + 1):
             try:
                 text = question.text + _without(avoid)
-                answer = await self._chat.answer(INSTRUCTION, text, again=failed - 1)
+                answer = await self._chat.answer(INSTRUCTION, text, again)
                 return self._checks.sentence(question.class_id, answer)
             except Unusable as fault:
                 avoid |= dict.fromkeys(fault.avoid)
+                again += 1
                 self._count(question, fault, failed)
             except PassingFault as fault:
                 await self._wait(fault, failed)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from zscr.data.collection import Collection
 from zscr.data.describe.naming import fill, require_place
-from zscr.data.describe.sentence import WORDS
+from zscr.data.describe.sentence import PROMPT, WORDS
 from zscr.data.describe.trained import TRAINED
 from zscr.errors import CollectionError, InputError
 from zscr.regular import read_regular
@@ -16,7 +16,7 @@ from zscr.schema import mapping, text
 from zscr.strict_json import parse_json
 
 _LARGEST = 1 << 20  # bytes of a file of prompts
-_FIELDS = mapping(text(1000, least=1), text(100, least=1))
+_FIELDS = mapping(text(1000, least=1), PROMPT)
 
 # Not from the paper, which does not give its own. Each asks for what can be seen, since nothing
 # else is on a photo or in a drawing.

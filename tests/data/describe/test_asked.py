@@ -130,12 +130,13 @@ def test_an_answer_that_never_does_is_left_out_and_told(
     describe: Callable[..., Result], cars: Collection, model: Model
 ) -> None:
     model.faults += [saying("A door has a handle."), saying(""), saying("It has a door.")]
-    done = describe()
+    done = describe("--seed", "3")
     assert done.exit_code == 0, done.output
     assert "1 questions got no answer that can be kept in 3 tries" in done.stderr
     assert "looks (the answer names an unseen class (door))" in done.stderr
     assert model.questions[1].endswith("Do not use these words: door.")
     assert model.questions[2].endswith("Do not use these words: door.")
+    assert [body["seed"] for body in model.asked[:4]] == [3, 4, 5, 3]
     assert read_descriptions(cars.folder).manifest.body["refused"] == 1
     assert {*map(len, class_texts(cars, "descriptions", "seen").values())} == {3, 4}
 
@@ -227,6 +228,29 @@ def test_questions_are_asked_at_the_same_time(
 
     model.faults += [wait] * 12
     assert describe("--parallel", "3", "--timeout", "20").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--base-url", "localhost:8080"), "the base URL of the endpoint is none"),
+        (("--base-url", "http://127.0.0.1:99999/v1"), "the base URL of the endpoint is none"),
+        (("--base-url", "https://api.openai.com/v1"), "needs a key"),
+        (("--model", "m\x1b[2J"), "is none; name one"),
+        (("--api-key", "sk one\ntwo"), "the API key holds characters"),
+        (("--timeout", "nan"), "it is no number"),
+        (("--prompts", "nowhere.json"), "holds no prompts (No such file or directory)"),
+        (("--from", "nowhere.json"), "cannot be read (No such file or directory)"),
+    ],
+)
+def test_wrong_options_ask_nobody(
+    describe: Callable[..., Result], model: Model, options: tuple[str, ...], told: str
+) -> None:
+    done = describe(*options)
+    assert done.exit_code in (1, 2)
+    assert told in done.stderr
+    assert "one\ntwo" not in done.output
+    assert model.asked == []
 
 
 def test_without_the_extra(
