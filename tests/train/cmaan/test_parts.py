@@ -87,7 +87,8 @@ def test_info_nce_counts_every_row_of_the_class() -> None:
 def test_proxies_take_the_number_of_the_weights_that_are_loaded() -> None:
     """A run goes on before its tables are bound, and the optimizer keeps the parameter."""
     made, again = Proxies(4), Proxies(4)
-    made.begin(torch.randn(7, 4, generator=noise()))
+    rows, classes = torch.randn(14, 4, generator=noise()), torch.arange(7).repeat(2)
+    made.begin({"sketch": rows}, {"sketch": classes})
     kept = again.vectors
     again.load_state_dict(made.state_dict())
     assert torch.equal(kept, made.vectors)
