@@ -12,6 +12,7 @@ from zscr.errors import ConfigError
 from zscr.infer.features.table import Split, Table
 from zscr.train.methods.cmaan.batches import Batches, distinct
 from zscr.train.methods.cmaan.config import Config
+from zscr.train.methods.cmaan.described import Described
 from zscr.train.methods.cmaan.objective import Proxies, class_info_nce
 from zscr.train.methods.cmaan.rows import EDGES, views_of
 from zscr.train.methods.cmaan.start import NORM, code_map
@@ -93,6 +94,21 @@ def test_proxies_take_the_number_of_the_weights_that_are_loaded() -> None:
     again.load_state_dict(made.state_dict())
     assert torch.equal(kept, made.vectors)
     assert kept is again.vectors
+
+
+def test_a_class_is_described_by_the_mean_of_its_texts() -> None:
+    """Of tokens that are there; by hand: a row that says its class, and one that says the other."""
+    rows = torch.zeros(3, 2, 4)
+    rows[0, 0, 0], rows[1, :, 0] = 2.0, torch.tensor([1.0, 3.0])  # both texts of class 0 say 2
+    rows[2, 0, 1] = 2.0
+    made = Described(4, 4)
+    made.bind(Table(("0#0", "0#1", "1#0"), rows.half(), torch.tensor([0, 2, 3])))
+    with torch.no_grad():
+        made.map.weight.copy_(torch.eye(4))
+        says = torch.tensor([[1.0, -1.0, 0.0, 0.0]])  # the classes are this and its opposite
+        found = [float(made(says, torch.tensor([one]), 0.5)) for one in (0, 1)]
+    wanted = [math.log(1 + math.exp(-4)), math.log(1 + math.exp(4))]
+    assert found == pytest.approx(wanted, abs=1e-3)
 
 
 def test_the_start_is_ridge_regression_onto_codes() -> None:

@@ -44,7 +44,7 @@ class Proxies(nn.Module):
     def begin(
         self, embedded: Mapping[str, torch.Tensor], classes: Mapping[str, torch.Tensor]
     ) -> None:
-        """Begin at the classes' means over domains, of rows (N, E) and classes (N,) of 0 to C - 1."""
+        """Begin at the classes' means over domains: of rows (N, E) of classes (N,) by domain."""
         means = [_class_means(rows, classes[domain]) for domain, rows in embedded.items()]
         self.vectors.data = unit(torch.stack(means).sum(0))
 
