@@ -120,6 +120,11 @@ class Config:
     def _check_texts(self) -> None:
         if self.width % HEADS:
             raise ConfigError(f"setting width={self.width} must be a multiple of {HEADS}")
+        if self.texts not in SOURCES and not Path(self.texts).is_file():
+            raise ConfigError(
+                f"setting texts={self.texts!r} is unknown; use one of {', '.join(SOURCES)}, or "
+                f"name a JSON file of descriptions"
+            )
         if self.texts != NO_TEXTS and not any(getattr(self, name) for name in READING):
             raise ConfigError(
                 f"texts={self.texts} are read by none of the losses; set one of the weights "
@@ -129,11 +134,6 @@ class Config:
             raise ConfigError(
                 f"described={self.described} is the weight of a loss against texts, and "
                 f"texts={NO_TEXTS}; set texts to one of {', '.join(SOURCES[1:])}, or a JSON file"
-            )
-        if self.texts not in SOURCES and not Path(self.texts).is_file():
-            raise ConfigError(
-                f"setting texts={self.texts!r} is unknown; use one of {', '.join(SOURCES)}, or "
-                f"name a JSON file of descriptions"
             )
         if self.texts not in SOURCES:
             object.__setattr__(self, "texts", str(Path(self.texts).absolute()))
