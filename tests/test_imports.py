@@ -42,28 +42,33 @@ FLOORS = {
     " <- circo cirr coco fashioniq genecis",
     "zscr.infer": "answers composition inputs lines runners"
     " <- batches bundle_manifest options query_rows"
-    " <- queries <- encoder <- bundle features reading <- index sums <- columns composed evaluation"
-    " <- found models mteb <- lookup own_image <- searcher <- find <- commands",
-    "zscr.infer.inputs": "prepared sentence tokenizer <- characters image unread vector"
-    " <- prompt text <- make",
+    " <- queries sketches <- encoder <- bundle features reading <- index sums"
+    " <- columns composed evaluation <- found models mteb <- lookup own_image"
+    " <- searcher <- find <- commands",
+    "zscr.infer.inputs": "edges paper prepared sentence tokenizer <- ink views <- strokes"
+    " <- characters image unread vector <- prompt text <- make",
     "zscr.train": "cuda_graph latest options precision ranks run_fields tables weights"
     " <- hub <- encoders <- pretrained <- language vision <- methods"
     " <- heads soundness state <- run stored <- log sources <- loop <- fit <- evaluation"
     " <- commands <- adaptation",
     "zscr.train.hub": "library name <- faults <- client <- listing <- choice library_cache metadata"
     " pins <- fetch <- at_hand <- gather kept <- offline <- snapshot <- checkpoint",
-    "zscr.train.methods": "contract losses optimizer seeded <- registry scaling unit_rows"
+    "zscr.train.methods": "blocks contract losses optimizer seeded <- registry scaling unit_rows"
     " <- settings <- alignment clip zscrgan <- cmaan pic2word zse",
+    "zscr.train.methods.alignment": "cross_attention relation token_transformer triplet tuples"
+    " <- fusion towers <- alignment sentences",
     "zscr.train.methods.clip": "choice config pairs pretrained projection schedule start step"
-    " <- blocks <- image_tower text_tower <- towers <- method",
+    " <- image_tower text_tower <- towers <- method",
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"
     " <- improved reference",
     "zscr.train.methods.pic2word": "base masking objective sentence_rows words <- nouns tagger"
     " <- centre config edits pretrained_base run_base vocabulary <- composed opening sentences"
     " <- fitting <- method",
-    "zscr.train.pretrained": "card families files samples spelling <- graph model <- pixels tokens"
-    " <- dual <- load sentence <- open_clip <- folder",
+    "zscr.train.pretrained": "card families files samples scaled spelling <- graph model"
+    " <- pixels tokens <- dual <- load sentence <- open_clip <- folder",
     "zscr.train.language": "families mappers tower <- bodies prefix released <- language",
+    "zscr.train.vision": "cuts directions folder operators tower transformer"
+    " <- frozen rebuilt tokens whole <- upper <- backbone",
     "zscr.export": "heads tensorrt words <- begun composition parity samples <- bundle"
     " <- deploy pretrained <- commands",
     "zscr.export.pretrained": "place proof <- composed <- bundle <- image job",
