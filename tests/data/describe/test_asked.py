@@ -321,11 +321,15 @@ def test_own_prompts_and_another_model_are_other_questions(
 def test_a_killed_call_goes_on(cars: Collection, model: Model, ending: signal.Signals) -> None:
     """Nothing that was answered is asked again, also after a line that was half written."""
     model.most = 5
-    call = [sys.executable, "-m", "zscr.cli", *arguments(cars.folder, model, "--timeout", "30")]
-    child = subprocess.Popen(call, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert model.silent.wait(30)
-    child.send_signal(ending)
-    said = child.communicate(timeout=30)[1]
+    call = [sys.executable, "-m", "zscr.cli", *arguments(cars.folder, model, "--timeout", "600")]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(call, text=True, **pipes) as child:
+        try:
+            assert model.silent.wait(240)
+            child.send_signal(ending)
+            said = child.communicate(timeout=240)[1]
+        finally:
+            child.kill()
     if ending == signal.SIGINT:
         assert child.returncode == 130
         assert "5 of 12 answers are kept" in said
