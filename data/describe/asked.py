@@ -124,7 +124,12 @@ def _kept(collection: Path, tally: Tally, done: int, total: int) -> Iterator[Non
 
 def _tell(tally: Tally, patience: Patience, done: int) -> None:
     """Say how many answers there are, and name those that are lacking."""
-    say(f"{done} answers were there, {tally.kept} came, {tally.again} were asked for again")
+    say(f"{tally.kept} answers came, beside {done} that were there")
+    if tally.again or tally.passed:
+        say(
+            f"{tally.again} answers could not be kept and were asked for again; the endpoint had "
+            f"{tally.passed.total()} faults that passed"
+        )
     if tally.refused:
         rows = [f"{one.class_id} {one.prompt} ({why})" for one, why in tally.refused]
         say(

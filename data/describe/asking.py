@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -24,11 +25,13 @@ class Tally:
     Attributes:
         kept: answers that came and were kept.
         again: answers that could not be kept, after which the question was asked again.
+        passed: times that the endpoint did not answer at first, by why.
         refused: questions that were given up, each with what was wrong with its last answer.
     """
 
     kept: int = 0
     again: int = 0
+    passed: Counter[str] = field(default_factory=Counter)
     refused: list[tuple[Question, str]] = field(default_factory=list)
 
 
@@ -76,13 +79,15 @@ class Asker:
     async def _ask(self, question: Question) -> Sentence | None:
         """Return an answer that can be kept; None, once none was after so many tries."""
         avoid: dict[str, None] = {}
+        again = 0
         for failed in range(1, self._patience.tries + 1):
             try:
                 text = question.text + _without(avoid)
-                answer = await self._chat.answer(INSTRUCTION, text, again=failed - 1)
+                answer = await self._chat.answer(INSTRUCTION, text, again)
                 return self._checks.sentence(question.class_id, answer)
             except Unusable as fault:
                 avoid |= dict.fromkeys(fault.avoid)
+                again += 1
                 self._count(question, fault, failed)
             except PassingFault as fault:
                 await self._wait(fault, failed)
@@ -113,7 +118,9 @@ class Asker:
             asked = f" and asks to wait {fault.wait:g} s" if fault.wait else ""
             times = f", {failed} times" if failed > 1 else ""
             raise InputError(f"the endpoint does not answer: {fault}{asked}{times}")
-        say(f"{fault}; trying again in {wait:g} s ({failed} of {self._patience.tries})")
+        if not self.tally.passed[str(fault)]:  # of many at a time it is counted
+            say(f"{fault}; trying again in {wait:g} s ({failed} of {self._patience.tries})")
+        self.tally.passed[str(fault)] += 1
         await asyncio.sleep(wait)
 
 

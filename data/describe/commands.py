@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,18 @@ if TYPE_CHECKING:
     from zscr.data.describe.endpoint import Endpoint
 
 FOLDER = NamedPath()
+
+
+class _Number(click.FloatRange):
+    """A number of a range, which no comparison keeps NaN out of."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail("it is no number", param, ctx)
+        return number
 
 
 @click.command()
@@ -36,8 +49,8 @@ FOLDER = NamedPath()
     help="Its key; other users of this machine see it on a command line, not in the variable.",
 )
 @click.option("--prompts", type=FOLDER, help="Your own questions, a JSON file {id: question}.")
-@click.option("--temperature", type=click.FloatRange(0, 2), help="Of the model [its own].")
-@click.option("--seed", type=int, help="Of the model's sampling [its own].")
+@click.option("--temperature", type=_Number(0, 2), help="Of the model [its own].")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), help="Of its sampling [its own].")
 @click.option(
     "--parallel",
     type=click.IntRange(1, 256),
@@ -54,14 +67,14 @@ FOLDER = NamedPath()
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(0, min_open=True),
+    type=_Number(0, 86_400, min_open=True),
     default=60.0,
     show_default=True,
     help="Seconds that an answer may take.",
 )
 @click.option(
     "--wait",
-    type=click.FloatRange(0, 60),
+    type=_Number(0, 60),
     default=0.5,
     show_default=True,
     help="Seconds before the second try, doubled with each; a server's Retry-After goes first.",

@@ -33,6 +33,11 @@ class Endpoint:
             raise ConfigError(
                 "the base URL of the endpoint is none; write one such as http://localhost:8080/v1"
             )
+        if not self.model.isprintable() or not 0 < len(self.model) <= 200:
+            raise ConfigError(
+                f"the model {self.model!a:.60} is none; name one of {self.address} in 1 to 200 "
+                f"characters"
+            )
         if not _is_plain(self.key):
             raise ConfigError(
                 "the API key holds characters that no key has; look at OPENAI_API_KEY for a line "

@@ -10,7 +10,7 @@ from typing import Any
 from zscr.artefact import hash_bytes
 from zscr.data.collection import Collection
 from zscr.data.describe.checks import Checks
-from zscr.data.describe.sentence import WORDS, shorten, tidy
+from zscr.data.describe.sentence import PROMPT, WORDS, shorten, tidy
 from zscr.data.describe.trained import listed, require_trained
 from zscr.errors import InputError
 from zscr.progress import say
@@ -19,7 +19,7 @@ from zscr.schema import listing, mapping, words
 from zscr.strict_json import parse_json
 
 _LARGEST = 64 << 20  # bytes of the file; 1,000 classes of four sentences have 1 MB
-_SENTENCES = mapping(words)
+_SENTENCES = mapping(words, PROMPT)
 _LISTED = listing(words)
 
 Answers = Mapping[str, Mapping[str, str]]  # class -> prompt -> sentence

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from zscr.artefact import dump_jsonl
 from zscr.data.describe.checks import Sentence
@@ -37,11 +37,11 @@ class Journal:
         self._rows: dict[str, Sentence] = {}
         with disk_faults(path):
             self._file = self._open()
-        try:
-            self._read()
-        except BaseException:
-            self._file.close()
-            raise
+            try:
+                self._read()
+            except BaseException:
+                self._file.close()
+                raise
 
     def __enter__(self) -> Journal:
         return self
@@ -59,19 +59,20 @@ class Journal:
         Raises:
             ArtefactError: the disk is full, failing or read-only.
         """
-        row = {"key": key, "answer": sentence.text, "cut": sentence.cut}
+        line = dump_jsonl([{"key": key, "answer": sentence.text, "cut": sentence.cut}])
         with disk_faults(self.path):
-            self._file.write(dump_jsonl([row]))
-            self._file.flush()
+            while line:
+                line = line[self._file.write(line) :]
             os.fsync(self._file.fileno())
         self._rows[key] = sentence
 
-    def _open(self) -> BinaryIO:
+    def _open(self) -> FileIO:
         there = self.path.exists()
         kind = "a link" if self.path.is_symlink() else irregular(self.path) if there else None
         if kind:
             raise ArtefactError(f"{self.path} is {kind}, and no file of zscr's own; remove it")
-        return open(os.open(self.path, _FLAGS, 0o644), "ab")
+        # Without a buffer: closing one that a full disk has not taken would fail once more.
+        return open(os.open(self.path, _FLAGS, 0o644), "ab", buffering=0)
 
     def _read(self) -> None:
         raw = read_regular(self.path, _LARGEST, "file of answers")

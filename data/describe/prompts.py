@@ -8,7 +8,7 @@ from pathlib import Path
 
 from zscr.data.collection import Collection
 from zscr.data.describe.naming import fill, require_place
-from zscr.data.describe.sentence import WORDS
+from zscr.data.describe.sentence import PROMPT, WORDS
 from zscr.data.describe.trained import TRAINED
 from zscr.errors import CollectionError, InputError
 from zscr.regular import read_regular
@@ -16,13 +16,13 @@ from zscr.schema import mapping, text
 from zscr.strict_json import parse_json
 
 _LARGEST = 1 << 20  # bytes of a file of prompts
-_FIELDS = mapping(text(1000, least=1), text(100, least=1))
+_FIELDS = mapping(text(1000, least=1), PROMPT)
 
 # Not from the paper, which does not give its own. Each asks for what can be seen, since nothing
 # else is on a photo or in a drawing.
 QUESTIONS = {
     "looks": "What does a {} look like: its overall shape, its proportions and its surface?",
-    "parts": "By which visible parts, and by their places, is a {} known?",
+    "parts": "Which visible parts tell that something is a {}, and where on it are they?",
     "outline": "Which outlines and strokes does a simple line drawing of a {} show?",
     "difference": (
         "Which visible features of a {} are lacking in things that look much like it? Describe the "

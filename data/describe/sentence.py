@@ -6,15 +6,17 @@ import re
 
 from zscr.data.names import nfc
 from zscr.printable import is_escaped
+from zscr.schema import text
 
 WORDS = 60  # that a description has at most; a text encoder of CLIP's reads 77 tokens
 LETTERS = 600
+PROMPT = text(100, least=1)  # what a prompt may be called
 _END = re.compile(r"[.!?][\"')\]]*(?=\s|$)")
 
 
-def tidy(text: str) -> str:
+def tidy(said: str) -> str:
     """Return a text as one line in composed form, without control or invisible characters."""
-    shown = (" " if c.isspace() else "" if is_escaped(c) else c for c in text)
+    shown = (" " if c.isspace() else "" if is_escaped(c) else c for c in said)
     return " ".join(nfc("".join(shown)).split())
 
 

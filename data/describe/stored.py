@@ -23,7 +23,7 @@ from zscr.artefact import (
     write_manifest,
 )
 from zscr.data.describe.given import Answers
-from zscr.data.describe.sentence import LETTERS
+from zscr.data.describe.sentence import LETTERS, PROMPT
 from zscr.disk import remove_or_tell
 from zscr.errors import ArtefactError
 from zscr.partial import write_atomically
@@ -35,7 +35,7 @@ _LINE = text(10_000, least=1)
 FIELDS = record(
     {
         "answers": file_name,
-        "prompts": mapping(_LINE, _LINE),
+        "prompts": mapping(_LINE, PROMPT),
         "source": _LINE,
         "date": _LINE,
         "cut": integer(0, 1 << 40),
@@ -49,7 +49,7 @@ FIELDS = record(
         "seed": maybe(integer(-(1 << 63), 1 << 63)),
     },
 )
-_ANSWERS = mapping(mapping(text(LETTERS, least=1), _LINE), text(10_000, controls=True))
+_ANSWERS = mapping(mapping(text(LETTERS, least=1), PROMPT), text(10_000, controls=True))
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,7 @@ def hung_up(answer: Answer) -> None:
 
 def silence(answer: Answer) -> None:
     """Never answer."""
-    answer.model.done.wait(20)
+    answer.model.done.wait(300)
     answer.close_connection = True
 
 

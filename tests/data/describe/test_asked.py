@@ -32,7 +32,7 @@ from zscr.data.describe.texts import class_texts
 
 pytest.importorskip("openai", reason="needs the extra 'describe'")
 KEY = "sk-secret-0123456789"
-SOON = ("--wait", "0.01", "--timeout", "0.3", "--tries", "3", "--parallel", "1")
+SOON = ("--wait", "0.01", "--timeout", "30", "--tries", "3", "--parallel", "1")
 
 
 def arguments(collection: Path, model: Model, *more: str) -> list[str]:
@@ -71,18 +71,26 @@ def test_every_training_class_is_asked_each_prompt(
     ("fault", "told"),
     [
         (status(429, Retry_After="0"), "answers 429 (too many requests); trying again in 0 s"),
-        (status(500), "answers 500"),
-        (silence, "is silent for too long; trying again"),
+        (status(500), "0 answers could not be kept and were asked for again; the endpoint had 1"),
         (hung_up, "broke"),
-        (truncated, "1 were asked for again"),
-        (saying(""), "1 were asked for again"),
-        (saying(None), "1 were asked for again"),
-        (saying("It is wide and", "length"), "1 were asked for again"),
-        (saying("<think>what is it"), "1 were asked for again"),
-        (saying("It is as flat as a Door."), "1 were asked for again"),
-        (saying("It is as big as two apples."), "1 were asked for again"),
+        (truncated, "1 answers could not be kept and were asked for again"),
+        (saying(""), "1 answers could not be kept and were asked for again"),
+        (saying(None), "1 answers could not be kept and were asked for again"),
+        (
+            saying("It is wide and", "length"),
+            "1 answers could not be kept and were asked for again",
+        ),
+        (saying("<think>what is it"), "1 answers could not be kept and were asked for again"),
+        (
+            saying("It is as flat as a Door."),
+            "1 answers could not be kept and were asked for again",
+        ),
+        (
+            saying("It is as big as two apples."),
+            "1 answers could not be kept and were asked for again",
+        ),
     ],
-    ids="429 500 timeout hung_up truncated empty null length thoughts unseen plural".split(),
+    ids="429 500 hung_up truncated empty null length thoughts unseen plural".split(),
 )
 def test_a_fault_that_passes(
     describe: Callable[..., Result], cars: Collection, model: Model, fault: Fault, told: str
@@ -96,6 +104,16 @@ def test_a_fault_that_passes(
     assert model.questions[1].startswith(model.questions[0])
     texts = class_texts(cars, "descriptions", "seen")
     assert set(texts.values()) == {(model.says,) * 4}
+
+
+def test_a_question_that_is_never_answered_is_asked_again(
+    describe: Callable[..., Result], model: Model
+) -> None:
+    model.faults.append(silence)
+    done = describe("--timeout", "0.6", "--tries", "9")
+    assert done.exit_code == 0, done.output
+    assert "is silent for too long; trying again" in done.stderr
+    assert len(model.answered) >= 12
 
 
 def test_retry_after_goes_before_the_own_wait(
@@ -112,12 +130,13 @@ def test_an_answer_that_never_does_is_left_out_and_told(
     describe: Callable[..., Result], cars: Collection, model: Model
 ) -> None:
     model.faults += [saying("A door has a handle."), saying(""), saying("It has a door.")]
-    done = describe()
+    done = describe("--seed", "3")
     assert done.exit_code == 0, done.output
     assert "1 questions got no answer that can be kept in 3 tries" in done.stderr
     assert "looks (the answer names an unseen class (door))" in done.stderr
     assert model.questions[1].endswith("Do not use these words: door.")
     assert model.questions[2].endswith("Do not use these words: door.")
+    assert [body["seed"] for body in model.asked[:4]] == [3, 4, 5, 3]
     assert read_descriptions(cars.folder).manifest.body["refused"] == 1
     assert {*map(len, class_texts(cars, "descriptions", "seen").values())} == {3, 4}
 
@@ -150,7 +169,7 @@ def test_an_endpoint_that_gives_up(
 ) -> None:
     """It is one sentence, without the key, and not a question more is asked."""
     model.faults += faults
-    done = describe("--api-key", KEY)
+    done = describe("--api-key", KEY, *(("--timeout", "0.3") if silence in faults else ()))
     assert done.exit_code == 1
     assert done.stderr.splitlines()[-1].startswith("Error: ")
     assert told in done.stderr
@@ -209,6 +228,29 @@ def test_questions_are_asked_at_the_same_time(
 
     model.faults += [wait] * 12
     assert describe("--parallel", "3", "--timeout", "20").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--base-url", "localhost:8080"), "the base URL of the endpoint is none"),
+        (("--base-url", "http://127.0.0.1:99999/v1"), "the base URL of the endpoint is none"),
+        (("--base-url", "https://api.openai.com/v1"), "needs a key"),
+        (("--model", "m\x1b[2J"), "is none; name one"),
+        (("--api-key", "sk one\ntwo"), "the API key holds characters"),
+        (("--timeout", "nan"), "it is no number"),
+        (("--prompts", "nowhere.json"), "holds no prompts (No such file or directory)"),
+        (("--from", "nowhere.json"), "cannot be read (No such file or directory)"),
+    ],
+)
+def test_wrong_options_ask_nobody(
+    describe: Callable[..., Result], model: Model, options: tuple[str, ...], told: str
+) -> None:
+    done = describe(*options)
+    assert done.exit_code in (1, 2)
+    assert told in done.stderr
+    assert "one\ntwo" not in done.output
+    assert model.asked == []
 
 
 def test_without_the_extra(
@@ -279,11 +321,15 @@ def test_own_prompts_and_another_model_are_other_questions(
 def test_a_killed_call_goes_on(cars: Collection, model: Model, ending: signal.Signals) -> None:
     """Nothing that was answered is asked again, also after a line that was half written."""
     model.most = 5
-    call = [sys.executable, "-m", "zscr.cli", *arguments(cars.folder, model, "--timeout", "30")]
-    child = subprocess.Popen(call, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert model.silent.wait(30)
-    child.send_signal(ending)
-    said = child.communicate(timeout=30)[1]
+    call = [sys.executable, "-m", "zscr.cli", *arguments(cars.folder, model, "--timeout", "600")]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(call, text=True, **pipes) as child:
+        try:
+            assert model.silent.wait(240)
+            child.send_signal(ending)
+            said = child.communicate(timeout=240)[1]
+        finally:
+            child.kill()
     if ending == signal.SIGINT:
         assert child.returncode == 130
         assert "5 of 12 answers are kept" in said
