@@ -88,8 +88,8 @@ def load_split(
         lost += failed
         counts = np.bincount([row.group for row in kept], minlength=len(groups))
         table_ids = tuple(row.id for row in kept)
-        texts = tuple(row.source.query.text or "" for row in kept if row.source)
-        said = texts if field_of(name) == "text" else ()
+        said = tuple(row.source.query.text or "" for row in kept if row.source)
+        said = said if field_of(name) == "text" else ()
         tables[name] = Table(table_ids, rows, starts_of(counts.tolist()), said)
     _report_lost(lost, collection, split, store)
     _check(collection, split, tables)

@@ -283,5 +283,6 @@ class _Cache:
 
     def content(self) -> tuple[Rows, dict[str, int]]:
         """Return all rows and the row of each key."""
-        rows = self.blocks[0] if len(self.blocks) == 1 else np.concatenate(self.blocks)
-        return rows, {key: row for row, key in enumerate(self.keys)}
+        if len(self.blocks) > 1:  # then they are not held twice: maps may take gigabytes
+            self.blocks = [np.concatenate(self.blocks)]
+        return self.blocks[0], {key: row for row, key in enumerate(self.keys)}

@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -214,3 +215,24 @@ def test_killed_run_goes_on_where_it_was(tmp_path, tiny_image, images, run_kille
     assert left == sorted(left, reverse=True)
     assert set(left) == {12, 8, 4, 0}
     assert all(rows == 12 - 4 * kept for _, kept, rows, _ in seen if rows)
+
+
+class Maps:
+    """An encoder of maps of 16 bits, as large as those of a network's lower half."""
+
+    name, sha256, row_shape, dtype = "maps", "0" * 64, (64, 14, 14), np.dtype(np.float16)
+
+    def encode(self, queries, batch_size):
+        return np.stack([np.full(self.row_shape, int(query.text), self.dtype) for query in queries])
+
+
+def test_maps_are_in_memory_as_the_store_and_as_the_table(tmp_path):
+    """And not a third time, neither when they are computed nor when they are found."""
+    sources = [Source.text(str(number)) for number in range(300)]
+    for _ in range(2):
+        tracemalloc.start()
+        rows = take(compute_features(tmp_path, Maps(), sources, shard=20), sources)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert np.array_equal(rows[:, 0, 0, 0], np.arange(300))
+        assert peak < 2.3 * rows.nbytes
