@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from zscr.data.collection import ClassInfo, new_collection
 from zscr.data.sources.annotated import Located
@@ -61,7 +62,8 @@ def convert_domains(
         split_of = split_classes(root, _classes(source, sides), seed, unseen, val)
         files = {one.name: root / one.name for side in sides.both for one in side}
         protocol = f"each {asking} asks for its class among {' and '.join(gallery)}"
-        provenance = {**described(source), "seed": seed, "asking": asking, "gallery": [*gallery]}
+        provenance: dict[str, Any] = {**described(source), "seed": seed}
+        provenance |= {"asking": asking, "gallery": [*gallery]}
         name = name_of(source if source.is_dir() else source.with_suffix(""))
         with new_collection(out, name=name, protocol=protocol, provenance=provenance) as draft:
             lost = sides.add(draft, Located(files, ()), split_of, _describe)
