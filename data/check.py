@@ -11,6 +11,8 @@ from zscr.artefact import read_manifest, verify
 from zscr.data.collection import Collection, read_collection
 from zscr.data.corpus import Corpus
 from zscr.data.corpus_files import laid_out
+from zscr.data.describe.stored import has_descriptions, read_descriptions
+from zscr.data.describe.trained import require_trained
 from zscr.data.images import fault
 from zscr.data.tasks import task_rows
 from zscr.errors import ArtefactError, CollectionError
@@ -52,6 +54,7 @@ def check_collection(folder: Path) -> CheckReport:
     named, faults = _task_images(collection)
     images = list(dict.fromkeys([*_item_images(collection), *named]))
     faults += _undecodable(collection, images) + _vector_faults(collection)
+    faults += _description_faults(collection)
     elsewhere = collection.corpus.images if collection.corpus else 0
     if collection.corpus:
         faults += _undecodable_elsewhere(collection.corpus)
@@ -105,6 +108,18 @@ def _undecodable_elsewhere(corpus: Corpus) -> list[str]:
                             faults.append(f"{part.source}: {member.name}: {reason}")
                 bar.advance(len(some))
     return faults
+
+
+def _description_faults(collection: Collection) -> list[str]:
+    """Return what is wrong with the descriptions, an artefact of their own."""
+    if not has_descriptions(collection.folder):
+        return []
+    try:
+        stored = read_descriptions(collection.folder)
+        require_trained(collection, stored.answers, stored.folder)
+    except (ArtefactError, CollectionError) as error:
+        return [str(error)]
+    return []
 
 
 def _vector_faults(collection: Collection) -> list[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zscr.artefact import make_alone
+from zscr.data.describe.commands import describe
 from zscr.data.options import OPTIONS
 from zscr.errors import ArtefactError
 from zscr.options import NamedPath, memory_option
@@ -27,7 +28,10 @@ FOLDER = NamedPath()
 
 @click.group()
 def data() -> None:
-    """Make, convert, check and look into collections."""
+    """Make, convert, describe, check and look into collections."""
+
+
+data.add_command(describe)
 
 
 @data.command()
@@ -139,7 +143,8 @@ def info(path: Path, style: str) -> None:
     if style == "json":
         click.echo(printable_json(asdict(summary), indent=1))
         return
-    tables = [_table(rows) for rows in (summary.splits, summary.tasks, summary.classes) if rows]
+    parts = (summary.splits, summary.tasks, summary.descriptions, summary.classes)
+    tables = [_table(rows) for rows in parts if rows]
     about = printable(f"{summary.name}: {summary.protocol}")
     click.echo(f"{about}\n\n" + "\n\n".join(tables))
 

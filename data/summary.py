@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 
 from zscr.data.collection import SPLITS, Collection
+from zscr.data.describe.stored import has_descriptions, read_descriptions
 from zscr.data.tasks import task_names, task_rows
 
 
@@ -44,8 +46,18 @@ class TaskCounts:
 
 
 @dataclass(frozen=True)
+class Described:
+    """What is stored of classes that are trained on: by whom it was said, and when."""
+
+    described: int
+    sentences: int
+    source: str
+    date: str
+
+
+@dataclass(frozen=True)
 class Summary:
-    """A collection in numbers."""
+    """A collection in numbers; `descriptions` is empty, or one."""
 
     name: str
     protocol: str
@@ -53,6 +65,7 @@ class Summary:
     splits: tuple[SplitCounts, ...]
     classes: tuple[ClassCounts, ...]
     tasks: tuple[TaskCounts, ...]
+    descriptions: tuple[Described, ...]
 
 
 def summarise(collection: Collection) -> Summary:
@@ -69,7 +82,17 @@ def summarise(collection: Collection) -> Summary:
         splits=tuple(_count(collection, split) for split in SPLITS),
         classes=classes,
         tasks=tuple(_count_task(collection, name) for name in task_names(collection)),
+        descriptions=_described(collection.folder),
     )
+
+
+def _described(folder: Path) -> tuple[Described, ...]:
+    if not has_descriptions(folder):
+        return ()
+    stored = read_descriptions(folder)
+    body, answers = stored.manifest.body, stored.answers.values()
+    source = f"{body['model']} at {body['base_url']}" if "model" in body else body["source"]
+    return (Described(len(answers), sum(map(len, answers)), source, body["date"]),)
 
 
 def _count_task(collection: Collection, name: str) -> TaskCounts:

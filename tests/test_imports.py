@@ -20,9 +20,10 @@ ROOT = Path(__file__).parents[1]
 # package -> its parts (modules and sub-packages), floor by floor. A part imports what stands on
 # lower floors, itself, and `__init__` of a package; never what stands beside or above it.
 FLOORS = {
-    "zscr": "errors names printable strict_json <- progress <- disk extras home limited memory"
-    " place regular schema streams <- lock manifest_file options <- partial <- arrays artefact"
-    " <- cache <- data <- infer <- __init__ train <- export <- cli",
+    "zscr": "errors names patience printable strict_json <- progress"
+    " <- disk extras home limited memory place regular schema streams"
+    " <- lock manifest_file options <- partial <- arrays artefact <- cache <- data"
+    " <- infer <- __init__ train <- export <- cli",
     "zscr.data": "decoding exclusion hashes known_source names records relevance splits"
     " <- images known_sketches walk <- known_collections listing options own_gallery rules"
     " task_files <- task_rules"
@@ -30,6 +31,8 @@ FLOORS = {
     " <- aviary describe sources task_rows"
     " <- registry tasks"
     " <- check summary <- commands",
+    "zscr.data.describe": "endpoint naming sentence trained <- mentions prompts <- checks"
+    " <- chat given journal <- asking stored <- asked texts <- commands",
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
     "zscr.data.sources": "archive captions class_split colours found lookup normal origin own_photo"
     " shards <- annotated definitions product_tasks"
@@ -144,8 +147,8 @@ def light(name: str) -> bool:
     """Say whether an import costs nothing: the standard library, click, zscr's own base."""
     first, _, rest = name.partition(".")
     if first == "zscr":
-        parts = rest.split(".")  # options may import what commands may
-        return not rest or parts[0] in LIGHT or "options" in parts[1:]
+        parts = rest.split(".")  # commands and options may import what these may
+        return not rest or parts[0] in LIGHT or not {"commands", "options"}.isdisjoint(parts[1:])
     return first == "click" or first in sys.stdlib_module_names
 
 

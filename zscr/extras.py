@@ -12,6 +12,7 @@ MODULES = {
     "cpu": ("onnxruntime",),
     "hnsw": ("hnswlib",),
     "mteb": ("mteb",),
+    "describe": ("openai",),
 }
 
 _COMPILED_HERE = ("hnswlib",)  # when it is installed; so it may be there and cannot be loaded

@@ -178,6 +178,34 @@ def old_latest() -> None:
     Path("runs/latest").symlink_to("a")
 
 
+def descriptions(said: str = "It is new. " * 50) -> None:
+    """Other descriptions of a collection, in place of those that there are."""
+    from zscr.data.describe.stored import write_descriptions
+
+    fields = {"source": "file", "prompts": {}, "date": "2024-07-01", "cut": 0, "refused": 0}
+    write_descriptions(Path(), {"ape": {"looks": said}}, fields)
+
+
+def described() -> object:
+    """Return what is said of the classes."""
+    from zscr.data.describe.stored import read_descriptions
+
+    return read_descriptions(Path()).answers
+
+
+def answers(count: int = 2) -> list[str]:
+    """One more answer of a language model; return those that are kept."""
+    from zscr.data.describe.checks import Sentence
+    from zscr.data.describe.journal import Journal
+
+    keys = ["a" * 64, "b" * 64]
+    with Journal(Path("answers.jsonl")) as journal:
+        for key in keys[:count]:
+            if journal.get(key) is None:
+                journal.keep(key, Sentence("It is round.", cut=False))
+        return [key for key in keys if journal.get(key)]
+
+
 PARTS = r".*/[^/]*\.parts(/[^.]+\.npz)?"  # shards of features, which are gone on from
 WRITERS = {
     "artefact": Writer(artefact),
@@ -194,6 +222,11 @@ WRITERS = {
     "encoder": Writer(trained.encoder),
     "run": Writer(trained.resumed_run, trained.run_at_zero, trained.run_state),
     "bundle": Writer(trained.bundle, trained.run_and_graphs),
+    # A file that no manifest names yet is removed when the next one is written.
+    "descriptions": Writer(
+        descriptions, lambda: descriptions("It is old."), described, r"descriptions/answers-.*"
+    ),
+    "answers": Writer(answers, lambda: answers(1), lambda: answers(0)),
     "latest": Writer(latest, old_latest, lambda: Path("runs/latest").readlink().name),
 }
 # What the harness is tried on: it writes over what is there.

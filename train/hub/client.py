@@ -5,34 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from zscr.errors import ConfigError
+from zscr.patience import PASSING, PassingFault, Patience, broken_way, passing_status
 from zscr.progress import say
-from zscr.train.hub.faults import PASSING, PassingFault, broken_way, passing_status, refusal
+from zscr.train.hub.faults import refusal
 from zscr.train.hub.library import asked_host, endpoint, faults, headers, session
 from zscr.train.hub.name import ModelName
 
 _Result = TypeVar("_Result")
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a hub is borne with.
-
-    Attributes:
-        tries: of one request that bring nothing; one that brings something begins a new count.
-        first_wait: seconds before the second try; each later wait is twice the one before.
-        longest_wait: seconds; a hub that asks for more is left alone.
-        timeout: seconds of silence; None takes the library's (`HF_HUB_DOWNLOAD_TIMEOUT`).
-    """
-
-    tries: int = 5
-    first_wait: float = 0.5
-    longest_wait: float = 60.0
-    timeout: float | None = None
 
 
 class Client:
@@ -96,11 +79,9 @@ class Client:
                 return attempt()
             except PassingFault as fault:
                 failed = 1 if fault.advanced else failed + 1
-                wait = self.patience.first_wait * 2 ** (failed - 1)
-                wait = wait if fault.wait is None else fault.wait
+                wait = self.patience.wait(fault, failed)
                 hopeless = fault.unreachable and not self._answered
-                spent = failed >= self.patience.tries or wait > self.patience.longest_wait
-                if hopeless or spent:
+                if wait is None or hopeless:
                     raise self._given_up(fault, failed) from fault
                 say(f"{fault}; trying again in {wait:g} s ({failed} of {self.patience.tries})")
                 time.sleep(wait)

@@ -9,10 +9,10 @@ from typing import Any, BinaryIO
 from zscr.artefact import hash_file
 from zscr.disk import disk_faults
 from zscr.errors import ArtefactError
+from zscr.patience import PassingFault
 from zscr.progress import Progress
 from zscr.regular import open_regular
 from zscr.train.hub.client import Client
-from zscr.train.hub.faults import PassingFault
 from zscr.train.hub.listing import HubFile
 from zscr.train.hub.metadata import file_path
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from zscr.artefact import dump_json
 from zscr.errors import ArtefactError, ConfigError, InputError
 from zscr.partial import write_atomically
+from zscr.patience import PassingFault
 from zscr.progress import say
 from zscr.regular import read_regular
 from zscr.schema import mapping, text
 from zscr.strict_json import parse_json
 from zscr.train.hub.client import Client
-from zscr.train.hub.faults import PassingFault
 from zscr.train.hub.listing import ask_commit
 from zscr.train.hub.name import ModelName
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from zscr.cache import require_room
 from zscr.lock import LOCK, clear, work_folder
-from zscr.train.hub.client import Client, Patience
+from zscr.patience import Patience
+from zscr.train.hub.client import Client
 from zscr.train.hub.gather import gather
 from zscr.train.hub.kept import Snapshot, Wanted, open_snapshot, place_of, publish
 from zscr.train.hub.library import import_hub, is_offline

@@ -12,7 +12,7 @@ import pytest
 from tests.train.hub.server import Fault, Hub, instead, stalled, status
 from tests.train.hub.test_snapshot import FILES, NAME
 from zscr.errors import ArtefactError, ConfigError
-from zscr.train.hub.client import Patience
+from zscr.patience import Patience
 from zscr.train.hub.snapshot import snapshot
 
 ONCE = Patience(tries=1, timeout=0.3)

@@ -27,7 +27,7 @@ from tests.train.hub.server import (
 )
 from tests.train.hub.test_snapshot import FILES, NAME, contents
 from zscr.errors import ArtefactError, ConfigError
-from zscr.train.hub.client import Patience
+from zscr.patience import Patience
 from zscr.train.hub.snapshot import snapshot
 
 SOON = Patience(first_wait=0.0, timeout=0.3)
