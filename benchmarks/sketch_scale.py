@@ -82,10 +82,10 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=512)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    result = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    result |= {"benchmark": NAME, "photos": PHOTOS, "dim": arguments.dim}
     found = measured(arguments.way, arguments.sketches, arguments.dim)
     print(arguments.way, arguments.sketches, json.dumps(found, indent=1))
+    result = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    result |= {"benchmark": NAME, "photos": PHOTOS, "dim": arguments.dim}
     sizes = result.setdefault("ways", {}).setdefault(arguments.way, {})
     sizes[str(arguments.sketches)] = found | {"machine": describe()}
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")
