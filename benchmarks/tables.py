@@ -18,7 +18,7 @@ from composed_table import composed_table
 from find_table import export_table, find_table
 from markdown import head, row, with_spread
 from quality_tables import full, overview
-from sketch_table import scale_table
+from sketch_scale_table import scale_table
 
 from zscr.data.known_collections import table as collections_table
 
