@@ -1,15 +1,17 @@
 """What evaluating a whole published benchmark takes: 15,229 sketches over 17,101 photos, one pass.
 
-    python benchmarks/sketch_scale.py blocks
-    python benchmarks/sketch_scale.py whole
+    for way in blocks whole; do
+        python benchmarks/sketch_scale.py $way --sketches 3807    # a quarter, and all
+        python benchmarks/sketch_scale.py $way --sketches 15229
+    done
 
 Synthetic unit vectors of Sketchy-Ext's 25 unseen classes, of as many sketches and photos as are
 published; every figure of a report, the benchmark's own among them. `blocks` is `zscr evaluate`'s
 way: some queries at a time are scored, ranked and judged. `whole` is that of the published code:
 the matrix of all distances first, in float32, then each query's ranking of its row; nothing else
 differs. A quarter of the sketches shows what grows with their number. Memory is the most that is
-resident while figures are computed, above what features and libraries take; seconds are the
-processor's of one thread.
+resident while figures are computed, above what features and libraries take: each measurement is a
+process of its own. Seconds are the processor's of one thread.
 """
 
 from __future__ import annotations
@@ -33,7 +35,6 @@ from zscr.infer.evaluation.report import RetrievalReport, evaluate_scores
 
 RESULTS = Path(__file__).parent / "results" / "sketch_scale.json"
 NAME, SKETCHES, PHOTOS, CLASSES = "sketchy-ext-25", 15_229, 17_101, 25
-SHARES = (4, 1)  # a quarter of the sketches, and all
 CPU = torch.device("cpu")
 
 
@@ -77,17 +78,16 @@ WAYS = {"blocks": Cosines, "whole": whole}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("way", choices=WAYS)
+    parser.add_argument("--sketches", type=int, default=SKETCHES)
     parser.add_argument("--dim", type=int, default=512)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    found = measured(arguments.way, arguments.sketches, arguments.dim)
+    print(arguments.way, arguments.sketches, json.dumps(found, indent=1))
     result = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    result |= {"benchmark": NAME, "sketches": SKETCHES, "photos": PHOTOS, "dim": arguments.dim}
-    ways = result.setdefault("ways", {})
-    ways[arguments.way] = {"sizes": {}, "machine": describe()}
-    for share in SHARES:
-        found = measured(arguments.way, SKETCHES // share, arguments.dim)
-        ways[arguments.way]["sizes"][str(SKETCHES // share)] = found
-        print(arguments.way, SKETCHES // share, json.dumps(found, indent=1), flush=True)
+    result |= {"benchmark": NAME, "photos": PHOTOS, "dim": arguments.dim}
+    sizes = result.setdefault("ways", {}).setdefault(arguments.way, {})
+    sizes[str(arguments.sketches)] = found | {"machine": describe()}
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")
 
 

@@ -18,6 +18,7 @@ from composed_table import composed_table
 from find_table import export_table, find_table
 from markdown import head, row, with_spread
 from quality_tables import full, overview
+from sketch_scale_table import scale_table
 
 from zscr.data.known_collections import table as collections_table
 
@@ -54,7 +55,10 @@ def tables() -> dict[str, dict[str, str]]:
             "composed": composed_table(composed),
             "mapper": mapper_table(loaded("pic2word_speed_*.json")),
         },
-        "docs/collections.md": {"collections": collections_table()},
+        "docs/collections.md": {
+            "collections": collections_table(),
+            "sketch-scale": scale_table(loaded("sketch_scale.json")[0]),
+        },
         "docs/benchmarks.md": {
             "quality": "\n\n".join(map(full, results.values())),
             "adapt": adapt_table(adapted),

@@ -20,7 +20,7 @@ from zscr.printable import printable, printable_json, shown_on
 from zscr.progress import say
 
 if TYPE_CHECKING:
-    from zscr.data.known_collections import Source
+    from zscr.data.known_source import Source
     from zscr.data.summary import Summary
 
 FOLDER = NamedPath()

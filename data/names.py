@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from pathlib import Path
+from pathlib import Path, PurePath
 
 
 def nfc(text: str) -> str:
@@ -12,7 +12,7 @@ def nfc(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
-def written(path: Path) -> str:
+def written(path: PurePath) -> str:
     """Return a path as text that UTF-8 can hold; bytes that are not UTF-8 are shown as escapes."""
     return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
 

@@ -124,7 +124,7 @@ def _best_from(query: Sizes, found: Sizes, rank: Sizes, queries: int) -> Values:
 
 def _summed(query: Sizes, values: Values, queries: int) -> Values:
     """Return (Q,) sums over each query's hits, added in their order, whatever the block."""
-    return np.bincount(query, weights=values, minlength=queries)
+    return np.asarray(np.bincount(query, weights=values, minlength=queries), np.float64)
 
 
 def _precision_sum(hits: Hits) -> Values:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from zscr.data.names import written
 from zscr.data.sources.domains.conversion import Entry
 from zscr.data.sources.lookup import folded
 from zscr.data.sources.sketches.lists import ClassList
@@ -33,7 +34,7 @@ def find_training(
         for class_id in seen.places:
             if folder := folders.get(folded(class_id)):
                 for path in find_images(folder):
-                    name = (prefix / path.relative_to(top)).as_posix()
+                    name = written(prefix / path.relative_to(top))
                     found[Entry(name, class_id, judged[0].domain, str(folder))] = path
     return found
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from zscr.data.collection import ClassInfo, new_collection
+from zscr.data.names import written
 from zscr.data.sources.annotated import Located
 from zscr.data.sources.archive import opened
 from zscr.data.sources.class_split import FEWEST, split_classes
@@ -56,12 +58,14 @@ def convert_domains(
         )
     with opened(source) as folder:
         root = _root(source, folder, (asking, *gallery))
-        photos = [one for domain in gallery for one in _images(root, domain)]
-        sides = Sides(photos, [*_images(root, asking)])
+        sketches = _images(root, asking)
+        photos = {one: path for domain in gallery for one, path in _images(root, domain).items()}
+        sides = Sides([*photos], [*sketches])
         split_of = split_classes(root, _classes(source, sides), seed, unseen, val)
-        files = {one.name: root / one.name for side in sides.both for one in side}
+        files = {one.name: path for one, path in (photos | sketches).items()}
         protocol = f"each {asking} asks for its class among {' and '.join(gallery)}"
-        provenance = {**described(source), "seed": seed, "asking": asking, "gallery": [*gallery]}
+        provenance: dict[str, Any] = {**described(source), "seed": seed}
+        provenance |= {"asking": asking, "gallery": [*gallery]}
         name = name_of(source if source.is_dir() else source.with_suffix(""))
         with new_collection(out, name=name, protocol=protocol, provenance=provenance) as draft:
             lost = sides.add(draft, Located(files, ()), split_of, _describe)
@@ -93,15 +97,17 @@ def _classes(source: Path, sides: Sides) -> list[str]:
     return classes
 
 
-def _images(root: Path, domain: str) -> Iterator[Entry]:
-    """Yield the images of a domain, whose classes are the folders in it."""
+def _images(root: Path, domain: str) -> dict[Entry, Path]:
+    """Return the images of a domain, whose classes are the folders in it, and their files."""
+    found = {}
     for path in find_images(root / domain):
         name = path.relative_to(root)
         if len(name.parts) < 3:
             raise InputError(
                 f"{path} lies in no folder of a class; put it into {domain}/<class>/, or remove it"
             )
-        yield Entry(name.as_posix(), name.parts[1], domain)
+        found[Entry(written(name), written(Path(name.parts[1])), domain)] = path
+    return found
 
 
 def _describe(class_id: str) -> ClassInfo:

@@ -80,9 +80,10 @@ class Sides:
             if file is None or one.class_id not in found:
                 lost[split] += 1
                 continue
-            both = (None, file) if one.name in asking else (file, None)
+            image, sketch = (None, file) if one.name in asking else (file, None)
             about = {DOMAIN: one.domain}
-            draft.add_item(Item(one.name, split, one.class_id, *both, attributes=about))
+            item = Item(one.name, split, one.class_id, image, sketch, attributes=about)
+            draft.add_item(item)
         if not draft.splits["unseen"]:
             raise InputError(
                 f"no unseen class has a photo and a sketch that can be used: {lost['unseen']} "

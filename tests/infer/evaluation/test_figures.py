@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zscr.data.relevance import ByItem, Truth
+from zscr.data.sources.sketches.benchmarks import BENCHMARKS
 from zscr.errors import ConfigError, InputError
 from zscr.infer.evaluation.figures import (
     CURVE,
@@ -157,6 +158,17 @@ def test_a_protocols_plain_precision_is_the_mean_over_queries():
     """Reports call it micro, so settings must, too; a protocol may leave that out."""
     assert read_figure("Prec@5") == ("Prec@5", False)
     assert not is_figure("Prec@5")
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_published_columns_are_figures(name):
+    """Those of each benchmark of sketches: mAP and P at 100 or 200, under both definitions."""
+    figures = BENCHMARKS[name].figures
+    k = 100 if name in ("sketchy-ext-25", "tuberlin-ext") else 200
+    of_all = "mAP@200 interpolated" if name == "sketchy-ext-21" else "mAP interpolated"
+    assert figures[:2] == (of_all, f"Prec@{k} micro")
+    assert {f"P@{k}", "mAP"} <= {*figures}
+    assert [read_figure(figure)[1] for figure in figures] == [False] * len(figures)
 
 
 def test_an_unknown_metric_is_refused_before_ranking():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import pytest
@@ -52,6 +53,19 @@ def test_any_domain_asks_for_any_others(pacs, tmp_path):
     assert (len(task.queries), len(task.gallery)) == (4, 8)
     assert {name.split("/")[0] for name in task.gallery} == {*gallery}
     assert {query.sketch.parts[-3] for query in task.queries} == {"cartoon"}
+
+
+def test_what_cannot_be_used_is_listed(pacs, tmp_path):
+    """A name that is no UTF-8, and an image that breaks off; the others stay."""
+    folder = pacs / "kfold/photo/dog"
+    shutil.copy(folder / "0.png", os.fsdecode(os.fsencode(folder) + b"/caf\xe9.png"))
+    (folder / "1.png").write_bytes(b"\x89PNG cut off")
+    convert_domains(pacs, tmp_path / "out")
+    found = read_collection(tmp_path / "out")
+    assert found.counts["dog"] == 3
+    errors = (tmp_path / "out/errors.jsonl").read_text()
+    assert "caf\\\\xe9.png" in errors
+    assert "photo/dog/1.png" in errors
 
 
 def test_what_cannot_ask_is_one_sentence(pacs, tmp_path):

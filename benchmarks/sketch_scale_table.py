@@ -12,10 +12,10 @@ TITLES = {"blocks": "blocks of queries", "whole": "one matrix of distances first
 
 def scale_table(result: Mapping[str, Any]) -> str:
     """A row a way: memory at a quarter of the sketches and at all of them, and seconds."""
-    sizes = [*next(iter(result["ways"].values()))["sizes"]]
+    sizes = [*result["ways"]["blocks"]]
     columns = [f"MB, {int(size):,} sketches" for size in sizes] + ["CPU seconds, all"]
     lines = head(f"{result['photos']:,} photos", columns)
     for way, found in result["ways"].items():
-        cells = [f"{found['sizes'][size]['peak_mb']:,}" for size in sizes]
-        lines.append(row(TITLES[way], [*cells, f"{found['sizes'][sizes[-1]]['seconds']:.0f}"]))
+        cells = [f"{found[size]['peak_mb']:,}" for size in sizes]
+        lines.append(row(TITLES[way], [*cells, f"{found[sizes[-1]]['seconds']:.0f}"]))
     return "\n".join(lines)
