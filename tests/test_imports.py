@@ -29,6 +29,7 @@ FLOORS = {
     " <- aviary describe sources task_rows"
     " <- registry tasks"
     " <- check summary <- commands",
+    "zscr.data.describe": "naming sentence <- mentions <- given <- stored <- texts",
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
     "zscr.data.sources": "archive captions colours found lookup normal origin"
     " shards <- annotated definitions product_tasks"
@@ -50,20 +51,22 @@ FLOORS = {
     " <- commands <- adaptation",
     "zscr.train.hub": "library name <- faults <- client <- listing <- choice library_cache metadata"
     " pins <- fetch <- at_hand <- gather kept <- offline <- snapshot <- checkpoint",
-    "zscr.train.methods": "contract losses optimizer seeded <- registry scaling unit_rows"
+    "zscr.train.methods": "blocks contract losses optimizer seeded <- registry scaling unit_rows"
     " <- settings <- alignment clip zscrgan <- cmaan pic2word zse",
+    "zscr.train.methods.alignment": "cross_attention relation token_transformer triplet tuples"
+    " <- fusion towers <- alignment sentences",
     "zscr.train.methods.clip": "choice config pairs pretrained projection schedule start step"
-    " <- blocks <- image_tower text_tower <- towers <- method",
+    " <- image_tower text_tower <- towers <- method",
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"
     " <- improved reference",
     "zscr.train.methods.pic2word": "base masking objective sentence_rows words <- nouns tagger"
     " <- centre config edits pretrained_base run_base vocabulary <- composed opening sentences"
     " <- fitting <- method",
-    "zscr.train.pretrained": "card families files samples spelling <- graph model <- pixels tokens"
-    " <- dual <- load sentence <- open_clip <- folder",
+    "zscr.train.pretrained": "card families files samples scaled spelling <- graph model"
+    " <- pixels tokens <- dual <- load sentence <- open_clip <- folder",
     "zscr.train.language": "families mappers tower <- bodies prefix released <- language",
-    "zscr.train.vision": "cuts directions folder operators tower <- frozen rebuilt tokens <- upper"
-    " <- backbone",
+    "zscr.train.vision": "cuts directions folder operators tower transformer"
+    " <- frozen rebuilt tokens whole <- upper <- backbone",
     "zscr.export": "heads tensorrt words <- begun composition parity samples <- bundle"
     " <- deploy pretrained <- commands",
     "zscr.export.pretrained": "place proof <- composed <- bundle <- image job",

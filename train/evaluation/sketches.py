@@ -17,7 +17,6 @@ from zscr.infer.evaluation.controls.domains import (
     SKETCH,
     STOCK,
     Asked,
-    domain_of,
 )
 from zscr.infer.evaluation.controls.preprocessing import rooted_scaling
 from zscr.infer.evaluation.controls.sketches import sketch_controls
@@ -136,7 +135,7 @@ def drawn_by(
         frozen = open_backbone(backbone, "frozen")
         for table in dict.fromkeys(tables):
             view = VIEW.join(table.split(VIEW)[1:])
-            sketch = domain_of(table) == SKETCH
+            sketch = base_of(table) == SKETCH  # the edges of a photo are made of it as it is
             folder = frozen.encoder(sketch=sketch, view=view, collection=collection)
             encoders[name_of(table)] = load_encoder(folder)
     return Drawn.of(collection, encoders | _text(collection, text), asked, refit=refit)

@@ -22,6 +22,7 @@ METHODS: Mapping[str, str] = {
     "clip": "zscr.train.methods.clip.method",
     "cmaan": "zscr.train.methods.cmaan.method",
     "pic2word": "zscr.train.methods.pic2word.method",
+    "zse": "zscr.train.methods.zse.method",
     "zscrgan": "zscr.train.methods.zscrgan.improved.method",
     "zscrgan-reference": "zscr.train.methods.zscrgan.reference.method",
 }

@@ -42,7 +42,9 @@ class Batches:
         Raises:
             ConfigError: a view lacks things that another has, or there is one class alone.
         """
-        self._views = {domain: [split[name] for name in views_of(domain)] for domain in DOMAINS}
+        self._views = {
+            domain: [split[name] for name in views_of(config, domain)] for domain in DOMAINS
+        }
         for domain, tables in self._views.items():
             _require_same(domain, tables)
         self._edges = split[EDGES] if config.edges else None

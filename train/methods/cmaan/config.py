@@ -6,12 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zscr.errors import ConfigError
+from zscr.train.methods.alignment.fusion import HEADS, PAIRINGS, Pairing
+from zscr.train.methods.alignment.towers import FROZEN, KINDS, TOKENS, UPPER, WHOLE
+from zscr.train.methods.alignment.triplet import DISTANCES, Distance
 from zscr.train.methods.settings import check_settings
 
-UPPER, TOKENS, WHOLE, FROZEN = KINDS = ("upper", "tokens", "whole", "frozen")
 NO_TEXTS = "none"
 SOURCES = (NO_TEXTS, "names", "templates", "collection", "descriptions")  # or a JSON file
-ANCHOR, OWN = PAIRINGS = ("anchor", "own")
+READING = (
+    "described",
+    "lambda_tri",
+    "lambda_rn",
+)  # weights of losses that texts may have a part in
+LOSSES = ("contrast", "proxies", *READING)
 QUESTIONS = (1, 2, 4)  # that a class may be described by
 
 
@@ -38,12 +45,22 @@ class Config:
     dropout: float = 0.3  # of pooled features
     contrast: float = 1.0  # weight of InfoNCE between the sketches and the images of a batch
     proxies: float = 1.0  # weight of the cross-entropy of both against a vector of each class
-    temperature: float = 0.1  # of both
+    described: float = 0.0  # weight of the same against the texts of each class
+    temperature: float = 0.1  # of all three
     lambda_tri: float = 0.0  # weight of the triplets, with cross-attention where there are texts
+    distance: Distance = "euclidean"  # of the triplets: this, of rows of any length, or cosine
+    margin: float = 1.0  # of the triplets; ZSE-SBIR's, and of cosines .3 is usual
     lambda_rn: float = 0.0  # weight of the relation network
+    tri_pre: bool = True  # triplets of what is deployed, too, which no text was fused to
+    rn_pre: bool = False  # relations of tokens that no text was fused to, too: a query's
+    width: int = 256  # of tokens that are aligned, and inside the transformer of `tokens`
+    layers: int = 1  # of that transformer
     texts: str = NO_TEXTS  # what describes the classes in training: one of SOURCES, or a JSON file
+    texts_sha256: str = ""  # filled in
+    text_encoder: str = "all-MiniLM-L6-v2"  # a frozen one, as `--text-encoder` takes it
     prompts: int = 4  # texts of a class, at most
-    text_pairing: str = ANCHOR  # all of a tuple sees the anchor's text, or each its own
+    text_pairing: Pairing = "anchor"  # all of a tuple sees the anchor's text, or each its own
+    views: bool = True  # other views of the same sketches and images, too
     edges: float = 0.2  # share of the sketches that are edge maps of images
     batch_classes: int = 16
     batch_each: int = 3  # sketches of each of these, and as many images
@@ -59,6 +76,7 @@ class Config:
 
     def __post_init__(self) -> None:
         choices = {"sketch": KINDS, "image": KINDS, "text_pairing": PAIRINGS}
+        choices["distance"] = DISTANCES
         check_settings(self, choices)
         for name in ("dropout", "share"):
             if not getattr(self, name) < 1:
@@ -76,10 +94,10 @@ class Config:
                 f"setting batch_classes={self.batch_classes} leaves no other class to tell a "
                 f"sketch from; set 2 or more"
             )
-        if not (self.contrast or self.proxies or self.lambda_tri or self.lambda_rn):
+        if not any(getattr(self, name) for name in LOSSES):
             raise ConfigError(
-                "contrast, proxies, lambda_tri and lambda_rn are 0, so there is nothing to train "
-                "by; set one of them, or rounds=0 for the start alone"
+                f"{', '.join(LOSSES)} are 0, so there is nothing to train by; set one of them, or "
+                f"rounds=0 for the start alone"
             )
         self._check_towers()
         self._check_texts()
@@ -100,10 +118,22 @@ class Config:
                 object.__setattr__(self, name, str(Path(value).absolute()))
 
     def _check_texts(self) -> None:
+        if self.width % HEADS:
+            raise ConfigError(f"setting width={self.width} must be a multiple of {HEADS}")
         if self.texts not in SOURCES and not Path(self.texts).is_file():
             raise ConfigError(
                 f"setting texts={self.texts!r} is unknown; use one of {', '.join(SOURCES)}, or "
                 f"name a JSON file of descriptions"
+            )
+        if self.texts != NO_TEXTS and not any(getattr(self, name) for name in READING):
+            raise ConfigError(
+                f"texts={self.texts} are read by none of the losses; set one of the weights "
+                f"{', '.join(READING)}, or texts={NO_TEXTS}"
+            )
+        if self.described and self.texts == NO_TEXTS:
+            raise ConfigError(
+                f"described={self.described} is the weight of a loss against texts, and "
+                f"texts={NO_TEXTS}; set texts to one of {', '.join(SOURCES[1:])}, or a JSON file"
             )
         if self.texts not in SOURCES:
             object.__setattr__(self, "texts", str(Path(self.texts).absolute()))
