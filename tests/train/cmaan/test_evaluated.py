@@ -26,7 +26,7 @@ from zscr.train.evaluation.sketches import drawn_by, fitted_controls
 from zscr.train.fit import Request, fit
 from zscr.train.run import Run
 
-QUICK = {"dim": 8, "rounds": 1, "batch_classes": 4, "batch_each": 2, "penalty": 0.1, "lr": 1e-3}
+QUICK = {"dim": 8, "rounds": 0, "closed_form": False, "batch_classes": 4, "penalty": 0.1}
 SKETCH = Question(task="sketch")
 
 
@@ -44,7 +44,7 @@ def runs(
 ) -> list[Run]:
     """Train two seeds, and a run of other settings with a second encoder."""
     folder = tmp_path_factory.mktemp("judged")
-    changes = ({"seed": 1}, {"seed": 2}, {"second": str(tiny_image), "rounds": 0})
+    changes = ({"seed": 1}, {"seed": 2}, {"second": str(tiny_image), "closed_form": True})
     return [
         fit(
             Request(
