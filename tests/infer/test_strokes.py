@@ -47,12 +47,12 @@ def sheet(values):
     return Image.fromarray(np.rint(np.clip(values, 0, 255)).astype(np.uint8))
 
 
-def photographed(image, *, lamp=0.3, seed=0):
+def photographed(image, *, lamp=0.15, seed=0):
     """Return a drawing as a photo shows it: lit from one side, darker corners, a warm lamp, noise,
     a little blurred, as JPEG."""
     large = levels(image.resize((900, 900)).filter(ImageFilter.GaussianBlur(1.5))) / 255
     y, x = np.mgrid[-1:1:900j, -1:1:900j]
-    light = (0.7 + lamp * x * 0.8 + lamp * y * 0.6 - 0.1 * (x * x + y * y))[..., None]
+    light = (0.85 + lamp * x * 0.8 + lamp * y * 0.6 - 0.2 * (x * x + y * y))[..., None]
     noise = np.random.default_rng(seed).normal(0, 5, (900, 900, 1))
     colour = np.array([250, 238, 205])
     file = io.BytesIO()
@@ -80,7 +80,10 @@ SPOILT = {
         (EVENED,),
     ),
     "photographed": (photographed, (EVENED,)),
-    "photographed board": (lambda image: photographed(ImageOps.invert(image), lamp=0.1), (TURNED,)),
+    "photographed board": (
+        lambda image: photographed(ImageOps.invert(image), lamp=0.05),
+        (TURNED,),
+    ),
 }
 
 

@@ -17,7 +17,6 @@ from zscr.infer.evaluation.controls.domains import (
     SKETCH,
     STOCK,
     Asked,
-    domain_of,
 )
 from zscr.infer.evaluation.controls.preprocessing import rooted_scaling
 from zscr.infer.evaluation.controls.sketches import sketch_controls
@@ -122,20 +121,21 @@ def drawn_by(
         collection: whose they are.
         backbones: names of a frozen image encoder, and perhaps of a second one.
         views: tables beside `sketch` and `image` that the model was trained on, such as
-            `sketch/flipped`.
+            `sketch/flipped`, by the first encoder.
         asked: the tables that are compared.
         refit: whether what is chosen is fitted on the validation classes, too.
         text: encoder of the classes' names and texts; None takes the default one.
     """
     from zscr.train.vision.backbone import open_backbone
 
-    tables = list(dict.fromkeys((SKETCH, IMAGE, *views, *asked.queries, *asked.gallery)))
+    stock = dict.fromkeys((*DOMAINS, *asked.queries, *asked.gallery))
     encoders: dict[str, Encoder | None] = {}
-    for backbone, name_of in zip(backbones, (str, second_of), strict=False):
+    named = ((str, [*stock, *views]), (second_of, [*stock]))
+    for backbone, (name_of, tables) in zip(backbones, named, strict=False):
         frozen = open_backbone(backbone, "frozen")
-        for table in tables:
+        for table in dict.fromkeys(tables):
             view = VIEW.join(table.split(VIEW)[1:])
-            sketch = domain_of(table) == SKETCH
+            sketch = base_of(table) == SKETCH  # the edges of a photo are made of it as it is
             folder = frozen.encoder(sketch=sketch, view=view, collection=collection)
             encoders[name_of(table)] = load_encoder(folder)
     return Drawn.of(collection, encoders | _text(collection, text), asked, refit=refit)
