@@ -96,6 +96,24 @@ def test_a_round_depends_on_what_is_saved_alone(method: str, asked: Asked, drawn
     assert all(map(torch.equal, *after))
 
 
+def test_each_class_of_a_batch_reads_its_own_sentence(asked: Asked, drawn: Path) -> None:
+    """What reaches the attention are the names' token states, in the batch's order of classes."""
+    method, split = begun("cmaan", drawn, asked["cmaan"])
+    method.start()
+    read = []
+    fusion = method.aligning.alignment.fusion
+    fusion.register_forward_pre_hook(lambda _, given: read.append(given))
+    batch = method._batches.draw(method.noise)
+    method._losses(batch)
+    [(_, tuples, words)] = read
+    for place, number in enumerate(batch.classes[:: batch.each].tolist()):
+        kept = words.there[place].sum()
+        named = split["description"].rows[number]
+        assert torch.equal(words.tokens[place, :kept], named[:kept].float())
+        assert not named[kept:].any()
+    assert torch.equal(batch.classes[tuples.sketch], batch.classes[:: batch.each][tuples.own])
+
+
 def test_a_run_remembers_its_texts(asked: Asked, drawn: Path, tmp_path: Path) -> None:
     """Other texts in the same file would be another training."""
     said = {name: {"q": f"a form, {name}"} for name in known(drawn, "seen", "val")}
