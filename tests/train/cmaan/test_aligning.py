@@ -62,13 +62,13 @@ def trained(method: str, drawn: Path, out: Path, settings: dict[str, Any]) -> Ru
 def test_alignment_is_learnt_and_deployed_without_texts(
     method: str, asked: Asked, drawn: Path, tmp_path: Path
 ) -> None:
-    """Losses fall, step 0 is a candidate, and the graphs take a sketch and an image."""
-    run = trained(method, drawn, tmp_path / "run", asked[method] | {"rounds": 6})
+    """Relations are learnt, step 0 is a candidate, and the graphs take a sketch and an image."""
+    run = trained(method, drawn, tmp_path / "run", asked[method] | {"rounds": 10})
     rows = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
     chosen = [row for row in rows if "refit" not in row]
-    assert [row["round"] for row in chosen] == [*range(7)]
-    assert chosen[-1]["loss/tri"] < chosen[1]["loss/tri"]
-    assert 0 < chosen[-1]["loss/rn"] < 4
+    assert [row["round"] for row in chosen] == [*range(11)]
+    assert chosen[-1]["loss/rn"] < chosen[1]["loss/rn"]
+    assert chosen[-1]["loss/tri"] > 0
     assert run.best["value"] == max(row["val"]["mAP"] for row in chosen)
     bundle = export_run(run, tmp_path / "bundle")
     fields = {n: [one["field"] for one in g["inputs"]] for n, g in bundle.graphs.items()}
