@@ -120,7 +120,9 @@ class Lookup:
                 continue
             matches, notes = next(found)
             told = (*notes_of(place[row], prepared, encoder), *notes)
-            yield Found(matches, told, encoder.runner.ran, composition)
+            drawing = prepared.drawings.get(place[row])
+            seen = drawing.image if drawing else None
+            yield Found(matches, told, encoder.runner.ran, composition, seen=seen)
 
     def _matched(self, rows: Rows, wanted: Wanted) -> Iterator[tuple[list[Match], tuple[str, ...]]]:
         """Return the matches of each unit row, and what is to be noted of all."""

@@ -40,10 +40,11 @@ FLOORS = {
     " <- circo cirr coco fashioniq genecis",
     "zscr.infer": "answers composition inputs lines runners"
     " <- batches bundle_manifest options query_rows"
-    " <- queries <- encoder <- bundle features reading <- index sums <- columns composed evaluation"
-    " <- found models mteb <- lookup own_image <- searcher <- find <- commands",
-    "zscr.infer.inputs": "edges prepared sentence tokenizer <- views <- characters image unread vector"
-    " <- prompt text <- make",
+    " <- queries sketches <- encoder <- bundle features reading <- index sums"
+    " <- columns composed evaluation <- found models mteb <- lookup own_image"
+    " <- searcher <- find <- commands",
+    "zscr.infer.inputs": "edges paper prepared sentence tokenizer <- ink views <- strokes"
+    " <- characters image unread vector <- prompt text <- make",
     "zscr.train": "cuda_graph latest options precision ranks run_fields tables weights"
     " <- hub <- encoders <- pretrained <- language vision <- methods"
     " <- heads soundness state <- run stored <- log sources <- loop <- fit <- evaluation"

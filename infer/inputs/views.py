@@ -72,7 +72,9 @@ def edges(image: Image.Image) -> Image.Image:
 
 def _reduced(image: Image.Image) -> Image.Image:
     """Return an image with its longer side at most `SIDE` pixels."""
-    return ImageOps.contain(image, (SIDE, SIDE)) if max(image.size) > SIDE else image
+    small = image.copy()
+    small.thumbnail((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=None)
+    return small
 
 
 # The views by name, from upright RGB to RGB.

@@ -13,15 +13,16 @@ from zscr.errors import ConfigError, InputError
 from zscr.infer.evaluation.captions import asks_by_caption
 from zscr.infer.evaluation.figures import DEFINITIONS
 from zscr.infer.evaluation.gallery_use import GalleryUse
-from zscr.infer.evaluation.generalised import evaluate, mean_evaluation
 from zscr.infer.evaluation.naming import grouped_by
 from zscr.infer.evaluation.page import ORACLE
-from zscr.infer.evaluation.paired import own_metrics, paired_difference
+from zscr.infer.evaluation.paired import with_differences
 from zscr.infer.evaluation.ranked import Ranked
+from zscr.train.evaluation.beside import figures_beside, figures_of
 from zscr.train.evaluation.composed import part_figures
 from zscr.train.evaluation.controls import class_controls
 from zscr.train.evaluation.model import Model
-from zscr.train.evaluation.models import open_models
+from zscr.train.evaluation.models import open_models, open_others
+from zscr.train.evaluation.sketches import sketch_figures
 from zscr.train.evaluation.written import write_page, write_reference_result
 
 TEXT = "text"  # the task in which texts of classes ask for their images
@@ -40,6 +41,7 @@ class Question:
         retrieved_res: folder for the reference's own result pickle, of the first model.
         page: file for the report as one HTML page, generalised and, of a run, with controls.
         use: what the gallery does for the model's queries and embeddings.
+        beside: other runs or bundles that answer the same task, of any configuration.
         compose: the composition of bundles that answers queries of several fields; None is each
             bundle's first.
     """
@@ -53,6 +55,7 @@ class Question:
     retrieved_res: Path | None = None
     page: Path | None = None
     use: GalleryUse = GalleryUse()
+    beside: Sequence[Path] = ()
     compose: str | None = None
 
 
@@ -100,8 +103,8 @@ def answer(models: Sequence[Model], asked: Question) -> dict[str, Any]:
     report = _head(models, tasks[0])
     report |= {"gallery_use": str(asked.use)} if asked.use else {}
     if embedded:
-        report |= _figures(models, embedded, asked.use)
-        report |= {"controls": _compared(report, controls)} if controls else {}
+        report |= figures_of(models, embedded, asked.use)
+        report |= _beside(report, first, tasks, controls, asked)
     else:
         report |= _unanswered(first, tasks[0], controls) | {"controls": controls}
     report["definitions"] = dict(DEFINITIONS)
@@ -160,7 +163,8 @@ def _controls(model: Model, tasks: Sequence[Task], asked: Question) -> dict[str,
             )
         return {}
     if asked.task != TEXT:
-        return part_figures(model, tasks[0])
+        drawn = model.drawn() if _asks_by_sketch(model, tasks[0]) else None
+        return sketch_figures(drawn, tasks, asked.use) if drawn else part_figures(model, tasks[0])
     if asked.controls and not model.features:
         raise ConfigError(
             f"{model.folder} was trained without images or texts of classes, which the controls "
@@ -171,36 +175,21 @@ def _controls(model: Model, tasks: Sequence[Task], asked: Question) -> dict[str,
     return {}
 
 
-def _figures(
-    models: Sequence[Model], embedded: Sequence[Sequence[Ranked]], use: GalleryUse
+def _beside(
+    report: Mapping[str, Any],
+    first: Model,
+    tasks: Sequence[Task],
+    controls: Mapping[str, Any],
+    asked: Question,
 ) -> dict[str, Any]:
-    """Return the figures of every model, or their mean."""
-    evaluations = [evaluate(*parts, use=use) for parts in embedded]
-    report = mean_evaluation(evaluations).to_json()
-    if len(models) > 1:
-        report["runs"] = [
-            {"model": str(m.folder), "seed": m.about["seed"], **e.to_json()}
-            for m, e in zip(models, evaluations, strict=True)
-        ]
-    return report
+    """Return the controls and the other models, with how far the model is ahead of each."""
+    others = open_others(asked.beside, first, split=asked.split)
+    beside = {"controls": controls, "beside": figures_beside(others, tasks, asked.use)}
+    return {name: with_differences(report, found) for name, found in beside.items() if found}
 
 
-def _compared(report: Mapping[str, Any], controls: Mapping[str, Any]) -> dict[str, Any]:
-    """Add how far the model is ahead of each control that answers the same queries.
-
-    `difference` is of mAP, `differences` of the task's own figures beside it.
-    """
-    own = own_metrics(report)
-    return {
-        name: {
-            **figures,
-            "difference": paired_difference(report, figures),
-            "differences": {one: paired_difference(report, figures, one) for one in own},
-        }
-        if "per_group" in figures
-        else figures
-        for name, figures in controls.items()
-    }
+def _asks_by_sketch(model: Model, task: Task) -> bool:
+    return task.fields == {"sketch"} and model.answers(task)
 
 
 def _unanswered(model: Model, task: Task, controls: Mapping[str, Any]) -> dict[str, Any]:

@@ -53,6 +53,33 @@ def open_models(
     return models
 
 
+def open_others(
+    folders: Sequence[Path], first: Model, *, split: str = "unseen"
+) -> list[list[Model]]:
+    """Open runs or bundles to be judged beside a model, those of one configuration together.
+
+    Args:
+        folders: of the others, in any order.
+        first: the model, whose collection they are judged on.
+        split: that they are judged on.
+
+    Raises:
+        ArtefactError: a folder is neither a run nor a bundle.
+        MismatchError: two of one configuration have one seed.
+    """
+    groups: list[list[Model]] = []
+    for folder in folders:
+        [model] = open_models([folder], first.collection.folder, split=split)
+        alike = (group for group in groups if _settings(group[0]) == _settings(model))
+        group = next(alike, None)
+        if group is None:
+            groups.append(group := [])
+        group.append(model)
+    for group in groups:
+        _require_different_seeds(group)
+    return groups
+
+
 def _located(folder: Path) -> Path:
     """Return the user's model of that name where nothing here is called so."""
     own = models_folder() / folder
@@ -78,7 +105,8 @@ def _require_same_configuration(first: Model, other: Model) -> None:
         if mine.get(key) != its.get(key):
             raise MismatchError(
                 f"{first.folder} and {other.folder} differ in {key}: {mine.get(key)!r} and "
-                f"{its.get(key)!r}; evaluate runs of different settings one by one"
+                f"{its.get(key)!r}; evaluate runs of different settings one by one, or name others "
+                f"with --beside"
             )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from zscr.infer.features.encoded import Encoded, encode_table
 from zscr.infer.features.listing import Encoders, encoder_of, field_of, is_encoded
 from zscr.infer.features.split import load_split
 from zscr.train.evaluation.model import Features, Model
+from zscr.train.evaluation.sketches import drawn_below
 
 if TYPE_CHECKING:
     from zscr.train.methods.contract import Head
@@ -60,6 +61,7 @@ def open_run_model(
         embedder.encode,
         embedder.encode_gallery,
         features,
+        partial(drawn_below, run, found, encoders, embedder.ports, refit=about["refitted"]),
         embedder.encode_feature if embedder.feature else None,
     )
 
@@ -104,6 +106,7 @@ class _Embedder:
         queries = [head for head in heads.values() if head.role == "query"]
         own = {self._fields(head): head for head in queries}
         self.takes = with_gallery(own, self.holds, self.gallery)
+        self.ports = [port.name for head in (*queries, self.gallery) for port in head.ports]
 
     def _fields(self, head: Head) -> frozenset[str]:
         return frozenset(self._field(port.name) for port in head.ports)

@@ -147,7 +147,7 @@ def test_the_ancestor_may_select_as_released(asked: Asked) -> None:
 @pytest.mark.parametrize(
     ("method", "settings", "why"),
     [
-        ("cmaan", {"texts": "names"}, "are read by the alignment alone"),
+        ("cmaan", {"texts": "names"}, "are read by none of the losses"),
         ("cmaan", {"width": 12}, "width=12 must be a multiple of 8"),
         ("cmaan", {"distance": "manhattan"}, "use one of euclidean, cosine"),
         ("zse", {"tower": "frozen"}, "use one of upper, tokens, whole"),

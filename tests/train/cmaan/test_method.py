@@ -1,4 +1,4 @@
-"""`cmaan` on a small collection: that it learns, its second encoder, its export, what it refuses."""
+"""`cmaan` on a small collection: what it learns, exports and refuses."""
 
 from __future__ import annotations
 
@@ -174,6 +174,8 @@ def test_a_second_encoder_that_is_the_backbone_is_refused(
         ({"contrast": 0.0, "proxies": 0.0}, "nothing to train by"),
         ({"texts": "tales"}, "texts='tales' is unknown"),
         ({"prompts": 3}, "must be one of 1, 2, 4"),
+        ({"texts": "names"}, "are read by none of the losses"),
+        ({"described": 1.0}, "texts=none; set texts to one of"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any], why: str) -> None:

@@ -11,7 +11,6 @@ from zscr.infer.features.listing import VIEW
 from zscr.train.methods.alignment.towers import FROZEN, TOKENS, make_tower, pinned
 from zscr.train.methods.cmaan.config import Config
 from zscr.train.methods.contract import Need
-from zscr.train.vision.backbone import open_backbone
 from zscr.train.vision.tower import Backbone
 
 SKETCH, IMAGE = DOMAINS = ("sketch", "image")
@@ -82,5 +81,9 @@ def _second(config: Config, domain: str) -> Need:
 
 
 def second_of(config: Config) -> Backbone:
-    """Return the second encoder, which stays frozen."""
-    return open_backbone(config.second, "frozen")
+    """Return the second encoder, which stays frozen.
+
+    Raises:
+        MismatchError: it is another than the run was begun with.
+    """
+    return pinned(config.second, FROZEN, config.second_sha256)
