@@ -69,7 +69,7 @@ class Config:
     weight_decay: float = 1e-2
     warmup: float = 0.1  # share of the updates in which the rates rise; then they fall as a cosine
     rounds: int = 5  # passes over as many sketches as there are
-    validate_every: int = 1
+    validate_every: int = 5  # the start and the last round: before, the rates are not low yet
     select_by: str = "mAP"  # the figure on validation classes that the best weights maximise
     precision: str = "bf16"  # of the towers' products; everything behind them is in float32
     seed: int = 7
