@@ -114,6 +114,25 @@ def test_each_class_of_a_batch_reads_its_own_sentence(asked: Asked, drawn: Path)
     assert torch.equal(batch.classes[tuples.sketch], batch.classes[:: batch.each][tuples.own])
 
 
+def test_the_ancestor_aligns_the_very_tuples_that_it_draws(asked: Asked, drawn: Path) -> None:
+    """Towers see all four parts at once; each is found again where the alignment looks for it."""
+    method, split = begun("zse", drawn, asked["zse"])
+    method.eval()
+    given = []
+    method.alignment.register_forward_pre_hook(lambda _, sides: given.append(sides))
+    wanted = method._draw()
+    method._losses(wanted)
+    [(sketches, images, found)] = given
+    for side, table, part in (
+        (sketches, "sketch", "sketch"),
+        (images, "image", "image"),
+        (sketches, "sketch", "other_sketch"),
+        (images, "image", "other_image"),
+    ):
+        pooled = method.tower(split[table].rows[getattr(wanted, part)]).pooled
+        torch.testing.assert_close(side.states.pooled[getattr(found, part)], pooled)
+
+
 def test_a_run_remembers_its_texts(asked: Asked, drawn: Path, tmp_path: Path) -> None:
     """Other texts in the same file would be another training."""
     said = {name: {"q": f"a form, {name}"} for name in known(drawn, "seen", "val")}
