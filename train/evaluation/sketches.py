@@ -10,14 +10,8 @@ from zscr.data.collection import Collection
 from zscr.data.tasks import Task
 from zscr.errors import MissingExtraError
 from zscr.infer.encoder import Encoder, load_encoder
-from zscr.infer.evaluation.controls.control import BOUND, Control, unit
-from zscr.infer.evaluation.controls.domains import (
-    DOMAINS,
-    IMAGE,
-    SKETCH,
-    STOCK,
-    Asked,
-)
+from zscr.infer.evaluation.controls.control import BOUND, Control, random_ranking, unit
+from zscr.infer.evaluation.controls.domains import DOMAINS, IMAGE, SKETCH, STOCK, Asked
 from zscr.infer.evaluation.controls.preprocessing import rooted_scaling
 from zscr.infer.evaluation.controls.sketches import sketch_controls
 from zscr.infer.evaluation.embedded import Embedded
@@ -46,7 +40,7 @@ def sketch_figures(
     """
     judged, figures = [drawn.task(task) for task in tasks], {}
     scale = rooted_scaling(drawn.split("seen")[IMAGE].rows) if use else None
-    for control in fitted_controls(drawn):
+    for control in (random_ranking(asks=SKETCH), *fitted_controls(drawn)):
         if control.name == BOUND and tasks[0].name not in OF_CLASSES:
             continue  # the mean of a single image is that image
         parts = []

@@ -19,12 +19,7 @@ from zscr.infer.evaluation.controls.codes import (
     class_texts,
     half_whitened,
 )
-from zscr.infer.evaluation.controls.control import (
-    Control,
-    Features,
-    class_mean_oracle,
-    random_ranking,
-)
+from zscr.infer.evaluation.controls.control import Control, Features, class_mean_oracle
 from zscr.infer.evaluation.controls.domains import (
     DOMAINS,
     SKETCH,
@@ -47,7 +42,7 @@ SHARES = (0.5, *(tenth / 10 for tenth in (1, 2, 3, 4, 6, 7, 8, 9)))  # of the se
 def sketch_controls(
     seen: Features, val: Features, *, asked: Asked = STOCK, refit: bool = False
 ) -> Iterator[Control]:
-    """Yield each control, chosen on the validation classes.
+    """Yield each control but chance, chosen on the validation classes.
 
     Args:
         seen: the classes that they are fitted on: the tables `sketch` and `image` of a frozen
@@ -57,7 +52,6 @@ def sketch_controls(
         asked: which tables are compared; more than one where the model averages views.
         refit: fit what was chosen on both, as the model's final weights are.
     """
-    yield random_ranking(asks=SKETCH)
     yield class_mean_oracle(seen, asks=SKETCH)
     yield from cosine_controls(joined(seen, val) if refit else seen, asked)
     tables = drawn_tables(seen)

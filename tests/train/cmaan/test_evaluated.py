@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image, ImageOps
 
 from zscr.data.collection import Collection, read_collection
 from zscr.data.records import Query
-from zscr.errors import MismatchError
+from zscr.errors import ConfigError, MismatchError
 from zscr.export.bundle import export_run
 from zscr.infer.encoder import load_encoder
 from zscr.infer.evaluation.controls.domains import STOCK, Asked
@@ -21,7 +22,7 @@ from zscr.infer.evaluation.controls.sketches import CODES
 from zscr.infer.evaluation.table import table
 from zscr.train.evaluation.drawn import Drawn
 from zscr.train.evaluation.evaluate import Question, evaluate_model
-from zscr.train.evaluation.models import open_models
+from zscr.train.evaluation.models import open_models, open_others
 from zscr.train.evaluation.sketches import drawn_by, fitted_controls
 from zscr.train.fit import Request, fit
 from zscr.train.run import Run
@@ -137,7 +138,10 @@ def test_equal_features_are_fitted_once(runs: list[Run]) -> None:
 
 
 def test_other_models_stand_beside(runs: list[Run], tmp_path: Path) -> None:
-    """Two seeds as a mean, a bundle by itself; each with how far the model is ahead of it."""
+    """Two seeds as a mean, a bundle by itself; each with how far the model is ahead of it.
+
+    What was fitted on the classes that are judged on, or stands there twice, is refused.
+    """
     bundle = export_run(runs[0], tmp_path / "bundle").folder
     places = (runs[1].folder, bundle, runs[0].folder)
     report = evaluate_model(runs[2].folder, Question(task="sketch", beside=places))
@@ -151,3 +155,13 @@ def test_other_models_stand_beside(runs: list[Run], tmp_path: Path) -> None:
     assert any(line.startswith("cmaan, run1 and 1 more seed ") for line in lines)
     with pytest.raises(MismatchError, match="the seeds of these 2 models are 1, 1"):
         evaluate_model(runs[2].folder, Question(task="sketch", beside=[places[2]] * 2))
+    with pytest.raises(ConfigError, match="bundle was refitted on the validation classes"):
+        evaluate_model(runs[0].folder, Question(task="sketch", split="val", beside=[bundle]))
+
+
+def test_a_model_of_another_collection_is_not_compared(runs: list[Run], shapes: Path) -> None:
+    """It may have been trained on the classes that are unseen here."""
+    [first] = open_models([runs[0].folder], None)
+    elsewhere = replace(first, collection=read_collection(shapes))
+    with pytest.raises(MismatchError, match="run0 is judged on collection .*shapes, .*run1 on "):
+        open_others([runs[1].folder], elsewhere, None)
