@@ -10,9 +10,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
+from zscr.data.images import open_image
 from zscr.errors import InputError
 from zscr.infer.inputs.image import FIELDS, ImageInput
-from zscr.infer.inputs.strokes import CUT, EVENED, FAINT, TURNED, opened_sketch, prepared
+from zscr.infer.inputs.paper import under_layer
+from zscr.infer.inputs.strokes import CUT, EVENED, FAINT, TURNED, prepared
 
 HOW = {"image_size": 64, "resample": "bilinear", "rescale": 1, "mean": [0] * 3, "std": [1] * 3}
 
@@ -101,8 +103,8 @@ def test_spoilt_drawings_come_out_as_the_clean_one(kind):
 def test_strokes_on_transparency_are_seen(tmp_path, colour):
     """A layer of strokes lies on what shows them: white strokes are not laid on white."""
     layer(drawing(), colour).save(tmp_path / "layer.png")
-    with opened_sketch(tmp_path / "layer.png") as found:
-        assert likeness(found.image, drawing()) > 0.97
+    image = open_image(tmp_path / "layer.png", under=under_layer)
+    assert likeness(prepared(image).image, drawing()) > 0.97
 
 
 def test_a_sheet_with_clear_corners_is_its_own_paper(tmp_path):
@@ -111,8 +113,8 @@ def test_a_sheet_with_clear_corners_is_its_own_paper(tmp_path):
     mask = Image.new("L", image.size, 0)
     ImageDraw.Draw(mask).rounded_rectangle((0, 0, 255, 255), 40, fill=255)
     image.putalpha(mask)
-    with opened_sketch(image) as found:
-        np.testing.assert_array_equal(np.asarray(found.image), np.asarray(drawing()))
+    found = prepared(open_image(image, under=under_layer))
+    np.testing.assert_array_equal(np.asarray(found.image), np.asarray(drawing()))
 
 
 @settings(max_examples=20)
@@ -191,8 +193,7 @@ def one_pixel(*, light):
 def test_sketches_that_show_nothing_are_refused(image, seen):
     """A sheet of one colour, one pixel, a photo of an empty sheet: one sentence, with the fix."""
     with pytest.raises(InputError, match=f"shows no drawing: .*{seen} from the paper; draw larger"):
-        with opened_sketch(image):
-            pass
+        prepared(open_image(image, under=under_layer))
 
 
 def test_image_inputs_prepare_sketches(tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from zscr.errors import InputError
 from zscr.infer.inputs.image import FIELDS, ImageInput
 from zscr.infer.inputs.views import VIEWS
 
@@ -76,6 +77,19 @@ def test_edges_are_dark_strokes_on_white():
     radii = np.hypot(rows - 128, columns - 128)
     assert 68 < radii.min() < radii.max() < 76
     assert len({*np.round(np.arctan2(rows - 128, columns - 128), 1)}) == 63
+
+
+def test_edges_of_a_photo_are_prepared_as_a_drawing():
+    """The edges come first: what is in a photo is no paper; they stand on a square."""
+    photo = Image.new("RGB", (400, 200), (40, 90, 40))
+    ImageDraw.Draw(photo).ellipse((150, 50, 250, 150), fill=(230, 220, 230))
+    seen = pixels(photo, view="edges", strokes=True)
+    assert seen[:, [0, -1]].min() == 255
+    rows, columns = np.nonzero(seen[0] < 128)
+    assert 14 <= np.ptp(rows) <= 18
+    assert 14 <= np.ptp(columns) <= 18
+    with pytest.raises(InputError, match="shows no drawing"):
+        pixels(Image.new("RGB", (64, 64), (40, 90, 40)), view="edges", strokes=True)
 
 
 def test_unknown_views_are_refused():
