@@ -14,6 +14,7 @@ from zscr.train.methods.cmaan.batches import Batches, distinct
 from zscr.train.methods.cmaan.config import Config
 from zscr.train.methods.cmaan.described import Described
 from zscr.train.methods.cmaan.objective import Proxies, class_info_nce
+from zscr.train.methods.cmaan.projection import Projection
 from zscr.train.methods.cmaan.rows import EDGES, views_of
 from zscr.train.methods.cmaan.start import NORM, code_map
 
@@ -83,6 +84,18 @@ def test_info_nce_counts_every_row_of_the_class() -> None:
     apart = class_info_nce(torch.eye(4), torch.eye(4), classes, 0.5)
     # a row has the score 1/t with one of its two wanted, 0 with the other and with the rest
     assert float(apart) == pytest.approx(math.log(math.exp(2) + 3) - 1, abs=1e-6)
+
+
+def test_each_domain_is_centred_by_its_own_mean() -> None:
+    """So nothing is left of what all sketches have in common; learnt rows of 0 have a gradient."""
+    made = Projection(6, 4)
+    pooled = {"sketch": torch.rand(9, 6), "image": 3 + torch.rand(9, 6)}
+    made.fit(pooled)
+    for domain, rows in pooled.items():
+        assert torch.allclose(made.scalings[domain](rows).mean(0), torch.zeros(6), atol=1e-6)
+    dead = torch.zeros(2, 6, requires_grad=True)
+    made("sketch", torch.cat([dead, torch.rand(1, 6)])).sum().backward()
+    assert torch.isfinite(dead.grad).all()
 
 
 def test_proxies_take_the_number_of_the_weights_that_are_loaded() -> None:
