@@ -7,8 +7,9 @@ Every variant is a run of `cmaan` by the recipe `as-specified` and the settings 
 refit; the rounds are chosen on the validation classes, where the start is a candidate. The unseen
 classes are asked once a run. What the last round comes to on validation classes stands beside it:
 where no training beats the start, it alone tells the variants apart. Curves are of the last round,
-over the weights of triplets and of relations. Runs are kept in `runs/ablations` and not trained again; each that is
-done is written to `results/sketch_ablations_<collection>.json`, from which the curves are drawn.
+over the weights of triplets and of relations. Runs are kept in `runs/ablations` and not trained
+again; each that is done is written to `results/sketch_ablations_<collection>.json`, from which the
+curves are drawn.
 """
 
 from __future__ import annotations
