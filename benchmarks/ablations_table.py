@@ -20,11 +20,12 @@ def ablations_table(results: Sequence[Mapping[str, Any]]) -> str:
 
 def one_table(result: Mapping[str, Any]) -> str:
     columns = [f"{CALLED[split]} {figure}" for split, figure in SHOWN]
-    columns += ["less full, validation mAP", "seeds", "rounds chosen"]
+    columns += ["last round, validation mAP", "that less full's", "seeds", "rounds chosen"]
     lines = head(f"`{result['collection']}`", columns)
     base = result["rows"].get(BASE, {})
     for name, runs in result["rows"].items():
         cells = [spread([one[split][figure] for one in runs.values()]) for split, figure in SHOWN]
+        cells.append(spread([one["last"]["mAP"] for one in runs.values()]))
         lines.append(row(name, [*cells, paired(runs, base), str(len(runs)), chosen(runs)]))
     return "\n".join(lines)
 
@@ -35,9 +36,9 @@ def spread(values: Sequence[float]) -> str:
 
 
 def paired(runs: Mapping[str, Any], base: Mapping[str, Any]) -> str:
-    """Return how far runs are from the base's by the same seeds."""
+    """Return how far last rounds are from the base's by the same seeds."""
     gaps = [
-        one["val"]["mAP"] - base[seed]["val"]["mAP"] for seed, one in runs.items() if seed in base
+        one["last"]["mAP"] - base[seed]["last"]["mAP"] for seed, one in runs.items() if seed in base
     ]
     if not gaps or runs is base:
         return ""
