@@ -29,8 +29,9 @@ def table(report: Report) -> str:
 
     Args:
         report: see `evaluate_model`; with `task`, the task's name, without which it is `text`,
-            with `gallery_use`, what the gallery did for the model, and with `unanswered` where
-            the model does not take its queries, and why.
+            with `gallery_use`, what the gallery did for the model, with `reranking`, how the best
+            were re-ranked, and with `unanswered` where the model does not take its queries, and
+            why.
     """
     several = group_words(report)[1]
     layout = _Layout((*ROWS, *own_figures(report, ROWS)), several)
@@ -43,6 +44,7 @@ def table(report: Report) -> str:
         f"{report['protocol']}; {origin_words(report)}",
         *([f"{name} composes by {report['composition']}"] if "composition" in report else []),
         *([f"{name} {report['gallery_use']}"] if "gallery_use" in report else []),
+        *([f"{name}: {report['reranking']['used']}"] if "reranking" in report else []),
         "",
         *(_captions(name, report) if captions else layout.plain(name, report, controls)),
     ]
