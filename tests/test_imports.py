@@ -29,6 +29,7 @@ FLOORS = {
     " <- aviary describe sources task_rows"
     " <- registry tasks"
     " <- check summary <- commands",
+    "zscr.data.describe": "naming sentence <- mentions <- given <- stored <- texts",
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
     "zscr.data.sources": "archive captions colours found lookup normal origin"
     " shards <- annotated definitions product_tasks"
@@ -42,7 +43,7 @@ FLOORS = {
     " <- queries <- encoder <- bundle features reading <- index pair sums"
     " <- columns composed evaluation gallery_tokens <- found models mteb reranker"
     " <- lookup own_image <- searcher <- find <- commands",
-    "zscr.infer.inputs": "prepared sentence tokenizer <- characters image unread vector"
+    "zscr.infer.inputs": "edges prepared sentence tokenizer <- views <- characters image unread vector"
     " <- prompt text <- make",
     "zscr.train": "cuda_graph latest options precision ranks run_fields tables weights"
     " <- hub <- encoders <- pretrained <- language vision <- methods"
@@ -50,10 +51,12 @@ FLOORS = {
     " <- commands <- adaptation",
     "zscr.train.hub": "library name <- faults <- client <- listing <- choice library_cache metadata"
     " pins <- fetch <- at_hand <- gather kept <- offline <- snapshot <- checkpoint",
-    "zscr.train.methods": "contract losses optimizer seeded <- registry scaling unit_rows"
+    "zscr.train.methods": "blocks contract losses optimizer seeded <- registry scaling unit_rows"
     " <- settings <- alignment clip zscrgan <- cmaan pic2word zse",
+    "zscr.train.methods.alignment": "cross_attention relation token_transformer triplet tuples"
+    " <- fusion towers <- alignment sentences",
     "zscr.train.methods.clip": "choice config pairs pretrained projection schedule start step"
-    " <- blocks <- image_tower text_tower <- towers <- method",
+    " <- image_tower text_tower <- towers <- method",
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"
     " <- improved reference",
     "zscr.train.methods.pic2word": "base masking objective sentence_rows words <- nouns tagger"
@@ -62,6 +65,8 @@ FLOORS = {
     "zscr.train.pretrained": "card families files samples spelling <- graph model <- pixels tokens"
     " <- dual <- load sentence <- open_clip <- folder",
     "zscr.train.language": "families mappers tower <- bodies prefix released <- language",
+    "zscr.train.vision": "cuts directions folder operators tower <- frozen rebuilt tokens <- upper"
+    " <- backbone",
     "zscr.export": "heads tensorrt words <- begun composition parity samples <- pairs proof"
     " <- bundle <- deploy pretrained <- commands",
     "zscr.export.pretrained": "place proof <- composed <- bundle <- image job",

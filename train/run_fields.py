@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from zscr.schema import (
     PATH,
     SHA256,
@@ -20,7 +22,8 @@ from zscr.schema import (
 _COUNT = integer(0, 1 << 53)
 _PLACE = {"path": PATH, "relative": PATH}
 _SOURCE = record({**_PLACE, "name": title, "sha256": SHA256})
-_ENCODERS = {name: maybe(_SOURCE) for name in ("image", "text", "prompt")}
+_TABLE = text(200, r"[a-z]+(/[a-z0-9-]+)?")  # or a view of one
+_ENCODERS = mapping(maybe(_SOURCE), keys=_TABLE)  # and the collection, which is no null
 _JUDGED = record({"step": _COUNT, "value": number(), "figures": mapping(anything)})
 _ADAPTED = record(
     {
@@ -30,12 +33,19 @@ _ADAPTED = record(
         "complete": flag,
     }
 )
+
+
+def _sources(value: Any, where: str) -> None:
+    record({"collection": _SOURCE})(value, where)
+    _ENCODERS(value, where)
+
+
 FIELDS = record(
     {
         "method": text(200),
         "config": mapping(anything),  # the method's own; `make_config` checks it
-        "shapes": mapping(listing(integer(1, 1 << 24), 1, 4), keys=title),
-        "sources": record({"collection": _SOURCE}, _ENCODERS),
+        "shapes": mapping(listing(integer(1, 1 << 24), 1, 4), keys=_TABLE),
+        "sources": _sources,
         "step": _COUNT,
         "done": flag,
         "best": maybe(_JUDGED),

@@ -28,15 +28,16 @@ def printable_json(value: Any, indent: int | None = None) -> str:
     raw = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
     if raw.isprintable():
         return raw
-    return "".join(json.dumps(c)[1:-1] if c != "\n" and _is_escaped(c) else c for c in raw)
+    return "".join(json.dumps(c)[1:-1] if c != "\n" and is_escaped(c) else c for c in raw)
 
 
-def _is_escaped(character: str) -> bool:
+def is_escaped(character: str) -> bool:
+    """Say whether a character is invisible, or takes over a terminal."""
     return unicodedata.category(character) in _ESCAPED and character not in _JOINERS
 
 
 def _shown(character: str) -> str:
-    if not _is_escaped(character):
+    if not is_escaped(character):
         return character
     if "\udc80" <= character <= "\udcff":  # a byte of a name that is not UTF-8
         return f"\\x{ord(character) - 0xDC00:02x}"

@@ -12,6 +12,7 @@ from zscr.data.images import fault
 from zscr.data.sources.archive import opened
 from zscr.data.sources.definitions import Definition, define, read_definitions, spoken
 from zscr.data.sources.origin import described, find_root, read_lines
+from zscr.data.sources.own_photo import add_own_photo
 from zscr.data.splits import hold_out
 from zscr.data.walk import find_images
 from zscr.errors import InputError
@@ -36,8 +37,9 @@ def convert_sketchy(
     """Convert a Sketchy folder or ZIP into the collection `out`.
 
     Photos are items whose attribute `domain` is `photo`, sketches items whose is `sketch`; ids are
-    `class/file stem`, and what is relevant to a sketch is its class. A class is described by
-    `a photo of a …` and, where LVIS knows it, by its definition and synonyms.
+    `class/file stem`, and what is relevant to a sketch is its class; in the task `own-photo` it is
+    the photo that it was drawn after. A class is described by `a photo of a …` and, where LVIS
+    knows it, by its definition and synonyms.
 
     Args:
         source: `photo/<class>/*.jpg`, `sketch/<class>/*.png` and the lists of unseen classes.
@@ -56,7 +58,8 @@ def convert_sketchy(
         classes = sorted(images["photo"])
         split_of = split_classes(classes, read_unseen(root, split, classes), seed)
         defined = sum(define(name, definitions) is not None for name in split_of)
-        provenance = {**described(source), "seed": seed, "classes_with_definition": defined}
+        provenance: dict[str, object] = {**described(source), "seed": seed}
+        provenance["classes_with_definition"] = defined
         most = max(map(len, images["photo"].values()))
         protocol = f"{PROTOCOLS[split]}, up to {most} photos a class"
         with new_collection(
@@ -67,6 +70,7 @@ def convert_sketchy(
             for domain, by_class in images.items():
                 for class_id, paths in by_class.items():
                     add_images(draft, domain, class_id, split_of[class_id], paths)
+            provenance |= add_own_photo(draft)
 
 
 def read_names(source: Path, names: Path | None) -> dict[str, Definition]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from zscr.errors import InputError
 from zscr.infer.inputs.prepared import Prepared
-from zscr.schema import integer, listing, maybe, number, one_of, record, text
+from zscr.schema import flag, integer, listing, maybe, number, one_of, record, text
 
 if TYPE_CHECKING:  # Pillow takes as long to import as a text takes to be answered
     from PIL import Image
@@ -20,6 +20,14 @@ if TYPE_CHECKING:  # Pillow takes as long to import as a text takes to be answer
 
 MAX_RESIZED = 64_000_000  # pixels; a line of them is small until its shorter side is enlarged
 RESAMPLING = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")  # Pillow's
+
+
+def _view(value: Any, where: str) -> None:
+    from zscr.infer.inputs.views import VIEWS  # with Pillow, which few manifests need
+
+    one_of(*VIEWS)(value, where)
+
+
 _PREPROCESS = record(
     {
         "image_size": integer(1, 2048),  # a batch of 32 has 1.6 GB then
@@ -28,7 +36,12 @@ _PREPROCESS = record(
         "mean": listing(number(-1e6, 1e6), 3, 3),
         "std": listing(number(1e-6, 1e6), 3, 3),
     },
-    {"resize_shorter_side": maybe(integer(1, 8192)), "resize_square": maybe(integer(1, 8192))},
+    {
+        "resize_shorter_side": maybe(integer(1, 8192)),
+        "resize_square": maybe(integer(1, 8192)),
+        "strokes": flag,
+        "view": _view,
+    },
 )
 FIELDS = record(
     {
@@ -47,7 +60,7 @@ class ImageInput:
     EfficientNet's does. What is smaller than the crop gets a black border. `decode_shorter_side`
     lets large JPEGs be decoded at a fraction of their size (see `zscr.data.images.decoded`); as
     that changes embeddings a little, it is a part of the preprocessing and travels with the
-    encoder.
+    encoder. `view` is what an image is replaced by before it is resized (`zscr.infer.inputs.views`).
     """
 
     def __init__(self, spec: Mapping[str, Any], folder: Path, threads: int = 1) -> None:
@@ -56,6 +69,7 @@ class ImageInput:
         self.shorter, self.size = how.get("resize_shorter_side"), int(how["image_size"])
         self.square = how.get("resize_square") or self.size
         self.least, self.threads = how.get("decode_shorter_side"), threads
+        self.view = how.get("view")
         self.resample = str(how["resample"])
         self.scale = np.float32(how["rescale"])
         self.mean = np.array(how["mean"], np.float32)
@@ -76,9 +90,19 @@ class ImageInput:
         from zscr.data.images import decoded
 
         with decoded(value, least=self.least) as image:
-            cropped = self._crop(image)
+            cropped = self._crop(self._viewed(image))
         array = np.asarray(cropped, np.float32) * self.scale
         return np.ascontiguousarray(((array - self.mean) / self.std).transpose(2, 0, 1))
+
+    def _viewed(self, found: Decoded) -> Decoded:
+        """Return the view that is wanted of an image; a part is lost of its last pixel at most."""
+        if self.view is None:
+            return found
+        from zscr.data.images import Decoded
+        from zscr.infer.inputs.views import VIEWS
+
+        image = VIEWS[self.view](found.image)
+        return Decoded(image, image.size, (0, 0, *image.size))
 
     def _crop(self, image: Decoded) -> Image.Image:
         from PIL.Image import Resampling

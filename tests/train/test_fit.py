@@ -221,9 +221,9 @@ def test_cuda_that_is_not_there_is_refused_at_once(vectors: Path, tmp_path: Path
 def test_a_precision_that_the_device_lacks_is_refused_at_once(
     vectors: Path, tmp_path: Path
 ) -> None:
-    """Half precision is for GPUs; nothing else runs in its place, and no run is left behind."""
-    settings = QUICK | {"precision": "bf16"}
-    with pytest.raises(ConfigError, match="precision=bf16 needs a CUDA device .* on cpu; set"):
+    """TF32 is of GPUs; nothing else runs in its place, and no run is left behind."""
+    settings = QUICK | {"precision": "tf32"}
+    with pytest.raises(ConfigError, match="precision=tf32 needs a CUDA device .* on cpu; set"):
         fit(Request(METHOD, vectors, tmp_path / "run", settings, device="cpu"))
     assert not (tmp_path / "run").exists()
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 OPSET = 18  # the lowest that the dynamo exporter writes, so the most widely readable
 IR_VERSION = 10
+HEAD = f'<ir_version: {IR_VERSION}, opset_import: ["": {OPSET}]>'  # of graphs in ONNX's text form
 
 
 def trace(

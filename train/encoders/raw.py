@@ -19,10 +19,9 @@ import zscr
 from zscr.artefact import SCHEMA, dump_json, hash_bytes
 from zscr.cache import kept_encoder
 from zscr.train.encoders.folder import write_encoder
-from zscr.train.encoders.onnx import IR_VERSION, OPSET
+from zscr.train.encoders.onnx import HEAD
 
 NO_TOKEN, SLOT = -1, -2
-_HEAD = '<ir_version: {ir}, opset_import: ["": {opset}]>'
 _PIXELS = """
 raw (float[batch, 3, {side}, {side}] {name}) => (uint8[batch, 3, {side}, {side}] features) {{
     features = Cast <to = 2> ({name})
@@ -109,7 +108,7 @@ def _kept(name: str, graph: str, spec: Mapping[str, Any], files: Mapping[str, by
     """Write an encoder into the cache, if it is not there."""
     made_of = [zscr.__version__, str(SCHEMA), graph, dump_json(dict(spec)).decode()]
     identity = hash_bytes("\n".join(made_of).encode() + b"".join(files.values()))
-    text = _HEAD.format(ir=IR_VERSION, opset=OPSET) + graph
+    text = HEAD + graph
     return kept_encoder(f"raw-{name}-{identity[:12]}", partial(_write, text, name, spec, files))
 
 

@@ -20,7 +20,9 @@ Shapes = Mapping[str, tuple[int, ...]]
 GROUP = "zscr.methods"
 METHODS: Mapping[str, str] = {
     "clip": "zscr.train.methods.clip.method",
+    "cmaan": "zscr.train.methods.cmaan.method",
     "pic2word": "zscr.train.methods.pic2word.method",
+    "zse": "zscr.train.methods.zse.method",
     "zscrgan": "zscr.train.methods.zscrgan.improved.method",
     "zscrgan-reference": "zscr.train.methods.zscrgan.reference.method",
 }

@@ -12,15 +12,16 @@ class Scaling(nn.Module):
     """Centred rows of mean length 1; `rooted` ones first get the root by sign, and unit length.
 
     The root evens out the few large activations of pooled CNN features (the Hellinger kernel of
-    Arandjelović and Zisserman, CVPR 2012).
+    Arandjelović and Zisserman, CVPR 2012). Where the rows are learnt, a `floor` below the root
+    bounds its slope, which is infinite at 0.
     """
 
     mean: torch.Tensor
     length: torch.Tensor
 
-    def __init__(self, dim: int, *, rooted: bool) -> None:
+    def __init__(self, dim: int, *, rooted: bool, floor: float = 0.0) -> None:
         super().__init__()
-        self.rooted = rooted
+        self.rooted, self.floor = rooted, floor
         self.register_buffer("mean", torch.zeros(dim))
         self.register_buffer("length", torch.ones(()))
 
@@ -35,4 +36,4 @@ class Scaling(nn.Module):
         return (self._given(rows) - self.mean) / self.length
 
     def _given(self, rows: torch.Tensor) -> torch.Tensor:
-        return unit(rows.sign() * rows.abs().sqrt()) if self.rooted else rows
+        return unit(rows.sign() * (rows.abs() + self.floor).sqrt()) if self.rooted else rows

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from zscr.train.methods.ridge import ridge
 from zscr.train.methods.scaling import Scaling
 from zscr.train.methods.zscrgan.improved.imagination import Imagination
 from zscr.train.methods.zscrgan.improved.kernel import KernelCsem, Sums
-from zscr.train.methods.zscrgan.improved.ridge import ridge
 from zscr.train.methods.zscrgan.improved.scaling import TextScaling
 from zscr.train.tables import TensorSplit
 

@@ -1,1 +1,1 @@
-"""Cross-attention, relation network and tuples: what `cmaan` and `zse` share."""
+"""How sketches, images and texts are aligned in training: tuples, fusion and their losses."""

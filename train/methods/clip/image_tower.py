@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from zscr.train.encoders.cnn import augment
-from zscr.train.methods.clip.blocks import transformer
+from zscr.train.methods.blocks import transformer
 from zscr.train.methods.clip.config import STRIDE
 
 _GROUPS = 8

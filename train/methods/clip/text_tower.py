@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from zscr.train.encoders.raw import NO_TOKEN
-from zscr.train.methods.clip.blocks import transformer
+from zscr.train.methods.blocks import transformer
 
 
 class TextTower(nn.Module):

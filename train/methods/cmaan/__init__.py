@@ -1,1 +1,1 @@
-"""`cmaan`: sketch → image retrieval, with language in training alone (Su et al., 2024)."""
+"""`cmaan`: sketches and images in one space, with language in training alone; docs/cmaan.md."""

@@ -1,1 +1,1 @@
-"""`zse`: sketch → image by cross-attention of both (ZSE-SBIR), the ancestor of `cmaan`."""
+"""`zse`: ZSE-SBIR's losses and sampling, with visual-visual cross-attention (Lin et al. 2023)."""

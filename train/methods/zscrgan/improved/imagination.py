@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from zscr.train.methods.zscrgan.improved.ridge import ridge
+from zscr.train.methods.ridge import ridge
 from zscr.train.methods.zscrgan.networks import SLOPE
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from zscr.train.methods.zscrgan.improved.ridge import ridge
+from zscr.train.methods.ridge import ridge
 
 JITTER = 1e-4  # on the diagonal: landmarks may coincide, and float32 sums round
 

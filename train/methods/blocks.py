@@ -1,4 +1,4 @@
-"""The transformer of both towers (Vaswani et al. 2017, with norms before its parts)."""
+"""The transformer of towers that are trained from scratch (Vaswani et al. 2017, norms first)."""
 
 from __future__ import annotations
 

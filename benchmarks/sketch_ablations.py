@@ -1,0 +1,153 @@
+"""CMAAN as specified, what is left out of it, and its two weights over a range of values.
+
+    python benchmarks/sketch_ablations.py sketchy25
+    python benchmarks/sketch_ablations.py sketchy25 --part curves --seeds 7
+
+Every variant is a run of `cmaan` by the recipe `as-specified` and the settings below, without a
+refit; the rounds are chosen on the validation classes, where the start is a candidate. The unseen
+classes are asked once a run. Curves are over the weights of triplets and of relations, on the
+validation classes alone. Runs are kept in `runs/ablations` and not trained again; each that is
+done is written to `results/sketch_ablations_<collection>.json`, from which the curves are drawn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("svg")
+import matplotlib.pyplot as plt
+from machine import describe
+
+from zscr.data.registry import find_collection
+from zscr.infer.features.split import load_split
+from zscr.train.fit import Request, fit, resume
+from zscr.train.heads import judge
+from zscr.train.run import Run
+from zscr.train.sources import load_sources
+
+RESULTS = Path(__file__).parent / "results"
+FIGURES = ("mAP", "P@100")
+Settings = Mapping[str, Any]
+VARIANTS: dict[str, Settings] = {
+    "full": {},
+    "no text": {"texts": "none"},
+    "class name only": {"texts": "names"},
+    "1 prompt": {"prompts": 1},
+    "2 prompts": {"prompts": 2},
+    "the collection's texts": {"texts": "collection"},
+    "own text": {"text_pairing": "own"},
+    "L_tri only": {"lambda_rn": 0.0},
+    "L_rn only": {"lambda_tri": 0.0},
+    "shared tower": {"shared": True},
+    "no closed-form start": {"closed_form": False},
+    "relations before fusion, too": {"rn_pre": True},
+    "cosine triplets": {"distance": "cosine", "margin": 0.3},
+    "full, and contrast": {"contrast": 1.0, "proxies": 1.0},
+    "contrast alone": {"contrast": 1.0, "proxies": 1.0, "lambda_tri": 0.0, "lambda_rn": 0.0}
+    | {"texts": "none"},
+}
+CURVES: dict[str, tuple[float, ...]] = {
+    "lambda_tri": (0.0, 0.5, 1.0, 2.0, 4.0, 8.0),
+    "lambda_rn": (0.0, 1.0, 2.0, 4.0, 8.0, 16.0),
+}
+LABELS = {"lambda_tri": "weight of the triplets", "lambda_rn": "weight of the relation network"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("collection")
+    parser.add_argument("--part", choices=("table", "curves"), default="table")
+    parser.add_argument("--only", nargs="+", choices=VARIANTS, default=[*VARIANTS])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[7, 8, 9])
+    arguments = parser.parse_args()
+    folder = find_collection(arguments.collection)
+    done = Done(RESULTS / f"sketch_ablations_{folder.name}.json", folder)
+    for seed in arguments.seeds:
+        if arguments.part == "table":
+            for name in arguments.only:
+                done.add("rows", name, VARIANTS[name], seed, ("val", "unseen"))
+        else:
+            for key, weights in CURVES.items():
+                for weight in weights:
+                    done.add(key, f"{weight:g}", {key: weight}, seed, ("val",))
+    if all(done.found.get(key) for key in CURVES):
+        draw(done.found, done.path.with_suffix(".svg"))
+
+
+class Done:
+    """What is measured, which grows by a run at a time."""
+
+    def __init__(self, path: Path, collection: Path) -> None:
+        self.path, self.collection = path, collection
+        self.found: dict[str, Any] = {"benchmark": "ablations of cmaan as specified"}
+        if path.exists():
+            self.found = json.loads(path.read_text("utf-8"))
+
+    def add(
+        self, part: str, name: str, settings: Settings, seed: int, splits: tuple[str, ...]
+    ) -> None:
+        """Measure a run, unless it is done, and write it."""
+        rows = self.found.setdefault(part, {}).setdefault(name, {})
+        if str(seed) in rows:
+            return
+        begun = time.process_time()
+        run = trained(self.collection, dict(settings) | {"seed": seed})
+        seconds = time.process_time() - begun
+        rows[str(seed)] = {"round": run.best["step"], "cpu_seconds": round(seconds)}
+        rows[str(seed)] |= figures(run, splits)
+        print(part, name, seed, rows[str(seed)], flush=True)
+        self.found |= {"collection": self.collection.name, "machine": describe()}
+        self.path.write_text(json.dumps(self.found, indent=1) + "\n", "utf-8")
+
+
+def trained(collection: Path, settings: dict[str, Any]) -> Run:
+    """Train a run by the recipe and these settings, or go on with it."""
+    told = "-".join(f"{key}={value}" for key, value in settings.items())
+    out = Path("runs/ablations") / f"{collection.name}-{told}"
+    if out.exists():
+        return resume(out)
+    request = Request("cmaan", collection, out, settings, device="cpu")
+    return fit(Request(**vars(request) | {"refit": False, "recipe": "as-specified"}))
+
+
+def figures(run: Run, splits: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    """Return the figures of a run's best weights by split."""
+    collection, encoders = load_sources(run, None)
+    method = run.load_selected()
+    ports = {port.name for head in method.heads().values() for port in head.ports}
+    needs = [need for need in run.needs if need.table in ports]
+    found = {}
+    for name in splits:
+        embedded = judge(method, load_split(collection, name, needs, encoders), name, FIGURES[0])
+        found[name] = {figure: round(embedded.figure(figure), 4) for figure in FIGURES}
+    return found
+
+
+def draw(found: dict[str, Any], path: Path) -> None:
+    """Draw mAP and P@100 over each weight, means over seeds."""
+    plt.rcParams["svg.hashsalt"] = "zscr"  # the same figures give the same file
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4), sharey=True, layout="constrained")
+    for axis, (key, label) in zip(axes, LABELS.items(), strict=True):
+        points = sorted((float(weight), rows) for weight, rows in found[key].items())
+        for style, name in zip(("-o", "--s"), FIGURES, strict=True):
+            means = [
+                sum(one["val"][name] for one in rows.values()) / len(rows) for _, rows in points
+            ]
+            axis.plot(range(len(points)), means, style, label=name, markersize=4)
+        axis.set_xticks(range(len(points)), [f"{weight:g}" for weight, _ in points])
+        axis.set(xlabel=label)
+        axis.grid(alpha=0.3)
+        axis.legend()
+    axes[0].set_ylabel("validation classes")
+    figure.savefig(path, metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Which classes a text names: a description that names another class teaches of that one, too."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from zscr.data.describe.naming import plain
+
+_WORD = re.compile(r"\w+")
+# ending of a plural -> what may stand in its place
+_PLURALS = (("s", ""), ("es", ""), ("ies", "y"), ("ves", "f"), ("ves", "fe"))
+_IRREGULAR = {"mice": "mouse", "geese": "goose", "men": "man", "feet": "foot", "teeth": "tooth"}
+
+Phrase = tuple[str, ...]
+
+
+class Mentions:
+    """The names of a collection's classes, looked for in texts: whole words, plurals too."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        """Take class id -> name; a class is also known by its name without a qualifier."""
+        self._phrases = {class_id: _phrases(name) for class_id, name in names.items()}
+        self._by_start: dict[str, list[tuple[Phrase, str]]] = {}
+        for class_id, phrases in self._phrases.items():
+            for phrase in phrases:
+                self._by_start.setdefault(phrase[0], []).append((phrase, class_id))
+
+    def others(self, class_id: str, text: str) -> tuple[str, ...]:
+        """Return the classes besides its own that a text names, in its order.
+
+        A name that is a part of the class's own is none: a `teddy bear` is a bear. Of names that
+        begin at the same word the longest counts, and hides those within it.
+        """
+        own = {word for phrase in self._phrases[class_id] for word in phrase}
+        named = (name for name, words in self._named(text) if not own.issuperset(words))
+        return tuple(dict.fromkeys(name for name in named if name != class_id))
+
+    def _named(self, text: str) -> Iterator[tuple[str, Phrase]]:
+        """Yield the classes that a text names, each with the words of its name."""
+        words = [_forms(word) for word in _WORD.findall(text.casefold())]
+        place = 0
+        while place < len(words):
+            found = [
+                (phrase, class_id)
+                for form in sorted(words[place])
+                for phrase, class_id in self._by_start.get(form, ())
+                if _stands(phrase, words[place : place + len(phrase)])
+            ]
+            longest = max((len(phrase) for phrase, _ in found), default=1)
+            yield from ((name, phrase) for phrase, name in found if len(phrase) == longest)
+            place += longest
+
+
+def _phrases(name: str) -> frozenset[Phrase]:
+    spoken = (plain(name), plain(re.sub(r"[ _]\(.*\)$", "", name)))
+    return frozenset(tuple(_WORD.findall(one.casefold())) for one in spoken) - {()}
+
+
+def _stands(phrase: Phrase, words: list[frozenset[str]]) -> bool:
+    fits = len(phrase) == len(words)
+    return fits and all(word in forms for word, forms in zip(phrase, words, strict=True))
+
+
+def _forms(word: str) -> frozenset[str]:
+    """Return a word, and what it may be the plural of."""
+    singular = {word.removesuffix(end) + put for end, put in _PLURALS if word.endswith(end)}
+    return frozenset({word, _IRREGULAR.get(word, word), *singular})

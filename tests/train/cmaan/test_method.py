@@ -1,0 +1,196 @@
+"""`cmaan` on a small collection: that it learns, its second encoder, its export, what it refuses."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from zscr.data.collection import Collection, read_collection
+from zscr.errors import CollectionError, ConfigError, MismatchError
+from zscr.export.bundle import export_run
+from zscr.infer.features.split import load_split
+from zscr.train.fit import Request, fit
+from zscr.train.methods.cmaan.config import Config
+from zscr.train.methods.cmaan.method import Method, needs, settled
+from zscr.train.run import Run, open_run
+from zscr.train.soundness import shapes_of
+from zscr.train.sources import choose_encoders
+from zscr.train.tables import to_device
+
+QUICK = {"dim": 8, "rounds": 3, "batch_classes": 4, "batch_each": 2, "penalty": 0.1, "lr": 1e-3}
+
+
+def trained(drawn: Path, backbone: Path, out: Path, **settings: Any) -> Run:
+    asked = QUICK | {"backbone": str(backbone)} | settings
+    return fit(Request("cmaan", drawn, out, asked, device="cpu"))
+
+
+def bound(collection: Collection, config: Config) -> Method:
+    """Return the method with the seen classes' tables, before `start`."""
+    config = settled(config, collection)
+    asked = needs(config)
+    seen = load_split(collection, "seen", asked, choose_encoders(collection, asked, {}, {}))
+    method = Method(config, shapes_of(seen))
+    method.bind(to_device(seen, "cpu"), None)
+    return method
+
+
+def test_rounds_learn_and_step_0_is_a_candidate(
+    drawn: Path, backbone: Path, tmp_path: Path
+) -> None:
+    """From a random map, losses fall; round 0 is judged as every other."""
+    run = trained(drawn, backbone, tmp_path / "run", closed_form=False, rounds=8, head_lr=1e-2)
+    rows = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
+    chosen = [row for row in rows if "refit" not in row]
+    assert [row["round"] for row in chosen] == [*range(9)]
+    assert chosen[-1]["loss/contrast"] < chosen[1]["loss/contrast"]
+    assert chosen[-1]["loss/proxies"] < chosen[1]["loss/proxies"]
+    assert run.best["value"] == max(row["val"]["mAP"] for row in chosen)
+
+
+def test_a_run_is_exported_with_parity(drawn: Path, backbone: Path, tmp_path: Path) -> None:
+    """A graph of sketches to ask by, and one of images."""
+    run = trained(drawn, backbone, tmp_path / "run")
+    bundle = export_run(run, tmp_path / "bundle")
+    for graph in bundle.graphs.values():
+        assert graph["variants"]["fp32"]["parity"]["min_cosine"] == pytest.approx(1, abs=1e-5)
+    assert {name: graph["role"] for name, graph in bundle.graphs.items()} == {
+        "sketch": "query",
+        "gallery": "gallery",
+    }
+
+
+def test_a_second_encoder_changes_nothing_of_the_first(
+    drawn: Path, backbone: Path, tiny_image: Path
+) -> None:
+    """The same weights after rounds by the same seed, and heads that can do without it."""
+    collection, states = read_collection(drawn), []
+    for second in ("", str(tiny_image)):
+        method = bound(collection, Config(**QUICK, backbone=str(backbone), second=second))
+        method.start()
+        method.train_round()
+        states.append(method.state_dict())
+    alone, both = states
+    assert {name for name in both if not name.startswith("second.")} == {*alone}
+    assert all(torch.equal(rows, both[name]) for name, rows in alone.items())
+    assert [port.name for port in method.heads(with_second=False)["sketch"].ports] == ["sketch"]
+
+
+def test_both_encoders_are_exported_as_one_graph(
+    drawn: Path, backbone: Path, tiny_image: Path, tmp_path: Path
+) -> None:
+    """Each graph takes what each of its encoders does, and gives what torch gives."""
+    run = trained(drawn, backbone, tmp_path / "run", second=str(tiny_image), rounds=0)
+    bundle = export_run(run, tmp_path / "bundle")
+    for graph in bundle.graphs.values():
+        assert len(graph["inputs"]) == 2
+        assert graph["variants"]["fp32"]["parity"]["min_cosine"] == pytest.approx(1, abs=1e-5)
+
+
+def test_a_cosine_is_the_weighted_mean_of_both(
+    drawn: Path, backbone: Path, tiny_image: Path
+) -> None:
+    """By the share that is set; and each row is of length 1."""
+    config = Config(**QUICK, backbone=str(backbone), second=str(tiny_image), share=0.3)
+    method = bound(read_collection(drawn), config)
+    method.start()
+    rows = {name: method._seen[name].rows[:5] for name in ("sketch", "sketch/second")}
+    rows |= {name: method._seen[name].rows[:7] for name in ("image", "image/second")}
+    with torch.no_grad():
+        fused, alone = method.heads(), method.heads(with_second=False)
+        sketches = fused["sketch"].module(rows["sketch"], rows["sketch/second"])
+        images = fused["gallery"].module(rows["image"], rows["image/second"])
+        first = alone["sketch"].module(rows["sketch"]) @ alone["gallery"].module(rows["image"]).T
+        second = method.second("sketch", rows["sketch/second"])
+        second = second @ method.second("image", rows["image/second"]).T
+    assert torch.allclose(sketches @ images.T, 0.7 * first + 0.3 * second, atol=1e-6)
+    assert torch.allclose(images.norm(dim=1), torch.ones(7), atol=1e-6)
+
+
+def test_one_tower_may_be_shared(drawn: Path, backbone: Path) -> None:
+    """Then the gallery is embedded by the very tower of the sketches, and both train it."""
+    config = Config(**QUICK, backbone=str(backbone), image="upper", shared=True)
+    method = bound(read_collection(drawn), config)
+    method.start()
+    heads = method.heads()
+    assert heads["sketch"].module.tower is heads["gallery"].module.tower
+    before = [one.clone() for one in method.towers.parameters()]
+    method.train_round()
+    assert not any(map(torch.equal, before, method.towers.parameters()))
+
+
+def without_sketches(drawn: Path, folder: Path, names: tuple[str, ...]) -> Path:
+    """Copy the collection without the sketches of some classes."""
+    from zscr.data.collection import Item, new_collection
+
+    whole = read_collection(drawn)
+    with new_collection(folder, name="less", protocol="test", provenance={}) as draft:
+        for split, ids in whole.splits.items():
+            for one in ids:
+                draft.add_class(whole.classes[one], split)
+        for item in whole.items:
+            if item.sketch and item.class_id in names:
+                continue
+            file = str(item.image or item.sketch)
+            shutil.copy(drawn / file, draft.folder / file)
+            draft.add_item(Item(item.id, item.split, item.class_id, item.image, item.sketch))
+    return folder
+
+
+def test_classes_without_sketches_are_refused(drawn: Path, backbone: Path, tmp_path: Path) -> None:
+    """One class, and a collection of images alone: a sentence each, and no run is left behind."""
+    one = without_sketches(drawn, tmp_path / "one", ("red-circle",))
+    with pytest.raises(CollectionError, match="fewer than 1 sketches \\('red-circle' has 0\\)"):
+        trained(one, backbone, tmp_path / "run")
+    none = without_sketches(drawn, tmp_path / "none", tuple(read_collection(drawn).classes))
+    with pytest.raises(CollectionError, match="has 0 sketches"):
+        trained(none, backbone, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_second_encoder_that_is_the_backbone_is_refused(
+    drawn: Path, backbone: Path, tmp_path: Path
+) -> None:
+    """By its name at once, by another name when it is opened."""
+    with pytest.raises(ConfigError, match="is the backbone itself and would add nothing"):
+        Config(backbone=str(backbone), second=str(backbone))
+    copy = shutil.copytree(backbone, tmp_path / "copy")
+    with pytest.raises(ConfigError, match="by another name and would add nothing"):
+        trained(drawn, backbone, tmp_path / "run", second=str(copy))
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"shared": True}, "shared=true is one tower that is trained"),
+        ({"batch_classes": 1}, "leaves no other class"),
+        ({"edges": 1.5}, "edges=1.5 must be at most 1"),
+        ({"share": 1.0}, "share=1.0 must be below 1"),
+        ({"contrast": 0.0, "proxies": 0.0}, "nothing to train by"),
+        ({"texts": "tales"}, "texts='tales' is unknown"),
+        ({"prompts": 3}, "must be one of 1, 2, 4"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any], why: str) -> None:
+    """Before anything is encoded."""
+    with pytest.raises(ConfigError, match=why):
+        Config(**settings)
+
+
+def test_another_backbone_than_the_runs_is_refused(
+    drawn: Path, backbone: Path, tmp_path: Path
+) -> None:
+    """Its weights would be put behind another network's maps."""
+    from tests.train.vision.networks import NETWORK, network, save
+
+    place = shutil.copytree(backbone, tmp_path / "network")
+    run = trained(drawn, place, tmp_path / "run", rounds=1)
+    shutil.rmtree(place)
+    save(place, network(NETWORK.replace("{0.4}", "{0.5}")))
+    with pytest.raises(MismatchError, match="was trained on backbone .* restore it or train anew"):
+        open_run(run.folder).new_method("cpu")

@@ -1,0 +1,35 @@
+"""Sentences of classes as token rows, of which training draws one a class."""
+
+from __future__ import annotations
+
+import torch
+
+from zscr.errors import CollectionError
+from zscr.train.methods.alignment.fusion import Words
+from zscr.train.tables import Tensors, draw
+
+
+class Sentences:
+    """The sentences of each class, as a frozen text encoder's tokens."""
+
+    def __init__(self, table: Tensors) -> None:
+        """Take a table's rows (N, L, W), zeros where there is no token; each class has some.
+
+        Raises:
+            CollectionError: a sentence has no token.
+        """
+        self.rows, self.starts = table.rows, table.starts
+        bare = (~_there(table.rows).any(1)).nonzero()
+        if len(bare):
+            name = table.ids[int(bare[0])]
+            raise CollectionError(f"sentence {name} has no token; correct it or take it out")
+
+    def draw(self, classes: torch.Tensor, noise: torch.Generator) -> Words:
+        """Draw a sentence of each of some classes (K,)."""
+        rows = self.rows[draw(self.starts, classes, noise)]
+        return Words(rows.float(), _there(rows))
+
+
+def _there(rows: torch.Tensor) -> torch.Tensor:
+    """Say where tokens (..., L, W) are: (..., L)."""
+    return rows.ne(0).any(-1)

@@ -1,0 +1,44 @@
+"""Pretrained towers as alignment takes them, and which network a run was begun with."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from zscr.errors import MismatchError
+from zscr.train.methods.alignment.token_transformer import TokenTransformer
+from zscr.train.vision.backbone import open_backbone
+from zscr.train.vision.tower import Backbone
+
+UPPER, TOKENS, WHOLE, FROZEN = KINDS = ("upper", "tokens", "whole", "frozen")
+
+
+def pinned(name: str, kind: str, sha256: str, inner: int) -> Backbone:
+    """Open the pretrained network that a run was begun with; see `open_backbone`.
+
+    Args:
+        name, kind: of the network, and what is trained of it.
+        sha256: of the network that the run remembers; empty where it has just begun.
+        inner: width of a transformer on tokens, which are reduced to twice as many directions; 0
+            leaves a map as it is.
+
+    Raises:
+        MismatchError: it is another network.
+    """
+    found = open_backbone(name, kind, width=2 * inner)
+    if sha256 not in ("", found.sha256):
+        raise MismatchError(
+            f"the run was trained on backbone {sha256[:12]} of {name}, which is now "
+            f"{found.sha256[:12]}; restore it or train anew"
+        )
+    return found
+
+
+def make_tower(backbone: Backbone, kind: str, inner: tuple[int, int, float]) -> nn.Module:
+    """Return a fresh tower of states, of which something can be trained unless it is frozen.
+
+    Args:
+        backbone: the network; kind: one of `KINDS`.
+        inner: of a transformer on tokens: width, layers and dropout.
+    """
+    tower = backbone.tower()
+    return TokenTransformer(tower, *inner) if kind == TOKENS else tower

@@ -1,0 +1,132 @@
+"""The settings of `cmaan`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from zscr.errors import ConfigError
+from zscr.train.methods.alignment.fusion import HEADS, PAIRINGS, Pairing
+from zscr.train.methods.alignment.towers import FROZEN, KINDS, TOKENS, UPPER, WHOLE
+from zscr.train.methods.alignment.triplet import DISTANCES, Distance
+from zscr.train.methods.settings import check_settings
+
+NO_TEXTS = "none"
+SOURCES = (NO_TEXTS, "names", "templates", "collection", "descriptions")  # or a JSON file
+QUESTIONS = (1, 2, 4)  # that a class may be described by
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings, none of them from the paper, whose constants are not known here.
+
+    A tower is `upper` (a frozen encoder cut at a map, all behind it trained), `tokens` (a small
+    transformer on a frozen encoder's map), `whole` (trained from the pixels on) or `frozen`. The
+    defaults were chosen on validation classes (docs/experiments.md).
+    """
+
+    backbone: str = "mobilenet_v2"  # a name, a folder, or a hub name
+    backbone_sha256: str = ""  # filled in
+    second: str = ""  # another image encoder, which stays frozen beside the towers
+    second_sha256: str = ""  # filled in
+    share: float = 0.5  # of the second one in a cosine
+    sketch: str = UPPER
+    image: str = FROZEN
+    shared: bool = False  # one tower for sketches and images
+    closed_form: bool = True  # begin at ridge regression onto the classes' codes; or at random
+    penalty: float = 2e-3  # of this regression, beside rows of mean square 1
+    dim: int = 256  # of the embeddings, without the second encoder's
+    dropout: float = 0.3  # of pooled features
+    contrast: float = 1.0  # weight of InfoNCE between the sketches and the images of a batch
+    proxies: float = 1.0  # weight of the cross-entropy of both against a vector of each class
+    temperature: float = 0.1  # of both
+    lambda_tri: float = 0.0  # weight of the triplets, with cross-attention where there are texts
+    distance: Distance = "euclidean"  # of the triplets: this, of rows of any length, or cosine
+    margin: float = 1.0  # of the triplets; ZSE-SBIR's, and of cosines .3 is usual
+    lambda_rn: float = 0.0  # weight of the relation network
+    tri_pre: bool = True  # triplets of what is deployed, too, which no text was fused to
+    rn_pre: bool = False  # relations of tokens that no text was fused to, too: a query's
+    width: int = 256  # of tokens that are aligned, and of a tower of `tokens`
+    layers: int = 1  # of that transformer
+    texts: str = NO_TEXTS  # what describes the classes in training: one of SOURCES, or a JSON file
+    texts_sha256: str = ""  # filled in
+    text_encoder: str = "all-MiniLM-L6-v2"  # a frozen one, as `--text-encoder` takes it
+    prompts: int = 4  # texts of a class, at most
+    text_pairing: Pairing = "anchor"  # all of a tuple sees the anchor's text, or each its own
+    views: bool = True  # other views of the same sketches and images, too
+    edges: float = 0.2  # share of the sketches that are edge maps of images
+    batch_classes: int = 16
+    batch_each: int = 3  # sketches of each of these, and as many images
+    lr: float = 3e-4  # of towers
+    head_lr: float = 2e-4  # of what is behind them
+    weight_decay: float = 1e-2
+    warmup: float = 0.1  # share of the updates in which the rates rise; then they fall as a cosine
+    rounds: int = 5  # passes over as many sketches as there are
+    validate_every: int = 1
+    select_by: str = "mAP"  # the figure on validation classes that the best weights maximise
+    precision: str = "bf16"  # of the towers' products; everything behind them is in float32
+    seed: int = 7
+
+    def __post_init__(self) -> None:
+        choices = {"sketch": KINDS, "image": KINDS, "text_pairing": PAIRINGS}
+        choices["distance"] = DISTANCES
+        check_settings(self, choices)
+        for name in ("dropout", "share"):
+            if not getattr(self, name) < 1:
+                raise ConfigError(f"setting {name}={getattr(self, name)} must be below 1")
+        for name in ("edges", "warmup"):
+            if not getattr(self, name) <= 1:
+                raise ConfigError(f"setting {name}={getattr(self, name)} must be at most 1")
+        if not 0.01 <= self.temperature <= 1:
+            raise ConfigError(f"setting temperature={self.temperature} must be from 0.01 to 1")
+        if self.prompts not in QUESTIONS:
+            asked = ", ".join(map(str, QUESTIONS))
+            raise ConfigError(f"setting prompts={self.prompts} must be one of {asked}")
+        if self.batch_classes < 2:
+            raise ConfigError(
+                f"setting batch_classes={self.batch_classes} leaves no other class to tell a "
+                f"sketch from; set 2 or more"
+            )
+        if not (self.contrast or self.proxies or self.lambda_tri or self.lambda_rn):
+            raise ConfigError(
+                "contrast, proxies, lambda_tri and lambda_rn are 0, so there is nothing to train "
+                "by; set one of them, or rounds=0 for the start alone"
+            )
+        self._check_towers()
+        self._check_texts()
+
+    def _check_towers(self) -> None:
+        if self.shared and (self.sketch != self.image or self.sketch == FROZEN):
+            raise ConfigError(
+                f"shared=true is one tower that is trained, and sketch={self.sketch} with "
+                f"image={self.image} are not; set both alike, to {UPPER}, {TOKENS} or {WHOLE}"
+            )
+        if (self.sketch == TOKENS) != (self.image == TOKENS):
+            raise ConfigError(
+                f"sketch={self.sketch} and image={self.image} have features of two sizes; set both "
+                f"to {TOKENS}, or none"
+            )
+        if self.second and self.second == self.backbone:
+            raise ConfigError(
+                f"second={self.second} is the backbone itself and would add nothing; name another "
+                f"encoder, or leave it out"
+            )
+        for name in ("backbone", "second"):  # a run is gone on with from any folder
+            if (value := getattr(self, name)) and Path(value).exists():
+                object.__setattr__(self, name, str(Path(value).absolute()))
+
+    def _check_texts(self) -> None:
+        if self.width % HEADS:
+            raise ConfigError(f"setting width={self.width} must be a multiple of {HEADS}")
+        if self.texts != NO_TEXTS and not (self.lambda_tri or self.lambda_rn):
+            raise ConfigError(
+                f"texts={self.texts} are read by the alignment alone, whose weights are 0; set "
+                f"lambda_tri or lambda_rn, or texts={NO_TEXTS}"
+            )
+        if self.texts not in SOURCES and not Path(self.texts).is_file():
+            raise ConfigError(
+                f"setting texts={self.texts!r} is unknown; use one of {', '.join(SOURCES)}, or "
+                f"name a JSON file of descriptions"
+            )
+        if self.texts not in SOURCES:
+            object.__setattr__(self, "texts", str(Path(self.texts).absolute()))

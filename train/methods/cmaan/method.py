@@ -1,0 +1,237 @@
+"""`cmaan`: sketches and images meet in one space, in which nothing needs a text.
+
+Both towers begin at pretrained ones, their map at a closed form that is a candidate itself. The
+name is of the method that adds language in training; its formulas are not known here, and what is
+trained by default is what does best on validation classes. docs/cmaan.md has the algebra.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from zscr.data.collection import Collection
+from zscr.data.describe.texts import texts_sha256
+from zscr.errors import ConfigError
+from zscr.train.methods import contract
+from zscr.train.methods.alignment.alignment import Side
+from zscr.train.methods.clip.schedule import rate_at
+from zscr.train.methods.cmaan.aligning import make_aligning, texts_need
+from zscr.train.methods.cmaan.batches import Batch, Batches
+from zscr.train.methods.cmaan.config import NO_TEXTS, Config
+from zscr.train.methods.cmaan.embedder import Embedder, Fused
+from zscr.train.methods.cmaan.objective import Proxies, class_info_nce
+from zscr.train.methods.cmaan.projection import Projection
+from zscr.train.methods.cmaan.rows import (
+    DOMAINS,
+    IMAGE,
+    SECOND,
+    SKETCH,
+    backbone_of,
+    image_needs,
+    second_of,
+    tower_of,
+)
+from zscr.train.methods.contract import Head, Need, Port, Role
+from zscr.train.methods.registry import Shapes
+from zscr.train.methods.seeded import seeded
+from zscr.train.tables import TensorSplit, owners
+from zscr.train.vision.tower import States
+
+__all__ = ["ABLATIONS", "Config", "Method", "needs", "settled"]
+
+ABLATIONS: Mapping[str, Mapping[str, Any]] = {"before round 1": {"rounds": 0}}
+SEEDS = 2**62
+BLOCK = 64  # rows that a tower takes at once, out of training
+OPTIMIZER = "adamw"
+
+
+def needs(config: Config) -> tuple[Need, ...]:
+    """Return the tables: sketches and images of classes, their views, and texts that are read."""
+    return *image_needs(config), *texts_need(config)
+
+
+def settled(config: Config, collection: Collection) -> Config:
+    """Return the settings with the hashes of the pretrained networks.
+
+    Raises:
+        ConfigError: the second encoder is the backbone by another name.
+    """
+    known = config.texts_sha256
+    texts = config.texts != NO_TEXTS and texts_sha256(
+        collection, config.texts, config.prompts, known
+    )
+    backbone = backbone_of(config, SKETCH).sha256
+    second = second_of(config).sha256 if config.second else ""
+    if second == backbone:
+        raise ConfigError(
+            f"second={config.second} is the backbone {config.backbone} by another name and would "
+            f"add nothing; name another encoder, or leave it out"
+        )
+    hashes = {"backbone_sha256": backbone, "second_sha256": second, "texts_sha256": texts or ""}
+    return replace(config, **hashes)
+
+
+class Method(nn.Module):
+    """The trainable model. See `zscr.train.methods.contract.Method` for the contract."""
+
+    def __init__(self, config: Config, shapes: Shapes, device: torch.device | str = "cpu") -> None:
+        super().__init__()
+        self.config, self.device = config, torch.device(device)
+        own = [SKETCH] if config.shared else DOMAINS
+        with torch.random.fork_rng([]):
+            torch.manual_seed(config.seed)
+            self.towers = nn.ModuleDict({name: tower_of(config, name) for name in own})
+            self.projection = Projection(self._tower(SKETCH).width, config.dim, config.dropout)
+            self.proxies = Proxies(config.dim)
+            self.aligning = make_aligning(config, self.towers, shapes)
+            self.second = _second(config, shapes)  # last: it changes nothing of the others
+        self.to(self.device)
+        self.noise = torch.Generator(device).manual_seed(config.seed)
+        self.sampling: dict[str, torch.Tensor] = {}
+        self.chosen: dict[str, Any] = {}
+        self.optimizers = {OPTIMIZER: self._optimizer()}
+
+    def _tower(self, domain: str) -> nn.Module:
+        return self.towers[SKETCH if self.config.shared else domain]
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        """Return AdamW: towers at a rate of their own, and the classes' vectors do not decay."""
+        lr, head_lr, decay = self.config.lr, self.config.head_lr, self.config.weight_decay
+        groups = [
+            {"params": [*self.towers.parameters()], "lr": lr, "highest": lr},
+            {"params": [*self.projection.parameters()], "lr": head_lr, "highest": head_lr},
+            {"params": [self.proxies.vectors], "highest": head_lr, "weight_decay": 0.0},
+        ]
+        if self.aligning is not None:
+            learnt = [*self.aligning.parameters()]
+            groups.append({"params": learnt, "lr": head_lr, "highest": head_lr})
+        return torch.optim.AdamW(groups, head_lr, weight_decay=decay)
+
+    def bind(self, seen: TensorSplit, val: TensorSplit | None) -> None:
+        """Take the tables of the seen classes; the validation classes choose the rounds alone."""
+        self._seen, self._batches = seen, Batches(seen, self.config)
+        if self.aligning is not None:
+            self.aligning.bind(seen)
+
+    @torch.no_grad()
+    def start(self) -> None:
+        """Fit what has a closed form: scalings, the map, and the second encoder's."""
+        self.eval()
+        self.sampling = {"step": torch.zeros((), dtype=torch.int64)}
+        classes = {domain: owners(self._seen[domain]) for domain in DOMAINS}
+        pooled = {domain: self._pooled(domain) for domain in DOMAINS}
+        self.projection.fit(pooled)
+        if self.config.closed_form:
+            self.projection.begin(pooled, classes, self.config.penalty)
+        self.proxies.begin(self._class_means(pooled, classes))
+        if self.second is not None:
+            others = {domain: self._seen[SECOND[domain]] for domain in DOMAINS}
+            rows = {domain: table.rows for domain, table in others.items()}
+            self.second.fit(rows)
+            labels = {domain: owners(table) for domain, table in others.items()}
+            self.second.begin(rows, labels, self.config.penalty)
+
+    def _pooled(self, domain: str) -> torch.Tensor:
+        """Return what a tower makes of all seen things of a domain (N, W)."""
+        blocks = self._seen[domain].rows.split(BLOCK)
+        return torch.cat([self._tower(domain)(block).pooled for block in blocks])
+
+    def _class_means(
+        self, pooled: Mapping[str, torch.Tensor], classes: Mapping[str, torch.Tensor]
+    ) -> torch.Tensor:
+        """Return the mean embedding of each class over both domains (C, E)."""
+        means: torch.Tensor = torch.zeros((), device=self.device)
+        for domain, rows in pooled.items():
+            embedded = self.projection(domain, rows)
+            sums = embedded.new_zeros(len(self._seen.groups), embedded.shape[1])
+            sums.index_add_(0, classes[domain], embedded)
+            means = means + sums / classes[domain].bincount(minlength=len(sums))[:, None]
+        return means
+
+    def train_round(self) -> dict[str, torch.Tensor]:
+        """Go through as many sketches as there are, in batches of classes."""
+        self.train()
+        count = self._batches.count
+        seeds = torch.randint(SEEDS, (count,), generator=self.noise, device=self.noise.device)
+        begun, total = int(self.sampling["step"]), count * self.config.rounds
+        losses: list[dict[str, torch.Tensor]] = []
+        for step, seed in enumerate(seeds.tolist(), begun):
+            share = rate_at(step, total, self.config.warmup)
+            losses.append(self._update(self._batches.draw(self.noise), seed, share))
+        self.sampling["step"] += count
+        return {name: torch.stack([one[name] for one in losses]).mean() for name in losses[0]}
+
+    def _update(self, batch: Batch, seed: int, share: float) -> dict[str, torch.Tensor]:
+        """Make one update at a share of the rates of learning; return the losses of its batch."""
+        optimizer = self.optimizers[OPTIMIZER]
+        for group in optimizer.param_groups:
+            group["lr"] = group["highest"] * share
+        optimizer.zero_grad()
+        with seeded(seed, self.device):
+            losses = self._losses(batch)
+            torch.stack([*losses.values()]).sum().backward()
+        optimizer.step()
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def _losses(self, batch: Batch) -> dict[str, torch.Tensor]:
+        """Return the weighted losses of a batch."""
+        rows = {SKETCH: batch.sketches, IMAGE: batch.images}
+        states = {domain: self._states(domain, rows[domain]) for domain in DOMAINS}
+        config, classes = self.config, batch.classes
+        with torch.autocast(self.device.type, enabled=False):
+            found = {domain: self.projection(domain, one.pooled) for domain, one in states.items()}
+            losses = {}
+            if config.contrast:
+                loss = class_info_nce(found[SKETCH], found[IMAGE], classes, config.temperature)
+                losses["loss/contrast"] = config.contrast * loss
+            if config.proxies:
+                parts = [self.proxies(one, classes, config.temperature) for one in found.values()]
+                losses["loss/proxies"] = config.proxies * torch.stack(parts).mean()
+            if self.aligning is not None:
+                sides = {domain: Side(states[domain], found[domain]) for domain in DOMAINS}
+                losses |= self.aligning(sides, batch, self.noise)
+        return losses
+
+    def _states(self, domain: str, rows: torch.Tensor) -> States:
+        """Return a tower's states in float32, in whatever it was computed."""
+        states = self._tower(domain)(rows)
+        return States(*(one.float() for one in states))
+
+    def heads(self, *, with_second: bool = True) -> dict[str, Head]:
+        """Return the sketches' head and the gallery, with the second encoder's part if there is.
+
+        Args:
+            with_second: whether the second encoder is deployed; without it nothing else differs.
+        """
+        both = with_second and self.second is not None
+        roles: dict[str, tuple[str, Role]] = {
+            SKETCH: (SKETCH, "query"),
+            "gallery": (IMAGE, "gallery"),
+        }
+        return {name: self._head(domain, role, both) for name, (domain, role) in roles.items()}
+
+    def _head(self, domain: str, role: Role, both: bool) -> Head:
+        first: nn.Module = Embedder(self._tower(domain), self.projection, domain)
+        if not both:
+            return Head(first, (Port(domain),), role)
+        assert self.second is not None
+        features = second_of(self.config).tower()
+        second = Embedder(features, self.second, domain)
+        fused = Fused(first, second, self.config.share)
+        return Head(fused, (Port(domain), Port(SECOND[domain])), role)
+
+
+def _second(config: Config, shapes: Shapes) -> Projection | None:
+    """Return the map of the second encoder's features, which no step changes."""
+    if not config.second:
+        return None
+    [width] = shapes[SECOND[SKETCH]]
+    return Projection(width, config.dim).requires_grad_(False)
+
+
+_CONTRACT: type[contract.Method] = Method  # for mypy: the class keeps the contract

@@ -1,0 +1,66 @@
+"""A published image encoder's folder, and the same network fed or cut in other ways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import zscr
+from zscr.artefact import SCHEMA, dump_json, hash_bytes, read_manifest, verify
+from zscr.cache import kept_encoder
+from zscr.infer.encoder import FIELDS
+from zscr.train.encoders.resolve import published_image_encoder
+
+
+@dataclass(frozen=True)
+class Published:
+    """A frozen image encoder.
+
+    Attributes:
+        name: short name for files and messages; sha256: of its manifest, so of its weights, too.
+        graph: the ONNX file, from `pixels` to `features`.
+        spec: the manifest's entry of its input.
+    """
+
+    name: str
+    sha256: str
+    graph: Path
+    spec: Mapping[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return self.graph.parent
+
+    def fed(self, *, sketch: bool, view: str) -> dict[str, Any]:
+        """Return the entry of an input of sketches, or of another view of the same images."""
+        changes = {"strokes": True} if sketch else {}
+        changes |= {"view": view} if view else {}
+        return {**self.spec, "preprocess": {**self.spec["preprocess"], **changes}}
+
+    def kept(self, part: str, spec: Mapping[str, Any], make: Callable[[Path], object]) -> Path:
+        """Return the folder of an encoder that is made of this one, from the cache.
+
+        Args:
+            part: names what is made of it, and what else decides that.
+            spec: the entry of its input.
+            make: makes the folder.
+        """
+        made_of = [zscr.__version__, str(SCHEMA), self.sha256, part, dump_json(dict(spec)).decode()]
+        identity = hash_bytes("\n".join(made_of).encode())
+        return kept_encoder(f"{self.name}-{part.split()[0]}-{identity[:12]}", make)
+
+
+def open_published(name: str, *, offline: bool | None = None) -> Published:
+    """Find the encoder that `--image-encoder` calls `name`, and check its files.
+
+    Raises:
+        ConfigError, InputError, ArtefactError, MissingExtraError: see `published_image_encoder`.
+    """
+    folder = published_image_encoder(name, offline=offline)
+    manifest = read_manifest(folder, "encoder", FIELDS)
+    verify(folder, manifest, sorted({*manifest.files, "model.onnx"}))
+    [spec] = manifest.body["inputs"]
+    return Published(manifest.body["name"], manifest.sha256, folder / "model.onnx", spec)
