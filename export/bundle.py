@@ -45,6 +45,7 @@ def export_run(
     build: Build | None = None,
     numbered: bool = False,
     words: Words | None = None,
+    reranking: Mapping[str, Any] | None = None,
 ) -> Bundle:
     """Write the bundle `out` from a run's final weights.
 
@@ -55,6 +56,7 @@ def export_run(
         build: makes the graph of a head; None is `build_graph`.
         numbered: make the first `<out>-<number>` that is free.
         words: that its compositions are made with; None are zscr's own.
+        reranking: what was chosen of it; None tries it on the validation classes.
 
     Raises:
         ArtefactError: the run has no final weights, or `out` exists.
@@ -66,7 +68,7 @@ def export_run(
     collection, encoders = load_sources(run)
     method = run.load_model()
     chosen = make_head_settings(run.method, method, settings or {})
-    heads, told_of_pair = kept_heads(run, method.heads(**chosen), chosen)
+    heads, told_of_pair = kept_heads(run, method.heads(**chosen), chosen, reranking)
     pair = pair_of(heads)
     alone = {name: head for name, head in heads.items() if head.role != PAIR}
     deployed = deployed_heads(alone, encoders, run.shapes)

@@ -44,7 +44,10 @@ class PairParity:
 
 
 def kept_heads(
-    run: Run, heads: Mapping[str, Head], settings: Mapping[str, Any]
+    run: Run,
+    heads: Mapping[str, Head],
+    settings: Mapping[str, Any],
+    told: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Head], dict[str, Any]]:
     """Return the heads that are exported, and what the manifest says of re-ranking.
 
@@ -53,17 +56,18 @@ def kept_heads(
 
     Args:
         run: of the heads; heads: all of them; settings: that they were made with.
+        told: what was chosen before; None tries it on the validation classes.
     """
     check_pair(heads)
     if (found := pair_of(heads)) is None:
         return dict(heads), {}
     try:
-        told = choose_of_run(run.folder, settings)
+        told = told or choose_of_run(run.folder, settings)
     except ArtefactError as error:  # an adapted run may have no weights from before its refit
         told = {"graph": found[0], "kept": False, "top": 1, "mix": 1.0, "gain": 0.0}
         told["why"] = str(error)
     say(spoken_choice(told))
-    return dict(heads) if told["kept"] else without_pair(heads), {"reranking": told}
+    return dict(heads) if told["kept"] else without_pair(heads), {"reranking": dict(told)}
 
 
 def write_pair(

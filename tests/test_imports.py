@@ -43,8 +43,8 @@ FLOORS = {
     " <- queries <- encoder <- bundle features reading <- index pair sums"
     " <- columns composed evaluation gallery_tokens <- found models mteb reranker"
     " <- lookup own_image <- searcher <- find <- commands",
-    "zscr.infer.inputs": "edges prepared sentence tokenizer <- views <- characters image unread vector"
-    " <- prompt text <- make",
+    "zscr.infer.inputs": "edges prepared sentence tokenizer <- views"
+    " <- characters image unread vector <- prompt text <- make",
     "zscr.train": "cuda_graph latest options precision ranks run_fields tables weights"
     " <- hub <- encoders <- pretrained <- language vision <- methods"
     " <- pairs <- heads soundness state <- run stored <- log sources <- loop <- fit <- evaluation"

@@ -51,7 +51,7 @@ def tokens_of(head: Head) -> Head | None:
 
 
 def _alone(head: Head, module: nn.Module | None) -> Head | None:
-    return module and replace(head, module=module, feature=None, tokens=None)
+    return None if module is None else replace(head, module=module, feature=None, tokens=None)
 
 
 @contextmanager

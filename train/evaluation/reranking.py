@@ -63,7 +63,8 @@ class _Remembered:
         lacking = items[np.isnan(self.known[query, items])]
         if lacking.size:
             self.known[query, lacking] = self.pairs(query, lacking)
-        return self.known[query, items].astype(np.float64)
+        logits: Logits = self.known[query, items].astype(np.float64)
+        return logits
 
 
 def choosing_task(collection: Collection, fields: frozenset[str]) -> Task | None:
@@ -131,7 +132,7 @@ def choose_reranking(name: str, reranked: Reranked) -> dict[str, Any]:
 def spoken_choice(told: Mapping[str, Any]) -> str:
     """Return in one line what was found, and what follows from it."""
     if "mAP" not in told:
-        return f"{told['graph']} is left out: {told['why']}"
+        return f"{told['graph']} is {'kept' if told['kept'] else 'left out'}: {told['why']}"
     low, high = told["interval"]
     return (
         f"{told['graph']}: {Reranking(told['top'], told['mix'])}, on the validation classes mAP "
