@@ -65,7 +65,7 @@ class Reranking:
         if known.all() or not known.any():
             return mixed if known.any() else cosines
         best = max(cosines[known].min(), cosines[~known].max())
-        return np.where(known, mixed, mixed[known].min() + cosines - best)
+        return np.where(known, mixed, mixed[known].min() + (cosines - best))
 
 
 def order_of(scores: Scores, known: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
