@@ -5,33 +5,35 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import onnx
 
-from zscr.artefact import Stage, dump_jsonl, hash_file, read_manifest, staged
+from zscr.artefact import Stage, dump_jsonl, read_manifest, staged
 from zscr.data.collection import Collection
 from zscr.data.records import Query
 from zscr.disk import require_space
 from zscr.errors import CollectionError
 from zscr.export.composition import IMAGES, composed_by_graphs, graphs_of, told, write_compositions
 from zscr.export.heads import Build, DeployedHead, build_graph, deployed_heads
-from zscr.export.parity import Parity, Tolerance, compare, require_parity, top_overlap
+from zscr.export.pairs import kept_heads, write_pair
+from zscr.export.parity import by_torch
+from zscr.export.proof import opened, proven
 from zscr.export.samples import samples_of
 from zscr.export.words import Words, read_words
-from zscr.infer.bundle import GALLERY, KIND, Bundle, space_of
+from zscr.infer.bundle import GALLERY, KIND, Bundle
+from zscr.infer.bundle_manifest import PAIR
 from zscr.infer.encoder import Encoder, Rows
-from zscr.infer.runners.runner import Runtime
 from zscr.progress import say
-from zscr.train.heads import feature_of
+from zscr.train.heads import tokens_of
+from zscr.train.methods.contract import Head
 from zscr.train.methods.settings import as_dict, make_head_settings
+from zscr.train.pairs import pair_of
 from zscr.train.run import Run, versions
 from zscr.train.sources import load_sources, sources_of
 
-METRIC, PRECISION = "cosine", "fp32"
-FEATURE_OF = "feature of "  # how the parity of a graph's second output is named
 EXAMPLES = 10  # texts a class kept in the bundle, to mark answers right or wrong
 
 
@@ -43,6 +45,7 @@ def export_run(
     build: Build | None = None,
     numbered: bool = False,
     words: Words | None = None,
+    reranking: Mapping[str, Any] | None = None,
 ) -> Bundle:
     """Write the bundle `out` from a run's final weights.
 
@@ -53,6 +56,7 @@ def export_run(
         build: makes the graph of a head; None is `build_graph`.
         numbered: make the first `<out>-<number>` that is free.
         words: that its compositions are made with; None are zscr's own.
+        reranking: what was chosen of it; None tries it on the validation classes.
 
     Raises:
         ArtefactError: the run has no final weights, or `out` exists.
@@ -64,7 +68,10 @@ def export_run(
     collection, encoders = load_sources(run)
     method = run.load_model()
     chosen = make_head_settings(run.method, method, settings or {})
-    deployed = deployed_heads(method.heads(**chosen), encoders, run.shapes)
+    heads, told_of_pair = kept_heads(run, method.heads(**chosen), chosen, reranking)
+    pair = pair_of(heads)
+    alone = {name: head for name, head in heads.items() if head.role != PAIR}
+    deployed = deployed_heads(alone, encoders, run.shapes)
     require_space(out, sum(_size(encoder) for one in deployed for encoder in one.encoders))
     with staged(out, KIND, numbered=numbered) as stage:
         stage.body |= {"method": run.method, "head_settings": chosen}
@@ -78,9 +85,30 @@ def export_run(
         if any(spec["field"] == "text" for one in deployed for spec in one.specs):
             _write_examples(stage, collection)
         samples = {one.name: samples_of(collection, one) for one in deployed}
-        stage.body |= proven(stage, deployed, samples)
+        stage.body |= told_of_pair | proven(stage, deployed, samples)
+        if pair:
+            stage.body["graphs"][pair[0]] = _pair_entry(stage, *pair, deployed, samples)
         stage.body |= _composed(stage, run.method, collection, deployed, words)
     return Bundle.open(stage.path)
+
+
+def _pair_entry(
+    stage: Stage,
+    name: str,
+    head: Head,
+    deployed: Sequence[DeployedHead],
+    samples: Mapping[str, Sequence[Query]],
+) -> dict[str, Any]:
+    """Write the graph that re-ranks, once those whose tokens it takes are proven."""
+    say(f"exporting {name}.onnx")
+    of = {one.name: one for one in deployed}
+    tokens = {}
+    for port in head.ports:
+        one = of[port.name]
+        giving = tokens_of(one.head)
+        assert giving is not None, "check_pair has let it pass"
+        tokens[port.name] = str(one.tokens), by_torch(replace(one, head=giving), samples[port.name])
+    return write_pair(stage, name, head, tokens)
 
 
 def _composed(
@@ -96,7 +124,7 @@ def _composed(
     text = heads.get(by_field.get("text", ""))
     encoder = images = None
     if text is not None and "image" in by_field:
-        encoder = _open(stage, text, text.output)
+        encoder = opened(stage, text, text.output)
         images = _seen_images(stage, collection, heads[GALLERY])
     entries = own | write_compositions(stage, graphs, encoder, stage.body["dim"], words, images)
     return told(entries)
@@ -109,67 +137,12 @@ def _seen_images(stage: Stage, collection: Collection, gallery: DeployedHead) ->
     except CollectionError as error:
         say(f"{error}; without them BASIC is measured on each index")
         return None
-    return _open(stage, gallery, gallery.output).encode(seen)
+    return opened(stage, gallery, gallery.output).encode(seen)
 
 
 def _size(encoder: Encoder | None) -> int:
     """Return the bytes of a frozen encoder, which becomes part of a graph."""
     return encoder.graph.stat().st_size if encoder else 0
-
-
-def proven(
-    stage: Stage, deployed: Sequence[DeployedHead], samples: Mapping[str, Sequence[Query]]
-) -> dict[str, Any]:
-    """Return what the manifest says of the graphs in a stage, once they are proven.
-
-    Args:
-        stage: with `<name>.onnx` of each head, and what feeds it.
-        deployed: the heads, one of them the gallery's.
-        samples: graph -> queries that fill its fields.
-
-    Raises:
-        ParityError: a graph differs from its head.
-    """
-    exported = {one.name: _open(stage, one, one.output) for one in deployed}
-    features = {one.name: _open(stage, one, one.feature) for one in deployed if one.feature}
-    proof, overlaps = _prove(deployed, exported, features, samples)
-    return {
-        "dim": exported[GALLERY].dim,
-        "metric": METRIC,
-        "space": _space(stage, exported[GALLERY]),
-        "default_precision": PRECISION,
-        "graphs": {one.name: _entry(one, proof) for one in deployed},
-        "top10_overlap": overlaps,
-        "tolerance": asdict(Tolerance()),
-    }
-
-
-def _open(stage: Stage, deployed: DeployedHead, output: str) -> Encoder:
-    """Load a graph for one output, as the runtime will, from the folder not yet published."""
-    return Encoder(
-        stage.folder / f"{deployed.name}.onnx",
-        deployed.specs,
-        output=output,
-        name=deployed.name,
-        sha256="",
-        runtime=Runtime(),
-    )
-
-
-def _entry(deployed: DeployedHead, proof: Mapping[str, Parity]) -> dict[str, Any]:
-    """Return a graph's entry in the manifest."""
-    variant = {"file": f"{deployed.name}.onnx", "parity": asdict(proof[deployed.name])}
-    entry: dict[str, Any] = {"role": deployed.head.role, "output": deployed.output}
-    if deployed.feature:
-        entry["feature"] = deployed.feature
-        variant["feature_parity"] = asdict(proof[FEATURE_OF + deployed.name])
-    return entry | {"inputs": deployed.specs, "variants": {PRECISION: variant}}
-
-
-def _space(stage: Stage, gallery: Encoder) -> str:
-    """Return the name of the space that the gallery graph embeds into."""
-    graph = hash_file(stage.folder / f"{GALLERY}.onnx")
-    return space_of(graph, gallery.specs, gallery.dim, METRIC)
 
 
 def _copy_tokenizers(stage: Stage, deployed: Sequence[DeployedHead]) -> None:
@@ -200,29 +173,6 @@ def _spread(texts: list[str]) -> list[str]:
     """Pick at most EXAMPLES of a class's texts, evenly, without the first: its description."""
     rest = texts[1:] or texts
     return rest[:: max(1, len(rest) // EXAMPLES)][:EXAMPLES]
-
-
-def _prove(
-    deployed: Sequence[DeployedHead],
-    exported: Mapping[str, Encoder],
-    features: Mapping[str, Encoder],
-    samples: Mapping[str, Sequence[Query]],
-) -> tuple[dict[str, Parity], dict[str, float]]:
-    """Return each graph's parity, that of its feature, and the queries' agreement on the top 10."""
-    pairs, found = {}, {}
-    for one in deployed:
-        asked = samples[one.name]
-        pairs[one.name], found[one.name] = compare(one, exported[one.name], asked)
-        if feature := feature_of(one.head):
-            given = compare(replace(one, head=feature), features[one.name], asked)
-            found[FEATURE_OF + one.name] = given[1]
-    overlaps = {
-        one.name: top_overlap(pairs[one.name], pairs[GALLERY])
-        for one in deployed
-        if one.head.role == "query"
-    }
-    require_parity(found, overlaps, Tolerance())
-    return found, overlaps
 
 
 def _provenance(run: Run, sources: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from zscr.disk import save_array
 from zscr.errors import ConfigError
 from zscr.export.words import Known, Words, embed_words
 from zscr.infer.bundle import GALLERY
+from zscr.infer.bundle_manifest import fields_of
 from zscr.infer.composition.affine import Numbers
 from zscr.infer.composition.basic import HARRIS, Basic, even_samples
 from zscr.infer.composition.context import WORDS
@@ -43,7 +44,7 @@ def graphs_of(graphs: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Return field -> the graph that takes it alone, of a manifest's entries of graphs."""
     found = dict[str, str]()
     for name, graph in sorted(graphs.items(), key=lambda one: one[0] == GALLERY):  # it comes last
-        fields = {spec["field"] for spec in graph["inputs"]}
+        fields = fields_of(graph)
         if len(fields) == 1 and (graph["role"] == "query" or name == GALLERY):
             [field] = fields
             found.setdefault(field, name)
@@ -54,7 +55,7 @@ def composed_by_graphs(method: str, graphs: Mapping[str, Mapping[str, Any]]) -> 
     """Return the entries of the graphs that take several fields at once."""
     entries = {}
     for name, graph in graphs.items():
-        fields = sorted({spec["field"] for spec in graph["inputs"]})
+        fields = sorted(fields_of(graph))
         if len(fields) > 1 and graph["role"] == "query":
             about = f"{' and '.join(fields)} at once, by a graph that was trained for it"
             entries[method if name == COMPOSED else name] = {"about": about, "graph": name}

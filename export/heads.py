@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,8 @@ from torch import nn
 
 from zscr.errors import ConfigError
 from zscr.infer.encoder import Encoder
-from zscr.infer.features.listing import Encoders, encoder_of, field_of
+from zscr.infer.features.listing import Encoders, encoder_of
+from zscr.infer.features.table_names import field_of
 from zscr.train.encoders.folder import OUTPUT
 from zscr.train.encoders.onnx import merge, rename, trace
 from zscr.train.encoders.sparse import gather_first_layer
@@ -27,7 +28,7 @@ class DeployedHead:
     """A head with the frozen encoders of its ports: what one graph of a bundle is made of.
 
     Attributes:
-        name: of the graph, whose outputs are `<name>_embedding` and `<name>_feature`.
+        name: of the graph, with outputs `<name>_embedding`, `<name>_feature`, `<name>_tokens`.
         head: the trained part.
         encoders: of each port, in order; None where published vectors are the graph's input.
         shapes: of one row of each port.
@@ -45,8 +46,13 @@ class DeployedHead:
 
     @property
     def feature(self) -> str | None:
-        """The name of the second output, a gallery's image feature, if it has one."""
+        """The name of the further output that is a gallery's image feature, if it has one."""
         return f"{self.name}_feature" if self.head.feature else None
+
+    @property
+    def tokens(self) -> str | None:
+        """The name of the further output that a pair compares, if the head gives tokens."""
+        return f"{self.name}_tokens" if self.head.tokens else None
 
     @property
     def specs(self) -> list[dict[str, Any]]:
@@ -109,16 +115,16 @@ def _specs(
     ]
 
 
-class _Both(nn.Module):
-    """Gives embedding and feature of the same rows."""
+class _All(nn.Module):
+    """Gives the embedding of rows, and what else a head makes of them."""
 
-    def __init__(self, embedding: nn.Module, feature: nn.Module) -> None:
+    def __init__(self, parts: Iterable[nn.Module]) -> None:
         super().__init__()
-        self.embedding, self.feature = embedding, feature
+        self.parts = nn.ModuleList(parts)
 
-    def forward(self, *ports: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Map rows of the ports -> (B, E) and (B, F)."""
-        return self.embedding(*ports), self.feature(*ports)
+    def forward(self, *ports: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Map rows of the ports -> (B, E), and perhaps (B, F) and (B, L, W)."""
+        return tuple(part(*ports) for part in self.parts)
 
 
 Build = Callable[[DeployedHead], onnx.ModelProto]
@@ -129,7 +135,7 @@ def build_graph(deployed: DeployedHead) -> onnx.ModelProto:
 
     Returns:
         One graph from the encoders' inputs (or from vectors) to `<name>_embedding`, and to
-        `<name>_feature` where the head has one.
+        `<name>_feature` and `<name>_tokens` where the head has such.
     """
     names = [
         f"{port.name}_features" if encoder else f"{port.name}_vector"
@@ -139,10 +145,11 @@ def build_graph(deployed: DeployedHead) -> onnx.ModelProto:
     rows = (_example(*one) for one in zip(encoders, deployed.shapes, strict=True))
     examples = dict(zip(names, rows, strict=True))
     axes = {name: {0: "batch"} for name in names}
-    module, outputs = deployed.head.module, [deployed.output]
-    if deployed.head.feature and deployed.feature:
-        module, outputs = _Both(module, deployed.head.feature), [*outputs, deployed.feature]
-    graph = trace(module, examples, outputs, dynamic=axes)
+    head = deployed.head
+    named = {deployed.output: head.module, deployed.feature: head.feature}
+    given = {n: part for n, part in (named | {deployed.tokens: head.tokens}).items() if part}
+    module = head.module if len(given) == 1 else _All(given.values())
+    graph = trace(module, examples, [*map(str, given)], dynamic=axes)
     graph = onnx.compose.add_prefix(graph, "head/", rename_inputs=False, rename_outputs=False)
     for name, (port, encoder) in zip(names, deployed.ports, strict=True):
         if encoder is not None:

@@ -12,7 +12,7 @@ from zscr.data.records import Query
 from zscr.errors import ParityError
 from zscr.export.heads import DeployedHead
 from zscr.infer.encoder import Encoder
-from zscr.infer.features.listing import field_of
+from zscr.infer.features.table_names import field_of
 from zscr.train.heads import run_head
 
 Vectors = npt.NDArray[np.float32]
@@ -58,9 +58,14 @@ def compare(
     Returns:
         The (N, D) embeddings of torch and of the largest batch size, and how far they differ.
     """
-    expected = run_head(deployed.head, _features(deployed, samples), "cpu")
+    expected = by_torch(deployed, samples)
     runs = run_sizes(exported, samples)
     return (expected, runs[-1][: len(samples)]), agreement(expected, runs)
+
+
+def by_torch(deployed: DeployedHead, samples: Sequence[Query]) -> Vectors:
+    """Return what the trained head makes of samples -> (N, …)."""
+    return run_head(deployed.head, _features(deployed, samples), "cpu")
 
 
 def run_sizes(exported: Encoder, samples: Sequence[Query]) -> list[Vectors]:
@@ -76,12 +81,12 @@ def run_sizes(exported: Encoder, samples: Sequence[Query]) -> list[Vectors]:
 
 
 def agreement(expected: Vectors, runs: Sequence[Vectors]) -> Parity:
-    """Compare unit rows (N, D) with those of every batch size, (M, D) each; see `run_sizes`."""
+    """Compare unit rows (N, …, D) with those of every batch size, (M, …, D); see `run_sizes`."""
     pairs = [(found, repeated(expected, len(found))) for found in runs]
     return Parity(
         # numpy's extremes, unlike Python's, are NaN as soon as one embedding is
         max_abs=float(np.max([np.abs(found - wanted).max() for found, wanted in pairs])),
-        min_cosine=float(np.min([(found * wanted).sum(1).min() for found, wanted in pairs])),
+        min_cosine=float(np.min([(found * wanted).sum(-1).min() for found, wanted in pairs])),
         samples=len(expected),
         batch_sizes=SIZES,
     )

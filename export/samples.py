@@ -12,7 +12,8 @@ from zscr.data.records import Query
 from zscr.errors import CollectionError, InputError
 from zscr.export.heads import DeployedHead
 from zscr.infer.encoder import Encoder
-from zscr.infer.features.listing import Row, field_of, list_rows
+from zscr.infer.features.listing import Row, list_rows
+from zscr.infer.features.table_names import field_of
 from zscr.infer.models.samples import spread
 from zscr.train.methods.contract import Port
 from zscr.train.pretrained.samples import TEXTS

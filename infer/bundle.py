@@ -17,6 +17,7 @@ from zscr.infer.bundle_manifest import (
     KIND,
     fields_of,
     graph_file,
+    pair_name,
     read_examples,
     stored_compositions,
 )
@@ -78,6 +79,7 @@ class Bundle:
             if manifest.body["default_precision"] not in graph["variants"]:
                 precision = manifest.body["default_precision"]
                 raise ArtefactError(f"{folder} has no graph '{name}' in {precision}; make it again")
+        pair_name(manifest)  # which refuses one that could not be fed
         return cls(folder, manifest, runtime or Runtime())
 
     @property
@@ -173,7 +175,7 @@ class Bundle:
                 f"the gallery of the bundle {self.name} gives no feature to compare images by, "
                 f"which --expand and --diffuse need; leave them out or export a model that has one"
             )
-        return self._encoder(GALLERY, f"{GALLERY}_and_feature", self.graphs[GALLERY]["feature"])
+        return self.encoder(GALLERY, "output", "feature")
 
     def graph(self, name: str) -> Encoder:
         """Load one graph by its name, in the bundle's default precision.
@@ -181,19 +183,29 @@ class Bundle:
         Raises:
             ArtefactError: a file of it is missing or damaged.
         """
-        return self._encoder(name, name)
+        return self.encoder(name, "output")
 
-    def _encoder(self, name: str, called: str, beside: str | None = None) -> Encoder:
-        """Load a graph once as the encoder `called`, with an output `beside` its embedding."""
+    def encoder(self, name: str, *outputs: str) -> Encoder:
+        """Load a graph once as what gives one of its outputs, or two side by side.
+
+        Args:
+            name: of the graph; outputs: keys of its entry: `output`, `feature` or `tokens`.
+
+        Raises:
+            ArtefactError: a file of it is missing or damaged.
+        """
+        parts = "_and_".join(outputs)
+        called = name if parts == "output" else f"{name}_{parts.removeprefix('output_')}"
         if called not in self._loaded:
             entry = self.graphs[name]
             file = graph_file(self.manifest, name)
             tokenizers = [spec["tokenizer"] for spec in entry["inputs"] if "tokenizer" in spec]
             verify(self.folder, self.manifest, [file, *tokenizers])
+            first, beside = (*(entry[output] for output in outputs), None)[:2]
             self._loaded[called] = Encoder(
                 self.folder / file,
                 entry["inputs"],
-                output=entry["output"],
+                output=first,
                 name=f"{self.name}.{called}",
                 sha256=self.manifest.sha256,
                 beside=beside,

@@ -11,12 +11,17 @@ from zscr.errors import ArtefactError
 from zscr.infer.composition.composition import Composition
 from zscr.infer.composition.entry import COMPOSITION, composition_from, require_fitting
 from zscr.infer.inputs.make import INPUT
+from zscr.infer.reranking import Reranking
 from zscr.schema import (
     anything,
+    by_kind,
     file_name,
+    flag,
     integer,
     listing,
     mapping,
+    maybe,
+    number,
     one_of,
     record,
     text,
@@ -26,14 +31,23 @@ from zscr.schema import (
 from zscr.strict_json import parse_json
 
 KIND, GALLERY, EXAMPLES = "bundle", "gallery", "examples.jsonl"
-_GRAPH = record(
+PAIR = "pair"  # the role of a graph that re-ranks
+_RUN = {"output": text(200), "variants": mapping(record({"file": file_name}), needed=[])}
+_ENCODES = record(
+    _RUN | {"inputs": listing(INPUT, 1, 8)}, {"feature": text(200), "tokens": text(200)}
+)
+_TOKENS = record({"graph": title, "names": listing(text(200), 1, 1)})  # of another graph
+_GRAPH = by_kind(
+    "role",
     {
-        "role": one_of("query", "gallery", "pair"),
-        "output": text(200),
-        "inputs": listing(INPUT, 1, 8),
-        "variants": mapping(record({"file": file_name}), needed=[]),
+        "query": _ENCODES,
+        "gallery": _ENCODES,
+        "pair": record(_RUN | {"inputs": listing(_TOKENS, 2, 2)}),
     },
-    {"feature": text(200)},
+)
+_RERANKING = record(
+    {"graph": title, "kept": flag, "top": integer(1, 1 << 20), "mix": number(0, 1)}
+    | {"gain": number(-1, 1)}
 )
 _EXAMPLE = record({"text": words, "class": words})
 FIELDS = record(
@@ -51,13 +65,40 @@ FIELDS = record(
         "top10_overlap": mapping(anything),
         "compositions": mapping(COMPOSITION, keys=title),
         "composition": title,
+        "reranking": maybe(_RERANKING),
     },
 )
 
 
 def fields_of(graph: Mapping[str, Any]) -> frozenset[str]:
-    """Return the fields of a query that a graph's entry takes."""
-    return frozenset(str(spec["field"]) for spec in graph["inputs"])
+    """Return the fields of a query that a graph's entry takes; a pair takes none."""
+    specs = graph["inputs"] if graph["role"] != PAIR else ()
+    return frozenset(str(spec["field"]) for spec in specs)
+
+
+def pair_name(manifest: Manifest) -> str | None:
+    """Return the name of the graph that re-ranks; None where a bundle has none.
+
+    Raises:
+        ArtefactError: there are several, or it takes tokens that no query graph or gallery gives.
+    """
+    graphs = manifest.body["graphs"]
+    pairs = [name for name, graph in graphs.items() if graph["role"] == PAIR]
+    for name in pairs:
+        first, second = (graphs.get(spec["graph"], {}) for spec in graphs[name]["inputs"])
+        sound = first.get("role") == "query" and second is graphs[GALLERY] and GALLERY not in pairs
+        if len(pairs) > 1 or not sound or not ("tokens" in first and "tokens" in second):
+            raise ArtefactError(
+                f"the graph '{name}' does not take the tokens of a query graph and of the gallery, "
+                f"or is not the only one that does; make the bundle anew"
+            )
+    return pairs[0] if pairs else None
+
+
+def reranking_of(manifest: Manifest) -> Reranking | None:
+    """Return how the best images are re-ranked, where that helped when the bundle was made."""
+    told = manifest.body.get("reranking")
+    return Reranking(told["top"], told["mix"]) if told and told["kept"] else None
 
 
 def graph_file(manifest: Manifest, name: str) -> str:
@@ -76,7 +117,8 @@ def stored_compositions(manifest: Manifest) -> dict[str, Composition]:
     first = manifest.body.get("composition")
     names = [*([first] if first in entries else []), *(n for n in entries if n != first)]
     found = {name: composition_from(name, entries[name]) for name in names}
-    fields = {name: fields_of(graph) for name, graph in manifest.body["graphs"].items()}
+    graphs = manifest.body["graphs"].items()
+    fields = {name: fields_of(graph) for name, graph in graphs if graph["role"] != PAIR}
     for one in found.values():
         require_fitting(one, fields)
     return found

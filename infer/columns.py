@@ -26,6 +26,7 @@ class Wanted:
         min_score: leave out images that score less.
         within: a folder, without links, that they must lie in; None for all of the index.
         exclude_self: leave out the files that the query is made of, wherever they lie.
+        rerank: re-rank so many of the best images, 0 for none; None leaves it to the bundle.
 
     Raises:
         InputError: one of them is no such number.
@@ -36,12 +37,17 @@ class Wanted:
     min_score: float | None = None
     within: Path | None = None
     exclude_self: bool = False
+    rerank: int | None = None
 
     def __post_init__(self) -> None:
         if not (_is_whole(self.k) and self.k >= 1):
             raise InputError(f"k is {self.k!r}; give a whole number of at least 1")
         if not (self.expand is None or _is_whole(self.expand)):
             raise InputError(f"expand is {self.expand!r}; give a whole number of at least 1")
+        if not (self.rerank is None or (_is_whole(self.rerank) and self.rerank >= 0)):
+            raise InputError(f"rerank is {self.rerank!r}; give a whole number, 0 for none")
+        if self.expand is not None and self.rerank:
+            raise InputError("a query is either expanded or re-ranked; leave out expand or rerank")
         _ = self.expansion  # which refuses numbers below 1
         if self.min_score is not None and not _is_number(self.min_score):
             raise InputError(f"min_score is {self.min_score!r}; give a number, such as 0.5")

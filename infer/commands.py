@@ -46,6 +46,12 @@ _NAMED = 20  # classes that are listed; of more, the first
     help="Ask again with the mean image feature of the top K.",
 )
 @click.option(
+    "--rerank",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Re-rank the top N by comparing tokens; 0: none [as the bundle says].",
+)
+@click.option(
     "--bundle", type=FOLDER, default="bundles/latest", show_default=True, help="The model."
 )
 @click.option("--index", type=FOLDER, help="The gallery [the index beside the bundle].")
@@ -62,6 +68,7 @@ def query(
     compose: str | None,
     k: int,
     expand: int | None,
+    rerank: int | None,
     min_score: float | None,
     bundle: Path,
     index: Path | None,
@@ -88,6 +95,10 @@ def query(
     --expand K lets the gallery help: where the images of a class look alike, more of them come
     first (K 5 suits classes of five images and more). Scores are then means of two similarities,
     of an image to the query and to the top K, and where one image alone is right it hurts.
+
+    --rerank N compares the query with the N best images part by part, where the bundle has a graph
+    for that; it does so by itself where that helped on validation classes. The images are read
+    again, which takes a while. Scores are then of their own scale.
 
     A line of a .jsonl file is such as {"id": "7", "text": "in red", "image": "shoe.jpg"}, where
     "instead_of" and "compose" may stand too. A line that cannot be used costs the others nothing:
@@ -117,13 +128,13 @@ def query(
     out = None if out == Path("-") else out
     searcher = Searcher.open(bundle, index, make_runtime(**runtime))
     found = searcher.answers(
-        queries, k, expand=expand, min_score=min_score, exclude_self=exclude_self
+        queries, k, expand=expand, min_score=min_score, exclude_self=exclude_self, rerank=rerank
     )
     tally = Tally()
     if not _are_many(queries):  # the one query of the options: an answer, or an error
         found = all_answered(found)
     answers = tally.counting(found)
-    about = _about(searcher, k, expand) | _calibrated(searcher, queries, expand)
+    about = _about(searcher, k, expand) | _calibrated(searcher, queries, expand, rerank)
     style = style or ("table" if out is None and sys.stdout.isatty() else "jsonl")
     roots = [Path(root.path) for root in searcher.index.roots] or None
     with open_output(out) as stream:
@@ -137,6 +148,8 @@ def query(
         say(f"{root.path} is not there; 'zscr index relocate {root.name} FOLDER' says where it is")
     if k > searcher.index.count:
         say(f"-k {k}: the index holds only {searcher.index.count} images")
+    if rerank and rerank > searcher.index.count:
+        say(f"--rerank {rerank}: the index holds only {searcher.index.count} images")
     if isinstance(queries, QueryFile) and queries.skipped:
         say(f"skipped {queries.skipped} empty lines of {queries.name}")
     if out:
@@ -198,14 +211,14 @@ def _about(searcher: Searcher, k: int, expand: int | None) -> dict[str, object]:
 
 
 def _calibrated(
-    searcher: Searcher, queries: QueryFile | list[Query], expand: int | None
+    searcher: Searcher, queries: QueryFile | list[Query], expand: int | None, rerank: int | None
 ) -> dict[str, object]:
     """Return what scores are calibrated by; a file may hold queries of all kinds, unread yet."""
     from zscr.infer.queries import QueryFile
 
     by = " and ".join(f"{len(one.scores)} {one.of}" for one in searcher.index.calibrations)
     composed = not isinstance(queries, QueryFile) and len(queries[0].fields) > 1
-    if expand or composed or not by:
+    if expand or rerank or composed or not by:
         by = "nothing"
     elif isinstance(queries, QueryFile) and queries.is_mixed and searcher.bundle.composed:
         by += ", those of composed queries by nothing"

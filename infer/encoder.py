@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
+from math import prod
 from operator import or_
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,8 @@ class Encoder:
         sha256: of the manifest that it came with, so of graph and preparation together.
         fields: the fields of a query that it takes, all of them at once.
         row_shape: of one output row: (D,) for a vector; dtype: of its numbers.
-        outputs: of the graph, which rows are made of: one, or two side by side.
+        outputs: of the graph, which rows are made of: one, or two side by side, laid flat; shapes:
+            of a row of each.
     """
 
     def __init__(
@@ -69,16 +71,14 @@ class Encoder:
         for wanted in self.outputs:
             if wanted not in self.runner.outputs:
                 raise ArtefactError(f"{graph} has no output '{wanted}'; make it again")
-        shapes = [self._shape_of(name) for name in self.outputs]
-        self.row_shape = shapes[0]
-        if beside:
-            self.row_shape = (sum(shape[0] for shape in shapes),)
+        self.shapes = tuple(map(self._shape_of, self.outputs))
+        self.row_shape = (sum(map(prod, self.shapes)),) if beside else self.shapes[0]
 
     def _shape_of(self, output: str) -> tuple[int, ...]:
-        """Return the shape of an output's row; with several outputs, each is a vector."""
+        """Return the shape of an output's row."""
         shape = self.runner.outputs[output][1:]
         fixed = tuple(size for size in shape if isinstance(size, int) and size > 0)
-        if not fixed or len(fixed) < len(shape) or (len(self.outputs) > 1 and len(fixed) > 1):
+        if not fixed or len(fixed) < len(shape):
             raise ArtefactError(
                 f"{self.graph} gives '{output}' in rows of shape {[*shape]}, not of a fixed size; "
                 f"make it again"
@@ -110,7 +110,9 @@ class Encoder:
         """
         found = self.runner.run(feeds)
         parts = [found[name] for name in self.outputs]
-        rows = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        if len(parts) > 1:
+            parts = [np.hstack([part.reshape(len(part), -1) for part in parts])]
+        [rows] = parts
         wanted = (len(next(iter(feeds.values()))), *self.row_shape)
         if rows.shape != wanted or rows.dtype != self.dtype:
             raise ArtefactError(

@@ -28,6 +28,7 @@ class Found:
         composition: the name of what made one ranking of several fields, or None.
         error: why nothing could be, in one sentence.
         seen: the query's sketch as the model saw it, where that is not as it was given.
+        reranked: whether the scores are a re-ranking's, and not cosines.
     """
 
     matches: Sequence[Match] = ()
@@ -36,14 +37,17 @@ class Found:
     composition: str | None = None
     error: str | None = None
     seen: Image.Image | None = None
+    reranked: bool = False
 
 
 def answer_of(query: Query, found: Found, wanted: Wanted, bundle: Bundle, index: Index) -> Answer:
     """Return the answer to a query, of which some images were found in an index."""
     if found.error is not None:
         return refusal(query, found.error)
-    # Sums, compositions, expanded queries and parts of an index score on scales of their own.
-    plain = not (query.terms or found.composition or wanted.expansion or wanted.within)
+    # Sums, compositions, expanded and re-ranked queries, and parts of an index, score on scales of
+    # their own.
+    own_scale = query.terms or found.composition or wanted.expansion or found.reranked
+    plain = not (own_scale or wanted.within)
     calibration = _calibration(query, bundle, index) if plain else None
     hits = _hits(query, found.matches, bundle, calibration)
     above = hits[0].above_unrelated if hits else None

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 
 from zscr.data.records import Query
 from zscr.errors import InputError
-from zscr.infer.bundle import Bundle
+from zscr.infer.bundle import Bundle, spoken
+from zscr.infer.bundle_manifest import reranking_of
 from zscr.infer.columns import Wanted
 from zscr.infer.composed.choice import choose, text_fault
 from zscr.infer.composed.composer import Composer
@@ -15,7 +18,10 @@ from zscr.infer.encoder import Encoder, Rows
 from zscr.infer.found import Found
 from zscr.infer.index.follower import Follower
 from zscr.infer.index.index import Index, Match
+from zscr.infer.pair import Pair
 from zscr.infer.reading import notes_of, read_batch
+from zscr.infer.reranker import Reranker
+from zscr.infer.reranking import Reranking
 from zscr.infer.sums import add_up
 
 
@@ -30,6 +36,7 @@ class Lookup:
     def __init__(self, bundle: Bundle, index: Index, follower: Follower | None) -> None:
         self.bundle, self.index, self.follower = bundle, index, follower
         self._composer = Composer(bundle)
+        self._reranker: Reranker | None = None
 
     def require(self, query: Query) -> None:
         """Prove that the bundle takes such queries.
@@ -49,13 +56,45 @@ class Lookup:
         try:
             composition = choose(self.bundle, first)
             encoder = None if composition or first.terms else self.bundle.route(first.fields)
+            reranking = self._reranking(encoder, wanted)
         except InputError as error:
             return [Found(error=_refused(query, error)) for query in queries]
         if composition:
             return self._composed(composition, queries, wanted)
         if encoder is None:
             return (self._summed(query, wanted) for query in queries)
-        return self._embedded(encoder, queries, wanted)
+        return self._embedded(encoder, queries, wanted, reranking=reranking)
+
+    def _reranking(self, encoder: Encoder | None, wanted: Wanted) -> Reranking | None:
+        """Return how queries of a graph are re-ranked, if they are: as asked, or as by default.
+
+        Raises:
+            InputError: it is asked for, and the bundle re-ranks none, or others than these.
+        """
+        default = reranking_of(self.bundle.manifest)
+        top = default.top if default and wanted.rerank is None else wanted.rerank
+        if not top or (wanted.rerank is None and wanted.expansion):
+            return None
+        pair = self.reranker.pair
+        if encoder is None or encoder.fields != pair.fields:
+            if wanted.rerank is None:
+                return None
+            raise InputError(
+                f"the graph '{pair.name}' re-ranks what queries of {spoken(pair.fields)} find, and "
+                f"no others; leave --rerank out"
+            )
+        return Reranking(top, default.mix if default else 1.0)
+
+    @property
+    def reranker(self) -> Reranker:
+        """What re-ranks, with what it knows of images; made when it is first needed.
+
+        Raises:
+            InputError: the bundle has nothing that does.
+        """
+        if self._reranker is None:
+            self._reranker = Reranker(Pair(self.bundle))
+        return self._reranker
 
     def _summed(self, query: Query, wanted: Wanted) -> Found:
         """Search for a sum of terms."""
@@ -108,11 +147,16 @@ class Lookup:
         queries: Sequence[Query],
         wanted: Wanted,
         composition: str | None = None,
+        *,
+        reranking: Reranking | None = None,
     ) -> Iterator[Found]:
-        """Search for what one graph makes of each query."""
+        """Search for what one graph makes of each query, and perhaps re-rank what is found."""
+        matched = self._matched
+        if reranking:  # the same graph, which gives the queries' tokens, too
+            encoder, matched = self.reranker.pair.query, partial(self._reranked, reranking)
         reading = read_batch(encoder, queries)
         prepared = reading.prepared
-        found = iter(self._matched(encoder.run(prepared.feeds), wanted) if prepared else ())
+        found = iter(matched(encoder.run(prepared.feeds), wanted) if prepared else ())
         place = {row: number for number, row in enumerate(reading.rows)}
         for row in range(len(queries)):
             if row in reading.faults or prepared is None:
@@ -122,7 +166,18 @@ class Lookup:
             told = (*notes_of(place[row], prepared, encoder), *notes)
             drawing = prepared.drawings.get(place[row])
             seen = drawing.image if drawing else None
-            yield Found(matches, told, encoder.runner.ran, composition, seen=seen)
+            ran, anew = encoder.runner.ran, reranking is not None
+            yield Found(matches, told, ran, composition, seen=seen, reranked=anew)
+
+    def _reranked(
+        self, reranking: Reranking, rows: Rows, wanted: Wanted
+    ) -> Iterator[tuple[list[Match], tuple[str, ...]]]:
+        """Return the same of rows that hold tokens, too, the best matches in their new order."""
+        embeddings, tokens = self.reranker.pair.split(rows)
+        more = replace(wanted, k=max(wanted.k, reranking.top))
+        for asked, (matches, notes) in zip(tokens, self._matched(embeddings, more), strict=True):
+            ranked, told = self.reranker.ranked(asked, matches, reranking)
+            yield ranked[: wanted.k], (*notes, *told)
 
     def _matched(self, rows: Rows, wanted: Wanted) -> Iterator[tuple[list[Match], tuple[str, ...]]]:
         """Return the matches of each unit row, and what is to be noted of all."""

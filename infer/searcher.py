@@ -19,6 +19,7 @@ from zscr.infer.index.follower import Follower
 from zscr.infer.index.index import Index
 from zscr.infer.lookup import Lookup
 from zscr.infer.own_image import most_held, own_contents, without_own
+from zscr.infer.pair import require_pair
 from zscr.infer.runners.runner import Runtime
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class Searcher:
         expand: int | None = None,
         min_score: float | None = None,
         exclude_self: bool = False,
+        rerank: int | None = None,
     ) -> list[Answer]:
         """Answer B queries, numbered from 1, with their k nearest images each, best first.
 
@@ -107,16 +109,24 @@ class Searcher:
             min_score: leave out images that score less.
             exclude_self: an image may find itself; this leaves out what has the content of a file
                 that the query is made of (of an image that is open already it is not known).
+            rerank: re-rank so many of the best images by comparing tokens, 0 for none; None does
+                what the bundle says. Scores are then the re-ranking's (see `Reranking`).
 
         Raises:
             InputError: nothing is given or not as many of each, a value is no text or image or is
-                empty, the bundle does not take or compose such queries, k, expand or min_score is
-                no such number, or the index cannot expand queries so.
+                empty, the bundle does not take or compose such queries, k, expand, rerank or
+                min_score is no such number, the index cannot expand queries so, or the bundle
+                cannot re-rank.
         """
         columns = {"text": texts, "image": images, "sketch": sketches, "instead_of": instead_of}
         queries = make_queries(columns, compose)
         found = self.answers(
-            queries, k, expand=expand, min_score=min_score, exclude_self=exclude_self
+            queries,
+            k,
+            expand=expand,
+            min_score=min_score,
+            exclude_self=exclude_self,
+            rerank=rerank,
         )
         for query in queries:
             self._lookup.require(query)
@@ -131,6 +141,7 @@ class Searcher:
         min_score: float | None = None,
         within: Path | None = None,
         exclude_self: bool = False,
+        rerank: int | None = None,
     ) -> Iterator[Answer]:
         """Answer queries in their order, one batch at a time, so any number fits in memory.
 
@@ -139,13 +150,16 @@ class Searcher:
 
         Args:
             queries: of any fields; those with terms are sums (see `zscr.infer.sums`).
-            k, expand, min_score, exclude_self: see `search`.
+            k, expand, min_score, exclude_self, rerank: see `search`.
             within: a folder, without links, that the images must lie in.
 
         Raises:
-            InputError: k, expand or min_score is no such number, or the index cannot expand so.
+            InputError: k, expand, rerank or min_score is no such number, the index cannot expand
+                so, or the bundle cannot re-rank.
         """
-        wanted = Wanted(k, expand, min_score, within, exclude_self)
+        wanted = Wanted(k, expand, min_score, within, exclude_self, rerank)
+        if rerank:
+            require_pair(self.bundle)
         return (
             answer for batch in batches(queries, BATCH) for answer in self._answer(batch, wanted)
         )

@@ -43,21 +43,21 @@ FLOORS = {
     "zscr.data.sources.domains": "conversion <- lists <- freedom icir imagenet_r ltll",
     "zscr.data.sources.triplets": "annotations boxes masks triplet <- images objects"
     " <- circo cirr coco fashioniq genecis",
-    "zscr.infer": "answers composition inputs lines runners"
+    "zscr.infer": "answers composition inputs lines reranking runners"
     " <- batches bundle_manifest options query_rows"
-    " <- queries sketches <- encoder <- bundle features reading <- index sums"
-    " <- columns composed evaluation <- found models mteb <- lookup own_image"
-    " <- searcher <- find <- commands",
+    " <- queries sketches <- encoder <- bundle features reading <- index pair sums"
+    " <- columns composed evaluation gallery_tokens <- found models mteb reranker"
+    " <- lookup own_image <- searcher <- find <- commands",
     "zscr.infer.inputs": "edges paper prepared sentence tokenizer <- ink views <- strokes"
     " <- characters image unread vector <- prompt text <- make",
     "zscr.train": "cuda_graph latest options precision ranks run_fields tables weights"
     " <- hub <- encoders <- pretrained <- language vision <- methods"
-    " <- heads soundness state <- run stored <- log sources <- loop <- fit <- evaluation"
+    " <- pairs <- heads soundness state <- run stored <- log sources <- loop <- fit <- evaluation"
     " <- commands <- adaptation",
     "zscr.train.hub": "library name <- faults <- client <- listing <- choice library_cache metadata"
     " pins <- fetch <- at_hand <- gather kept <- offline <- snapshot <- checkpoint",
-    "zscr.train.methods": "blocks contract losses optimizer seeded <- registry scaling unit_rows"
-    " <- settings <- alignment clip zscrgan <- cmaan pic2word zse",
+    "zscr.train.methods": "blocks contract losses optimizer seeded"
+    " <- registry ridge scaling unit_rows <- settings <- alignment clip zscrgan <- cmaan pic2word zse",
     "zscr.train.methods.alignment": "cross_attention relation token_transformer triplet tuples"
     " <- fusion towers <- alignment sentences",
     "zscr.train.methods.clip": "choice config pairs pretrained projection schedule start step"
@@ -72,8 +72,8 @@ FLOORS = {
     "zscr.train.language": "families mappers tower <- bodies prefix released <- language",
     "zscr.train.vision": "cuts directions folder operators tower transformer"
     " <- frozen rebuilt tokens whole <- upper <- backbone",
-    "zscr.export": "heads tensorrt words <- begun composition parity samples <- bundle"
-    " <- deploy pretrained <- commands",
+    "zscr.export": "heads tensorrt words <- begun composition parity samples <- pairs proof"
+    " <- bundle <- deploy pretrained <- commands",
     "zscr.export.pretrained": "place proof <- composed <- bundle <- image job",
 }
 # package -> what none of its modules may need, not even by way of others

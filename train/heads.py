@@ -15,9 +15,10 @@ from zscr.infer.bundle import GALLERY
 from zscr.infer.encoder import Rows
 from zscr.infer.evaluation.embedded import Embedded, split_task
 from zscr.infer.evaluation.figures import read_figure
-from zscr.infer.features.listing import base_of
 from zscr.infer.features.table import Array, Split
+from zscr.infer.features.table_names import base_of
 from zscr.train.methods.contract import LOSS, Head, Method
+from zscr.train.pairs import check_pair
 
 BLOCK = 1024  # rows that are embedded at once
 NUMBERS = 1 << 21  # of rows that are pixels, at most: towers make many times as many of them
@@ -41,9 +42,16 @@ def _block(table: torch.Tensor) -> int:
 
 def feature_of(gallery: Head) -> Head | None:
     """Return the head that gives a gallery's image feature; None where it has none."""
-    if gallery.feature is None:
-        return None
-    return replace(gallery, module=gallery.feature, feature=None)
+    return _alone(gallery, gallery.feature)
+
+
+def tokens_of(head: Head) -> Head | None:
+    """Return the head that gives another head's tokens; None where it has none."""
+    return _alone(head, head.tokens)
+
+
+def _alone(head: Head, module: nn.Module | None) -> Head | None:
+    return None if module is None else replace(head, module=module, feature=None, tokens=None)
 
 
 @contextmanager
@@ -78,7 +86,10 @@ def check_judgeable(
     """
     if GALLERY not in heads:
         raise ConfigError(f"the method's heads are {', '.join(heads)}; name one '{GALLERY}'")
+    check_pair(heads)
     for name, head in heads.items():
+        if head.role == "pair":
+            continue
         lacking = [port.name for port in head.ports if port.name not in {*split.tables, *known}]
         if lacking:
             raise ConfigError(f"head '{name}' has the port {lacking[0]}; list it in needs()")

@@ -9,8 +9,9 @@ import numpy as np
 
 from zscr.errors import CollectionError, InputError, MismatchError
 from zscr.infer.encoder import Rows
-from zscr.infer.features.listing import Encoders, encoder_of, plural_of
+from zscr.infer.features.listing import Encoders, encoder_of
 from zscr.infer.features.table import Split, Table
+from zscr.infer.features.table_names import plural_of
 from zscr.train.methods.contract import Need
 from zscr.train.methods.registry import Shapes
 

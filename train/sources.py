@@ -9,7 +9,8 @@ from typing import Any
 from zscr.data.collection import Collection, read_collection
 from zscr.errors import ConfigError, MismatchError
 from zscr.infer.encoder import Encoder, load_encoder
-from zscr.infer.features.listing import Encoders, encoder_name
+from zscr.infer.features.listing import Encoders
+from zscr.infer.features.table_names import encoder_name
 from zscr.place import find_remembered, remember
 from zscr.train.encoders.fitted import DEFAULT_IMAGE
 from zscr.train.encoders.resolve import DEFAULT_TEXT, image_encoder, text_encoder

@@ -13,7 +13,8 @@ from zscr.infer.encoder import Rows
 from zscr.infer.evaluation.embedded import Embedded
 from zscr.infer.evaluation.figures import read_figure
 from zscr.infer.features.encoded import encode_table
-from zscr.infer.features.listing import Encoders, field_of
+from zscr.infer.features.listing import Encoders
+from zscr.infer.features.table_names import field_of
 from zscr.train.heads import run_head
 from zscr.train.methods.contract import Head, Method, Need
 from zscr.train.methods.settings import selecting_tasks

@@ -13,9 +13,9 @@ from zscr.artefact import Manifest, read_manifest, staged
 from zscr.data.records import Query
 from zscr.disk import require_space
 from zscr.errors import ConfigError, InputError
-from zscr.export.bundle import proven
 from zscr.export.heads import DeployedHead, build_graph
 from zscr.export.pretrained.place import made_at, require_place
+from zscr.export.proof import proven
 from zscr.infer.bundle import GALLERY, KIND, SAME_IMAGE, Bundle, spoken
 from zscr.infer.encoder import load_encoder
 from zscr.infer.models.installed import models_folder

@@ -79,6 +79,8 @@ def _about(report: Report) -> dict[str, object]:
         about["composed by"] = report["composition"]
     if "gallery_use" in report:
         about["figures"] = report["gallery_use"]
+    if "reranking" in report:
+        about["figures"] = report["reranking"]["used"]
     if report["excluded"]:
         about["queries left out"] = report["excluded"]
     if report.get("zeros"):

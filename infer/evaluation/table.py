@@ -30,8 +30,9 @@ def table(report: Report) -> str:
 
     Args:
         report: see `evaluate_model`; with `task`, the task's name, without which it is `text`,
-            with `gallery_use`, what the gallery did for the model, and with `unanswered` where
-            the model does not take its queries, and why.
+            with `gallery_use`, what the gallery did for the model, with `reranking`, how the best
+            were re-ranked, and with `unanswered` where the model does not take its queries, and
+            why.
     """
     several = group_words(report)[1]
     name = f"{report['method']} ({report['kind']})"
@@ -46,6 +47,7 @@ def table(report: Report) -> str:
         *([f"{name} composes by {report['composition']}"] if "composition" in report else []),
         *([f"{name} {report['gallery_use']}"] if "gallery_use" in report else []),
         *([f"{name} is {ahead.words}"] if (ahead := lead(report)) else []),
+        *([f"{name}: {report['reranking']['used']}"] if "reranking" in report else []),
         "",
         *(_captions(name, report) if captions else layout.plain(name, report, controls)),
     ]

@@ -11,9 +11,10 @@ from zscr.data.collection import Collection
 from zscr.data.records import Query
 from zscr.errors import InputError
 from zscr.infer.encoder import Encoder, Rows
-from zscr.infer.features.listing import Encoders, encoder_of, field_of
+from zscr.infer.features.listing import Encoders, encoder_of
 from zscr.infer.features.store import Source, compute_features
 from zscr.infer.features.table import check_finite
+from zscr.infer.features.table_names import field_of
 
 Encoded = tuple[Rows, list[int]]  # rows, and the places of the queries that they are of
 

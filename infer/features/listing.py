@@ -11,58 +11,11 @@ from zscr.data.records import Item
 from zscr.errors import CollectionError, ConfigError
 from zscr.infer.encoder import Encoder
 from zscr.infer.features.store import Source
+from zscr.infer.features.table_names import encoder_name, field_of, is_table, known_tables
 from zscr.progress import say
 
-# table -> the frozen encoder that makes its rows, unless one of the table's own name does
-_ENCODER = {
-    "image": "image",
-    "sketch": "image",
-    "text": "text",
-    "prompt": "prompt",
-    "description": "text",
-}
-_FIELD = {
-    "image": "image",
-    "sketch": "sketch",
-    "text": "text",
-    "prompt": "text",
-    "description": "text",
-}  # of a query
-_PLURAL = {
-    "image": "images",
-    "sketch": "sketches",
-    "text": "texts",
-    "prompt": "texts",
-    "description": "descriptions",
-}  # in messages
-VIEW = "/"  # between a table and the name of another view of the same things: `sketch/flipped`
 DOMAIN = "domain"  # the attribute of items that tells photos from sketches
 Encoders = Mapping[str, Encoder | None]  # None where the collection has published vectors
-
-
-def base_of(table: str) -> str:
-    """Return the table that a view is of; of a table itself, that one."""
-    return table.split(VIEW)[0]
-
-
-def is_table(table: str) -> bool:
-    """Say whether a method may need a table of that name."""
-    return base_of(table) in _FIELD
-
-
-def field_of(table: str) -> str:
-    """Return the field of a query that a table's rows are made of."""
-    return _FIELD[base_of(table)]
-
-
-def plural_of(table: str) -> str:
-    """Return what the rows of a table are called in messages."""
-    return _PLURAL[base_of(table)]
-
-
-def encoder_name(table: str, *, own: bool) -> str:
-    """Return the name of the encoder of a table: its own name, or that of a shared encoder."""
-    return table if own else _ENCODER[base_of(table)]
 
 
 def encoder_of(table: str, encoders: Encoders) -> Encoder | None:
@@ -213,7 +166,7 @@ def list_rows(
     """
     unknown = [name for name in names if not is_table(name)]
     if unknown:
-        known = ", ".join(_FIELD)
+        known = ", ".join(known_tables())
         raise ConfigError(f"there is no table '{unknown[0]}'; a method may need {known}")
     if per != "class" and "text" in names and not encoders.get("text"):
         raise CollectionError(

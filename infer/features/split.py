@@ -16,15 +16,7 @@ from zscr.data.records import Query
 from zscr.errors import CollectionError, ConfigError, InputError
 from zscr.infer.encoder import Encoder, Rows
 from zscr.infer.features.corpus import corpus_rows
-from zscr.infer.features.listing import (
-    Encoders,
-    Row,
-    Texts,
-    encoder_of,
-    field_of,
-    list_rows,
-    plural_of,
-)
+from zscr.infer.features.listing import Encoders, Row, Texts, encoder_of, list_rows
 from zscr.infer.features.store import BATCH, compute_features
 from zscr.infer.features.table import (
     Array,
@@ -34,6 +26,7 @@ from zscr.infer.features.table import (
     starts_of,
     whole_groups,
 )
+from zscr.infer.features.table_names import field_of, plural_of
 from zscr.partial import write_atomically
 from zscr.progress import say
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from zscr.infer.bundle import Bundle, spoken
+from zscr.infer.bundle_manifest import PAIR
 from zscr.infer.models.installed import find_model
 
 _PROVENANCE = ("family", "source", "revision", "licence", "languages", "run", "score")
@@ -22,8 +23,7 @@ def about_model(name: str) -> Iterator[str]:
     body = bundle.manifest.body
     yield f"{bundle.folder}: method {body.get('method', '-')}, {bundle.dim} dimensions"
     for graph, entry in bundle.graphs.items():
-        fields = " and ".join(str(spec["field"]) for spec in entry["inputs"])
-        yield f"graph {graph}: {fields}{_parity(entry, body['default_precision'])}"
+        yield f"graph {graph}: {_inputs(entry)}{_parity(entry, body['default_precision'])}"
     for taken, ways in bundle.composed.items():
         for number, one in enumerate(ways.values()):
             first = " (the first)" if number == 0 and len(ways) > 1 else ""
@@ -33,6 +33,13 @@ def about_model(name: str) -> Iterator[str]:
         if provenance.get(key):
             yield f"{key}: {_spoken(provenance[key])}"
     yield f"space {bundle.space[:12]}, to which indexes are tied"
+
+
+def _inputs(entry: Mapping[str, Any]) -> str:
+    """Return what a graph takes: fields of a query, or the tokens of other graphs."""
+    if entry["role"] == PAIR:
+        return f"tokens of {' and '.join(spec['graph'] for spec in entry['inputs'])}"
+    return " and ".join(str(spec["field"]) for spec in entry["inputs"])
 
 
 def _parity(entry: Mapping[str, Any], precision: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import onnx
 import pytest
 from PIL import Image
 
-from zscr.data.collection import ClassInfo, Item, new_collection
+from zscr.data.collection import ClassInfo, Item, new_collection, read_collection
 from zscr.export.bundle import export_run
 from zscr.export.heads import Build
 from zscr.infer.bundle import Bundle
@@ -93,3 +95,71 @@ def handmade(trained_handmade: Run, site: Path, tmp_path_factory: pytest.TempPat
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(site))
         return export_run(trained_handmade, tmp_path_factory.mktemp("handmade") / "bundle")
+
+
+@pytest.fixture(scope="session")
+def dyed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a collection of nine classes that differ in their colour, with sketches of it."""
+    path, rng = tmp_path_factory.mktemp("dyed") / "dyed", np.random.default_rng(5)
+    colours = rng.permutation(list(product((20, 120, 230), (30, 200), (0, 255))))
+    with new_collection(path, name="dyed", protocol="test", provenance={}) as draft:
+        for number, colour in enumerate(colours[:9]):
+            split = ("seen", "val", "unseen")[number // 3]
+            draft.add_class(ClassInfo(f"c{number}", f"colour {number}"), split)
+            for one in range(4):
+                files = [f"{number}-{one}-{kind}.png" for kind in ("image", "sketch")]
+                for file in files:
+                    pixels = np.clip(colour + rng.integers(-9, 10, (32, 32, 3)), 0, 255)
+                    Image.fromarray(pixels.astype(np.uint8)).save(draft.folder / file)
+                draft.add_item(Item(f"{number}-{one}", split, f"c{number}", *files))
+    return path
+
+
+@pytest.fixture(scope="session")
+def pairs_site(lay_out: Callable[[str, str, str], Path]) -> Path:
+    """Lay `pair_method.py` out as the installed plug-in `pairs`."""
+    return lay_out("pairs", "pair_method", Path(__file__).with_name("pair_method.py").read_text())
+
+
+@pytest.fixture
+def pair_run(
+    pairs_site: Path, dyed: Path, tiny_image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Run]:
+    """Return a function: settings of `pair_method.py` -> a run of it."""
+    monkeypatch.syspath_prepend(str(pairs_site))
+    encoder = {"image_encoder": str(tiny_image)}
+    return lambda **settings: fit(
+        Request("pairs", dyed, tmp_path / "run", settings, device="cpu", **encoder)
+    )
+
+
+@pytest.fixture(scope="session")
+def deployed_pair(
+    pairs_site: Path, dyed: Path, tiny_image: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Run, Path]:
+    """Train and export a model whose pair helps, once -> its run, and the bundle's folder."""
+    folder, encoder = tmp_path_factory.mktemp("paired"), {"image_encoder": str(tiny_image)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(pairs_site))
+        run = fit(Request("pairs", dyed, folder / "run", {}, device="cpu", **encoder))
+        return run, export_run(run, folder / "bundle").folder
+
+
+@pytest.fixture
+def paired(
+    deployed_pair: tuple[Run, Path], pairs_site: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Run, Bundle]:
+    """Install the method for a test -> run and bundle."""
+    monkeypatch.syspath_prepend(str(pairs_site))
+    run, bundle = deployed_pair
+    return run, Bundle.open(bundle)
+
+
+@pytest.fixture
+def unseen_images(dyed: Path, tmp_path: Path) -> Path:
+    """Copy the images of unseen classes into a folder, to be indexed, changed and removed."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for item in read_collection(dyed).split("unseen"):
+        shutil.copy(dyed / str(item.image), folder)
+    return folder

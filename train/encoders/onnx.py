@@ -42,11 +42,11 @@ def trace(
 
     Args:
         module: takes the inputs in their order and returns one tensor, or a tuple of several.
-        inputs: name -> example. The batch must be 2 or more: tracing with 1 bakes in 1.
+        inputs: name -> example. A dynamic axis must be 2 or more: tracing with 1 bakes in 1.
         output: the output's name, or the names of several.
         dynamic: input name -> {axis: symbolic name}.
     """
-    assert all(tensor.shape[0] >= 2 for tensor in inputs.values())
+    assert all(inputs[name].shape[axis] >= 2 for name, axes in dynamic.items() for axis in axes)
     names = {name for axes in dynamic.values() for name in axes.values()}
     sizes = {name: torch.export.Dim(name, min=1, max=1 << 20) for name in names}
     shapes = tuple({a: sizes[n] for a, n in dynamic.get(key, {}).items()} for key in inputs)

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from zscr.infer.composition.composition import Composition
 from zscr.infer.encoder import Encoder
 from zscr.infer.evaluation.naming import PRETRAINED
 from zscr.infer.features.encoded import Encoded, encode_cached
+from zscr.infer.pair import Pair, encode_tokens
 from zscr.place import find_remembered
 from zscr.schema import (
     PATH,
@@ -34,6 +35,7 @@ from zscr.schema import (
 )
 from zscr.train.evaluation.bundle_composition import TaskComposer, composition_of, vocabulary_of
 from zscr.train.evaluation.model import Model, all_of
+from zscr.train.evaluation.reranking import Pairing
 
 _SOURCES = record({"collection": record({"path": PATH, "relative": PATH, "sha256": SHA256})})
 _PROVENANCE = {"selection": text(), "refitted": flag, "seed": integer(0, 1 << 53)}
@@ -114,6 +116,24 @@ def open_bundle_model(
         encode_feature=encode_feature if bundle.has_feature else None,
         composer=composer,
         vocabulary=lambda: vocabulary_of(bundle),
+        pairing=cache(partial(_pairing, bundle)),
+    )
+
+
+def _pairing(bundle: Bundle) -> Pairing:
+    """Return what re-ranks; what was chosen when it was exported, the manifest holds.
+
+    Raises:
+        InputError: the bundle has no such graph; says why, where that is known.
+    """
+    pair, told = Pair(bundle), bundle.manifest.body.get("reranking")
+    return Pairing(
+        pair.name,
+        pair.fields,
+        partial(encode_tokens, pair.asked),
+        partial(encode_tokens, pair.gallery),
+        pair.logits,
+        lambda: told or {"mix": 1.0},
     )
 
 

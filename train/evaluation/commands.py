@@ -69,6 +69,13 @@ if TYPE_CHECKING:
     metavar="K",
     help="Expand queries by their top K images, as `zscr query` does.",
 )
+@click.option(
+    "--rerank",
+    type=click.IntRange(0),
+    default=0,
+    metavar="N",
+    help="Re-rank the top N of each query by comparing tokens.",
+)
 @click.option("--diffuse", is_flag=True, help="Diffuse embeddings, as `zscr index add` does.")
 @click.option(
     "--report",
@@ -101,6 +108,7 @@ def evaluate(
     others: tuple[Path, ...],
     generalised: bool,
     expand: int | None,
+    rerank: int,
     diffuse: bool,
     page: Path | None,
     retrieved_res: Path | None,
@@ -124,6 +132,7 @@ def evaluate(
       zscr evaluate bundles/latest --task composed --compose product
       zscr evaluate bundles/latest --collection flickr8k_1k
       zscr evaluate bundles/latest --expand 5
+      zscr evaluate runs/latest --task sketch --rerank 100
       zscr evaluate bundles/latest --task 'photo-to-*' --task 'toy-to-*'
       zscr evaluate bundles/latest --collection collections/cirr --task test1 --server-file cirr/
     """
@@ -146,6 +155,7 @@ def evaluate(
         use=gallery_use(expand, diffuse=diffuse),
         beside=others,
         compose=compose,
+        rerank=rerank,
     )
     models = models or (Path("bundles/latest"),)
     if is_several(tasks):

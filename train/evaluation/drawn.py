@@ -15,9 +15,10 @@ from zscr.infer.evaluation.controls.domains import DOMAINS, SECOND, Asked
 from zscr.infer.evaluation.controls.sketches import NAMES, TEXTS
 from zscr.infer.evaluation.naming import OF_CLASSES
 from zscr.infer.features.encoded import encode_table
-from zscr.infer.features.listing import VIEW, Encoders, base_of
+from zscr.infer.features.listing import Encoders
 from zscr.infer.features.split import load_split
 from zscr.infer.features.table import Array, Split, Table, starts_of
+from zscr.infer.features.table_names import VIEW, base_of
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from zscr.errors import ConfigError, InputError
 from zscr.infer.evaluation.captions import asks_by_caption
 from zscr.infer.evaluation.figures import DEFINITIONS
 from zscr.infer.evaluation.gallery_use import GalleryUse
+from zscr.infer.evaluation.generalised import evaluate
 from zscr.infer.evaluation.naming import grouped_by
 from zscr.infer.evaluation.page import ORACLE
 from zscr.infer.evaluation.paired import with_differences
@@ -26,6 +27,7 @@ from zscr.train.evaluation.models import open_models, open_others
 from zscr.train.evaluation.sketches import sketch_figures
 from zscr.train.evaluation.written import write_page, write_reference_result
 
+NOT_RERANKED = "without re-ranking"  # the control
 TEXT = "text"  # the task in which texts of classes ask for their images
 
 
@@ -45,6 +47,7 @@ class Question:
         beside: other runs or bundles that answer the same task, of any configuration.
         compose: the composition of bundles that answers queries of several fields; None is each
             bundle's first.
+        rerank: how many of the best images of each query are ranked anew; 0: none.
     """
 
     task: str = TEXT
@@ -58,6 +61,7 @@ class Question:
     use: GalleryUse = GalleryUse()
     beside: Sequence[Path] = ()
     compose: str | None = None
+    rerank: int = 0
 
 
 def evaluate_model(
@@ -98,11 +102,14 @@ def opened(model: Path | Sequence[Path], asked: Question) -> list[Model]:
 def answer(models: Sequence[Model], asked: Question) -> dict[str, Any]:
     """Answer a question with open models; see `evaluate_model`."""
     first = models[0]
+    if asked.use and asked.rerank:
+        raise ConfigError("--expand and --diffuse do not go with --rerank; leave out one of them")
     tasks = _tasks(first, asked)
     embedded = _embedded(models, tasks, asked)
-    controls = _controls(first, tasks, asked)
+    controls = _controls(first, tasks, asked) | _not_reranked(first, tasks[0], asked.rerank)
     report = _head(models, tasks[0])
     report |= {"gallery_use": str(asked.use)} if asked.use else {}
+    report |= _told_of_reranking(first, tasks[0], asked.rerank)
     if embedded:
         report |= figures_of(models, embedded, asked.use)
         report |= _beside(report, first, tasks, controls, asked)
@@ -114,12 +121,25 @@ def answer(models: Sequence[Model], asked: Question) -> dict[str, Any]:
     return report
 
 
+def _told_of_reranking(model: Model, task: Task, top: int) -> dict[str, Any]:
+    """Return what is said of figures that are a re-ranking's."""
+    if not top:
+        return {}
+    chosen, used = model.require_pairing(task.fields).chosen(), model.reranking(task, top)
+    return {"reranking": {**chosen, "used": str(used)}}
+
+
 def _tasks(model: Model, asked: Question) -> list[Task]:
     """Return the task on the split judged on, and for generalised figures on the seen classes."""
     _require_unfitted(model, asked.split)
     task = load_task(model.collection, asked.task, asked.split)
     task.require_answers()
     captions = asks_by_caption(task)
+    if captions and asked.rerank:
+        raise ConfigError(
+            f"captions and images of {model.collection.folder} ask for each other, which nothing "
+            f"re-ranks; leave out --rerank"
+        )
     if captions and asked.generalised:
         raise ConfigError(
             f"generalised figures are of seen and unseen classes, which task '{task.name}' of "
@@ -149,11 +169,15 @@ def _embedded(
 ) -> list[list[Ranked]]:
     """Embed each task by each model; nothing where the models do not take the queries."""
     if models[0].answers(tasks[0]):
-        wanted = bool(asked.use)
-        return [[model.rank(task, features=wanted) for task in tasks] for model in models]
+        return [[_ranked(model, task, asked) for task in tasks] for model in models]
     if asks_by_caption(tasks[0]) or asked.task == TEXT or asked.page or asked.retrieved_res:
         raise InputError(f"{models[0].unanswered(tasks[0])}; choose another --task or model")
     return []
+
+
+def _ranked(model: Model, task: Task, asked: Question) -> Ranked:
+    reranking = model.reranking(task, asked.rerank)
+    return model.rank(task, features=bool(asked.use), reranking=reranking)
 
 
 def _controls(model: Model, tasks: Sequence[Task], asked: Question) -> dict[str, Any]:
@@ -179,6 +203,11 @@ def _controls(model: Model, tasks: Sequence[Task], asked: Question) -> dict[str,
     if model.features and (asked.controls or asked.page):
         return class_controls(model, [task.split for task in tasks], asked.use)
     return {}
+
+
+def _not_reranked(model: Model, task: Task, top: int) -> dict[str, Any]:
+    """Return the figures that a re-ranking is to be compared with."""
+    return {NOT_RERANKED: evaluate(model.rank(task)).to_json()} if top else {}
 
 
 def _beside(

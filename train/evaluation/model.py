@@ -21,8 +21,10 @@ from zscr.infer.evaluation.ranked import Ranked
 from zscr.infer.features.encoded import Encoded
 from zscr.infer.features.table import Array, Split
 from zscr.infer.inputs.sentence import without_place
+from zscr.infer.reranking import Reranking
 from zscr.progress import say
 from zscr.train.evaluation.drawn import Drawn
+from zscr.train.evaluation.reranking import Pairing
 from zscr.train.evaluation.sums import added, ranked_sums
 
 Features = Callable[[str], Split[Array]]  # loads a split's frozen features by class
@@ -56,6 +58,7 @@ class Model:
         composer: returns what ranks a task's queries of several fields over the gallery's rows, and
             what that is called; None where one graph takes them, or nothing does.
         vocabulary: returns words and their unit rows (W, D), where the model holds such (FreeDom).
+        pairing: returns what re-ranks the best images of a query, or says why there is no such.
     """
 
     folder: Path
@@ -70,6 +73,7 @@ class Model:
     encode_feature: Callable[[Sequence[Query]], Encoded] | None = None
     composer: Callable[[Task], Composer | None] = lambda _: None
     vocabulary: Callable[[], tuple[Sequence[str], Rows] | None] = lambda: None
+    pairing: Callable[[], Pairing] | None = None
     _galleries: dict[tuple[str, tuple[str, ...]], Encoded] = field(default_factory=dict)
     _texts: dict[str, Rows] = field(default_factory=dict)
 
@@ -82,17 +86,23 @@ class Model:
         """Say whether it takes a task's queries as they are."""
         return task.fields in self.takes
 
-    def rank(self, task: Task, *, features: bool = False) -> Ranked:
+    def rank(
+        self, task: Task, *, features: bool = False, reranking: Reranking | None = None
+    ) -> Ranked:
         """Rank a task's gallery; items that cannot be used are left out and told.
 
         Args:
             task: what is asked.
             features: whether the gallery's image features are wanted, too.
+            reranking: how the best are ranked anew, if they are.
 
         Raises:
-            InputError: a query cannot be used, no item can, or the gallery gives no features.
+            InputError: a query cannot be used, no item can, the gallery gives no features, or
+                nothing re-ranks such queries.
         """
         gallery, kept = self._gallery(task)
+        if reranking:
+            return self._reranked(task.narrowed(kept), gallery, reranking)
         found = self._features(task) if features else None
         if composer := self.composer(task):
             composed = partial(composer.rank, gallery=gallery)
@@ -154,6 +164,37 @@ class Model:
                 f"'{queries[lost[0]].id}'; try 'zscr data check {self.collection.folder}'"
             )
         return rows
+
+    def require_pairing(self, fields: frozenset[str]) -> Pairing:
+        """Return what re-ranks the images of queries that fill these fields.
+
+        Raises:
+            InputError: nothing does.
+        """
+        if self.pairing is None:
+            raise InputError(f"{self.folder} has nothing that re-ranks; leave --rerank out")
+        pairing = self.pairing()
+        if fields != pairing.fields:
+            raise InputError(
+                f"'{pairing.name}' of {self.folder} re-ranks what queries of "
+                f"{spoken(pairing.fields)} find, not of {spoken(fields)}; leave --rerank out"
+            )
+        return pairing
+
+    def reranking(self, task: Task, top: int) -> Reranking | None:
+        """Return how the top N of a task's queries are re-ranked, by the mix that was chosen.
+
+        Raises:
+            InputError: nothing re-ranks such queries.
+        """
+        if not top:
+            return None
+        return Reranking(top, self.require_pairing(task.fields).chosen()["mix"])
+
+    def _reranked(self, task: Task, gallery: Rows, reranking: Reranking) -> Ranked:
+        pairing = self.require_pairing(task.fields)
+        embedded = Embedded(task, self._asked(task.queries), gallery)
+        return pairing.over(embedded, gallery_queries(self.collection, task), reranking)
 
     def _features(self, task: Task) -> Rows:
         if self.encode_feature is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +11,20 @@ from zscr.data.collection import Collection
 from zscr.data.records import Query
 from zscr.errors import InputError
 from zscr.extras import require_extras
-from zscr.infer.bundle import GALLERY, with_gallery
+from zscr.infer.bundle import GALLERY, spoken, with_gallery
+from zscr.infer.evaluation.reranked import Reranked
 from zscr.infer.features.encoded import Encoded, encode_table
-from zscr.infer.features.listing import Encoders, encoder_of, field_of, is_encoded
+from zscr.infer.features.listing import Encoders, encoder_of, is_encoded
 from zscr.infer.features.split import load_split
+from zscr.infer.features.table_names import field_of
+from zscr.infer.reranking import Reranking, Tokens, halved
 from zscr.train.evaluation.model import Features, Model
+from zscr.train.evaluation.reranking import (
+    TOPS,
+    Pairing,
+    choose_reranking,
+    choosing_task,
+)
 from zscr.train.evaluation.sketches import drawn_below
 
 if TYPE_CHECKING:
@@ -63,7 +72,29 @@ def open_run_model(
         features,
         partial(drawn_below, run, found, encoders, embedder.ports, refit=about["refitted"]),
         embedder.encode_feature if embedder.feature else None,
+        pairing=cache(lambda: embedder.pairing(lambda: choose_of_run(run.folder, settings))),
     )
+
+
+def choose_of_run(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Choose how a run re-ranks, with the weights from before any refit; see `choose_reranking`.
+
+    Where there are no queries to choose by, `kept` is false and `why` says so.
+
+    Raises:
+        InputError: the method has no head that re-ranks.
+        ArtefactError: the run was adapted from a refitted one, which has seen these classes.
+    """
+    model = open_run_model(folder, None, settings, "val")
+    assert model.pairing is not None
+    pairing = model.pairing()
+    task = choosing_task(model.collection, pairing.fields)
+    if task is None:
+        why = f"{model.collection.folder} has no validation queries of {spoken(pairing.fields)}"
+        return {"graph": pairing.name, "kept": False, "top": 1, "mix": 1.0, "gain": 0.0, "why": why}
+    ranked = model.rank(task, reranking=Reranking(max(TOPS)))
+    assert isinstance(ranked, Reranked), "it is what was asked for"
+    return choose_reranking(pairing.name, ranked)
 
 
 def _class_features(collection: Collection, encoders: Encoders) -> Features | None:
@@ -101,7 +132,8 @@ class _Embedder:
         from zscr.train.heads import feature_of
 
         self.run, self.encoders, self.collection = run, encoders, collection
-        self.gallery, self.feature = heads[GALLERY], feature_of(heads[GALLERY])
+        self.heads, self.gallery = heads, heads[GALLERY]
+        self.feature = feature_of(self.gallery)
         self.holds = self._fields(self.gallery)
         queries = [head for head in heads.values() if head.role == "query"]
         own = {self._fields(head): head for head in queries}
@@ -127,6 +159,29 @@ class _Embedder:
         """Return the image features of gallery items, where the gallery has such."""
         assert self.feature is not None
         return self._embed(self.feature, queries)
+
+    def pairing(self, chosen: Callable[[], Mapping[str, Any]]) -> Pairing:
+        """Return what re-ranks; `chosen` is asked for its mix.
+
+        Raises:
+            InputError: the method has no such head.
+        """
+        from zscr.train.heads import tokens_of
+        from zscr.train.pairs import pair_of, run_pair
+
+        if (found := pair_of(self.heads)) is None:
+            raise InputError(f"{self.run.folder} has no head that re-ranks; leave --rerank out")
+        name, head = found
+        query, gallery = (self.heads[port.name] for port in head.ports)
+
+        def tokens(of: Head, queries: Sequence[Query]) -> Tokens:
+            giving = tokens_of(of)
+            assert giving is not None, "check_pair has let it pass"
+            return halved(self._embed(giving, queries)[0])
+
+        asked, images = partial(tokens, query), partial(tokens, gallery)
+        fields = self._fields(query)
+        return Pairing(name, fields, asked, images, partial(run_pair, head), cache(chosen))
 
     def _embed(self, head: Head, queries: Sequence[Query]) -> Encoded:
         from zscr.train.heads import run_head

@@ -42,5 +42,6 @@ def answer_server(models: Sequence[Path], question: Question, folder: Path) -> l
         )
     if not model.answers(task):
         raise InputError(f"{model.unanswered(task)}; choose another model")
-    ranked = question.use(model.rank(task, features=bool(question.use)))
+    reranking = model.reranking(task, question.rerank)
+    ranked = question.use(model.rank(task, features=bool(question.use), reranking=reranking))
     return write_server_files(folder, ranked, task)

@@ -21,7 +21,7 @@ from zscr.data.collection import Collection
 from zscr.infer.encoder import Rows
 from zscr.train.tables import ArraySplit, TensorSplit
 
-Role = Literal["query", "gallery"]
+Role = Literal["query", "gallery", "pair"]
 LOSS = "loss/"  # how the names of losses begin
 
 
@@ -92,10 +92,11 @@ class Port:
     """An input of a head: rows of a table, which an encoder makes of images or texts.
 
     In a bundle the encoder, frozen or raw, is merged in front of the head; where the collection's
-    vectors are published, the port is an input of the graph itself.
+    vectors are published, the port is an input of the graph itself. The ports of a `pair` are other
+    heads: it takes their tokens.
     """
 
-    name: str  # of the table
+    name: str  # of the table, or of the head whose tokens it is
 
 
 @dataclass(frozen=True)
@@ -103,18 +104,23 @@ class Head:
     """A trained part of the model that is deployed.
 
     Attributes:
-        module: takes the ports in their order, (B, D) each; returns unit rows (B, E).
-        ports: its inputs.
-        role: `query` or `gallery`.
+        module: takes the ports in their order, (B, D) each; returns unit rows (B, E). That of a
+            `pair` takes a query's tokens (1, L, W), or (B, L, W), and tokens of images (B, M, W);
+            it returns how well each image matches, as logits (B,): a sigmoid of them would make
+            ties where it saturates.
+        ports: its inputs; of a `pair` two heads, a query's and the gallery.
+        role: `query`, `gallery`, or `pair`: what re-ranks the best images of a query.
         feature: of a gallery, takes the same ports and returns unit rows (B, F), by which images
             are compared with each other when queries are expanded or embeddings diffused. None
             where a method has no such feature.
+        tokens: takes the same ports and returns unit tokens (B, L, W), for a `pair` to compare.
     """
 
     module: nn.Module
     ports: tuple[Port, ...]
     role: Role
     feature: nn.Module | None = None
+    tokens: nn.Module | None = None
 
 
 class Method(Protocol):
@@ -169,8 +175,9 @@ class Method(Protocol):
     def heads(self) -> Mapping[str, Head]:
         """Return the deployed parts by the names of their graphs, such as `text` and `gallery`.
 
-        One is called `gallery`. It may be asked for before `bind`. Where `select_by` is a figure,
-        the ports of the gallery, and those of one query head, are views of one table.
+        One is called `gallery`; at most one is a `pair`. They may be asked for before `bind`. Where
+        `select_by` is a figure, the ports of the gallery, and those of one query head, are views of
+        one table.
 
         Keyword arguments with defaults, if it has any, are settings of the heads, which
         `zscr evaluate` and `zscr export` can set.

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from zscr.infer.evaluation.controls.control import Control, Features, unit
 from zscr.infer.evaluation.controls.preprocessing import Map, Matrix, rooted_scaling
 from zscr.infer.evaluation.embedded import Vectors
-from zscr.infer.features.listing import VIEW, base_of
+from zscr.infer.features.table_names import VIEW, base_of
 
 SKETCH, IMAGE = DOMAINS = ("sketch", "image")
 EDGES = "edges"  # the view of photos that are made drawings

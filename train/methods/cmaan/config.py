@@ -102,6 +102,11 @@ class Config:
         self._check_towers()
         self._check_texts()
 
+    @property
+    def relates(self) -> bool:
+        """Whether relations are learnt of tokens that no text was fused to: a query has no text."""
+        return bool(self.lambda_rn) and (self.rn_pre or self.texts == NO_TEXTS)
+
     def _check_towers(self) -> None:
         if self.shared and (self.sketch != self.image or self.sketch == FROZEN):
             raise ConfigError(

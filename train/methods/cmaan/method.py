@@ -27,6 +27,7 @@ from zscr.train.methods.cmaan.described import Described
 from zscr.train.methods.cmaan.embedder import Embedder, Fused
 from zscr.train.methods.cmaan.objective import Proxies, class_info_nce
 from zscr.train.methods.cmaan.projection import Projection
+from zscr.train.methods.cmaan.relating import with_relation
 from zscr.train.methods.cmaan.rows import (
     DOMAINS,
     IMAGE,
@@ -194,6 +195,8 @@ class Method(nn.Module):
     def heads(self, *, with_second: bool = True) -> dict[str, Head]:
         """Return the sketches' head and the gallery, with the second encoder's part if there is.
 
+        Where relations were learnt of tokens without a text, their network can re-rank.
+
         Args:
             with_second: whether the second encoder is deployed; without it nothing else differs.
         """
@@ -201,7 +204,11 @@ class Method(nn.Module):
             SKETCH: (SKETCH, "query"),
             "gallery": (IMAGE, "gallery"),
         }
-        return {name: self._head(*one, with_second) for name, one in roles.items()}
+        heads = {name: self._head(*one, with_second) for name, one in roles.items()}
+        if self.aligning is None or not self.config.relates:
+            return heads
+        towers = {domain: self._tower(domain) for domain in DOMAINS}
+        return with_relation(heads, towers, self.aligning.alignment)
 
     def _head(self, domain: str, role: Role, with_second: bool) -> Head:
         first = Embedder(self._tower(domain), self.projection, domain)

@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import nn
 
 from zscr.data.collection import Collection
-from zscr.infer.features.listing import VIEW
+from zscr.infer.features.table_names import VIEW
 from zscr.train.methods.alignment.towers import FROZEN, TOKENS, make_tower, pinned
 from zscr.train.methods.cmaan.config import Config
 from zscr.train.methods.contract import Need

@@ -1,0 +1,66 @@
+"""What re-ranks: the relation network on the tokens that a query has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from zscr.data.records import Query
+from zscr.export.bundle import export_run
+from zscr.infer.pair import Pair, encode_tokens
+from zscr.train.fit import Request, fit
+from zscr.train.heads import run_head, tokens_of
+from zscr.train.methods.cmaan.config import Config
+from zscr.train.sources import load_sources
+
+QUICK = {"dim": 8, "rounds": 1, "batch_classes": 4, "batch_each": 2, "penalty": 0.1, "width": 16}
+TOLD = {"graph": "relation", "kept": True, "top": 5, "mix": 0.1, "gain": 0.0, "why": "a test"}
+
+
+def test_the_exported_relation_is_the_one_that_was_trained(
+    drawn: Path, backbone: Path, tmp_path: Path
+) -> None:
+    """Logits of a sketch with photos are those of the network on both towers' own maps."""
+    settings = QUICK | {"backbone": str(backbone), "lambda_rn": 4.0, "edges": 0.0, "views": False}
+    run = fit(Request("cmaan", drawn, tmp_path / "run", settings, device="cpu", refit=False))
+    bundle = export_run(run, tmp_path / "bundle", reranking=TOLD)
+    assert bundle.graphs["relation"]["variants"]["fp32"]["parity"]["max_abs"] < 1e-4
+    collection, encoders = load_sources(run)
+    items = collection.split("unseen")
+    sketches = Query.of("sketch", [drawn / one.sketch for one in items if one.sketch])
+    images = Query.of("image", [drawn / one.image for one in items if one.image])
+    pair, method = Pair(bundle), run.load_model()
+    found = pair.logits(encode_tokens(pair.asked, sketches)[0], encode_tokens(pair.gallery, images))
+    maps = []
+    for name, queries in (("sketch", sketches[:1]), ("image", images)):
+        asked = Query.of("image", [query.sketch or query.image for query in queries])
+        rows = torch.from_numpy(encoders[name].encode(asked))
+        with torch.no_grad():
+            maps.append(method.aligning.alignment.enter(method.towers[name](rows).tokens))
+    with torch.no_grad():
+        expected = method.aligning.alignment.relation(*maps).numpy()
+    assert np.ptp(expected) > 1e-3
+    np.testing.assert_allclose(found, expected, atol=2e-3)  # of halves
+    head = tokens_of(method.heads()["gallery"])
+    assert head is not None
+    tokens = run_head(head, [encoders["image"].encode(images)], "cpu")
+    np.testing.assert_allclose(np.linalg.norm(tokens, axis=2), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "relates"),
+    [
+        ({"lambda_rn": 4.0}, True),
+        ({"lambda_tri": 2.0}, False),
+        ({"lambda_rn": 4.0, "texts": "templates"}, False),  # a query has no text
+        ({"lambda_rn": 4.0, "texts": "templates", "rn_pre": True}, True),
+    ],
+)
+def test_relations_of_fused_tokens_re_rank_nothing(
+    settings: dict[str, object], relates: bool
+) -> None:
+    """What was learnt of tokens that a text was fused to, nobody has when asking."""
+    assert Config(**settings).relates is relates
