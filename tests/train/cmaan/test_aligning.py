@@ -37,6 +37,7 @@ ALIGNED: dict[str, Any] = {
     "batch_each": 2,
     "lr": 3e-3,
     "head_lr": 3e-3,
+    "validate_every": 1,
 }
 ANCESTOR: dict[str, Any] = {"width": 8, "tuples": 64, "batch_size": 8, "lr": 3e-3}
 BOTH = [("cmaan", ALIGNED), ("zse", ANCESTOR)]
