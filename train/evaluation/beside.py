@@ -47,7 +47,7 @@ def figures_beside(
     Raises:
         InputError: one of them does not take the task's queries.
     """
-    beside = {}
+    beside: dict[str, Mapping[str, Any]] = {}
     for models in groups:
         first, more = models[0], len(models) - 1
         if not first.answers(tasks[0]):

@@ -8,8 +8,8 @@ from typing import Any
 
 from zscr.data.tasks import Task, load_task, task_rows
 from zscr.infer.encoder import Rows
-from zscr.infer.evaluation.controls.composed import CHANCE, part_controls
-from zscr.infer.evaluation.controls.control import unit
+from zscr.infer.evaluation.controls.composed import part_controls
+from zscr.infer.evaluation.controls.control import CHANCE, unit
 from zscr.infer.evaluation.controls.fusions import (
     Parts,
     Way,

@@ -125,14 +125,13 @@ def drawn_by(
 
     stock = dict.fromkeys((*DOMAINS, *asked.queries, *asked.gallery))
     encoders: dict[str, Encoder | None] = {}
-    named = ((str, [*stock, *views]), (second_of, [*stock]))
-    for backbone, (name_of, tables) in zip(backbones, named, strict=False):
+    for place, backbone in enumerate(backbones):
         frozen = open_backbone(backbone, "frozen")
-        for table in dict.fromkeys(tables):
+        for table in stock if place else dict.fromkeys((*stock, *views)):
             view = VIEW.join(table.split(VIEW)[1:])
             sketch = base_of(table) == SKETCH  # the edges of a photo are made of it as it is
             folder = frozen.encoder(sketch=sketch, view=view, collection=collection)
-            encoders[name_of(table)] = load_encoder(folder)
+            encoders[second_of(table) if place else table] = load_encoder(folder)
     return Drawn.of(collection, encoders | _text(collection, text), asked, refit=refit)
 
 
