@@ -27,9 +27,9 @@ from adapt_cases import Case, Embed, Values, fold_cases, only, unseen_cases
 from machine import describe
 
 from zscr.infer.bundle import GALLERY
+from zscr.infer.evaluation.average_precision import average_precision
 from zscr.infer.evaluation.bootstrap import group_intervals
 from zscr.infer.evaluation.controls.control import unit
-from zscr.infer.evaluation.metrics import average_precision
 from zscr.infer.evaluation.ranking import rank
 from zscr.infer.features.table import Split, owners
 from zscr.infer.index.diffusion import diffuse

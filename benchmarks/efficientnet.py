@@ -28,7 +28,8 @@ from zscr.data.collection import Collection, read_collection
 from zscr.data.records import Query
 from zscr.data.registry import find_collection
 from zscr.infer.encoder import Encoder, load_encoder
-from zscr.infer.evaluation.metrics import average_precision, top_1
+from zscr.infer.evaluation.average_precision import average_precision
+from zscr.infer.evaluation.metrics import top_1
 from zscr.infer.runners.runner import Runtime
 from zscr.train.encoders.efficientnet import (
     EFFICIENTNET,

@@ -5,9 +5,11 @@
 
 Every variant is a run of `cmaan` by the recipe `as-specified` and the settings below, without a
 refit; the rounds are chosen on the validation classes, where the start is a candidate. The unseen
-classes are asked once a run. Curves are over the weights of triplets and of relations, on the
-validation classes alone. Runs are kept in `runs/ablations` and not trained again; each that is
-done is written to `results/sketch_ablations_<collection>.json`, from which the curves are drawn.
+classes are asked once a run. What the last round comes to on validation classes stands beside it:
+where no training beats the start, it alone tells the variants apart. Curves are of the last round,
+over the weights of triplets and of relations. Runs are kept in `runs/ablations` and not trained
+again; each that is done is written to `results/sketch_ablations_<collection>.json`, from which the
+curves are drawn.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from zscr.data.registry import find_collection
 from zscr.infer.features.split import load_split
 from zscr.train.fit import Request, fit, resume
 from zscr.train.heads import judge
+from zscr.train.methods.contract import Method
 from zscr.train.run import Run
 from zscr.train.sources import load_sources
 
@@ -101,7 +104,10 @@ class Done:
         run = trained(self.collection, dict(settings) | {"seed": seed})
         seconds = time.process_time() - begun
         rows[str(seed)] = {"round": run.best["step"], "cpu_seconds": round(seconds)}
-        rows[str(seed)] |= figures(run, splits)
+        rows[str(seed)] |= figures(run, run.load_selected(), splits)
+        last = run.new_method("cpu")
+        run.load_checkpoint(last)
+        rows[str(seed)]["last"] = figures(run, last, ("val",))["val"]
         print(part, name, seed, rows[str(seed)], flush=True)
         self.found |= {"collection": self.collection.name, "machine": describe()}
         self.path.write_text(json.dumps(self.found, indent=1) + "\n", "utf-8")
@@ -117,10 +123,9 @@ def trained(collection: Path, settings: dict[str, Any]) -> Run:
     return fit(Request(**vars(request) | {"refit": False, "recipe": "as-specified"}))
 
 
-def figures(run: Run, splits: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    """Return the figures of a run's best weights by split."""
+def figures(run: Run, method: Method, splits: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    """Return the figures of a run's weights by split."""
     collection, encoders = load_sources(run, None)
-    method = run.load_selected()
     ports = {port.name for head in method.heads().values() for port in head.ports}
     needs = [need for need in run.needs if need.table in ports]
     found = {}
@@ -131,21 +136,21 @@ def figures(run: Run, splits: tuple[str, ...]) -> dict[str, dict[str, float]]:
 
 
 def draw(found: dict[str, Any], path: Path) -> None:
-    """Draw mAP and P@100 over each weight, means over seeds."""
+    """Draw mAP and P@100 of the last round over each weight, means over seeds."""
     plt.rcParams["svg.hashsalt"] = "zscr"  # the same figures give the same file
     figure, axes = plt.subplots(1, 2, figsize=(11, 4), sharey=True, layout="constrained")
     for axis, (key, label) in zip(axes, LABELS.items(), strict=True):
         points = sorted((float(weight), rows) for weight, rows in found[key].items())
         for style, name in zip(("-o", "--s"), FIGURES, strict=True):
             means = [
-                sum(one["val"][name] for one in rows.values()) / len(rows) for _, rows in points
+                sum(one["last"][name] for one in rows.values()) / len(rows) for _, rows in points
             ]
             axis.plot(range(len(points)), means, style, label=name, markersize=4)
         axis.set_xticks(range(len(points)), [f"{weight:g}" for weight, _ in points])
         axis.set(xlabel=label)
         axis.grid(alpha=0.3)
         axis.legend()
-    axes[0].set_ylabel("validation classes")
+    axes[0].set_ylabel("validation classes, last round")
     figure.savefig(path, metadata={"Date": None})
 
 

@@ -15,7 +15,7 @@ from zscr.artefact import Stage, dump_json, dump_jsonl, staged
 from zscr.data.records import ClassInfo, Item, class_row, item_row
 from zscr.data.rules import SPLITS, check_files, check_items
 from zscr.data.task_files import TaskInfo, TaskRow, write_tasks
-from zscr.data.task_info_rules import check_infos
+from zscr.data.task_info_rules import check_infos, follows
 from zscr.data.task_rules import Known, check_rows
 from zscr.disk import save_array
 
@@ -45,8 +45,8 @@ class Draft:
         """Add an item whose files are saved already."""
         self.items.append(item)
 
-    def add_task(self, info: TaskInfo, rows: Iterable[TaskRow]) -> None:
-        """Add a task with its queries of all splits."""
+    def add_task(self, info: TaskInfo, rows: Iterable[TaskRow] = ()) -> None:
+        """Add a task with its queries of all splits; those of `sketch` follow from the classes."""
         self.tasks.append((info, list(rows)))
 
     def save_vectors(self, field_name: str, rows: npt.NDArray[np.float32]) -> None:
@@ -91,7 +91,10 @@ def _check(draft: Draft) -> None:
     known = Known(draft.items, draft.splits, files)
     check_infos([info for info, _ in draft.tasks], known)
     for info, rows in draft.tasks:
-        check_rows(info, rows, known)
+        if follows(info.name, known):
+            assert not rows, f"the queries of '{info.name}' are not stored"
+        else:
+            check_rows(info, rows, known)
 
 
 def _write_tables(draft: Draft) -> None:

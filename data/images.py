@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image
 
+from zscr.data.decoding.formats import format_of
 from zscr.data.decoding.loading import MAX_PIXELS as MAX_PIXELS
 from zscr.data.decoding.loading import Loaded, load_file, load_open
-from zscr.data.decoding.modes import to_rgb
+from zscr.data.decoding.modes import Under, over_white, to_rgb
 from zscr.data.decoding.orientation import Box, orientation, turned
 from zscr.errors import InputError, ZscrError
+from zscr.memory import DECODING
 
 _REASON = 200  # characters of a decoder's reason that are passed on
 
@@ -37,8 +41,15 @@ class Decoded:
         return self.image.resize(size, resample, box=self.box)
 
 
+def whole(image: Image.Image) -> Decoded:
+    """Return an upright RGB image as one that was decoded at its size."""
+    return Decoded(image, image.size, (0, 0, *image.size))
+
+
 @contextmanager
-def decoded(value: Path | str | Image.Image, *, least: int | None = None) -> Iterator[Decoded]:
+def decoded(
+    value: Path | str | Image.Image, *, least: int | None = None, under: Under = over_white
+) -> Iterator[Decoded]:
     """Decode a file, or take an open image, as upright RGB; hold the memory that this takes.
 
     Args:
@@ -47,12 +58,13 @@ def decoded(value: Path | str | Image.Image, *, least: int | None = None) -> Ite
             half, quarter or eighth that has so many, in a fraction of memory and time. Ask for
             twice what is needed: it averages over blocks, and only the resizing that follows
             filters as it would filter the whole.
+        under: what transparency is laid over.
 
     Raises:
         InputError: missing, of no format that is read, damaged, over 256 million pixels, or more
             than the memory that may be used.
     """
-    name = _name(value)
+    name = name_of(value)
     with ExitStack() as held:
         with _faults_of(name):  # whatever a decoder raises about strangers' bytes, and only that
             if isinstance(value, Image.Image):
@@ -60,19 +72,21 @@ def decoded(value: Path | str | Image.Image, *, least: int | None = None) -> Ite
             else:
                 loaded = held.enter_context(load_file(Path(value), least))
         with _faults_of(name, OSError, ValueError, MemoryError):  # Pillow's, about a palette
-            found = _upright(loaded)
+            found = _upright(loaded, under)
         if found.image is value:
             found = Decoded(found.image.copy(), found.size, found.box)
         yield found
 
 
-def open_image(path: Path | str | Image.Image, *, least: int | None = None) -> Image.Image:
-    """Decode an image as upright RGB, transparency laid over white; see `decoded`.
+def open_image(
+    path: Path | str | Image.Image, *, least: int | None = None, under: Under = over_white
+) -> Image.Image:
+    """Decode an image as upright RGB, transparency laid over white or what is asked; see `decoded`.
 
     Raises:
         InputError: as `decoded`.
     """
-    with decoded(path, least=least) as found:
+    with decoded(path, least=least, under=under) as found:
         return found.image
 
 
@@ -85,6 +99,19 @@ def upright_rgb(image: Image.Image) -> Image.Image:
     return open_image(image)
 
 
+def read_image(stream: BinaryIO, name: str) -> Image.Image:
+    """Read an image from a stream that cannot be read twice; it is decoded when it is used.
+
+    Raises:
+        InputError: it is no image, or holds more bytes than the memory that may be used.
+    """
+    content = stream.read(DECODING.limit + 1)
+    DECODING.check(len(content), name)
+    file = io.BytesIO(content)
+    with _faults_of(name):
+        return format_of(Path(name), file).open(file)
+
+
 def fault(path: Path) -> str | None:
     """Return why an image cannot be used, or None; all of it is read, but decoded small."""
     try:
@@ -94,13 +121,14 @@ def fault(path: Path) -> str | None:
     return None
 
 
-def _upright(loaded: Loaded) -> Decoded:
+def _upright(loaded: Loaded, under: Under) -> Decoded:
     how = orientation(loaded.image.info)
-    image, box = turned(to_rgb(loaded.image, loaded.raw), loaded.box, how)
+    image, box = turned(to_rgb(loaded.image, loaded.raw, under), loaded.box, how)
     return Decoded(image, loaded.size[::-1] if how >= 5 else loaded.size, box)
 
 
-def _name(value: Path | str | Image.Image) -> str:
+def name_of(value: Path | str | Image.Image) -> str:
+    """Return what messages call an image: its path, where it has one."""
     if isinstance(value, Image.Image):
         return str(getattr(value, "filename", "")) or "an image that is open already"
     return str(Path(value))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from functools import cached_property
@@ -31,8 +31,8 @@ class TaskInfo:
     """What is the same for all queries of a task.
 
     Attributes:
-        name: a word that serves as a file's name; it may not be `text` or `sketch` where there are
-            classes, since tasks of these names follow from them.
+        name: a word that serves as a file's name. Where there are classes, the queries of `text`
+            and `sketch` follow from them: what may be said is `protocol`, `figures`, `missing`.
         field: what of an item is retrieved, `image` or `sketch`.
         by: what decides what is relevant: `item` (each query lists items) or `class`.
         attribute: where it is the class and an attribute of items, that attribute's name.
@@ -94,13 +94,13 @@ def task_file(name: str) -> str:
     return f"tasks/{name}.jsonl"
 
 
-def write_tasks(folder: Path, tasks: Sequence[tuple[TaskInfo, Iterable[TaskRow]]]) -> None:
-    """Write the list of tasks and each one's queries, if there are any tasks."""
+def write_tasks(folder: Path, tasks: Sequence[tuple[TaskInfo, Sequence[TaskRow]]]) -> None:
+    """Write the list of tasks, if there are any, and each one's queries, unless these follow."""
     if not tasks:
         return
     (folder / TASKS).write_bytes(dump_json([_info_row(info) for info, _ in tasks]))
-    (folder / "tasks").mkdir()
-    for info, rows in tasks:
+    for info, rows in ((info, rows) for info, rows in tasks if rows):
+        (folder / "tasks").mkdir(exist_ok=True)
         (folder / task_file(info.name)).write_bytes(dump_jsonl(map(_row, rows)))
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from zscr.data.rules import refuse, repeated
 from zscr.data.task_files import TaskInfo
 from zscr.data.task_rules import Known
 from zscr.errors import CollectionError
 
-DERIVED = ("text", "sketch")  # the tasks that follow from classes
+DERIVED = ("text", "sketch")  # the tasks that follow from classes; their queries are not stored
 RETRIEVED = ("image", "sketch")
 SERVERS = ("circo", "cirr")  # that keep answers: their files' formats
 
@@ -26,13 +27,18 @@ def check_infos(infos: Sequence[TaskInfo], known: Known) -> None:
     refuse(repeated(info.name for info in infos), "task names occur twice; rename one")
 
 
+def follows(name: str, known: Known) -> bool:
+    """Say whether the queries of a task follow from the classes."""
+    return name in DERIVED and any(known.splits.values())
+
+
 def _check_info(info: TaskInfo, known: Known) -> None:
     if not (isinstance(info.name, str) and re.fullmatch(r"[a-z0-9][a-z0-9_-]*", info.name)):
         raise CollectionError(
             f"a task is named {info.name!a:.80}; use small letters, digits, - and _ alone"
         )
-    if info.name in DERIVED and any(known.splits.values()):
-        raise CollectionError(f"the task '{info.name}' follows from the classes; rename yours")
+    if follows(info.name, known):
+        _check_derived(info)
     _one_of(info.name, "field", info.field, RETRIEVED)
     _one_of(info.name, "relevance by", info.by, ("item", "class"))
     if info.attribute is not None and (info.by == "item" or not isinstance(info.attribute, str)):
@@ -54,6 +60,16 @@ def _check_info(info: TaskInfo, known: Known) -> None:
         _one_of(info.name, "relevance that a server knows by", info.by, ("item",))
     for name, items in info.galleries.items():
         _check_gallery(f"the gallery '{name}' of task '{info.name}'", info, items, known)
+
+
+def _check_derived(info: TaskInfo) -> None:
+    """Refuse what is said of a task that follows from the classes, but its protocol and figures."""
+    bare = TaskInfo(info.name, by="class")
+    if replace(info, protocol="", figures=bare.figures, missing=0) != bare:
+        raise CollectionError(
+            f"the task '{info.name}' follows from the classes; say its protocol, its figures and "
+            f"how much is missing alone, or rename yours"
+        )
 
 
 def _check_gallery(named: str, info: TaskInfo, items: Sequence[str], known: Known) -> None:

@@ -11,7 +11,7 @@ from zscr.data.records import Item, Query
 from zscr.data.relevance import Truth
 from zscr.data.rules import refuse
 from zscr.data.task_files import TaskInfo, TaskRow, read_rows, task_file
-from zscr.data.task_info_rules import DERIVED
+from zscr.data.task_info_rules import DERIVED, follows
 from zscr.data.task_rules import check_rows
 from zscr.errors import CollectionError
 
@@ -34,7 +34,8 @@ def task_names(collection: Collection) -> list[str]:
         "sketch": any(item.sketch for item in items),
     }
     found = any(collection.known.holds(item, "image") for item in items)
-    return [name for name in DERIVED if found and asked[name]] + [*collection.tasks]
+    stored = [name for name in collection.tasks if name not in DERIVED]
+    return [name for name in DERIVED if found and asked[name]] + stored
 
 
 def task_info(collection: Collection, name: str) -> TaskInfo:
@@ -56,7 +57,7 @@ def task_rows(collection: Collection, name: str, splits: Sequence[str] = SPLITS)
         raise CollectionError(
             f"{collection.folder} has no task '{name}'; it has {', '.join(names) or 'none at all'}"
         )
-    if name not in collection.tasks:
+    if follows(name, collection.known) or name not in collection.tasks:
         of_classes = _texts if name == "text" else _sketches
         rows = of_classes if collection.classes else _captions
         return [row for split in splits for row in rows(collection, split)]

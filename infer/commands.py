@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -27,7 +28,13 @@ _NAMED = 20  # classes that are listed; of more, the first
 @click.option("--file", "file", help="Captions, or queries (.jsonl), one a line; '-': stdin.")
 @click.option("--text", help="A caption, or what is to be different about the image.")
 @click.option("--image", type=FILE, help="An image to find others by.")
-@click.option("--sketch", type=FILE, help="A sketch of what is sought.")
+@click.option(
+    "--sketch",
+    "sketches",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A drawing of what is sought, a folder of them, or '-': stdin; repeatable.",
+)
 @click.option("--instead-of", metavar="TEXT", help="What --text replaces on the image.")
 @click.option(
     "--compose", metavar="NAME", help="How image and text make one query [the bundle's first way]."
@@ -56,7 +63,7 @@ def query(
     file: str | None,
     text: str | None,
     image: Path | None,
-    sketch: Path | None,
+    sketches: tuple[Path, ...],
     instead_of: str | None,
     compose: str | None,
     k: int,
@@ -76,6 +83,9 @@ def query(
     --text, --image and --sketch together make one query. What a query may be made of is up to the
     model: one that compares texts with images takes a text, an image to find more like it, or an
     image and a text that says what is to be different about it.
+
+    Of several drawings each is a query. They may be dark on light or light on dark, in pencil, with
+    transparency, or photographed: where one was changed for the model, its answer says how.
 
     --compose NAME says how image and text become one query, such as average, product, slerp or
     arithmetic, which takes away what the text replaces: --instead-of, or a mean of texts that the
@@ -102,6 +112,8 @@ def query(
       zscr query --text "a small bird with a red crown" -k 5
       zscr query --file captions.txt --expand 5
       zscr query --image photo.jpg
+      zscr query --sketch drawing.png
+      zscr query --sketch drawings/ --format html --out found.html
       zscr query --image shoe.jpg --text "the same in red"
       zscr query --image shoe.jpg --text red --instead-of blue --compose arithmetic
     """
@@ -112,14 +124,14 @@ def query(
     from zscr.infer.queries import QueryFile
     from zscr.infer.searcher import Searcher
 
-    queries = _queries(file, text, image, sketch, instead_of, compose)
+    queries = _queries(file, text, image, sketches, instead_of, compose)
     out = None if out == Path("-") else out
     searcher = Searcher.open(bundle, index, make_runtime(**runtime))
     found = searcher.answers(
         queries, k, expand=expand, min_score=min_score, exclude_self=exclude_self, rerank=rerank
     )
     tally = Tally()
-    if not isinstance(queries, QueryFile):  # the one query of the options: an answer, or an error
+    if not _are_many(queries):  # the one query of the options: an answer, or an error
         found = all_answered(found)
     answers = tally.counting(found)
     about = _about(searcher, k, expand) | _calibrated(searcher, queries, expand, rerank)
@@ -149,25 +161,40 @@ def _queries(
     file: str | None,
     text: str | None,
     image: Path | None,
-    sketch: Path | None,
+    sketches: Sequence[Path],
     instead_of: str | None,
     compose: str | None,
 ) -> QueryFile | list[Query]:
     """Prepare to read the file, or make the one query of the options."""
     from zscr.infer.queries import make_query, read_queries
+    from zscr.infer.sketches import sketch_queries
     from zscr.streams import standard_input
 
-    one = any(value is not None for value in (text, image, sketch))
+    beside = any(value is not None for value in (text, image))
+    one = beside or bool(sketches)
     if (file is not None) == one:
         raise click.UsageError("give queries by either --file, or --text, --image and --sketch")
     for option, words in {"--text": text, "--instead-of": instead_of, "--compose": compose}.items():
         if words is not None and not words.strip():
             raise click.UsageError(f"{option} is empty; give it words or leave it out")
-    if one:
+    drawn = sketch_queries(sketches)
+    if beside and len(drawn) > 1:
+        raise click.UsageError(f"--text and --image go with one --sketch, not with {len(drawn)}")
+    if beside or len(drawn) == 1:
+        sketch = drawn[0].sketch if drawn else None
         return [make_query(text, image, sketch, instead_of, compose)]
+    if drawn and (instead_of or compose) is not None:
+        raise click.UsageError("--compose and --instead-of go with a text, and with one --sketch")
+    if drawn:
+        return drawn
     if instead_of is not None:
         raise click.UsageError("--instead-of goes with --text; lines of a file have their own")
     return read_queries(standard_input() if file == "-" else Path(str(file)), compose)
+
+
+def _are_many(queries: QueryFile | list[Query]) -> bool:
+    """Say whether one query that cannot be answered costs the others nothing."""
+    return not isinstance(queries, list) or len(queries) > 1
 
 
 def _about(searcher: Searcher, k: int, expand: int | None) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from zscr.data.records import Query
 from zscr.infer.answers.answer import Answer, Hit, refusal
@@ -11,6 +12,9 @@ from zscr.infer.bundle import Bundle
 from zscr.infer.columns import Wanted
 from zscr.infer.index.calibration import LEVEL, Calibration
 from zscr.infer.index.index import Index, Match
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Found:
         composition: the name of what made one ranking of several fields, or None.
         error: why nothing could be, in one sentence.
         reranked: whether the scores are a re-ranking's, and not cosines.
+        seen: the query's sketch as the model saw it, where that is not as it was given.
     """
 
     matches: Sequence[Match] = ()
@@ -32,6 +37,7 @@ class Found:
     composition: str | None = None
     error: str | None = None
     reranked: bool = False
+    seen: Image.Image | None = None
 
 
 def answer_of(query: Query, found: Found, wanted: Wanted, bundle: Bundle, index: Index) -> Answer:
@@ -51,7 +57,9 @@ def answer_of(query: Query, found: Found, wanted: Wanted, bundle: Bundle, index:
         if left := len(hits) - len(kept):
             notes += (f"{left} of {len(hits)} score under {wanted.min_score:g}: left out",)
         hits = kept
-    return Answer(query, hits, notes, found.ran, nothing, composition=found.composition)
+    return Answer(
+        query, hits, notes, found.ran, nothing, composition=found.composition, seen=found.seen
+    )
 
 
 def _calibration(query: Query, bundle: Bundle, index: Index) -> Calibration | None:

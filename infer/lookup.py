@@ -164,8 +164,11 @@ class Lookup:
                 continue
             matches, notes = next(found)
             told = (*notes_of(place[row], prepared, encoder), *notes)
+            drawing = prepared.drawings.get(place[row])
+            seen = drawing.image if drawing else None
             ran = encoder.runner.ran
-            yield Found(matches, told, ran, composition, reranked=reranking is not None)
+            again = reranking is not None
+            yield Found(matches, told, ran, composition, seen=seen, reranked=again)
 
     def _reranked(
         self, reranking: Reranking, rows: Rows, wanted: Wanted

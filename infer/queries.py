@@ -11,12 +11,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from zscr.data.records import Query, Refused
 from zscr.errors import InputError
 from zscr.infer.lines import Line, Lines
 from zscr.infer.query_rows import checked_text, fault_of, found_image, query_of
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 # How a table of images and captions begins: "image,caption", or "1.jpg#0<tab>A child in pink".
 _CELLS = re.compile("[,;\t|]")
@@ -167,7 +170,7 @@ def _json_lines(source: Path | BinaryIO) -> Path | None:
 def make_query(
     text: str | None = None,
     image: Path | None = None,
-    sketch: Path | None = None,
+    sketch: Path | Image.Image | None = None,
     instead_of: str | None = None,
     compose: str | None = None,
 ) -> Query:
@@ -177,9 +180,11 @@ def make_query(
         InputError: a file does not exist, a text is blank, a text or path holds what UTF-8
             cannot, or nothing is given.
     """
-    files = {"image": image, "sketch": sketch}
+    given = {"image": image, "sketch": sketch}
     found: dict[str, Any] = {
-        name: found_image(path, f"--{name}") for name, path in files.items() if path is not None
+        name: found_image(value, f"--{name}") if isinstance(value, Path) else value
+        for name, value in given.items()
+        if value is not None
     }
     for name, words in {"text": text, "instead_of": instead_of}.items():
         if words is not None:

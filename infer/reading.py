@@ -130,12 +130,14 @@ def fault_in(query: Query) -> str | None:
 
 
 def notes_of(row: int, prepared: Prepared, encoder: Encoder) -> Iterator[str]:
-    """Tell what the model could not look at."""
+    """Tell what the model could not look at, and how it looked at a sketch."""
     if row in prepared.truncated:
         spec = next(spec for spec in encoder.specs if "max_length" in spec)
         yield f"truncated to {spec['max_length']} {spec.get('unit', 'tokens')}"
     if words := prepared.unknown.get(row):
         yield f"{len(words)} unknown: {listed(words)}"
+    if drawing := prepared.drawings.get(row):
+        yield from drawing.told
 
 
 def listed(words: Sequence[str]) -> str:

@@ -253,6 +253,25 @@ def _save(
     return folder
 
 
+def save_vision(folder: Path, kind: str) -> Path:
+    """Save a vision transformer by itself: `vit` with a classifier, `clip_vision_model`, or DINOv2.
+
+    DINOv2's places are for images of 48 pixels, and its processor makes them of 32.
+    """
+    config = {**VISION, "num_hidden_layers": 2}
+    sizes = {"image_size": 48, "mlp_ratio": 2} if kind.startswith("dinov2") else {}
+    registers = {"num_register_tokens": 3} if kind == "dinov2_with_registers" else {}
+    made = transformers.CONFIG_MAPPING[kind](**config | sizes | registers)
+    name = (
+        "ViTForImageClassification"
+        if kind == "vit"
+        else transformers.MODEL_MAPPING[type(made)].__name__
+    )
+    model = getattr(transformers, name)(made)
+    processor = transformers.CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size=32)
+    return _save(folder, model, None, processor)
+
+
 SAVE: dict[str, Callable[[Path], Path]] = {
     "clip": save_clip,
     "siglip": save_siglip,

@@ -40,10 +40,10 @@ FLOORS = {
     " <- circo cirr coco fashioniq genecis",
     "zscr.infer": "answers composition inputs lines reranking runners"
     " <- batches bundle_manifest options query_rows"
-    " <- queries <- encoder <- bundle features reading <- index pair sums"
+    " <- queries sketches <- encoder <- bundle features reading <- index pair sums"
     " <- columns composed evaluation gallery_tokens <- found models mteb reranker"
     " <- lookup own_image <- searcher <- find <- commands",
-    "zscr.infer.inputs": "edges prepared sentence tokenizer <- views"
+    "zscr.infer.inputs": "edges paper prepared sentence tokenizer <- ink views <- strokes"
     " <- characters image unread vector <- prompt text <- make",
     "zscr.train": "cuda_graph latest options precision ranks run_fields tables weights"
     " <- hub <- encoders <- pretrained <- language vision <- methods"
@@ -62,11 +62,11 @@ FLOORS = {
     "zscr.train.methods.pic2word": "base masking objective sentence_rows words <- nouns tagger"
     " <- centre config edits pretrained_base run_base vocabulary <- composed opening sentences"
     " <- fitting <- method",
-    "zscr.train.pretrained": "card families files samples spelling <- graph model <- pixels tokens"
-    " <- dual <- load sentence <- open_clip <- folder",
+    "zscr.train.pretrained": "card families files samples scaled spelling <- graph model"
+    " <- pixels tokens <- dual <- load sentence <- open_clip <- folder",
     "zscr.train.language": "families mappers tower <- bodies prefix released <- language",
-    "zscr.train.vision": "cuts directions folder operators tower <- frozen rebuilt tokens <- upper"
-    " <- backbone",
+    "zscr.train.vision": "cuts directions folder operators tower transformer"
+    " <- frozen rebuilt tokens whole <- upper <- backbone",
     "zscr.export": "heads tensorrt words <- begun composition parity samples <- pairs proof"
     " <- bundle <- deploy pretrained <- commands",
     "zscr.export.pretrained": "place proof <- composed <- bundle <- image job",

@@ -1,7 +1,8 @@
-"""Any mode of Pillow as RGB of 8 bits: numbers scaled by their range, transparency over white."""
+"""Any mode of Pillow as RGB of 8 bits: numbers scaled by their range, transparency on a colour."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,19 @@ import numpy.typing as npt
 from PIL import Image
 
 Array = npt.NDArray[Any]
+Under = Callable[[Image.Image], str]  # from an RGBA layer to the colour of what it lies on
 
 _USUAL = (1.0, 255.0, 65535.0)  # what white is, where nothing says it
 _FILLED = 16  # a range is the image's own if its brightest pixel is above this fraction of it
 _PART = 1 << 18  # pixels that are scaled at once, in numbers of 8 bytes
 
 
-def to_rgb(image: Image.Image, raw: str = "") -> Image.Image:
+def over_white(layer: Image.Image) -> str:
+    """Say that a transparent layer lies on white."""
+    return "white"
+
+
+def to_rgb(image: Image.Image, raw: str = "", under: Under = over_white) -> Image.Image:
     """Return a loaded image as RGB; it may be the image itself.
 
     16-bit grey is scaled by its range, 65535. Numbers of 32 bits (modes I and F) say no range:
@@ -25,6 +32,7 @@ def to_rgb(image: Image.Image, raw: str = "") -> Image.Image:
     Args:
         image: of any mode, loaded.
         raw: how its file stores a pixel, Pillow's raw mode, such as `I;12`.
+        under: what a transparent image is laid over.
 
     Raises:
         ValueError: it holds no finite number, or Pillow cannot convert its mode.
@@ -38,7 +46,7 @@ def to_rgb(image: Image.Image, raw: str = "") -> Image.Image:
     elif image.mode in ("La", "RGBa"):
         image = image.convert(image.mode.upper())
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        return _over_white(_with_alpha(image, raw))
+        return _laid_over(under, _with_alpha(image, raw))
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
@@ -118,7 +126,7 @@ def _with_alpha(image: Image.Image, raw: str) -> Image.Image:
     return image if image.mode == "RGBA" else image.convert("RGBA")
 
 
-def _over_white(layer: Image.Image) -> Image.Image:
-    paper = Image.new("RGB", layer.size, "white")
+def _laid_over(under: Under, layer: Image.Image) -> Image.Image:
+    paper = Image.new("RGB", layer.size, under(layer))
     paper.paste(layer, mask=layer)
     return paper

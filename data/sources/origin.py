@@ -31,10 +31,15 @@ def read_lines(path: Path) -> list[str]:
     Raises:
         InputError: the file is missing or not UTF-8.
     """
+    return [line for _, line in numbered_lines(path)]
+
+
+def numbered_lines(path: Path) -> list[tuple[int, str]]:
+    """Return the lines of `read_lines`, whose errors it raises, with their numbers in the file."""
     if not path.is_file():
         raise InputError(f"{path} does not exist; name the whole published folder")
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 ({error}); fetch it again") from error
-    return [line.strip() for line in lines if line.strip()]
+    return [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from zscr.data.records import Query, Term
 from zscr.errors import InputError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class Answer:
         error: why the query could not be answered, in one sentence; there are no hits then.
         composition: what made one ranking of the query's several fields, such as `average`; None
             where it has one field, or is a sum.
+        seen: the query's sketch as the model saw it, where that is not as it was given.
     """
 
     query: Query
@@ -67,6 +72,7 @@ class Answer:
     nothing: bool = False
     error: str | None = None
     composition: str | None = None
+    seen: Image.Image | None = field(default=None, compare=False)
 
 
 def refusal(query: Query, error: str) -> Answer:

@@ -162,7 +162,7 @@ def answer_section(
     cards = "".join(_card(hit, sheet) for hit in answer.hits)
     none = f"not answered: {answer.error}" if answer.error else "nothing found"
     found = f'<ol role="list">\n{cards}</ol>\n' if cards else f"<p>{isolated(none)}</p>\n"
-    asked = _asked(answer.query, sheet)
+    asked = _asked(answer, sheet)
     return (
         f'<section>\n<{heading} dir="auto">{isolated(describe(answer.query))}</{heading}>\n'
         f"<p>{' · '.join(map(isolated, shown))}</p>\n"
@@ -177,13 +177,18 @@ def _verdict(hits: Sequence[Hit]) -> list[str]:
     return [f"{sum(judged)} of {len(judged)} right"] if judged else []
 
 
-def _asked(query: Query, sheet: Sheet) -> str:
+def _asked(answer: Answer, sheet: Sheet) -> str:
     """Show the images that a query is made of, and what is to be different about them."""
-    given = {"image": query.image, "sketch": query.sketch}
+    query = answer.query
+    given = {
+        "image": (query.image, "asked with this image"),
+        "sketch": (query.sketch, "asked with this sketch"),
+        "prepared sketch": (answer.seen, "as the model saw it"),
+    }
     figures = "".join(
         f"<figure>{sheet.images.show_checked(image, f'{name} of query {query.id}', sheet.asked)}"
-        f"<figcaption>asked with this {name}</figcaption></figure>"
-        for name, image in given.items()
+        f"<figcaption>{caption}</figcaption></figure>"
+        for name, (image, caption) in given.items()
         if image is not None
     )
     return f'<div class="asked">{figures}{_said(query)}</div>\n' if figures else ""

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from zscr.data.relevance import Relevance
 from zscr.errors import ConfigError
+from zscr.infer.evaluation import average_precision as ap
 from zscr.infer.evaluation import metrics
 from zscr.infer.evaluation.graded import compacted
 from zscr.infer.evaluation.metrics import Hits, Sizes, Values
@@ -22,6 +23,7 @@ FIRST = "rank of the first relevant item"
 MEAN, MEDIAN = "mean rank", "median rank"  # the latter over queries: of groups there is none
 RANKS = (MEAN, MEDIAN)  # of which less is better
 TRAPEZOID = "mAP trapezoid"
+INTERPOLATED = "mAP interpolated"
 PER_QUERY = (  # what every report holds; a task's own figures come on top
     *(f"Prec@{k}" for k in KS),
     *(f"Recall@{k}" for k in KS),
@@ -41,11 +43,14 @@ DEFINITIONS: Mapping[str, str] = {
     "R@k": "share of queries with any relevant item in the first k",
     "AP@k hits": "precision summed at the relevant ranks of the first k / relevant found there",
     "AP@k relevant": "the same sum / min(k, relevant items)",
-    "mAP@k": "AP@k relevant, as CIRCO calls it",
+    "mAP@k": "AP@k relevant, as CIRCO calls it, and sketch retrieval (mAP@200)",
     MEAN: "mean over queries of the rank of the first relevant item, from 1",
     "mAP": "average precision over the whole ranking / relevant items",
     "mAP trapezoid": "area below the precision-recall curve by trapezoids / (relevant items + "
     "1e-5), as domain conversion and i-CIR are published; not to be compared with mAP",
+    INTERPOLATED: "the same mean, with each precision replaced by the best one there or further "
+    "down (PASCAL VOC), as ZSE-SBIR and SAKE publish it",
+    "mAP@k interpolated": "the same of the first k alone / min(k, relevant items)",
     "Top-1": "share of queries whose first item is relevant",
     "text to image": "each caption ranks the images, of which its own is relevant",
     "image to text": "each image ranks all captions, of which any of its own is relevant; R@k asks "
@@ -69,22 +74,24 @@ DEFINITIONS: Mapping[str, str] = {
 _Metric = Callable[[Hits, Sizes], Values]
 _K = re.compile(r"@([1-9][0-9]*)")
 _WHOLE: Mapping[str, _Metric] = {
-    "mAP": lambda hits, _: metrics.average_precision(hits),
-    TRAPEZOID: lambda hits, _: metrics.trapezoid_precision(hits),
+    "mAP": lambda hits, _: ap.average_precision(hits),
+    TRAPEZOID: lambda hits, _: ap.trapezoid_precision(hits),
+    INTERPOLATED: lambda hits, _: ap.interpolated_average_precision(hits),
     "Top-1": lambda hits, _: metrics.top_1(hits),
     MEAN: lambda hits, _: metrics.first_rank(hits),
     MEDIAN: lambda hits, _: metrics.first_rank(hits),
     FIRST: lambda hits, _: metrics.first_rank(hits),
-    CURVE: lambda hits, _: metrics.interpolated_precision(hits),
+    CURVE: lambda hits, _: ap.interpolated_precision(hits),
 }
 _AT_K: Mapping[str, Callable[..., Values]] = {
     "Prec@k": lambda hits, sizes, k: metrics.precision_at_k(hits, k, sizes),
     "P@k": lambda hits, _, k: metrics.precision_of_relevant_at_k(hits, k),
     "Recall@k": lambda hits, _, k: metrics.recall_at_k(hits, k),
     "R@k": lambda hits, _, k: metrics.hit_at_k(hits, k),
-    "AP@k hits": lambda hits, _, k: metrics.average_precision_at_k(hits, k, "hits"),
-    "AP@k relevant": lambda hits, _, k: metrics.average_precision_at_k(hits, k, "relevant"),
-    "mAP@k": lambda hits, _, k: metrics.average_precision_at_k(hits, k, "relevant"),
+    "AP@k hits": lambda hits, _, k: ap.average_precision_at_k(hits, k, "hits"),
+    "AP@k relevant": lambda hits, _, k: ap.average_precision_at_k(hits, k, "relevant"),
+    "mAP@k": lambda hits, _, k: ap.average_precision_at_k(hits, k, "relevant"),
+    "mAP@k interpolated": lambda hits, _, k: ap.interpolated_average_precision(hits, k),
 }
 
 
@@ -141,8 +148,8 @@ def _function(metric: str) -> _Metric | None:
 def _unknown(name: str) -> ConfigError:
     return ConfigError(
         f"'{name}' is no figure; use mAP, Top-1, Prec@k, P@k, Recall@k, R@k, mAP@k, AP@k hits, "
-        f"AP@k relevant, {MEAN}, {MEDIAN} or {TRAPEZOID}, with a number k from 1, such as "
-        f"Recall@10 or Prec@5 macro"
+        f"AP@k relevant, mAP@k interpolated, {INTERPOLATED}, {TRAPEZOID}, {MEAN} or {MEDIAN}, with "
+        f"a number k from 1, such as Recall@10 or Prec@5 macro"
     )
 
 

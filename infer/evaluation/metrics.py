@@ -10,7 +10,6 @@ no value, that is an error.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +43,7 @@ def recall_at_k(hits: Hits, k: int) -> Values:
         InputError: a query has no relevant item.
     """
     assert k >= 1, k
-    recall: Values = hits[:, :k].sum(axis=1) / _relevant(hits)
+    recall: Values = hits[:, :k].sum(axis=1) / require_relevant(hits)
     return recall
 
 
@@ -65,7 +64,7 @@ def first_rank(hits: Hits) -> Values:
     Raises:
         InputError: a query has no relevant item.
     """
-    _relevant(hits)
+    require_relevant(hits)
     ranks: Values = hits.argmax(axis=1) + 1.0
     return ranks
 
@@ -83,36 +82,6 @@ def top_1(hits: Hits) -> Values:
     return hits[:, 0].astype(np.float64)
 
 
-def average_precision(hits: Hits) -> Values:
-    """Return the mean precision at the ranks of all relevant items.
-
-    AP = 1/n * sum_r rel(r) P@r. Hits 1 0 1: (1/1 + 2/3) / 2 = 0.8333. Its mean is mAP.
-
-    Raises:
-        InputError: a query has no relevant item.
-    """
-    return _precision_sum(hits) / _relevant(hits)
-
-
-def average_precision_at_k(hits: Hits, k: int, norm: Literal["hits", "relevant"]) -> Values:
-    """Return the precision summed at the relevant ranks of the first k, under one of two norms.
-
-    AP@k = 1/z * sum_{r <= k} rel(r) P@r, where z is, by `norm`:
-    `hits`: the relevant items found in the first k (0 if none is found). It forgives what was
-        not found; ZSCRGAN's published mAP@50 exceeds its Prec@50, which only this norm allows.
-    `relevant`: min(k, n), so that only a perfect first k gives 1.
-    Hits 1 0 1 0 1, k = 3: the sum is 1/1 + 2/3; AP@3 is 0.8333 by hits, 0.5556 by relevant.
-    (trec_eval's map_cut_k divides by n itself.)
-
-    Raises:
-        InputError: a query has no relevant item (`relevant` only: `hits` is defined without).
-    """
-    assert k >= 1, k
-    top = hits[:, :k]
-    z = np.maximum(top.sum(axis=1), 1) if norm == "hits" else np.minimum(_relevant(hits), k)
-    return _precision_sum(top) / z
-
-
 def precision_of_relevant_at_k(hits: Hits, k: int) -> Values:
     """Return the relevant items among the first k as a share of those that could stand there.
 
@@ -123,54 +92,8 @@ def precision_of_relevant_at_k(hits: Hits, k: int) -> Values:
         InputError: a query has no relevant item.
     """
     assert k >= 1, k
-    precision: Values = hits[:, :k].sum(axis=1) / np.minimum(k, _relevant(hits))
+    precision: Values = hits[:, :k].sum(axis=1) / np.minimum(k, require_relevant(hits))
     return precision
-
-
-TRAPEZOID_MARGIN = 1e-5  # of FreeDom's and i-CIR's code, which divides by no positives too
-
-
-def trapezoid_precision(hits: Hits) -> Values:
-    """Return the area below the precision-recall curve by trapezoids: Oxford5k's AP, not TREC's.
-
-    Hit j + 1 at rank r + 1 adds (before + after) / 2, where before = j / r, or 1 at r = 0, is the
-    precision just above it and after = (j + 1) / (r + 1) the one at it; the sum is divided by
-    n + 1e-5. Domain conversion and i-CIR are published so. It is below `average_precision`
-    wherever precision rises at a hit. Hits 1 0 1: ((1 + 1) / 2 + (1/2 + 2/3) / 2) / 2 = 0.7917
-    (AP 0.8333); hits 0 1: (0 + 1/2) / 2 / 1 = 0.25 (AP 0.5).
-
-    Raises:
-        InputError: a query has no relevant item.
-    """
-    ranks = np.arange(1, hits.shape[1] + 1)
-    found = hits.cumsum(axis=1)  # at a hit: j + 1
-    before = np.divide(found - 1, ranks - 1, where=ranks > 1, out=np.ones(hits.shape))
-    total = np.sum((before + found / ranks) / 2, axis=1, where=hits)
-    area: Values = total / (_relevant(hits) + TRAPEZOID_MARGIN)
-    return area
-
-
-RECALL_LEVELS = tuple(tenth / 10 for tenth in range(11))
-
-
-def interpolated_precision(hits: Hits) -> Values:
-    """Return (Q, 11): the best precision at any rank where recall is at least 0, 0.1, …, 1.
-
-    The 11-point interpolated precision-recall curve of TREC (`iprec_at_recall`); over many
-    queries it is averaged level by level. Hits 1 0 1: 1 up to recall 0.5, then 2/3.
-
-    Raises:
-        InputError: a query has no relevant item.
-    """
-    relevant = _relevant(hits)
-    query, rank_before = np.nonzero(hits)
-    found = np.arange(len(query)) - np.repeat(np.cumsum(relevant) - relevant, relevant)
-    precision = np.zeros((len(hits), relevant.max()))  # column j: at the rank of hit j + 1
-    precision[query, found] = (found + 1) / (rank_before + 1)
-    best_from = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    needed = -(-relevant[:, None] * np.arange(11) // 10)  # hits for a recall of at least tenths
-    levels: Values = np.take_along_axis(best_from, np.maximum(needed, 1) - 1, axis=1)
-    return levels
 
 
 def harmonic_mean(seen: float, unseen: float) -> float:
@@ -208,15 +131,13 @@ def macro(values: Values, groups: Sequence[str]) -> float:
     return float(np.mean([*by_group(values, groups).values()]))
 
 
-def _precision_sum(hits: Hits) -> Values:
-    ranks = np.arange(1, hits.shape[1] + 1)
-    found = np.cumsum(hits, axis=1)
-    total: Values = np.sum(found / ranks, axis=1, where=hits)
-    return total
+def require_relevant(hits: Hits) -> Sizes:
+    """Return how many relevant items each query has.
 
-
-def _relevant(hits: Hits) -> npt.NDArray[np.intp]:
-    relevant: npt.NDArray[np.intp] = hits.sum(axis=1)
+    Raises:
+        InputError: a query has none.
+    """
+    relevant: Sizes = np.count_nonzero(hits, axis=1)
     lost = relevant == 0
     if lost.any():
         raise InputError(

@@ -117,9 +117,10 @@ def _headline(report: Report) -> str:
 
 
 def _curves(report: Report) -> str:
-    sources = {str(report["method"]): report, **report.get("controls", {})}
-    sources = {name: source for name, source in sources.items() if "curve" in source}
-    views, left_out = {"plain": sources}, len(sources) > charts.SERIES
+    rivals = report.get("beside", {}) | report.get("controls", {})
+    rivals = {name: source for name, source in rivals.items() if "curve" in source}
+    sources = {str(report["method"]): report} | _highest(rivals, charts.SERIES - 1)
+    views, left_out = {"plain": sources}, len(rivals) >= charts.SERIES
     if "generalised" in report:
         parts = {
             name: source["generalised"]["unseen"]
@@ -133,17 +134,25 @@ def _curves(report: Report) -> str:
         chart = charts.recall_chart(title, lines)
         figures.append(f"<figure><figcaption>{title}</figcaption>{chart}</figure>\n")
     about = "11-point interpolated precision, mean over queries"
-    about += f"; the first {charts.SERIES} of {len(sources)}." if left_out else "."
+    about += f"; the highest {charts.SERIES} of {len(rivals) + 1}." if left_out else "."
     body = f'<div class="both">\n{"".join(figures)}</div>\n{charts.legend(lines)}'
     return section("Precision and recall", about, body)
+
+
+def _highest(sources: Mapping[str, Report], count: int) -> dict[str, Report]:
+    """Return those with the highest mAP, in their order: the strongest control is drawn for sure.
+
+    No more lines can be told apart.
+    """
+    ranked = sorted(sources, key=lambda name: -sources[name]["metrics"]["mAP"])[:count]
+    return {name: source for name, source in sources.items() if name in ranked}
 
 
 def _lines(sources: Mapping[str, Report]) -> list[Series]:
     curves = {name: source["curve"] for name, source in sources.items()}
     if len(curves) == 1:  # without controls, at least what chance is
         curves["chance"] = [report["chance"] for report in sources.values()] * len(charts.LEVELS)
-    drawn = list(curves.items())[: charts.SERIES]  # no more lines can be told apart
-    return [Series(name, curve, n) for n, (name, curve) in enumerate(drawn)]
+    return [Series(name, curve, n) for n, (name, curve) in enumerate(curves.items())]
 
 
 def _groups(report: Report) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from zscr.infer.answers.markup import isolated
+from zscr.infer.evaluation.controls.control import BOUND
 from zscr.infer.evaluation.naming import OF_CLASSES, TEXT, Report, group_words, own_figures
 from zscr.infer.evaluation.page_tables import figure_row, figure_table, section, shown_figure
-from zscr.infer.evaluation.paired import FIGURE, own_metrics
+from zscr.infer.evaluation.paired import FIGURE, lead, own_metrics
 
 COMPARED = ("mAP", "Prec@1", "Prec@10", "Prec@50")
 ORACLE_NOTE = (
@@ -19,18 +20,23 @@ ORACLE_NOTE = (
 
 def control_section(report: Report) -> str:
     """Return the table of the model beside what it must beat; nothing without controls."""
-    if "controls" not in report:
+    controls, others = report.get("controls", {}), report.get("beside", {})
+    if not controls and not others:
         return ""
     layout = _Comparison.of(report)
     rows = [layout.row(str(report["method"]), report, style="model")]
-    for name, control in report["controls"].items():
+    for name, control in (others | controls).items():
         if "metrics" not in control:  # image to image: few figures, and macro is micro
             control = {"metrics": {f"{key} macro": value for key, value in control.items()}}
         rows.append(layout.row(name, control))
     about = (
         f"The same frozen features, queries and images; means over {group_words(report)[1]}."
-        f"{ORACLE_NOTE if 'class-mean oracle' in report['controls'] else ''}"
+        f"{ORACLE_NOTE if BOUND in controls else ''}"
     )
+    if others:
+        about = f"Other models stand above the controls. {about}"
+    if ahead := lead(report):
+        about = f"<b>{isolated(str(report['method']))} is {isolated(ahead.words)}.</b> {about}"
     return section("Controls", about, figure_table(layout.head, rows))
 
 

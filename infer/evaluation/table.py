@@ -16,9 +16,10 @@ from zscr.infer.evaluation.naming import (
     queries_words,
 )
 from zscr.infer.evaluation.page_controls import chosen
-from zscr.infer.evaluation.paired import FIGURE
+from zscr.infer.evaluation.paired import FIGURE, lead
 from zscr.printable import printable
 
+NAME = 38  # characters of the names' column, or as many as the longest name needs
 ROWS = ("Prec@1 macro", "Prec@10 macro", "Prec@50 macro", "AP@50 hits", "AP@50 relevant", "mAP")
 
 
@@ -34,9 +35,10 @@ def table(report: Report) -> str:
             why.
     """
     several = group_words(report)[1]
-    layout = _Layout((*ROWS, *own_figures(report, ROWS)), several)
     name = f"{report['method']} ({report['kind']})"
-    controls: Mapping[str, Report] = report.get("controls", {})
+    controls: Mapping[str, Report] = report.get("beside", {}) | report.get("controls", {})
+    width = max(NAME, *(len(control) + 1 for control in (name, *controls)))
+    layout = _Layout((*ROWS, *own_figures(report, ROWS)), several, width)
     notes = {control: chosen(figures) for control, figures in controls.items()}
     captions = "captions" in report
     lines = [
@@ -45,12 +47,13 @@ def table(report: Report) -> str:
         *([f"{name} composes by {report['composition']}"] if "composition" in report else []),
         *([f"{name} {report['gallery_use']}"] if "gallery_use" in report else []),
         *([f"{name}: {report['reranking']['used']}"] if "reranking" in report else []),
+        *([f"{name} is {ahead.words}"] if (ahead := lead(report)) else []),
         "",
         *(_captions(name, report) if captions else layout.plain(name, report, controls)),
     ]
     if "generalised" in report:
         lines += ["", *layout.generalised(name, report["generalised"], controls)]
-    differences = [*_differences(name, several, controls)]
+    differences = [*_differences(name, several, controls, width)]
     lines += ["", *differences] if differences else []
     lines += ["", *(f"{control}: {note}" for control, note in notes.items() if note)]
     return "\n".join(map(printable, lines)).rstrip()
@@ -76,7 +79,9 @@ def _captions(name: str, report: Report) -> Iterator[str]:
         yield f"rsum {found['rsum']['value']:.1f} [{low:.1f}, {high:.1f}]"
 
 
-def _differences(name: str, several: str, controls: Mapping[str, Report]) -> Iterator[str]:
+def _differences(
+    name: str, several: str, controls: Mapping[str, Report], width: int
+) -> Iterator[str]:
     """Yield how far the model's mAP, and the task's first other figure, is ahead of each control's.
 
     Both answer the same queries.
@@ -85,27 +90,34 @@ def _differences(name: str, several: str, controls: Mapping[str, Report]) -> Ite
     own = [f["differences"] for f in controls.values() if f.get("differences")]
     for metric in next(map(list, own), [])[:1]:
         of_own = {n: f["differences"][metric] for n, f in controls.items() if "differences" in f}
-        yield from _paired(metric, name, several, of_own)
-    yield from _paired(FIGURE, name, several, paired)
+        yield from _paired(metric, name, several, of_own, width)
+    yield from _paired(FIGURE, name, several, paired, width)
 
 
-def _paired(metric: str, name: str, several: str, paired: Mapping[str, Report]) -> Iterator[str]:
+def _paired(
+    metric: str, name: str, several: str, paired: Mapping[str, Report], width: int
+) -> Iterator[str]:
     if paired:
-        yield f"{metric} of {name} less that of a control, paired, 95 % over {several}:"
+        yield f"{metric} of {name} less that of another, paired, 95 % over {several}:"
     for control, found in paired.items():
         low, high = found["interval"]
         yield (
-            f"  {control:36}{found['mean']:>+15.3f}  [{low:+.3f}, {high:+.3f}], ahead in "
+            f"  {control:{width - 2}}{found['mean']:>+15.3f}  [{low:+.3f}, {high:+.3f}], ahead in "
             f"{found['ahead']} of {found['groups']}"
         )
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """Rows of a name and a figure a column; `groups` is what the groups are called."""
+    """Rows of a name and a figure a column; `groups` is what the groups are called.
+
+    Attributes:
+        width: of the names.
+    """
 
     columns: tuple[str, ...]
     groups: str
+    width: int = NAME
 
     def row(self, name: str, figures: Mapping[str, float]) -> str:
         """Return a line with the figures that there are."""
@@ -115,7 +127,7 @@ class _Layout:
     def cells(self, name: str, cells: Mapping[str, str]) -> str:
         """Return a line: each column is as wide as the longest of its kind needs."""
         parts = (f"{cells.get(key, ''):>{max(15, len(key) + 1)}}" for key in self.columns)
-        return (f"{name:38}" + "".join(parts)).rstrip()
+        return (f"{name:{self.width}}" + "".join(parts)).rstrip()
 
     def plain(self, name: str, report: Report, controls: Mapping[str, Report]) -> Iterator[str]:
         """Yield the head, and the rows of the model, its bounds and the controls."""

@@ -168,7 +168,7 @@ def _values(
     ]
     vectors = features.take(row.source.key for row in kept if row.source)
     if field_of(name) == "text":
-        _report_blank([row.source.query for row in kept if row.source], encoder)
+        _report_unread([row.source.query for row in kept if row.source], encoder)
     return vectors, kept, lost
 
 
@@ -178,12 +178,19 @@ def _refuse_failed_texts(collection: Collection, failed: Mapping[str, str]) -> N
         raise InputError(f"{len(failed)} texts of {collection.folder} fail: {first}")
 
 
-def _report_blank(texts: Sequence[Query], encoder: Encoder) -> None:
-    """Count texts of which the encoder can read nothing; they stay, as queries that must fail."""
-    starts = range(0, len(texts), BATCH)
-    blank = sum(len(encoder.prepare(texts[start : start + BATCH]).blank) for start in starts)
+def _report_unread(texts: Sequence[Query], encoder: Encoder) -> None:
+    """Count texts that are cut, and those of which the encoder reads nothing.
+
+    The latter stay, as queries that must fail.
+    """
+    blank = cut = 0
+    for start in range(0, len(texts), BATCH):
+        prepared = encoder.prepare(texts[start : start + BATCH])
+        blank, cut = blank + len(prepared.blank), cut + len(prepared.truncated)
     if blank:
         say(f"{blank} of {len(texts)} texts hold no word that '{encoder.name}' knows")
+    if cut:
+        say(f"{cut} of {len(texts)} texts are longer than '{encoder.name}' reads, and are cut")
 
 
 def _report_lost(

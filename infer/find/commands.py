@@ -45,6 +45,9 @@ class FindCommand(click.Command):
     "--image", "images", multiple=True, metavar="FILE", help="Find what is like it; repeatable."
 )
 @click.option(
+    "--sketch", "sketches", multiple=True, metavar="FILE", help="Find what it shows; repeatable."
+)
+@click.option(
     "--in", "folders", multiple=True, type=NamedPath(), metavar="FOLDER", help="Search here."
 )
 @click.option("--model", metavar="NAME", help="A model's name or folder [the one in use].")
@@ -56,6 +59,7 @@ class FindCommand(click.Command):
 def find(
     words: tuple[str, ...],
     images: tuple[str, ...],
+    sketches: tuple[str, ...],
     folders: tuple[Path, ...],
     model: str | None,
     compose: str | None,
@@ -75,9 +79,10 @@ def find(
     what a file .zscrignore in a folder names.
 
     Several terms are added up: + and - between them say what is to be in an image and what not,
-    and a number with a colon says how much it counts. An image's file is a term, too. --compose
-    NAME makes one query of an image, a text, and at most one text that is taken away, in a way that
-    the model has; 'zscr models info' lists them.
+    and a number with a colon says how much it counts. An image's file is a term, too, and with
+    --sketch a drawing's, if the model takes drawings. --compose NAME makes one query of an image, a
+    text, and at most one text that is taken away, in a way that the model has; 'zscr models info'
+    lists them.
 
     A first word is always a term. If a later one could be a folder or a term, --in FOLDER makes it
     clear: then all other words are terms.
@@ -88,6 +93,7 @@ def find(
       zscr find "a red car" photos/ /media/card/DCIM
       zscr find "dog" - "leash" 0.5:grass --in photos
       zscr find --image cat.jpg
+      zscr find --sketch drawing.png photos/
       zscr find cat.jpg + "in the snow" --open
       zscr find shoe.jpg + red - blue --compose arithmetic
       zscr find "a receipt" --min-score 0.25 --format paths
@@ -99,9 +105,9 @@ def find(
     from zscr.infer.find.words import read_words
     from zscr.infer.models.installed import model_to_use
 
-    if not words and not images:
+    if not (words or images or sketches):
         raise click.UsageError('nothing is asked for; say what, such as: zscr find "a dog" photos/')
-    asked = read_words(words, images, folders)
+    asked = read_words(words, images, folders, sketches)
     if not asked.terms:
         raise click.UsageError(f"only folders are named; say what is sought before {words[0]}")
     if null and style not in (None, "paths"):

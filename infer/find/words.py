@@ -42,26 +42,33 @@ class Asked:
 
 
 def read_words(
-    words: Sequence[str | Path], images: Sequence[str] = (), folders: Iterable[Path] = ()
+    words: Sequence[str | Path],
+    images: Sequence[str] = (),
+    folders: Iterable[Path] = (),
+    sketches: Sequence[str] = (),
 ) -> Asked:
     """Tell terms and folders apart.
 
-    The first word is a term, unless there are images, or it is written as a path: with a slash at
-    its beginning or end, or as `.` or `..`. A later word is a folder if there is one of that name.
-    What has a sign before it or a weight is always a term, and so is every word if `folders` are
-    given, but for paths. A term that names an image's file is that image, any other a text.
+    The first word is a term, unless there are images or sketches, or it is written as a path: with
+    a slash at its beginning or end, or as `.` or `..`. A later word is a folder if there is one of
+    that name. What has a sign before it or a weight is always a term, and so is every word if
+    `folders` are given, but for paths. A term that names an image's file is that image, any other a
+    text.
 
     Args:
         words: terms, with `+` and `-` between them and weights such as `0.5:`, and folders. A Path
             is an image's.
         images: files of further terms, which may have weights.
         folders: where to search; none is for the words to say.
+        sketches: files of drawings, as `images`.
 
     Raises:
         InputError: a sign has no term behind it, a word is empty, or a path leads nowhere; a plain
             word behind another ends the words, and there is no folder.
     """
     asked, sign, plain, given = Asked(), "", "", [*folders]
+    shown = [_of_option("image", word) for word in images]
+    shown += [_of_option("sketch", word) for word in sketches]
     for word in words:
         if word in ("+", "-"):
             if sign:
@@ -74,7 +81,7 @@ def read_words(
             asked.terms.append(_term(word, sign))
             asked.told += _odd(word)
             sign = plain = ""
-        elif _is_folder(word, elsewhere=bool(given), first=not (asked.terms or images)):
+        elif _is_folder(word, elsewhere=bool(given), first=not (asked.terms or shown)):
             asked.folders.append(Path(word))
         else:
             asked.terms.append(_term(word, ""))
@@ -84,9 +91,10 @@ def read_words(
         raise InputError(f"'{sign}' has no term behind it; write one, or leave the sign out")
     if not (asked.folders or given):
         _require_folder(words[-2:])
-        if images and len(words) == 1 and plain:
-            asked.told.append(f"'{plain}' is searched for with the image, as it is no folder")
-    asked.terms += map(_of_option, images)
+        if shown and len(words) == 1 and plain:
+            beside = "image" if images else "sketch"
+            asked.told.append(f"'{plain}' is searched for with the {beside}, as it is no folder")
+    asked.terms += shown
     asked.folders += given
     return asked
 
@@ -160,14 +168,15 @@ def _term(word: str, sign: str) -> Term:
     return Term(Query("1", " ".join(checked_text(content, "a term").split())), weight)
 
 
-def _of_option(word: str) -> Term:
-    """Return a term of an image's path, which may have a weight."""
+def _of_option(name: str, word: str) -> Term:
+    """Return a term of an image's or a sketch's path, which may have a weight."""
     weight, content = (1.0, word) if os.path.exists(word) else _split(word)
-    return _image(Path(content), weight, "--image")
+    return _image(Path(content), weight, f"--{name}", name)
 
 
-def _image(path: Path, weight: float, where: str) -> Term:
-    return Term(Query("1", image=found_image(path, where)), weight)
+def _image(path: Path, weight: float, where: str, name: str = "image") -> Term:
+    found = found_image(path, where)
+    return Term(Query("1", sketch=found) if name == "sketch" else Query("1", image=found), weight)
 
 
 def _split(word: str) -> tuple[float, str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zscr.errors import InputError
-from zscr.infer.inputs.prepared import Prepared
+from zscr.infer.inputs.prepared import Drawing, Prepared
 from zscr.schema import flag, integer, listing, maybe, number, one_of, record, text
 
 if TYPE_CHECKING:  # Pillow takes as long to import as a text takes to be answered
@@ -60,7 +61,10 @@ class ImageInput:
     EfficientNet's does. What is smaller than the crop gets a black border. `decode_shorter_side`
     lets large JPEGs be decoded at a fraction of their size (see `zscr.data.images.decoded`); as
     that changes embeddings a little, it is a part of the preprocessing and travels with the
-    encoder. `view` is what an image is replaced by before it is resized (`zscr.infer.inputs.views`).
+    encoder.
+
+    Before it is resized an image may be prepared as a sketch (`strokes`), and replaced by a `view`
+    of it (`zscr.infer.inputs.views`).
     """
 
     def __init__(self, spec: Mapping[str, Any], folder: Path, threads: int = 1) -> None:
@@ -69,7 +73,7 @@ class ImageInput:
         self.shorter, self.size = how.get("resize_shorter_side"), int(how["image_size"])
         self.square = how.get("resize_square") or self.size
         self.least, self.threads = how.get("decode_shorter_side"), threads
-        self.view = how.get("view")
+        self.strokes, self.view = bool(how.get("strokes")), how.get("view")
         self.resample = str(how["resample"])
         self.scale = np.float32(how["rescale"])
         self.mean = np.array(how["mean"], np.float32)
@@ -79,30 +83,53 @@ class ImageInput:
         """Decode and normalise B images, files or open ones, to float32 (B, 3, S, S).
 
         Raises:
-            InputError: an image cannot be decoded, is too large, or too narrow to be resized.
+            InputError: an image cannot be decoded, is too large, too narrow to be resized, or a
+                sketch that shows nothing.
         """
         from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(self.threads) as pool:  # Pillow decodes outside the GIL
-            return Prepared({self.names[0]: np.stack(list(pool.map(self._pixels, values)))})
+            done = list(pool.map(self._pixels, values))
+        drawings = {row: drawing for row, (_, drawing) in enumerate(done) if drawing}
+        pixels = np.stack([each for each, _ in done])
+        return Prepared({self.names[0]: pixels}, drawings=drawings)
 
-    def _pixels(self, value: Path | str | Image.Image) -> npt.NDArray[np.float32]:
-        from zscr.data.images import decoded
-
-        with decoded(value, least=self.least) as image:
-            cropped = self._crop(self._viewed(image))
+    def _pixels(
+        self, value: Path | str | Image.Image
+    ) -> tuple[npt.NDArray[np.float32], Drawing | None]:
+        """Return an image's pixels, and the sketch that it became, where that changed it."""
+        with self._opened(value) as (image, drawing):
+            cropped = self._crop(image)
         array = np.asarray(cropped, np.float32) * self.scale
-        return np.ascontiguousarray(((array - self.mean) / self.std).transpose(2, 0, 1))
+        pixels = np.ascontiguousarray(((array - self.mean) / self.std).transpose(2, 0, 1))
+        return pixels, drawing if drawing and drawing.told else None
 
-    def _viewed(self, found: Decoded) -> Decoded:
-        """Return the view that is wanted of an image; a part is lost of its last pixel at most."""
-        if self.view is None:
-            return found
-        from zscr.data.images import Decoded
-        from zscr.infer.inputs.views import VIEWS
+    @contextmanager
+    def _opened(self, value: Path | str | Image.Image) -> Iterator[tuple[Decoded, Drawing | None]]:
+        """Yield an image as it is to be resized, and as what sketch it was prepared, if it is one.
 
-        image = VIEWS[self.view](found.image)
-        return Decoded(image, image.size, (0, 0, *image.size))
+        Edges come first, since they make a drawing of a photo; other views are of the drawing.
+        """
+        from zscr.data.images import decoded, name_of, whole
+
+        if not (self.strokes or self.view):
+            with decoded(value, least=self.least) as found:
+                yield found, None
+            return
+        from zscr.data.decoding.modes import over_white
+        from zscr.infer.inputs.paper import under_layer
+        from zscr.infer.inputs.strokes import prepared
+        from zscr.infer.inputs.views import EDGES, VIEWS
+
+        drawing, under = None, under_layer if self.strokes else over_white
+        with decoded(value, least=self.least, under=under) as found:
+            image = VIEWS[EDGES](found.image) if self.view == EDGES else found.image
+            if self.strokes:
+                drawing = prepared(image, name_of(value))
+                image = drawing.image
+            if self.view and self.view != EDGES:
+                image = VIEWS[self.view](image)
+            yield whole(image), drawing
 
     def _crop(self, image: Decoded) -> Image.Image:
         from PIL.Image import Resampling

@@ -5,11 +5,26 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy.typing as npt
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 Feeds = dict[str, npt.NDArray[Any]]
+
+
+class Drawing(NamedTuple):
+    """A sketch as a model sees it.
+
+    Attributes:
+        image: RGB, dark on white, square.
+        told: what was done to it, a clause each.
+    """
+
+    image: Image.Image
+    told: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -22,12 +37,14 @@ class Prepared:
         unknown: row -> its words, or characters, that the tokenizer cannot read.
         blank: rows of which it reads no letter, digit or pictograph, so that their embeddings say
             nothing of what was asked.
+        drawings: row -> its sketch as it was prepared, where that changed it.
     """
 
     feeds: Feeds
     truncated: tuple[int, ...] = ()
     unknown: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     blank: tuple[int, ...] = ()
+    drawings: Mapping[int, Drawing] = field(default_factory=dict)
 
     def __or__(self, other: Prepared) -> Prepared:
         """Return the same rows with another input's feeds as well."""
@@ -40,6 +57,7 @@ class Prepared:
             tuple(sorted({row for one in both for row in one.truncated})),
             unknown,
             tuple(sorted({row for one in both for row in one.blank})),
+            {**self.drawings, **other.drawings},
         )
 
     def __and__(self, other: Prepared) -> Prepared:

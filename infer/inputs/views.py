@@ -72,13 +72,16 @@ def edges(image: Image.Image) -> Image.Image:
 
 def _reduced(image: Image.Image) -> Image.Image:
     """Return an image with its longer side at most `SIDE` pixels."""
-    return ImageOps.contain(image, (SIDE, SIDE)) if max(image.size) > SIDE else image
+    small = image.copy()
+    small.thumbnail((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=None)
+    return small
 
 
+EDGES = "edges"
 # The views by name, from upright RGB to RGB.
 VIEWS: Mapping[str, Callable[[Image.Image], Image.Image]] = {
     "flipped": flipped,
     "affine-1": partial(affine, number=1),
     "affine-2": partial(affine, number=2),
-    "edges": edges,
+    EDGES: edges,
 }

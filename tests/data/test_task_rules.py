@@ -107,6 +107,7 @@ GOOD = truth({"b": 1.0}, ("a",))
         (TaskInfo("asked", by="class", within="x"), [GOOD], "a gallery within 'x'; use class"),
         (TaskInfo("../asked"), [GOOD], "a task is named '../asked'"),
         (TaskInfo("text"), [GOOD], "the task 'text' follows from the classes"),
+        (TaskInfo("sketch", by="class", zeros=True), [], "'sketch' follows from the classes; say"),
         (TaskInfo("asked", field="text"), [GOOD], "field 'text'; use image or sketch"),
         (TaskInfo("asked", by="mood"), [GOOD], "relevance by 'mood'; use item or class"),
         (TaskInfo("asked", attribute="colour"), [GOOD], "'colour' beside relevance by item"),

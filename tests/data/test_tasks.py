@@ -61,6 +61,19 @@ def grades(task):
     return task.relevance.grades(slice(0, len(task.queries)), order)
 
 
+def test_a_protocol_may_say_the_figures_of_a_task_that_follows(zoo):
+    """Its queries are those of every collection with sketches; they are not stored."""
+    info = TaskInfo("sketch", by="class", protocol="published", figures=("Prec@2",), missing=3)
+    said = zoo((info, ()))
+    assert task_names(said) == ["text", "sketch"]
+    task = load_task(said, "sketch", "unseen")
+    assert (task.figures, task.missing) == (("Prec@2",), 3)
+    assert task.protocol == "published; 3 of its images and queries are missing"
+    assert [query.id for query in task.queries] == ["cat3", "ant3"]
+    assert not (said.folder / "tasks").exists()
+    assert check_collection(said.folder).faults == ()
+
+
 def test_texts_of_classes_ask_for_their_images(zoo):
     """Class after class in the split's order, descriptions before captions; photos are sought."""
     task = load_task(zoo(), "text", "unseen")

@@ -203,7 +203,7 @@ def _inputs(field: str) -> dict[str, Any]:
     if field == "vector":
         return spec | {"kind": "vector", "dtype": "float32", "shape": ["batch", LENGTH]}
     how = {"image_size": SIZE, "resample": "bilinear", "rescale": 1 / 255}
-    how |= {"mean": [0.5] * 3, "std": [0.5] * 3}
+    how |= {"mean": [0.5] * 3, "std": [0.5] * 3} | ({"strokes": True} if field == "sketch" else {})
     return spec | {"kind": "image", "preprocess": how}
 
 

@@ -17,7 +17,7 @@ from zscr.errors import InputError
 from zscr.infer.inputs.make import INPUT, make_input
 from zscr.infer.inputs.sentence import Template
 from zscr.train.encoders.resolve import packaged_minilm
-from zscr.train.encoders.text import TOKENS
+from zscr.train.encoders.text_graph import TOKENS
 
 THAT = "a photo of * , {}"
 LENGTH = 24

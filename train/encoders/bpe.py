@@ -12,7 +12,7 @@ from typing import Any
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from tokenizers.trainers import BpeTrainer
 
-from zscr.train.encoders.text import TOKENS
+from zscr.train.encoders.text_graph import TOKENS
 
 PAD, START, END = SPECIAL = ("[PAD]", "[START]", "[END]")  # ids 0 to 2
 FILE = "tokenizer.json"

@@ -24,12 +24,9 @@ _SENTENCES = ("a small bird with a red belly", "two dogs", "a red house by the s
 class _TokenStates(nn.Module):
     """A transformers model reduced to ids and mask -> token states (B, L, D)."""
 
-    def __init__(self, source: Path) -> None:
+    def __init__(self, model: Any) -> None:
         super().__init__()
-        # "eager" attention is plain matrix products, which every ONNX runtime has.
-        self.model = library(_PURPOSE).AutoModel.from_pretrained(
-            source, attn_implementation="eager", **STRANGERS
-        )
+        self.model = model
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         states: torch.Tensor = self.model(
@@ -44,7 +41,12 @@ def load_clip_text(source: Path) -> Any:
     Raises:
         InputError: the checkpoint lacks weights.
     """
-    model, report = library(_PURPOSE).CLIPTextModelWithProjection.from_pretrained(
+    return _clip_part("CLIPTextModelWithProjection", source)
+
+
+def _clip_part(kind: str, source: Path) -> Any:
+    """Load a part of CLIP's checkpoint as the class of transformers that is called `kind`."""
+    model, report = getattr(library(_PURPOSE), kind).from_pretrained(
         source, attn_implementation="eager", output_loading_info=True, **STRANGERS
     )
     if missing := sorted(report["missing_keys"]):  # they would be drawn at random
@@ -53,6 +55,16 @@ def load_clip_text(source: Path) -> Any:
             f"of CLIPModel or CLIPTextModelWithProjection"
         )
     return model
+
+
+def _load_states(source: Path, *, clip: bool) -> Any:
+    """Load a model that ends in token states; CLIP's are those behind its last norm."""
+    if clip:
+        return _clip_part("CLIPTextModel", source)
+    # "eager" attention is plain matrix products, which every ONNX runtime has.
+    return library(_PURPOSE).AutoModel.from_pretrained(
+        source, attn_implementation="eager", **STRANGERS
+    )
 
 
 class _ClipText(nn.Module):
@@ -74,7 +86,7 @@ _CLIP = ("clip", "clip_text_model")  # the whole model, whose other tower is not
 
 
 def trace_checkpoint(
-    source: Path, config: dict[str, Any], spec: dict[str, Any]
+    source: Path, config: dict[str, Any], spec: dict[str, Any], *, states: bool = False
 ) -> tuple[Any, float]:
     """Trace the checkpoint in `source`.
 
@@ -82,6 +94,7 @@ def trace_checkpoint(
         source: a transformers folder with `tokenizer.json`.
         config: its `config.json`.
         spec: the encoder's input entry.
+        states: whether the states of CLIP's tokens are wanted, too, and not its pooled rows.
 
     Returns:
         A graph whose output is `features` (CLIP) or the token states, and the largest difference
@@ -92,9 +105,11 @@ def trace_checkpoint(
         ParityError: onnxruntime's output differs from torch's.
         MissingExtraError: transformers is not installed.
     """
-    clip = config.get("model_type") in _CLIP
+    of_clip = config.get("model_type") in _CLIP
+    clip = of_clip and not states
     with loading_faults(source):
-        module = (_ClipText if clip else _TokenStates)(source).eval()
+        module = _ClipText(source) if clip else _TokenStates(_load_states(source, clip=of_clip))
+        module.eval()
     texts, axes = TextInput(spec, source), {0: "batch", 1: "length"}
     names = ("input_ids", "attention_mask")
     example = [torch.from_numpy(array) for array in texts.prepare(_SENTENCES[:2]).feeds.values()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import zscr
@@ -11,7 +12,7 @@ from zscr.artefact import MANIFEST, SCHEMA, hash_bytes, hash_file
 from zscr.cache import kept_encoder
 from zscr.data.collection import Collection
 from zscr.data.sources.archive import opened
-from zscr.errors import MissingExtraError
+from zscr.errors import InputError, MissingExtraError
 from zscr.infer.encoder import Encoder
 from zscr.progress import say
 from zscr.train.encoders.cnn import CnnConfig
@@ -31,6 +32,7 @@ from zscr.train.encoders.fitted import (
 from zscr.train.encoders.image import convert_image_encoder
 from zscr.train.encoders.joined import JOIN, joined_encoders
 from zscr.train.encoders.text import convert_text_encoder
+from zscr.train.encoders.token_states import LONGEST, convert_token_encoder
 from zscr.train.hub.checkpoint import Checkpoint, find_checkpoint
 
 DEFAULT_TEXT = "all-MiniLM-L6-v2"
@@ -67,12 +69,39 @@ def text_encoder(
         return fitted_tfidf(name, collection)
     if name in CHARACTERS and not Path(name).exists():
         return fitted_characters(name, collection, image)
-    if name == DEFAULT_TEXT and not Path(name).exists():
-        found = Checkpoint(packaged_minilm(), name)
-    else:
-        found = find_checkpoint(name, patterns=DESCRIBED, weights=TEXT_WEIGHTS, offline=offline)
+    found = _pretrained_text(name, offline=offline)
     with opened(found.path) as source:
         return _converted(source, found.name, convert_text_encoder)
+
+
+def token_encoder(name: str, *, length: int = LONGEST, offline: bool | None = None) -> Path:
+    """Return the folder of the encoder of a text's token states; see `convert_token_encoder`.
+
+    Args:
+        name: as `--text-encoder` takes it, of one pretrained encoder with a checkpoint or a graph.
+        length: tokens of a row.
+        offline: ask no hub; see `snapshot`.
+
+    Raises:
+        ConfigError: nothing of that name is here or can be had.
+        InputError: it has no token states.
+        ArtefactError: what a hub sent is not what it lists, or the disk refuses.
+    """
+    found = _pretrained_text(name, offline=offline)
+    with opened(found.path) as source:
+        if (source / MANIFEST).is_file():
+            raise InputError(
+                f"{name} is a frozen encoder of whole texts; name the model that it was made of"
+            )
+        convert = partial(convert_token_encoder, length=length)
+        return _converted(source, f"{found.name}-{length}-tokens", convert)
+
+
+def _pretrained_text(name: str, *, offline: bool | None = None) -> Checkpoint:
+    """Find the files of a pretrained text encoder."""
+    if name == DEFAULT_TEXT and not Path(name).exists():
+        return Checkpoint(packaged_minilm(), name)
+    return find_checkpoint(name, patterns=DESCRIBED, weights=TEXT_WEIGHTS, offline=offline)
 
 
 def image_encoder(

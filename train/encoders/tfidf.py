@@ -25,7 +25,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, pr
 from zscr.errors import InputError
 from zscr.train.encoders.folder import write_encoder
 from zscr.train.encoders.onnx import IR_VERSION, OPSET
-from zscr.train.encoders.text import TOKENS
+from zscr.train.encoders.text_graph import TOKENS
 
 PAD, UNKNOWN, START = SPECIAL = ("[PAD]", "[UNK]", "[CLS]")  # ids 0 to 2, of weight 0
 WEIGHTS = "tfidf_weights"  # (batch, length) in the graph, of the words; the export looks for it

@@ -55,6 +55,13 @@ if TYPE_CHECKING:
     help="The composition of queries of several fields (bundles) [the bundle's first].",
 )
 @click.option("--controls", is_flag=True, help="Add ridge, ESZSL, a dual encoder, … (runs).")
+@click.option(
+    "--beside",
+    "others",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="Another run or bundle in the same table; those that differ in their seed alone as means.",
+)
 @click.option("--generalised", is_flag=True, help="Also with the seen classes in the gallery.")
 @click.option(
     "--expand",
@@ -98,6 +105,7 @@ def evaluate(
     noise_samples: int | None,
     compose: str | None,
     controls: bool,
+    others: tuple[Path, ...],
     generalised: bool,
     expand: int | None,
     rerank: int,
@@ -120,6 +128,7 @@ def evaluate(
       zscr evaluate runs/latest --controls
       zscr evaluate runs/a-001 runs/a-002 --report report.html
       zscr evaluate bundles/latest --json
+      zscr evaluate runs/a-001 --task sketch --beside runs/b-001 --beside runs/b-002
       zscr evaluate bundles/latest --task composed --compose product
       zscr evaluate bundles/latest --collection flickr8k_1k
       zscr evaluate bundles/latest --expand 5
@@ -144,6 +153,7 @@ def evaluate(
         retrieved_res=retrieved_res,
         page=page,
         use=gallery_use(expand, diffuse=diffuse),
+        beside=others,
         compose=compose,
         rerank=rerank,
     )
@@ -169,10 +179,10 @@ def _write_for_server(models: tuple[Path, ...], question: Question, folder: Path
     from zscr.train.evaluation.server import answer_server
 
     given = (question.controls, question.generalised, question.page, question.retrieved_res)
-    if any(given):
+    if any(given) or question.beside:
         raise click.UsageError(
             "--server-file writes rankings and no figures; leave out --controls, --generalised, "
-            "--report and --retrieved-res"
+            "--report, --beside and --retrieved-res"
         )
     for path in answer_server(models, question, folder):
         click.echo(path)

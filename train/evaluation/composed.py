@@ -45,13 +45,16 @@ def part_figures(model: Model, task: Task) -> dict[str, Any]:
 def composed_controls(model: Model, task: Task) -> Iterator[tuple[str, Ranked, dict[str, Any]]]:
     """Yield each control by its name, with what a report says of how its numbers were chosen.
 
+    A single part of which the model takes queries is the model itself, and no control.
+
     Raises:
         InputError: the model takes no part of the queries.
     """
     parts, gallery, task = model.embed_parts(task)
     alone = part_controls(parts, gallery, task)
     chance = alone.pop(CHANCE)
-    yield from ((name, control, {}) for name, control in alone.items())
+    if len(parts) > 1 or not model.answers(task):
+        yield from ((name, control, {}) for name, control in alone.items())
     for way, own, val in _ways(model, task, parts, gallery):
         ranked, said = way.judged(own, val)
         yield way.name, ranked, said

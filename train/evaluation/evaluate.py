@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,17 @@ from zscr.errors import ConfigError, InputError
 from zscr.infer.evaluation.captions import asks_by_caption
 from zscr.infer.evaluation.figures import DEFINITIONS
 from zscr.infer.evaluation.gallery_use import GalleryUse
-from zscr.infer.evaluation.generalised import evaluate, mean_evaluation
+from zscr.infer.evaluation.generalised import evaluate
 from zscr.infer.evaluation.naming import grouped_by
 from zscr.infer.evaluation.page import ORACLE
-from zscr.infer.evaluation.paired import own_metrics, paired_difference
+from zscr.infer.evaluation.paired import with_differences
 from zscr.infer.evaluation.ranked import Ranked
+from zscr.train.evaluation.beside import figures_beside, figures_of
 from zscr.train.evaluation.composed import part_figures
 from zscr.train.evaluation.controls import class_controls
 from zscr.train.evaluation.model import Model
-from zscr.train.evaluation.models import open_models
+from zscr.train.evaluation.models import open_models, open_others
+from zscr.train.evaluation.sketches import sketch_figures
 from zscr.train.evaluation.written import write_page, write_reference_result
 
 NOT_RERANKED = "without re-ranking"  # the control
@@ -41,6 +44,7 @@ class Question:
         retrieved_res: folder for the reference's own result pickle, of the first model.
         page: file for the report as one HTML page, generalised and, of a run, with controls.
         use: what the gallery does for the model's queries and embeddings.
+        beside: other runs or bundles that answer the same task, of any configuration.
         compose: the composition of bundles that answers queries of several fields; None is each
             bundle's first.
         rerank: how many of the best images of each query are ranked anew; 0: none.
@@ -55,6 +59,7 @@ class Question:
     retrieved_res: Path | None = None
     page: Path | None = None
     use: GalleryUse = GalleryUse()
+    beside: Sequence[Path] = ()
     compose: str | None = None
     rerank: int = 0
 
@@ -106,8 +111,8 @@ def answer(models: Sequence[Model], asked: Question) -> dict[str, Any]:
     report |= {"gallery_use": str(asked.use)} if asked.use else {}
     report |= _told_of_reranking(first, tasks[0], asked.rerank)
     if embedded:
-        report |= _figures(models, embedded, asked.use)
-        report |= {"controls": _compared(report, controls)} if controls else {}
+        report |= figures_of(models, embedded, asked.use)
+        report |= _beside(report, first, tasks, controls, asked)
     else:
         report |= _unanswered(first, tasks[0], controls) | {"controls": controls}
     report["definitions"] = dict(DEFINITIONS)
@@ -126,16 +131,7 @@ def _told_of_reranking(model: Model, task: Task, top: int) -> dict[str, Any]:
 
 def _tasks(model: Model, asked: Question) -> list[Task]:
     """Return the task on the split judged on, and for generalised figures on the seen classes."""
-    if asked.split == "val" and model.about["selection"] == ORACLE:
-        raise ConfigError(
-            f"{model.folder} was trained on the validation classes, for the unseen ones selected "
-            f"(select_on_test); judge it with --split unseen"
-        )
-    if asked.split == "val" and model.about["refitted"]:
-        raise ConfigError(
-            f"{model.folder} was refitted on the validation classes; judge its run, which keeps "
-            f"the weights from before, or use --split unseen"
-        )
+    _require_unfitted(model, asked.split)
     task = load_task(model.collection, asked.task, asked.split)
     task.require_answers()
     captions = asks_by_caption(task)
@@ -152,6 +148,20 @@ def _tasks(model: Model, asked: Question) -> list[Task]:
     if asked.generalised or (asked.page and asked.task == TEXT and not captions):
         return [task, load_task(model.collection, asked.task, "seen")]
     return [task]
+
+
+def _require_unfitted(model: Model, split: str) -> None:
+    """Refuse to judge a model by classes that it was fitted on."""
+    if split == "val" and model.about["selection"] == ORACLE:
+        raise ConfigError(
+            f"{model.folder} was trained on the validation classes, for the unseen ones selected "
+            f"(select_on_test); judge it with --split unseen"
+        )
+    if split == "val" and model.about["refitted"]:
+        raise ConfigError(
+            f"{model.folder} was refitted on the validation classes; judge its run, which keeps "
+            f"the weights from before, or use --split unseen"
+        )
 
 
 def _embedded(
@@ -183,7 +193,8 @@ def _controls(model: Model, tasks: Sequence[Task], asked: Question) -> dict[str,
             )
         return {}
     if asked.task != TEXT:
-        return part_figures(model, tasks[0])
+        drawn = model.drawn() if _asks_by_sketch(model, tasks[0]) else None
+        return sketch_figures(drawn, tasks, asked.use) if drawn else part_figures(model, tasks[0])
     if asked.controls and not model.features:
         raise ConfigError(
             f"{model.folder} was trained without images or texts of classes, which the controls "
@@ -199,36 +210,23 @@ def _not_reranked(model: Model, task: Task, top: int) -> dict[str, Any]:
     return {NOT_RERANKED: evaluate(model.rank(task)).to_json()} if top else {}
 
 
-def _figures(
-    models: Sequence[Model], embedded: Sequence[Sequence[Ranked]], use: GalleryUse
+def _beside(
+    report: Mapping[str, Any],
+    first: Model,
+    tasks: Sequence[Task],
+    controls: Mapping[str, Any],
+    asked: Question,
 ) -> dict[str, Any]:
-    """Return the figures of every model, or their mean."""
-    evaluations = [evaluate(*parts, use=use) for parts in embedded]
-    report = mean_evaluation(evaluations).to_json()
-    if len(models) > 1:
-        report["runs"] = [
-            {"model": str(m.folder), "seed": m.about["seed"], **e.to_json()}
-            for m, e in zip(models, evaluations, strict=True)
-        ]
-    return report
+    """Return the controls and the other models, with how far the model is ahead of each."""
+    others = open_others(asked.beside, first, asked.collection, split=asked.split)
+    for model in chain(*others):
+        _require_unfitted(model, asked.split)
+    beside = {"controls": controls, "beside": figures_beside(others, tasks, asked.use)}
+    return {name: with_differences(report, found) for name, found in beside.items() if found}
 
 
-def _compared(report: Mapping[str, Any], controls: Mapping[str, Any]) -> dict[str, Any]:
-    """Add how far the model is ahead of each control that answers the same queries.
-
-    `difference` is of mAP, `differences` of the task's own figures beside it.
-    """
-    own = own_metrics(report)
-    return {
-        name: {
-            **figures,
-            "difference": paired_difference(report, figures),
-            "differences": {one: paired_difference(report, figures, one) for one in own},
-        }
-        if "per_group" in figures
-        else figures
-        for name, figures in controls.items()
-    }
+def _asks_by_sketch(model: Model, task: Task) -> bool:
+    return task.fields == {"sketch"} and model.answers(task)
 
 
 def _unanswered(model: Model, task: Task, controls: Mapping[str, Any]) -> dict[str, Any]:

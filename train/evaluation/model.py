@@ -23,6 +23,7 @@ from zscr.infer.features.table import Array, Split
 from zscr.infer.inputs.sentence import without_place
 from zscr.infer.reranking import Reranking
 from zscr.progress import say
+from zscr.train.evaluation.drawn import Drawn
 from zscr.train.evaluation.reranking import Pairing
 from zscr.train.evaluation.sums import added, ranked_sums
 
@@ -52,6 +53,7 @@ class Model:
         encode_gallery: embeds gallery items.
         features: loads a split's images and texts by class, for controls; None for a bundle, and
             for a run without one of them.
+        drawn: returns what the controls of sketches are fitted to; None where there is no such.
         encode_feature: gives the image features of gallery items; None where the gallery has none.
         composer: returns what ranks a task's queries of several fields over the gallery's rows, and
             what that is called; None where one graph takes them, or nothing does.
@@ -67,6 +69,7 @@ class Model:
     encode: Callable[[Sequence[Query]], Encoded]
     encode_gallery: Callable[[Sequence[Query]], Encoded]
     features: Features | None = None
+    drawn: Callable[[], Drawn | None] = lambda: None
     encode_feature: Callable[[Sequence[Query]], Encoded] | None = None
     composer: Callable[[Task], Composer | None] = lambda _: None
     vocabulary: Callable[[], tuple[Sequence[str], Rows] | None] = lambda: None

@@ -24,6 +24,7 @@ from zscr.train.evaluation.reranking import (
     choose_reranking,
     choosing_task,
 )
+from zscr.train.evaluation.sketches import drawn_below
 
 if TYPE_CHECKING:
     from zscr.train.methods.contract import Head
@@ -68,6 +69,7 @@ def open_run_model(
         embedder.encode,
         embedder.encode_gallery,
         features,
+        partial(drawn_below, run, found, encoders, embedder.ports, refit=about["refitted"]),
         embedder.encode_feature if embedder.feature else None,
         pairing=cache(lambda: embedder.pairing(lambda: choose_of_run(run.folder, settings))),
     )
@@ -135,6 +137,7 @@ class _Embedder:
         queries = [head for head in heads.values() if head.role == "query"]
         own = {self._fields(head): head for head in queries}
         self.takes = with_gallery(own, self.holds, self.gallery)
+        self.ports = [port.name for head in (*queries, self.gallery) for port in head.ports]
 
     def _fields(self, head: Head) -> frozenset[str]:
         return frozenset(self._field(port.name) for port in head.ports)

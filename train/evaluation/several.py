@@ -46,10 +46,10 @@ def evaluate_tasks(
         ConfigError: a page or a file of results is asked for, which is of one task.
         ZscrError: as `evaluate_model`.
     """
-    if question.page or question.retrieved_res:
+    if question.page or question.retrieved_res or question.beside:
         raise ConfigError(
-            "a page (--report) and the reference's result (--retrieved-res) are of one task; name "
-            "one --task for them"
+            "a page (--report), the reference's result (--retrieved-res) and other models "
+            "(--beside) are of one task; name one --task for them"
         )
     # Controls are fitted on features that are only read where the task `text` is asked for.
     models = opened(model, replace(question, task=TEXT) if question.controls else question)

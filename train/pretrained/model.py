@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,15 @@ def load_config(source: Path) -> Any:
         )
 
 
-def load_model(source: Path, config: Any, weights: Weights, *, unused: str = "") -> nn.Module:
+def load_model(
+    source: Path, config: Any, weights: Weights, *, unused: Sequence[str] = ()
+) -> nn.Module:
     """Load a folder's model in float32.
 
     Args:
         source: of the checkpoint; config: its configuration.
         weights: its files.
-        unused: what the names of weights begin with that may be missing.
+        unused: what the names of weights begin with that may be missing, or more than is known.
 
     Raises:
         InputError: it lacks weights, has others, or one is of another shape than its configuration
@@ -81,7 +83,7 @@ def read_tensors(weights: Weights) -> dict[str, torch.Tensor]:
     return found
 
 
-def require_all(report: Mapping[str, Any], source: Path, unused: str = "") -> None:
+def require_all(report: Mapping[str, Any], source: Path, unused: Sequence[str] = ()) -> None:
     """Refuse a checkpoint whose weights are not those of its configuration; see `load_model`."""
     for name, *shapes in sorted(report["mismatched_keys"]):
         held, wanted = (tuple(shape) for shape in shapes)
@@ -89,14 +91,15 @@ def require_all(report: Mapping[str, Any], source: Path, unused: str = "") -> No
             f"{name} of {source} is of shape {held}, but its configuration says {wanted}; fetch "
             f"both again"
         )
-    missing = sorted(n for n in report["missing_keys"] if not unused or not n.startswith(unused))
-    foreign = sorted(one for one in report["unexpected_keys"] if not one.endswith(_BUFFER))
+    missing = sorted(n for n in report["missing_keys"] if not n.startswith(tuple(unused)))
+    more = (one for one in report["unexpected_keys"] if not one.startswith(tuple(unused)))
+    foreign = sorted(one for one in more if not one.endswith(_BUFFER))
     for names, told in ((missing, "lacks"), (foreign, "has weights that its family has not:")):
         if names:
             rest = f" and {len(names) - 1} more" if len(names) > 1 else ""
             raise InputError(
-                f"{source} {told} {names[0]}{rest}, so its embeddings would mean nothing; take a "
-                f"whole checkpoint of a dual encoder"
+                f"{source} {told} {names[0]}{rest}, so its embeddings would mean nothing; take "
+                f"a whole checkpoint"
             )
 
 

@@ -18,7 +18,7 @@ from torch import nn
 from zscr.errors import InputError
 from zscr.train.encoders.library import loading_faults
 from zscr.train.encoders.published import read_object
-from zscr.train.encoders.text import pooling_of, stages_of
+from zscr.train.encoders.stages import pooling_of, stages_of
 from zscr.train.pretrained.dual import DualEncoder, Reference, Rows, Tower, Unit, rows_of
 from zscr.train.pretrained.files import Weights, hashes_of, weights_of
 from zscr.train.pretrained.model import (
@@ -33,7 +33,7 @@ from zscr.train.pretrained.tokens import Tokens, positions_of, read_tokens, requ
 
 _ACTIVATIONS = {"Identity": nn.Identity, "Tanh": nn.Tanh, "ReLU": nn.ReLU, "GELU": nn.GELU}
 _AFTER = ("Dense", "Normalize")  # what may follow the pooling
-_UNUSED = "pooler."  # of BERT: a layer behind the states, which pooling does without
+_UNUSED = ("pooler.",)  # of BERT: a layer behind the states, which pooling does without
 
 
 class SentenceFeatures(nn.Module):

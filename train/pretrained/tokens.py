@@ -12,7 +12,7 @@ from torch import nn
 from zscr.errors import InputError, MissingExtraError
 from zscr.train.encoders.library import loading_faults
 from zscr.train.encoders.published import check_input
-from zscr.train.encoders.text import TOKENS
+from zscr.train.encoders.text_graph import TOKENS
 from zscr.train.pretrained.files import require_tokenizer
 from zscr.train.pretrained.model import transformers
 from zscr.train.pretrained.spelling import siglip_backend

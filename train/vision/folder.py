@@ -35,10 +35,8 @@ class Published:
         return self.graph.parent
 
     def fed(self, *, sketch: bool, view: str) -> dict[str, Any]:
-        """Return the entry of an input of sketches, or of another view of the same images."""
-        changes = {"strokes": True} if sketch else {}
-        changes |= {"view": view} if view else {}
-        return {**self.spec, "preprocess": {**self.spec["preprocess"], **changes}}
+        """Return how it is fed with sketches, or with another view of the same images."""
+        return fed(self.spec, sketch=sketch, view=view)
 
     def kept(self, part: str, spec: Mapping[str, Any], make: Callable[[Path], object]) -> Path:
         """Return the folder of an encoder that is made of this one, from the cache.
@@ -64,3 +62,10 @@ def open_published(name: str, *, offline: bool | None = None) -> Published:
     verify(folder, manifest, sorted({*manifest.files, "model.onnx"}))
     [spec] = manifest.body["inputs"]
     return Published(manifest.body["name"], manifest.sha256, folder / "model.onnx", spec)
+
+
+def fed(spec: Mapping[str, Any], *, sketch: bool, view: str) -> dict[str, Any]:
+    """Return the entry of an input of images with what prepares sketches, or makes a view."""
+    changes: dict[str, Any] = {"strokes": True} if sketch else {}
+    changes |= {"view": view} if view else {}
+    return {**spec, "preprocess": {**spec["preprocess"], **changes}}

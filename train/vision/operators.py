@@ -118,7 +118,8 @@ def _convolution(operator: Operator) -> nn.Module:
 
 
 def _clip(operator: Operator) -> nn.Module:
-    low, high = (None if c is None else float(c) for c in map(operator.constant, (1, 2)))
+    bounds = zip(map(operator.constant, (1, 2)), (-torch.inf, torch.inf), strict=True)
+    low, high = (none if bound is None else float(bound) for bound, none in bounds)
     # As `clamp`, whose gradient takes four passes over x where this takes one.
     return Function(lambda x: functional.hardtanh(x, low, high))
 

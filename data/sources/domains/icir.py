@@ -14,7 +14,7 @@ from zscr.data.sources.archive import opened
 from zscr.data.sources.definitions import spoken
 from zscr.data.sources.domains.conversion import SPLIT, TRAPEZOID, put
 from zscr.data.sources.domains.lists import find_lists
-from zscr.data.sources.origin import described, read_lines
+from zscr.data.sources.origin import described, numbered_lines, read_lines
 from zscr.data.task_files import TaskInfo, TaskRow
 from zscr.errors import InputError
 
@@ -79,7 +79,7 @@ def _read(path: Path) -> list[Row]:
     An image of the database need not be right for any text.
     """
     rows = []
-    for number, line in enumerate(read_lines(path), 1):
+    for number, line in numbered_lines(path):
         name, _, rest = line.partition(",")
         text, _, instance = rest.rpartition(",")
         given = text or path.name == DATABASE

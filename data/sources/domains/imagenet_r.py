@@ -12,7 +12,7 @@ from zscr.data.sources.annotated import Located, locate
 from zscr.data.sources.archive import opened
 from zscr.data.sources.domains.conversion import Conversion, Entry, freedom
 from zscr.data.sources.domains.lists import find_lists, refuse_repeated
-from zscr.data.sources.origin import described, read_lines
+from zscr.data.sources.origin import described, numbered_lines, read_lines
 from zscr.data.task_files import TaskInfo
 from zscr.errors import InputError
 
@@ -76,7 +76,7 @@ def _read(path: Path) -> list[Entry]:
         InputError: a line is something else, or names an image for the second time.
     """
     entries = []
-    for number, line in enumerate(read_lines(path), 1):
+    for number, line in numbered_lines(path):
         name, _, label = line.rpartition(" ")
         domain = DOMAINS.get(int(label) // _CLASSES) if _LABEL.fullmatch(label) else None
         if not name or domain is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from zscr.data.rules import repeated
 from zscr.data.sources.domains.conversion import Entry
 from zscr.data.sources.lookup import Disk
-from zscr.data.sources.origin import read_lines
+from zscr.data.sources.origin import numbered_lines, read_lines
 from zscr.errors import InputError
 
 
@@ -50,7 +50,7 @@ def read_entries(path: Path, words: Mapping[str, str]) -> list[Entry]:
         InputError: a line is something else, or names an image for the second time.
     """
     entries = []
-    for number, line in enumerate(read_lines(path), 1):
+    for number, line in numbered_lines(path):
         name, domain, class_id = (line.rsplit(" ", 2) + ["", ""])[:3]
         if domain not in words or not class_id:
             raise InputError(

@@ -13,11 +13,10 @@ import numpy as np
 
 from zscr.data.tasks import Task
 from zscr.errors import InputError
-from zscr.infer.evaluation.controls.control import random_unit, unit
+from zscr.infer.evaluation.controls.control import CHANCE, random_unit, unit
 from zscr.infer.evaluation.embedded import Embedded, Vectors
 
 PARTS = ("image", "sketch", "text")
-CHANCE = "random ranking"
 
 
 def part_controls(

@@ -12,8 +12,10 @@ import numpy.typing as npt
 from zscr.infer.evaluation.embedded import Embedded, Vectors, split_task
 from zscr.infer.features.table import Split, group_means
 
-Features = Split[npt.NDArray[Any]]  # with the tables `text`, which asks, and `image`, the gallery
+Features = Split[npt.NDArray[Any]]  # with `image`, the gallery, and a table that asks: `text`, say
 
+CHANCE = "random ranking"
+BOUND = "class-mean oracle"  # of one vector a class, and no competitor
 _RANDOM_DIM = 32
 
 
@@ -23,30 +25,32 @@ class Control:
 
     Attributes:
         name: what tables call it.
-        embed: maps a split's texts and images to (M, D) queries and an (N, D) gallery.
+        embed: maps a split's queries and images to (M, D) queries and an (N, D) gallery.
         chosen: its hyper-parameters, chosen on the validation classes, and how it did there.
+        asks: the table whose rows are the queries.
     """
 
     name: str
     embed: Callable[[Features], tuple[Vectors, Vectors]]
     chosen: Mapping[str, Any] = field(default_factory=dict)
+    asks: str = "text"
 
     def judge(self, split: Features, name: str) -> Embedded:
-        """Embed the task in which the texts of a split, called `name`, ask for its images."""
-        return Embedded(split_task(split, name), *self.embed(split))
+        """Embed the task in which the queries of a split, called `name`, ask for its images."""
+        return Embedded(split_task(split, name, queries=self.asks), *self.embed(split))
 
 
-def random_ranking(seed: int = 7) -> Control:
+def random_ranking(seed: int = 7, *, asks: str = "text") -> Control:
     """Rank by random vectors: what chance is for figures, such as mAP, that have no simple one."""
     rng = np.random.default_rng(seed)
 
     def embed(split: Features) -> tuple[Vectors, Vectors]:
-        return random_unit(rng, len(split["text"].rows)), random_unit(rng, len(split["image"].rows))
+        return random_unit(rng, len(split[asks].rows)), random_unit(rng, len(split["image"].rows))
 
-    return Control("random ranking", embed)
+    return Control(CHANCE, embed, asks=asks)
 
 
-def class_mean_oracle(seen: Features) -> Control:
+def class_mean_oracle(seen: Features, *, asks: str = "text") -> Control:
     """Ask with the mean image of the query's class: it sees the very images that it seeks.
 
     Of all single vectors a class this one has the highest mean cosine with its images, so it
@@ -56,12 +60,12 @@ def class_mean_oracle(seen: Features) -> Control:
     centre = seen["image"].rows.mean(0, dtype=np.float64)
 
     def embed(split: Features) -> tuple[Vectors, Vectors]:
-        images, texts = split["image"], split["text"]
+        images, queries = split["image"], split[asks]
         gallery = unit(images.rows - centre)
         means = group_means(gallery, images.starts)
-        return unit(np.repeat(means, np.diff(texts.starts), axis=0)), gallery
+        return unit(np.repeat(means, np.diff(queries.starts), axis=0)), gallery
 
-    return Control("class-mean oracle", embed)
+    return Control(BOUND, embed, asks=asks)
 
 
 def random_unit(rng: np.random.Generator, rows: int) -> Vectors:

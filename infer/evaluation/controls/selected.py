@@ -24,6 +24,7 @@ def selected(
     refit: bool = False,
     margin: float = 0.0,
     figure: str = "mAP",
+    asks: str = "text",
 ) -> Control:
     """Return the control whose hyper-parameters do best on the validation classes.
 
@@ -35,20 +36,21 @@ def selected(
         refit: fit the chosen values on both, as a method's final weights are.
         margin: of the figure, by which the first values of the grid must be beaten.
         figure: that they are judged by, of a report.
+        asks: the table whose rows are the queries.
 
     Returns:
         The control; `chosen` holds the figure on the validation classes before any refit, such as
         `val_mAP`, the values, and for each whether it is at the edge of its grid, beyond which a
         better one may lie.
     """
-    make, task = fit(seen), split_task(val, "val")
+    make, task = fit(seen), split_task(val, "val", queries=asks)
 
     def judge(values: Values) -> float:
         return Embedded(task, *make(values)(val)).figure(figure)
 
     best, chosen = best_of(grid, judge, margin=margin, figure=figure)
     final = fit(joined(seen, val)) if refit else make
-    return Control(name, final(best), chosen)
+    return Control(name, final(best), chosen, asks)
 
 
 def best_of(

@@ -129,7 +129,8 @@ def test_only_the_kept_queries_are_evaluated(block):
 @pytest.mark.parametrize(
     "name",
     ["mAP", "mAP macro", "Top-1", "Prec@7 macro", "Prec@10 micro", "Recall@3", "Recall@3 macro"]
-    + ["AP@200 hits", "AP@5 relevant macro", "R@10"],
+    + ["AP@200 hits", "AP@5 relevant macro", "R@10"]
+    + ["mAP interpolated", "mAP@200 interpolated macro"],
 )
 def test_names_of_figures(name):
     """A mean over queries, or over groups, of any metric at any k."""
@@ -143,7 +144,7 @@ def test_names_of_figures(name):
     ["map", "Prec@0 macro", "Prec@k macro", "Prec@", "Prec@010 macro", "Prec@5x macro", "AP@5"]
     + ["mAP@0", "mAP micro", "Recall@3 micro", "Prec@5 ceiling", "precision at recall", "", "@5"]
     + ["Recall@٣", "Prec@5 macro macro", "AP@5 hits relevant", CURVE + " macro", FIRST]
-    + ["median rank macro"],
+    + ["median rank macro", "AP@200 interpolated", "mAP interpolated@5"],
 )
 def test_what_is_no_figure(name):
     """Settings that name one are refused, and the sentence says what there is."""

@@ -258,3 +258,15 @@ def test_what_was_chosen_is_said_with_its_edges():
     control = {"val_mAP": 0.5, "gamma": 100.0, "gamma_at_edge": False, "lambda": 0.001}
     control |= {"lambda_at_edge": True, "metrics": {}}
     assert chosen(control) == "gamma 100, lambda 0.001 (edge of its grid)"
+
+
+def test_the_strongest_control_is_drawn_and_said_first(full, extremes):
+    """Of more lines than can be told apart those of the highest mAP, in the table's order."""
+    ridge = full["controls"]["ridge"]
+    strong = ridge | {"metrics": ridge["metrics"] | {"mAP": 0.9}}
+    weak = {f"control {n}": ridge for n in range(9)}
+    page = render_page(full | {"controls": weak | {"the strongest": strong}}, extremes)
+    legend = page[page.index('class="legend"') :]
+    assert "the strongest" in legend[: legend.index("</section>")]
+    assert "the highest 8 of 11" in page
+    assert "not surely ahead of the strongest of 10 controls, the strongest: mAP" in page

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zscr.infer.evaluation.paired import own_metrics, paired_difference
+from zscr.infer.evaluation.paired import lead, own_metrics, paired_difference, with_differences
 
 
 def report(values, counts):
@@ -51,3 +51,46 @@ def test_a_tasks_own_figures_are_compared_too():
             row["metrics"]["R@10"] = hit
     assert paired_difference(ours, theirs)["mean"] == 0
     assert paired_difference(ours, theirs, "R@10")["mean"] == pytest.approx(0.5)
+
+
+def whole(values, own=(), figures=("mAP",)):
+    """A report of classes of one query each, with the means over these."""
+    found = report(values, [1] * len(values)) | {"figures": figures}
+    means = {"mAP": float(np.mean(values))}
+    if own:
+        means["R@1"] = float(np.mean(own))
+        for row, value in zip(found["per_group"], own, strict=True):
+            row["metrics"]["R@1"] = value
+    return found | {"metrics": means}
+
+
+EASY = np.linspace(0.3, 0.6, 8)
+
+
+@pytest.mark.parametrize(
+    ("gains", "words"),
+    [
+        ([0.1] * 8, "ahead of"),
+        ([-0.1] * 8, "behind"),
+        ([0.3, -0.2] * 4, "not surely ahead of"),
+    ],
+)
+def test_the_lead_is_over_the_strongest_control(gains, words):
+    """The best on these very queries, neither chance nor the bound, and no other model."""
+    controls = {"raw cosine": EASY - 0.2, "ridge": EASY, "random ranking": EASY + 1}
+    controls["class-mean oracle"] = EASY + 1
+    model = whole(EASY + gains)
+    found = with_differences(model, {name: whole(v) for name, v in controls.items()})
+    ahead = lead(model | {"controls": found, "beside": {"other": whole(EASY + 1)}})
+    assert (ahead.control, ahead.among, ahead.metric) == ("ridge", 2, "mAP")
+    assert ahead.difference["mean"] == pytest.approx(np.mean(gains))
+    assert ahead.words.startswith(f"{words} the strongest of 2 controls, ridge: mAP 0.")
+
+
+def test_the_lead_is_by_the_tasks_headline():
+    """By R@1 the other control is the stronger one."""
+    model = whole(EASY, [1, 0] * 4, ("R@1", "mAP"))
+    rivals = {"a": whole(EASY, [0] * 8), "b": whole(EASY - 0.1, [1] * 8)}
+    ahead = lead(model | {"controls": with_differences(model, rivals)})
+    assert (ahead.control, ahead.metric, ahead.ours, ahead.theirs) == ("b", "R@1", 0.5, 1)
+    assert lead(model) is None

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from zscr.infer.evaluation.generalised import evaluate, mean_evaluation
+from zscr.infer.evaluation.paired import with_differences
 from zscr.infer.evaluation.table import table
 
 
@@ -98,7 +99,7 @@ def test_differences_stand_below_the_figures(some):
     lines = table(report_of(evaluation, controls=controls)).splitlines()
     assert lines[-3:] == [
         "",
-        "mAP of zscrgan-reference (run) less that of a control, paired, 95 % over classes:",
+        "mAP of zscrgan-reference (run) less that of another, paired, 95 % over classes:",
         f"  {'ridge':36}{'-0.050':>15}  [-0.100, +0.013], ahead in 1 of 4",
     ]
 
@@ -128,3 +129,20 @@ def test_a_task_that_is_not_answered_has_its_bounds_and_controls(some):
     names = [line[:38].strip() for line in lines[5:]]
     assert names == ["ceiling", "chance", "random ranking"]
     assert lines[7].split()[-1] == f"{chance['metrics']['mAP']:.3f}"
+
+
+def test_other_models_and_long_names_stand_in_the_columns(some):
+    """Above the controls, below the lead over the strongest of these."""
+    model, other = evaluate(some(1, "abcd")).to_json(), evaluate(some(2, "abcd")).to_json()
+    found = with_differences(model, {"a control with a name of more than forty letters": other})
+    beside = with_differences(model, {"zse, run-7": other})
+    report = report_of(evaluate(some(1, "abcd")), controls=found, beside=beside)
+    lines = table(report).splitlines()
+    assert lines[2].startswith("zscrgan-reference (run) is not surely ahead of the only")
+    [name] = found
+    figures = lines[4 : lines.index("", 4)]
+    rows = {row[: len(name)].strip(): row for row in figures}
+    assert list(rows).index("zse, run-7") < list(rows).index(name)
+    ends = {len(rows[one]) for one in ("zse, run-7", name, "zscrgan-reference (run)")}
+    assert len(ends) == 1
+    assert sum("less that of another" in line for line in lines) == 1

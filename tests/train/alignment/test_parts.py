@@ -134,7 +134,7 @@ def test_a_sentence_without_a_token_is_refused() -> None:
 class Below(nn.Module):
     """A tower whose rows are its tokens."""
 
-    width, side = 2, 2
+    width, side = 4, 2
 
     def forward(self, rows: torch.Tensor) -> States:
         return States(rows.mean(1), rows)
@@ -143,12 +143,12 @@ class Below(nn.Module):
 def test_a_token_transformer_begins_at_the_tower_below() -> None:
     """And what it adds then depends on all places."""
     torch.manual_seed(SEED)
-    tower, rows = TokenTransformer(Below(), 8, 1, 0.0).eval(), torch.randn(3, 4, 2)
+    tower, rows = TokenTransformer(Below(), 8, 1, 0.0).eval(), torch.randn(3, 4, 4)
     for made, below in zip(tower(rows), Below()(rows), strict=True):
         assert torch.equal(made, below)
     nn.init.normal_(tower.leave.weight)
     before, changed = tower(rows), rows.clone()
-    changed[0, 3] += 1
+    changed[0, 3] += torch.randn(4)
     moved = tower(changed).tokens[0, :3] - before.tokens[0, :3]
     assert (moved.abs().amax(1) > 1e-4).all()
 

@@ -18,8 +18,10 @@ class Sentences:
         Raises:
             CollectionError: a sentence has no token.
         """
-        self.rows, self.starts = table.rows, table.starts
-        bare = (~_there(table.rows).any(1)).nonzero()
+        there = _there(table.rows)
+        longest = int(there.sum(1).max())  # what is behind it would be attended to for nothing
+        self.rows, self.starts = table.rows[:, :longest], table.starts
+        bare = (~there.any(1)).nonzero()
         if len(bare):
             name = table.ids[int(bare[0])]
             raise CollectionError(f"sentence {name} has no token; correct it or take it out")

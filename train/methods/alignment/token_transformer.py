@@ -24,7 +24,8 @@ class TokenTransformer(nn.Module):
         """Make it, of width `inner` inside, for a tower that stays frozen."""
         super().__init__()
         self.below, self.width, self.side = below, below.width, below.side
-        self.enter, self.dropout = nn.Linear(self.width, inner), nn.Dropout(dropout)
+        self.enter = nn.Sequential(nn.LayerNorm(self.width), nn.Linear(self.width, inner))
+        self.dropout = nn.Dropout(dropout)
         self.leave = nn.Linear(inner, self.width)
         self.first = nn.Parameter(torch.randn(1, 1, inner) * 0.02)
         self.places = nn.Parameter(torch.zeros(1, self.side**2, inner))

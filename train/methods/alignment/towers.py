@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import nn
 
 from zscr.errors import MismatchError
 from zscr.train.methods.alignment.token_transformer import TokenTransformer
 from zscr.train.vision.backbone import open_backbone
-from zscr.train.vision.tower import Backbone
+from zscr.train.vision.tower import Backbone, VisionTower
 
 UPPER, TOKENS, WHOLE, FROZEN = KINDS = ("upper", "tokens", "whole", "frozen")
 
 
-def pinned(name: str, kind: str, sha256: str, inner: int) -> Backbone:
-    """Open the pretrained network that a run was begun with; see `open_backbone`.
+def pinned(name: str, kind: str, sha256: str) -> Backbone:
+    """Open the pretrained network that a run was begun with.
 
     Args:
         name, kind: of the network, and what is trained of it.
         sha256: of the network that the run remembers; empty where it has just begun.
-        inner: width of a transformer on tokens, which are reduced to twice as many directions; 0
-            leaves a map as it is.
 
     Raises:
         MismatchError: it is another network.
     """
-    found = open_backbone(name, kind, width=2 * inner)
+    found = open_backbone(name, kind)
     if sha256 not in ("", found.sha256):
         raise MismatchError(
             f"the run was trained on backbone {sha256[:12]} of {name}, which is now "
@@ -41,4 +41,10 @@ def make_tower(backbone: Backbone, kind: str, inner: tuple[int, int, float]) -> 
         inner: of a transformer on tokens: width, layers and dropout.
     """
     tower = backbone.tower()
-    return TokenTransformer(tower, *inner) if kind == TOKENS else tower
+    return TokenTransformer(cast(VisionTower, tower), *inner) if kind == TOKENS else tower
+
+
+def map_of(tower: nn.Module) -> tuple[int, int]:
+    """Return width and places a side of a tower's states."""
+    made = cast(VisionTower, tower)
+    return made.width, made.side

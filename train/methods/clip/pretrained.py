@@ -15,6 +15,7 @@ from torch import nn
 from zscr.train.encoders.raw import NO_TOKEN
 from zscr.train.pretrained.dual import DualEncoder
 from zscr.train.pretrained.folder import open_dual
+from zscr.train.pretrained.scaled import Scaled
 
 
 @dataclass(frozen=True)
@@ -59,19 +60,13 @@ def _without(module: nn.Module, part: str) -> nn.Module:
 class Pixels(nn.Module):
     """Scale pixels (B, 3, S, S) of 8 bits as the checkpoint's processor does, then embed them."""
 
-    mean: torch.Tensor
-    std: torch.Tensor
-
     def __init__(self, tower: nn.Module, preprocess: Mapping[str, Any]) -> None:
         super().__init__()
-        self.tower, self.rescale = tower, float(preprocess["rescale"])
-        for name in ("mean", "std"):
-            values = torch.tensor(preprocess[name]).reshape(1, 3, 1, 1)
-            self.register_buffer(name, values, persistent=False)
+        self.tower, self.scaled = tower, Scaled(preprocess)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Map -> (B, D)."""
-        rows: torch.Tensor = self.tower((pixels.float() * self.rescale - self.mean) / self.std)
+        rows: torch.Tensor = self.tower(self.scaled(pixels))
         return rows
 
 

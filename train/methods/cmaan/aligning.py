@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 
 import torch
 from torch import nn
@@ -11,9 +10,11 @@ from torch import nn
 from zscr.data.collection import Collection
 from zscr.data.describe.texts import class_texts
 from zscr.errors import ConfigError
+from zscr.train.encoders.resolve import token_encoder
 from zscr.train.methods.alignment.alignment import Alignment, Side
 from zscr.train.methods.alignment.fusion import TextFusion, Words, hidden_of
 from zscr.train.methods.alignment.sentences import Sentences
+from zscr.train.methods.alignment.towers import map_of
 from zscr.train.methods.alignment.tuples import draw_tuples
 from zscr.train.methods.cmaan.batches import Batch
 from zscr.train.methods.cmaan.config import NO_TEXTS, Config
@@ -21,7 +22,6 @@ from zscr.train.methods.cmaan.rows import IMAGE, SKETCH
 from zscr.train.methods.contract import Need
 from zscr.train.methods.registry import Shapes
 from zscr.train.tables import TensorSplit
-from zscr.train.vision.words import words_encoder
 
 TEXTS = "description"
 Map = tuple[int, int]  # width and places a side of a tower's states
@@ -50,6 +50,7 @@ class Aligning(nn.Module):
         """Return the weighted terms of a batch, by the names of losses."""
         every = torch.arange(len(batch.classes), device=batch.classes.device)
         tuples = draw_tuples(every, batch.starts, batch.starts, noise)
+        terms: dict[str, torch.Tensor]
         terms = self.alignment(sides[SKETCH], sides[IMAGE], tuples, self._words(batch, noise))
         return {f"loss/{name}": term for name, term in terms.items()}
 
@@ -69,7 +70,7 @@ def make_aligning(
     """
     if not (config.lambda_tri or config.lambda_rn):
         return None
-    found = {domain: (int(one.width), int(one.side)) for domain, one in towers.items()}
+    found = {domain: map_of(one) for domain, one in towers.items()}
     (width, side), *others = found.values()
     if any(one[0] != width or (config.lambda_rn and one[1] != side) for one in others):
         told = ", ".join(f"{name} {side}×{side}×{width}" for name, (width, side) in found.items())
@@ -89,4 +90,4 @@ def texts_need(config: Config) -> tuple[Need, ...]:
     def texts(collection: Collection, split: str) -> Mapping[str, tuple[str, ...]]:
         return class_texts(collection, config.texts, split, config.prompts)
 
-    return (Need(TEXTS, encoder=partial(words_encoder, config.text_encoder), texts=texts),)
+    return (Need(TEXTS, encoder=lambda _: token_encoder(config.text_encoder), texts=texts),)

@@ -11,7 +11,6 @@ from zscr.infer.features.listing import VIEW
 from zscr.train.methods.alignment.towers import FROZEN, TOKENS, make_tower, pinned
 from zscr.train.methods.cmaan.config import Config
 from zscr.train.methods.contract import Need
-from zscr.train.vision.backbone import open_backbone
 from zscr.train.vision.tower import Backbone
 
 SKETCH, IMAGE = DOMAINS = ("sketch", "image")
@@ -31,8 +30,8 @@ def backbone_of(config: Config, domain: str) -> Backbone:
     kind: str = getattr(config, domain)
     known = config.backbone_sha256
     if kind == FROZEN and config.lambda_rn:
-        return pinned(config.backbone, TOKENS, known, 0)
-    return pinned(config.backbone, kind, known, config.width)
+        return pinned(config.backbone, TOKENS, known)
+    return pinned(config.backbone, kind, known)
 
 
 def tower_of(config: Config, domain: str) -> nn.Module:
@@ -69,7 +68,8 @@ def _need(config: Config, domain: str, table: str) -> Need:
 def _edges(config: Config) -> Need:
     def encoder(collection: Collection) -> Path:
         backbone = backbone_of(config, SKETCH)
-        return backbone.encoder(sketch=True, view="edges", collection=collection)
+        # Prepared as the photo that it is: a sheet of paper is not looked for before it is drawn.
+        return backbone.encoder(view="edges", collection=collection)
 
     return Need(EDGES, encoder=encoder)
 
@@ -82,5 +82,9 @@ def _second(config: Config, domain: str) -> Need:
 
 
 def second_of(config: Config) -> Backbone:
-    """Return the second encoder, which stays frozen."""
-    return open_backbone(config.second, "frozen")
+    """Return the second encoder, which stays frozen.
+
+    Raises:
+        MismatchError: it is another than the run was begun with.
+    """
+    return pinned(config.second, FROZEN, config.second_sha256)

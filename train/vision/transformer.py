@@ -1,0 +1,129 @@
+"""Vision transformers of others: ViT, DeiT, DINOv2 (with registers, too), and CLIP's image tower.
+
+All of them end in a token of the whole image ([CLS]), perhaps some of no meaning (registers), and
+one for each square patch, row after row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from zscr.artefact import dump_json, hash_bytes
+from zscr.data.sources.archive import opened
+from zscr.errors import InputError
+from zscr.train.encoders.library import loading_faults
+from zscr.train.encoders.published import read_object
+from zscr.train.hub.checkpoint import find_checkpoint
+from zscr.train.pretrained.files import hashes_of, weights_of
+from zscr.train.pretrained.folder import open_dual
+from zscr.train.pretrained.load import side_of
+from zscr.train.pretrained.model import load_config, load_model, outline_of, require_fitting
+from zscr.train.pretrained.open_clip import CONFIG
+from zscr.train.pretrained.pixels import read_pixels
+
+# By the `model_type` of transformers: whether places are for images of any size.
+_ALONE = {
+    "vit": False,
+    "deit": False,
+    "clip_vision_model": False,
+    "dinov2": True,
+    "dinov2_with_registers": True,
+}
+_DUAL = "clip"
+# What is behind the last states, which nothing here reads.
+_UNUSED = ("pooler.", "classifier.", "cls_classifier.", "distillation_classifier.")
+_UNUSED += ("visual_projection.",)
+
+
+@dataclass(frozen=True)
+class Transformer:
+    """A vision transformer with what feeds it.
+
+    Attributes:
+        name: short name for files and messages; sha256: of all its files.
+        model: transformers' own, with the output `last_hidden_state`.
+        spec: the manifest's entry of an input of images.
+    """
+
+    name: str
+    sha256: str
+    model: Any
+    spec: Mapping[str, Any]
+
+    @property
+    def side(self) -> int:
+        """How many patches there are in a row."""
+        return int(self.spec["preprocess"]["image_size"]) // int(self.model.config.patch_size)
+
+    @property
+    def width(self) -> int:
+        """Of a state."""
+        return int(self.model.config.hidden_size)
+
+
+@lru_cache(maxsize=1)
+def open_transformer(name: str, *, offline: bool | None = None) -> Transformer:
+    """Load a vision transformer; the last one is kept, as a method and its needs both ask.
+
+    Args:
+        name: a folder or ZIP here or in `$ZSCR_DATA`, or a hub's name, perhaps with `@revision`.
+        offline: ask no hub.
+
+    Raises:
+        ConfigError: nothing of that name is here or can be had.
+        InputError: it is of no known kind, or a part is missing or contradicts another.
+        MissingExtraError: transformers is not installed.
+    """
+    found = find_checkpoint(name, offline=offline)
+    with opened(found.path) as source:
+        kind = str(read_object(source / "config.json").get("model_type"))
+        if kind in _ALONE:
+            return _alone(source, found.name, sized=_ALONE[kind])
+        if kind == _DUAL or (source / CONFIG).is_file():
+            return _of_dual(source, found.name)
+    raise InputError(
+        f"{name} is of the family {kind!a:.60}, which is not known as a vision transformer; known "
+        f"are {', '.join(_ALONE)}, {_DUAL} and OpenCLIP's own folders"
+    )
+
+
+def _alone(source: Path, name: str, *, sized: bool) -> Transformer:
+    config, weights = load_config(source), weights_of(source)
+    require_fitting(outline_of(source, config), "image", source)
+    pixels = read_pixels(source, None if sized else side_of(config))
+    model: Any = load_model(source, config, weights, unused=_UNUSED)
+    if hasattr(model, "pooler"):
+        model.pooler = None
+    if sized:
+        with loading_faults(source):
+            _fit_places(model, pixels.spec["preprocess"]["image_size"])
+    return _made(name, hashes_of(source, weights), model, pixels.spec)
+
+
+def _of_dual(source: Path, name: str) -> Transformer:
+    """Take the image tower of a CLIP."""
+    dual = open_dual(source)
+    model = dual.image.module.model.vision_model
+    return _made(name, dual.files, model, dual.image.spec)
+
+
+def _made(name: str, files: Mapping[str, str], model: Any, spec: Mapping[str, Any]) -> Transformer:
+    model.set_attn_implementation("sdpa")  # in one kernel where there is one
+    return Transformer(name, hash_bytes(dump_json(dict(files))), model, spec)
+
+
+@torch.no_grad()
+def _fit_places(model: Any, side: int) -> None:
+    """Enlarge or reduce a table of places once, which DINOv2 otherwise does at every step."""
+    embeddings = model.embeddings
+    patches = (side // int(model.config.patch_size)) ** 2
+    tokens = torch.zeros(1, 1 + patches, int(model.config.hidden_size))
+    places = embeddings.interpolate_pos_encoding(tokens, side, side)
+    embeddings.position_embeddings = nn.Parameter(places.clone(), requires_grad=False)
