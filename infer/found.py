@@ -27,8 +27,8 @@ class Found:
         ran: what the query was embedded with.
         composition: the name of what made one ranking of several fields, or None.
         error: why nothing could be, in one sentence.
-        seen: the query's sketch as the model saw it, where that is not as it was given.
         reranked: whether the scores are a re-ranking's, and not cosines.
+        seen: the query's sketch as the model saw it, where that is not as it was given.
     """
 
     matches: Sequence[Match] = ()
@@ -36,8 +36,8 @@ class Found:
     ran: str = ""
     composition: str | None = None
     error: str | None = None
-    seen: Image.Image | None = None
     reranked: bool = False
+    seen: Image.Image | None = None
 
 
 def answer_of(query: Query, found: Found, wanted: Wanted, bundle: Bundle, index: Index) -> Answer:

@@ -166,8 +166,9 @@ class Lookup:
             told = (*notes_of(place[row], prepared, encoder), *notes)
             drawing = prepared.drawings.get(place[row])
             seen = drawing.image if drawing else None
-            ran, anew = encoder.runner.ran, reranking is not None
-            yield Found(matches, told, ran, composition, seen=seen, reranked=anew)
+            ran = encoder.runner.ran
+            again = reranking is not None
+            yield Found(matches, told, ran, composition, seen=seen, reranked=again)
 
     def _reranked(
         self, reranking: Reranking, rows: Rows, wanted: Wanted

@@ -46,8 +46,8 @@ def table(report: Report) -> str:
         f"{report['protocol']}; {origin_words(report)}",
         *([f"{name} composes by {report['composition']}"] if "composition" in report else []),
         *([f"{name} {report['gallery_use']}"] if "gallery_use" in report else []),
-        *([f"{name} is {ahead.words}"] if (ahead := lead(report)) else []),
         *([f"{name}: {report['reranking']['used']}"] if "reranking" in report else []),
+        *([f"{name} is {ahead.words}"] if (ahead := lead(report)) else []),
         "",
         *(_captions(name, report) if captions else layout.plain(name, report, controls)),
     ]
