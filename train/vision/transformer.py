@@ -38,8 +38,13 @@ _ALONE = {
 }
 _DUAL = "clip"
 # What is behind the last states, which nothing here reads.
-_UNUSED = ("pooler.", "classifier.", "cls_classifier.", "distillation_classifier.")
-_UNUSED += ("visual_projection.",)
+_UNUSED = (
+    "pooler.",
+    "classifier.",
+    "cls_classifier.",
+    "distillation_classifier.",
+    "visual_projection.",
+)
 
 
 @dataclass(frozen=True)
@@ -110,8 +115,8 @@ def _alone(source: Path, name: str, *, sized: bool) -> Transformer:
 def _of_dual(source: Path, name: str) -> Transformer:
     """Take the image tower of a CLIP."""
     dual = open_dual(source)
-    model = dual.image.module.model.vision_model
-    return _made(name, dual.files, model, dual.image.spec)
+    module: Any = dual.image.module
+    return _made(name, dual.files, module.model.vision_model, dual.image.spec)
 
 
 def _made(name: str, files: Mapping[str, str], model: Any, spec: Mapping[str, Any]) -> Transformer:

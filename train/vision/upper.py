@@ -63,8 +63,8 @@ class Upper:
         return Rebuilt(self._model, self.cut, self.name)
 
     def _write(self, spec: Mapping[str, Any], out: Path) -> None:
-        about = {"source": self.name, "cut": self.cut.tensor, "dtype": str(HALVED)}
-        about |= {"max_abs_difference_to_torch": self.parity()}
+        about: dict[str, Any] = {"source": self.name, "dtype": str(HALVED)}
+        about |= {"cut": self.cut.tensor, "max_abs_difference_to_torch": self.parity()}
         write_encoder(out, self.name, self._lower(_HALVED), spec, about)
 
     def parity(self) -> float:
