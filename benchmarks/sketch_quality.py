@@ -85,7 +85,7 @@ def judged(runs: Sequence[Path], task: str) -> dict[str, Any]:
     """Return the figures of both rows and of the controls, how far each row is ahead of them."""
     rows: dict[str, Any] = {}
     for row, settings in ROWS.items():
-        report = evaluate_model(runs, Question(task, controls=True, head_settings=settings))
+        report = evaluate_model(runs, Question(task, head_settings=settings))
         controls = report.pop("controls", {})
         rows[row] = {key: report[key] for key in KEPT if key in report}
         rows[row]["ahead"] = {

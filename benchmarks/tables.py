@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ablations_table import ablations_table, leak_table
 from adapt_table import adapt_table
 from clip_table import clip_table
 from composed_speed_table import mapper_table, search_table
@@ -18,6 +19,7 @@ from composed_table import composed_table
 from find_table import export_table, find_table
 from markdown import head, row, with_spread
 from quality_tables import full, overview
+from sketch_table import sketch_table
 
 from zscr.data.known_collections import table as collections_table
 
@@ -49,7 +51,12 @@ def tables() -> dict[str, dict[str, str]]:
     few = [results[name] for name in README_ROWS if name in results]
     return {
         "README.md": {"results": overview(few, "mAP, unseen classes")},
+        "docs/alignment.md": {
+            "ablations": ablations_table(loaded("sketch_ablations_*.json")),
+            "leak": leak_table(loaded("text_leak_*.json")),
+        },
         "docs/clip.md": {"clip": clip_table(titled)},
+        "docs/cmaan.md": {"sketches": sketch_table(loaded("sketch_sketchy25*.json"))},
         "docs/pic2word.md": {
             "composed": composed_table(composed),
             "mapper": mapper_table(loaded("pic2word_speed_*.json")),

@@ -78,13 +78,15 @@ def decoded(
         yield found
 
 
-def open_image(path: Path | str | Image.Image, *, least: int | None = None) -> Image.Image:
-    """Decode an image as upright RGB, transparency laid over white; see `decoded`.
+def open_image(
+    path: Path | str | Image.Image, *, least: int | None = None, under: Under = over_white
+) -> Image.Image:
+    """Decode an image as upright RGB, transparency laid over white or what is asked; see `decoded`.
 
     Raises:
         InputError: as `decoded`.
     """
-    with decoded(path, least=least) as found:
+    with decoded(path, least=least, under=under) as found:
         return found.image
 
 

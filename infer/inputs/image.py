@@ -99,33 +99,37 @@ class ImageInput:
     ) -> tuple[npt.NDArray[np.float32], Drawing | None]:
         """Return an image's pixels, and the sketch that it became, where that changed it."""
         with self._opened(value) as (image, drawing):
-            cropped = self._crop(self._viewed(image))
+            cropped = self._crop(image)
         array = np.asarray(cropped, np.float32) * self.scale
         pixels = np.ascontiguousarray(((array - self.mean) / self.std).transpose(2, 0, 1))
         return pixels, drawing if drawing and drawing.told else None
 
     @contextmanager
     def _opened(self, value: Path | str | Image.Image) -> Iterator[tuple[Decoded, Drawing | None]]:
-        """Yield an image, and as what it was prepared, if it is a sketch."""
-        from zscr.data.images import decoded, whole
+        """Yield an image as it is to be resized, and as what sketch it was prepared, if it is one.
 
-        if not self.strokes:
+        Edges come first, since they make a drawing of a photo; other views are of the drawing.
+        """
+        from zscr.data.images import decoded, name_of, whole
+
+        if not (self.strokes or self.view):
             with decoded(value, least=self.least) as found:
                 yield found, None
             return
-        from zscr.infer.inputs.strokes import opened_sketch
+        from zscr.data.decoding.modes import over_white
+        from zscr.infer.inputs.paper import under_layer
+        from zscr.infer.inputs.strokes import prepared
+        from zscr.infer.inputs.views import EDGES, VIEWS
 
-        with opened_sketch(value, self.least) as drawing:
-            yield whole(drawing.image), drawing
-
-    def _viewed(self, found: Decoded) -> Decoded:
-        """Return the view that is wanted of an image."""
-        if self.view is None:
-            return found
-        from zscr.data.images import whole
-        from zscr.infer.inputs.views import VIEWS
-
-        return whole(VIEWS[self.view](found.image))
+        drawing, under = None, under_layer if self.strokes else over_white
+        with decoded(value, least=self.least, under=under) as found:
+            image = VIEWS[EDGES](found.image) if self.view == EDGES else found.image
+            if self.strokes:
+                drawing = prepared(image, name_of(value))
+                image = drawing.image
+            if self.view and self.view != EDGES:
+                image = VIEWS[self.view](image)
+            yield whole(image), drawing
 
     def _crop(self, image: Decoded) -> Image.Image:
         from PIL.Image import Resampling

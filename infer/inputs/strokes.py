@@ -5,16 +5,10 @@ A drawing that is such already stays as it is, bit for bit, and so does what was
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
 from PIL import Image
 
-from zscr.data.images import decoded, name_of
 from zscr.errors import InputError
 from zscr.infer.inputs.ink import Ink, ink_of
-from zscr.infer.inputs.paper import under_layer
 from zscr.infer.inputs.prepared import Drawing
 
 _LEAST = 16  # pixels that make a drawing
@@ -27,21 +21,6 @@ TURNED = "the drawing was light on dark and was turned over"
 EVENED = "the paper was not white and was evened out"
 FAINT = "the strokes were faint and were made dark"
 CUT = "the drawing filled a small part of its sheet and was cut out"
-
-
-@contextmanager
-def opened_sketch(value: Path | str | Image.Image, least: int | None = None) -> Iterator[Drawing]:
-    """Decode a sketch and prepare it; strokes on transparency are laid over what they show on.
-
-    Args:
-        value: a file, or an open image.
-        least: pixels that a JPEG's shorter side must keep (see `zscr.data.images.decoded`).
-
-    Raises:
-        InputError: it cannot be decoded, or shows no drawing.
-    """
-    with decoded(value, least=least, under=under_layer) as found:
-        yield prepared(found.image, name_of(value))
 
 
 def prepared(image: Image.Image, name: str = "the sketch") -> Drawing:

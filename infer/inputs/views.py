@@ -77,10 +77,11 @@ def _reduced(image: Image.Image) -> Image.Image:
     return small
 
 
+EDGES = "edges"
 # The views by name, from upright RGB to RGB.
 VIEWS: Mapping[str, Callable[[Image.Image], Image.Image]] = {
     "flipped": flipped,
     "affine-1": partial(affine, number=1),
     "affine-2": partial(affine, number=2),
-    "edges": edges,
+    EDGES: edges,
 }

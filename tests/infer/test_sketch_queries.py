@@ -127,14 +127,17 @@ def test_the_answer_says_what_was_done_to_a_drawing(ask, spoilt):
     assert f"light.png  ({TURNED})" in ask("--sketch", light, "--format", "table").stdout
 
 
-def test_the_page_shows_a_drawing_as_it_was_seen(ask, drawings, spoilt):
-    """Beside the drawing as it was given, where both differ."""
-    result = ask("--sketch", drawings / "0.png", "--sketch", spoilt[0], "--format", "html")
+def test_the_page_shows_a_drawing_as_it_was_seen(ask, drawings, spoilt, tmp_path):
+    """Beside the drawing as it was given, where both differ; one that is refused is passed over."""
+    Image.new("RGB", (9, 9)).save(tmp_path / "blank.png")
+    files = (tmp_path / "blank.png", drawings / "0.png", spoilt[0])
+    words = [word for file in files for word in ("--sketch", file)]
+    result = ask(*words, "--format", "html")
     captions = re.findall("<figcaption>(.*?)</figcaption>", result.stdout)
     asked, seen = "asked with this sketch", "as the model saw it"
-    assert captions == [asked, asked, seen]
-    assert "0 could not be shown" not in result.stdout
-    assert len(re.findall("data:image/jpeg", result.stdout)) == 4  # 0, light, prepared, 1
+    assert captions == [asked, asked, asked, seen]
+    assert "could not be shown" not in result.stdout
+    assert len(re.findall("data:image/jpeg", result.stdout)) == 5  # blank, 0, light, prepared, 1
 
 
 def test_what_is_no_drawing_is_refused(ask, drawings, tmp_path):

@@ -10,9 +10,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
+from zscr.data.images import open_image
 from zscr.errors import InputError
 from zscr.infer.inputs.image import FIELDS, ImageInput
-from zscr.infer.inputs.strokes import CUT, EVENED, FAINT, TURNED, opened_sketch, prepared
+from zscr.infer.inputs.paper import under_layer
+from zscr.infer.inputs.strokes import CUT, EVENED, FAINT, TURNED, prepared
 
 HOW = {"image_size": 64, "resample": "bilinear", "rescale": 1, "mean": [0] * 3, "std": [1] * 3}
 
@@ -47,12 +49,12 @@ def sheet(values):
     return Image.fromarray(np.rint(np.clip(values, 0, 255)).astype(np.uint8))
 
 
-def photographed(image, *, lamp=0.3, seed=0):
+def photographed(image, *, lamp=0.15, seed=0):
     """Return a drawing as a photo shows it: lit from one side, darker corners, a warm lamp, noise,
     a little blurred, as JPEG."""
     large = levels(image.resize((900, 900)).filter(ImageFilter.GaussianBlur(1.5))) / 255
     y, x = np.mgrid[-1:1:900j, -1:1:900j]
-    light = (0.7 + lamp * x * 0.8 + lamp * y * 0.6 - 0.1 * (x * x + y * y))[..., None]
+    light = (0.85 + lamp * x * 0.8 + lamp * y * 0.6 - 0.2 * (x * x + y * y))[..., None]
     noise = np.random.default_rng(seed).normal(0, 5, (900, 900, 1))
     colour = np.array([250, 238, 205])
     file = io.BytesIO()
@@ -80,7 +82,10 @@ SPOILT = {
         (EVENED,),
     ),
     "photographed": (photographed, (EVENED,)),
-    "photographed board": (lambda image: photographed(ImageOps.invert(image), lamp=0.1), (TURNED,)),
+    "photographed board": (
+        lambda image: photographed(ImageOps.invert(image), lamp=0.05),
+        (TURNED,),
+    ),
 }
 
 
@@ -98,8 +103,8 @@ def test_spoilt_drawings_come_out_as_the_clean_one(kind):
 def test_strokes_on_transparency_are_seen(tmp_path, colour):
     """A layer of strokes lies on what shows them: white strokes are not laid on white."""
     layer(drawing(), colour).save(tmp_path / "layer.png")
-    with opened_sketch(tmp_path / "layer.png") as found:
-        assert likeness(found.image, drawing()) > 0.97
+    image = open_image(tmp_path / "layer.png", under=under_layer)
+    assert likeness(prepared(image).image, drawing()) > 0.97
 
 
 def test_a_sheet_with_clear_corners_is_its_own_paper(tmp_path):
@@ -108,8 +113,8 @@ def test_a_sheet_with_clear_corners_is_its_own_paper(tmp_path):
     mask = Image.new("L", image.size, 0)
     ImageDraw.Draw(mask).rounded_rectangle((0, 0, 255, 255), 40, fill=255)
     image.putalpha(mask)
-    with opened_sketch(image) as found:
-        np.testing.assert_array_equal(np.asarray(found.image), np.asarray(drawing()))
+    found = prepared(open_image(image, under=under_layer))
+    np.testing.assert_array_equal(np.asarray(found.image), np.asarray(drawing()))
 
 
 @settings(max_examples=20)
@@ -188,8 +193,7 @@ def one_pixel(*, light):
 def test_sketches_that_show_nothing_are_refused(image, seen):
     """A sheet of one colour, one pixel, a photo of an empty sheet: one sentence, with the fix."""
     with pytest.raises(InputError, match=f"shows no drawing: .*{seen} from the paper; draw larger"):
-        with opened_sketch(image):
-            pass
+        prepared(open_image(image, under=under_layer))
 
 
 def test_image_inputs_prepare_sketches(tmp_path):

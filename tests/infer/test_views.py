@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from zscr.errors import InputError
 from zscr.infer.inputs.image import FIELDS, ImageInput
 from zscr.infer.inputs.views import VIEWS
 
 HOW = {"image_size": 64, "resample": "bilinear", "rescale": 1, "mean": [0] * 3, "std": [1] * 3}
 
 
-def drawing(side=256, corner=60):
+def drawing(side=256):
     image = Image.new("RGB", (side, side), "white")
-    ImageDraw.Draw(image).rectangle((corner, 70, 180, 150), outline="black", width=3)
+    ImageDraw.Draw(image).rectangle((60, 70, 180, 150), outline="black", width=3)
     return image
 
 
@@ -35,14 +36,18 @@ def test_a_flipped_image_is_mirrored():
 
 
 def test_affine_views_are_decided_by_the_pixels_and_the_number():
-    """The same drawing gives the same view, another one or another number another, on white."""
+    """The same drawing gives the same view; another number, or one pixel, another, on white."""
     views = [pixels(drawing(), view=name) for name in ("affine-1", "affine-1", "affine-2")]
     np.testing.assert_array_equal(views[0], views[1])
     assert np.abs(views[0] - views[2]).max() > 100
-    moved = [VIEWS["affine-1"](drawing(corner=60 + n)) for n in range(20)]
-    widths = [np.asarray(one.convert("L")).min(0) < 128 for one in moved]
-    assert len({int(one.sum()) for one in widths}) > 8
-    assert all(np.asarray(one)[[0, -1]].min() == 255 for one in moved)
+    widths = set()
+    for shade in range(235, 255):
+        image = drawing()
+        image.putpixel((0, 0), (shade,) * 3)
+        moved = np.asarray(VIEWS["affine-1"](image).convert("L"))
+        assert moved[[0, -1]].min() > 230
+        widths.add(int((moved.min(0) < 128).sum()))
+    assert len(widths) > 8
 
 
 def test_affine_views_move_a_little():
@@ -60,10 +65,11 @@ def test_affine_views_move_a_little():
 
 
 def test_edges_are_dark_strokes_on_white():
-    """The outline of a grey disc becomes a ring, and a plain image a white sheet."""
+    """The outline of a disc becomes a ring, a weaker one beside it nothing; a plain image white."""
     image = Image.new("RGB", (512, 512), (90, 140, 60))
     assert np.asarray(VIEWS["edges"](image)).min() == 255
-    ImageDraw.Draw(image).ellipse((112, 112, 400, 400), fill=(200, 120, 140))
+    ImageDraw.Draw(image).ellipse((112, 112, 400, 400), fill=(230, 220, 230))
+    ImageDraw.Draw(image).ellipse((20, 20, 80, 80), fill=(165, 195, 135))
     edges = np.asarray(VIEWS["edges"](image).convert("L"))
     assert edges.shape == (256, 256)
     assert {*np.unique(edges)} == {0, 255}
@@ -71,6 +77,19 @@ def test_edges_are_dark_strokes_on_white():
     radii = np.hypot(rows - 128, columns - 128)
     assert 68 < radii.min() < radii.max() < 76
     assert len({*np.round(np.arctan2(rows - 128, columns - 128), 1)}) == 63
+
+
+def test_edges_of_a_photo_are_prepared_as_a_drawing():
+    """The edges come first: what is in a photo is no paper; they stand on a square."""
+    photo = Image.new("RGB", (400, 200), (40, 90, 40))
+    ImageDraw.Draw(photo).ellipse((150, 50, 250, 150), fill=(230, 220, 230))
+    seen = pixels(photo, view="edges", strokes=True)
+    assert seen[:, [0, -1]].min() == 255
+    rows, columns = np.nonzero(seen[0] < 128)
+    assert 14 <= np.ptp(rows) <= 18
+    assert 14 <= np.ptp(columns) <= 18
+    with pytest.raises(InputError, match="shows no drawing"):
+        pixels(Image.new("RGB", (64, 64), (40, 90, 40)), view="edges", strokes=True)
 
 
 def test_unknown_views_are_refused():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -115,16 +116,7 @@ def answer(models: Sequence[Model], asked: Question) -> dict[str, Any]:
 
 def _tasks(model: Model, asked: Question) -> list[Task]:
     """Return the task on the split judged on, and for generalised figures on the seen classes."""
-    if asked.split == "val" and model.about["selection"] == ORACLE:
-        raise ConfigError(
-            f"{model.folder} was trained on the validation classes, for the unseen ones selected "
-            f"(select_on_test); judge it with --split unseen"
-        )
-    if asked.split == "val" and model.about["refitted"]:
-        raise ConfigError(
-            f"{model.folder} was refitted on the validation classes; judge its run, which keeps "
-            f"the weights from before, or use --split unseen"
-        )
+    _require_unfitted(model, asked.split)
     task = load_task(model.collection, asked.task, asked.split)
     task.require_answers()
     captions = asks_by_caption(task)
@@ -136,6 +128,20 @@ def _tasks(model: Model, asked: Question) -> list[Task]:
     if asked.generalised or (asked.page and asked.task == TEXT and not captions):
         return [task, load_task(model.collection, asked.task, "seen")]
     return [task]
+
+
+def _require_unfitted(model: Model, split: str) -> None:
+    """Refuse to judge a model by classes that it was fitted on."""
+    if split == "val" and model.about["selection"] == ORACLE:
+        raise ConfigError(
+            f"{model.folder} was trained on the validation classes, for the unseen ones selected "
+            f"(select_on_test); judge it with --split unseen"
+        )
+    if split == "val" and model.about["refitted"]:
+        raise ConfigError(
+            f"{model.folder} was refitted on the validation classes; judge its run, which keeps "
+            f"the weights from before, or use --split unseen"
+        )
 
 
 def _embedded(
@@ -183,7 +189,9 @@ def _beside(
     asked: Question,
 ) -> dict[str, Any]:
     """Return the controls and the other models, with how far the model is ahead of each."""
-    others = open_others(asked.beside, first, split=asked.split)
+    others = open_others(asked.beside, first, asked.collection, split=asked.split)
+    for model in chain(*others):
+        _require_unfitted(model, asked.split)
     beside = {"controls": controls, "beside": figures_beside(others, tasks, asked.use)}
     return {name: with_differences(report, found) for name, found in beside.items() if found}
 

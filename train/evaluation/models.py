@@ -54,22 +54,24 @@ def open_models(
 
 
 def open_others(
-    folders: Sequence[Path], first: Model, *, split: str = "unseen"
+    folders: Sequence[Path], first: Model, collection: Path | None, *, split: str = "unseen"
 ) -> list[list[Model]]:
     """Open runs or bundles to be judged beside a model, those of one configuration together.
 
     Args:
         folders: of the others, in any order.
-        first: the model, whose collection they are judged on.
+        first: the model; collection: another one than they were all trained on.
         split: that they are judged on.
 
     Raises:
         ArtefactError: a folder is neither a run nor a bundle.
-        MismatchError: two of one configuration have one seed.
+        MismatchError: two of one configuration have one seed, or one was trained on another
+            collection, whose classes are split otherwise.
     """
     groups: list[list[Model]] = []
     for folder in folders:
-        [model] = open_models([folder], first.collection.folder, split=split)
+        [model] = open_models([folder], collection, split=split)
+        _require_same_collection(first, model)
         alike = (group for group in groups if _settings(group[0]) == _settings(model))
         group = next(alike, None)
         if group is None:
@@ -108,6 +110,16 @@ def _require_same_configuration(first: Model, other: Model) -> None:
                 f"{its.get(key)!r}; evaluate runs of different settings one by one, or name others "
                 f"with --beside"
             )
+
+
+def _require_same_collection(first: Model, other: Model) -> None:
+    mine, its = (model.collection.manifest.sha256 for model in (first, other))
+    if mine != its:
+        raise MismatchError(
+            f"{first.folder} is judged on collection {mine[:12]} of {first.collection.folder}, "
+            f"{other.folder} on {its[:12]} of {other.collection.folder}; leave it out of --beside, "
+            f"or name one --collection that neither has seen"
+        )
 
 
 def _settings(model: Model) -> dict[str, Any]:

@@ -10,15 +10,8 @@ from zscr.data.collection import Collection
 from zscr.data.tasks import Task
 from zscr.errors import MissingExtraError
 from zscr.infer.encoder import Encoder, load_encoder
-from zscr.infer.evaluation.controls.control import BOUND, Control, unit
-from zscr.infer.evaluation.controls.domains import (
-    DOMAINS,
-    IMAGE,
-    SKETCH,
-    STOCK,
-    Asked,
-    domain_of,
-)
+from zscr.infer.evaluation.controls.control import BOUND, Control, random_ranking, unit
+from zscr.infer.evaluation.controls.domains import DOMAINS, IMAGE, SKETCH, STOCK, Asked
 from zscr.infer.evaluation.controls.preprocessing import rooted_scaling
 from zscr.infer.evaluation.controls.sketches import sketch_controls
 from zscr.infer.evaluation.embedded import Embedded
@@ -47,7 +40,7 @@ def sketch_figures(
     """
     judged, figures = [drawn.task(task) for task in tasks], {}
     scale = rooted_scaling(drawn.split("seen")[IMAGE].rows) if use else None
-    for control in fitted_controls(drawn):
+    for control in (random_ranking(asks=SKETCH), *fitted_controls(drawn)):
         if control.name == BOUND and tasks[0].name not in OF_CLASSES:
             continue  # the mean of a single image is that image
         parts = []
@@ -122,20 +115,21 @@ def drawn_by(
         collection: whose they are.
         backbones: names of a frozen image encoder, and perhaps of a second one.
         views: tables beside `sketch` and `image` that the model was trained on, such as
-            `sketch/flipped`.
+            `sketch/flipped`, by the first encoder.
         asked: the tables that are compared.
         refit: whether what is chosen is fitted on the validation classes, too.
         text: encoder of the classes' names and texts; None takes the default one.
     """
     from zscr.train.vision.backbone import open_backbone
 
-    tables = list(dict.fromkeys((SKETCH, IMAGE, *views, *asked.queries, *asked.gallery)))
+    stock = dict.fromkeys((*DOMAINS, *asked.queries, *asked.gallery))
     encoders: dict[str, Encoder | None] = {}
-    for backbone, name_of in zip(backbones, (str, second_of), strict=False):
+    named = ((str, [*stock, *views]), (second_of, [*stock]))
+    for backbone, (name_of, tables) in zip(backbones, named, strict=False):
         frozen = open_backbone(backbone, "frozen")
-        for table in tables:
+        for table in dict.fromkeys(tables):
             view = VIEW.join(table.split(VIEW)[1:])
-            sketch = domain_of(table) == SKETCH
+            sketch = base_of(table) == SKETCH  # the edges of a photo are made of it as it is
             folder = frozen.encoder(sketch=sketch, view=view, collection=collection)
             encoders[name_of(table)] = load_encoder(folder)
     return Drawn.of(collection, encoders | _text(collection, text), asked, refit=refit)

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 
 from zscr.infer.evaluation.controls.control import Features
-from zscr.infer.evaluation.controls.domains import STOCK, Asked, Scale, by_domain
+from zscr.infer.evaluation.controls.domains import STOCK, Asked, Scale, Scaled, by_domain
 from zscr.infer.evaluation.controls.kernel import gaussian
 from zscr.infer.evaluation.controls.preprocessing import Matrix
 from zscr.infer.evaluation.controls.selected import Embed, Values
@@ -24,7 +23,7 @@ from zscr.infer.features.table import group_means, group_sums, owners
 
 PENALTIES = tuple(10.0 ** (half / 2) for half in (2, 0, 1, 3, 4, 5))  # beside rows of mean length 1
 KERNEL_GRID = {
-    "width": (1.0, 0.5),
+    "width": (1.0, 0.25, 0.5),
     "penalty": (1.5e-3, 1.5e-4, 5e-4, 5e-3),
 }  # the penalty is a row's
 LANDMARKS = 2000  # rows
@@ -67,52 +66,42 @@ class Fitting:
 
     Attributes:
         tables: of sketches and photos, their views among them; all rows weigh the same.
-        targets: what it is fitted onto; asked: which tables are compared.
+        asked: which tables are compared.
         scale: fits the scaling of rows.
     """
 
     tables: Sequence[str]
-    targets: Targets = class_codes
     asked: Asked = STOCK
     scale: Scale = by_domain()
 
-    def goals(self, features: Features) -> Matrix:
-        """Return the classes' targets less their mean (C, E)."""
-        goals = self.targets(features)
-        centred: Matrix = goals - goals.mean(0)
-        return centred
-
-    def ridge(self, features: Features) -> Callable[[Values], Embed]:
-        """Fit the regression -> what makes an embedding of a `lambda`; see `selected`."""
+    def ridge(self, features: Features) -> Problem:
+        """Return the problem of these classes, one table at a time: views are many rows."""
         scaled, gram, cross = self.scale(features), np.zeros(()), np.zeros(())
-        for table in self.tables:  # X'X and the sums a class, one table at a time
+        for table in self.tables:
             rows = scaled(features, table)
             gram = gram + rows.T @ rows
             cross = cross + group_sums(rows, features[table].starts)
-        aim = cross.T @ self.goals(features)
-
-        def solved(values: Values) -> Embed:
-            weights = np.linalg.solve(gram + values["lambda"] * np.eye(len(gram)), aim)
-            return lambda split: self.asked.embed(lambda table: scaled(split, table) @ weights)
-
-        return solved
+        return Problem(scaled, self.asked, gram, cross)
 
     def kernel_ridge(self, features: Features) -> Callable[[Values], Embed]:
-        """Fit kernel ridge regression -> what makes an embedding of `width` and `penalty`.
+        """Fit kernel ridge onto codes -> what makes an embedding of `width` and `penalty`.
 
-        The Gaussian kernel, in its Nyström form on `LANDMARKS` of the rows (see
-        `zscr.infer.evaluation.controls.kernel`); with fewer rows it is exact.
+        The Gaussian kernel, in its Nyström form on landmarks of every table's rows (see
+        `zscr.infer.evaluation.controls.kernel`); where all rows are landmarks it is exact.
         """
-        scaled = self.scale(features)
-        rows = np.concatenate([scaled(features, table) for table in self.tables])
-        owner = np.concatenate([owners(features[table]) for table in self.tables])
-        goals, landmarks = self.goals(features)[owner], _spread(rows)
+        scaled, goals = self.scale(features), centred(class_codes(features))
+        count, each = sum(len(features[t].rows) for t in self.tables), LANDMARKS // len(self.tables)
+        landmarks = np.concatenate([_spread(scaled(features, t), each) for t in self.tables])
 
         @cache
         def problem(width: float) -> tuple[Matrix, Matrix, Matrix]:
-            kernels, own = gaussian(rows, landmarks, width), gaussian(landmarks, landmarks, width)
-            ridge = len(rows) * (own + _JITTER * np.eye(len(own)))
-            return kernels.T @ kernels, ridge, kernels.T @ goals
+            gram, aim = np.zeros(()), np.zeros(())
+            for table in self.tables:
+                kernels = gaussian(scaled(features, table), landmarks, width)
+                gram = gram + kernels.T @ kernels
+                aim = aim + kernels.T @ goals[owners(features[table])]
+            own = gaussian(landmarks, landmarks, width)
+            return gram, count * (own + _JITTER * np.eye(len(own))), aim
 
         def solved(values: Values) -> Embed:
             width, penalty = values["width"], values["penalty"]
@@ -128,7 +117,37 @@ class Fitting:
         return solved
 
 
-def _spread(rows: npt.NDArray[np.float64]) -> Matrix:
-    """Return the landmarks: evenly spread over rows that lie class after class."""
-    count = min(LANDMARKS, len(rows))
-    return rows[np.linspace(0, len(rows) - 1, count).astype(np.int64)]
+@dataclass(frozen=True)
+class Problem:
+    """A least-squares problem, whatever it is fitted onto.
+
+    Attributes:
+        scaled: scales a table's rows; asked: the tables that are compared.
+        gram: X'X (D, D); cross: the sums of rows a class (C, D).
+    """
+
+    scaled: Scaled
+    asked: Asked
+    gram: Matrix
+    cross: Matrix
+
+    def onto(self, targets: Matrix) -> Callable[[Values], Embed]:
+        """Return what makes an embedding of a `lambda`, fitted onto a vector a class (C, E)."""
+        aim = self.cross.T @ centred(targets)
+
+        def solved(values: Values) -> Embed:
+            weights = np.linalg.solve(self.gram + values["lambda"] * np.eye(len(self.gram)), aim)
+            return lambda split: self.asked.embed(lambda one: self.scaled(split, one) @ weights)
+
+        return solved
+
+
+def centred(targets: Matrix) -> Matrix:
+    """Return targets (C, E) less their mean."""
+    found: Matrix = targets - targets.mean(0)
+    return found
+
+
+def _spread(rows: Matrix, count: int) -> Matrix:
+    """Return at most `count` rows, evenly spread over these, which lie class after class."""
+    return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(np.int64)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -12,16 +13,13 @@ from zscr.infer.evaluation.controls.codes import (
     PENALTIES,
     Fit,
     Fitting,
+    Problem,
     Targets,
+    class_codes,
     class_texts,
     half_whitened,
 )
-from zscr.infer.evaluation.controls.control import (
-    Control,
-    Features,
-    class_mean_oracle,
-    random_ranking,
-)
+from zscr.infer.evaluation.controls.control import Control, Features, class_mean_oracle
 from zscr.infer.evaluation.controls.domains import (
     DOMAINS,
     SKETCH,
@@ -44,7 +42,7 @@ SHARES = (0.5, *(tenth / 10 for tenth in (1, 2, 3, 4, 6, 7, 8, 9)))  # of the se
 def sketch_controls(
     seen: Features, val: Features, *, asked: Asked = STOCK, refit: bool = False
 ) -> Iterator[Control]:
-    """Yield each control, chosen on the validation classes.
+    """Yield each control but chance, chosen on the validation classes.
 
     Args:
         seen: the classes that they are fitted on: the tables `sketch` and `image` of a frozen
@@ -54,18 +52,16 @@ def sketch_controls(
         asked: which tables are compared; more than one where the model averages views.
         refit: fit what was chosen on both, as the model's final weights are.
     """
-    yield random_ranking(asks=SKETCH)
     yield class_mean_oracle(seen, asks=SKETCH)
     yield from cosine_controls(joined(seen, val) if refit else seen, asked)
     tables = drawn_tables(seen)
     choice, plain = _Choice(seen, val, refit), Fitting(DOMAINS, asked=asked)
     fitting, also = replace(plain, tables=tables), ", views" if len(tables) > len(DOMAINS) else ""
-    yield choice.ridge(CODES, plain)
-    if also:
-        yield choice.ridge(f"{CODES}{also}", fitting)
+    yield from choice.ridges(plain, {CODES: class_codes})
+    codes = {f"{CODES}{also}": class_codes} if also else {}
+    texts = {f"ridge onto {name}{also}": targets for name, targets in _texts(seen)}
+    yield from choice.ridges(fitting, codes | texts)
     yield choice.of(f"kernel {CODES}{also}", KERNEL_GRID, fitting.kernel_ridge)
-    for name, texts in _texts(seen):
-        yield choice.ridge(f"ridge onto {name}{also}", replace(fitting, targets=texts))
     if drawn_tables(seen, second=True):
         yield from _of_two(choice, fitting, also)
 
@@ -81,8 +77,17 @@ class _Choice:
     def of(self, name: str, grid: Mapping[str, Sequence[float]], fit: Fit) -> Control:
         return selected(name, self.seen, self.val, grid, fit, refit=self.refit, asks=SKETCH)
 
-    def ridge(self, name: str, fitting: Fitting) -> Control:
-        return self.of(name, {"lambda": PENALTIES}, fitting.ridge)
+    def ridges(self, fitting: Fitting, onto: Mapping[str, Targets]) -> Iterator[Control]:
+        """Yield the regression onto each of some targets, by name; they share their problem."""
+        known: dict[tuple[str, ...], Problem] = {}
+
+        def fit(targets: Targets, features: Features) -> Callable[[Values], Embed]:
+            if features.groups not in known:
+                known[features.groups] = fitting.ridge(features)
+            return known[features.groups].onto(targets(features))
+
+        for name, targets in onto.items():
+            yield self.of(name, {"lambda": PENALTIES}, partial(fit, targets))
 
     def second(self) -> _Choice:
         return _Choice(of_second(self.seen), of_second(self.val), self.refit)
@@ -97,18 +102,23 @@ def _texts(features: Features) -> Iterator[tuple[str, Targets]]:
 
 
 def _of_two(choice: _Choice, fitting: Fitting, also: str) -> Iterator[Control]:
-    """Yield what two encoders can: the second alone, features side by side, embeddings summed."""
-    first = choice.ridge(CODES, fitting)
-    second = choice.second().ridge(f"{CODES}, second encoder{also}", fitting)
+    """Yield what two encoders can: the second alone, features side by side, embeddings summed.
+
+    Each is fitted to the views that there are of it, side by side they are to those of both.
+    """
+    others = choice.second()
+    own = replace(fitting, tables=drawn_tables(others.seen))
+    [first] = choice.ridges(fitting, {CODES: class_codes})
+    [second] = others.ridges(own, {f"{CODES}, second encoder": class_codes})
     yield replace(second, embed=lambda split: second.embed(of_second(split)))
-    yield choice.ridge(
-        f"{CODES}, features of both{also}", replace(fitting, scale=by_both(fitting.scale))
-    )
-    fit = _summed(fitting, first.chosen, second.chosen)
+    common = [table for table in fitting.tables if table in own.tables]
+    both = replace(fitting, tables=common, scale=by_both(fitting.scale))
+    yield from choice.ridges(both, {f"{CODES}, features of both": class_codes})
+    fit = _summed((fitting, own), (first.chosen, second.chosen))
     yield choice.of(f"{CODES}, sum of both{also}", {"share": SHARES}, fit)
 
 
-def _summed(fitting: Fitting, first: Values, second: Values) -> Fit:
+def _summed(fittings: tuple[Fitting, Fitting], chosen: tuple[Values, Values]) -> Fit:
     """Return what fits both encoders' regressions by the numbers chosen for each.
 
     Unit embeddings u and v of a share s are [√(1 - s) u, √s v]: the cosine of two such is
@@ -116,7 +126,12 @@ def _summed(fitting: Fitting, first: Values, second: Values) -> Fit:
     """
 
     def fit(features: Features) -> Callable[[Values], Embed]:
-        one, two = fitting.ridge(features)(first), fitting.ridge(of_second(features))(second)
+        one, two = (
+            fitting.ridge(own).onto(class_codes(own))(values)
+            for fitting, own, values in zip(
+                fittings, (features, of_second(features)), chosen, strict=True
+            )
+        )
 
         def made(values: Values) -> Embed:
             weights = np.sqrt([1 - values["share"], values["share"]]).astype(np.float32)

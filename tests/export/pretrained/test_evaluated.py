@@ -164,9 +164,7 @@ def test_the_page_shows_what_was_asked_and_which_composition_ran(
     done = evaluated(bundle, noise, *args)
     assert done.exit_code == 0, done.output
     assert "clip (bundle) composes by basic\n" in done.stdout
-    assert (
-        "\nR@5 of clip (bundle) less that of another, paired, 95 % over queries:" in done.stdout
-    )
+    assert "\nR@5 of clip (bundle) less that of another, paired, 95 % over queries:" in done.stdout
     page = (tmp_path / "page.html").read_text("utf-8")
     for part in ("composed by", "asked with this image", "instead of green", "ahead of it (R@5)"):
         assert part in page, part

@@ -147,7 +147,7 @@ def test_views_that_the_model_averages_are_averaged(made):
     splits = made(SAME, NONE, noise=2.0, tables=VIEWS)
     both = Asked(("sketch", "sketch/flipped"))
     embeds = [
-        Fitting(DOMAINS, asked=asked).ridge(splits["seen"])({"lambda": 10.0})
+        Fitting(DOMAINS, asked=asked).ridge(splits["seen"]).onto(np.eye(24))({"lambda": 10.0})
         for asked in (both, Asked(), Asked(("sketch/flipped",)))
     ]
     mean, stock, flipped = (embed(splits["unseen"])[0] for embed in embeds)

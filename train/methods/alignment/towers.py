@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import nn
 
 from zscr.errors import MismatchError
 from zscr.train.methods.alignment.token_transformer import TokenTransformer
 from zscr.train.vision.backbone import open_backbone
-from zscr.train.vision.tower import Backbone
+from zscr.train.vision.tower import Backbone, VisionTower
 
 UPPER, TOKENS, WHOLE, FROZEN = KINDS = ("upper", "tokens", "whole", "frozen")
 
@@ -39,4 +41,10 @@ def make_tower(backbone: Backbone, kind: str, inner: tuple[int, int, float]) -> 
         inner: of a transformer on tokens: width, layers and dropout.
     """
     tower = backbone.tower()
-    return TokenTransformer(tower, *inner) if kind == TOKENS else tower
+    return TokenTransformer(cast(VisionTower, tower), *inner) if kind == TOKENS else tower
+
+
+def map_of(tower: nn.Module) -> tuple[int, int]:
+    """Return width and places a side of a tower's states."""
+    made = cast(VisionTower, tower)
+    return made.width, made.side

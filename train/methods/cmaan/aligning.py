@@ -14,6 +14,7 @@ from zscr.train.encoders.resolve import token_encoder
 from zscr.train.methods.alignment.alignment import Alignment, Side
 from zscr.train.methods.alignment.fusion import TextFusion, Words, hidden_of
 from zscr.train.methods.alignment.sentences import Sentences
+from zscr.train.methods.alignment.towers import map_of
 from zscr.train.methods.alignment.tuples import draw_tuples
 from zscr.train.methods.cmaan.batches import Batch
 from zscr.train.methods.cmaan.config import NO_TEXTS, Config
@@ -49,6 +50,7 @@ class Aligning(nn.Module):
         """Return the weighted terms of a batch, by the names of losses."""
         every = torch.arange(len(batch.classes), device=batch.classes.device)
         tuples = draw_tuples(every, batch.starts, batch.starts, noise)
+        terms: dict[str, torch.Tensor]
         terms = self.alignment(sides[SKETCH], sides[IMAGE], tuples, self._words(batch, noise))
         return {f"loss/{name}": term for name, term in terms.items()}
 
@@ -68,7 +70,7 @@ def make_aligning(
     """
     if not (config.lambda_tri or config.lambda_rn):
         return None
-    found = {domain: (int(one.width), int(one.side)) for domain, one in towers.items()}
+    found = {domain: map_of(one) for domain, one in towers.items()}
     (width, side), *others = found.values()
     if any(one[0] != width or (config.lambda_rn and one[1] != side) for one in others):
         told = ", ".join(f"{name} {side}×{side}×{width}" for name, (width, side) in found.items())

@@ -13,6 +13,12 @@ from zscr.train.methods.settings import check_settings
 
 NO_TEXTS = "none"
 SOURCES = (NO_TEXTS, "names", "templates", "collection", "descriptions")  # or a JSON file
+READING = (
+    "described",
+    "lambda_tri",
+    "lambda_rn",
+)  # weights of losses that texts may have a part in
+LOSSES = ("contrast", "proxies", *READING)
 QUESTIONS = (1, 2, 4)  # that a class may be described by
 
 
@@ -39,7 +45,8 @@ class Config:
     dropout: float = 0.3  # of pooled features
     contrast: float = 1.0  # weight of InfoNCE between the sketches and the images of a batch
     proxies: float = 1.0  # weight of the cross-entropy of both against a vector of each class
-    temperature: float = 0.1  # of both
+    described: float = 0.0  # weight of the same against the texts of each class
+    temperature: float = 0.1  # of all three
     lambda_tri: float = 0.0  # weight of the triplets, with cross-attention where there are texts
     distance: Distance = "euclidean"  # of the triplets: this, of rows of any length, or cosine
     margin: float = 1.0  # of the triplets; ZSE-SBIR's, and of cosines .3 is usual
@@ -62,7 +69,7 @@ class Config:
     weight_decay: float = 1e-2
     warmup: float = 0.1  # share of the updates in which the rates rise; then they fall as a cosine
     rounds: int = 5  # passes over as many sketches as there are
-    validate_every: int = 1
+    validate_every: int = 5  # the start and the last round: before, the rates are not low yet
     select_by: str = "mAP"  # the figure on validation classes that the best weights maximise
     precision: str = "bf16"  # of the towers' products; everything behind them is in float32
     seed: int = 7
@@ -87,10 +94,10 @@ class Config:
                 f"setting batch_classes={self.batch_classes} leaves no other class to tell a "
                 f"sketch from; set 2 or more"
             )
-        if not (self.contrast or self.proxies or self.lambda_tri or self.lambda_rn):
+        if not any(getattr(self, name) for name in LOSSES):
             raise ConfigError(
-                "contrast, proxies, lambda_tri and lambda_rn are 0, so there is nothing to train "
-                "by; set one of them, or rounds=0 for the start alone"
+                f"{', '.join(LOSSES)} are 0, so there is nothing to train by; set one of them, or "
+                f"rounds=0 for the start alone"
             )
         self._check_towers()
         self._check_texts()
@@ -113,15 +120,20 @@ class Config:
     def _check_texts(self) -> None:
         if self.width % HEADS:
             raise ConfigError(f"setting width={self.width} must be a multiple of {HEADS}")
-        if self.texts != NO_TEXTS and not (self.lambda_tri or self.lambda_rn):
-            raise ConfigError(
-                f"texts={self.texts} are read by the alignment alone, whose weights are 0; set "
-                f"lambda_tri or lambda_rn, or texts={NO_TEXTS}"
-            )
         if self.texts not in SOURCES and not Path(self.texts).is_file():
             raise ConfigError(
                 f"setting texts={self.texts!r} is unknown; use one of {', '.join(SOURCES)}, or "
                 f"name a JSON file of descriptions"
+            )
+        if self.texts != NO_TEXTS and not any(getattr(self, name) for name in READING):
+            raise ConfigError(
+                f"texts={self.texts} are read by none of the losses; set one of the weights "
+                f"{', '.join(READING)}, or texts={NO_TEXTS}"
+            )
+        if self.described and self.texts == NO_TEXTS:
+            raise ConfigError(
+                f"described={self.described} is the weight of a loss against texts, and "
+                f"texts={NO_TEXTS}; set texts to one of {', '.join(SOURCES[1:])}, or a JSON file"
             )
         if self.texts not in SOURCES:
             object.__setattr__(self, "texts", str(Path(self.texts).absolute()))

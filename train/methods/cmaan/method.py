@@ -20,9 +20,10 @@ from zscr.errors import ConfigError
 from zscr.train.methods import contract
 from zscr.train.methods.alignment.alignment import Side
 from zscr.train.methods.clip.schedule import rate_at
-from zscr.train.methods.cmaan.aligning import make_aligning, texts_need
+from zscr.train.methods.cmaan.aligning import TEXTS, make_aligning, texts_need
 from zscr.train.methods.cmaan.batches import Batch, Batches
 from zscr.train.methods.cmaan.config import NO_TEXTS, Config
+from zscr.train.methods.cmaan.described import Described
 from zscr.train.methods.cmaan.embedder import Embedder, Fused
 from zscr.train.methods.cmaan.objective import Proxies, class_info_nce
 from zscr.train.methods.cmaan.projection import Projection
@@ -36,6 +37,7 @@ from zscr.train.methods.cmaan.rows import (
     second_of,
     tower_of,
 )
+from zscr.train.methods.cmaan.updates import adamw_of, set_rates
 from zscr.train.methods.contract import Head, Need, Port, Role
 from zscr.train.methods.registry import Shapes
 from zscr.train.methods.seeded import seeded
@@ -89,6 +91,7 @@ class Method(nn.Module):
             self.projection = Projection(self._tower(SKETCH).width, config.dim, config.dropout)
             self.proxies = Proxies(config.dim)
             self.aligning = make_aligning(config, self.towers, shapes)
+            self.described = _described(config, shapes)
             self.second = _second(config, shapes)  # last: it changes nothing of the others
         self.to(self.device)
         self.noise = torch.Generator(device).manual_seed(config.seed)
@@ -100,23 +103,18 @@ class Method(nn.Module):
         return self.towers[SKETCH if self.config.shared else domain]
 
     def _optimizer(self) -> torch.optim.Optimizer:
-        """Return AdamW: towers at a rate of their own, and the classes' vectors do not decay."""
-        lr, head_lr, decay = self.config.lr, self.config.head_lr, self.config.weight_decay
-        groups = [
-            {"params": [*self.towers.parameters()], "lr": lr, "highest": lr},
-            {"params": [*self.projection.parameters()], "lr": head_lr, "highest": head_lr},
-            {"params": [self.proxies.vectors], "highest": head_lr, "weight_decay": 0.0},
-        ]
-        if self.aligning is not None:
-            learnt = [*self.aligning.parameters()]
-            groups.append({"params": learnt, "lr": head_lr, "highest": head_lr})
-        return torch.optim.AdamW(groups, head_lr, weight_decay=decay)
+        extra = [one for one in (self.aligning, self.described) if one is not None]
+        behind = [*self.projection.parameters()]
+        behind += [parameter for one in extra for parameter in one.parameters()]
+        return adamw_of(self.config, self.towers.parameters(), behind, self.proxies.parameters())
 
     def bind(self, seen: TensorSplit, val: TensorSplit | None) -> None:
         """Take the tables of the seen classes; the validation classes choose the rounds alone."""
         self._seen, self._batches = seen, Batches(seen, self.config)
         if self.aligning is not None:
             self.aligning.bind(seen)
+        if self.described is not None:
+            self.described.bind(seen[TEXTS])
 
     @torch.no_grad()
     def start(self) -> None:
@@ -128,7 +126,8 @@ class Method(nn.Module):
         self.projection.fit(pooled)
         if self.config.closed_form:
             self.projection.begin(pooled, classes, self.config.penalty)
-        self.proxies.begin(self._class_means(pooled, classes))
+        embedded = {domain: self.projection(domain, rows) for domain, rows in pooled.items()}
+        self.proxies.begin(embedded, classes)
         if self.second is not None:
             others = {domain: self._seen[SECOND[domain]] for domain in DOMAINS}
             rows = {domain: table.rows for domain, table in others.items()}
@@ -140,18 +139,6 @@ class Method(nn.Module):
         """Return what a tower makes of all seen things of a domain (N, W)."""
         blocks = self._seen[domain].rows.split(BLOCK)
         return torch.cat([self._tower(domain)(block).pooled for block in blocks])
-
-    def _class_means(
-        self, pooled: Mapping[str, torch.Tensor], classes: Mapping[str, torch.Tensor]
-    ) -> torch.Tensor:
-        """Return the mean embedding of each class over both domains (C, E)."""
-        means: torch.Tensor = torch.zeros((), device=self.device)
-        for domain, rows in pooled.items():
-            embedded = self.projection(domain, rows)
-            sums = embedded.new_zeros(len(self._seen.groups), embedded.shape[1])
-            sums.index_add_(0, classes[domain], embedded)
-            means = means + sums / classes[domain].bincount(minlength=len(sums))[:, None]
-        return means
 
     def train_round(self) -> dict[str, torch.Tensor]:
         """Go through as many sketches as there are, in batches of classes."""
@@ -169,8 +156,7 @@ class Method(nn.Module):
     def _update(self, batch: Batch, seed: int, share: float) -> dict[str, torch.Tensor]:
         """Make one update at a share of the rates of learning; return the losses of its batch."""
         optimizer = self.optimizers[OPTIMIZER]
-        for group in optimizer.param_groups:
-            group["lr"] = group["highest"] * share
+        set_rates(optimizer, share)
         optimizer.zero_grad()
         with seeded(seed, self.device):
             losses = self._losses(batch)
@@ -192,6 +178,9 @@ class Method(nn.Module):
             if config.proxies:
                 parts = [self.proxies(one, classes, config.temperature) for one in found.values()]
                 losses["loss/proxies"] = config.proxies * torch.stack(parts).mean()
+            if self.described is not None:
+                parts = [self.described(o, classes, config.temperature) for o in found.values()]
+                losses["loss/described"] = config.described * torch.stack(parts).mean()
             if self.aligning is not None:
                 sides = {domain: Side(states[domain], found[domain]) for domain in DOMAINS}
                 losses |= self.aligning(sides, batch, self.noise)
@@ -208,20 +197,17 @@ class Method(nn.Module):
         Args:
             with_second: whether the second encoder is deployed; without it nothing else differs.
         """
-        both = with_second and self.second is not None
-        roles: dict[str, tuple[str, Role]] = {
+        roles: Mapping[str, tuple[str, Role]] = {
             SKETCH: (SKETCH, "query"),
             "gallery": (IMAGE, "gallery"),
         }
-        return {name: self._head(domain, role, both) for name, (domain, role) in roles.items()}
+        return {name: self._head(*one, with_second) for name, one in roles.items()}
 
-    def _head(self, domain: str, role: Role, both: bool) -> Head:
-        first: nn.Module = Embedder(self._tower(domain), self.projection, domain)
-        if not both:
+    def _head(self, domain: str, role: Role, with_second: bool) -> Head:
+        first = Embedder(self._tower(domain), self.projection, domain)
+        if self.second is None or not with_second:
             return Head(first, (Port(domain),), role)
-        assert self.second is not None
-        features = second_of(self.config).tower()
-        second = Embedder(features, self.second, domain)
+        second = Embedder(second_of(self.config).tower(), self.second, domain)
         fused = Fused(first, second, self.config.share)
         return Head(fused, (Port(domain), Port(SECOND[domain])), role)
 
@@ -232,6 +218,11 @@ def _second(config: Config, shapes: Shapes) -> Projection | None:
         return None
     [width] = shapes[SECOND[SKETCH]]
     return Projection(width, config.dim).requires_grad_(False)
+
+
+def _described(config: Config, shapes: Shapes) -> Described | None:
+    """Return the loss against texts, or None where it has no weight."""
+    return Described(config.dim, shapes[TEXTS][1]) if config.described else None
 
 
 _CONTRACT: type[contract.Method] = Method  # for mypy: the class keeps the contract

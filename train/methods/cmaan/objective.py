@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -39,9 +41,12 @@ class Proxies(nn.Module):
         super().__init__()
         self.vectors = nn.Parameter(torch.zeros(0, dim))
 
-    def begin(self, means: torch.Tensor) -> None:
-        """Take the vectors to begin with, (C, E)."""
-        self.vectors.data = unit(means)
+    def begin(
+        self, embedded: Mapping[str, torch.Tensor], classes: Mapping[str, torch.Tensor]
+    ) -> None:
+        """Begin at the classes' means over domains: of rows (N, E) of classes (N,) by domain."""
+        means = [_class_means(rows, classes[domain]) for domain, rows in embedded.items()]
+        self.vectors.data = unit(torch.stack(means).sum(0))
 
     def forward(
         self, rows: torch.Tensor, classes: torch.Tensor, temperature: float
@@ -55,3 +60,10 @@ class Proxies(nn.Module):
         if (found := state_dict.get(f"{prefix}vectors")) is not None:
             self.vectors.data = self.vectors.new_empty(found.shape)
         super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+def _class_means(rows: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+    """Average the rows (N, E) of each class -> (C, E)."""
+    counts = classes.bincount()
+    sums = rows.new_zeros(len(counts), rows.shape[1]).index_add_(0, classes, rows)
+    return sums / counts[:, None]

@@ -68,7 +68,8 @@ def _need(config: Config, domain: str, table: str) -> Need:
 def _edges(config: Config) -> Need:
     def encoder(collection: Collection) -> Path:
         backbone = backbone_of(config, SKETCH)
-        return backbone.encoder(sketch=True, view="edges", collection=collection)
+        # Prepared as the photo that it is: a sheet of paper is not looked for before it is drawn.
+        return backbone.encoder(view="edges", collection=collection)
 
     return Need(EDGES, encoder=encoder)
 

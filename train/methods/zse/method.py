@@ -22,7 +22,7 @@ from zscr.errors import ConfigError
 from zscr.train.methods import contract
 from zscr.train.methods.alignment.alignment import Alignment, Side
 from zscr.train.methods.alignment.fusion import VisualFusion, hidden_of
-from zscr.train.methods.alignment.towers import make_tower, pinned
+from zscr.train.methods.alignment.towers import make_tower, map_of, pinned
 from zscr.train.methods.alignment.tuples import Tuples, draw_tuples
 from zscr.train.methods.contract import Head, Need, Port
 from zscr.train.methods.registry import Shapes
@@ -83,8 +83,7 @@ class Method(nn.Module):
             inner = (config.width, config.layers, config.dropout)
             self.tower = make_tower(_backbone(config), config.tower, inner)
             fusion = VisualFusion(config.width, hidden_of(config.width))
-            maps = (self.tower.width, self.tower.side)
-            self.alignment = Alignment(config, maps, config.width, fusion)
+            self.alignment = Alignment(config, map_of(self.tower), config.width, fusion)
         self.to(self.device)
         self.noise = torch.Generator(device).manual_seed(config.seed)
         self.sampling: dict[str, torch.Tensor] = {}
@@ -141,7 +140,8 @@ class Method(nn.Module):
         with torch.autocast(self.device.type, enabled=False):
             halves = zip(*(part.float().chunk(2) for part in states), strict=True)
             sides = [self._side(States(*half)) for half in halves]
-            return self.alignment(*sides, _in_batch(tuples))
+            losses: dict[str, torch.Tensor] = self.alignment(*sides, _in_batch(tuples))
+        return losses
 
     def _side(self, states: States) -> Side:
         return Side(states, self.alignment.enter(states.pooled))
