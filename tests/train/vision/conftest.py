@@ -16,9 +16,9 @@ def small_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save(tmp_path_factory.mktemp("networks") / "small-network", network())
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _cache_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Make encoders of it in a cache of this run."""
+    """Make encoders of it in a cache that no other tests see."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZSCR_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
