@@ -37,6 +37,7 @@ from zscr.train.sources import load_sources
 RESULTS = Path(__file__).parent / "results"
 FIGURES = ("mAP", "P@100")
 Settings = Mapping[str, Any]
+LARGER = {"lr": 3e-4, "head_lr": 1e-4}
 VARIANTS: dict[str, Settings] = {
     "full": {},
     "no text": {"texts": "none"},
@@ -51,7 +52,8 @@ VARIANTS: dict[str, Settings] = {
     "no closed-form start": {"closed_form": False},
     "relations before fusion, too": {"rn_pre": True},
     "cosine triplets": {"distance": "cosine", "margin": 0.3},
-    "smaller steps": {"lr": 3e-5, "head_lr": 1e-5},
+    "larger steps": LARGER,
+    "larger steps, no text": {**LARGER, "texts": "none"},
     "sketch tower fine-tuned": {"sketch": "upper", "image": "frozen"},
     "full, and contrast": {"contrast": 1.0, "proxies": 1.0},
     "contrast alone": {"contrast": 1.0, "proxies": 1.0, "lambda_tri": 0.0, "lambda_rn": 0.0}
