@@ -95,7 +95,7 @@ def test_each_domain_is_centred_by_its_own_mean() -> None:
     for domain, rows in pooled.items():
         assert torch.allclose(made.scalings[domain](rows).mean(0), torch.zeros(6), atol=1e-5)
     dead = torch.zeros(2, 6, requires_grad=True)
-    made("sketch", torch.cat([dead, rows[0, :1]])).sum().backward()
+    made("sketch", torch.cat([dead, pooled["sketch"][:1]])).sum().backward()
     assert torch.isfinite(dead.grad).all()
 
 
