@@ -51,12 +51,14 @@ FLOORS = {
     " <- commands <- adaptation",
     "zscr.train.hub": "library name <- faults <- client <- listing <- choice library_cache metadata"
     " pins <- fetch <- at_hand <- gather kept <- offline <- snapshot <- checkpoint",
-    "zscr.train.methods": "blocks contract losses optimizer seeded <- registry scaling unit_rows"
+    "zscr.train.methods": "blocks contract losses optimizer ridge seeded <- registry scaling unit_rows"
     " <- settings <- alignment clip zscrgan <- cmaan pic2word zse",
     "zscr.train.methods.alignment": "cross_attention relation token_transformer triplet tuples"
     " <- fusion towers <- alignment sentences",
     "zscr.train.methods.clip": "choice config pairs pretrained projection schedule start step"
     " <- image_tower text_tower <- towers <- method",
+    "zscr.train.methods.cmaan": "config described objective start <- rows updates"
+    " <- batches projection <- aligning embedder <- method",
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"
     " <- improved reference",
     "zscr.train.methods.pic2word": "base masking objective sentence_rows words <- nouns tagger"
