@@ -51,8 +51,8 @@ FLOORS = {
     " <- commands <- adaptation",
     "zscr.train.hub": "library name <- faults <- client <- listing <- choice library_cache metadata"
     " pins <- fetch <- at_hand <- gather kept <- offline <- snapshot <- checkpoint",
-    "zscr.train.methods": "blocks contract losses optimizer ridge seeded <- registry scaling unit_rows"
-    " <- settings <- alignment clip zscrgan <- cmaan pic2word zse",
+    "zscr.train.methods": "blocks contract losses optimizer ridge seeded"
+    " <- registry scaling unit_rows <- settings <- alignment clip zscrgan <- cmaan pic2word zse",
     "zscr.train.methods.alignment": "cross_attention relation token_transformer triplet tuples"
     " <- fusion towers <- alignment sentences",
     "zscr.train.methods.clip": "choice config pairs pretrained projection schedule start step"
