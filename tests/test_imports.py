@@ -63,6 +63,8 @@ FLOORS = {
     " <- fusion towers <- alignment sentences",
     "zscr.train.methods.clip": "choice config pairs pretrained projection schedule start step"
     " <- image_tower text_tower <- towers <- method",
+    "zscr.train.methods.cmaan": "config described objective start <- rows updates"
+    " <- batches projection <- aligning embedder <- method",
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"
     " <- improved reference",
     "zscr.train.methods.pic2word": "base masking objective sentence_rows words <- nouns tagger"

@@ -45,7 +45,8 @@ def test_rounds_learn_and_step_0_is_a_candidate(
     drawn: Path, backbone: Path, tmp_path: Path
 ) -> None:
     """From a random map, losses fall; round 0 is judged as every other."""
-    run = trained(drawn, backbone, tmp_path / "run", closed_form=False, rounds=8, head_lr=1e-2)
+    settings = {"closed_form": False, "rounds": 8, "head_lr": 1e-2, "validate_every": 1}
+    run = trained(drawn, backbone, tmp_path / "run", **settings)
     rows = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
     chosen = [row for row in rows if "refit" not in row]
     assert [row["round"] for row in chosen] == [*range(9)]

@@ -75,8 +75,7 @@ def settled(config: Config, collection: Collection) -> Config:
             f"second={config.second} is the backbone {config.backbone} by another name and would "
             f"add nothing; name another encoder, or leave it out"
         )
-    hashes = {"backbone_sha256": backbone, "second_sha256": second, "texts_sha256": texts or ""}
-    return replace(config, **hashes)
+    return replace(config, backbone_sha256=backbone, second_sha256=second, texts_sha256=texts or "")
 
 
 class Method(nn.Module):
@@ -91,7 +90,7 @@ class Method(nn.Module):
             self.towers = nn.ModuleDict({name: tower_of(config, name) for name in own})
             self.projection = Projection(self._tower(SKETCH).width, config.dim, config.dropout)
             self.proxies = Proxies(config.dim)
-            self.aligning = make_aligning(config, self.towers, shapes)
+            self.aligning = make_aligning(config, dict(self.towers.items()), shapes)
             self.described = _described(config, shapes)
             self.second = _second(config, shapes)  # last: it changes nothing of the others
         self.to(self.device)
@@ -100,7 +99,8 @@ class Method(nn.Module):
         self.chosen: dict[str, Any] = {}
         self.optimizers = {OPTIMIZER: self._optimizer()}
 
-    def _tower(self, domain: str) -> nn.Module:
+    def _tower(self, domain: str) -> Any:
+        """Return the module of a domain that is a `VisionTower`."""
         return self.towers[SKETCH if self.config.shared else domain]
 
     def _optimizer(self) -> torch.optim.Optimizer:
@@ -138,7 +138,7 @@ class Method(nn.Module):
 
     def _pooled(self, domain: str) -> torch.Tensor:
         """Return what a tower makes of all seen things of a domain (N, W)."""
-        blocks = self._seen[domain].rows.split(BLOCK)
+        blocks = torch.split(self._seen[domain].rows, BLOCK)
         return torch.cat([self._tower(domain)(block).pooled for block in blocks])
 
     def train_round(self) -> dict[str, torch.Tensor]:
@@ -161,7 +161,7 @@ class Method(nn.Module):
         optimizer.zero_grad()
         with seeded(seed, self.device):
             losses = self._losses(batch)
-            torch.stack([*losses.values()]).sum().backward()
+            torch.autograd.backward([torch.stack([*losses.values()]).sum()])
         optimizer.step()
         return {name: loss.detach() for name, loss in losses.items()}
 

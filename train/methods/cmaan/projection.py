@@ -34,7 +34,7 @@ class Projection(nn.Module):
     def fit(self, pooled: Mapping[str, torch.Tensor]) -> None:
         """Take the means of seen rows (N, D) by domain."""
         for domain, rows in pooled.items():
-            self.scalings[domain].fit(rows)
+            self._scaling(domain).fit(rows)
 
     @torch.no_grad()
     def begin(
@@ -44,11 +44,16 @@ class Projection(nn.Module):
         penalty: float,
     ) -> None:
         """Take the map in closed form of seen rows (N, D) and their classes (N,) by domain."""
-        rows = torch.cat([self.scalings[domain](rows) for domain, rows in pooled.items()])
+        rows = torch.cat([self._scaling(domain)(rows) for domain, rows in pooled.items()])
         owners = torch.cat([classes[domain] for domain in pooled])
         dim, count = self.map.out_features, int(owners.max()) + 1
         self.map.weight.copy_(code_map(rows, owners, count, penalty, dim).T)
 
     def forward(self, domain: str, pooled: torch.Tensor) -> torch.Tensor:
         """Embed pooled features of a domain."""
-        return unit(self.map(self.dropout(self.scalings[domain](pooled))))
+        return unit(self.map(self.dropout(self._scaling(domain)(pooled))))
+
+    def _scaling(self, domain: str) -> Scaling:
+        found = self.scalings[domain]
+        assert isinstance(found, Scaling)
+        return found
