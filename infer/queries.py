@@ -170,7 +170,7 @@ def _json_lines(source: Path | BinaryIO) -> Path | None:
 def make_query(
     text: str | None = None,
     image: Path | None = None,
-    sketch: Path | Image.Image | None = None,
+    sketch: str | Path | Image.Image | None = None,
     instead_of: str | None = None,
     compose: str | None = None,
 ) -> Query:
@@ -182,7 +182,7 @@ def make_query(
     """
     given = {"image": image, "sketch": sketch}
     found: dict[str, Any] = {
-        name: found_image(value, f"--{name}") if isinstance(value, Path) else value
+        name: found_image(Path(value), f"--{name}") if isinstance(value, str | Path) else value
         for name, value in given.items()
         if value is not None
     }

@@ -64,7 +64,7 @@ FLOORS = {
     "zscr.train.methods.clip": "choice config pairs pretrained projection schedule start step"
     " <- image_tower text_tower <- towers <- method",
     "zscr.train.methods.cmaan": "config described objective start <- rows updates"
-    " <- batches projection <- aligning embedder <- method",
+    " <- batches projection <- aligning embedder relating <- method",
     "zscr.train.methods.zscrgan": "class_order draws losses networks noise <- heads sampler"
     " <- improved reference",
     "zscr.train.methods.pic2word": "base masking objective sentence_rows words <- nouns tagger"

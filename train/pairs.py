@@ -11,7 +11,7 @@ import torch
 
 from zscr.errors import ConfigError
 from zscr.infer.bundle import GALLERY
-from zscr.infer.reranking import BLOCK, Logits, Tokens
+from zscr.infer.reranking import BLOCK, Logits
 from zscr.train.methods.contract import Head
 
 
@@ -46,7 +46,9 @@ def without_pair(heads: Mapping[str, Head]) -> dict[str, Head]:
     return {name: replace(head, tokens=None) for name, head in alone.items()}
 
 
-def run_pair(head: Head, asked: Tokens, found: Tokens) -> Logits:
+def run_pair(
+    head: Head, asked: npt.NDArray[np.floating], found: npt.NDArray[np.floating]
+) -> Logits:
     """Compare a query's tokens (L, W) with those of images (N, M, W) -> logits (N,)."""
     query, images = (torch.from_numpy(np.asarray(one, np.float32)) for one in (asked[None], found))
     head.module.eval()

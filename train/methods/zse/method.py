@@ -119,7 +119,7 @@ class Method(nn.Module):
         optimizer.zero_grad()
         with seeded(seed, self.device):
             losses = self._losses(tuples)
-            torch.stack([*losses.values()]).sum().backward()
+            torch.autograd.backward([torch.stack([*losses.values()]).sum()])
         optimizer.step()
         return {f"loss/{name}": loss.detach() for name, loss in losses.items()}
 
