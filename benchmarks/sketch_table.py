@@ -19,16 +19,22 @@ def sketch_table(results: Sequence[Mapping[str, Any]]) -> str:
 def one_collection(result: Mapping[str, Any]) -> str:
     columns = ["mAP", "own photo R@1", "own photo R@5", f"mAP less {RIDGE} [95 %]"]
     lines, tasks = head(f"`{result['collection']}`", columns), result["tasks"]
-    for name, found in tasks["sketch"].items():
+    rows = tasks["sketch"].items()
+    for name, found in sorted(rows, key=lambda one: "ahead" not in one[1]):  # methods first
         cells = [figure(tasks[task].get(name), metric) for task, metric in FIGURES]
         lines.append(row(name, [*cells, gain(found)]))
-    spent = ", ".join(f"{seconds / 60:.1f}" for seconds in result["cpu_seconds"])
-    about = f"{len(result['seeds'])} seeds; validation classes chose rounds "
-    about += (
-        f"{', '.join(map(str, result['rounds']))}. CPU minutes of training, refit and features "
+    about = [said(name, model) for name, model in result["models"].items()]
+    return "\n".join([*lines, "", *about])
+
+
+def said(name: str, model: Mapping[str, Any]) -> str:
+    """Say how a model was chosen, and what its training took."""
+    spent = ", ".join(f"{seconds / 60:.1f}" for seconds in model["cpu_seconds"])
+    rounds = ", ".join(map(str, model["rounds"]))
+    return (
+        f"- `{name}`: {len(model['seeds'])} seeds; validation classes chose rounds {rounds}; CPU "
+        f"minutes of training, refit and features that were not kept yet included: {spent}."
     )
-    about += f"that were not kept yet included: {spent}."
-    return "\n".join([*lines, "", about])
 
 
 def figure(found: Mapping[str, Any] | None, metric: str) -> str:
