@@ -10,20 +10,21 @@ from markdown import head, row, with_spread
 
 SHOWN = (("val", "mAP"), ("val", "P@100"), ("unseen", "mAP"), ("unseen", "P@100"))
 CALLED = {"val": "validation", "unseen": "unseen"}
-BASE = "full"
+BASES = {"default": "default", "as-specified": "full"}  # part -> its first row
 
 
 def ablations_table(results: Sequence[Mapping[str, Any]]) -> str:
-    """A table a collection: a row a variant, and how far it is from the whole method."""
-    return "\n\n".join(one_table(result) for result in results if result.get("rows"))
+    """A table a collection and part: a row a variant, and how far it is from the first."""
+    parts = ((result, part) for result in results for part in BASES if part in result)
+    return "\n\n".join(one_table(*one) for one in parts)
 
 
-def one_table(result: Mapping[str, Any]) -> str:
+def one_table(result: Mapping[str, Any], part: str) -> str:
     columns = [f"{CALLED[split]} {figure}" for split, figure in SHOWN]
-    columns += ["last round, validation mAP", "that less full's", "seeds", "rounds chosen"]
-    lines = head(f"`{result['collection']}`", columns)
-    base = result["rows"].get(BASE, {})
-    for name, runs in result["rows"].items():
+    columns += ["last round, validation mAP", f"that less {BASES[part]}'s", "seeds"]
+    lines = head(f"`{result['collection']}`, {part}", [*columns, "rounds chosen"])
+    base = result[part].get(BASES[part], {})
+    for name, runs in result[part].items():
         cells = [spread([one[split][figure] for one in runs.values()]) for split, figure in SHOWN]
         cells.append(spread([one["last"]["mAP"] for one in runs.values()]))
         lines.append(row(name, [*cells, paired(runs, base), str(len(runs)), chosen(runs)]))

@@ -1,15 +1,16 @@
-"""CMAAN as specified, what is left out of it, and its two weights over a range of values.
+"""`cmaan` by default and as specified, what is left out or added, and its two weights over a range.
 
-    python benchmarks/sketch_ablations.py sketchy25
+    python benchmarks/sketch_ablations.py sketchy25 --part default
+    python benchmarks/sketch_ablations.py sketchy25 --part as-specified
     python benchmarks/sketch_ablations.py sketchy25 --part curves --seeds 7
 
-Every variant is a run of `cmaan` by the recipe `as-specified` and the settings below, without a
-refit; the rounds are chosen on the validation classes, where the start is a candidate. The unseen
-classes are asked once a run. What the last round comes to on validation classes stands beside it:
-where no training beats the start, it alone tells the variants apart. Curves are of the last round,
-over the weights of triplets and of relations. Runs are kept in `runs/ablations` and not trained
-again; each that is done is written to `results/sketch_ablations_<collection>.json`, from which the
-curves are drawn.
+Every variant is a run of `cmaan` by its default, or by the recipe `as-specified` (curves, too), and
+the settings below, without a refit; the rounds are chosen on the validation classes, where the
+start is a candidate. The unseen classes are asked once a run. What the last round comes to on
+validation classes stands beside it: where no training beats the start, it alone tells the variants
+apart. Curves are of the last round, over the weights of triplets and of relations. Runs are kept in
+`runs/ablations` and not trained again; each that is done is written to
+`results/sketch_ablations_<collection>.json`, from which the curves are drawn.
 """
 
 from __future__ import annotations
@@ -38,7 +39,23 @@ RESULTS = Path(__file__).parent / "results"
 FIGURES = ("mAP", "P@100")
 Settings = Mapping[str, Any]
 LARGER = {"lr": 3e-4, "head_lr": 1e-4}
-VARIANTS: dict[str, Settings] = {
+SPECIFIED = "as-specified"
+DEFAULT: dict[str, Settings] = {
+    "default": {},
+    "no edge maps": {"edges": 0.0},
+    "half edge maps": {"edges": 0.5},
+    "no views": {"views": False},
+    "no closed-form start": {"closed_form": False},
+    "contrast alone": {"proxies": 0.0},
+    "proxies alone": {"contrast": 0.0},
+    "image tower fine-tuned, too": {"image": "upper"},
+    "one tower for both": {"image": "upper", "shared": True},
+    "texts by a term of their own": {"described": 1.0, "texts": "collection"},
+    "triplets and relations": {"lambda_tri": 1.0, "lambda_rn": 1.0},
+    "triplets and relations, with texts": {"lambda_tri": 1.0, "lambda_rn": 1.0}
+    | {"texts": "collection"},
+}
+AS_SPECIFIED: dict[str, Settings] = {
     "full": {},
     "no text": {"texts": "none"},
     "class name only": {"texts": "names"},
@@ -59,6 +76,7 @@ VARIANTS: dict[str, Settings] = {
     "contrast alone": {"contrast": 1.0, "proxies": 1.0, "lambda_tri": 0.0, "lambda_rn": 0.0}
     | {"texts": "none"},
 }
+TABLES = {"default": DEFAULT, SPECIFIED: AS_SPECIFIED}
 CURVES: dict[str, tuple[float, ...]] = {
     "lambda_tri": (0.0, 0.5, 1.0, 2.0, 4.0, 8.0),
     "lambda_rn": (0.0, 1.0, 2.0, 4.0, 8.0, 16.0),
@@ -69,16 +87,18 @@ LABELS = {"lambda_tri": "weight of the triplets", "lambda_rn": "weight of the re
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("collection")
-    parser.add_argument("--part", choices=("table", "curves"), default="table")
-    parser.add_argument("--only", nargs="+", choices=VARIANTS, default=[*VARIANTS])
+    parser.add_argument("--part", choices=(*TABLES, "curves"), default="default")
+    parser.add_argument("--only", nargs="+", help="Names of variants.")
     parser.add_argument("--seeds", type=int, nargs="+", default=[7, 8, 9])
     arguments = parser.parse_args()
+    if unknown := {*(arguments.only or ())} - {*TABLES.get(arguments.part, ())}:
+        parser.error(f"there is no variant {sorted(unknown)[0]!r} of part {arguments.part}")
     folder = find_collection(arguments.collection)
     done = Done(RESULTS / f"sketch_ablations_{folder.name}.json", folder)
     for seed in arguments.seeds:
-        if arguments.part == "table":
-            for name in arguments.only:
-                done.add("rows", name, VARIANTS[name], seed, ("val", "unseen"))
+        if table := TABLES.get(arguments.part):
+            for name in arguments.only or table:
+                done.add(arguments.part, name, table[name], seed, ("val", "unseen"))
         else:
             for key, weights in CURVES.items():
                 for weight in weights:
@@ -92,7 +112,7 @@ class Done:
 
     def __init__(self, path: Path, collection: Path) -> None:
         self.path, self.collection = path, collection
-        self.found: dict[str, Any] = {"benchmark": "ablations of cmaan as specified"}
+        self.found: dict[str, Any] = {"benchmark": "ablations of cmaan"}
         if path.exists():
             self.found = json.loads(path.read_text("utf-8"))
 
@@ -103,7 +123,8 @@ class Done:
         rows = self.found.setdefault(part, {}).setdefault(name, {})
         if str(seed) in rows:
             return
-        run = trained(self.collection, dict(settings) | {"seed": seed})
+        recipe = None if part == "default" else SPECIFIED
+        run = trained(self.collection, recipe, dict(settings) | {"seed": seed})
         assert run.best is not None, "the start is a candidate"
         rows[str(seed)] = {"round": run.best["step"]}
         rows[str(seed)] |= figures(run, run.load_selected(), splits)
@@ -115,14 +136,14 @@ class Done:
         self.path.write_text(json.dumps(self.found, indent=1) + "\n", "utf-8")
 
 
-def trained(collection: Path, settings: dict[str, Any]) -> Run:
-    """Train a run by the recipe and these settings, or go on with it."""
-    told = "-".join(f"{key}={value}" for key, value in settings.items())
+def trained(collection: Path, recipe: str | None, settings: dict[str, Any]) -> Run:
+    """Train a run by a recipe and these settings, or go on with it."""
+    told = "-".join([recipe or "default", *(f"{key}={value}" for key, value in settings.items())])
     out = Path("runs/ablations") / f"{collection.name}-{told}"
     if out.exists():
         return resume(out)
     request = Request("cmaan", collection, out, settings, device="cpu")
-    return fit(Request(**vars(request) | {"refit": False, "recipe": "as-specified"}))
+    return fit(Request(**vars(request) | {"refit": False, "recipe": recipe}))
 
 
 def figures(run: Run, method: Method, splits: tuple[str, ...]) -> dict[str, dict[str, float]]:
