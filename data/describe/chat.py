@@ -19,6 +19,7 @@ _LARGEST = 1 << 20  # bytes of an answer; 60 words have 400
 _ANSWER = record(
     {"choices": listing(record({"message": record({"content": maybe(words)})}), least=1)}
 )
+_BROKEN_OFF = {"length": "the server's limit of tokens", "content_filter": "the server's filter"}
 _TOLD = 200  # letters of what a server says of a refusal
 
 
@@ -87,7 +88,7 @@ class Chat:
             yield
         except self._library.APIStatusError as error:
             self.answered = True
-            if error.status_code in PASSING:
+            if error.status_code in PASSING or error.status_code >= 520:  # of proxies: overloaded
                 raise passing_status(address, error.response) from None
             raise self._refusal(error) from None
         except (TimeoutError, self._library.APIConnectionError) as error:
@@ -117,8 +118,9 @@ def _content(raw: bytes) -> str:
     except ValueError as error:
         raise Unusable(f"the answer is damaged ({error})", damaged=True) from None
     choice = answer["choices"][0]
-    if choice.get("finish_reason") == "length":
-        raise Unusable("the answer breaks off, at the server's limit of tokens")
+    ended = choice.get("finish_reason")
+    if isinstance(ended, str) and ended in _BROKEN_OFF:
+        raise Unusable(f"the answer breaks off, at {_BROKEN_OFF[ended]}")
     return _without_thoughts(choice["message"]["content"] or "")
 
 

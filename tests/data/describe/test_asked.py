@@ -80,6 +80,12 @@ def test_every_training_class_is_asked_each_prompt(
             saying("It is wide and", "length"),
             "1 answers could not be kept and were asked for again",
         ),
+        (
+            saying("It has", "content_filter"),
+            "1 answers could not be kept and were asked for again",
+        ),
+        (saying("... 🐱"), "1 answers could not be kept and were asked for again"),
+        (status(529), "answers 529 (it has a fault of its own); trying again in"),
         (saying("<think>what is it"), "1 answers could not be kept and were asked for again"),
         (
             saying("It is as flat as a Door."),
@@ -90,7 +96,7 @@ def test_every_training_class_is_asked_each_prompt(
             "1 answers could not be kept and were asked for again",
         ),
     ],
-    ids="429 500 hung_up truncated empty null length thoughts unseen plural".split(),
+    ids="429 500 hung_up truncated empty null length filter nothing overloaded thoughts unseen plural".split(),
 )
 def test_a_fault_that_passes(
     describe: Callable[..., Result], cars: Collection, model: Model, fault: Fault, told: str
@@ -272,6 +278,11 @@ def test_a_file_is_imported(
     done = CliRunner().invoke(main, call)
     assert done.exit_code == 1
     assert "says nothing of these classes of split 'val'" in done.stderr
+    file.write_text(json.dumps({**said, "ape": ["As a door.", "By doors."]}))
+    done = CliRunner().invoke(main, call)
+    assert "left out: car_(sedan) (door), ape (door), ape (door)\nError" in done.stderr
+    file.write_text(json.dumps({**said, "ape": ["..."]}))
+    assert "'ape', '1' is no text" in CliRunner().invoke(main, call).stderr
     file.write_text(json.dumps({**said, "ape": ["Long " * 70]}))
     done = CliRunner().invoke(main, call)
     assert done.exit_code == 0, done.output

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from zscr.data.describe.mentions import Mentions
 from zscr.data.describe.naming import fill, plain
-from zscr.data.describe.sentence import LETTERS, WORDS, shorten, tidy
+from zscr.data.describe.sentence import LETTERS, WORDS, says_something, shorten, tidy
 from zscr.schema import text
 
 CLASSES = "car_(sedan) teddy_bear bear knife mouse hot-air_balloon wheelchair chair door fox"
@@ -59,3 +59,12 @@ def test_any_text_becomes_a_sentence_that_may_be_stored(some: str, more: str) ->
     assert len(kept.split()) <= WORDS
     assert kept == line or len(line.split()) > WORDS or len(line) > LETTERS
     kept.encode()
+
+
+def test_sentences_of_scripts_without_spaces_are_kept() -> None:
+    """Whole ones as far as there are any; what has no letter says nothing."""
+    assert shorten("它有四条腿。" * 150) == "它有四条腿。" * (LETTERS // 6)
+    assert shorten("มันมีสี่ขา" * 90) == ("มันมีสี่ขา" * 90)[:LETTERS]
+    assert [says_something(one) for one in ("它", "Ä.", "...", "🐱🐱", "- 1.")] == [True] * 2 + [
+        False
+    ] * 3
