@@ -15,7 +15,6 @@ from zscr.patience import PASSING, Patience, broken_way, passing_status
 from zscr.schema import listing, maybe, record, words
 from zscr.strict_json import parse_json
 
-_LARGEST = 1 << 20  # bytes of an answer; 60 words have 400
 _ANSWER = record(
     {"choices": listing(record({"message": record({"content": maybe(words)})}), least=1)}
 )
@@ -31,6 +30,8 @@ class Chat:
         require_extras("asking a language model", "describe")
         import openai
 
+        from zscr.data.describe.bounded import bounded_client
+
         self._library: Any = openai
         self.endpoint, self.timeout = endpoint, patience.timeout
         self.answered = False  # whether the server ever has
@@ -39,6 +40,7 @@ class Chat:
             api_key=endpoint.key or "none",  # the client insists on one
             max_retries=0,
             timeout=patience.timeout,
+            http_client=bounded_client(),
         )
 
     async def answer(self, instruction: str, question: str, again: int = 0) -> str:
@@ -92,6 +94,8 @@ class Chat:
                 raise passing_status(address, error.response) from None
             raise self._refusal(error) from None
         except (TimeoutError, self._library.APIConnectionError) as error:
+            if isinstance(error.__cause__, Unusable | InputError):
+                raise error.__cause__ from None
             raise broken_way(address, error) from None
 
     def _refusal(self, error: Any) -> InputError:
@@ -110,8 +114,6 @@ class Chat:
 
 def _content(raw: bytes) -> str:
     """Return the text of a chat completion."""
-    if len(raw) > _LARGEST:
-        raise Unusable(f"the answer is over {_LARGEST} bytes", damaged=True)
     try:
         answer = parse_json(raw)
         _ANSWER(answer, "")

@@ -18,6 +18,7 @@ from tests.data.describe.server import (
     Fault,
     Model,
     completion,
+    endless,
     hung_up,
     saying,
     silence,
@@ -96,7 +97,8 @@ def test_every_training_class_is_asked_each_prompt(
             "1 answers could not be kept and were asked for again",
         ),
     ],
-    ids="429 500 hung_up truncated empty null length filter nothing overloaded thoughts unseen plural".split(),
+    ids="429 500 hung_up truncated empty null length filter nothing overloaded thoughts unseen "
+    "plural".split(),
 )
 def test_a_fault_that_passes(
     describe: Callable[..., Result], cars: Collection, model: Model, fault: Fault, told: str
@@ -168,6 +170,9 @@ def test_a_class_without_an_answer_is_refused(
         ([silence] * 3, "is silent for too long, 3 times; 0 of 12 answers are kept"),
         ([truncated] * 3, "has no chat model: the answer is damaged"),
         ([status(429)] * 3, "answers 429 (too many requests), 3 times"),
+        ([endless] * 3, "has no chat model: the answer is over 1048576 bytes, 3 times"),
+        ([status(500, Content_Encoding="gzip")] * 3, "the answer is packed"),
+        ([status(301, Location="https://here/v1")], "elsewhere, at 'https://here/v1'; name that"),
     ],
 )
 def test_an_endpoint_that_gives_up(
