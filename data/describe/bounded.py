@@ -21,7 +21,7 @@ _AS_GET = {301, 302, 303}  # redirections that a client follows without the ques
 def bounded_client() -> Any:
     """Return a client whose requests end at what is no answer.
 
-    What they end with is the cause of the error that openai raises:
+    They end with one of these, or with an error of openai whose cause it is:
     Unusable: the answer is too large, or packed, so that its size cannot be known.
     InputError: it is elsewhere, where the question would not be sent along.
     """

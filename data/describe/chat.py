@@ -93,9 +93,12 @@ class Chat:
             if error.status_code in PASSING or error.status_code >= 520:  # of proxies: overloaded
                 raise passing_status(address, error.response) from None
             raise self._refusal(error) from None
-        except (TimeoutError, self._library.APIConnectionError) as error:
-            if isinstance(error.__cause__, Unusable | InputError):
-                raise error.__cause__ from None
+        except (TimeoutError, InputError, self._library.APIConnectionError) as error:
+            fault = error.__cause__ or error  # some versions of openai wrap what `bounded` raises
+            if isinstance(fault, Unusable):
+                raise fault from None
+            if isinstance(fault, InputError):
+                raise InputError(self.endpoint.without_secrets(str(fault))) from None
             raise broken_way(address, error) from None
 
     def _refusal(self, error: Any) -> InputError:
