@@ -86,8 +86,8 @@ def import_descriptions(collection: Collection, path: Path, *, replace: bool = F
     """
     require_free(collection.folder, replace=replace)
     given = read_given(path, collection)
+    given.tell(path, collection.classes)  # first, as a class may have lost all that it had
     require_described(collection, TRAINED, given.answers, str(path))
-    given.tell(path, collection.classes)
     fields: dict[str, Any] = {"source": "file", "file_sha256": given.sha256, "prompts": {}}
     fields |= {"cut": len(given.cut), "refused": len(given.leaks), **_dated()}
     return write_descriptions(collection.folder, given.answers, fields)

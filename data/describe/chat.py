@@ -15,10 +15,10 @@ from zscr.patience import PASSING, Patience, broken_way, passing_status
 from zscr.schema import listing, maybe, record, words
 from zscr.strict_json import parse_json
 
-_LARGEST = 1 << 20  # bytes of an answer; 60 words have 400
 _ANSWER = record(
     {"choices": listing(record({"message": record({"content": maybe(words)})}), least=1)}
 )
+_BROKEN_OFF = {"length": "the server's limit of tokens", "content_filter": "the server's filter"}
 _TOLD = 200  # letters of what a server says of a refusal
 
 
@@ -30,6 +30,8 @@ class Chat:
         require_extras("asking a language model", "describe")
         import openai
 
+        from zscr.data.describe.bounded import bounded_client
+
         self._library: Any = openai
         self.endpoint, self.timeout = endpoint, patience.timeout
         self.answered = False  # whether the server ever has
@@ -38,6 +40,7 @@ class Chat:
             api_key=endpoint.key or "none",  # the client insists on one
             max_retries=0,
             timeout=patience.timeout,
+            http_client=bounded_client(),
         )
 
     async def answer(self, instruction: str, question: str, again: int = 0) -> str:
@@ -87,10 +90,15 @@ class Chat:
             yield
         except self._library.APIStatusError as error:
             self.answered = True
-            if error.status_code in PASSING:
+            if error.status_code in PASSING or error.status_code >= 520:  # of proxies: overloaded
                 raise passing_status(address, error.response) from None
             raise self._refusal(error) from None
-        except (TimeoutError, self._library.APIConnectionError) as error:
+        except (TimeoutError, InputError, self._library.APIConnectionError) as error:
+            fault = error.__cause__ or error  # some versions of openai wrap what `bounded` raises
+            if isinstance(fault, Unusable):
+                raise fault from None
+            if isinstance(fault, InputError):
+                raise InputError(self.endpoint.without_secrets(str(fault))) from None
             raise broken_way(address, error) from None
 
     def _refusal(self, error: Any) -> InputError:
@@ -109,16 +117,15 @@ class Chat:
 
 def _content(raw: bytes) -> str:
     """Return the text of a chat completion."""
-    if len(raw) > _LARGEST:
-        raise Unusable(f"the answer is over {_LARGEST} bytes", damaged=True)
     try:
         answer = parse_json(raw)
         _ANSWER(answer, "")
     except ValueError as error:
         raise Unusable(f"the answer is damaged ({error})", damaged=True) from None
     choice = answer["choices"][0]
-    if choice.get("finish_reason") == "length":
-        raise Unusable("the answer breaks off, at the server's limit of tokens")
+    ended = choice.get("finish_reason")
+    if isinstance(ended, str) and ended in _BROKEN_OFF:
+        raise Unusable(f"the answer breaks off, at {_BROKEN_OFF[ended]}")
     return _without_thoughts(choice["message"]["content"] or "")
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from zscr.data.collection import Collection
 from zscr.data.describe.mentions import Mentions
-from zscr.data.describe.sentence import shorten, tidy
+from zscr.data.describe.sentence import says_something, shorten, tidy
 
 
 class Unusable(Exception):
@@ -46,7 +46,7 @@ class Checks:
         """
         line = tidy(text)
         kept = shorten(line)
-        if not kept:
+        if not says_something(kept):
             raise Unusable("the answer is empty")
         if named := sorted(self._mentions.others(class_id, kept), key=self._is_seen):
             kind = "another" if self._is_seen(named[0]) else "an unseen"

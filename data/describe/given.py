@@ -10,7 +10,7 @@ from typing import Any
 from zscr.artefact import hash_bytes
 from zscr.data.collection import Collection
 from zscr.data.describe.checks import Checks
-from zscr.data.describe.sentence import PROMPT, WORDS, shorten, tidy
+from zscr.data.describe.sentence import PROMPT, WORDS, says_something, shorten, tidy
 from zscr.data.describe.trained import listed, require_trained
 from zscr.errors import InputError
 from zscr.progress import say
@@ -65,7 +65,7 @@ def read_given(path: Path, collection: Collection) -> Given:
         for prompt, text in sentences.items():
             line = tidy(text)
             sentence = shorten(line)
-            if not sentence:
+            if not says_something(sentence):
                 raise InputError(f"{path}: {class_id!a:.60}, {prompt!a:.40} is no text; write one")
             if leak := checks.leak(class_id, sentence):
                 given.leaks.append((class_id, leak))

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 
 from zscr.data.describe.naming import plain
 
-_WORD = re.compile(r"\w+")
+# Scripts that put no space between words: Thai to Myanmar, Khmer, kana and Han. Each of their
+# characters is taken for a word, and a name for several.
+_UNSPACED = "\u0e00-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff"
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")  # `_` marks what is emphasised
 # ending of a plural -> what may stand in its place
-_PLURALS = (("s", ""), ("es", ""), ("ies", "y"), ("ves", "f"), ("ves", "fe"))
-_IRREGULAR = {"mice": "mouse", "geese": "goose", "men": "man", "feet": "foot", "teeth": "tooth"}
+_PLURALS = (("s", ""), ("es", ""), ("ies", "y"), ("ves", "f"), ("ves", "fe"), ("men", "man"))
+_IRREGULAR = {"mice": "mouse", "geese": "goose", "feet": "foot", "teeth": "tooth"}
+_IRREGULAR |= {"children": "child", "oxen": "ox", "cacti": "cactus", "octopi": "octopus"}
 
 Phrase = tuple[str, ...]
 
@@ -38,7 +43,7 @@ class Mentions:
 
     def _named(self, text: str) -> Iterator[tuple[str, Phrase]]:
         """Yield the classes that a text names, each with the words of its name."""
-        words = [_forms(word) for word in _WORD.findall(text.casefold())]
+        words = [_forms(word) for word in _words(text)]
         place = 0
         while place < len(words):
             found = [
@@ -54,7 +59,12 @@ class Mentions:
 
 def _phrases(name: str) -> frozenset[Phrase]:
     spoken = (plain(name), plain(re.sub(r"[ _]\(.*\)$", "", name)))
-    return frozenset(tuple(_WORD.findall(one.casefold())) for one in spoken) - {()}
+    return frozenset(tuple(_words(one)) for one in spoken) - {()}
+
+
+def _words(text: str) -> list[str]:
+    """Return the words of a text, however its letters are composed or set."""
+    return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
 
 
 def _stands(phrase: Phrase, words: list[frozenset[str]]) -> bool:

@@ -11,7 +11,7 @@ from zscr.schema import text
 WORDS = 60  # that a description has at most; a text encoder of CLIP's reads 77 tokens
 LETTERS = 600
 PROMPT = text(100, least=1)  # what a prompt may be called
-_END = re.compile(r"[.!?][\"')\]]*(?=\s|$)")
+_END = re.compile(r"[.!?؟।][\"')\]]*(?=\s|$)|[。！？][”’」』）]*")
 
 
 def tidy(said: str) -> str:
@@ -23,7 +23,7 @@ def tidy(said: str) -> str:
 def shorten(line: str) -> str:
     """Return the whole sentences that fit into 60 words and 600 characters; else as many words.
 
-    A line whose first word is longer is cut to nothing, for it is no sentence.
+    A first word that is longer is cut within, as Thai and Chinese put no space between words.
     """
     words = line.split()
     if len(words) <= WORDS and len(line) <= LETTERS:
@@ -36,4 +36,10 @@ def shorten(line: str) -> str:
 def _fitting(words: list[str]) -> str:
     """Return as many of the first words as fit."""
     kept = " ".join(words[:WORDS])
-    return kept if len(kept) <= LETTERS else kept[: LETTERS + 1].rpartition(" ")[0]
+    whole = kept if len(kept) <= LETTERS else kept[: LETTERS + 1].rpartition(" ")[0]
+    return whole or kept[:LETTERS]
+
+
+def says_something(line: str) -> bool:
+    """Say whether a line has a letter; dots, dashes and pictographs tell of no class."""
+    return any(c.isalpha() for c in line)

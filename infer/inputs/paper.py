@@ -12,6 +12,7 @@ Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 _SAMPLES = 64  # along the longer side: a smooth surface needs no more
+_FEWEST = 8  # along the shorter side, or a surface could be anything between them
 _FRAME = 0.06  # of a side: what lies so near to the border is paper, but for a few strokes
 _ROUNDS = 8
 _NEAR, _LEAST = 3.0, 3.0  # deviations, or grey levels, within which a sample is paper
@@ -41,10 +42,11 @@ def paper_of(pixels: Floats) -> Paper:
     """
     height, width = pixels.shape[1:]
     step = -(-max(height, width) // _SAMPLES)
-    samples, terms = pixels[:, ::step, ::step], _terms(height, width, step)
+    down, across = (min(step, max(1, side // _FEWEST)) for side in (height, width))
+    samples, terms = pixels[:, ::down, ::across], _terms(height, width, (down, across))
     frame = _frame(*samples.shape[1:])
     fits = [_fit(terms, levels, frame) for levels in samples]
-    every = _terms(height, width, 1).reshape(-1, height * width)
+    every = _terms(height, width, (1, 1)).reshape(-1, height * width)
     light = np.stack([weights for weights, _ in fits]) @ every
     noise = np.array([noise for _, noise in fits], np.float32)
     return Paper(light.clip(0, 255).reshape(pixels.shape), noise)
@@ -72,9 +74,10 @@ def _near(rest: Floats, among: Mask) -> Mask:
     return near
 
 
-def _terms(height: int, width: int, step: int) -> Floats:
-    """Return 1, x, y, x², xy, y² at every `step`th pixel, x and y from -1 to 1: (6, H', W')."""
-    across, down = (np.linspace(-1, 1, side, dtype=np.float32)[::step] for side in (width, height))
+def _terms(height: int, width: int, steps: tuple[int, int]) -> Floats:
+    """Return 1, x, y, x², xy, y² at pixels so many apart, x and y from -1 to 1: (6, H', W')."""
+    sides = zip((height, width), steps, strict=True)
+    down, across = (np.linspace(-1, 1, side, dtype=np.float32)[::step] for side, step in sides)
     x, y = np.broadcast_to(across, (len(down), len(across))), down[:, None]
     one = np.ones_like(x)
     return np.stack([one, x, one * y, x * x, x * y, one * y * y])

@@ -184,6 +184,7 @@ def one_pixel(*, light):
         (Image.new("RGBA", (256, 256), (0, 0, 0, 0)), "nothing differs"),
         (Image.new("RGB", (1, 1), "white"), "nothing differs"),
         (Image.new("RGB", (3000, 2), (20, 200, 90)), "nothing differs"),
+        (Image.new("RGB", (500, 2), "white"), "nothing differs"),
         (one_pixel(light=False), "nothing differs"),
         (one_pixel(light=True), "nothing differs"),
         (photographed(Image.new("RGB", (256, 256), "white")), "nothing differs"),

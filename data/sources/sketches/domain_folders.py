@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from zscr.data.collection import ClassInfo, new_collection
-from zscr.data.names import written
+from zscr.data.names import nfc, written
 from zscr.data.sources.annotated import Located
 from zscr.data.sources.archive import opened
 from zscr.data.sources.class_split import FEWEST, split_classes
 from zscr.data.sources.definitions import spoken
 from zscr.data.sources.domains.conversion import Entry
-from zscr.data.sources.found import name_of
+from zscr.data.sources.found import name_of, refuse_inside
 from zscr.data.sources.lookup import Disk
 from zscr.data.sources.origin import described
 from zscr.data.sources.sketches.sides import Sides
@@ -49,13 +49,18 @@ def convert_domains(
     Raises:
         InputError: a domain is not there, a class is of one side alone, there are fewer than 4, or
             a list of classes is none.
-        ConfigError: a domain is to ask and to be searched, or too many classes are to be held out.
+        ConfigError: a domain is no folder's name, or is to ask and to be searched; or too many
+            classes are to be held out.
     """
     if asking in gallery or not gallery:
         raise ConfigError(
             f"the domain '{asking}' cannot ask for the domains {', '.join(gallery) or 'of none'}; "
             f"name others with --gallery"
         )
+    for domain in (asking, *gallery):
+        if Path(domain).name != domain or domain in ("", ".."):
+            raise ConfigError(f"the domain {domain!a:.60} is no name of a folder; give one name")
+    refuse_inside(source, out)
     with opened(source) as folder:
         root = _root(source, folder, (asking, *gallery))
         sketches = _images(root, asking)
@@ -106,7 +111,7 @@ def _images(root: Path, domain: str) -> dict[Entry, Path]:
             raise InputError(
                 f"{path} lies in no folder of a class; put it into {domain}/<class>/, or remove it"
             )
-        found[Entry(written(name), written(Path(name.parts[1])), domain)] = path
+        found[Entry(written(name), nfc(written(Path(name.parts[1]))), domain)] = path
     return found
 
 

@@ -11,6 +11,7 @@ from zscr.data.records import ClassInfo, Item
 from zscr.data.sources.annotated import Located
 from zscr.data.sources.domains.conversion import DOMAIN, Entry, put
 from zscr.errors import InputError
+from zscr.progress import say
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Sides:
     ) -> Counter[str]:
         """Put both sides into a collection, as far as their images are there and can be used.
 
-        A class that has no photo or no sketch left is left out with all its images.
+        A class that has no photo or no sketch left is left out with all its images, and told.
 
         Args:
             draft: of the collection.
@@ -73,6 +74,11 @@ class Sides:
         files, lost = put(draft, images), Counter[str]()
         there = ({one.class_id for one in side if one.name in files} for side in self.both)
         found, asking = set[str].intersection(*there), {one.name for one in self.sketches}
+        if gone := [f"'{name}'" for name in split_of if name not in found]:
+            say(
+                f"{len(gone)} classes have no photo or no sketch that can be used, and are left "
+                f"out with all their images: {', '.join(gone[:5])}{', …' if gone[5:] else ''}"
+            )
         for class_id in (name for name in split_of if name in found):
             draft.add_class(describe(class_id), split_of[class_id])
         for one in (*self.photos, *self.sketches):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
@@ -104,6 +104,15 @@ def hung_up(answer: Answer) -> None:
     """Promise more than is sent, and hang up."""
     answer.send(b'{"choices"', length=500)
     answer.close_connection = True
+
+
+def endless(answer: Answer) -> None:
+    """Send spaces for as long as somebody takes them, and no answer."""
+    answer.close_connection = True
+    answer.send(b"", length=1 << 40)
+    with suppress(OSError):
+        while not answer.model.done.is_set():
+            answer.wfile.write(b" " * 65536)
 
 
 def silence(answer: Answer) -> None:

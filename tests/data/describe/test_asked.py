@@ -18,6 +18,7 @@ from tests.data.describe.server import (
     Fault,
     Model,
     completion,
+    endless,
     hung_up,
     saying,
     silence,
@@ -80,6 +81,12 @@ def test_every_training_class_is_asked_each_prompt(
             saying("It is wide and", "length"),
             "1 answers could not be kept and were asked for again",
         ),
+        (
+            saying("It has", "content_filter"),
+            "1 answers could not be kept and were asked for again",
+        ),
+        (saying("... 🐱"), "1 answers could not be kept and were asked for again"),
+        (status(529), "answers 529 (it has a fault of its own); trying again in"),
         (saying("<think>what is it"), "1 answers could not be kept and were asked for again"),
         (
             saying("It is as flat as a Door."),
@@ -90,7 +97,8 @@ def test_every_training_class_is_asked_each_prompt(
             "1 answers could not be kept and were asked for again",
         ),
     ],
-    ids="429 500 hung_up truncated empty null length thoughts unseen plural".split(),
+    ids="429 500 hung_up truncated empty null length filter nothing overloaded thoughts unseen "
+    "plural".split(),
 )
 def test_a_fault_that_passes(
     describe: Callable[..., Result], cars: Collection, model: Model, fault: Fault, told: str
@@ -162,6 +170,9 @@ def test_a_class_without_an_answer_is_refused(
         ([silence] * 3, "is silent for too long, 3 times; 0 of 12 answers are kept"),
         ([truncated] * 3, "has no chat model: the answer is damaged"),
         ([status(429)] * 3, "answers 429 (too many requests), 3 times"),
+        ([endless] * 3, "has no chat model: the answer is over 1048576 bytes, 3 times"),
+        ([status(500, Content_Encoding="gzip")] * 3, "the answer is packed"),
+        ([status(301, Location=f"//here/v1?{KEY}")], "elsewhere, at '//here/v1?…'; name that"),
     ],
 )
 def test_an_endpoint_that_gives_up(
@@ -272,6 +283,11 @@ def test_a_file_is_imported(
     done = CliRunner().invoke(main, call)
     assert done.exit_code == 1
     assert "says nothing of these classes of split 'val'" in done.stderr
+    file.write_text(json.dumps({**said, "ape": ["As a door.", "By doors."]}))
+    done = CliRunner().invoke(main, call)
+    assert "left out: car_(sedan) (door), ape (door), ape (door)\nError" in done.stderr
+    file.write_text(json.dumps({**said, "ape": ["..."]}))
+    assert "'ape', '1' is no text" in CliRunner().invoke(main, call).stderr
     file.write_text(json.dumps({**said, "ape": ["Long " * 70]}))
     done = CliRunner().invoke(main, call)
     assert done.exit_code == 0, done.output

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from zscr.data.describe.mentions import Mentions
 from zscr.data.describe.naming import fill, plain
-from zscr.data.describe.sentence import LETTERS, WORDS, shorten, tidy
+from zscr.data.describe.sentence import LETTERS, WORDS, says_something, shorten, tidy
 from zscr.schema import text
 
 CLASSES = "car_(sedan) teddy_bear bear knife mouse hot-air_balloon wheelchair chair door fox"
-MENTIONS = Mentions({name: name.replace("_", " ") for name in CLASSES.split()})
+FOREIGN = "snowman 门 ประตู e\u0301toile"
+MENTIONS = Mentions({name: name.replace("_", " ") for name in f"{CLASSES} {FOREIGN}".split()})
 
 
 def test_names_are_plain_words() -> None:
@@ -35,10 +36,15 @@ def test_names_are_plain_words() -> None:
         ("wheelchair", "A wheelchair is a chair with wheels.", ["chair"]),
         ("chair", "A chair has no wheels, a wheelchair has.", ["wheelchair"]),
         ("car_(sedan)", "A car of the sedan kind, a sedan.", []),
+        ("fox", "It stands in a _door_.", ["door"]),
+        ("fox", "For snowmen, in a **ｄｏｏｒ**.", ["snowman", "door"]),
+        ("fox", "它像一扇门一样。", ["门"]),
+        ("fox", "มีประตูใหญ่", ["ประตู"]),
+        ("fox", "Like an \u00e9toile.", ["e\u0301toile"]),
     ],
 )
 def test_other_classes_are_found(own: str, said: str, others: list[str]) -> None:
-    """Whole words and plurals; the longest name counts, and what is a part of the own does not."""
+    """Whole words and plurals of any script; the longest counts, and parts of the own do not."""
     assert [*MENTIONS.others(own, said)] == others
 
 
@@ -53,3 +59,12 @@ def test_any_text_becomes_a_sentence_that_may_be_stored(some: str, more: str) ->
     assert len(kept.split()) <= WORDS
     assert kept == line or len(line.split()) > WORDS or len(line) > LETTERS
     kept.encode()
+
+
+def test_sentences_of_scripts_without_spaces_are_kept() -> None:
+    """Whole ones as far as there are any; what has no letter says nothing."""
+    assert shorten("它有四条腿。" * 150) == "它有四条腿。" * (LETTERS // 6)
+    assert shorten("มันมีสี่ขา" * 90) == ("มันมีสี่ขา" * 90)[:LETTERS]
+    assert [says_something(one) for one in ("它", "Ä.", "...", "🐱🐱", "- 1.")] == [True] * 2 + [
+        False
+    ] * 3

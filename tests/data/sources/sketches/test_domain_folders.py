@@ -68,11 +68,31 @@ def test_what_cannot_be_used_is_listed(pacs, tmp_path):
     assert "photo/dog/1.png" in errors
 
 
+def test_a_class_that_is_left_out_is_named(pacs, tmp_path, capsys):
+    """All its sketches are damaged; a name that is decomposed on one side is the same class."""
+    for path in (pacs / "kfold/sketch/dog").iterdir():
+        path.write_bytes(b"\x89PNG cut off")
+    (pacs / "kfold/sketch/horse").rename(pacs / "kfold/sketch/Pfe\u0301rd")
+    (pacs / "kfold/photo/horse").rename(pacs / "kfold/photo/Pf\u00e9rd")
+    convert_domains(pacs, tmp_path / "out")
+    assert (
+        "1 classes have no photo or no sketch that can be used, and are" in capsys.readouterr().err
+    )
+    assert {*read_collection(tmp_path / "out").classes} == {
+        *("elephant", "guitar", "house", "Pf\u00e9rd")
+    }
+
+
 def test_what_cannot_ask_is_one_sentence(pacs, tmp_path):
     """A class without sketches, a domain that is not there or on both sides, too few classes."""
     out = tmp_path / "out"
     with pytest.raises(ConfigError, match="domain 'photo' cannot ask for the domains photo"):
         convert_domains(pacs, out, asking="photo")
+    for wrong in ("", "..", "../kfold/photo"):
+        with pytest.raises(ConfigError, match="is no name of a folder"):
+            convert_domains(pacs, out, gallery=[wrong])
+    with pytest.raises(InputError, match="lies inside"):
+        convert_domains(pacs, pacs / "kfold/photo/dog/out")
     with pytest.raises(InputError, match="folders clipart and photo side by side in 0 folders"):
         convert_domains(pacs, out, asking="clipart")
     (pacs / "kfold/sketch/lost.png").write_bytes(b"")
