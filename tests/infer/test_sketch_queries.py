@@ -107,6 +107,15 @@ def test_a_blank_drawing_costs_the_others_nothing(ask, drawings, tmp_path):
     assert "blank.png shows no drawing: nothing differs from the paper; draw larger" in alone.stderr
 
 
+def test_a_drawing_that_is_not_there_costs_the_others_nothing(ask, drawings, tmp_path):
+    """Between two that are; its answer names the file, as a blank one's does."""
+    result = ask("--sketch", drawings / "1.png", "--sketch", tmp_path / "no.png", "--sketch", "-",
+                 stdin=(drawings / "2.png").read_bytes())  # fmt: skip
+    assert found(result) == [["1"], [], ["2"]]
+    assert parsed(result)[1]["error"].endswith("no.png does not exist")
+    assert result.exit_code == 1
+
+
 @pytest.fixture
 def spoilt(tmp_path):
     """Return files of a drawing that is light on dark, and of one in the corner of a sheet."""
@@ -145,6 +154,7 @@ def test_what_is_no_drawing_is_refused(ask, drawings, tmp_path):
     (tmp_path / "empty").mkdir()
     for words, sentence in {
         ("--sketch", tmp_path / "no.png"): "--sketch is .*no.png, which does not exist; name an im",
+        ("--sketch", ""): "'--sketch': it is empty; name a file or folder",
         ("--sketch", tmp_path / "empty"): "--sketch is .*empty, a folder without images; name one",
         ("--sketch", drawings, "--text", "red"): "--text and --image go with one --sketch, not wit",
         ("--sketch", drawings, "--compose", "slerp"): "--compose and --instead-of go with a text",
