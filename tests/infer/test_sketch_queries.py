@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image, ImageDraw, ImageOps
 
+import zscr
 from zscr.cli import main
 from zscr.errors import InputError
 from zscr.infer.bundle import Bundle
@@ -174,7 +175,7 @@ def test_a_model_without_sketches_says_so(bundle_folder, sketcher, drawings):
 
 
 def test_a_drawing_finds_images_in_folders(sketcher, drawings, tmp_path, monkeypatch):
-    """`zscr find --sketch`, with a model in use that takes drawings; twice it is a sum."""
+    """`zscr find --sketch` and `zscr.find`, with a model that takes drawings; twice it is a sum."""
     monkeypatch.setenv("ZSCR_HOME", str(tmp_path / "home"))
     shutil.copytree(sketcher, tmp_path / "home" / "models" / "sketcher")
     shutil.copytree(drawings, tmp_path / "photos")
@@ -183,6 +184,8 @@ def test_a_drawing_finds_images_in_folders(sketcher, drawings, tmp_path, monkeyp
     assert found(one) == [["1"]]
     twice = CliRunner().invoke(main, [*words, "--sketch", words[-1], str(tmp_path / "photos")])
     assert found(twice) == [["1"]]
+    answer = zscr.find(sketches=drawings / "2.png", folders=tmp_path / "photos", model="sketcher")
+    assert answer.hits[0].id == "photos/2.png"
     np.testing.assert_allclose(*(parsed(one)[0]["hits"][0]["score"] for one in (one, twice)))
     with pytest.raises(InputError, match="not of sketch and text"):
         Searcher.open(sketcher).search(["red"], sketches=[drawings / "1.png"])
