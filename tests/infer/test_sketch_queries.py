@@ -105,7 +105,10 @@ def test_a_blank_drawing_costs_the_others_nothing(ask, drawings, tmp_path):
     assert "1 of 3 queries could not be answered; the first: query 2" in result.stderr
     alone = ask("--sketch", blank)
     assert (alone.exit_code, alone.stdout) == (1, "")
-    assert "blank.png shows no drawing: nothing differs from the paper; draw larger" in alone.stderr
+    assert (
+        "blank.png shows no drawing: no stroke stands out from the paper; draw larger"
+        in alone.stderr
+    )
 
 
 def test_a_drawing_that_is_not_there_costs_the_others_nothing(ask, drawings, tmp_path):
