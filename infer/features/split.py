@@ -85,7 +85,8 @@ def load_split(
         said = tuple(row.source.query.text or "" for row in kept if row.source)
         said = said if field_of(name) == "text" else ()
         tables[name] = Table(table_ids, rows, starts_of(counts.tolist()), said)
-    _report_lost(lost, collection, split, store)
+    once = {(one["id"], one["reason"]): one for one in lost}  # though several views lack it
+    _report_lost([*once.values()], collection, split, store)
     _check(collection, split, tables)
     found = Split(groups, tables)
     return whole_groups(found) if per == "item" else found

@@ -242,6 +242,13 @@ def test_sketches_are_a_table_of_their_own(drawn, encoders):
     np.testing.assert_allclose(split["sketch"].rows, white.repeat(5, 0), atol=1e-6)
 
 
+def test_what_cannot_be_used_is_counted_once_for_all_views(drawn, encoders, capsys):
+    """The damaged image, of which two tables are asked."""
+    own = {name: encoders["image"] for name in ("image", "image/flipped")}
+    load_split(drawn, "seen", [Need("image"), Need("image/flipped")], own)
+    assert "1 images of split 'seen' could not be used" in capsys.readouterr().err
+
+
 def test_items_are_groups_of_their_own(drawn, encoders):
     """Each with all that is needed of it, or not at all; a damaged image takes its item along."""
     needs = [Need("image", "item"), Need("sketch", "item"), Need("text", "item")]
