@@ -31,7 +31,7 @@ _NAMED = 20  # classes that are listed; of more, the first
 @click.option(
     "--sketch",
     "sketches",
-    type=click.Path(path_type=Path),
+    type=FOLDER,
     multiple=True,
     help="A drawing of what is sought, a folder of them, or '-': stdin; repeatable.",
 )

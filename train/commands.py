@@ -89,7 +89,7 @@ def train(
     retrieved_res: Path | None,
     **flags: Any,
 ) -> None:
-    """Train METHOD (zscrgan, clip, pic2word, zscrgan-reference or a plug-in) on a collection.
+    """Train METHOD (zscrgan, clip, pic2word, cmaan, zse, zscrgan-reference or a plug-in).
 
     The rounds and settings that do best on the validation classes are kept; the model is then
     fitted anew by them, on the validation classes too (--no-refit: as it was chosen).
@@ -99,6 +99,7 @@ def train(
       zscr train
       zscr train --collection photos/ --image-encoder mobilenet_v2/ --rounds 100
       zscr train zscrgan-reference --collection wiki
+      zscr train cmaan --collection sketchy25
       zscr train pic2word --collection photos/ --set base=openai/clip-vit-large-patch14
       zscr train --resume
     """

@@ -68,9 +68,10 @@ def load(
 
 
 def find(
-    asked: str | Path | Sequence[str | Path],
+    asked: str | Path | Sequence[str | Path] = (),
     folders: str | Path | Sequence[str | Path] = ".",
     *,
+    sketches: str | Path | Sequence[str | Path] = (),
     k: int = 10,
     min_score: float | None = None,
     model: str | None = None,
@@ -82,6 +83,8 @@ def find(
         asked: a text, an image's path, or a list of such, to be added up, as on the command line:
             `["dog", "-", "leash", "0.5:grass", Path("lawn.jpg")]`.
         folders: one or several, with all that is below them.
+        sketches: files of drawings, further terms; `zscr.find(sketches="drawing.png")` asks by one
+            alone.
         k: how many images to find, fewer if there are fewer.
         min_score: leave out images that score less.
         model: its name in `$ZSCR_HOME`, or its folder; None is the one in use.
@@ -95,7 +98,9 @@ def find(
     """
     from zscr.infer.find.find import find as find_images
 
-    return find_images(asked, folders, k=k, min_score=min_score, model=model, compose=compose)
+    return find_images(
+        asked, folders, sketches=sketches, k=k, min_score=min_score, model=model, compose=compose
+    )
 
 
 def __getattr__(name: str) -> object:

@@ -37,7 +37,7 @@ def table(report: Report) -> str:
     several = group_words(report)[1]
     name = f"{report['method']} ({report['kind']})"
     controls: Mapping[str, Report] = report.get("beside", {}) | report.get("controls", {})
-    width = max(NAME, *(len(control) + 1 for control in (name, *controls)))
+    width = max(NAME, *(len(control) + 2 for control in (name, *controls)))  # 2: indented below
     layout = _Layout((*ROWS, *own_figures(report, ROWS)), several, width)
     notes = {control: chosen(figures) for control, figures in controls.items()}
     captions = "captions" in report

@@ -11,6 +11,7 @@ from zscr.infer.evaluation.naming import Report, queries_words
 from zscr.printable import printable
 
 _CEILING = " ceiling"
+_NAME = 38  # least width of the names' column
 
 
 def mean_report(reports: Sequence[Report]) -> dict[str, Any]:
@@ -69,16 +70,20 @@ def means_table(report: Report) -> str:
     """
     tasks: Mapping[str, Report] = report["tasks"]
     figures = [*dict.fromkeys(name for task in tasks.values() for name in task["figures"])]
+    means = {f"mean of {name}": mean for name, mean in report["means"].items()}
+    means |= {"mean of these means": report} if len(means) > 1 else {}
+    labels = (*tasks, *means, *(f"  {one}" for mean in means.values() for one in mean["controls"]))
+    width = max(_NAME, *map(len, labels))
     lines = [f"{report['collection']}, {report['split']}, {len(tasks)} tasks"]
-    lines += [*_followed(tasks), report["origin"], "", _cells("", figures)]
+    lines += [*_followed(tasks), report["origin"], "", _cells("", figures, width)]
     for name, task in tasks.items():
         missing = f", {task['missing']:,} images and queries missing" if task["missing"] else ""
-        lines.append(f"{_row(name, task['metrics'], figures)}  {queries_words(task)}{missing}")
+        lines.append(
+            f"{_row(name, task['metrics'], figures, width)}  {queries_words(task)}{missing}"
+        )
     lines.append("")
-    for name, mean in report["means"].items():
-        lines += _mean_rows(f"mean of {name}", mean, figures)
-    if len(report["means"]) > 1:
-        lines += _mean_rows("mean of these means", report, figures)
+    for name, mean in means.items():
+        lines += _mean_rows(name, mean, figures, width)
     return "\n".join(printable(line.rstrip()) for line in lines)
 
 
@@ -92,20 +97,21 @@ def _followed(tasks: Mapping[str, Report]) -> list[str]:
     return [f"{', '.join(names)}: {protocol}" for protocol, names in named.items()]
 
 
-def _mean_rows(name: str, mean: Report, figures: Sequence[str]) -> Iterator[str]:
+def _mean_rows(name: str, mean: Report, figures: Sequence[str], width: int) -> Iterator[str]:
     if not mean["figures"]:
         several = len(mean["protocols"]) > 1
         why = "different protocols" if several else "no figure in common"
-        yield f"{name:38}  none: {why}"
+        yield f"{name:{width}}  none: {why}"
         return
-    yield _row(name, mean["metrics"], figures)
+    yield _row(name, mean["metrics"], figures, width)
     for control, found in mean["controls"].items():
-        yield _row(f"  {control}", found["metrics"], figures)
+        yield _row(f"  {control}", found["metrics"], figures, width)
 
 
-def _row(name: str, metrics: Mapping[str, float], figures: Sequence[str]) -> str:
-    return _cells(name, [f"{metrics[key]:.3f}" if key in metrics else "-" for key in figures])
+def _row(name: str, metrics: Mapping[str, float], figures: Sequence[str], width: int) -> str:
+    cells = [f"{metrics[key]:.3f}" if key in metrics else "-" for key in figures]
+    return _cells(name, cells, width)
 
 
-def _cells(name: str, cells: Sequence[str]) -> str:
-    return f"{name:38}" + "".join(f"{cell:>16}" for cell in cells)
+def _cells(name: str, cells: Sequence[str], width: int) -> str:
+    return f"{name:{width}}" + "".join(f"{cell:>16}" for cell in cells)

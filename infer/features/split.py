@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Protocol
 
@@ -74,6 +74,7 @@ def load_split(
         return _of_corpus(collection, collection.corpus, split, names, per, encoders, store)
     texts = {need.table: need.texts(collection, split) for need in needs if need.texts}
     groups, listed = list_rows(collection, split, names, encoders, per, texts)
+    _require_some(collection, split, listed)  # before others' features are computed, for minutes
     tables: dict[str, Table[Array]] = {}
     lost: list[dict[str, str]] = []
     for name in names:
@@ -84,7 +85,8 @@ def load_split(
         said = tuple(row.source.query.text or "" for row in kept if row.source)
         said = said if field_of(name) == "text" else ()
         tables[name] = Table(table_ids, rows, starts_of(counts.tolist()), said)
-    _report_lost(lost, collection, split, store)
+    once = {(one["id"], one["reason"]): one for one in lost}  # though several views lack it
+    _report_lost([*once.values()], collection, split, store)
     _check(collection, split, tables)
     found = Split(groups, tables)
     return whole_groups(found) if per == "item" else found
@@ -127,15 +129,24 @@ def _common(pers: Sequence[str]) -> str:
 
 
 def _check(collection: Collection, split: str, tables: Mapping[str, Table[Array]]) -> None:
-    if not all(len(table.rows) for table in tables.values()):
-        found = " and ".join(f"{len(table.rows)} {plural_of(n)}" for n, table in tables.items())
+    _require_some(collection, split, {name: table.rows for name, table in tables.items()})
+    for name, table in tables.items():
+        check_finite(name, table.rows, f"split '{split}'")
+
+
+def _require_some(collection: Collection, split: str, rows: Mapping[str, Sized]) -> None:
+    """Refuse a split of which a table is empty; views of one kind of thing are told once."""
+    if not all(map(len, rows.values())):
+        counts: dict[str, int] = {}
+        for name, held in rows.items():
+            what = plural_of(name)
+            counts[what] = min(len(held), counts.get(what, len(held)))
+        found = " and ".join(f"{count} {what}" for what, count in counts.items())
         of_classes = "" if collection.classes else " (it has no classes)"
         raise CollectionError(
             f"split '{split}' of {collection.folder}{of_classes} has {found} that can be used; it "
             f"needs some of each"
         )
-    for name, table in tables.items():
-        check_finite(name, table.rows, f"split '{split}'")
 
 
 def _values(

@@ -38,9 +38,10 @@ class Found:
 
 
 def find(
-    asked: str | Path | Sequence[str | Path],
+    asked: str | Path | Sequence[str | Path] = (),
     folders: str | Path | Sequence[str | Path] = ".",
     *,
+    sketches: str | Path | Sequence[str | Path] = (),
     k: int = 10,
     min_score: float | None = None,
     model: str | None = None,
@@ -48,9 +49,10 @@ def find(
     runtime: Runtime | None = None,
 ) -> Answer:
     """Find images in folders; see `zscr.find`."""
-    read = read_words(_listed(asked), folders=[Path(folder) for folder in _listed(folders)])
+    within, drawn = [Path(folder) for folder in _listed(folders)], map(str, _listed(sketches))
+    read = read_words(_listed(asked), folders=within, sketches=[*drawn])
     if not read.terms:
-        raise InputError("nothing is asked for; give a text, or the path of an image")
+        raise InputError("nothing is asked for; give a text, or the path of an image or a sketch")
     if not read.folders:
         raise InputError("no folder is given; name one or several, '.' is the current one")
     for sentence in read.told if isinstance(asked, str) else ():  # the terms of a list are clear

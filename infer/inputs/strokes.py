@@ -55,10 +55,10 @@ def _seen(image: Image.Image, name: str) -> Ink:
     """Return the ink of a sketch that shows something."""
     ink = ink_of(image)
     if ink.count < _LEAST:
-        differ = f"{ink.count} pixels differ" if ink.count else "nothing differs"
+        seen = f"only {ink.count} pixels stand out" if ink.count else "no stroke stands out"
         raise InputError(
-            f"{name} shows no drawing: {differ} from the paper; draw larger and with a thicker "
-            f"pen, or give another file"
+            f"{name} shows no drawing: {seen} from the paper; draw larger and with a thicker pen, "
+            f"or give another file; a photo is no sketch"
         )
     return ink
 

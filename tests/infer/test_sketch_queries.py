@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image, ImageDraw, ImageOps
 
+import zscr
 from zscr.cli import main
 from zscr.errors import InputError
 from zscr.infer.bundle import Bundle
@@ -104,7 +105,19 @@ def test_a_blank_drawing_costs_the_others_nothing(ask, drawings, tmp_path):
     assert "1 of 3 queries could not be answered; the first: query 2" in result.stderr
     alone = ask("--sketch", blank)
     assert (alone.exit_code, alone.stdout) == (1, "")
-    assert "blank.png shows no drawing: nothing differs from the paper; draw larger" in alone.stderr
+    assert (
+        "blank.png shows no drawing: no stroke stands out from the paper; draw larger"
+        in alone.stderr
+    )
+
+
+def test_a_drawing_that_is_not_there_costs_the_others_nothing(ask, drawings, tmp_path):
+    """Between two that are; its answer names the file, as a blank one's does."""
+    result = ask("--sketch", drawings / "1.png", "--sketch", tmp_path / "no.png", "--sketch", "-",
+                 stdin=(drawings / "2.png").read_bytes())  # fmt: skip
+    assert found(result) == [["1"], [], ["2"]]
+    assert parsed(result)[1]["error"].endswith("no.png does not exist")
+    assert result.exit_code == 1
 
 
 @pytest.fixture
@@ -145,6 +158,7 @@ def test_what_is_no_drawing_is_refused(ask, drawings, tmp_path):
     (tmp_path / "empty").mkdir()
     for words, sentence in {
         ("--sketch", tmp_path / "no.png"): "--sketch is .*no.png, which does not exist; name an im",
+        ("--sketch", ""): "'--sketch': it is empty; name a file or folder",
         ("--sketch", tmp_path / "empty"): "--sketch is .*empty, a folder without images; name one",
         ("--sketch", drawings, "--text", "red"): "--text and --image go with one --sketch, not wit",
         ("--sketch", drawings, "--compose", "slerp"): "--compose and --instead-of go with a text",
@@ -164,7 +178,7 @@ def test_a_model_without_sketches_says_so(bundle_folder, sketcher, drawings):
 
 
 def test_a_drawing_finds_images_in_folders(sketcher, drawings, tmp_path, monkeypatch):
-    """`zscr find --sketch`, with a model in use that takes drawings; twice it is a sum."""
+    """`zscr find --sketch` and `zscr.find`, with a model that takes drawings; twice it is a sum."""
     monkeypatch.setenv("ZSCR_HOME", str(tmp_path / "home"))
     shutil.copytree(sketcher, tmp_path / "home" / "models" / "sketcher")
     shutil.copytree(drawings, tmp_path / "photos")
@@ -173,6 +187,8 @@ def test_a_drawing_finds_images_in_folders(sketcher, drawings, tmp_path, monkeyp
     assert found(one) == [["1"]]
     twice = CliRunner().invoke(main, [*words, "--sketch", words[-1], str(tmp_path / "photos")])
     assert found(twice) == [["1"]]
+    answer = zscr.find(sketches=drawings / "2.png", folders=tmp_path / "photos", model="sketcher")
+    assert answer.hits[0].id == "photos/2.png"
     np.testing.assert_allclose(*(parsed(one)[0]["hits"][0]["score"] for one in (one, twice)))
     with pytest.raises(InputError, match="not of sketch and text"):
         Searcher.open(sketcher).search(["red"], sketches=[drawings / "1.png"])

@@ -145,4 +145,7 @@ def test_other_models_and_long_names_stand_in_the_columns(some):
     assert list(rows).index("zse, run-7") < list(rows).index(name)
     ends = {len(rows[one]) for one in ("zse, run-7", name, "zscrgan-reference (run)")}
     assert len(ends) == 1
+    below = next(number for number, line in enumerate(lines) if "less that of another" in line)
+    differences = lines[below + 1 : below + 3]
+    assert len({line.index("[") for line in differences}) == 1
     assert sum("less that of another" in line for line in lines) == 1

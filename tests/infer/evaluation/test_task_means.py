@@ -48,3 +48,14 @@ def test_each_task_shows_its_own_figures() -> None:
     assert ["all", "0.125", "-", "2", "queries"] in rows
     assert ["one", "-", "1.000", "2", "queries"] in rows
     assert "none: no figure in common" in table
+
+
+def test_long_names_of_controls_stand_in_the_columns() -> None:
+    """All rows of figures end in one column, however long a control's name is."""
+    task = of_task("p", R=0.5)
+    task["controls"] = {
+        "a control with a name of more than forty letters": {"metrics": {"R": 0.25}}
+    }
+    rows = shown({"one": task}, ["one"]).split("\n\n")[2].splitlines()
+    assert [row[-5:] for row in rows] == ["0.500", "0.250"]
+    assert len({len(row) for row in rows}) == 1

@@ -152,6 +152,15 @@ def test_empty_splits_are_refused(tmp_path):
         load_split(published(tmp_path / "p"), "unseen", BOTH, PUBLISHED)
 
 
+def test_a_collection_without_sketches_is_refused_at_once(shapes, encoders, tmp_path):
+    """Before the features of its images are computed; views are not counted again."""
+    needs = [Need("image"), Need("sketch"), Need("sketch/flipped")]
+    own = {name: encoders["image"] for name in ("image", "sketch", "sketch/flipped")}
+    with pytest.raises(CollectionError, match=r"has \d+ images and 0 sketches that can be used"):
+        load_split(read_collection(shapes), "seen", needs, own, tmp_path / "features")
+    assert not (tmp_path / "features").exists()
+
+
 def test_vectors_that_are_not_there_are_refused(shapes, tmp_path, encoders):
     """A collection of images cannot be read without an encoder."""
     with pytest.raises(ArtefactError, match=r"does not list vectors/image\.npy"):
@@ -231,6 +240,13 @@ def test_sketches_are_a_table_of_their_own(drawn, encoders):
     assert split["sketch"].starts.tolist() == [0, 2, 5]
     white = encoders["image"].encode(Query.of("image", [drawn.folder / "a0-sketch.png"]))
     np.testing.assert_allclose(split["sketch"].rows, white.repeat(5, 0), atol=1e-6)
+
+
+def test_what_cannot_be_used_is_counted_once_for_all_views(drawn, encoders, capsys):
+    """The damaged image, of which two tables are asked."""
+    own = {name: encoders["image"] for name in ("image", "image/flipped")}
+    load_split(drawn, "seen", [Need("image"), Need("image/flipped")], own)
+    assert "1 images of split 'seen' could not be used" in capsys.readouterr().err
 
 
 def test_items_are_groups_of_their_own(drawn, encoders):
