@@ -114,6 +114,15 @@ def test_a_cosine_is_the_weighted_mean_of_both(
     assert torch.allclose(images.norm(dim=1), torch.ones(7), atol=1e-6)
 
 
+def test_a_tower_is_cut_where_it_is_told(drawn: Path, backbone: Path) -> None:
+    """Rows and tower alike."""
+    config = Config(**QUICK, backbone=str(backbone), cut="stem")
+    method = bound(read_collection(drawn), config)
+    method.start()
+    assert method.towers["sketch"].start == "stem"
+    assert method.train_round()["loss/contrast"].isfinite()
+
+
 def test_one_tower_may_be_shared(drawn: Path, backbone: Path) -> None:
     """Then the gallery is embedded by the very tower of the sketches; the rates fall to 0."""
     config = Config(**QUICK, backbone=str(backbone), image="upper", shared=True)
@@ -220,6 +229,7 @@ def test_a_second_encoder_that_is_the_backbone_is_refused(
         ({"share": 1.0}, "share=1.0 must be below 1"),
         ({"contrast": 0.0, "proxies": 0.0}, "nothing to train by"),
         ({"text_pairing": "own"}, "text_pairing=own .* texts=none"),
+        ({"sketch": "frozen", "cut": "relu_6"}, "cut=relu_6 is of upper towers"),
         ({"rn_pre": True}, "rn_pre=true .* lambda_rn=0"),
         ({"lambda_tri": 1.0, "tri_pre": False}, "tri_pre=false .* texts=none"),
         ({"second": "efficientnet-lite0", "share": 0.0}, "share=0 .* second=efficientnet-lite0"),

@@ -33,6 +33,7 @@ class Config:
 
     backbone: str = "mobilenet_v2"  # a name, a folder, or a hub name
     backbone_sha256: str = ""  # filled in
+    cut: str = ""  # the map that `upper` is cut at, by its name in the graph; or a small one
     second: str = ""  # another image encoder, which stays frozen beside the towers
     second_sha256: str = ""  # filled in
     share: float = 0.5  # of the second one in a cosine
@@ -112,6 +113,10 @@ class Config:
             raise ConfigError(
                 f"shared=true is one tower that is trained, and sketch={self.sketch} with "
                 f"image={self.image} are not; set both alike, to {UPPER}, {TOKENS} or {WHOLE}"
+            )
+        if self.cut and UPPER not in (self.sketch, self.image):
+            raise ConfigError(
+                f"cut={self.cut} is of {UPPER} towers; set sketch or image to {UPPER}"
             )
         if self.second and not self.share:
             raise ConfigError(
