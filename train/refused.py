@@ -25,6 +25,8 @@ def unless_refused(run: Run, before: Path | None) -> Iterator[None]:
     except (CollectionError, ConfigError, InputError):
         if run.writes and not run.begun:
             if latest_beside(run.folder) == run.folder:
-                point_latest(before) if before else remove_or_tell(run.folder.with_name(LATEST))
+                remove_or_tell(run.folder.with_name(LATEST))
+                if before:
+                    point_latest(before)
             shutil.rmtree(run.folder, ignore_errors=True)
         raise
