@@ -79,12 +79,14 @@ def on_noise(
     fusion = TextFusion(width, sentences.rows.shape[2], hidden_of(width), pairing)
     module = Alignment(config, (width, SIDE), width, fusion)
     optimizer = torch.optim.AdamW(module.parameters(), LR)
-    starts, losses = torch.arange(CLASSES + 1) * EACH, []
+    known = len(sentences.starts) - 1
+    count = min(CLASSES, known)
+    starts, losses = torch.arange(count + 1) * EACH, []
     for _ in range(steps):
-        classes = torch.randperm(len(sentences.starts) - 1, generator=noise)[:CLASSES]
+        classes = torch.randperm(known, generator=noise)[:count]
         words = sentences.draw(classes, noise)
-        tuples = draw_tuples(torch.arange(CLASSES * EACH), starts, starts, noise)
-        terms = module(drawn(width, noise), drawn(width, noise), tuples, words)
+        tuples = draw_tuples(torch.arange(count * EACH), starts, starts, noise)
+        terms = module(drawn(count, width, noise), drawn(count, width, noise), tuples, words)
         optimizer.zero_grad()
         torch.stack([*terms.values()]).sum().backward()
         optimizer.step()
@@ -96,9 +98,9 @@ def on_noise(
     }
 
 
-def drawn(width: int, noise: torch.Generator) -> Side:
+def drawn(classes: int, width: int, noise: torch.Generator) -> Side:
     """Return noise as the states of a batch."""
-    count = CLASSES * EACH
+    count = classes * EACH
     pooled = torch.randn(count, width, generator=noise)
     return Side(States(pooled, torch.randn(count, SIDE**2, width, generator=noise)), pooled)
 

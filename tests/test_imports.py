@@ -52,8 +52,8 @@ FLOORS = {
     " <- characters image unread vector <- prompt text <- make",
     "zscr.train": "cuda_graph latest options precision ranks run_fields tables weights"
     " <- hub <- encoders <- pretrained <- language vision <- methods"
-    " <- pairs <- heads soundness state <- run stored <- log sources <- loop <- fit <- evaluation"
-    " <- commands <- adaptation",
+    " <- pairs <- heads soundness state <- run stored <- log refused sources <- loop <- fit"
+    " <- evaluation <- commands <- adaptation",
     "zscr.train.hub": "library name <- faults <- client <- listing <- choice library_cache metadata"
     " pins <- fetch <- at_hand <- gather kept <- offline <- snapshot <- checkpoint",
     "zscr.train.methods": "blocks contract losses optimizer seeded"

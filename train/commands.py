@@ -89,7 +89,7 @@ def train(
     retrieved_res: Path | None,
     **flags: Any,
 ) -> None:
-    """Train METHOD (zscrgan, clip, pic2word, cmaan, zse, zscrgan-reference or a plug-in).
+    """Train METHOD (zscrgan, clip, cmaan, pic2word, zse, zscrgan-reference or a plug-in).
 
     The rounds and settings that do best on the validation classes are kept; the model is then
     fitted anew by them, on the validation classes too (--no-refit: as it was chosen).

@@ -24,13 +24,14 @@ from zscr.infer.features.split import load_split
 from zscr.infer.features.table import Array, Split, joined
 from zscr.lock import writer_lock
 from zscr.progress import say
-from zscr.train.latest import point_latest, require_link
+from zscr.train.latest import latest_beside, point_latest, require_link
 from zscr.train.loop import train
 from zscr.train.methods.contract import Config, Need
 from zscr.train.methods.registry import METHODS, load_method
 from zscr.train.methods.settings import as_dict, make_config, selection_split
 from zscr.train.precision import check_precision
 from zscr.train.ranks import as_first, joined_ranks, own_rank, rank_count, wait_for_ranks
+from zscr.train.refused import unless_refused
 from zscr.train.run import Run, create_run, follow_run, open_run
 from zscr.train.soundness import asked_shapes, check_shapes, check_trainable, shapes_of
 from zscr.train.sources import choose_encoders, load_sources, sources_of
@@ -101,11 +102,11 @@ def _fit(request: Request, device: torch.device) -> Run:
     sources = sources_of(collection, encoders, folder)
     stored = load_selecting(collection, config, needs, encoders)
     refit = is_refitted(request.refit, recipe, config)
-    made_of = folder, request.method, config, shapes, sources
+    made_of, before = (folder, request.method, config, shapes, sources), latest_beside(folder)
     run = _shared(lambda: create_run(*made_of, refit=refit, numbered=numbered), device)
     if numbered and run.writes:  # a run that was given a place is named by it from then on
         point_latest(run.folder)
-    with _held(run.folder), _resumable(run.folder):
+    with _held(run.folder), _resumable(run.folder), unless_refused(run, before):
         train(run, seen, judged_on, device, stored)
     return run
 

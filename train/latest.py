@@ -36,6 +36,12 @@ def point_latest(folder: Path) -> None:
         fsync(link.parent)
 
 
+def latest_beside(folder: Path) -> Path | None:
+    """Return the folder that the link `latest` beside `folder` points at, if there is one."""
+    link = folder.parent / LATEST
+    return link.with_name(os.readlink(link)) if link.is_symlink() else None
+
+
 def require_link(folder: Path) -> None:
     """Prove that `latest` beside `folder` is a link or absent, before that is made.
 

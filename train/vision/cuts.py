@@ -118,7 +118,7 @@ def chosen_cut(cuts: Sequence[Cut], tensor: str, name: str) -> Cut:
     wanted = f"no map '{tensor}'" if tensor else f"no map of at most {LARGEST} numbers"
     raise InputError(
         f"{name} has {wanted} through which everything goes"
-        + (f"; name one of its last ones: {known}" if known else "; take another encoder")
+        + (f"; set cut to one of its last ones: {known}" if known else "; take another encoder")
     )
 
 

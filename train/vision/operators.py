@@ -117,6 +117,37 @@ def _convolution(operator: Operator) -> nn.Module:
     return Convolution(operator)
 
 
+def _max_pool(operator: Operator) -> nn.Module:
+    size, stride, pads = _window(operator)
+    # What is padded is never the largest, as everywhere in ONNX.
+    return Function(
+        lambda x: functional.max_pool2d(functional.pad(x, pads, value=-torch.inf), size, stride)
+    )
+
+
+def _average_pool(operator: Operator) -> nn.Module:
+    size, stride, pads = _window(operator)
+    if any(pads):  # which of them count is a setting of its own
+        raise KeyError
+    return Function(lambda x: functional.avg_pool2d(x, size, stride))
+
+
+def _window(operator: Operator) -> tuple[list[int], list[int], tuple[int, ...]]:
+    """Return size and stride of a pooling window, and pads in torch's order."""
+    get = operator.attributes.get
+    size = [*operator.attributes["kernel_shape"]]
+    plain = get("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID") and not get("ceil_mode", 0)
+    if not plain or len(size) != 2 or any(step != 1 for step in get("dilations", ())):
+        raise KeyError
+    top, left, bottom, right = get("pads", [0, 0, 0, 0])
+    return size, [*get("strides", (1, 1))], (left, right, top, bottom)
+
+
+def _leaky(operator: Operator) -> nn.Module:
+    slope = operator.attributes.get("alpha", 0.01)
+    return Function(lambda x: functional.leaky_relu(x, slope))
+
+
 def _clip(operator: Operator) -> nn.Module:
     bounds = zip(map(operator.constant, (1, 2)), (-torch.inf, torch.inf), strict=True)
     low, high = (none if bound is None else float(bound) for bound, none in bounds)
@@ -159,6 +190,9 @@ _MODULES: Mapping[str, Callable[[Operator], nn.Module]] = {
     "BatchNormalization": Normalised,
     "Clip": _clip,
     "Relu": _plain(torch.relu),
+    "LeakyRelu": _leaky,
+    "MaxPool": _max_pool,
+    "AveragePool": _average_pool,
     "Sigmoid": _plain(torch.sigmoid),
     "HardSigmoid": _hard_sigmoid,
     "HardSwish": _plain(functional.hardswish),

@@ -114,6 +114,15 @@ def test_a_cosine_is_the_weighted_mean_of_both(
     assert torch.allclose(images.norm(dim=1), torch.ones(7), atol=1e-6)
 
 
+def test_a_tower_is_cut_where_it_is_told(drawn: Path, backbone: Path) -> None:
+    """Rows and tower alike."""
+    config = Config(**QUICK, backbone=str(backbone), cut="stem")
+    method = bound(read_collection(drawn), config)
+    method.start()
+    assert method.towers["sketch"].start == "stem"
+    assert method.train_round()["loss/contrast"].isfinite()
+
+
 def test_one_tower_may_be_shared(drawn: Path, backbone: Path) -> None:
     """Then the gallery is embedded by the very tower of the sketches; the rates fall to 0."""
     config = Config(**QUICK, backbone=str(backbone), image="upper", shared=True)
@@ -179,6 +188,27 @@ def test_classes_without_sketches_are_refused(drawn: Path, backbone: Path, tmp_p
     assert not (tmp_path / "run").exists()
 
 
+def test_towers_of_two_widths_are_refused_and_leave_nothing(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before round 1; `latest` is what it was, and the next run has the number of the refused."""
+    from tests.train.vision.networks import narrowed
+
+    narrow, settings = narrowed(tmp_path / "narrow"), {"sketch": "tokens", "image": "frozen"}
+    monkeypatch.chdir(tmp_path)
+    kept: list[str] = []
+    for _ in range(2):
+        asked = QUICK | {"backbone": str(narrow), **settings}
+        with pytest.raises(ConfigError, match="sketch=tokens makes 16 numbers, image=frozen 10"):
+            fit(Request("cmaan", drawn, settings=asked, device="cpu"))
+        assert sorted(path.name for path in Path("runs").iterdir()) == kept
+        if not kept:
+            alike = asked | {"image": "tokens", "rounds": 0}
+            made = fit(Request("cmaan", drawn, settings=alike, device="cpu"))
+            kept = [made.folder.name, "latest"]
+        assert Path("runs/latest").resolve() == made.folder.resolve()
+
+
 def test_a_second_encoder_that_is_the_backbone_is_refused(
     drawn: Path, backbone: Path, tmp_path: Path
 ) -> None:
@@ -198,6 +228,11 @@ def test_a_second_encoder_that_is_the_backbone_is_refused(
         ({"edges": 1.5}, "edges=1.5 must be at most 1"),
         ({"share": 1.0}, "share=1.0 must be below 1"),
         ({"contrast": 0.0, "proxies": 0.0}, "nothing to train by"),
+        ({"text_pairing": "own"}, "text_pairing=own .* texts=none"),
+        ({"sketch": "frozen", "cut": "relu_6"}, "cut=relu_6 is of upper towers"),
+        ({"rn_pre": True}, "rn_pre=true .* lambda_rn=0"),
+        ({"lambda_tri": 1.0, "tri_pre": False}, "tri_pre=false .* texts=none"),
+        ({"second": "efficientnet-lite0", "share": 0.0}, "share=0 .* second=efficientnet-lite0"),
         ({"texts": "tales"}, "texts='tales' is unknown"),
         ({"prompts": 3}, "must be one of 1, 2, 4"),
         ({"texts": "names"}, "are read by none of the losses"),

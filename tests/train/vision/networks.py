@@ -48,11 +48,22 @@ def network(text: str = NETWORK) -> onnx.ModelProto:
     arrays = {name: rng.standard_normal(shape, np.float32) / 2 for name, shape in WEIGHTS.items()}
     arrays["variance"] = rng.random(8, np.float32) + 0.5
     model.graph.initializer.extend(numpy_helper.from_array(a, n) for n, a in arrays.items())
-    onnx.checker.check_model(model)
     return model
 
 
 def save(folder: Path, model: onnx.ModelProto) -> Path:
     """Write a graph as a frozen encoder's folder."""
+    onnx.checker.check_model(model)
     write_encoder(folder, folder.name, model, pixel_spec(PREPROCESS), {})
     return folder
+
+
+def narrowed(folder: Path) -> Path:
+    """Save the network with 10 features of its map's 16 channels, as behind a classifier."""
+    text = NETWORK.replace(
+        "features = Reshape (pooled, shape)",
+        "flat = Reshape (pooled, shape)\n    features = MatMul (flat, w4)",
+    ).replace("16] features", "10] features")
+    model = network(text)
+    model.graph.initializer.append(numpy_helper.from_array(np.eye(16, 10, dtype=np.float32), "w4"))
+    return save(folder, model)

@@ -62,6 +62,25 @@ def test_both_halves_are_the_whole(cut: str, small_network: Path, pixels: np.nda
     assert upper.parity() < 1e-5 * max(1, np.abs(whole).max())
 
 
+@pytest.mark.parametrize(
+    "pooling",
+    [
+        "MaxPool <kernel_shape = [3, 2], strides = [2, 1], pads = [1, 1, 0, 0]>",
+        "AveragePool <kernel_shape = [3, 2], strides = [1, 2]>",
+        "LeakyRelu <alpha = 0.3>",
+    ],
+)
+def test_networks_pool_in_windows(pooling: str, tmp_path: Path) -> None:
+    """As ResNets do, and where a map is nowhere above 0, so that no padding is the largest."""
+    text = NETWORK.replace("Relu (halved)", f"{pooling} (below)")
+    text = text.replace("    wide =", "    below = Sub (halved, far)\n    wide =")
+    text = text.replace("float low", "float far = {9}, float low")
+    folder = save(tmp_path / "pooling", network(text))
+    upper = open_backbone(str(folder), "upper", cut="below")
+    assert isinstance(upper, Upper)
+    assert upper.parity() < 1e-5 * 9
+
+
 class Pooled(nn.Module):
     """A tower's pooled state and the mean of its tokens, side by side."""
 

@@ -33,6 +33,7 @@ class Config:
 
     backbone: str = "mobilenet_v2"  # a name, a folder, or a hub name
     backbone_sha256: str = ""  # filled in
+    cut: str = ""  # the map that `upper` is cut at, by its name in the graph; or a small one
     second: str = ""  # another image encoder, which stays frozen beside the towers
     second_sha256: str = ""  # filled in
     share: float = 0.5  # of the second one in a cosine
@@ -94,7 +95,7 @@ class Config:
                 f"setting batch_classes={self.batch_classes} leaves no other class to tell a "
                 f"sketch from; set 2 or more"
             )
-        if not any(getattr(self, name) for name in LOSSES):
+        if self.rounds and not any(getattr(self, name) for name in LOSSES):
             raise ConfigError(
                 f"{', '.join(LOSSES)} are 0, so there is nothing to train by; set one of them, or "
                 f"rounds=0 for the start alone"
@@ -113,6 +114,14 @@ class Config:
                 f"shared=true is one tower that is trained, and sketch={self.sketch} with "
                 f"image={self.image} are not; set both alike, to {UPPER}, {TOKENS} or {WHOLE}"
             )
+        if self.cut and UPPER not in (self.sketch, self.image):
+            raise ConfigError(
+                f"cut={self.cut} is of {UPPER} towers; set sketch or image to {UPPER}"
+            )
+        if self.second and not self.share:
+            raise ConfigError(
+                f"share=0 leaves nothing of second={self.second}; give it a share, or leave it out"
+            )
         if self.second and self.second == self.backbone:
             raise ConfigError(
                 f"second={self.second} is the backbone itself and would add nothing; name another "
@@ -130,6 +139,18 @@ class Config:
                 f"setting texts={self.texts!r} is unknown; use one of {', '.join(SOURCES)}, or "
                 f"name a JSON file of descriptions"
             )
+        if self.texts == NO_TEXTS and self.text_pairing != "anchor":
+            raise ConfigError(
+                f"text_pairing={self.text_pairing} says which texts are read, and texts=none; set "
+                f"texts, or leave it out"
+            )
+        if self.texts == NO_TEXTS and self.lambda_tri and not self.tri_pre:
+            raise ConfigError(
+                "tri_pre=false leaves the triplets behind the attention, of which there is none "
+                "where texts=none; set texts, or lambda_tri=0"
+            )
+        if self.rn_pre and not self.lambda_rn:
+            raise ConfigError("rn_pre=true is of a loss whose weight is lambda_rn=0; set it")
         if self.texts != NO_TEXTS and not any(getattr(self, name) for name in READING):
             raise ConfigError(
                 f"texts={self.texts} are read by none of the losses; set one of the weights "

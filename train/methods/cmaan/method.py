@@ -88,7 +88,7 @@ class Method(nn.Module):
         with torch.random.fork_rng([]):
             torch.manual_seed(config.seed)
             self.towers = nn.ModuleDict({name: tower_of(config, name) for name in own})
-            self.projection = Projection(self._tower(SKETCH).width, config.dim, config.dropout)
+            self.projection = Projection(self._width(), config.dim, config.dropout)
             self.proxies = Proxies(config.dim)
             self.aligning = make_aligning(config, dict(self.towers.items()), shapes)
             self.described = _described(config, shapes)
@@ -102,6 +102,17 @@ class Method(nn.Module):
     def _tower(self, domain: str) -> Any:
         """Return the module of a domain that is a `VisionTower`."""
         return self.towers[SKETCH if self.config.shared else domain]
+
+    def _width(self) -> int:
+        """Return the width of what both towers make, which one map takes."""
+        sketch, image = (self._tower(domain).width for domain in DOMAINS)
+        if sketch != image:
+            raise ConfigError(
+                f"one map takes sketches and images, and of {self.config.backbone} "
+                f"sketch={self.config.sketch} makes {sketch} numbers, image={self.config.image} "
+                f"{image}; set both alike"
+            )
+        return int(sketch)
 
     def _optimizer(self) -> torch.optim.Optimizer:
         extra = [one for one in (self.aligning, self.described) if one is not None]

@@ -31,7 +31,7 @@ def backbone_of(config: Config, domain: str) -> Backbone:
     known = config.backbone_sha256
     if kind == FROZEN and config.lambda_rn:
         return pinned(config.backbone, TOKENS, known)
-    return pinned(config.backbone, kind, known)
+    return pinned(config.backbone, kind, known, config.cut)
 
 
 def tower_of(config: Config, domain: str) -> nn.Module:

@@ -22,6 +22,7 @@ class Config:
     backbone: str = "mobilenet_v2"  # a name, a folder, or a hub name
     backbone_sha256: str = ""  # filled in
     tower: str = UPPER  # what is trained, of sketches and images alike: upper, tokens or whole
+    cut: str = ""  # the map that `upper` is cut at, by its name in the graph; or a small one
     width: int = 256  # of what is fused and deployed
     layers: int = 1  # of the transformer of `tokens`
     dropout: float = 0.1  # in it
@@ -49,6 +50,8 @@ class Config:
             raise ConfigError(f"setting dropout={self.dropout} must be below 1")
         if self.width % HEADS:
             raise ConfigError(f"setting width={self.width} must be a multiple of {HEADS}")
+        if self.cut and self.tower != UPPER:
+            raise ConfigError(f"cut={self.cut} is of the tower {UPPER}; set tower={UPPER}")
         if not (self.lambda_tri or self.lambda_rn):
             raise ConfigError("lambda_tri and lambda_rn are 0, so nothing is trained; set one")
         if self.batch_size > self.tuples:

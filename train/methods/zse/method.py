@@ -56,7 +56,7 @@ def settled(config: Config, collection: Collection) -> Config:
 
 
 def _backbone(config: Config) -> Backbone:
-    return pinned(config.backbone, config.tower, config.backbone_sha256)
+    return pinned(config.backbone, config.tower, config.backbone_sha256, config.cut)
 
 
 class Embedder(nn.Module):
