@@ -88,7 +88,7 @@ def test_smallest_sufficient_ef_is_chosen(clustered, enough):
 def test_chosen_ef_finds_enough_by_brute_force(clustered):
     """HNSW itself: at the chosen ef recall is enough and as told; one step below it is not."""
     gallery, queries = clustered(3000, 96), clustered(40, 96, seed=3)
-    choice, hnsw = choose(gallery, queries, lambda: Hnsw.build(gallery, threads=2), start("hnsw"))
+    choice, hnsw = choose(gallery, queries, lambda: Hnsw.build(gallery, threads=1), start("hnsw"))
     steps = LADDER[LADDER.index(choice.ef) - 1 : LADDER.index(choice.ef) + 1]
     below, told = (
         brute_recall(gallery, queries, hnsw.search(gallery, queries, 10, ef).rows, 10)
