@@ -43,8 +43,9 @@ class GalleryTokens:
         found = [self._known[entries[place].sha256] for place in places]
         for place in places:
             self._known.move_to_end(entries[place].sha256)
-        while sum(one.nbytes for one in self._known.values()) > self.kept:
-            self._known.popitem(last=False)
+        held = sum(one.nbytes for one in self._known.values())
+        while held > self.kept:
+            held -= self._known.popitem(last=False)[1].nbytes
         return places, np.stack(found) if found else np.empty((0, 1, 1), np.float16)
 
     def _computed(self, entries: Sequence[Entry]) -> dict[str, Tokens]:

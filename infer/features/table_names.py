@@ -25,11 +25,18 @@ _PLURAL = {
     "description": "descriptions",
 }  # in messages
 VIEW = "/"  # between a table and the name of another view of the same things: `sketch/flipped`
+SECOND = "second"  # the first view of all tables of a second encoder: `sketch/second/flipped`
 
 
 def base_of(table: str) -> str:
     """Return the table that a view is of; of a table itself, that one."""
     return table.split(VIEW)[0]
+
+
+def second_of(table: str) -> str:
+    """Return the name of a table's counterpart by a second encoder."""
+    base, *views = table.split(VIEW)
+    return VIEW.join([base, SECOND, *views])
 
 
 def known_tables() -> tuple[str, ...]:

@@ -11,14 +11,14 @@ from zscr.data.records import Query
 from zscr.data.tasks import Task, gallery_queries
 from zscr.errors import InputError
 from zscr.infer.evaluation.controls.control import Features
-from zscr.infer.evaluation.controls.domains import DOMAINS, SECOND, Asked
+from zscr.infer.evaluation.controls.domains import DOMAINS, Asked
 from zscr.infer.evaluation.controls.sketches import NAMES, TEXTS
 from zscr.infer.evaluation.naming import OF_CLASSES
 from zscr.infer.features.encoded import encode_table
 from zscr.infer.features.listing import Encoders
 from zscr.infer.features.split import load_split
 from zscr.infer.features.table import Array, Split, Table, starts_of
-from zscr.infer.features.table_names import VIEW, base_of
+from zscr.infer.features.table_names import base_of, second_of
 
 
 @dataclass(frozen=True)
@@ -115,12 +115,6 @@ def _tables_of(
     counts = Counter(owned)
     starts, ids = starts_of([counts[group] for group in groups]), tuple(map(str, range(len(owned))))
     return {name: Table(ids, own, starts) for name, own in rows.items()}
-
-
-def second_of(table: str) -> str:
-    """Return the name of a table's counterpart by the second encoder."""
-    base, *views = table.split(VIEW)
-    return VIEW.join([base, SECOND, *views])
 
 
 def _names(collection: Collection, split: str) -> dict[str, list[str]]:

@@ -19,9 +19,9 @@ from zscr.infer.evaluation.gallery_use import GalleryUse
 from zscr.infer.evaluation.generalised import evaluate
 from zscr.infer.evaluation.naming import OF_CLASSES
 from zscr.infer.features.listing import Encoders, encoder_of
-from zscr.infer.features.table_names import VIEW, base_of
+from zscr.infer.features.table_names import VIEW, base_of, second_of
 from zscr.progress import say
-from zscr.train.evaluation.drawn import Drawn, second_of
+from zscr.train.evaluation.drawn import Drawn
 
 if TYPE_CHECKING:
     from zscr.train.run import Run

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch.nn import functional
 
@@ -32,6 +34,11 @@ def info_nce(
     own = torch.arange(len(scores), device=scores.device)
     both = functional.cross_entropy(scores, own) + functional.cross_entropy(scores.T, own)
     return both / 2
+
+
+def mean_losses(losses: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Average each loss over the updates of a round, without waiting for the device."""
+    return {name: torch.stack([one[name] for one in losses]).mean() for name in losses[0]}
 
 
 def unit(rows: torch.Tensor) -> torch.Tensor:

@@ -7,6 +7,15 @@ from contextlib import contextmanager
 
 import torch
 
+_SEEDS = 2**62
+
+
+def draw_seeds(count: int, noise: torch.Generator) -> list[int]:
+    """Draw a seed for each of some updates at once, as they are waited for."""
+    seeds = torch.randint(_SEEDS, (count,), generator=noise, device=noise.device)
+    drawn: list[int] = seeds.tolist()
+    return drawn
+
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:

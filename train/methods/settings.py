@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from zscr.errors import ConfigError
@@ -119,6 +120,18 @@ def _typed(name: str, default: Any, value: Any) -> Any:
     if isinstance(value, bool) or (isinstance(value, float) and converted != value):
         raise ConfigError(f"setting {name}={value!r} is not a {kind.__name__}")
     return converted
+
+
+def keep_places(config: Config, *names: str) -> None:
+    """Give settings that name a file or folder here its whole path: a run goes on from anywhere.
+
+    Args:
+        config: under construction, in its `__post_init__`.
+        names: of settings; one that names nothing here stays, as a name or empty.
+    """
+    for name in names:
+        if (value := getattr(config, name)) and Path(value).exists():
+            object.__setattr__(config, name, str(Path(value).absolute()))
 
 
 def check_settings(config: Config, choices: Mapping[str, Sequence[str]] | None = None) -> None:

@@ -16,11 +16,10 @@ import numpy.typing as npt
 from zscr.infer.evaluation.controls.control import Control, Features, unit
 from zscr.infer.evaluation.controls.preprocessing import Map, Matrix, rooted_scaling
 from zscr.infer.evaluation.embedded import Vectors
-from zscr.infer.features.table_names import VIEW, base_of
+from zscr.infer.features.table_names import SECOND, VIEW, base_of
+from zscr.infer.inputs.views import EDGES
 
 SKETCH, IMAGE = DOMAINS = ("sketch", "image")
-EDGES = "edges"  # the view of photos that are made drawings
-SECOND = "second"  # the first view of all tables of a second encoder: `sketch/second/flipped`
 
 Scaled = Callable[[Features, str], Matrix]  # scales a table's rows (N, D), by its name
 Scale = Callable[[Features], Scaled]  # fits that to the classes that a control is fitted on

@@ -15,7 +15,7 @@ from zscr.train.methods.cmaan.config import Config
 from zscr.train.methods.cmaan.described import Described
 from zscr.train.methods.cmaan.objective import Proxies, class_info_nce
 from zscr.train.methods.cmaan.projection import Projection
-from zscr.train.methods.cmaan.rows import EDGES, views_of
+from zscr.train.methods.cmaan.rows import DRAWN, views_of
 from zscr.train.methods.cmaan.start import NORM, code_map
 
 STARTS = torch.tensor([0, 2, 7, 10])
@@ -41,7 +41,7 @@ def test_rows_of_a_class_are_drawn_once_each_and_all_alike() -> None:
 def split(lost: int = 0) -> Split[torch.Tensor]:
     """Return tables whose rows say which they are: (table, row); a view lacks `lost` rows."""
     tables = {}
-    names = (*views_of(Config(), "sketch"), *views_of(Config(), "image"), EDGES)
+    names = (*views_of(Config(), "sketch"), *views_of(Config(), "image"), DRAWN)
     for number, name in enumerate(names):
         rows = torch.tensor([[float(number), float(row)] for row in range(10)])
         tables[name] = Table(tuple(map(str, range(10))), rows, STARTS)

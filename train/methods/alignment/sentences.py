@@ -18,7 +18,7 @@ class Sentences:
         Raises:
             CollectionError: a sentence has no token.
         """
-        there = _there(table.rows)
+        there = there_of(table.rows)
         longest = int(there.sum(1).max())  # what is behind it would be attended to for nothing
         self.rows, self.starts = table.rows[:, :longest], table.starts
         bare = (~there.any(1)).nonzero()
@@ -29,9 +29,9 @@ class Sentences:
     def draw(self, classes: torch.Tensor, noise: torch.Generator) -> Words:
         """Draw a sentence of each of some classes (K,)."""
         rows = self.rows[draw(self.starts, classes, noise)]
-        return Words(rows.float(), _there(rows))
+        return Words(rows.float(), there_of(rows))
 
 
-def _there(rows: torch.Tensor) -> torch.Tensor:
-    """Say where tokens (..., L, W) are: (..., L)."""
+def there_of(rows: torch.Tensor) -> torch.Tensor:
+    """Say where token rows (..., L, W) hold a token: (..., L)."""
     return rows.ne(0).any(-1)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 
+from zscr.errors import ConfigError
 from zscr.train.tables import draw
 
 
@@ -24,6 +26,19 @@ class Tuples(NamedTuple):
     other_image: torch.Tensor
     own: torch.Tensor
     other: torch.Tensor
+
+
+def require_others(classes: Sequence[str]) -> None:
+    """Refuse seen classes among which a sketch has none to be told from.
+
+    Raises:
+        ConfigError: there is one alone.
+    """
+    if len(classes) < 2:
+        raise ConfigError(
+            f"'{classes[0]}' is the only seen class, and a sketch is told from those of other "
+            f"classes; give the split a second class"
+        )
 
 
 def draw_tuples(

@@ -29,6 +29,7 @@ from zscr.train.methods.clip.towers import make_towers, pixels_for, tokens_for
 from zscr.train.methods.contract import Head, Need, Port
 from zscr.train.methods.optimizer import adamw
 from zscr.train.methods.registry import Shapes
+from zscr.train.methods.seeded import draw_seeds
 from zscr.train.methods.unit_rows import Unit
 from zscr.train.ranks import rank_count
 from zscr.train.tables import TensorSplit
@@ -38,7 +39,6 @@ __all__ = ["ABLATIONS", "DISTRIBUTED", "Config", "Method", "needs"]
 DISTRIBUTED = True  # torchrun's processes share out each batch
 ABLATIONS: Mapping[str, Mapping[str, Any]] = {"before round 1": {"rounds": 0}}
 MOST_SCALE = 100.0  # inverse temperature, as in CLIP
-SEEDS = 2**62
 
 
 def needs(config: Config) -> tuple[Need, ...]:
@@ -126,10 +126,7 @@ class Method(nn.Module):
         self.train()
         batches = [*self._pairs.batches(self.config.batch_size, self.noise)]
         total = len(batches) * self.config.rounds
-        seeds = torch.randint(
-            SEEDS, (len(self._pairs.texts),), generator=self.noise, device=self.noise.device
-        )
-        each = iter(seeds.tolist())  # waits for the device, once a round, and so does the step
+        each = iter(draw_seeds(len(self._pairs.texts), self.noise))  # waits, as the step does
         begun, losses = int(self.sampling["step"]), []
         for step, batch in enumerate(batches, begun):
             share = rate_at(step, total, self.config.warmup)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import torch
 
 from zscr.errors import ConfigError
+from zscr.train.methods.alignment.tuples import require_others
 from zscr.train.methods.cmaan.config import Config
-from zscr.train.methods.cmaan.rows import DOMAINS, EDGES, IMAGE, SKETCH, views_of
+from zscr.train.methods.cmaan.rows import DOMAINS, DRAWN, IMAGE, SKETCH, views_of
 from zscr.train.tables import Tensors, TensorSplit, draw
 
 
@@ -47,14 +48,10 @@ class Batches:
         }
         for domain, tables in self._views.items():
             _require_same(domain, tables)
-        self._edges = split[EDGES] if config.edges else None
+        self._edges = split[DRAWN] if config.edges else None
         self._share, self._each = config.edges, config.batch_each
         self._classes = len(split.groups)
-        if self._classes < 2:
-            raise ConfigError(
-                f"'{split.groups[0]}' is the only seen class, and a sketch is told from those of "
-                f"other classes; give the split a second class"
-            )
+        require_others(split.groups)
         self._drawn = min(config.batch_classes, self._classes)
 
     @property

@@ -9,7 +9,7 @@ from zscr.errors import ConfigError
 from zscr.train.methods.alignment.fusion import HEADS, PAIRINGS, Pairing
 from zscr.train.methods.alignment.towers import FROZEN, KINDS, TOKENS, UPPER, WHOLE
 from zscr.train.methods.alignment.triplet import DISTANCES, Distance
-from zscr.train.methods.settings import check_settings
+from zscr.train.methods.settings import check_settings, keep_places
 
 NO_TEXTS = "none"
 SOURCES = (NO_TEXTS, "names", "templates", "collection", "descriptions")  # or a JSON file
@@ -127,9 +127,7 @@ class Config:
                 f"second={self.second} is the backbone itself and would add nothing; name another "
                 f"encoder, or leave it out"
             )
-        for name in ("backbone", "second"):  # a run is gone on with from any folder
-            if (value := getattr(self, name)) and Path(value).exists():
-                object.__setattr__(self, name, str(Path(value).absolute()))
+        keep_places(self, "backbone", "second")
 
     def _check_texts(self) -> None:
         if self.width % HEADS:
@@ -162,4 +160,4 @@ class Config:
                 f"texts={NO_TEXTS}; set texts to one of {', '.join(SOURCES[1:])}, or a JSON file"
             )
         if self.texts not in SOURCES:
-            object.__setattr__(self, "texts", str(Path(self.texts).absolute()))
+            keep_places(self, "texts")

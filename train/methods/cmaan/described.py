@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from zscr.train.methods.alignment.sentences import there_of
 from zscr.train.methods.losses import unit
 from zscr.train.tables import Tensors, group_means
 
@@ -28,8 +29,8 @@ class Described(nn.Module):
     def bind(self, table: Tensors) -> None:
         """Take the token rows (N, L, W) of the texts of the fitted classes."""
         rows = table.rows.float()
-        there = rows.ne(0).any(-1).sum(1, keepdim=True)
-        means = group_means(replace(table, rows=rows.sum(1) / there))
+        counts = there_of(rows).sum(1, keepdim=True)
+        means = group_means(replace(table, rows=rows.sum(1) / counts))
         self._classes = unit(means - means.mean(0))
 
     def forward(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -35,20 +36,20 @@ from zscr.train.methods.cmaan.rows import (
     SKETCH,
     backbone_of,
     image_needs,
-    second_of,
+    second_backbone,
     tower_of,
 )
 from zscr.train.methods.cmaan.updates import adamw_of, set_rates
 from zscr.train.methods.contract import Head, Need, Port, Role
+from zscr.train.methods.losses import mean_losses
 from zscr.train.methods.registry import Shapes
-from zscr.train.methods.seeded import seeded
+from zscr.train.methods.seeded import draw_seeds, seeded
 from zscr.train.tables import TensorSplit, owners
 from zscr.train.vision.tower import States
 
 __all__ = ["ABLATIONS", "Config", "Method", "needs", "settled"]
 
 ABLATIONS: Mapping[str, Mapping[str, Any]] = {"before round 1": {"rounds": 0}}
-SEEDS = 2**62
 BLOCK = 64  # rows that a tower takes at once, out of training
 OPTIMIZER = "adamw"
 
@@ -69,7 +70,7 @@ def settled(config: Config, collection: Collection) -> Config:
         collection, config.texts, config.prompts, known
     )
     backbone = backbone_of(config, SKETCH).sha256
-    second = second_of(config).sha256 if config.second else ""
+    second = second_backbone(config).sha256 if config.second else ""
     if second == backbone:
         raise ConfigError(
             f"second={config.second} is the backbone {config.backbone} by another name and would "
@@ -156,14 +157,14 @@ class Method(nn.Module):
         """Go through as many sketches as there are, in batches of classes."""
         self.train()
         count = self._batches.count
-        seeds = torch.randint(SEEDS, (count,), generator=self.noise, device=self.noise.device)
+        seeds = draw_seeds(count, self.noise)
         begun, total = int(self.sampling["step"]), count * self.config.rounds
         losses: list[dict[str, torch.Tensor]] = []
-        for step, seed in enumerate(seeds.tolist(), begun):
+        for step, seed in enumerate(seeds, begun):
             share = rate_at(step, total, self.config.warmup)
             losses.append(self._update(self._batches.draw(self.noise), seed, share))
         self.sampling["step"] += count
-        return {name: torch.stack([one[name] for one in losses]).mean() for name in losses[0]}
+        return mean_losses(losses)
 
     def _update(self, batch: Batch, seed: int, share: float) -> dict[str, torch.Tensor]:
         """Make one update at a share of the rates of learning; return the losses of its batch."""
@@ -221,11 +222,16 @@ class Method(nn.Module):
         towers = {domain: self._tower(domain) for domain in DOMAINS}
         return with_relation(heads, towers, self.aligning.alignment)
 
+    @cached_property
+    def _second_tower(self) -> nn.Module:
+        """What takes the second encoder's features; opened once, and only where it is deployed."""
+        return second_backbone(self.config).tower()
+
     def _head(self, domain: str, role: Role, with_second: bool) -> Head:
         first = Embedder(self._tower(domain), self.projection, domain)
         if self.second is None or not with_second:
             return Head(first, (Port(domain),), role)
-        second = Embedder(second_of(self.config).tower(), self.second, domain)
+        second = Embedder(self._second_tower, self.second, domain)
         fused = Fused(first, second, self.config.share)
         return Head(fused, (Port(domain), Port(SECOND[domain])), role)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from torch import nn
 
 from zscr.data.collection import Collection
-from zscr.infer.features.table_names import VIEW
+from zscr.infer.features.table_names import VIEW, second_of
+from zscr.infer.inputs.views import EDGES
 from zscr.train.methods.alignment.towers import FROZEN, TOKENS, make_tower, pinned
 from zscr.train.methods.cmaan.config import Config
 from zscr.train.methods.contract import Need
@@ -15,8 +16,8 @@ from zscr.train.vision.tower import Backbone
 
 SKETCH, IMAGE = DOMAINS = ("sketch", "image")
 VIEWS = {SKETCH: ("flipped", "affine-1", "affine-2"), IMAGE: ("flipped",)}
-EDGES = f"{IMAGE}{VIEW}edges"  # images as sketches
-SECOND = {domain: f"{domain}{VIEW}second" for domain in DOMAINS}
+DRAWN = f"{IMAGE}{VIEW}{EDGES}"  # images as sketches
+SECOND = {domain: second_of(domain) for domain in DOMAINS}
 
 
 def backbone_of(config: Config, domain: str) -> Backbone:
@@ -69,19 +70,19 @@ def _edges(config: Config) -> Need:
     def encoder(collection: Collection) -> Path:
         backbone = backbone_of(config, SKETCH)
         # Prepared as the photo that it is: a sheet of paper is not looked for before it is drawn.
-        return backbone.encoder(view="edges", collection=collection)
+        return backbone.encoder(view=EDGES, collection=collection)
 
-    return Need(EDGES, encoder=encoder)
+    return Need(DRAWN, encoder=encoder)
 
 
 def _second(config: Config, domain: str) -> Need:
     def encoder(_: Collection) -> Path:
-        return second_of(config).encoder(sketch=domain == SKETCH)
+        return second_backbone(config).encoder(sketch=domain == SKETCH)
 
     return Need(SECOND[domain], encoder=encoder)
 
 
-def second_of(config: Config) -> Backbone:
+def second_backbone(config: Config) -> Backbone:
     """Return the second encoder, which stays frozen.
 
     Raises:

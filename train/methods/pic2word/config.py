@@ -9,7 +9,7 @@ from zscr.errors import ConfigError
 from zscr.infer.inputs.sentence import CAPTION, PLACE, Template
 from zscr.train.methods.contract import LOSS
 from zscr.train.methods.pic2word.masking import read_quirks
-from zscr.train.methods.settings import check_settings
+from zscr.train.methods.settings import check_settings, keep_places
 
 IMAGES, TEXTS, EDITS = CORPORA = ("images", "texts", "edits")
 IM2TEXT, PHI, VOCABULARY = MAPPERS = ("im2text", "phi", "vocabulary")
@@ -100,9 +100,7 @@ class Config:
                 f"setting sentence={self.sentence!r} must have one * for the image, with spaces "
                 f"around it, as in 'a photo of *'"
             )
-        for name in ("base", "texts"):  # a run is gone on with from any folder
-            if (path := getattr(self, name)) and Path(path).exists():
-                object.__setattr__(self, name, str(Path(path).absolute()))
+        keep_places(self, "base", "texts")
 
     def _check_ranges(self) -> None:
         if self.words > MOST_WORDS:

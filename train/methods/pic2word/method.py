@@ -34,13 +34,11 @@ from zscr.train.methods.pic2word.sentences import hash_of
 from zscr.train.methods.pic2word.vocabulary import Vocabulary
 from zscr.train.methods.pic2word.words import held_out_words, seen_names
 from zscr.train.methods.registry import Shapes
-from zscr.train.methods.seeded import seeded
+from zscr.train.methods.seeded import draw_seeds, seeded
 from zscr.train.methods.unit_rows import Unit
 from zscr.train.tables import TensorSplit
 
 __all__ = ["Config", "Method", "needs", "settled"]
-
-SEEDS = 2**62
 
 
 def settled(config: Config, collection: Collection) -> Config:
@@ -148,7 +146,7 @@ class Method(nn.Module):
             share = rate_at(step, config.rounds, config.warmup, falls=config.falls)
             group["lr"] = config.lr * share
         batch = self._objective.batch(config.batch_size, self.noise)
-        [seed] = torch.randint(SEEDS, (1,), generator=self.noise, device=self.device).tolist()
+        [seed] = draw_seeds(1, self.noise)
         with seeded(seed, self.device):
             words = self.mapped.words_of(batch.given)
         found = self._embedded(batch.prompts, words).float()

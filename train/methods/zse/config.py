@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from zscr.errors import ConfigError
 from zscr.train.methods.alignment.fusion import HEADS
 from zscr.train.methods.alignment.towers import FROZEN, KINDS, UPPER
 from zscr.train.methods.alignment.triplet import DISTANCES, Distance
-from zscr.train.methods.settings import check_settings
+from zscr.train.methods.settings import check_settings, keep_places
 
 
 @dataclass(frozen=True)
@@ -59,5 +58,4 @@ class Config:
                 f"setting batch_size={self.batch_size} is more than the {self.tuples} tuples of a "
                 f"round; lower it"
             )
-        if Path(self.backbone).exists():  # a run is gone on with from any folder
-            object.__setattr__(self, "backbone", str(Path(self.backbone).absolute()))
+        keep_places(self, "backbone")

@@ -18,15 +18,15 @@ import torch
 from torch import nn
 
 from zscr.data.collection import Collection
-from zscr.errors import ConfigError
 from zscr.train.methods import contract
 from zscr.train.methods.alignment.alignment import Alignment, Side
 from zscr.train.methods.alignment.fusion import VisualFusion, hidden_of
 from zscr.train.methods.alignment.towers import make_tower, map_of, pinned
-from zscr.train.methods.alignment.tuples import Tuples, draw_tuples
+from zscr.train.methods.alignment.tuples import Tuples, draw_tuples, require_others
 from zscr.train.methods.contract import Head, Need, Port
+from zscr.train.methods.losses import mean_losses
 from zscr.train.methods.registry import Shapes
-from zscr.train.methods.seeded import seeded
+from zscr.train.methods.seeded import draw_seeds, seeded
 from zscr.train.methods.unit_rows import Unit
 from zscr.train.methods.zse.config import Config
 from zscr.train.tables import TensorSplit, draw
@@ -35,7 +35,6 @@ from zscr.train.vision.tower import Backbone, States
 __all__ = ["Config", "Method", "needs", "settled"]
 
 SKETCH, IMAGE = "sketch", "image"
-SEEDS = 2**62
 
 
 def needs(config: Config) -> tuple[Need, ...]:
@@ -95,11 +94,7 @@ class Method(nn.Module):
     def bind(self, seen: TensorSplit, val: TensorSplit | None) -> None:
         """Take the tables of the seen classes; the validation classes choose the rounds alone."""
         self._sketches, self._images = seen[SKETCH], seen[IMAGE]
-        if len(seen.groups) < 2:
-            raise ConfigError(
-                f"'{seen.groups[0]}' is the only seen class, and a sketch is told from those of "
-                f"other classes; give the split a second class"
-            )
+        require_others(seen.groups)
 
     def start(self) -> None:
         """Begin at the pretrained tower; nothing is fitted."""
@@ -108,9 +103,9 @@ class Method(nn.Module):
         """Make one update for each batch of tuples."""
         self.train()
         count = self.config.tuples // self.config.batch_size
-        seeds = torch.randint(SEEDS, (count,), generator=self.noise, device=self.noise.device)
-        losses = [self._update(seed) for seed in seeds.tolist()]
-        return {name: torch.stack([one[name] for one in losses]).mean() for name in losses[0]}
+        seeds = draw_seeds(count, self.noise)
+        losses = [self._update(seed) for seed in seeds]
+        return mean_losses(losses)
 
     def _update(self, seed: int) -> dict[str, torch.Tensor]:
         """Make one update, what is dropped by a seed; return the losses of its batch."""
