@@ -53,7 +53,9 @@ class Rebuilt(nn.Module):
 
     def forward(self, rows: torch.Tensor) -> States:
         """Map rows (B, C, H, W) -> states."""
-        values = {self.start: rows.float()}  # rows are of 16 bits
+        rows = rows.float()  # they are of 16 bits
+        # Channels last: a step takes three quarters of the time.
+        values = {self.start: rows.contiguous(memory_format=torch.channels_last)}
         for (inputs, output), part, spent in zip(self.steps, self.parts, self.spent, strict=True):
             values[output] = part(*(values[one] for one in inputs))
             for one in spent:
