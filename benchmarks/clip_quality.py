@@ -121,7 +121,8 @@ def ridge_of(run: Path) -> tuple[Embed, Mapping[str, Any]]:
         for name, queries in asked.items():
             encoder = encoders[name]
             assert encoder is not None, "captions have no published vectors"
-            rows, _ = encode_cached(collection.folder / "features", encoder, queries, collection)
+            store = collection.folder / "features"
+            rows = encode_cached(store, encoder, queries, collection).rows
             ids = tuple(query.id for query in queries)
             tables[name] = Table(ids, rows, starts_of([1] * len(rows)))
         return Embedded(task, *control.embed(Split(task.gallery, tables)))

@@ -204,11 +204,11 @@ def centred(model: Model, centre: torch.nn.Module) -> Model:
     """Return a model whose query images are less the mean of their domain, as a mapper's are."""
 
     def encode(queries: Sequence[Query]) -> Encoded:
-        rows, kept = model.encode(queries)
-        if queries[0].fields == {"image"}:
-            with torch.no_grad():
-                rows = unit(centre(torch.from_numpy(rows)).numpy())
-        return rows, kept
+        found = model.encode(queries)
+        if queries[0].fields != {"image"}:
+            return found
+        with torch.no_grad():
+            return replace(found, rows=unit(centre(torch.from_numpy(found.rows)).numpy()))
 
     return replace(model, encode=encode)
 

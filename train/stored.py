@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 from zscr.data.collection import Collection
 from zscr.data.tasks import Task, gallery_queries, load_task
-from zscr.errors import ConfigError, InputError
+from zscr.errors import ConfigError
 from zscr.infer.bundle import GALLERY
 from zscr.infer.encoder import Rows
 from zscr.infer.evaluation.embedded import Embedded
 from zscr.infer.evaluation.figures import read_figure
-from zscr.infer.features.encoded import encode_table
+from zscr.infer.features.encoded import encode_tables
 from zscr.infer.features.listing import Encoders
 from zscr.infer.features.table_names import field_of
 from zscr.train.heads import run_head
@@ -81,16 +81,10 @@ def load_stored(
 def _stored(
     collection: Collection, task: Task, needs: Sequence[Need], encoders: Encoders
 ) -> Stored:
-    queries = {}
-    for table in (need.table for need in needs if field_of(need.table) in task.fields):
-        rows, kept = encode_table(table, task.queries, encoders, collection)
-        if len(kept) < len(task.queries):
-            raise InputError(
-                f"{len(task.queries) - len(kept)} of {len(task.queries)} queries of task "
-                f"'{task.name}' cannot be used; try 'zscr data check {collection.folder}'"
-            )
-        queries[table] = rows
-    held, gallery = gallery_queries(collection, task), {}
-    for table in (need.table for need in needs if field_of(need.table) == IMAGE):
-        gallery[table], kept = encode_table(table, held, encoders, collection)
-    return Stored(task.narrowed(kept), queries, gallery)
+    asking = [need.table for need in needs if field_of(need.table) in task.fields]
+    held = [need.table for need in needs if field_of(need.table) == IMAGE]
+    queries, asked = encode_tables(asking, task.queries, encoders, collection)
+    asked.require_whole(task.queries, f"queries of task '{task.name}'")
+    images = gallery_queries(collection, task)
+    gallery, found = encode_tables(held, images, encoders, collection)
+    return Stored(task.narrowed(found.kept), queries, gallery)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,39 @@ from zscr.infer.features.store import Source, compute_features
 from zscr.infer.features.table import check_finite
 from zscr.infer.features.table_names import field_of
 
-Encoded = tuple[Rows, list[int]]  # rows, and the places of the queries that they are of
+
+@dataclass(frozen=True)
+class Encoded:
+    """Queries as far as they can be used.
+
+    Attributes:
+        rows: (N, *row_shape).
+        kept: the places of the N queries that they are of.
+        lost: the places of the others, and why they have none.
+    """
+
+    rows: Rows
+    kept: list[int]
+    lost: Mapping[int, str] = field(default_factory=dict)
+
+    @classmethod
+    def whole(cls, rows: Rows) -> Encoded:
+        """Return rows of which every query has one."""
+        return cls(rows, [*range(len(rows))])
+
+    def require_whole(self, queries: Sequence[Query], what: str = "queries") -> Rows:
+        """Return the rows if every query has one: a figure without some is of another task.
+
+        Raises:
+            InputError: some have none; names the first one, and why.
+        """
+        if self.lost:
+            place, reason = next(iter(self.lost.items()))
+            raise InputError(
+                f"{len(self.lost)} of {len(queries)} {what} cannot be used, the first is "
+                f"'{queries[place].id}': {reason}; mend them, or make the collection without them"
+            )
+        return self.rows
 
 
 def encode_cached(
@@ -29,14 +62,15 @@ def encode_cached(
     """
     sources = [_source(query, collection) for query in queries]
     features = compute_features(store, encoder, sources)
-    kept = [place for place, one in enumerate(sources) if one.key not in features.failed]
-    if not kept or (len(kept) < len(sources) and sources[0].path is None):
-        lost, [reason, *_] = len(sources) - len(kept), features.failed.values()
-        [field] = queries[0].fields
-        raise InputError(f"{lost} of {len(sources)} {field}s fail: {reason}")
+    failed = features.failed
+    lost = {place: failed[one.key] for place, one in enumerate(sources) if one.key in failed}
+    kept = [place for place in range(len(sources)) if place not in lost]
+    if not kept or (lost and sources[0].path is None):
+        [what] = queries[0].fields
+        raise InputError(f"{len(lost)} of {len(sources)} {what}s fail: {[*lost.values()][0]}")
     rows = features.take(sources[place].key for place in kept)
     check_finite(encoder.name, rows, str(collection.folder))
-    return rows, kept
+    return Encoded(rows, kept, lost)
 
 
 def encode_table(
@@ -54,10 +88,26 @@ def encode_table(
     """
     encoder = encoder_of(table, encoders)
     if encoder is None:
-        return np.stack([q.vector for q in queries if q.vector is not None]), [*range(len(queries))]
-    field = field_of(table)
-    alone = [Query(query.id, **{field: getattr(query, field)}) for query in queries]
+        return Encoded.whole(np.stack([q.vector for q in queries if q.vector is not None]))
+    own = field_of(table)
+    alone = [Query(query.id, **{own: getattr(query, own)}) for query in queries]
     return encode_cached(collection.folder / "features", encoder, alone, collection)
+
+
+def encode_tables(
+    tables: Iterable[str], queries: Sequence[Query], encoders: Encoders, collection: Collection
+) -> tuple[dict[str, Rows], Encoded]:
+    """Encode what queries hold of several tables -> their rows by table, and what is kept of all.
+
+    Raises:
+        InputError: one of them lacks queries that another has; see `encode_cached`.
+    """
+    found = {name: encode_table(name, queries, encoders, collection) for name in tables}
+    whole = Encoded.whole(np.empty((len(queries), 0), np.float32))  # where no table is asked for
+    fewest = max(found.values(), key=lambda one: len(one.lost), default=whole)
+    if any(one.kept != fewest.kept for one in found.values()):
+        fewest.require_whole(queries)
+    return {name: one.rows for name, one in found.items()}, fewest
 
 
 def _source(query: Query, collection: Collection) -> Source:

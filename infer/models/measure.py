@@ -88,17 +88,17 @@ def recall_of(bundle: Bundle, collection: Collection) -> Recall | None:
     task = load_task(collection, "text", SPLIT)
     images = gallery_queries(collection, task)
     with TemporaryDirectory(prefix="zscr-") as store:
-        gallery, kept = encode_cached(Path(store), bundle.gallery, images, collection)
-        queries, _ = encode_cached(Path(store), bundle.route(TEXT), task.queries, collection)
-    if lost := len(images) - len(kept):
+        held = encode_cached(Path(store), bundle.gallery, images, collection)
+        asked = encode_cached(Path(store), bundle.route(TEXT), task.queries, collection)
+    if lost := len(held.lost):
         say(f"{lost} images of {collection.folder} could not be used and are left out")
-    relevance = task.narrowed(kept).relevance
-    values = query_values(queries, gallery, relevance, names=[*_RECALLS.values()])
+    relevance = task.narrowed(held.kept).relevance
+    values = query_values(asked.rows, held.rows, relevance, names=[*_RECALLS.values()])
     return Recall(
         collection.name,
         collection.manifest.sha256,
         SPLIT,
-        len(queries),
-        len(gallery),
+        len(asked.rows),
+        len(held.rows),
         **{name: micro(values[figure]) for name, figure in _RECALLS.items()},
     )

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from zscr.schema import (
     text,
 )
 from zscr.train.evaluation.bundle_composition import TaskComposer, composition_of, vocabulary_of
-from zscr.train.evaluation.model import Model, all_of
+from zscr.train.evaluation.model import Model
 from zscr.train.evaluation.reranking import Pairing
 
 _SOURCES = record({"collection": record({"path": PATH, "relative": PATH, "sha256": SHA256})})
@@ -94,8 +95,8 @@ def open_bundle_model(
         return _encoded(bundle.gallery, queries, found, store)
 
     def encode_feature(queries: Sequence[Query]) -> Encoded:
-        rows, kept = _encoded(bundle.gallery_and_feature, queries, found, store)
-        return rows[:, bundle.dim :], kept
+        both = _encoded(bundle.gallery_and_feature, queries, found, store)
+        return replace(both, rows=both.rows[:, bundle.dim :])
 
     @cache
     def composer_of(composition: Composition) -> TaskComposer:
@@ -151,7 +152,7 @@ def _encoded(
 ) -> Encoded:
     """Encode queries; images that cannot be used are left out where they come alone."""
     if encoder.fields not in ({"image"}, {"text"}):
-        return all_of(queries, encoder.encode(queries))
+        return Encoded.whole(encoder.encode(queries))
     return encode_cached(store, encoder, queries, collection)
 
 

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from zscr.data.collection import Collection
 from zscr.data.records import Query
 from zscr.data.tasks import Task, gallery_queries
-from zscr.errors import InputError
 from zscr.infer.evaluation.controls.control import Features
 from zscr.infer.evaluation.controls.domains import DOMAINS, Asked
 from zscr.infer.evaluation.controls.sketches import NAMES, TEXTS
 from zscr.infer.evaluation.naming import OF_CLASSES
-from zscr.infer.features.encoded import encode_table
+from zscr.infer.features.encoded import Encoded, encode_tables
 from zscr.infer.features.listing import Encoders
 from zscr.infer.features.split import load_split
 from zscr.infer.features.table import Array, Split, Table, starts_of
@@ -76,15 +75,10 @@ class Drawn:
             InputError: a query cannot be used.
         """
         found = gallery_queries(self.collection, task)
-        gallery, kept = self._tables(self.asked.gallery, found)
-        queries, usable = self._tables(self.asked.queries, task.queries)
-        if len(usable) < len(task.queries):
-            lost = len(task.queries) - len(usable)
-            raise InputError(
-                f"{lost} of {len(task.queries)} queries cannot be used by the controls; try "
-                f"'zscr data check {self.collection.folder}'"
-            )
-        narrowed = task.narrowed(kept)
+        gallery, held = self._tables(self.asked.gallery, found)
+        queries, asking = self._tables(self.asked.queries, task.queries)
+        asking.require_whole(task.queries, "queries of the controls")
+        narrowed = task.narrowed(held.kept)
         asked, owned = self._labels(narrowed)
         groups = tuple(dict.fromkeys(owned))
         tables = _tables_of(queries, asked, groups) | _tables_of(gallery, owned, groups)
@@ -92,14 +86,10 @@ class Drawn:
 
     def _tables(
         self, names: Sequence[str], queries: Sequence[Query]
-    ) -> tuple[Mapping[str, Array], list[int]]:
-        """Encode queries as each of some tables, by both encoders -> rows, and places kept."""
+    ) -> tuple[Mapping[str, Array], Encoded]:
+        """Encode queries as each of some tables, by both encoders -> rows, and what is kept."""
         wanted = [*names, *(name for name in map(second_of, names) if name in self.encoders)]
-        found = {
-            name: encode_table(name, queries, self.encoders, self.collection) for name in wanted
-        }
-        [kept] = {tuple(places) for _, places in found.values()}
-        return {name: rows for name, (rows, _) in found.items()}, [*kept]
+        return encode_tables(wanted, queries, self.encoders, self.collection)
 
     def _labels(self, task: Task) -> tuple[Sequence[str], Sequence[str]]:
         """Return the groups of queries and of the gallery's items; both lie group after group."""

@@ -100,15 +100,16 @@ class Model:
             InputError: a query cannot be used, no item can, the gallery gives no features, or
                 nothing re-ranks such queries.
         """
-        gallery, kept = self._gallery(task)
+        held = self._gallery(task)
+        gallery, narrowed = held.rows, task.narrowed(held.kept)
         if reranking:
-            return self._reranked(task.narrowed(kept), gallery, reranking)
+            return self._reranked(narrowed, gallery, reranking)
         found = self._features(task) if features else None
         if composer := self.composer(task):
             composed = partial(composer.rank, gallery=gallery)
-            ranked = ranked_sums(task.narrowed(kept), gallery, composed)
+            ranked = ranked_sums(narrowed, gallery, composed)
             return replace(ranked, features=found) if isinstance(ranked, Embedded) else ranked
-        return Embedded(task.narrowed(kept), self._asked(task.queries), gallery, found)
+        return Embedded(narrowed, self._asked(task.queries), gallery, found)
 
     def embed_parts(self, task: Task) -> tuple[Mapping[str, Rows], Rows, Task]:
         """Embed each field of a task's queries by itself, as far as the model takes it alone.
@@ -124,13 +125,13 @@ class Model:
         ways = {name: self._way(name) for name in sorted(task.fields)}
         if not any(ways.values()):
             raise InputError(f"{self.unanswered(task)}, nor any part of these; use another model")
-        gallery, kept = self._gallery(task)
+        gallery = self._gallery(task)
         parts = {
             name: self._asked([query.each(partial(_alone, name, way)) for query in task.queries])
             for name, way in ways.items()
             if way
         }
-        return parts, gallery, task.narrowed(kept)
+        return parts, gallery.rows, task.narrowed(gallery.kept)
 
     def embed_texts(self, texts: Sequence[str]) -> Rows:
         """Embed texts alone -> (N, D), each different one once for all tasks.
@@ -156,14 +157,7 @@ class Model:
         return added(queries, self._of_one)
 
     def _of_one(self, queries: Sequence[Query]) -> Rows:
-        rows, kept = self.encode(queries)
-        if len(kept) < len(queries):
-            lost = sorted(set(range(len(queries))) - set(kept))
-            raise InputError(
-                f"{len(lost)} of {len(queries)} queries cannot be used, the first is "
-                f"'{queries[lost[0]].id}'; try 'zscr data check {self.collection.folder}'"
-            )
-        return rows
+        return self.encode(queries).require_whole(queries)
 
     def require_pairing(self, fields: frozenset[str]) -> Pairing:
         """Return what re-ranks the images of queries that fill these fields.
@@ -202,7 +196,7 @@ class Model:
                 f"the gallery of {self.folder} gives no feature to compare images by, which "
                 f"--expand and --diffuse need; leave them out"
             )
-        return self.encode_feature(gallery_queries(self.collection, task))[0]
+        return self.encode_feature(gallery_queries(self.collection, task)).rows
 
     def _gallery(self, task: Task) -> Encoded:
         """Embed a gallery once, for the task and for the controls beside it."""
@@ -218,14 +212,14 @@ class Model:
                 f"{self.folder} holds a gallery of {spoken(self.holds)}s, {folder} has "
                 f"{spoken(queries[0].fields)}s; judge it on a collection of its own kind"
             )
-        rows, kept = self.encode_gallery(queries)
-        lost = len(queries) - len(kept)
-        if lost:
+        found = self.encode_gallery(queries)
+        if found.lost:
+            place, reason = next(iter(found.lost.items()))
             say(
-                f"{lost} images of split '{task.split}' could not be used and are left out; "
-                f"try 'zscr data check {folder}'"
+                f"{len(found.lost)} images of split '{task.split}' could not be used and are left "
+                f"out, first {queries[place].id}: {reason}; try 'zscr data check {folder}'"
             )
-        return rows, kept
+        return found
 
 
 def spoken_text(query: Query) -> str:
@@ -238,8 +232,3 @@ def _alone(name: str, way: str, query: Query) -> Query:
     """Return a query by one of its fields alone, which fills another one perhaps."""
     value: Any = spoken_text(query) if name == "text" else getattr(query, name)
     return Query(query.id, **{way: value})
-
-
-def all_of(queries: Sequence[Query], rows: Rows) -> Encoded:
-    """Return rows of which every query has one."""
-    return rows, list(range(len(queries)))

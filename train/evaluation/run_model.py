@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from zscr.errors import InputError
 from zscr.extras import require_extras
 from zscr.infer.bundle import GALLERY, spoken, with_gallery
 from zscr.infer.evaluation.reranked import Reranked
-from zscr.infer.features.encoded import Encoded, encode_table
+from zscr.infer.features.encoded import Encoded, encode_tables
 from zscr.infer.features.listing import Encoders, encoder_of, is_encoded
 from zscr.infer.features.split import load_split
 from zscr.infer.features.table_names import field_of
@@ -177,7 +178,7 @@ class _Embedder:
         def tokens(of: Head, queries: Sequence[Query]) -> Tokens:
             giving = tokens_of(of)
             assert giving is not None, "check_pair has let it pass"
-            return halved(self._embed(giving, queries)[0])
+            return halved(self._embed(giving, queries).rows)
 
         asked, images = partial(tokens, query), partial(tokens, gallery)
         fields = self._fields(query)
@@ -187,14 +188,8 @@ class _Embedder:
         from zscr.train.heads import run_head
         from zscr.train.soundness import check_shapes
 
-        made_of = self.encoders, self.collection
-        found = {port.name: encode_table(port.name, queries, *made_of) for port in head.ports}
-        ports, places = {n: rows for n, (rows, _) in found.items()}, [p for _, p in found.values()]
-        if any(kept != places[0] for kept in places):
-            fewest = min(map(len, places))
-            raise InputError(
-                f"{len(queries) - fewest} of {len(queries)} queries have a file that cannot be "
-                f"used; try 'zscr data check {self.collection.folder}'"
-            )
-        check_shapes(self.run.folder, self.run.shapes, {n: r.shape[1:] for n, r in ports.items()})
-        return run_head(head, [*ports.values()], "cpu"), places[0]
+        names = [port.name for port in head.ports]
+        found, places = encode_tables(names, queries, self.encoders, self.collection)
+        shapes = {name: rows.shape[1:] for name, rows in found.items()}
+        check_shapes(self.run.folder, self.run.shapes, shapes)
+        return replace(places, rows=run_head(head, [*found.values()], "cpu"))

@@ -12,8 +12,9 @@ from zscr.data.records import Query
 from zscr.errors import InputError
 from zscr.infer.composition.context import mean_phrase, phrases
 from zscr.infer.composition.words import evenly, own_words
+from zscr.infer.features.encoded import Encoded
 from zscr.train.evaluation.composed_words import TaskWords
-from zscr.train.evaluation.model import Model, all_of
+from zscr.train.evaluation.model import Model
 
 Rows = Callable[[str], np.ndarray]
 
@@ -35,7 +36,7 @@ def model_of(rows: Rows, asked: list[str] | None = None, **changes: Any) -> Mode
         texts = [str(query.text) for query in queries]
         if asked is not None:
             asked.extend(texts)
-        return all_of(queries, np.stack(list(map(rows, texts))))
+        return Encoded.whole(np.stack(list(map(rows, texts))))
 
     about: Any = {"folder": None, "about": {}, "collection": None, "encode_gallery": encode}
     about |= {"takes": [frozenset({"text"})], "holds": frozenset({"image"}), "encode": encode}
