@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     "--task",
     "tasks",
     multiple=True,
-    default=["text"],
-    show_default=True,
-    help="One of `zscr data info`'s tasks; of several, or a pattern such as 'photo-to-*', means.",
+    help="One of `zscr data info`'s tasks; of several, or a pattern such as 'photo-to-*', means "
+    "[text; sketch, of a model that takes no texts].",
 )
 @click.option(
     "--split",
@@ -128,11 +127,11 @@ def evaluate(
       zscr evaluate runs/latest --controls
       zscr evaluate runs/a-001 runs/a-002 --report report.html
       zscr evaluate bundles/latest --json
-      zscr evaluate runs/a-001 --task sketch --beside runs/b-001 --beside runs/b-002
+      zscr evaluate runs/a-001 --task own-photo --beside runs/b-001 --beside runs/b-002
       zscr evaluate bundles/latest --task composed --compose product
       zscr evaluate bundles/latest --collection flickr8k_1k
       zscr evaluate bundles/latest --expand 5
-      zscr evaluate runs/latest --task sketch --rerank 100
+      zscr evaluate runs/latest --rerank 100
       zscr evaluate bundles/latest --task 'photo-to-*' --task 'toy-to-*'
       zscr evaluate bundles/latest --collection collections/cirr --task test1 --server-file cirr/
     """
@@ -144,7 +143,7 @@ def evaluate(
     from zscr.train.evaluation.several import evaluate_tasks, is_several
 
     question = Question(
-        task=tasks[0],
+        task=tasks[0] if tasks else "",
         split=split,
         collection=None if collection is None else find_collection(collection),
         head_settings=head_settings(settings, noise_samples),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from zscr.train.evaluation.written import write_page, write_reference_result
 
 NOT_RERANKED = "without re-ranking"  # the control
 TEXT = "text"  # the task in which texts of classes ask for their images
+OF_FIELDS = (TEXT, "sketch")  # tasks called by what asks
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,9 @@ class Question:
     """What is to be evaluated, and what is wanted beside the figures.
 
     Attributes:
-        task: one of the collection's; split: `unseen` (the reported figures) or `val`.
+        task: one of the collection's; empty: `text`, or `sketch` of a model that takes sketches
+            and no texts.
+        split: `unseen` (the reported figures) or `val`.
         collection: another one than the models were trained on.
         head_settings: such as `{"noise_samples": 8}`, of runs.
         controls: judge the controls too; of a run, which has the features.
@@ -50,7 +53,7 @@ class Question:
         rerank: how many of the best images of each query are ranked anew; 0: none.
     """
 
-    task: str = TEXT
+    task: str = ""
     split: str = "unseen"
     collection: Path | None = None
     head_settings: Mapping[str, Any] = field(default_factory=dict)
@@ -93,7 +96,8 @@ def opened(model: Path | Sequence[Path], asked: Question) -> list[Model]:
         [model] if isinstance(model, Path) else list(model),
         asked.collection,
         settings=asked.head_settings,
-        controls=asked.controls and asked.task == TEXT,  # other tasks' controls need no features
+        controls=asked.controls
+        and asked.task in ("", TEXT),  # others need no features
         split=asked.split,
         compose=asked.compose,
     )
@@ -102,6 +106,7 @@ def opened(model: Path | Sequence[Path], asked: Question) -> list[Model]:
 def answer(models: Sequence[Model], asked: Question) -> dict[str, Any]:
     """Answer a question with open models; see `evaluate_model`."""
     first = models[0]
+    asked = replace(asked, task=asked.task or own_task(first))
     if asked.use and asked.rerank:
         raise ConfigError("--expand and --diffuse do not go with --rerank; leave out one of them")
     tasks = _tasks(first, asked)
@@ -119,6 +124,11 @@ def answer(models: Sequence[Model], asked: Question) -> dict[str, Any]:
     if embedded:
         _write_files(report, first, asked.use(embedded[0][0]), asked)
     return report
+
+
+def own_task(model: Model) -> str:
+    """Return the task that a model is for where none is named."""
+    return next((name for name in OF_FIELDS if frozenset({name}) in model.takes), TEXT)
 
 
 def _told_of_reranking(model: Model, task: Task, top: int) -> dict[str, Any]:

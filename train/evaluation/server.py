@@ -9,7 +9,7 @@ from zscr.data.tasks import load_task
 from zscr.disk import require_writable
 from zscr.errors import ConfigError, InputError
 from zscr.infer.evaluation.server_files import FORMATS, write_server_files
-from zscr.train.evaluation.evaluate import Question, opened
+from zscr.train.evaluation.evaluate import Question, opened, own_task
 
 
 def answer_server(models: Sequence[Path], question: Question, folder: Path) -> list[Path]:
@@ -32,7 +32,7 @@ def answer_server(models: Sequence[Path], question: Question, folder: Path) -> l
         raise ConfigError(f"--server-file writes the rankings of one model, not of {len(models)}")
     require_writable(folder / "server.json")
     [model] = opened(models, question)
-    task = load_task(model.collection, question.task, question.split)
+    task = load_task(model.collection, question.task or own_task(model), question.split)
     if task.server is None:
         held = [info.name for info in model.collection.tasks.values() if info.server in FORMATS]
         raise ConfigError(

@@ -109,7 +109,7 @@ def test_a_mean_of_two_texts(run: Path, tmp_path: Path) -> None:
     found = model.rank(task).queries
     for row, query in zip(found, task.queries, strict=True):
         terms = [Query("x", term.query.text, term.query.image) for term in query.terms or ()]
-        rows, _ = model.encode(terms)
+        rows = model.encode(terms).rows
         total = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).sum(axis=0)
         assert len(terms) == 2
         np.testing.assert_allclose(row, total / np.linalg.norm(total), atol=1e-6)

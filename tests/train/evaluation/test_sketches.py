@@ -36,8 +36,12 @@ def damaged(scenes: Path, tmp_path: Path) -> Path:
 
 
 def test_run_and_bundle_agree(models: list[Path]) -> None:
-    """Sketches alone are the model itself and no control; a run's controls are fitted ones."""
-    reports = [evaluate_model(model, Question(task="sketch")) for model in models]
+    """Sketches alone are the model itself and no control; a run's controls are fitted ones.
+
+    What takes no text is asked by sketches unless another task is named.
+    """
+    reports = [evaluate_model(model) for model in models]
+    assert {report["task"] for report in reports} == {"sketch"}
     assert "ridge onto class codes" in reports[0]["controls"]
     assert [*reports[1]["controls"]] == ["random ranking"]
     for report in reports:
@@ -49,7 +53,7 @@ def test_texts_and_composed_queries_are_not_taken(models: list[Path]) -> None:
     """A text can be neither answered nor used; of a composed query the image can."""
     for model in models:
         with pytest.raises(InputError, match="queries of sketch or image, not of text; choose an"):
-            evaluate_model(model)
+            evaluate_model(model, Question(task="text"))
         composed = evaluate_model(model, Question(task="composed"))
         assert composed["unanswered"].endswith("sketch or image, not of image and text")
         assert [*composed["controls"]] == ["image only", "random ranking"]
