@@ -84,6 +84,11 @@ def _select(
         is_best = not config.select_by.startswith(LOSS) and _first_judged(run, judged)
         run.commit(method, is_best=is_best)
     _train_rounds(run, method, config.rounds, interrupted, judged)
+    if config.rounds and run.best is not None and run.best["step"] == 0:
+        say(
+            f"no round did better than the start, with {config.select_by} "
+            f"{run.best['value']:.3f}: the run keeps the start, as it was before training"
+        )
 
 
 def _first_judged(run: Run, judged: Callable[[dict[str, Any]], bool]) -> bool:

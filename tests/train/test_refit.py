@@ -37,18 +37,22 @@ def best_of(run: Run) -> bytes:
 
 
 def test_round_0_is_kept_where_rounds_only_harm(
-    plain: ModuleType, vectors: Path, tmp_path: Path
+    plain: ModuleType, vectors: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The weights are those that `start` left, which `rounds=0` trains no further."""
+    """The weights are those that `start` left, which `rounds=0` trains no further; it is told."""
     run = train(vectors, tmp_path / "run", rounds=3, rate=1.0, seed=10)
     values = [row["val"]["mAP"] for row in log_of(run)]
     assert max(values[1:]) < values[0] == run.best["value"]
     assert run.best["step"] == 0
+    told = "no round did better than the start"
+    assert told in capsys.readouterr().err
     assert [name for name, _ in plain.CALLS[-2:]] == ["bind", "start"]  # of no round's refit
     plain.CALLS.clear()
     none = train(vectors, tmp_path / "none", rounds=0, rate=1.0, seed=10)
     assert [name for name, _ in plain.CALLS] == ["bind", "start"] * 2
     assert (none.done, none.best) == (True, run.best)
+    train(vectors, tmp_path / "better", rounds=3, seed=10)
+    assert told not in capsys.readouterr().err
     assert best_of(none) == best_of(run)
     alone = train(vectors, tmp_path / "alone", refit=False, rounds=0, rate=1.0, seed=10)
     assert (alone.done, alone.refitted, best_of(alone)) == (True, False, best_of(run))
