@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.stopped import RESUME, RUN, Killer, contents, training
 from zscr.errors import ArtefactError
 from zscr.lock import writer_lock
 from zscr.train.fit import resume
@@ -20,8 +18,6 @@ SETTINGS = {"gf_dim": 8, "df_dim": 4, "embed_dim": 8, "z_dim": 2, "batch_size": 
 SETTINGS |= {"e_steps": 1, "critic_steps": 1, "m_steps": 1, "rounds": 5, "validate_every": 2}
 SETTINGS |= {"generator_lr": 0.3, "csem_lr": 0.03, "class_texts": "all"}  # learns in 5 rounds
 SETTINGS |= {"select_on_test": False, "select_by": "mAP", "seed": 35}
-RUN = Path("runs/x")
-Killer = Callable[..., dict[str, Any]]
 
 
 def start(collection: Path, **others: int) -> list[str]:
@@ -29,22 +25,7 @@ def start(collection: Path, **others: int) -> list[str]:
 
     So it is refitted for 4 rounds, with checkpoints after 0, 2 and 4.
     """
-    pairs = [f"{name}={value}" for name, value in (SETTINGS | others).items()]
-    settings = [word for pair in pairs for word in ("--set", pair)]
-    where = ["--collection", str(collection), "--out", str(RUN), "--device", "cpu"]
-    return ["train", "zscrgan-reference", *where, *settings]
-
-
-RESUME = ["train", "--resume", "--out", str(RUN)]
-
-
-def contents(run: Path) -> dict[str, Any]:
-    """Return a run's files: bytes of all but the log, whose seconds are another run's own."""
-    files: dict[str, Any] = {p.name: p.read_bytes() for p in run.iterdir()}
-    del files["writer.lock"]  # a process id
-    rows = [json.loads(line) for line in files["metrics.jsonl"].splitlines()]
-    files["metrics.jsonl"] = [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
-    return files
+    return training("zscrgan-reference", collection, SETTINGS | others)
 
 
 def beside(folder: Path, at: int) -> Path:

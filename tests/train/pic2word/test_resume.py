@@ -2,52 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import signal
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from zscr.train.run import open_run
+from tests.stopped import Killer, killed_and_resumed, training
 
-RUN = Path("runs/x")
-Killer = Callable[..., dict[str, Any]]
 SETTINGS = {"rounds": 5, "validate_every": 2, "batch_size": 8, "lr": 0.5, "width": 16, "seed": 3}
 SETTINGS |= {"task": "composed", "select_by": "mAP", "train_on": "edits", "mapper": "vocabulary"}
 SETTINGS |= {"words": 2, "noise": 0.6}
-
-
-def start(collection: Path, base: Path) -> list[str]:
-    pairs = [f"{name}={value}" for name, value in (SETTINGS | {"base": base}).items()]
-    settings = [word for pair in pairs for word in ("--set", pair)]
-    where = ["--collection", str(collection), "--out", str(RUN), "--device", "cpu"]
-    return ["train", "pic2word", *where, *settings]
-
-
-def contents(run: Path) -> dict[str, Any]:
-    """Return a run's files: bytes of all but the log, whose seconds are another run's own."""
-    files: dict[str, Any] = {p.name: p.read_bytes() for p in run.iterdir()}
-    del files["writer.lock"]  # a process id
-    rows = [json.loads(line) for line in files["metrics.jsonl"].splitlines()]
-    files["metrics.jsonl"] = [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
-    return files
 
 
 def test_kill_then_resume_gives_the_same_bytes(
     killer: Killer, scenes: Path, dual: Path, tmp_path: Path
 ) -> None:
     """kill -9 between two checkpoints, and in the refit; noise and dropout go on as they were."""
-    whole = tmp_path / "whole"
-    whole.mkdir()
-    done = killer(start(scenes, dual), whole)
-    assert done["status"] == 0, done
-    expected = contents(whole / RUN)
-    for at in (4, done["calls"].count("round")):
-        folder = tmp_path / f"whole-{at}"
-        folder.mkdir()
-        killed = killer(start(scenes, dual), folder, at=at, call="round")
-        assert killed["status"] == -signal.SIGKILL, at
-        again = killer(["train", "--resume", "--out", str(RUN)], folder)
-        assert again["status"] == 0, (at, again)
-        assert contents(folder / RUN) == expected, at
-    assert open_run(whole / RUN).refitted
+    command = training("pic2word", scenes, SETTINGS | {"base": dual})
+    assert killed_and_resumed(killer, command, tmp_path).refitted
