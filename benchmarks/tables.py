@@ -20,7 +20,7 @@ from find_table import export_table, find_table
 from markdown import head, row, with_spread
 from quality_tables import full, overview
 from sketch_scale_table import scale_table
-from sketch_table import sketch_table
+from sketch_table import sketch_overview, sketch_table
 
 from zscr.data.known_collections import table as collections_table
 
@@ -50,14 +50,18 @@ def tables() -> dict[str, dict[str, str]]:
     composed = [one for one in loaded("composed_*.json") if "tasks" in one]
     titled = [one for one in loaded("clip_*.json") if "tasks" in one]
     few = [results[name] for name in README_ROWS if name in results]
+    drawn = loaded("sketch_sketchy25*.json")
     return {
-        "README.md": {"results": overview(few, "mAP, unseen classes")},
+        "README.md": {
+            "results": overview(few, "mAP, unseen classes"),
+            "sketches": sketch_overview(drawn, "mAP, unseen classes"),
+        },
         "docs/alignment.md": {
             "ablations": ablations_table(loaded("sketch_ablations_*.json")),
             "leak": leak_table(loaded("text_leak_*.json")),
         },
         "docs/clip.md": {"clip": clip_table(titled)},
-        "docs/cmaan.md": {"sketches": sketch_table(loaded("sketch_sketchy25*.json"))},
+        "docs/cmaan.md": {"sketches": sketch_table(drawn)},
         "docs/pic2word.md": {
             "composed": composed_table(composed),
             "mapper": mapper_table(loaded("pic2word_speed_*.json")),
