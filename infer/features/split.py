@@ -200,14 +200,15 @@ def _report_unread(texts: Sequence[Query], encoder: Encoder) -> None:
 def _report_lost(
     lost: list[dict[str, str]], collection: Collection, split: str, store: Path | None
 ) -> None:
-    path = (store or collection.folder / "features") / f"errors.{split}.jsonl"
+    path, listed = (store or collection.folder / "features") / f"errors.{split}.jsonl", ""
     if os.access(path.parent, os.W_OK):  # what is read-only can be read all the same
         if lost:
             write_atomically(path, dump_jsonl(lost))
+            listed = f"; {path} lists them"
         else:
             path.unlink(missing_ok=True)  # what an earlier call could not use
     if lost:
         say(
             f"{len(lost)} images of split '{split}' could not be used and are left out, first "
-            f"{lost[0]['id']}: {lost[0]['reason']}; try 'zscr data check {collection.folder}'"
+            f"{lost[0]['id']}: {lost[0]['reason']}{listed}"
         )

@@ -96,8 +96,7 @@ def opened(model: Path | Sequence[Path], asked: Question) -> list[Model]:
         [model] if isinstance(model, Path) else list(model),
         asked.collection,
         settings=asked.head_settings,
-        controls=asked.controls
-        and asked.task in ("", TEXT),  # others need no features
+        controls=asked.controls and asked.task in ("", TEXT),  # others need no features
         split=asked.split,
         compose=asked.compose,
     )

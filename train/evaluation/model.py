@@ -206,18 +206,18 @@ class Model:
         return self._galleries[place]
 
     def _encoded_gallery(self, task: Task) -> Encoded:
-        queries, folder = gallery_queries(self.collection, task), self.collection.folder
+        queries = gallery_queries(self.collection, task)
         if queries[0].fields != self.holds:
             raise InputError(
-                f"{self.folder} holds a gallery of {spoken(self.holds)}s, {folder} has "
-                f"{spoken(queries[0].fields)}s; judge it on a collection of its own kind"
+                f"{self.folder} holds a gallery of {spoken(self.holds)}s, {self.collection.folder} "
+                f"has {spoken(queries[0].fields)}s; judge it on a collection of its own kind"
             )
         found = self.encode_gallery(queries)
         if found.lost:
             place, reason = next(iter(found.lost.items()))
             say(
                 f"{len(found.lost)} images of split '{task.split}' could not be used and are left "
-                f"out, first {queries[place].id}: {reason}; try 'zscr data check {folder}'"
+                f"out, first {queries[place].id}: {reason}"
             )
         return found
 

@@ -70,7 +70,8 @@ def test_a_missing_image_is_left_out_and_told_once(
         reports.append(evaluate_model(model, Question(task="sketch", collection=damaged)))
         said = capsys.readouterr().err
         assert said.count("1 images of split 'unseen' could not be used and are left out") == 1
-        assert f"try 'zscr data check {damaged}'" in said
+        assert "first white-circle-1: " in said
+        assert "white-circle-1.png does not exist" in said
     assert [report["gallery"] for report in reports] == [7, 7]
     assert reports[0]["chance"] == pytest.approx((3 + 4) / 2 / 7)
     assert reports[0]["metrics"] == pytest.approx(reports[1]["metrics"], abs=1e-6)
