@@ -85,5 +85,5 @@ def _kind(error: Any) -> str:
 def _status(error: Any) -> int:
     """Return the HTTP status that an error has as its code, or 0."""
     codes = [error.get("code"), error.get("status")] if isinstance(error, dict) else []
-    known = (int(code) for code in codes if re.fullmatch("[45][0-9][0-9]", str(code)))
+    known = (int(str(code)) for code in codes if re.fullmatch("[45][0-9][0-9]", str(code)))
     return next(known, 0)

@@ -80,8 +80,10 @@ def _parsed(raw: bytes, endpoint: Endpoint) -> Any:
 
 
 def _require_no_error(part: Any, endpoint: Endpoint, headers: Any) -> None:
-    if isinstance(part, dict) and part.get("error"):
-        raise embedded_fault(endpoint, part["error"], headers)
+    if not isinstance(part, dict):
+        return
+    if error := part.get("error") or (part.get("object") == "error" and part):
+        raise embedded_fault(endpoint, error, headers)
 
 
 def _joined(content: Any, kind: str) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from click.testing import Result
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.data.describe.server import (
     Fault,
@@ -20,7 +24,12 @@ from tests.data.describe.server import (
     status,
 )
 from zscr.data.collection import Collection
+from zscr.data.describe.checks import Unusable
+from zscr.data.describe.endpoint import Endpoint
+from zscr.data.describe.reply import text_of
 from zscr.data.describe.stored import read_descriptions
+from zscr.errors import InputError
+from zscr.patience import PassingFault
 
 pytest.importorskip("openai", reason="needs the extra 'describe'")
 SAID = {"type": "text", "text": "It is "}
@@ -28,6 +37,17 @@ BUSY = {"message": "slow\ndown", "type": "requests", "code": "rate_limit_exceede
 UNPAID = {"message": "no quota", "type": "insufficient_quota", "code": "insufficient_quota"}
 FILTERED = {"message": "hateful", "code": "content_filter", "type": None}
 PAGE = b"\n<!DOCTYPE html><html><title>Log in</title></html>"
+
+
+ODD = st.recursive(
+    st.sampled_from([None, True, 0, 429, 1e300, "", "text", "error", "<think>", "invalid"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["error", "type", "text", "code", "message"]), inner)
+    ),
+    max_leaves=6,
+)
+FIELDS = "choices message content error object refusal type text code finish_reason".split()
 
 
 def sentence(cars: Collection) -> str:
@@ -103,6 +123,7 @@ def test_contents_that_are_read(
         body({"error": BUSY}),
         body({"error": {"message": "slow down", "code": 429}}),
         body({"error": "slow down"}),
+        body({"object": "error", "message": "slow down", "code": 50001}),
         body({"choices": [{"error": {"message": "slow down", "code": 502}}]}),
     ],
 )
@@ -114,6 +135,17 @@ def test_an_error_under_status_200_that_passes(
     assert done.exit_code == 0, done.output
     assert "answers an error (slow down); trying again in 0.01 s" in done.stderr
     assert len(model.asked) == 13
+
+
+MESSAGES = st.dictionaries(st.sampled_from(FIELDS), ODD)
+CHOICES = ODD | MESSAGES | MESSAGES.map(lambda message: {"message": message})
+
+
+@given(ODD | MESSAGES | CHOICES.map(lambda choice: {"choices": [choice]}))
+def test_odd_json_is_a_text_or_a_known_fault(reply: Any) -> None:
+    """Whatever a server puts where; and no text is empty."""
+    with suppress(Unusable, PassingFault, InputError):
+        assert text_of(json.dumps(reply).encode(), Endpoint("http://here", "m"), {}).strip()
 
 
 @pytest.mark.parametrize(
