@@ -32,7 +32,8 @@ FLOORS = {
     " <- registry tasks"
     " <- check summary <- commands",
     "zscr.data.describe": "endpoint naming sentence trained <- mentions prompts <- checks"
-    " <- bounded given journal <- chat <- asking stored <- asked texts <- commands",
+    " <- bounded given journal refusal <- outcome reply <- chat <- asking stored"
+    " <- asked texts <- commands",
     "zscr.data.decoding": "mending modes orientation suffixes <- formats <- loading",
     "zscr.data.sources": "archive captions class_split colours found lookup normal origin own_photo"
     " shards <- annotated definitions product_tasks"

@@ -58,10 +58,10 @@ def passing_status(host: str, response: Any) -> PassingFault:
     """Return an answer of `PASSING` as a fault."""
     status = response.status_code
     why = "too many requests" if status == 429 else "it has a fault of its own"
-    return PassingFault(f"{host} answers {status} ({why})", wait=_asked_wait(response.headers))
+    return PassingFault(f"{host} answers {status} ({why})", wait=asked_wait(response.headers))
 
 
-def _asked_wait(headers: Mapping[str, str]) -> float | None:
+def asked_wait(headers: Mapping[str, str]) -> float | None:
     """Return the seconds that an answer asks to wait, by a number, a date or its rate limit."""
     after = headers.get("Retry-After", "").strip()
     if after.isascii() and after.isdigit():
@@ -70,7 +70,7 @@ def _asked_wait(headers: Mapping[str, str]) -> float | None:
         return float(left[1])
     try:
         return max(0.0, parsedate_to_datetime(after).timestamp() - time.time())
-    except ValueError:  # no date either
+    except (ValueError, OverflowError):  # no date either, or one of no calendar
         return None
 
 

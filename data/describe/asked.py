@@ -15,10 +15,10 @@ from zscr.data.describe.asking import Asker, Tally, key_of
 from zscr.data.describe.chat import Chat
 from zscr.data.describe.checks import Checks
 from zscr.data.describe.endpoint import Endpoint
-from zscr.data.describe.given import Answers, read_given
+from zscr.data.describe.given import read_given
 from zscr.data.describe.journal import Journal
-from zscr.data.describe.prompts import Question, questions
-from zscr.data.describe.sentence import WORDS
+from zscr.data.describe.outcome import answered, outcome_of, require_answers, tell_outcome
+from zscr.data.describe.prompts import questions
 from zscr.data.describe.stored import require_free, write_descriptions
 from zscr.data.describe.trained import TRAINED, listed, require_described
 from zscr.disk import disk_faults, require_writable
@@ -60,21 +60,23 @@ def ask_descriptions(
         InputError: the endpoint refuses, or answers no more; or a class got no answer to keep.
     """
     require_free(collection.folder, replace=replace)
-    chat, asked = Chat(endpoint, asking.patience), questions(collection, prompts)
+    chat, checks = Chat(endpoint, asking.patience), Checks(collection)
+    keys = {question: key_of(endpoint, question) for question in questions(collection, prompts)}
     with _cache(collection.folder) as journal:
-        keys = {question: key_of(endpoint, question) for question in asked}
-        lacking = [question for question, key in keys.items() if journal.get(key) is None]
-        done = len(asked) - len(lacking)
-        with progress(f"asking {endpoint.model}", len(asked), done) as bar:
-            asker = Asker(chat, Checks(collection), journal, asking.patience, bar)
-            with _kept(collection.folder, asker.tally, done, len(asked)):
+        there = answered(keys, journal, checks)
+        lacking = [question for question in keys if question not in there]
+        with progress(f"asking {endpoint.model}", len(keys), len(there)) as bar:
+            asker = Asker(chat, checks, journal, asking.patience, bar)
+            with _kept(collection.folder, asker.tally, len(there), len(keys)):
                 asyncio.run(asker.ask_all(lacking, min(asking.parallel, len(lacking))))
-        _tell(asker.tally, asking.patience, done)
-        answers, cut = _gathered(keys, journal)
-        require_described(collection, TRAINED, answers, f"model '{endpoint.model}'")
+                require_answers(keys, asker.tally.refused)
+        outcome = outcome_of(answered(keys, journal, checks), checks)
+        _tell(asker.tally, asking.patience)
+        tell_outcome(outcome, asker.tally.kept, len(there))
         fields = {**_of_endpoint(endpoint), "prompts": dict(prompts), **_dated()}
-        fields |= {"cut": cut, "refused": len(asker.tally.refused)}
-        return write_descriptions(collection.folder, answers, fields)
+        fields |= {"cut": outcome.cut, "named": outcome.named}
+        fields |= {"refused": len(asker.tally.refused)}
+        return write_descriptions(collection.folder, outcome.answers, fields)
 
 
 def import_descriptions(collection: Collection, path: Path, *, replace: bool = False) -> Path:
@@ -122,33 +124,18 @@ def _kept(collection: Path, tally: Tally, done: int, total: int) -> Iterator[Non
         raise
 
 
-def _tell(tally: Tally, patience: Patience, done: int) -> None:
-    """Say how many answers there are, and name those that are lacking."""
-    say(f"{tally.kept} answers came, beside {done} that were there")
-    if tally.again or tally.passed:
-        say(
-            f"{tally.again} answers could not be kept and were asked for again; the endpoint had "
-            f"{tally.passed.total()} faults that passed"
-        )
+def _tell(tally: Tally, patience: Patience) -> None:
+    """Say what went wrong on the way, and which questions are left out."""
+    if tally.again:
+        say(f"{tally.again} answers could not be kept and were asked for again")
+    if faults := tally.passed.total():
+        say(f"the endpoint had {faults} faults, after which it was asked again")
     if tally.refused:
         rows = [f"{one.class_id} {one.prompt} ({why})" for one, why in tally.refused]
         say(
             f"{len(rows)} questions got no answer that can be kept in {patience.tries} tries, and "
             f"are left out: {listed(rows)}"
         )
-
-
-def _gathered(keys: Mapping[Question, str], journal: Journal) -> tuple[Answers, int]:
-    """Return the answers by class and prompt, in the order of the questions; and the cut ones."""
-    answers: dict[str, dict[str, str]] = {}
-    cut = 0
-    for question, key in keys.items():
-        if sentence := journal.get(key):
-            answers.setdefault(question.class_id, {})[question.prompt] = sentence.text
-            cut += sentence.cut
-    if cut:
-        say(f"{cut} answers were longer and are cut to {WORDS} words")
-    return answers, cut
 
 
 def _of_endpoint(endpoint: Endpoint) -> dict[str, Any]:

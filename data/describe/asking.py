@@ -26,7 +26,7 @@ class Tally:
         kept: answers that came and were kept.
         again: answers that could not be kept, after which the question was asked again.
         passed: times that the endpoint did not answer at first, by why.
-        refused: questions that were given up, each with what was wrong with its last answer.
+        refused: questions that were given up, each with what was wrong with its last try.
     """
 
     kept: int = 0
@@ -50,6 +50,7 @@ class Asker:
         self.tally = Tally()
         self._chat, self._checks, self._journal = chat, checks, journal
         self._patience, self._bar = patience, bar
+        self._mute = True  # whether nothing has come, or nothing since a question was given up
 
     async def ask_all(self, questions: Iterable[Question], parallel: int) -> None:
         """Ask all questions, so many at a time.
@@ -78,34 +79,48 @@ class Asker:
 
     async def _ask(self, question: Question) -> Sentence | None:
         """Return an answer that can be kept; None, once none was after so many tries."""
+        tries, again = self._patience.tries, 0
         avoid: dict[str, None] = {}
-        again = 0
-        for failed in range(1, self._patience.tries + 1):
+        spare: Sentence | None = None
+        last: Unusable | PassingFault | None = None
+        for failed in range(1, tries + 1):
             try:
-                text = question.text + _without(avoid)
-                answer = await self._chat.answer(INSTRUCTION, text, again)
-                return self._checks.sentence(question.class_id, answer)
+                return await self._try(question, question.text + _without(avoid), again)
             except Unusable as fault:
                 avoid |= dict.fromkeys(fault.avoid)
                 again += 1
-                self._count(question, fault, failed)
+                spare, last = fault.spare or spare, fault
+                self.tally.again += failed < tries
             except PassingFault as fault:
-                await self._wait(fault, failed)
-        return None
+                last = fault
+                if failed < tries:
+                    await self._wait(fault, failed)
+        if last and not spare:
+            self._give_up(question, last)
+        return spare
 
-    def _count(self, question: Question, fault: Unusable, failed: int) -> None:
-        """Count an answer that cannot be kept.
+    async def _try(self, question: Question, text: str, again: int) -> Sentence:
+        answer = await self._chat.answer(INSTRUCTION, text, again)
+        self._mute = False
+        return self._checks.sentence(question.class_id, answer, (INSTRUCTION, text))
+
+    def _give_up(self, question: Question, fault: Unusable | PassingFault) -> None:
+        """Leave a question without an answer.
 
         Raises:
-            InputError: nothing but damage comes, so that further questions are in vain.
+            InputError: further ones are in vain: nothing but damage comes, or nothing has come
+                since another one was given up.
         """
-        if failed < self._patience.tries:
-            self.tally.again += 1
-            return
         self.tally.refused.append((question, str(fault)))
-        if fault.damaged and not self.tally.kept:
-            address = self._chat.endpoint.address
-            raise InputError(f"{address} has no chat model: {fault}, {failed} times; check the URL")
+        if isinstance(fault, PassingFault):
+            if self._mute:
+                raise _unanswered(fault, self._patience.tries)
+            self._mute = True
+        elif fault.damaged and not self.tally.kept:
+            raise InputError(
+                f"{self._chat.endpoint.address} has no chat model: {fault}, {self._patience.tries} "
+                f"times; check the URL"
+            )
 
     async def _wait(self, fault: PassingFault, failed: int) -> None:
         """Wait until another try is due.
@@ -115,13 +130,17 @@ class Asker:
         """
         wait = self._patience.wait(fault, failed)
         if wait is None or (fault.unreachable and not self._chat.answered):
-            asked = f" and asks to wait {fault.wait:g} s" if fault.wait else ""
-            times = f", {failed} times" if failed > 1 else ""
-            raise InputError(f"the endpoint does not answer: {fault}{asked}{times}")
+            raise _unanswered(fault, failed)
         if not self.tally.passed[str(fault)]:  # of many at a time it is counted
             say(f"{fault}; trying again in {wait:g} s ({failed} of {self._patience.tries})")
         self.tally.passed[str(fault)] += 1
         await asyncio.sleep(wait)
+
+
+def _unanswered(fault: PassingFault, failed: int) -> InputError:
+    asked = f" and asks to wait {fault.wait:g} s" if fault.wait else ""
+    times = f", {failed} times" if failed > 1 else ""
+    return InputError(f"the endpoint gives no answer: {fault}{asked}{times}")
 
 
 def _without(avoid: Iterable[str]) -> str:

@@ -9,17 +9,11 @@ from typing import Any
 
 from zscr.data.describe.checks import Unusable
 from zscr.data.describe.endpoint import Endpoint
+from zscr.data.describe.refusal import status_fault
+from zscr.data.describe.reply import text_of
 from zscr.errors import InputError
 from zscr.extras import require_extras
-from zscr.patience import PASSING, Patience, broken_way, passing_status
-from zscr.schema import listing, maybe, record, words
-from zscr.strict_json import parse_json
-
-_ANSWER = record(
-    {"choices": listing(record({"message": record({"content": maybe(words)})}), least=1)}
-)
-_BROKEN_OFF = {"length": "the server's limit of tokens", "content_filter": "the server's filter"}
-_TOLD = 200  # letters of what a server says of a refusal
+from zscr.patience import PassingFault, Patience, broken_way
 
 
 class Chat:
@@ -52,7 +46,7 @@ class Chat:
 
         Raises:
             PassingFault: the server did not answer, and may at another time.
-            Unusable: what it answered is no chat completion, breaks off, or repeats the key.
+            Unusable: what it answered is no description: `text_of` says why, or it is the key.
             InputError: it refuses, now and for ever.
         """
         messages: list[Any] = [
@@ -65,7 +59,7 @@ class Chat:
                     model=self.endpoint.model, messages=messages, **self._sampling(again)
                 )
         self.answered = True
-        said = _content(response.content)
+        said = text_of(response.content, self.endpoint, response.headers)
         if self.endpoint.gives_away(said):  # a proxy that writes out what it got
             raise Unusable("the answer repeats the key")
         return said
@@ -90,48 +84,14 @@ class Chat:
             yield
         except self._library.APIStatusError as error:
             self.answered = True
-            if error.status_code in PASSING or error.status_code >= 520:  # of proxies: overloaded
-                raise passing_status(address, error.response) from None
-            raise self._refusal(error) from None
-        except (TimeoutError, InputError, self._library.APIConnectionError) as error:
+            raise status_fault(self.endpoint, error) from None
+        except (TimeoutError, self._library.APITimeoutError):  # no silence: it may have begun
+            late = f"{address} gave no whole answer in {self.timeout:g} s (--timeout)"
+            raise PassingFault(late) from None
+        except (InputError, self._library.APIConnectionError) as error:
             fault = error.__cause__ or error  # some versions of openai wrap what `bounded` raises
             if isinstance(fault, Unusable):
                 raise fault from None
             if isinstance(fault, InputError):
                 raise InputError(self.endpoint.without_secrets(str(fault))) from None
             raise broken_way(address, error) from None
-
-    def _refusal(self, error: Any) -> InputError:
-        """Say why the server refuses, by a part of its own words; they may repeat the key."""
-        said = self.endpoint.without_secrets(str(error.message))[:_TOLD]
-        hint = {
-            401: "check the key in OPENAI_API_KEY",
-            403: "check the key in OPENAI_API_KEY",
-            404: "check the base URL and the name of the model",
-        }.get(error.status_code, "change the options that it names")
-        return InputError(
-            f"{self.endpoint.address} refuses model '{self.endpoint.model}' with "
-            f"{error.status_code} ({said}); {hint}"
-        )
-
-
-def _content(raw: bytes) -> str:
-    """Return the text of a chat completion."""
-    try:
-        answer = parse_json(raw)
-        _ANSWER(answer, "")
-    except ValueError as error:
-        raise Unusable(f"the answer is damaged ({error})", damaged=True) from None
-    choice = answer["choices"][0]
-    ended = choice.get("finish_reason")
-    if isinstance(ended, str) and ended in _BROKEN_OFF:
-        raise Unusable(f"the answer breaks off, at {_BROKEN_OFF[ended]}")
-    return _without_thoughts(choice["message"]["content"] or "")
-
-
-def _without_thoughts(text: str) -> str:
-    """Return an answer without what some models think aloud before it."""
-    opened, _, rest = text.partition("</think>")
-    if rest:
-        return rest
-    return "" if opened.lstrip().startswith("<think>") else text

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from zscr.data.collection import Collection
-from zscr.data.describe.mentions import Mentions
+from zscr.data.describe.mentions import Mention, Mentions, words_of
 from zscr.data.describe.sentence import says_something, shorten, tidy
 
-
-class Unusable(Exception):
-    """An answer that cannot be kept; another one may do.
-
-    Attributes:
-        avoid: names that it should have done without.
-        damaged: whether it is not even a chat completion, as of a server that is none.
-    """
-
-    def __init__(self, said: str, avoid: tuple[str, ...] = (), *, damaged: bool = False) -> None:
-        super().__init__(said)
-        self.avoid, self.damaged = avoid, damaged
+_FEW = 3  # words; beside an echo, what is less tells nothing
 
 
 @dataclass(frozen=True)
@@ -30,6 +20,27 @@ class Sentence:
     cut: bool
 
 
+class Unusable(Exception):
+    """An answer that should not be kept; another one may do.
+
+    Attributes:
+        avoid: names that it should have done without.
+        spare: its description, if that may be kept where no other answer does.
+        damaged: whether it is not even a chat completion, as of a server that is none.
+    """
+
+    def __init__(
+        self,
+        said: str,
+        avoid: tuple[str, ...] = (),
+        spare: Sentence | None = None,
+        *,
+        damaged: bool = False,
+    ) -> None:
+        super().__init__(said)
+        self.avoid, self.spare, self.damaged = avoid, spare, damaged
+
+
 class Checks:
     """Checks answers of strangers against a collection's classes."""
 
@@ -38,26 +49,59 @@ class Checks:
         self._unseen = set(collection.splits["unseen"])
         self._mentions = Mentions(self._names)
 
-    def sentence(self, class_id: str, text: str) -> Sentence:
-        """Return the description of a class that a text is.
+    def sentence(self, class_id: str, text: str, asked: Sequence[str] = ()) -> Sentence:
+        """Return the description of a class that an answer is.
+
+        Args:
+            class_id: of the class; text: the answer.
+            asked: the texts that it answers.
 
         Raises:
-            Unusable: it is empty, or names other classes, unseen ones told first.
+            Unusable: it says nothing, nothing but what was asked, or names other classes. If all
+                of those are trained on, it is spare.
         """
         line = tidy(text)
         kept = shorten(line)
         if not says_something(kept):
-            raise Unusable("the answer is empty")
-        if named := sorted(self._mentions.others(class_id, kept), key=self._is_seen):
-            kind = "another" if self._is_seen(named[0]) else "an unseen"
-            avoid = tuple(self._names[name] for name in named)
-            raise Unusable(f"the answer names {kind} class ({avoid[0]})", avoid)
-        return Sentence(kept, cut=kept != line)
+            raise Unusable("the answer has no word" if line else "the answer is empty")
+        if _echoes(line, asked):
+            raise Unusable("the answer only repeats the question")
+        sentence = Sentence(kept, cut=kept != line)
+        if named := self._mentions.others(class_id, kept):
+            raise self._naming(named, sentence)
+        return sentence
 
     def leak(self, class_id: str, text: str) -> str | None:
         """Return the unseen class that a text about another one names, if it does."""
         named = self._mentions.others(class_id, text)
         return next((name for name in named if name in self._unseen), None)
 
-    def _is_seen(self, class_id: str) -> bool:
-        return class_id not in self._unseen
+    def names_another(self, class_id: str, text: str) -> bool:
+        """Say whether a text about a class names another one."""
+        return bool(self._mentions.others(class_id, text))
+
+    def _naming(self, named: Mapping[str, Mention], sentence: Sentence) -> Unusable:
+        """Return why a sentence that names other classes is not kept; an unseen one is told."""
+        leak = next((name for name in named if name in self._unseen), None)
+        told, kind = (leak, "unseen") if leak else (next(iter(named)), "training")
+        return Unusable(
+            f"the answer says '{named[told].said}', which names the {kind} class "
+            f"{self._names[told]}",
+            avoid=tuple(mention.name for mention in named.values()),
+            spare=None if leak else sentence,
+        )
+
+
+def _echoes(line: str, asked: Iterable[str]) -> bool:
+    """Say whether a line is a part of what was asked, or that and next to nothing else."""
+    rest = _spoken(line)
+    for text in map(_spoken, asked):
+        if rest in text and len(rest.split()) > _FEW:
+            return True
+        rest = rest.replace(text, " ")
+    return rest != _spoken(line) and len(rest.split()) < _FEW
+
+
+def _spoken(text: str) -> str:
+    """Return the words of a text between spaces, so that one is found in another as a whole."""
+    return f" {' '.join(words_of(text))} "

@@ -87,8 +87,9 @@ def describe(
 
     A language model is asked four questions a class (looks, visible parts, outlines of a drawing,
     what sets it apart), or descriptions are taken from a file: {class: {prompt: sentence}} or
-    {class: [sentences]}. Unseen classes are never described. Answers are kept as they come: after
-    a kill or Ctrl-C the same command goes on.
+    {class: [sentences]}. Unseen classes are never described. An answer that names another class is
+    asked for again, and one that names an unseen class never kept. Answers are kept as they come:
+    after a kill or Ctrl-C the same command goes on.
 
     \b
     Example:

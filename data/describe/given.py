@@ -85,7 +85,7 @@ def _read(path: Path) -> bytes:
 
 def _rows(path: Path, raw: bytes) -> dict[str, dict[str, str]]:
     try:
-        content = parse_json(raw)
+        content = parse_json(raw.decode("utf-8-sig"))
         mapping(_either)(content, "")
     except ValueError as error:
         raise InputError(

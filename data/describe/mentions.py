@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from zscr.data.describe.naming import plain
 
@@ -20,6 +21,13 @@ _IRREGULAR |= {"children": "child", "oxen": "ox", "cacti": "cactus", "octopi": "
 Phrase = tuple[str, ...]
 
 
+class Mention(NamedTuple):
+    """The name by which a text names a class, and the words that it does it with: fan, fans."""
+
+    name: str
+    said: str
+
+
 class Mentions:
     """The names of a collection's classes, looked for in texts: whole words, plurals too."""
 
@@ -31,19 +39,23 @@ class Mentions:
             for phrase in phrases:
                 self._by_start.setdefault(phrase[0], []).append((phrase, class_id))
 
-    def others(self, class_id: str, text: str) -> tuple[str, ...]:
-        """Return the classes besides its own that a text names, in its order.
+    def others(self, class_id: str, text: str) -> dict[str, Mention]:
+        """Return how a text names classes besides its own, by class, in its order.
 
         A name that is a part of the class's own is none: a `teddy bear` is a bear. Of names that
         begin at the same word the longest counts, and hides those within it.
         """
         own = {word for phrase in self._phrases[class_id] for word in phrase}
-        named = (name for name, words in self._named(text) if not own.issuperset(words))
-        return tuple(dict.fromkeys(name for name in named if name != class_id))
+        others: dict[str, Mention] = {}
+        for name, phrase, said in self._named(text):
+            if name != class_id and not own.issuperset(phrase):
+                others.setdefault(name, Mention(_spoken(phrase), _spoken(said)))
+        return others
 
-    def _named(self, text: str) -> Iterator[tuple[str, Phrase]]:
-        """Yield the classes that a text names, each with the words of its name."""
-        words = [_forms(word) for word in _words(text)]
+    def _named(self, text: str) -> Iterator[tuple[str, Phrase, list[str]]]:
+        """Yield the classes that a text names, each with the words of its name, and as said."""
+        said = words_of(text)
+        words = [_forms(word) for word in said]
         place = 0
         while place < len(words):
             found = [
@@ -53,18 +65,26 @@ class Mentions:
                 if _stands(phrase, words[place : place + len(phrase)])
             ]
             longest = max((len(phrase) for phrase, _ in found), default=1)
-            yield from ((name, phrase) for phrase, name in found if len(phrase) == longest)
-            place += longest
+            end = place + longest
+            yield from (
+                (name, phrase, said[place:end]) for phrase, name in found if len(phrase) == longest
+            )
+            place = end
 
 
 def _phrases(name: str) -> frozenset[Phrase]:
     spoken = (plain(name), plain(re.sub(r"[ _]\(.*\)$", "", name)))
-    return frozenset(tuple(_words(one)) for one in spoken) - {()}
+    return frozenset(tuple(words_of(one)) for one in spoken) - {()}
 
 
-def _words(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
     """Return the words of a text, however its letters are composed or set."""
     return _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
+
+
+def _spoken(words: Iterable[str]) -> str:
+    """Put words together as they are written, without a space where their script has none."""
+    return re.sub(rf"(?<=[{_UNSPACED}]) (?=[{_UNSPACED}])", "", " ".join(words))
 
 
 def _stands(phrase: Phrase, words: list[frozenset[str]]) -> bool:

@@ -69,7 +69,8 @@ def read_prompts(path: Path) -> dict[str, str]:
         ConfigError: a question has no `{}`.
     """
     try:
-        content: dict[str, str] = parse_json(read_regular(path, _LARGEST, "file of prompts"))
+        raw = read_regular(path, _LARGEST, "file of prompts")
+        content: dict[str, str] = parse_json(raw.decode("utf-8-sig"))
         _FIELDS(content, "")
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error

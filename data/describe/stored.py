@@ -42,6 +42,7 @@ FIELDS = record(
         "refused": integer(0, 1 << 40),
     },
     {
+        "named": integer(0, 1 << 40),
         "file_sha256": SHA256,
         "model": _LINE,
         "base_url": _LINE,

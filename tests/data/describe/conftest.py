@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 from PIL import Image
 
+from tests.data.describe.calls import arguments
 from tests.data.describe.server import Model, serving
+from zscr.cli import main
 from zscr.data.collection import ClassInfo, Collection, Item, new_collection, read_collection
 
 NAMES = {"car_(sedan)": "car (sedan)", "apple": "apple", "ape": "ape", "door": "door"}
@@ -28,6 +31,12 @@ def cars(tmp_path: Path) -> Collection:
             draft.add_class(ClassInfo(class_id, name, (f"{article} {name}",)), split)
             draft.add_item(Item(class_id, split, class_id, f"{class_id}.png"))
     return read_collection(path)
+
+
+@pytest.fixture
+def describe(cars: Collection, model: Model) -> Callable[..., Result]:
+    """Return a function that describes the small collection; a known error is exit 1."""
+    return lambda *more: CliRunner().invoke(main, arguments(cars.folder, model, *more))
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import SO_LINGER, SOL_SOCKET
+from struct import pack
 from threading import Event, Thread
 from typing import Any
 
@@ -93,6 +95,31 @@ def status(number: int, said: str = "", **headers: str) -> Fault:
     """Refuse."""
     body = json.dumps({"error": {"message": said}}).encode()
     return lambda answer: answer.send(body, number, **headers)
+
+
+def body(sent: object, number: int = 200, **headers: str) -> Fault:
+    """Answer some bytes, or anything else as JSON."""
+    raw = sent if isinstance(sent, bytes) else json.dumps(sent).encode()
+    return lambda answer: answer.send(raw, number, **headers)
+
+
+def message(**fields: object) -> Fault:
+    """Answer a completion whose message has such fields."""
+    return body({"choices": [{"index": 0, "finish_reason": "stop", "message": fields}]})
+
+
+def echo(before: str = "", after: str = "") -> Fault:
+    """Answer what was asked."""
+    return lambda answer: answer.send(completion(before + answer.model.questions[-1] + after))
+
+
+def reset(answer: Answer) -> None:
+    """Break the connection in the middle of the body."""
+    answer.send(b'{"choices"', length=500)
+    answer.wfile.flush()
+    answer.connection.setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))
+    answer.connection.close()
+    answer.close_connection = True
 
 
 def truncated(answer: Answer) -> None:
