@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.train.vision.networks import NETWORK, network, save
+from tests.train.vision.networks import NETWORK, narrowed, network, save
 from zscr.data.collection import read_collection
 from zscr.errors import InputError
 from zscr.export.heads import build_graph, deployed_heads
@@ -177,6 +177,15 @@ def test_a_place_that_is_none_is_refused_by_those_that_are(small_network: Path) 
         open_backbone(str(small_network), "upper", cut="bounded")
     with pytest.raises(InputError, match="nothing behind 'last' of small-network can be trained"):
         open_backbone(str(small_network), "upper", cut="last").tower()
+
+
+def test_what_a_graph_is_no_backbone_for_is_refused(small_network: Path, tmp_path: Path) -> None:
+    """By what it can be instead."""
+    narrow = narrowed(tmp_path / "narrow")
+    with pytest.raises(InputError, match="16 channels and its features are of 10 .* set 'tokens'"):
+        open_backbone(str(narrow), "upper").tower()
+    with pytest.raises(InputError, match="is an ONNX graph, and 'whole' trains .* set 'upper' in"):
+        open_backbone(str(small_network), "whole")
 
 
 @pytest.mark.realdata
