@@ -14,7 +14,6 @@ import zscr
 from zscr.artefact import SCHEMA, dump_json, hash_bytes, read_manifest, verify
 from zscr.cache import kept_encoder
 from zscr.infer.encoder import FIELDS
-from zscr.train.encoders.resolve import published_image_encoder
 from zscr.train.vision.cuts import inferred
 
 
@@ -70,13 +69,12 @@ def kept_part(
     return kept_encoder(f"{name}-{part.split()[0]}-{identity[:12]}", make)
 
 
-def open_published(name: str, *, offline: bool | None = None) -> Published:
-    """Find the encoder that `--image-encoder` calls `name`, and check its files.
+def open_published(folder: Path) -> Published:
+    """Open a frozen image encoder and check its files.
 
     Raises:
-        ConfigError, InputError, ArtefactError, MissingExtraError: see `published_image_encoder`.
+        ArtefactError: they are damaged.
     """
-    folder = published_image_encoder(name, offline=offline)
     manifest = read_manifest(folder, "encoder", FIELDS)
     verify(folder, manifest, sorted({*manifest.files, "model.onnx"}))
     [spec] = manifest.body["inputs"]

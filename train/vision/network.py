@@ -11,11 +11,15 @@ from zscr.data.sources.archive import opened
 from zscr.errors import InputError
 from zscr.train.encoders.efficientnet import EFFICIENTNET
 from zscr.train.encoders.published import state_of
-from zscr.train.encoders.resolve import IMAGE_WEIGHTS
+from zscr.train.encoders.resolve import (
+    IMAGE_WEIGHTS,
+    converted_image_encoder,
+    published_image_encoder,
+)
 from zscr.train.hub.checkpoint import find_checkpoint, found_here
 from zscr.train.hub.snapshot import WEIGHTS
 from zscr.train.vision.folder import Published, open_published
-from zscr.train.vision.transformer import Transformer, family_of, open_transformer
+from zscr.train.vision.transformer import KNOWN, Transformer, family_of, open_transformer
 
 GRAPH_OR_WEIGHTS = (*IMAGE_WEIGHTS, *WEIGHTS)  # of a hub's model, the first that it has
 KEPT = 2  # a backbone and a second encoder; settings, needs and method all ask for them
@@ -50,12 +54,12 @@ def _graph(
 ) -> Published | None:
     """Open a published graph; None where there is a checkpoint without one."""
     if name == EFFICIENTNET and not state:
-        return open_published(name, offline=offline)
+        return open_published(published_image_encoder(name, offline=offline))
     found = find_checkpoint(name, weights=GRAPH_OR_WEIGHTS, offline=offline)
     with opened(found.path) as source:
         if not _has_graph(source) and family_of(source):
             return None
-    return open_published(name, offline=offline)
+        return open_published(converted_image_encoder(source, found.name))
 
 
 @lru_cache(maxsize=KEPT)
@@ -64,7 +68,7 @@ def _transformer(
 ) -> Transformer:
     found = find_checkpoint(name, weights=weights, offline=offline)
     with opened(found.path) as source:
-        if _has_graph(source) and not family_of(source):
+        if _has_graph(source) and family_of(source) not in KNOWN:
             raise InputError(
                 f"{name} is an ONNX graph, and 'whole' trains a checkpoint of transformers; set "
                 f"'upper' in its place, or 'tokens' or 'frozen', or name such a checkpoint"

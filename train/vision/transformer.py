@@ -34,6 +34,7 @@ _ALONE = {
     "dinov2_with_registers": True,
 }
 _DUAL = "clip"
+KNOWN = (*_ALONE, _DUAL)
 # What is behind the last states, which nothing here reads.
 _UNUSED = (
     "pooler.",
@@ -93,7 +94,7 @@ def open_transformer(source: Path, name: str) -> Transformer:
         return _of_dual(source, name)
     raise InputError(
         f"{name} is of the family {kind!a:.60}, which is not known as a vision transformer; known "
-        f"are {', '.join(_ALONE)}, {_DUAL} and OpenCLIP's own folders"
+        f"are {', '.join(KNOWN)} and OpenCLIP's own folders"
     )
 
 

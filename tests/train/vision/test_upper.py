@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -184,8 +185,11 @@ def test_what_a_graph_is_no_backbone_for_is_refused(small_network: Path, tmp_pat
     narrow = narrowed(tmp_path / "narrow")
     with pytest.raises(InputError, match="16 channels and its features are of 10 .* set 'tokens'"):
         open_backbone(str(narrow), "upper").tower()
-    with pytest.raises(InputError, match="is an ONNX graph, and 'whole' trains .* set 'upper' in"):
-        open_backbone(str(small_network), "whole")
+    other = shutil.copytree(small_network, tmp_path / "other")
+    (other / "config.json").write_text('{"model_type": "mobilenet_v2"}')  # beside its graph
+    for folder in (small_network, other):
+        with pytest.raises(InputError, match="is an ONNX graph, and 'whole' .* set 'upper' in"):
+            open_backbone(str(folder), "whole")
 
 
 @pytest.mark.realdata
