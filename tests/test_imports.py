@@ -74,8 +74,8 @@ FLOORS = {
     "zscr.train.pretrained": "card families files samples scaled spelling <- graph model"
     " <- pixels tokens <- dual <- load sentence <- open_clip <- folder",
     "zscr.train.language": "families mappers tower <- bodies prefix released <- language",
-    "zscr.train.vision": "cuts directions folder operators tower transformer"
-    " <- frozen rebuilt tokens whole <- upper <- backbone",
+    "zscr.train.vision": "cuts operators tower transformer <- folder halves rebuilt"
+    " <- frozen network tokens upper whole <- states <- backbone",
     "zscr.export": "heads tensorrt words <- begun composition parity samples <- pairs proof"
     " <- bundle <- deploy pretrained <- commands",
     "zscr.export.pretrained": "place proof <- composed <- bundle <- image job",

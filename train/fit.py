@@ -95,7 +95,9 @@ def _fit(request: Request, device: torch.device) -> Run:
     needs = load_method(request.method).needs(config)
     wishes = {"image": request.image_encoder, "text": request.text_encoder}
     usual, offline = recipe.get("encoders", {}), request.offline
-    encoders = choose_encoders(collection, needs, wishes, usual, offline=offline)
+    encoders = choose_encoders(
+        collection, needs, wishes, usual, settings=as_dict(config), offline=offline
+    )
     seen, judged_on = load_training(collection, needs, encoders, selection_split(config))
     check_trainable(seen, needs)
     shapes = shapes_of(seen) | asked_shapes(needs, encoders)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from zscr.train.encoders.resolve import DEFAULT_TEXT, image_encoder, text_encode
 from zscr.train.methods.contract import Need
 from zscr.train.run import Run
 
+_SETTINGS = {"image": "backbone", "text": "text_encoder"}  # of methods that name them themselves
+
 
 def choose_encoders(
     collection: Collection,
@@ -24,6 +26,7 @@ def choose_encoders(
     wishes: Mapping[str, str | None],
     recipe: Mapping[str, str],
     *,
+    settings: Container[str] = (),
     offline: bool | None = None,
 ) -> Encoders:
     """Load the frozen encoders of the tables that are needed; None for published vectors.
@@ -33,13 +36,14 @@ def choose_encoders(
         needs: the tables.
         wishes: path or name of `image` and `text`; None leaves it to the recipe.
         recipe: the recipe's encoders; what it lacks is the default.
+        settings: names of the method's, some of which may name an encoder.
         offline: ask no hub for them; None leaves it to the environment.
 
     Raises:
         ConfigError: an encoder was asked for that the method or the collection has no use for.
     """
     own = {encoder_name(need.table, own=bool(need.encoder)): need.encoder for need in needs}
-    _check_wishes(collection, own, wishes)
+    _check_wishes(collection, own, wishes, settings)
     encoders: dict[str, Encoder | None] = {}
     for name in sorted(own, key=lambda name: name != "image"):  # texts may be fitted to images
         make = own[name]
@@ -58,10 +62,17 @@ def choose_encoders(
 
 
 def _check_wishes(
-    collection: Collection, own: Mapping[str, object], wishes: Mapping[str, str | None]
+    collection: Collection,
+    own: Mapping[str, object],
+    wishes: Mapping[str, str | None],
+    settings: Container[str],
 ) -> None:
     """Refuse an encoder that nothing would use."""
     for name, wish in wishes.items():
+        if wish and (setting := _SETTINGS[name]) in settings:
+            raise ConfigError(
+                f"--{name}-encoder: of this method it is a setting; take --set {setting}={wish}"
+            )
         if wish and name not in own:
             raise ConfigError(f"--{name}-encoder: the method needs no {name}s; leave it out")
         if wish and own[name]:

@@ -48,3 +48,9 @@ def check_input(spec: Mapping[str, Any], source: Path) -> None:
         INPUT(dict(spec), "")
     except ValueError as error:
         raise InputError(f"{source} cannot be used: {error}") from error
+
+
+def state_of(path: Path) -> tuple[object, ...]:
+    """Return what tells a folder, or a file, from what it was when it was opened last."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path] * path.is_file()
+    return tuple((one, one.stat().st_size, one.stat().st_mtime_ns) for one in files)

@@ -139,7 +139,16 @@ def published_image_encoder(name: str, *, offline: bool | None = None) -> Path:
         return _converted(packaged_efficientnet(), name, convert_efficientnet)
     found = find_checkpoint(name, patterns=DESCRIBED, weights=IMAGE_WEIGHTS, offline=offline)
     with opened(found.path) as source:
-        return _converted(source, found.name, convert_image_encoder)
+        return converted_image_encoder(source, found.name)
+
+
+def converted_image_encoder(source: Path, name: str) -> Path:
+    """Return the folder of the image encoder whose published files are in `source`.
+
+    Raises:
+        InputError: see `convert_image_encoder`.
+    """
+    return _converted(source, name, convert_image_encoder)
 
 
 def _converted(source: Path, name: str, convert: _Convert) -> Path:

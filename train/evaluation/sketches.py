@@ -130,7 +130,7 @@ def drawn_by(
         for table in stock if place else dict.fromkeys((*stock, *views)):
             view = VIEW.join(table.split(VIEW)[1:])
             sketch = base_of(table) == SKETCH  # the edges of a photo are made of it as it is
-            folder = frozen.encoder(sketch=sketch, view=view, collection=collection)
+            folder = frozen.encoder(sketch=sketch, view=view)
             encoders[second_of(table) if place else table] = load_encoder(folder)
     return Drawn.of(collection, encoders | _text(collection, text), asked, refit=refit)
 

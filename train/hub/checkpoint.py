@@ -46,12 +46,9 @@ def find_checkpoint(
         ArtefactError: what a hub sent is damaged, or the disk refuses.
         MissingExtraError: it would have to be asked for, and huggingface_hub is not installed.
     """
-    named, data = Path(name), Path(os.environ.get("ZSCR_DATA", "."))
-    here = named.parent if named.suffix == ".onnx" and named.is_file() else named
-    for path in (here, data / name, data / f"{name}.zip"):
-        if path.exists():
-            whole = Path(os.path.abspath(name))  # "." has no name of its own
-            return Checkpoint(path, whole.stem if whole.suffix in (".onnx", ".zip") else whole.name)
+    if path := found_here(name):
+        whole = Path(os.path.abspath(name))  # "." has no name of its own
+        return Checkpoint(path, whole.stem if whole.suffix in (".onnx", ".zip") else whole.name)
     try:
         found = snapshot(name, patterns=patterns, weights=weights, offline=offline)
     except ConfigError as error:
@@ -60,3 +57,11 @@ def find_checkpoint(
             f"path of a folder"
         ) from error
     return Checkpoint(found.folder, found.name.rpartition("/")[2], found)
+
+
+def found_here(name: str) -> Path | None:
+    """Return the folder or ZIP that is called `name`: a path, or something in `$ZSCR_DATA`."""
+    named, data = Path(name), Path(os.environ.get("ZSCR_DATA", "."))
+    here = named.parent if named.suffix == ".onnx" and named.is_file() else named
+    places = (here, data / name, data / f"{name}.zip")
+    return next((path for path in places if path.exists()), None)

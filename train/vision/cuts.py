@@ -134,12 +134,12 @@ def last_map(cuts: Sequence[Cut], name: str) -> Cut:
     return maps[-1]
 
 
-def up_to(model: onnx.ModelProto, cut: Cut, rows: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the graph from pixels to what another graph, of one input, makes of a cut's maps."""
+def up_to(model: onnx.ModelProto, tensor: str, rows: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the graph from pixels to what another graph, of one input, makes of a tensor."""
     extract = onnx.utils.Extractor(model).extract_model
-    lower: onnx.ModelProto = extract([model.graph.input[0].name], [cut.tensor])
+    lower: onnx.ModelProto = extract([model.graph.input[0].name], [tensor])
     del lower.graph.value_info[:]
     behind = onnx.compose.add_prefix(rows, "rows/", rename_outputs=False)
-    whole = merge(lower, behind, {cut.tensor: behind.graph.input[0].name})
+    whole = merge(lower, behind, {tensor: behind.graph.input[0].name})
     onnx.checker.check_model(whole)
     return whole

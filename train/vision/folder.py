@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import onnx
 
 import zscr
 from zscr.artefact import SCHEMA, dump_json, hash_bytes, read_manifest, verify
 from zscr.cache import kept_encoder
 from zscr.infer.encoder import FIELDS
-from zscr.train.encoders.resolve import published_image_encoder
+from zscr.train.vision.cuts import inferred
 
 
 @dataclass(frozen=True)
@@ -22,12 +25,20 @@ class Published:
         name: short name for files and messages; sha256: of its manifest, so of its weights, too.
         graph: the ONNX file, from `pixels` to `features`.
         spec: the manifest's entry of its input.
+        part: names the features; dtype: of these.
     """
 
     name: str
     sha256: str
     graph: Path
     spec: Mapping[str, Any]
+    part: str = "features"
+    dtype: str = "float32"
+
+    @cached_property
+    def model(self) -> onnx.ModelProto:
+        """The graph with the shapes of all its tensors."""
+        return inferred(onnx.load(self.graph))
 
     @property
     def folder(self) -> Path:
@@ -46,18 +57,24 @@ class Published:
             spec: the entry of its input.
             make: makes the folder.
         """
-        made_of = [zscr.__version__, str(SCHEMA), self.sha256, part, dump_json(dict(spec)).decode()]
-        identity = hash_bytes("\n".join(made_of).encode())
-        return kept_encoder(f"{self.name}-{part.split()[0]}-{identity[:12]}", make)
+        return kept_part(self.name, self.sha256, part, spec, make)
 
 
-def open_published(name: str, *, offline: bool | None = None) -> Published:
-    """Find the encoder that `--image-encoder` calls `name`, and check its files.
+def kept_part(
+    name: str, sha256: str, part: str, spec: Mapping[str, Any], make: Callable[[Path], object]
+) -> Path:
+    """Return the folder of an encoder that is made of a network; see `Published.kept`."""
+    made_of = [zscr.__version__, str(SCHEMA), sha256, part, dump_json(dict(spec)).decode()]
+    identity = hash_bytes("\n".join(made_of).encode())
+    return kept_encoder(f"{name}-{part.split()[0]}-{identity[:12]}", make)
+
+
+def open_published(folder: Path) -> Published:
+    """Open a frozen image encoder and check its files.
 
     Raises:
-        ConfigError, InputError, ArtefactError, MissingExtraError: see `published_image_encoder`.
+        ArtefactError: they are damaged.
     """
-    folder = published_image_encoder(name, offline=offline)
     manifest = read_manifest(folder, "encoder", FIELDS)
     verify(folder, manifest, sorted({*manifest.files, "model.onnx"}))
     [spec] = manifest.body["inputs"]

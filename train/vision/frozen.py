@@ -11,9 +11,8 @@ import onnx
 import torch
 from torch import nn
 
-from zscr.data.collection import Collection
 from zscr.train.encoders.folder import write_encoder
-from zscr.train.vision.cuts import inferred, shapes_of
+from zscr.train.vision.cuts import shapes_of
 from zscr.train.vision.folder import Published
 from zscr.train.vision.tower import States
 
@@ -25,23 +24,23 @@ class Frozen:
         self.published = published
         self.name, self.sha256 = published.name, published.sha256
 
-    def encoder(
-        self, *, sketch: bool = False, view: str = "", collection: Collection | None = None
-    ) -> Path:
+    def encoder(self, *, sketch: bool = False, view: str = "") -> Path:
         """Return the encoder's own folder, or one that is fed otherwise; see `Backbone`."""
         if not sketch and not view:
             return self.published.folder
         spec = self.published.fed(sketch=sketch, view=view)
-        return self.published.kept("features", spec, partial(self._write, spec))
+        return self.published.kept(self.published.part, spec, partial(self._write, spec))
 
     def tower(self) -> nn.Module:
         """Return what takes features as they are."""
-        model = inferred(onnx.load(self.published.graph))
+        model = self.published.model
         [(width,)] = [shapes_of(model)[one.name] for one in model.graph.output]
         return Pooled(width)
 
     def _write(self, spec: Mapping[str, Any], out: Path) -> None:
         about = {"source": self.published.name}
+        if self.published.dtype != "float32":
+            about["dtype"] = self.published.dtype
         write_encoder(out, self.name, onnx.load(self.published.graph), spec, about)
 
 

@@ -41,7 +41,8 @@ class Rebuilt(nn.Module):
         if channels != self.width:
             raise InputError(
                 f"the last map of {name} is of {channels} channels and its features are of "
-                f"{self.width} numbers; a tower has both of one width"
+                f"{self.width} numbers; behind a cut both must be of one width: set 'tokens' or "
+                f"'frozen' in place of 'upper', sketches and images alike, or take another encoder"
             )
         constants, shapes = _constants(model), shapes_of(model)
         operators = [_operator(node, constants, shapes) for node in cut.nodes]

@@ -8,8 +8,6 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import nn
 
-from zscr.data.collection import Collection
-
 
 class States(NamedTuple):
     """What a tower makes of B images.
@@ -47,15 +45,12 @@ class Backbone(Protocol):
     name: str
     sha256: str
 
-    def encoder(
-        self, *, sketch: bool = False, view: str = "", collection: Collection | None = None
-    ) -> Path:
+    def encoder(self, *, sketch: bool = False, view: str = "") -> Path:
         """Return the folder of the encoder from images to the rows that the tower takes.
 
         Args:
             sketch: prepare images as sketches.
             view: of `zscr.infer.inputs.views`, such as `flipped`; empty for the images as they are.
-            collection: whose seen classes it may be fitted to; without, nothing is fitted.
         """
 
     def tower(self) -> nn.Module:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,9 @@ import torch
 from torch import nn
 
 from zscr.artefact import dump_json, hash_bytes
-from zscr.data.sources.archive import opened
 from zscr.errors import InputError
 from zscr.train.encoders.library import loading_faults
 from zscr.train.encoders.published import read_object
-from zscr.train.hub.checkpoint import find_checkpoint
 from zscr.train.pretrained.files import hashes_of, weights_of
 from zscr.train.pretrained.folder import open_dual
 from zscr.train.pretrained.load import side_of
@@ -37,6 +34,7 @@ _ALONE = {
     "dinov2_with_registers": True,
 }
 _DUAL = "clip"
+KNOWN = (*_ALONE, _DUAL)
 # What is behind the last states, which nothing here reads.
 _UNUSED = (
     "pooler.",
@@ -73,30 +71,52 @@ class Transformer:
         return int(self.model.config.hidden_size)
 
 
-@lru_cache(maxsize=1)
-def open_transformer(name: str, *, offline: bool | None = None) -> Transformer:
-    """Load a vision transformer; the last one is kept, as a method and its needs both ask.
+def family_of(source: Path) -> str:
+    """Return what a folder says that its checkpoint is, empty where it is none of transformers."""
+    described = read_object(source / "config.json").get("model_type") or ""
+    return _DUAL if not described and (source / CONFIG).is_file() else str(described)
+
+
+def open_transformer(source: Path, name: str) -> Transformer:
+    """Load a vision transformer.
 
     Args:
-        name: a folder or ZIP here or in `$ZSCR_DATA`, or a hub's name, perhaps with `@revision`.
-        offline: ask no hub.
+        source: its folder; name: short name for files and messages.
 
     Raises:
-        ConfigError: nothing of that name is here or can be had.
         InputError: it is of no known kind, or a part is missing or contradicts another.
         MissingExtraError: transformers is not installed.
     """
-    found = find_checkpoint(name, offline=offline)
-    with opened(found.path) as source:
-        kind = str(read_object(source / "config.json").get("model_type"))
-        if kind in _ALONE:
-            return _alone(source, found.name, sized=_ALONE[kind])
-        if kind == _DUAL or (source / CONFIG).is_file():
-            return _of_dual(source, found.name)
+    kind = family_of(source)
+    if kind in _ALONE:
+        return _alone(source, name, sized=_ALONE[kind])
+    if kind == _DUAL or (source / CONFIG).is_file():
+        return _of_dual(source, name)
     raise InputError(
         f"{name} is of the family {kind!a:.60}, which is not known as a vision transformer; known "
-        f"are {', '.join(_ALONE)}, {_DUAL} and OpenCLIP's own folders"
+        f"are {', '.join(KNOWN)} and OpenCLIP's own folders"
     )
+
+
+def last_states(model: Any, pixels: torch.Tensor) -> torch.Tensor:
+    """Map scaled pixels (B, 3, S, S) to the states behind a network's norm (B, N, W)."""
+    states: torch.Tensor = model(pixel_values=pixels).last_hidden_state
+    if hasattr(model, "post_layernorm"):  # CLIP's states are before its norm
+        states = model.post_layernorm(states)
+    return states
+
+
+def norm_of(model: Any) -> nn.Module:
+    """Return the norm behind a network's blocks."""
+    norm: nn.Module = getattr(model, "post_layernorm", None) or model.layernorm
+    return norm
+
+
+def blocks_of(model: Any) -> nn.ModuleList:
+    """Return a network's blocks, in order: the one list of modules of its depth."""
+    depth = int(model.config.num_hidden_layers)
+    lists = (part for part in model.modules() if isinstance(part, nn.ModuleList))
+    return next(part for part in lists if len(part) == depth)
 
 
 def _alone(source: Path, name: str, *, sized: bool) -> Transformer:

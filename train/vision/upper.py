@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import onnx.parser
 import torch
 from torch import nn
 
-from zscr.data.collection import Collection
 from zscr.train.encoders.folder import write_encoder
 from zscr.train.encoders.onnx import HEAD, require_parity, run_bytes
-from zscr.train.vision.cuts import HALVED, Cut, chosen_cut, cuts_of, inferred, shapes_of, up_to
+from zscr.train.vision.cuts import HALVED, Cut, chosen_cut, cuts_of, shapes_of, up_to
 from zscr.train.vision.folder import Published
 from zscr.train.vision.rebuilt import Rebuilt
 
@@ -44,12 +42,10 @@ class Upper:
         """
         self.published = published
         self.name, self.sha256 = published.name, published.sha256
-        self._model = inferred(onnx.load(published.graph))
+        self._model = published.model
         self.cut: Cut = chosen_cut(cuts_of(self._model), cut, self.name)
 
-    def encoder(
-        self, *, sketch: bool = False, view: str = "", collection: Collection | None = None
-    ) -> Path:
+    def encoder(self, *, sketch: bool = False, view: str = "") -> Path:
         """Return the folder of the lower half, whose rows are maps (C, H, W); see `Backbone`."""
         spec = self.published.fed(sketch=sketch, view=view)
         return self.published.kept(f"lower {self.cut.tensor}", spec, partial(self._write, spec))
@@ -85,4 +81,4 @@ class Upper:
     def _lower(self, rows: str) -> onnx.ModelProto:
         """Return the graph from pixels to rows."""
         model = onnx.parser.parse_model(rows.format(HEAD, ", ".join(map(str, self.cut.shape))))
-        return up_to(self._model, self.cut, model)
+        return up_to(self._model, self.cut.tensor, model)

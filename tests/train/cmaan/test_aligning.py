@@ -172,6 +172,8 @@ def test_the_ancestor_may_select_as_released(asked: Asked) -> None:
         ("cmaan", {"distance": "manhattan"}, "use one of euclidean, cosine"),
         ("zse", {"tower": "frozen"}, "use one of upper, tokens, whole"),
         ("zse", {"lambda_tri": 0, "lambda_rn": 0}, "nothing is trained"),
+        ("zse", {"lambda_tri": 0, "tri_pre": True}, "tri_pre=true .* lambda_tri=0; set lambda_tri"),
+        ("zse", {"lambda_rn": 0, "rn_pre": True}, "rn_pre=true .* lambda_rn=0; set lambda_rn, or"),
         ("zse", {"tuples": 10}, "batch_size=15 is more than the 10 tuples"),
     ],
 )

@@ -245,6 +245,17 @@ def test_settings_that_cannot_be_meant_are_refused(settings: dict[str, Any], why
         Config(**settings)
 
 
+@pytest.mark.parametrize(("asked", "setting"), [("image", "backbone"), ("text", "text_encoder")])
+def test_an_encoder_that_is_a_setting_is_asked_for_as_one(
+    asked: str, setting: str, drawn: Path, backbone: Path, tmp_path: Path
+) -> None:
+    """By an option it would be ignored; with texts or without, the sentence says what to type."""
+    settings, wish = QUICK | {"backbone": str(backbone)}, {f"{asked}_encoder": "some-model"}
+    request = Request("cmaan", drawn, tmp_path / "run", settings, device="cpu", **wish)
+    with pytest.raises(ConfigError, match=f"--{asked}-encoder: .* --set {setting}=some-model"):
+        fit(request)
+
+
 def test_another_backbone_than_the_runs_is_refused(
     drawn: Path, backbone: Path, tmp_path: Path
 ) -> None:

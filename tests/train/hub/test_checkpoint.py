@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from tests.checkpoints import save_vision
 from tests.train.hub.server import Hub
 from zscr.artefact import read_manifest
 from zscr.cli import main
@@ -18,6 +19,7 @@ from zscr.errors import ConfigError
 from zscr.infer.encoder import load_encoder
 from zscr.train.encoders.resolve import image_encoder, text_encoder
 from zscr.train.hub.checkpoint import find_checkpoint
+from zscr.train.vision.backbone import open_backbone
 
 NAME = "some/tiny-bert"
 
@@ -88,6 +90,16 @@ def test_train_offline_says_which_name_is_missing(
     assert f"Error: no encoder '{NAME}': it is no folder here" in done.output
     assert "--offline" in done.output
     assert hub.seen == []
+
+
+def test_a_hubs_transformer_is_a_backbone(hub: Hub, tmp_path: Path) -> None:
+    """Its weights are fetched once, though a graph would do; all kinds of towers know it as one."""
+    folder = save_vision(tmp_path / "vit", "vit")
+    hub.commit("some/vit", {path.name: path.read_bytes() for path in folder.iterdir()})
+    frozen = [open_backbone("some/vit", "frozen") for _ in range(2)]
+    assert load_encoder(frozen[0].encoder()).row_shape == (32,)
+    assert sum("model.safetensors" in one for one in map(str, hub.seen)) == 1
+    assert {one.sha256 for one in frozen} == {open_backbone("some/vit", "whole").sha256}
 
 
 @pytest.mark.realdata

@@ -1,19 +1,20 @@
-"""Tokens of a frozen map: the places in their order, and a collection's own directions."""
+"""Tokens of a frozen map: the places in their order."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from tests.train.vision.networks import PREPROCESS
-from zscr.data.collection import read_collection
+from tests.train.vision.networks import NETWORK, PREPROCESS, network, save
 from zscr.errors import ConfigError
 from zscr.infer.encoder import load_encoder
 from zscr.train.vision.backbone import open_backbone
-from zscr.train.vision.directions import FILE, fit_directions, read_directions
+from zscr.train.vision.folder import Published
+from zscr.train.vision.network import open_network
 
 SIDE = PREPROCESS["image_size"]
 
@@ -38,52 +39,18 @@ def test_tokens_are_those_of_the_trained_tower(small_network: Path) -> None:
     assert np.abs(states.pooled.numpy() - features).max() < 1e-3
 
 
-def test_directions_are_a_half_whitened_basis_around_each_mean() -> None:
-    """Coordinates do not vary together, and vary as the square roots of the variances do."""
-    draw = torch.Generator().manual_seed(2)
-    scales = torch.tensor([4.0, 2.0, 1.0, 0.5])
-    turn = torch.linalg.qr(torch.randn(4, 4, generator=draw))[0]
-    roots = (torch.randn(2, 20_000, 4, generator=draw) * scales) @ turn
-    roots[1] += 3.0  # sketches lie elsewhere
-    found = fit_directions(*(roots.sign() * roots.square()), 3)
-    centred = (
-        roots - torch.stack([torch.from_numpy(m) for m in (found.image, found.sketch)])[:, None]
-    )
-    made = (centred @ torch.from_numpy(found.matrix)).flatten(0, 1)
-    assert torch.allclose(
-        torch.from_numpy(found.sketch - found.image), torch.tensor(3.0), atol=0.15
-    )
-    variances = (made.T @ made) / len(made)
-    wanted = scales[:3] * 3 / scales[:3].sum()  # the square roots, of mean 1
-    assert torch.allclose(variances, torch.diag(wanted), atol=0.03)
-
-
-def test_all_encoders_of_a_collection_share_its_directions(
-    small_network: Path, scenes: Path
-) -> None:
-    """A sketch's differ from a photo's by the means alone, a view's not at all."""
-    collection = read_collection(scenes)
-    backbone = open_backbone(str(small_network), "tokens", width=5)
-    photos = backbone.encoder(collection=collection)
-    sketches = backbone.encoder(sketch=True, collection=collection)
-    found = read_directions(photos / FILE)
-    rows = run(photos)
-    whole = run(open_backbone(str(small_network), "tokens").encoder()).astype(np.float32)
-    expected = (np.sign(whole) * np.sqrt(np.abs(whole)) - found.image) @ found.matrix
-    assert np.abs(rows - expected).max() < 1e-2 * np.abs(expected).max()
-    moved = (found.image - found.sketch) @ found.matrix
-    assert np.abs(run(sketches) - rows - moved).max() < 1e-2 * np.abs(rows).max()
-    assert np.array_equal(run(backbone.encoder(view="flipped", collection=collection)), rows)
-    assert backbone.tower().width == 5
-
-
-def test_what_cannot_be_fitted_is_refused(small_network: Path, shapes: Path) -> None:
-    backbone = open_backbone(str(small_network), "tokens", width=5)
-    with pytest.raises(ConfigError, match="fitted to a collection; name one"):
-        backbone.encoder()
-    with pytest.raises(ConfigError, match="has no sketch of them that can be used"):
-        backbone.encoder(collection=read_collection(shapes))
-    with pytest.raises(ConfigError, match="have 16 numbers, so no 17 of it"):
-        open_backbone(str(small_network), "tokens", width=17)
+def test_a_kind_that_is_none_is_refused(small_network: Path) -> None:
     with pytest.raises(ConfigError, match="one of frozen, upper, tokens"):
         open_backbone(str(small_network), "half")
+
+
+def test_a_network_is_opened_once(small_network: Path, tmp_path: Path) -> None:
+    """By all kinds of towers; and anew where its files are others."""
+    place = shutil.copytree(small_network, tmp_path / "network")
+    first, second = (open_network(str(place)) for _ in range(2))
+    assert isinstance(first, Published)
+    assert first is second
+    assert first.model is open_backbone(str(place), "upper").published.model
+    shutil.rmtree(place)
+    save(place, network(NETWORK.replace("{0.4}", "{0.5}")))
+    assert open_network(str(place)).sha256 != first.sha256

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.train.vision.networks import NETWORK, network, save
+from tests.train.vision.networks import NETWORK, narrowed, network, save
 from zscr.data.collection import read_collection
 from zscr.errors import InputError
 from zscr.export.heads import build_graph, deployed_heads
@@ -177,6 +178,18 @@ def test_a_place_that_is_none_is_refused_by_those_that_are(small_network: Path) 
         open_backbone(str(small_network), "upper", cut="bounded")
     with pytest.raises(InputError, match="nothing behind 'last' of small-network can be trained"):
         open_backbone(str(small_network), "upper", cut="last").tower()
+
+
+def test_what_a_graph_is_no_backbone_for_is_refused(small_network: Path, tmp_path: Path) -> None:
+    """By what it can be instead."""
+    narrow = narrowed(tmp_path / "narrow")
+    with pytest.raises(InputError, match="16 channels and its features are of 10 .* set 'tokens'"):
+        open_backbone(str(narrow), "upper").tower()
+    other = shutil.copytree(small_network, tmp_path / "other")
+    (other / "config.json").write_text('{"model_type": "mobilenet_v2"}')  # beside its graph
+    for folder in (small_network, other):
+        with pytest.raises(InputError, match="is an ONNX graph, and 'whole' .* set 'upper' in"):
+            open_backbone(str(folder), "whole")
 
 
 @pytest.mark.realdata

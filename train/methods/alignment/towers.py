@@ -20,7 +20,7 @@ def pinned(name: str, kind: str, sha256: str, cut: str = "") -> Backbone:
     Args:
         name, kind: of the network, and what is trained of it.
         sha256: of the network that the run remembers; empty where it has just begun.
-        cut: of `upper`: the map that it is cut at; see `open_backbone`.
+        cut: of `upper`: where it is cut; see `open_backbone`.
 
     Raises:
         MismatchError: it is another network.

@@ -26,14 +26,14 @@ QUESTIONS = (1, 2, 4)  # that a class may be described by
 class Config:
     """The settings, none of them from the paper, whose constants are not known here.
 
-    A tower is `upper` (a frozen encoder cut at a map, all behind it trained), `tokens` (a small
+    A tower is `upper` (a frozen encoder cut in two, all behind the cut trained), `tokens` (a small
     transformer on a frozen encoder's map), `whole` (trained from the pixels on) or `frozen`. The
     defaults were chosen on validation classes (docs/experiments.md).
     """
 
     backbone: str = "mobilenet_v2"  # a name, a folder, or a hub name
     backbone_sha256: str = ""  # filled in
-    cut: str = ""  # the map that `upper` is cut at, by its name in the graph; or a small one
+    cut: str = ""  # of `upper`: a map's name; of a transformer, how many blocks stay frozen
     second: str = ""  # another image encoder, which stays frozen beside the towers
     second_sha256: str = ""  # filled in
     share: float = 0.5  # of the second one in a cosine

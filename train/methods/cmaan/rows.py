@@ -59,18 +59,16 @@ def image_needs(config: Config) -> tuple[Need, ...]:
 def _need(config: Config, domain: str, table: str) -> Need:
     _, _, view = table.partition(VIEW)
 
-    def encoder(collection: Collection) -> Path:
-        backbone = backbone_of(config, domain)
-        return backbone.encoder(sketch=domain == SKETCH, view=view, collection=collection)
+    def encoder(_: Collection) -> Path:
+        return backbone_of(config, domain).encoder(sketch=domain == SKETCH, view=view)
 
     return Need(table, encoder=encoder)
 
 
 def _edges(config: Config) -> Need:
-    def encoder(collection: Collection) -> Path:
-        backbone = backbone_of(config, SKETCH)
+    def encoder(_: Collection) -> Path:
         # Prepared as the photo that it is: a sheet of paper is not looked for before it is drawn.
-        return backbone.encoder(view=EDGES, collection=collection)
+        return backbone_of(config, SKETCH).encoder(view=EDGES)
 
     return Need(DRAWN, encoder=encoder)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from zscr.artefact import kind_of
 from zscr.errors import ConfigError, MismatchError
+from zscr.train.encoders.published import state_of
 from zscr.train.methods.pic2word.base import Base
 from zscr.train.methods.pic2word.config import Config
 from zscr.train.methods.pic2word.pretrained_base import pretrained_base
@@ -26,19 +27,13 @@ def open_base(config: Config) -> Base:
             "pic2word stands on a dual encoder: set base=RUN, a run of clip, or the folder or the "
             "name of a pretrained one"
         )
-    base = _opened(config.base, config.language, _state(Path(config.base)))
+    base = _opened(config.base, config.language, state_of(Path(config.base)))
     if config.base_sha256 not in ("", base.sha256):
         raise MismatchError(
             f"the mapper was trained on base {config.base_sha256[:12]} of {config.base}, which is "
             f"now {base.sha256[:12]}; restore it or train the mapper anew"
         )
     return base
-
-
-def _state(path: Path) -> tuple[object, ...]:
-    """Return what tells a folder from what it was when it was opened last."""
-    files = sorted(path.iterdir()) if path.is_dir() else [path] * path.is_file()
-    return tuple((one.name, one.stat().st_size, one.stat().st_mtime_ns) for one in files)
 
 
 @lru_cache(maxsize=1)  # settings, needs and method all ask

@@ -21,7 +21,7 @@ class Config:
     backbone: str = "mobilenet_v2"  # a name, a folder, or a hub name
     backbone_sha256: str = ""  # filled in
     tower: str = UPPER  # what is trained, of sketches and images alike: upper, tokens or whole
-    cut: str = ""  # the map that `upper` is cut at, by its name in the graph; or a small one
+    cut: str = ""  # of `upper`: a map's name; of a transformer, how many blocks stay frozen
     width: int = 256  # of what is fused and deployed
     layers: int = 1  # of the transformer of `tokens`
     dropout: float = 0.1  # in it
@@ -53,6 +53,12 @@ class Config:
             raise ConfigError(f"cut={self.cut} is of the tower {UPPER}; set tower={UPPER}")
         if not (self.lambda_tri or self.lambda_rn):
             raise ConfigError("lambda_tri and lambda_rn are 0, so nothing is trained; set one")
+        for part, weight in (("tri_pre", "lambda_tri"), ("rn_pre", "lambda_rn")):
+            if getattr(self, part) and not getattr(self, weight):
+                raise ConfigError(
+                    f"{part}=true is of a loss whose weight is {weight}=0; set {weight}, or leave "
+                    f"{part} out"
+                )
         if self.batch_size > self.tuples:
             raise ConfigError(
                 f"setting batch_size={self.batch_size} is more than the {self.tuples} tuples of a "

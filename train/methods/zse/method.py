@@ -40,11 +40,11 @@ SKETCH, IMAGE = "sketch", "image"
 def needs(config: Config) -> tuple[Need, ...]:
     """Return the tables: sketches and images of classes."""
 
-    def sketches(collection: Collection) -> Path:
-        return _backbone(config).encoder(sketch=True, collection=collection)
+    def sketches(_: Collection) -> Path:
+        return _backbone(config).encoder(sketch=True)
 
-    def images(collection: Collection) -> Path:
-        return _backbone(config).encoder(collection=collection)
+    def images(_: Collection) -> Path:
+        return _backbone(config).encoder()
 
     return Need(SKETCH, encoder=sketches), Need(IMAGE, encoder=images)
 
