@@ -16,6 +16,7 @@ from tests.data.describe.server import (
     Fault,
     Model,
     body,
+    completion,
     echo,
     message,
     reset,
@@ -115,6 +116,21 @@ def test_contents_that_are_read(
     model.faults.append(message(content=sent, refusal=None))
     assert describe().exit_code == 0
     assert sentence(cars) == read
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Set-Cookie": "a=\xff"}, {"Content-Encoding": "IDENTITY"}, {"Content-Encoding": ""}],
+)
+def test_headers_that_change_nothing(
+    describe: Callable[..., Result], cars: Collection, model: Model, headers: dict[str, str]
+) -> None:
+    """A cookie is not sent back, which one like this could not be."""
+    model.faults += [body(completion(model.says), **headers)] * 12
+    done = describe()
+    assert done.exit_code == 0, done.output
+    assert len(model.asked) == 12
+    assert not any("cookie" in head for head in model.heads)
 
 
 @pytest.mark.parametrize(
