@@ -322,7 +322,7 @@ def test_a_file_is_imported(
 ) -> None:
     """Nobody is asked, and no library is needed for it."""
     monkeypatch.setitem(sys.modules, "openai", None)
-    said = {"car_(sedan)": ["Four wheels.", "A door."], "apple": {"looks": "Round."}}
+    said = {"car_(sedan)": ["Four wheels.", "A door."], "apple": "Round."}
     file = tmp_path / "said.json"
     call = ["data", "describe", str(cars.folder), "--from", str(file)]
     file.write_text(json.dumps(said))
@@ -341,6 +341,7 @@ def test_a_file_is_imported(
     assert "name an unseen class are left out: car_(sedan) (door)" in done.stderr
     stored = read_descriptions(cars.folder)
     assert stored.answers["car_(sedan)"] == {"1": "Four wheels."}
+    assert stored.answers["apple"] == {"1": "Round."}
     body = stored.manifest.body
     assert (body["source"], body["cut"], body["refused"]) == ("file", 1, 1)
 
