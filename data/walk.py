@@ -20,7 +20,7 @@ from zscr.data.exclusion import (
 )
 
 # Folders that hold no photos of their own: thumbnails and waste of NAS, macOS, Linux and Windows.
-_OTHERS = frozenset(
+OTHERS = frozenset(
     "@eaDir @Recycle #recycle #snapshot __MACOSX $RECYCLE.BIN lost+found .git .thumbnails"
     " .@__thumb".split()
 ) | {"System Volume Information"}
@@ -198,7 +198,7 @@ class _Walker:
 
     def _folder(self, entry: os.DirEntry[str], here: _Here, link: bool) -> str | None:
         if is_passed_over(entry.name):
-            return f"{entry.name} folders" if entry.name in _OTHERS else "hidden folders"
+            return f"{entry.name} folders" if entry.name in OTHERS else "hidden folders"
         if link and not self.rules.follow_links:
             return "linked folders"
         if excludes(here.exclusions, entry.path, folder=True):
@@ -208,7 +208,7 @@ class _Walker:
 
 def is_passed_over(name: str) -> bool:
     """Say whether folders of that name are passed over, unless they are named themselves."""
-    return name.startswith(".") or name in _OTHERS
+    return name.startswith(".") or name in OTHERS
 
 
 def file_kind(name: str) -> str | None:

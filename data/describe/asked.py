@@ -99,8 +99,9 @@ def import_descriptions(collection: Collection, path: Path, *, replace: bool = F
 def _cache(collection: Path) -> Iterator[Journal]:
     """Hold the answers of a collection alone."""
     folder = collection / CACHE
-    if folder.is_symlink():
-        raise ArtefactError(f"{folder} is a link, and no folder of zscr's own; remove that name")
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        kind = "a link" if folder.is_symlink() else "a file"
+        raise ArtefactError(f"{folder} is {kind}, and no folder of zscr's own; remove that name")
     require_writable(folder)
     with disk_faults(folder):
         folder.mkdir(exist_ok=True)

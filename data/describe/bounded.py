@@ -7,6 +7,7 @@ its versions and `httpx2` in others, so neither is named.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import openai
@@ -24,9 +25,13 @@ def bounded_client() -> Any:
     They end with one of these, or with an error of openai whose cause it is:
     Unusable: the answer is too large, or packed, so that its size cannot be known.
     InputError: it is elsewhere, where the question would not be sent along.
+
+    Cookies are not kept: what one answer says is no part of the next question.
     """
     return openai.DefaultAsyncHttpxClient(
-        headers={"Accept-Encoding": "identity"}, event_hooks={"response": [_bound]}
+        headers={"Accept-Encoding": "identity"},
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        event_hooks={"response": [_bound]},
     )
 
 
@@ -37,7 +42,7 @@ async def _bound(response: Any) -> None:
             f"the endpoint answers {response.status_code} and is elsewhere, at {place!a:.200}; "
             f"name that as the base URL, without /chat/completions"
         )
-    if response.headers.get("Content-Encoding", "identity") != "identity":
+    if response.headers.get("Content-Encoding", "").strip().lower() not in ("", "identity"):
         raise Unusable("the answer is packed, which was not asked for", damaged=True)
     response.stream = _bounded(response.stream)
 

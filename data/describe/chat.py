@@ -11,7 +11,7 @@ from zscr.data.describe.checks import Unusable
 from zscr.data.describe.endpoint import Endpoint
 from zscr.data.describe.refusal import status_fault
 from zscr.data.describe.reply import text_of
-from zscr.errors import InputError
+from zscr.errors import ConfigError, InputError
 from zscr.extras import require_extras
 from zscr.patience import PassingFault, Patience, broken_way
 
@@ -20,22 +20,19 @@ class Chat:
     """Asks the model of an endpoint; to be closed at the end."""
 
     def __init__(self, endpoint: Endpoint, patience: Patience) -> None:
-        """Raise MissingExtraError without the extra `describe`."""
+        """Set the connection up.
+
+        Raises:
+            MissingExtraError: the extra `describe` is not installed.
+            ConfigError: what the environment says of proxies or certificates cannot be used.
+        """
         require_extras("asking a language model", "describe")
         import openai
-
-        from zscr.data.describe.bounded import bounded_client
 
         self._library: Any = openai
         self.endpoint, self.timeout = endpoint, patience.timeout
         self.answered = False  # whether the server ever has
-        self._client = openai.AsyncOpenAI(
-            base_url=endpoint.base_url,
-            api_key=endpoint.key or "none",  # the client insists on one
-            max_retries=0,
-            timeout=patience.timeout,
-            http_client=bounded_client(),
-        )
+        self._client = self._connected()
 
     async def answer(self, instruction: str, question: str, again: int = 0) -> str:
         """Return the answer to one question.
@@ -68,6 +65,25 @@ class Chat:
         """Close its connections."""
         await self._client.close()
 
+    def _connected(self) -> Any:
+        from zscr.data.describe.bounded import bounded_client
+
+        try:
+            return self._library.AsyncOpenAI(
+                base_url=self.endpoint.asked,
+                default_query=self.endpoint.query,
+                api_key=self.endpoint.key or "none",  # the client insists on one
+                max_retries=0,
+                timeout=self.timeout,
+                http_client=bounded_client(),
+            )
+        except Exception as error:  # of ssl, and of what it is built on: they share no other kind
+            why, _, _ = str(error).partition(". ")
+            raise ConfigError(
+                f"no connection can be set up ({why}); correct HTTP_PROXY, HTTPS_PROXY, ALL_PROXY "
+                f"or SSL_CERT_FILE, or unset it"
+            ) from error
+
     def _sampling(self, again: int) -> dict[str, Any]:
         seed = self.endpoint.seed
         chosen = {
@@ -85,6 +101,11 @@ class Chat:
         except self._library.APIStatusError as error:
             self.answered = True
             raise status_fault(self.endpoint, error) from None
+        except UnicodeError:
+            raise InputError(
+                "a header of the request is not in ASCII; correct OPENAI_ORG_ID, "
+                "OPENAI_PROJECT_ID or OPENAI_CUSTOM_HEADERS"
+            ) from None
         except (TimeoutError, self._library.APITimeoutError):  # no silence: it may have begun
             late = f"{address} gave no whole answer in {self.timeout:g} s (--timeout)"
             raise PassingFault(late) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,12 @@ from zscr.data.collection import Collection
 from zscr.data.describe.mentions import Mention, Mentions, words_of
 from zscr.data.describe.sentence import says_something, shorten, tidy
 
+# How models begin where they refuse in words: no description begins so.
+_DECLINES = re.compile(
+    r"\W*(i('m| am) (so |very |terribly )?(sorry|afraid|unable|not able)|i (can('t|not)|won't)"
+    r"|sorry|as an ai|(unfortunately|apologies),? i)\b",
+    re.IGNORECASE,
+)
 _FEW = 3  # words; beside an echo, what is less tells nothing
 
 
@@ -57,8 +64,8 @@ class Checks:
             asked: the texts that it answers.
 
         Raises:
-            Unusable: it says nothing, nothing but what was asked, or names other classes. If all
-                of those are trained on, it is spare.
+            Unusable: it says nothing, nothing but what was asked, declines, or names other
+                classes. If all of those are trained on, it is spare.
         """
         line = tidy(text)
         kept = shorten(line)
@@ -66,6 +73,8 @@ class Checks:
             raise Unusable("the answer has no word" if line else "the answer is empty")
         if _echoes(line, asked):
             raise Unusable("the answer only repeats the question")
+        if _DECLINES.match(line.replace("\u2019", "'")):
+            raise Unusable("the model declines to answer")
         sentence = Sentence(kept, cut=kept != line)
         if named := self._mentions.others(class_id, kept):
             raise self._naming(named, sentence)

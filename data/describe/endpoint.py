@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from zscr.errors import ConfigError
 
 DEFAULT = "https://api.openai.com/v1"
+_LONGEST = 2000  # characters of a URL
 _SECRET = 16  # letters that a key has at least; local servers are given any word
 
 
@@ -56,6 +57,16 @@ class Endpoint:
         host = parts.netloc.rpartition("@")[2]
         return f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
 
+    @property
+    def asked(self) -> str:
+        """The base URL without a query, which stands at the end of what is asked."""
+        return urlsplit(self.base_url)._replace(query="", fragment="").geturl()
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query of the base URL, such as `api-version`."""
+        return dict(parse_qsl(urlsplit(self.base_url).query, keep_blank_values=True))
+
     def gives_away(self, text: str) -> bool:
         """Say whether a text holds the key; a short one, as `none`, is no secret but a word."""
         return len(self.key) >= _SECRET and self.key in text
@@ -73,7 +84,7 @@ def _is_url(url: str) -> bool:
         named = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:  # its port is no number
         return False
-    return named and _is_plain(url)
+    return named and len(url) <= _LONGEST and _is_plain(url)
 
 
 def _is_plain(text: str) -> bool:

@@ -50,7 +50,7 @@ class Given:
 
 
 def read_given(path: Path, collection: Collection) -> Given:
-    """Read `{class: {prompt: sentence}}` or `{class: [sentences]}`.
+    """Read `{class: {prompt: sentence}}`, `{class: [sentences]}` or `{class: sentence}`.
 
     Raises:
         InputError: it is not there, holds something else, or a sentence of it is empty.
@@ -89,18 +89,20 @@ def _rows(path: Path, raw: bytes) -> dict[str, dict[str, str]]:
         mapping(_either)(content, "")
     except ValueError as error:
         raise InputError(
-            f"{path} holds no descriptions ({error}); write {{class: {{prompt: sentence}}}} or "
-            f"{{class: [sentences]}}"
+            f"{path} holds no descriptions ({error}); write {{class: {{prompt: sentence}}}}, "
+            f"{{class: [sentences]}} or {{class: sentence}}"
         ) from error
     return {name: _numbered(sentences) for name, sentences in content.items()}
 
 
 def _either(value: Any, where: str) -> None:
-    """Take sentences by their prompts, or a list of them."""
-    (_LISTED if isinstance(value, list) else _SENTENCES)(value, where)
+    """Take sentences by their prompts, a list of them, or one alone."""
+    if not isinstance(value, str):
+        (_LISTED if isinstance(value, list) else _SENTENCES)(value, where)
 
 
 def _numbered(sentences: Any) -> dict[str, str]:
     if isinstance(sentences, dict):
         return sentences
-    return {str(number): text for number, text in enumerate(sentences, 1)}
+    listed = [sentences] if isinstance(sentences, str) else sentences
+    return {str(number): text for number, text in enumerate(listed, 1)}

@@ -49,14 +49,18 @@ def embedded_fault(endpoint: Endpoint, error: Any, headers: Any) -> Fault:
 
 
 def passes(status: int) -> bool:
-    """Say whether another try may not get a status; those from 520 are proxies' own."""
-    return status in PASSING or status >= 520
+    """Say whether another try may not get a status; those from 520 are proxies' own.
+
+    409, 423 and 425 (a conflict, a lock, too early) are of the moment, too.
+    """
+    return status in PASSING or status in (409, 423, 425) or status >= 520
 
 
 def said_of(endpoint: Endpoint, error: Any) -> str:
     """Return a part of a server's own words, in one line, without secrets that it repeats."""
-    while isinstance(error, dict):
-        error = next((error[name] for name in _SAYING if error.get(name)), None)
+    while isinstance(error, dict | list):  # Google's and FastAPI's are lists
+        parts = error if isinstance(error, list) else [error.get(name) for name in _SAYING]
+        error = next(filter(None, parts), None)
     line = " ".join(str(error or "").split())
     return "a web page" if line.startswith("<") else endpoint.without_secrets(line)[:_TOLD]
 

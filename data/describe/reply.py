@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from codecs import BOM_UTF8
 from typing import Any
 
 from zscr.data.describe.checks import Unusable
@@ -11,9 +13,18 @@ from zscr.schema import listing, record, words
 from zscr.strict_json import parse_json
 
 _ANSWER = record({"choices": listing(record({}), least=1)})
-_BROKEN_OFF = {"length": "the server's limit of tokens", "content_filter": "the server's filter"}
+_BROKEN_OFF = {
+    **dict.fromkeys(("length", "max_tokens", "model_length"), "the server's limit of tokens"),
+    "content_filter": "the server's filter",
+    **dict.fromkeys(("abort", "error"), "a fault of the server"),
+}
 _PARTS = listing(record({}))
 _THOUGHTS = ("reasoning_content", "reasoning")  # where servers put what a model thinks aloud
+# and where models put it themselves, gpt-oss with the marks of its chat's template
+_NAMES = "think|thinking|thought|reasoning"
+_BEGUN = re.compile(rf"\s*(<({_NAMES})>|<\|channel\|>analysis)", re.IGNORECASE)
+_ENDED = re.compile(rf".*(</({_NAMES})>|<\|channel\|>final<\|message\|>)", re.I | re.DOTALL)
+_MARK = re.compile(r"<\|\w{1,40}\|>")  # of a template: a server should have taken them away
 
 
 def _content(value: Any, where: str) -> None:
@@ -38,8 +49,8 @@ def text_of(raw: bytes, endpoint: Endpoint, headers: Any) -> str:
     """
     choice = _choice(raw, endpoint, headers)
     ended = choice.get("finish_reason")
-    if isinstance(ended, str) and ended in _BROKEN_OFF:
-        raise Unusable(f"the answer breaks off, at {_BROKEN_OFF[ended]}")
+    if isinstance(ended, str) and (at := _BROKEN_OFF.get(ended.lower())):
+        raise Unusable(f"the answer breaks off, at {at}")
     message = choice["message"]
     said = _without_thoughts(_joined(message.get("content"), "text"))
     if not said.strip():
@@ -69,12 +80,12 @@ def _damaged(error: ValueError, endpoint: Endpoint) -> Unusable:
 
 
 def _parsed(raw: bytes, endpoint: Endpoint) -> Any:
-    if not (body := raw.strip()):
+    if not (body := raw.removeprefix(BOM_UTF8).strip()):
         raise Unusable("the answer has no body", damaged=True)
     if body.startswith(b"<"):
         raise Unusable("the answer is a web page", damaged=True)
     try:
-        return parse_json(raw)
+        return parse_json(body)
     except ValueError as error:
         raise _damaged(error, endpoint) from None
 
@@ -99,12 +110,14 @@ def _unsaid(message: dict[str, Any], endpoint: Endpoint) -> str:
     content = message.get("content")
     if refusal := message.get("refusal") or _joined(content, "refusal"):
         return f"the model refuses to answer ({said_of(endpoint, refusal)})"
-    thinks = any(message.get(name) for name in _THOUGHTS) or "<think>" in _joined(content, "text")
+    text = _joined(content, "text")
+    thinks = (
+        any(message.get(name) for name in _THOUGHTS) or _BEGUN.match(text) or _ENDED.match(text)
+    )
     return "the model thinks, and then answers nothing" if thinks else "the answer is empty"
 
 
 def _without_thoughts(text: str) -> str:
-    opened, _, rest = text.partition("</think>")
-    if rest:
-        return rest
-    return "" if opened.lstrip().startswith("<think>") else text
+    ended = _ENDED.match(text)
+    rest = text[ended.end() :] if ended else text
+    return "" if _BEGUN.match(rest) else _MARK.sub(" ", rest)

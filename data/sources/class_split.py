@@ -47,7 +47,7 @@ def _listed(path: Path, classes: list[str]) -> list[str] | None:
     """Return the classes in a list file, or None without one."""
     if not path.is_file():
         return None
-    names = [line.strip() for line in path.read_bytes().decode("utf-8", "replace").splitlines()]
+    names = [line.strip() for line in path.read_bytes().decode("utf-8-sig", "replace").splitlines()]
     spelt = {nfc(name): name for name in classes}
     names = [spelt.get(nfc(name), name) for name in names if name]
     unknown = [name for name in names if name not in classes]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zscr.data.names import nfc
+from zscr.data.walk import OTHERS
 from zscr.errors import InputError
 
 _DEPTH = 3  # of folders below a source that names may be relative to
@@ -55,7 +56,7 @@ class Disk:
             level = found = [str(top)]
             for _ in range(_DEPTH):
                 inner = (f"{one}/{name}" for one in level for name in sorted(self._listed(one)))
-                level = [one for one in inner if os.path.isdir(one)]
+                level = [one for one in inner if _holds_images(one)]
                 found = found + level
             self._below[top] = found
         return self._below[top]
@@ -79,6 +80,11 @@ class Disk:
             except OSError as error:
                 raise InputError(f"{folder} cannot be looked into ({error.strerror})") from error
         return self._names[folder]
+
+
+def _holds_images(path: str) -> bool:
+    """Say whether a folder is of the data set, unlike the second tree in the ZIPs of macOS."""
+    return os.path.basename(path) not in OTHERS and os.path.isdir(path)
 
 
 def folded(name: str) -> str:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from PIL import Image
 
 Floats = npt.NDArray[np.float32]
+Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 _SAMPLES = 64  # along the longer side: a smooth surface needs no more
@@ -16,6 +17,7 @@ _FEWEST = 8  # along the shorter side, or a surface could be anything between th
 _FRAME = 0.06  # of a side: what lies so near to the border is paper, but for a few strokes
 _ROUNDS = 8
 _NEAR, _LEAST = 3.0, 3.0  # deviations, or grey levels, within which a sample is paper
+_EVEN = 8.0  # grey levels within which a sheet shows nothing
 _SIGMA = 1.4826  # from the median of absolute deviations to the standard deviation of a normal
 
 
@@ -95,7 +97,7 @@ def under_layer(layer: Image.Image) -> str:
     """Return what a transparent RGBA layer lies on: the paper that its strokes are seen on.
 
     A layer whose border is clear holds the strokes: light ones lie on black. One whose border is
-    opaque holds the paper: what is clear in it is as bright.
+    opaque holds the paper: what is clear in it is as bright, unless it is all that is drawn.
     """
     small = np.asarray(layer.resize((64, 64), Image.Resampling.BOX), float)
     alpha, grey = small[..., 3] / 255, small[..., :3].mean(-1)
@@ -103,4 +105,12 @@ def under_layer(layer: Image.Image) -> str:
     has_paper = alpha[frame].mean() > 0.5
     seen = alpha * frame if has_paper else alpha
     is_light = (seen * grey).sum() > 127.5 * seen.sum()
+    if has_paper and _is_cut_out(alpha, grey):
+        is_light = not is_light
     return "white" if is_light == has_paper else "black"
+
+
+def _is_cut_out(alpha: Array, grey: Array) -> bool:
+    """Say whether a sheet shows nothing but what is clear in it, and not at its corners alone."""
+    whole = alpha[[0, 0, -1, -1], [0, -1, 0, -1]].min() > 0.9
+    return bool(whole and np.ptp(grey[alpha > 0.5]) < _EVEN)

@@ -34,6 +34,15 @@ def likeness(one, other):
     return float(np.corrcoef(*sizes)[0, 1])
 
 
+def round_sheet(image):
+    """Return an image with clear round corners."""
+    mask = Image.new("L", image.size, 0)
+    ImageDraw.Draw(mask).rounded_rectangle((0, 0, *image.size), image.width // 6, fill=255)
+    found = image.convert("RGBA")
+    found.putalpha(mask)
+    return found
+
+
 def layer(image, colour):
     """Return a drawing's strokes in a colour, on nothing."""
     found = Image.new("RGBA", image.size, (*colour, 0))
@@ -107,13 +116,18 @@ def test_strokes_on_transparency_are_seen(tmp_path, colour):
     assert likeness(prepared(image).image, drawing()) > 0.97
 
 
+@pytest.mark.parametrize("colour", ["black", "white"])
+def test_strokes_that_are_cut_out_of_a_sheet_are_seen(colour):
+    """As where the colour of the strokes was declared to be the transparent one."""
+    image = Image.new("RGBA", (256, 256), colour)
+    image.putalpha(drawing().convert("L"))
+    found = prepared(open_image(image, under=under_layer))
+    assert likeness(found.image, drawing()) > 0.97
+
+
 def test_a_sheet_with_clear_corners_is_its_own_paper(tmp_path):
     """Round corners of a white sheet are white too, and no strokes."""
-    image = drawing().convert("RGBA")
-    mask = Image.new("L", image.size, 0)
-    ImageDraw.Draw(mask).rounded_rectangle((0, 0, 255, 255), 40, fill=255)
-    image.putalpha(mask)
-    found = prepared(open_image(image, under=under_layer))
+    found = prepared(open_image(round_sheet(drawing()), under=under_layer))
     np.testing.assert_array_equal(np.asarray(found.image), np.asarray(drawing()))
 
 
@@ -188,6 +202,7 @@ def one_pixel(*, light):
         (one_pixel(light=False), "no stroke stands out"),
         (one_pixel(light=True), "no stroke stands out"),
         (photographed(Image.new("RGB", (256, 256), "white")), "no stroke stands out"),
+        (round_sheet(Image.new("RGB", (256, 256), "white")), "no stroke stands out"),
         (drawing(side=4, pen=1), "pixels stand out"),
     ],
 )

@@ -22,7 +22,7 @@ class Model:
     Attributes:
         says: the answer to every question.
         faults: what is done instead, once each, in order.
-        asked: each request's body; heads: and its headers.
+        asked: each request's body; heads: and its headers; paths: and its path.
         answered: the questions that got a whole answer.
         most: answers after which it is silent; `silent` is set once that has begun.
         done: set when the server ends, so that nobody sleeps.
@@ -32,6 +32,7 @@ class Model:
     faults: list[Fault] = field(default_factory=list)
     asked: list[dict[str, Any]] = field(default_factory=list)
     heads: list[dict[str, str]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     answered: list[str] = field(default_factory=list)
     most: int = 1000
     silent: Event = field(default_factory=Event)
@@ -57,6 +58,7 @@ class Answer(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.model.asked.append(body)
+        self.model.paths.append(self.path)
         self.model.heads.append({name.lower(): value for name, value in self.headers.items()})
         if self.model.faults:
             self.model.faults.pop(0)(self)

@@ -216,6 +216,13 @@ def test_no_secret_is_stored(
     assert KEY not in repr(Endpoint(model.url, "m", KEY))
 
 
+def test_a_file_in_the_place_of_the_answers(
+    describe: Callable[..., Result], cars: Collection
+) -> None:
+    (cars.folder / "answers").touch()
+    assert "answers is a file, and no folder of zscr's own" in describe().stderr
+
+
 @pytest.mark.parametrize("name", ["answers", "answers/answers.jsonl", "descriptions"])
 def test_links_are_not_followed(
     describe: Callable[..., Result], cars: Collection, tmp_path: Path, name: str
@@ -248,6 +255,10 @@ def test_questions_are_asked_at_the_same_time(
     [
         (("--base-url", "localhost:8080"), "the base URL of the endpoint is none"),
         (("--base-url", "http://127.0.0.1:99999/v1"), "the base URL of the endpoint is none"),
+        (
+            ("--base-url", f"http://127.0.0.1/{'v' * 70_000}"),
+            "the base URL of the endpoint is none",
+        ),
         (("--base-url", "https://api.openai.com/v1"), "needs a key"),
         (("--model", "m\x1b[2J"), "is none; name one"),
         (("--api-key", "sk one\ntwo"), "the API key holds characters"),
@@ -266,6 +277,39 @@ def test_wrong_options_ask_nobody(
     assert model.asked == []
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("ALL_PROXY", "socks5://127.0.0.1:9", "no connection can be set up (Using SOCKS"),
+        ("HTTP_PROXY", "ftp://127.0.0.1", "no connection can be set up (Unknown scheme"),
+        ("HTTP_PROXY", "http://[::1", "no connection can be set up (Invalid port"),
+        ("SSL_CERT_FILE", "/nowhere", "No such file or directory); correct HTTP_PROXY"),
+        ("OPENAI_ORG_ID", "größe", "is not in ASCII; correct OPENAI_ORG_ID"),
+    ],
+)
+def test_an_environment_that_allows_no_connection(
+    describe: Callable[..., Result],
+    model: Model,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    value: str,
+    told: str,
+) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    monkeypatch.setenv(name, value)
+    done = describe()
+    assert isinstance(done.exception, SystemExit)
+    assert told in done.stderr
+    assert model.asked == []
+
+
+def test_a_query_of_the_base_url_stays_at_the_end(
+    describe: Callable[..., Result], model: Model
+) -> None:
+    assert describe("--base-url", f"{model.url}?api-version=3#top").exit_code == 0
+    assert {*model.paths} == {"/v1/chat/completions?api-version=3"}
+
+
 def test_without_the_extra(
     describe: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -278,7 +322,7 @@ def test_a_file_is_imported(
 ) -> None:
     """Nobody is asked, and no library is needed for it."""
     monkeypatch.setitem(sys.modules, "openai", None)
-    said = {"car_(sedan)": ["Four wheels.", "A door."], "apple": {"looks": "Round."}}
+    said = {"car_(sedan)": ["Four wheels.", "A door."], "apple": "Round."}
     file = tmp_path / "said.json"
     call = ["data", "describe", str(cars.folder), "--from", str(file)]
     file.write_text(json.dumps(said))
@@ -297,6 +341,7 @@ def test_a_file_is_imported(
     assert "name an unseen class are left out: car_(sedan) (door)" in done.stderr
     stored = read_descriptions(cars.folder)
     assert stored.answers["car_(sedan)"] == {"1": "Four wheels."}
+    assert stored.answers["apple"] == {"1": "Round."}
     body = stored.manifest.body
     assert (body["source"], body["cut"], body["refused"]) == ("file", 1, 1)
 

@@ -16,6 +16,7 @@ from tests.data.describe.server import (
     Fault,
     Model,
     body,
+    completion,
     echo,
     message,
     reset,
@@ -68,12 +69,17 @@ def sentence(cars: Collection) -> str:
         (message(content="...!"), "the answer has no word"),
         (message(content=None, reasoning_content="Hm."), "the model thinks, and then answers"),
         (message(content="<think>Hm."), "the model thinks, and then answers nothing"),
+        (message(content="Hm.</think>"), "the model thinks, and then answers nothing"),
+        (message(content="<|channel|>analysis<|message|>Hm."), "thinks, and then answers nothing"),
+        (message(content="I\u2019m sorry, but I can't help."), "the model declines to answer"),
         (message(content=7), "damaged (choices[0].message.content is 7, not a text)"),
         (echo(), "the answer only repeats the question"),
         (echo("User: ", " OK!"), "the answer only repeats the question"),
         (saying("Which visible parts tell"), "the answer only repeats the question"),
         (saying("It is", "length"), "breaks off, at the server's limit of tokens"),
+        (saying("It is", "MAX_TOKENS"), "breaks off, at the server's limit of tokens"),
         (saying(None, "content_filter"), "breaks off, at the server's filter"),
+        (saying("It is", "abort"), "breaks off, at a fault of the server"),
         (body({"choices": []}), "the answer has no choices"),
         (body({"choices": None}), "the answer has no choices"),
         (body({"error": None}), "the answer is damaged (it lacks 'choices')"),
@@ -106,6 +112,10 @@ def test_the_reason_of_a_question_without_an_answer(
         ([SAID, {"type": "text", "text": "long."}], "It is long."),
         ([{"type": "thinking", "thinking": [SAID]}, {"type": "text", "text": "Wide."}], "Wide."),
         ("Round and red.", "Round and red."),
+        ("<Thinking>An apple</Thinking>\nRound.", "Round."),
+        ("<|channel|>analysis<|message|>Hm.<|end|><|channel|>final<|message|>Wide.", "Wide."),
+        ("Wide.<|im_end|>", "Wide."),
+        ("I-shaped in section.", "I-shaped in section."),
         ("Its overall shape is that of an egg.", "Its overall shape is that of an egg."),
     ],
 )
@@ -118,6 +128,26 @@ def test_contents_that_are_read(
 
 
 @pytest.mark.parametrize(
+    ("before", "headers"),
+    [
+        (b"\xef\xbb\xbf", {}),
+        (b"", {"Set-Cookie": "a=\xff"}),
+        (b"", {"Content-Encoding": "IDENTITY"}),
+        (b"", {"Content-Encoding": ""}),
+    ],
+)
+def test_what_changes_nothing(
+    describe: Callable[..., Result], model: Model, before: bytes, headers: dict[str, str]
+) -> None:
+    """A byte order mark, and a cookie, which is not sent back: this one could not be."""
+    model.faults += [body(before + completion(model.says), **headers)] * 12
+    done = describe()
+    assert done.exit_code == 0, done.output
+    assert len(model.asked) == 12
+    assert not any("cookie" in head for head in model.heads)
+
+
+@pytest.mark.parametrize(
     "fault",
     [
         body({"error": BUSY}),
@@ -125,6 +155,7 @@ def test_contents_that_are_read(
         body({"error": "slow down"}),
         body({"object": "error", "message": "slow down", "code": 50001}),
         body({"choices": [{"error": {"message": "slow down", "code": 502}}]}),
+        body({"error": {"message": "slow down", "code": 425}}),
     ],
 )
 def test_an_error_under_status_200_that_passes(
@@ -155,6 +186,8 @@ def test_odd_json_is_a_text_or_a_known_fault(reply: Any) -> None:
         (status(402, "pay"), "402 (pay); look at the plan and the credit of its account"),
         (body({"detail": "not for you"}, 403), "403 (not for you); check the key"),
         (body(PAGE, 404), "404 (a web page); check the base URL and the name of the model"),
+        (body([{"error": {"message": "who?"}}], 400), "with 400 (who?); change the options"),
+        (body({"detail": [{"loc": ["seed"], "msg": "no"}]}, 422), "with 422 (no); change the opt"),
         (body(b"", 413), "with 413; the question is too long for it: give --prompts"),
         (body({"error": UNPAID}, 429), "429 (no quota); look at the plan and the credit"),
         (body({"error": UNPAID}), "an error (no quota); look at the plan and the credit"),

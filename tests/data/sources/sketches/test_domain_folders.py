@@ -30,7 +30,9 @@ def pacs(tmp_path):
 
 def test_sketches_ask_for_photos(pacs, tmp_path):
     """By default; other domains are not looked at, and lists of classes replace the choice."""
-    (pacs / "kfold/unseen.txt").write_text("horse\ndog\n")
+    (pacs / "kfold/unseen.txt").write_text("horse\ndog\n", "utf-8-sig")  # as of Windows
+    for name in ("photo", "sketch"):  # as in ZIPs of macOS
+        (pacs / "__MACOSX/kfold" / name).mkdir(parents=True)
     done = CliRunner().invoke(data, ["convert", "domains", str(pacs), "--out", f"{tmp_path}/out"])
     assert done.exit_code == 0, done.output
     found = read_collection(tmp_path / "out")
