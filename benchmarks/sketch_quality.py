@@ -4,11 +4,12 @@
     python benchmarks/sketch_quality.py sketchy25 --only zse
 
 `cmaan` is trained with the second encoder beside it, which changes nothing of the towers, and
-judged with it and without; `cmaan, as specified` is the recipe of that name, `zse` the ancestor.
-Each is judged by the class of the photos (task `sketch`) and by the one photo that a sketch was
-drawn after (`own-photo`). Validation classes chose the rounds; the unseen ones are asked once. Runs
-are kept in `runs/sketch` and not trained again; one that was stopped goes on. `--only` measures
-some of the models, beside what the result holds already.
+judged with it and without, and so is it with the photos' tower frozen; `cmaan, as specified` is the
+recipe of that name, `zse` the ancestor. Each is judged by the class of the photos (task `sketch`)
+and by the one photo that a sketch was drawn after (`own-photo`). Validation classes chose the
+rounds; the unseen ones are asked once. Runs are kept in `runs/sketch` and not trained again; one
+that was stopped goes on. `--only` measures some of the models, beside what the result holds
+already.
 """
 
 from __future__ import annotations
@@ -42,12 +43,15 @@ class Model:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
+def with_second(name: str, **settings: Any) -> Model:
+    """Return `cmaan` by some settings, judged with the second encoder and without."""
+    rows = {name: {"with_second": False}, f"{name} + {SECOND}": {"with_second": True}}
+    return Model("cmaan", rows, settings={"second": SECOND, **settings})
+
+
 MODELS = {
-    "cmaan": Model(
-        "cmaan",
-        {"cmaan": {"with_second": False}, f"cmaan + {SECOND}": {"with_second": True}},
-        settings={"second": SECOND},
-    ),
+    "cmaan": with_second("cmaan"),
+    "photos-frozen": with_second("cmaan, photos frozen", image="frozen"),
     "as-specified": Model("cmaan", {"cmaan, as specified": {}}, "as-specified"),
     "zse": Model("zse", {"zse": {}}),
 }

@@ -125,7 +125,7 @@ def test_a_tower_is_cut_where_it_is_told(drawn: Path, backbone: Path) -> None:
 
 def test_one_tower_may_be_shared(drawn: Path, backbone: Path) -> None:
     """Then the gallery is embedded by the very tower of the sketches; the rates fall to 0."""
-    config = Config(**QUICK, backbone=str(backbone), image="upper", shared=True)
+    config = Config(**QUICK, backbone=str(backbone), image="shared")
     method = bound(read_collection(drawn), config)
     method.start()
     heads = method.heads()
@@ -223,7 +223,6 @@ def test_a_second_encoder_that_is_the_backbone_is_refused(
 @pytest.mark.parametrize(
     ("settings", "why"),
     [
-        ({"shared": True}, "shared=true is one tower that is trained"),
         ({"batch_classes": 1}, "leaves no other class"),
         ({"edges": 1.5}, "edges=1.5 must be at most 1"),
         ({"share": 1.0}, "share=1.0 must be below 1"),

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from zscr.errors import ConfigError
 from zscr.train.methods.alignment.fusion import HEADS, PAIRINGS, Pairing
-from zscr.train.methods.alignment.towers import FROZEN, KINDS, TOKENS, UPPER, WHOLE
+from zscr.train.methods.alignment.towers import KINDS, UPPER
 from zscr.train.methods.alignment.triplet import DISTANCES, Distance
 from zscr.train.methods.settings import check_settings, keep_places
 
+SHARED = "shared"
 NO_TEXTS = "none"
 SOURCES = (NO_TEXTS, "names", "templates", "collection", "descriptions")  # or a JSON file
 READING = (
@@ -27,8 +28,9 @@ class Config:
     """The settings, none of them from the paper, whose constants are not known here.
 
     A tower is `upper` (a frozen encoder cut in two, all behind the cut trained), `tokens` (a small
-    transformer on a frozen encoder's map), `whole` (trained from the pixels on) or `frozen`. The
-    defaults were chosen on validation classes (docs/experiments.md).
+    transformer on a frozen encoder's map), `whole` (trained from the pixels on) or `frozen`; that
+    of images may be the sketches' own, `shared`. The defaults were chosen on validation classes
+    (docs/experiments.md).
     """
 
     backbone: str = "mobilenet_v2"  # a name, a folder, or a hub name
@@ -38,8 +40,7 @@ class Config:
     second_sha256: str = ""  # filled in
     share: float = 0.5  # of the second one in a cosine
     sketch: str = UPPER
-    image: str = FROZEN
-    shared: bool = False  # one tower for sketches and images
+    image: str = SHARED  # one tower for both; or a kind of its own
     closed_form: bool = True  # begin at ridge regression onto the classes' codes; or at random
     penalty: float = 2e-3  # of this regression, beside rows of mean square 1
     dim: int = 256  # of the embeddings, without the second encoder's
@@ -76,7 +77,7 @@ class Config:
     seed: int = 7
 
     def __post_init__(self) -> None:
-        choices = {"sketch": KINDS, "image": KINDS, "text_pairing": PAIRINGS}
+        choices = {"sketch": KINDS, "image": (*KINDS, SHARED), "text_pairing": PAIRINGS}
         choices["distance"] = DISTANCES
         check_settings(self, choices)
         for name in ("dropout", "share"):
@@ -104,16 +105,20 @@ class Config:
         self._check_texts()
 
     @property
+    def shared(self) -> bool:
+        """Whether one tower takes sketches and images."""
+        return self.image == SHARED
+
+    def kind_of(self, domain: str) -> str:
+        """Return what is trained of the network below a domain, one of `KINDS`."""
+        return self.sketch if domain == "sketch" or self.shared else self.image
+
+    @property
     def relates(self) -> bool:
         """Whether relations are learnt of tokens that no text was fused to: a query has no text."""
         return bool(self.lambda_rn) and (self.rn_pre or self.texts == NO_TEXTS)
 
     def _check_towers(self) -> None:
-        if self.shared and (self.sketch != self.image or self.sketch == FROZEN):
-            raise ConfigError(
-                f"shared=true is one tower that is trained, and sketch={self.sketch} with "
-                f"image={self.image} are not; set both alike, to {UPPER}, {TOKENS} or {WHOLE}"
-            )
         if self.cut and UPPER not in (self.sketch, self.image):
             raise ConfigError(
                 f"cut={self.cut} is of {UPPER} towers; set sketch or image to {UPPER}"

@@ -28,7 +28,7 @@ def backbone_of(config: Config, domain: str) -> Backbone:
     Raises:
         MismatchError: it is another than the run was begun with.
     """
-    kind: str = getattr(config, domain)
+    kind = config.kind_of(domain)
     known = config.backbone_sha256
     if kind == FROZEN and config.lambda_rn:
         return pinned(config.backbone, TOKENS, known)
@@ -38,7 +38,7 @@ def backbone_of(config: Config, domain: str) -> Backbone:
 def tower_of(config: Config, domain: str) -> nn.Module:
     """Return a fresh tower of a domain, from its rows to states."""
     inner = (config.width, config.layers, config.dropout)
-    return make_tower(backbone_of(config, domain), getattr(config, domain), inner)
+    return make_tower(backbone_of(config, domain), config.kind_of(domain), inner)
 
 
 def views_of(config: Config, domain: str) -> tuple[str, ...]:
