@@ -63,7 +63,7 @@ class Transformer:
     @property
     def side(self) -> int:
         """How many patches there are in a row."""
-        return int(self.spec["preprocess"]["image_size"]) // int(self.model.config.patch_size)
+        return int(self.spec["preprocess"]["image_size"]) // patch_of(self.model.config)
 
     @property
     def width(self) -> int:
@@ -119,6 +119,21 @@ def blocks_of(model: Any) -> nn.ModuleList:
     return next(part for part in lists if len(part) == depth)
 
 
+def patch_of(config: Any) -> int:
+    """Return the side of a patch in pixels, which a configuration has once or for both sides.
+
+    Raises:
+        InputError: they differ.
+    """
+    patch = config.patch_size
+    sides = {*patch} if isinstance(patch, list | tuple) else {patch}
+    if len(sides) != 1:
+        raise InputError(
+            f"patches of {patch[1]}x{patch[0]} pixels are no squares; use another model"
+        )
+    return int(sides.pop())
+
+
 def _alone(source: Path, name: str, *, sized: bool) -> Transformer:
     config, weights = load_config(source), weights_of(source)
     require_fitting(outline_of(source, config), "image", source)
@@ -148,7 +163,7 @@ def _made(name: str, files: Mapping[str, str], model: Any, spec: Mapping[str, An
 def _fit_places(model: Any, side: int) -> None:
     """Enlarge or reduce a table of places once, which DINOv2 otherwise does at every step."""
     embeddings = model.embeddings
-    patches = (side // int(model.config.patch_size)) ** 2
+    patches = (side // patch_of(model.config)) ** 2
     tokens = torch.zeros(1, 1 + patches, int(model.config.hidden_size))
     places = embeddings.interpolate_pos_encoding(tokens, side, side)
     embeddings.position_embeddings = nn.Parameter(places.clone(), requires_grad=False)

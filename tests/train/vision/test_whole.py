@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +138,17 @@ def test_a_transformer_is_opened_once(folders: dict[str, Path]) -> None:
     """However much of it is trained."""
     name = str(folders["vit"])
     assert open_network(name) is open_network(name, whole=True)
+
+
+def test_sides_of_patches_and_links_to_nothing_are_read(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    """Some configurations name both sides; a cache of a hub may hold links whose files are gone."""
+    folder = shutil.copytree(folders["vit"], tmp_path / "vit")
+    (folder / "gone.bin").symlink_to(tmp_path / "nothing")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"patch_size": [8, 8]}))
+    assert open_backbone(str(folder), "upper").tower().side == 4
 
 
 def test_what_is_no_vision_transformer_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
