@@ -104,7 +104,8 @@ class Config:
         if self.rounds and not (trained or self.head_lr):
             raise ConfigError(
                 f"lr={self.lr} of towers (sketch={self.sketch}, image={self.image}) and "
-                f"head_lr={self.head_lr} train nothing; set head_lr, or rounds=0 for the start alone"
+                f"head_lr={self.head_lr} train nothing; set head_lr, or rounds=0 "
+                f"for the start alone"
             )
         self._check_towers()
         self._check_texts()
