@@ -92,6 +92,11 @@ def open_transformer(source: Path, name: str) -> Transformer:
         return _alone(source, name, sized=_ALONE[kind])
     if kind == _DUAL or (source / CONFIG).is_file():
         return _of_dual(source, name)
+    if not kind:
+        raise InputError(
+            f"{name} has no config.json at its top that names a family, so it is no checkpoint of "
+            f"transformers; name a folder that holds one"
+        )
     raise InputError(
         f"{name} is of the family {kind!a:.60}, which is not known as a vision transformer; known "
         f"are {', '.join(KNOWN)} and OpenCLIP's own folders"

@@ -154,6 +154,9 @@ def test_sides_of_patches_and_links_to_nothing_are_read(
 def test_what_is_no_vision_transformer_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'siglip', which is not known as a vision transformer"):
         open_backbone(str(save_siglip(tmp_path / "siglip")), "whole")
+    shutil.copytree(folders["vit"], tmp_path / "packed" / "vit")
+    with pytest.raises(InputError, match="packed has no config.json at its top that names a fam"):
+        open_backbone(str(tmp_path / "packed"), "whole")
     with pytest.raises(InputError, match="cut=2 of vit, a transformer of 2 blocks.* from 0 to 1"):
         open_backbone(str(folders["vit"]), "upper", cut="2")
 
