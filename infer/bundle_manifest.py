@@ -47,7 +47,8 @@ _GRAPH = by_kind(
 )
 _RERANKING = record(
     {"graph": title, "kept": flag, "top": integer(1, 1 << 20), "mix": number(0, 1)}
-    | {"gain": number(-1, 1)}
+    | {"gain": number(-1, 1)},
+    {"why": words},
 )
 _EXAMPLE = record({"text": words, "class": words})
 FIELDS = record(

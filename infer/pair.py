@@ -109,8 +109,9 @@ def require_pair(bundle: Bundle) -> str:
     """
     if name := pair_name(bundle.manifest):
         return name
-    told = bundle.manifest.body.get("reranking")
+    told = bundle.manifest.body.get("reranking") or {}
     why = f": on the validation classes it changed mAP by {told['gain']:+.3f}" if told else ""
+    why = f": {told['why']}" if "why" in told else why  # there it was not tried
     raise InputError(
         f"the bundle {bundle.name} has no graph that re-ranks{why}; leave --rerank out, or use a "
         f"bundle that has one"

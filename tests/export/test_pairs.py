@@ -55,6 +55,16 @@ def test_it_is_left_out_where_it_harms(
     assert made.space != paired[1].space
     with pytest.raises(InputError, match=r"no graph that re-ranks: .* changed mAP by [-+]0\.\d+;"):
         Pair(made)
+    lacking = changed(made.folder, tmp_path / "untried", untried)
+    with pytest.raises(
+        InputError, match="no graph that re-ranks: shapes has no .*; leave --rerank"
+    ):
+        Pair(Bundle.open(lacking))
+
+
+def untried(body: dict[str, Any]) -> None:
+    """Write what an export does where no validation classes could tell."""
+    body["reranking"] |= {"gain": 0.0, "why": "shapes has no validation queries of sketch"}
 
 
 def test_the_graph_is_fed_with_the_tokens_of_two_others(paired: tuple[Run, Bundle]) -> None:

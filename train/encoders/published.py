@@ -52,5 +52,6 @@ def check_input(spec: Mapping[str, Any], source: Path) -> None:
 
 def state_of(path: Path) -> tuple[object, ...]:
     """Return what tells a folder, or a file, from what it was when it was opened last."""
-    files = sorted(path.rglob("*")) if path.is_dir() else [path] * path.is_file()
-    return tuple((one, one.stat().st_size, one.stat().st_mtime_ns) for one in files)
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    here = [one for one in files if one.is_file()]  # a link may lead to nothing
+    return tuple((one, one.stat().st_size, one.stat().st_mtime_ns) for one in here)

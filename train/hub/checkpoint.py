@@ -63,5 +63,5 @@ def found_here(name: str) -> Path | None:
     """Return the folder or ZIP that is called `name`: a path, or something in `$ZSCR_DATA`."""
     named, data = Path(name), Path(os.environ.get("ZSCR_DATA", "."))
     here = named.parent if named.suffix == ".onnx" and named.is_file() else named
-    places = (here, data / name, data / f"{name}.zip")
+    places = (here, data / name, data / f"{name}.zip") if name else ()  # not the folder one is in
     return next((path for path in places if path.exists()), None)

@@ -15,7 +15,9 @@ from zscr.train.vision.whole import Whole
 KINDS = ("frozen", "upper", "tokens", "whole")
 
 
-def open_backbone(name: str, kind: str, *, cut: str = "", offline: bool | None = None) -> Backbone:
+def open_backbone(
+    name: str, kind: str, *, cut: str = "", whole: bool = False, offline: bool | None = None
+) -> Backbone:
     """Open a pretrained image network.
 
     Args:
@@ -27,6 +29,8 @@ def open_backbone(name: str, kind: str, *, cut: str = "", offline: bool | None =
         cut: of `upper`: the name of that map in the graph; empty for the end of the first stage
             whose maps have at most `zscr.train.vision.cuts.LARGEST` numbers. Of a transformer, how
             many of its first blocks stay frozen; empty for half of them.
+        whole: take the transformer where a graph lies beside it, as another tower that is `whole`
+            does; of two networks in one folder both are to be the same.
         offline: ask no hub.
 
     Raises:
@@ -35,7 +39,7 @@ def open_backbone(name: str, kind: str, *, cut: str = "", offline: bool | None =
     """
     if kind not in KINDS:
         raise ConfigError(f"a backbone is used as one of {', '.join(KINDS)}, not {kind!r:.60}")
-    network = open_network(name, whole=kind == "whole", offline=offline)
+    network = open_network(name, whole=whole or kind == "whole", offline=offline)
     if isinstance(network, Transformer):
         return _of_transformer(network, kind, cut)
     if kind == "upper":

@@ -63,7 +63,7 @@ class Transformer:
     @property
     def side(self) -> int:
         """How many patches there are in a row."""
-        return int(self.spec["preprocess"]["image_size"]) // int(self.model.config.patch_size)
+        return int(self.spec["preprocess"]["image_size"]) // patch_of(self.model.config)
 
     @property
     def width(self) -> int:
@@ -92,6 +92,11 @@ def open_transformer(source: Path, name: str) -> Transformer:
         return _alone(source, name, sized=_ALONE[kind])
     if kind == _DUAL or (source / CONFIG).is_file():
         return _of_dual(source, name)
+    if not kind:
+        raise InputError(
+            f"{name} has no config.json at its top that names a family, so it is no checkpoint of "
+            f"transformers; name a folder that holds one"
+        )
     raise InputError(
         f"{name} is of the family {kind!a:.60}, which is not known as a vision transformer; known "
         f"are {', '.join(KNOWN)} and OpenCLIP's own folders"
@@ -117,6 +122,21 @@ def blocks_of(model: Any) -> nn.ModuleList:
     depth = int(model.config.num_hidden_layers)
     lists = (part for part in model.modules() if isinstance(part, nn.ModuleList))
     return next(part for part in lists if len(part) == depth)
+
+
+def patch_of(config: Any) -> int:
+    """Return the side of a patch in pixels, which a configuration has once or for both sides.
+
+    Raises:
+        InputError: they differ.
+    """
+    patch = config.patch_size
+    sides = {*patch} if isinstance(patch, list | tuple) else {patch}
+    if len(sides) != 1:
+        raise InputError(
+            f"patches of {patch[1]}x{patch[0]} pixels are no squares; use another model"
+        )
+    return int(sides.pop())
 
 
 def _alone(source: Path, name: str, *, sized: bool) -> Transformer:
@@ -148,7 +168,7 @@ def _made(name: str, files: Mapping[str, str], model: Any, spec: Mapping[str, An
 def _fit_places(model: Any, side: int) -> None:
     """Enlarge or reduce a table of places once, which DINOv2 otherwise does at every step."""
     embeddings = model.embeddings
-    patches = (side // int(model.config.patch_size)) ** 2
+    patches = (side // patch_of(model.config)) ** 2
     tokens = torch.zeros(1, 1 + patches, int(model.config.hidden_size))
     places = embeddings.interpolate_pos_encoding(tokens, side, side)
     embeddings.position_embeddings = nn.Parameter(places.clone(), requires_grad=False)

@@ -56,9 +56,12 @@ def test_what_is_nearer_is_taken(
 def test_a_name_that_no_place_knows_is_one_sentence(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With what to give instead; a graph that is not there does not stand for its folder."""
+    """With what to give instead; a graph that is not there does not stand for its folder.
+
+    Nor does no name at all stand for the folder one is in.
+    """
     monkeypatch.chdir(tmp_path)
-    for name in ("nobody/nothing", "nothing.onnx"):
+    for name in ("nobody/nothing", "nothing.onnx", ""):
         with pytest.raises(ConfigError, match=f"no encoder '{name}': it is no folder here .*give"):
             find_checkpoint(name)
 

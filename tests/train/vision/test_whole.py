@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -138,9 +140,23 @@ def test_a_transformer_is_opened_once(folders: dict[str, Path]) -> None:
     assert open_network(name) is open_network(name, whole=True)
 
 
+def test_sides_of_patches_and_links_to_nothing_are_read(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    """Some configurations name both sides; a cache of a hub may hold links whose files are gone."""
+    folder = shutil.copytree(folders["vit"], tmp_path / "vit")
+    (folder / "gone.bin").symlink_to(tmp_path / "nothing")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"patch_size": [8, 8]}))
+    assert open_backbone(str(folder), "upper").tower().side == 4
+
+
 def test_what_is_no_vision_transformer_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'siglip', which is not known as a vision transformer"):
         open_backbone(str(save_siglip(tmp_path / "siglip")), "whole")
+    shutil.copytree(folders["vit"], tmp_path / "packed" / "vit")
+    with pytest.raises(InputError, match="packed has no config.json at its top that names a fam"):
+        open_backbone(str(tmp_path / "packed"), "whole")
     with pytest.raises(InputError, match="cut=2 of vit, a transformer of 2 blocks.* from 0 to 1"):
         open_backbone(str(folders["vit"]), "upper", cut="2")
 

@@ -14,18 +14,18 @@ from zscr.train.vision.tower import Backbone, VisionTower
 UPPER, TOKENS, WHOLE, FROZEN = KINDS = ("upper", "tokens", "whole", "frozen")
 
 
-def pinned(name: str, kind: str, sha256: str, cut: str = "") -> Backbone:
+def pinned(name: str, kind: str, sha256: str, cut: str = "", *, whole: bool = False) -> Backbone:
     """Open the pretrained network that a run was begun with.
 
     Args:
         name, kind: of the network, and what is trained of it.
         sha256: of the network that the run remembers; empty where it has just begun.
-        cut: of `upper`: where it is cut; see `open_backbone`.
+        cut: of `upper`: where it is cut; whole: whether a tower of it is; see `open_backbone`.
 
     Raises:
         MismatchError: it is another network.
     """
-    found = open_backbone(name, kind, cut=cut)
+    found = open_backbone(name, kind, cut=cut, whole=whole)
     if sha256 not in ("", found.sha256):
         raise MismatchError(
             f"the run was trained on backbone {sha256[:12]} of {name}, which is now "

@@ -101,6 +101,13 @@ class Config:
                 f"{', '.join(LOSSES)} are 0, so there is nothing to train by; set one of them, or "
                 f"rounds=0 for the start alone"
             )
+        trained = {self.sketch, self.image} != {FROZEN} and self.lr
+        if self.rounds and not (trained or self.head_lr):
+            raise ConfigError(
+                f"lr={self.lr} of towers (sketch={self.sketch}, image={self.image}) and "
+                f"head_lr={self.head_lr} train nothing; set head_lr, or rounds=0 "
+                f"for the start alone"
+            )
         self._check_towers()
         self._check_texts()
 
@@ -146,6 +153,11 @@ class Config:
             raise ConfigError(
                 f"text_pairing={self.text_pairing} says which texts are read, and texts=none; set "
                 f"texts, or leave it out"
+            )
+        if self.text_pairing != "anchor" and not (self.lambda_tri or self.lambda_rn):
+            raise ConfigError(
+                f"text_pairing={self.text_pairing} says which texts sketches and images attend to, "
+                f"and lambda_tri and lambda_rn are 0; set one of them, or leave it out"
             )
         if self.texts == NO_TEXTS and self.lambda_tri and not self.tri_pre:
             raise ConfigError(

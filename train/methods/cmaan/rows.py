@@ -9,7 +9,7 @@ from torch import nn
 from zscr.data.collection import Collection
 from zscr.infer.features.table_names import VIEW, second_of
 from zscr.infer.inputs.views import EDGES
-from zscr.train.methods.alignment.towers import FROZEN, TOKENS, make_tower, pinned
+from zscr.train.methods.alignment.towers import FROZEN, TOKENS, WHOLE, make_tower, pinned
 from zscr.train.methods.cmaan.config import Config
 from zscr.train.methods.contract import Need
 from zscr.train.vision.tower import Backbone
@@ -29,10 +29,10 @@ def backbone_of(config: Config, domain: str) -> Backbone:
         MismatchError: it is another than the run was begun with.
     """
     kind = config.kind_of(domain)
-    known = config.backbone_sha256
+    known, whole = config.backbone_sha256, WHOLE in (config.sketch, config.image)
     if kind == FROZEN and config.lambda_rn:
-        return pinned(config.backbone, TOKENS, known)
-    return pinned(config.backbone, kind, known, config.cut)
+        return pinned(config.backbone, TOKENS, known, whole=whole)
+    return pinned(config.backbone, kind, known, config.cut, whole=whole)
 
 
 def tower_of(config: Config, domain: str) -> nn.Module:

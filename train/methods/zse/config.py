@@ -53,6 +53,10 @@ class Config:
             raise ConfigError(f"cut={self.cut} is of the tower {UPPER}; set tower={UPPER}")
         if not (self.lambda_tri or self.lambda_rn):
             raise ConfigError("lambda_tri and lambda_rn are 0, so nothing is trained; set one")
+        if self.rounds and not self.lr:
+            raise ConfigError(
+                f"lr={self.lr} trains nothing; raise it, or set rounds=0 for the start alone"
+            )
         for part, weight in (("tri_pre", "lambda_tri"), ("rn_pre", "lambda_rn")):
             if getattr(self, part) and not getattr(self, weight):
                 raise ConfigError(
