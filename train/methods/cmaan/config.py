@@ -7,7 +7,7 @@ from pathlib import Path
 
 from zscr.errors import ConfigError
 from zscr.train.methods.alignment.fusion import HEADS, PAIRINGS, Pairing
-from zscr.train.methods.alignment.towers import KINDS, UPPER
+from zscr.train.methods.alignment.towers import FROZEN, KINDS, UPPER
 from zscr.train.methods.alignment.triplet import DISTANCES, Distance
 from zscr.train.methods.settings import check_settings, keep_places
 
@@ -101,7 +101,7 @@ class Config:
                 f"{', '.join(LOSSES)} are 0, so there is nothing to train by; set one of them, or "
                 f"rounds=0 for the start alone"
             )
-        trained = {self.sketch, self.image} != {FROZEN} and self.lr
+        trained = {*map(self.kind_of, ("sketch", "image"))} != {FROZEN} and self.lr
         if self.rounds and not (trained or self.head_lr):
             raise ConfigError(
                 f"lr={self.lr} of towers (sketch={self.sketch}, image={self.image}) and "
