@@ -136,7 +136,8 @@ def check_finite(name: str, rows: npt.NDArray[Any], where: str) -> None:
     parts = (rows[start : start + block] for start in range(0, len(rows), block))
     bad = sum(int((~np.isfinite(part)).reshape(len(part), -1).any(1).sum()) for part in parts)
     if bad:
+        halved = "take another encoder, or another cut of it: they may exceed what 16 bits hold"
+        fix = halved if rows.dtype == np.float16 else "leave these rows out or compute them again"
         raise InputError(
-            f"{bad} of {len(rows)} {name} features of {where} are not finite numbers; "
-            f"leave these rows out or compute them again"
+            f"{bad} of {len(rows)} {name} features of {where} are not finite numbers; {fix}"
         )

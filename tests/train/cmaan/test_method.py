@@ -261,12 +261,14 @@ def test_an_encoder_that_is_a_setting_is_asked_for_as_one(
 def test_another_backbone_than_the_runs_is_refused(
     drawn: Path, backbone: Path, tmp_path: Path
 ) -> None:
-    """Its weights would be put behind another network's maps."""
+    """Its weights would be put behind another network's maps; one that is gone is told as such."""
     from tests.train.vision.networks import NETWORK, network, save
 
     place = shutil.copytree(backbone, tmp_path / "network")
     run = trained(drawn, place, tmp_path / "run", rounds=1)
     shutil.rmtree(place)
+    with pytest.raises(ConfigError, match="trained on backbone .* put it back there, or train"):
+        open_run(run.folder).new_method("cpu")
     save(place, network(NETWORK.replace("{0.4}", "{0.5}")))
     with pytest.raises(MismatchError, match="was trained on backbone .* restore it or train anew"):
         open_run(run.folder).new_method("cpu")

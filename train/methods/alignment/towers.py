@@ -6,7 +6,7 @@ from typing import cast
 
 from torch import nn
 
-from zscr.errors import MismatchError
+from zscr.errors import ConfigError, MismatchError
 from zscr.train.methods.alignment.token_transformer import TokenTransformer
 from zscr.train.vision.backbone import open_backbone
 from zscr.train.vision.tower import Backbone, VisionTower
@@ -23,9 +23,18 @@ def pinned(name: str, kind: str, sha256: str, cut: str = "", *, whole: bool = Fa
         cut: of `upper`: where it is cut; whole: whether a tower of it is; see `open_backbone`.
 
     Raises:
+        ConfigError: it is gone, or none.
         MismatchError: it is another network.
     """
-    found = open_backbone(name, kind, cut=cut, whole=whole)
+    try:
+        found = open_backbone(name, kind, cut=cut, whole=whole)
+    except ConfigError as error:
+        if not sha256:
+            raise
+        raise ConfigError(
+            f"the run was trained on backbone {sha256[:12]}: {error}; put it back there, or train "
+            f"anew"
+        ) from error
     if sha256 not in ("", found.sha256):
         raise MismatchError(
             f"the run was trained on backbone {sha256[:12]} of {name}, which is now "
