@@ -23,7 +23,7 @@ TOLD = {"graph": "relation", "kept": True, "top": 5, "mix": 0.1, "gain": 0.0, "w
 def test_the_exported_relation_is_the_one_that_was_trained(
     drawn: Path, backbone: Path, tmp_path: Path
 ) -> None:
-    """Logits of a sketch with photos are those of the network on both towers' own maps."""
+    """Logits of a sketch with photos are those of the network on the tower's own maps."""
     settings = QUICK | {"backbone": str(backbone), "lambda_rn": 4.0, "edges": 0.0, "views": False}
     run = fit(Request("cmaan", drawn, tmp_path / "run", settings, device="cpu", refit=False))
     bundle = export_run(run, tmp_path / "bundle", reranking=TOLD)
@@ -34,12 +34,12 @@ def test_the_exported_relation_is_the_one_that_was_trained(
     images = Query.of("image", [drawn / one.image for one in items if one.image])
     pair, method = Pair(bundle), run.load_model()
     found = pair.logits(encode_tokens(pair.asked, sketches)[0], encode_tokens(pair.gallery, images))
-    maps = []
+    maps, tower = [], method.towers["sketch"]  # of both
     for name, queries in (("sketch", sketches[:1]), ("image", images)):
         asked = Query.of("image", [query.sketch or query.image for query in queries])
         rows = torch.from_numpy(encoders[name].encode(asked))
         with torch.no_grad():
-            maps.append(method.aligning.alignment.enter(method.towers[name](rows).tokens))
+            maps.append(method.aligning.alignment.enter(tower(rows).tokens))
     with torch.no_grad():
         expected = method.aligning.alignment.relation(*maps).numpy()
     assert np.ptp(expected) > 1e-3
