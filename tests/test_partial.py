@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -244,6 +245,23 @@ def test_of_many_makers_one_makes_and_the_others_wait(tmp_path: Path) -> None:
     assert "".join(out for out, _ in said) == "making\n"
     assert all("waiting for process" in err for out, err in said if not out and err)
     assert os.listdir(tmp_path / "cache") == ["x"]
+
+
+def test_a_work_folder_that_comes_and_goes_is_held_by_one_at_a_time(tmp_path: Path) -> None:
+    """Each removes it, while the others find it, or find it gone, between any of their steps."""
+    inside: list[int] = []
+
+    def work() -> int:
+        for _ in range(100):
+            with work_folder(tmp_path / "work", "testing"):
+                inside.append(1)
+                assert len(inside) == 1
+                inside.pop()
+        return 1
+
+    with ThreadPoolExecutor(4) as pool:
+        assert [one.result() for one in [pool.submit(work) for _ in range(4)]] == [1] * 4
+    assert not (tmp_path / "work").exists()
 
 
 def test_of_two_that_make_one_the_later_is_told_to_use_it(tmp_path: Path) -> None:

@@ -90,8 +90,8 @@ def _wait(folder: Path, what: str) -> int:
 def _enter(folder: Path) -> int:
     """Make a work folder, if it is absent, and open its lock file."""
     while True:
-        with disk_faults(folder):
-            folder.mkdir(exist_ok=True)
+        with disk_faults(folder), suppress(FileExistsError):
+            folder.mkdir()  # `exist_ok` would fail where another removes it at the moment
         if folder.is_symlink():  # what is cleared there must be of this work
             raise ArtefactError(
                 f"{folder} is a link, and no folder of zscr's own; who made it may mean harm: "
