@@ -7,11 +7,12 @@ from typing import Any
 
 from markdown import head, row, with_interval, with_spread
 
+from zscr.infer.evaluation.controls.control import BOUND, CHANCE
+
 FIGURES = (("sketch", "mAP"), ("own-photo", "R@1"), ("own-photo", "R@5"))
 RIDGE = "ridge onto class codes"
-BOUND = "class-mean oracle"  # no control, which knows what is sought
 README = ("cmaan + efficientnet-lite0", "cmaan", "cmaan, as specified", "zse")
-README += ("kernel ridge onto class codes, views", RIDGE, "random ranking")
+README += ("kernel ridge onto class codes, views", RIDGE, CHANCE)
 
 
 def sketch_overview(results: Sequence[Mapping[str, Any]], corner: str) -> str:
@@ -60,7 +61,7 @@ def figure(found: Mapping[str, Any] | None, metric: str) -> str:
 
 def strongest(found: Mapping[str, Any], rows: Mapping[str, Any]) -> str:
     """Return the control of the highest mAP among those that a row stands beside."""
-    known = [name for name in found.get("ahead", {}) if name != BOUND]
+    known = [name for name in found.get("ahead", {}) if name not in (BOUND, CHANCE)]
     return max(known, key=lambda name: rows[name]["metrics"]["mAP"], default="")
 
 
