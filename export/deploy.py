@@ -18,8 +18,8 @@ from zscr.export.heads import Build
 from zscr.export.words import Words
 from zscr.infer.bundle import SAME_IMAGE, Bundle, index_of
 from zscr.infer.index.add import add_collection
-from zscr.infer.index.generation import KIND as INDEX
 from zscr.infer.index.indexing import Added
+from zscr.infer.index.manifest import KIND as INDEX
 from zscr.lock import work_folder
 from zscr.partial import write_atomically
 from zscr.progress import say

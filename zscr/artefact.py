@@ -28,6 +28,7 @@ from zscr.strict_json import parse_json
 
 MANIFEST = "manifest.json"
 SCHEMA = 4
+SCHEMAS = {"index": 5}  # kind -> where it is another
 REMAKE = {  # kind -> how one is made anew, once the old one is out of the way
     "collection": "'zscr data make aviary' or 'zscr data convert', whichever made it",
     "encoder": "'zscr train'",
@@ -176,7 +177,7 @@ def write_manifest(
 
 
 def _manifest(kind: str, files: Mapping[str, Mapping[str, Any]], body: Mapping[str, Any]) -> bytes:
-    content = {"kind": kind, "schema": SCHEMA, "files": dict(files), **body}
+    content = {"kind": kind, "schema": SCHEMAS.get(kind, SCHEMA), "files": dict(files), **body}
     return dump_json(content | {"checksum": _checksum(content)})
 
 
@@ -210,10 +211,11 @@ def read_manifest(folder: Path, kind: str, fields: Check = anything) -> Manifest
         raise ArtefactError(f"{path} is damaged ({error!r}); make the {kind} again") from error
     if found != kind:
         raise ArtefactError(f"{folder} is of kind {found!s:.40}, and no {kind}")
-    if schema != SCHEMA:
-        older = isinstance(schema, int) and schema < SCHEMA
+    wanted = SCHEMAS.get(kind, SCHEMA)
+    if schema != wanted:
+        older = isinstance(schema, int) and schema < wanted
         mend = f"remove it, then run {REMAKE[kind]}" if older else "upgrade zscr"
-        raise ArtefactError(f"{folder} has schema {schema!s:.40}, this zscr reads {SCHEMA}; {mend}")
+        raise ArtefactError(f"{folder} has schema {schema!s:.40}, this zscr reads {wanted}; {mend}")
     if not sound:
         raise ArtefactError(f"{path} is damaged: its checksum is wrong; make the {kind} again")
     try:
@@ -245,7 +247,7 @@ def verify(folder: Path, manifest: Manifest, names: list[str] | None = None) -> 
         ArtefactError: a file is missing, or one byte of it differs. Names the file.
     """
     for name in manifest.files if names is None else names:
-        path, entry = _listed(folder, manifest, name)
+        path, entry = listed(folder, manifest, name)
         with reading_faults(path):
             same = path.stat().st_size == entry["bytes"] and hash_file(path) == entry["sha256"]
         if not same:
@@ -258,7 +260,7 @@ def read_verified(folder: Path, manifest: Manifest, name: str) -> bytearray:
     Raises:
         ArtefactError: the file is missing, or one byte of it differs.
     """
-    path, entry = _listed(folder, manifest, name)
+    path, entry = listed(folder, manifest, name)
     content = bytearray(entry["bytes"] if path.stat().st_size == entry["bytes"] else 0)
     with reading_faults(path), open_regular(path) as file:
         whole = file.readinto(content) == entry["bytes"] and not file.read(1)
@@ -267,7 +269,12 @@ def read_verified(folder: Path, manifest: Manifest, name: str) -> bytearray:
     return content
 
 
-def _listed(folder: Path, manifest: Manifest, name: str) -> tuple[Path, Mapping[str, Any]]:
+def listed(folder: Path, manifest: Manifest, name: str) -> tuple[Path, Mapping[str, Any]]:
+    """Return the path of a file that a manifest lists, and its entry.
+
+    Raises:
+        ArtefactError: the manifest does not list it, or it is missing.
+    """
     if name not in manifest.files:
         raise ArtefactError(f"{folder / MANIFEST} does not list {name}; make it again")
     with reading_faults(folder / name):

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from zscr.data.records import Query
 from zscr.errors import InputError
 from zscr.infer.bundle import Bundle
@@ -146,7 +148,7 @@ class Composer:
     def _statistics(self, now: Generation) -> Statistics:
         """Return the figures of an index's current state, measured once."""
         if self._measured is None or self._measured[0] is not now:
-            self._measured = now, Statistics(now.vectors)
+            self._measured = now, Statistics(np.asarray(now.vectors, np.float32))
         return self._measured[1]
 
 

@@ -11,18 +11,22 @@ import numpy.typing as npt
 
 from zscr.data.listing import Skipped
 from zscr.errors import InputError
-from zscr.infer.index.calibration import Unrelated, calibrate
-from zscr.infer.index.choice import choose, sample
+from zscr.infer.index.appending import appended, diffused, tidied
+from zscr.infer.index.calibration import Calibration, Unrelated, calibrate
+from zscr.infer.index.choice import EXACT_BELOW, choose, sample
+from zscr.infer.index.entries import Entries
 from zscr.infer.index.entry import Entry, check_entries, rebased
-from zscr.infer.index.exact import Rows, Vectors
-from zscr.infer.index.generation import FeatureRows, Generation
+from zscr.infer.index.exact import Vectors
+from zscr.infer.index.generation import Generation
 from zscr.infer.index.hnsw import Hnsw
 from zscr.infer.index.placement import Placement, place
 from zscr.infer.index.roots import Root
+from zscr.infer.index.stack import Stack
 
 Array = npt.NDArray[Any]
 
 _NORM_TOLERANCE = 1e-3  # what an fp16 or int8 graph may be off by
+_OFTEN = 10  # a tenth of the rows that is other makes measurements old
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +41,7 @@ class Change:
             the search on; None leaves the sample that there is.
         errors: a row per skipped image, such as `{"image": path, "reason": why}`.
         removals: ids that are to go. An image that arrives with the content of one of them takes
-            its row: it has moved.
+            vector: it has moved.
         mended: the `image` of skipped ones that are no longer to be listed.
         roots: the folders that images lie in, from now on; None leaves those that there are.
         linked: whether a content has one entry, from now on; None leaves it as it is.
@@ -58,41 +62,31 @@ class Change:
 
 @dataclass(frozen=True, eq=False)
 class Merged:
-    """A gallery with a change in it. `changed` are the rows of `vectors` (N, D) that are other.
-
-    `vectors` are what is searched, and `raw` what they were diffused from, if they are diffused.
-    """
+    """A gallery with a change in it: its rows, and what else it has from now on."""
 
     placed: Placement
-    vectors: Vectors
-    raw: Vectors | None
-    features: FeatureRows | None
-    changed: Rows
+    stack: Stack
+    next_label: int
     queries: Vectors | None
     errors: tuple[Skipped, ...]
     roots: tuple[Root, ...]
     linked: bool
     unrelated: Unrelated | None
 
-    @property
-    def entries(self) -> tuple[Entry, ...]:
-        """The images, a row each."""
-        return self.placed.entries
-
     def differs(self, before: Generation) -> bool:
         """Say whether there is anything to commit after the generation that it came from."""
         learnt = self.queries is not before.queries or self.errors != before.errors
         learnt |= self.unrelated is not before.unrelated
         about = (self.roots, self.linked) != (before.roots, before.linked)
-        return learnt or about or self.entries != before.entries
+        return learnt or about or self.stack is not before.stack
 
 
 def merge(before: Generation, change: Change, *, threads: int = 1) -> Merged:
     """Check a change and merge it into a generation, in memory.
 
-    A known id keeps its row: it is unchanged if all of its entry is equal, else replaced. New ids
-    are appended in the order in which they arrive, and rows behind one that is removed move up.
-    Where the generation is diffused, any change of a content diffuses all embeddings anew.
+    A known id is unchanged if all of its entry is equal; else its row ends and a new one comes, as
+    for a new id, in the order in which they arrive. A vector that is the same to the bit keeps its
+    label. Where the generation is diffused, any change of its rows diffuses all of them anew.
 
     Args:
         before: what is changed; change: what is to become of it.
@@ -102,71 +96,59 @@ def merge(before: Generation, change: Change, *, threads: int = 1) -> Merged:
         InputError: an id twice or empty, a vector of another dim or not of norm 1, features for
             some images of a gallery and not for others, an unknown id to remove, or none left.
     """
-    before = _rebased(before, change.roots)
+    roots = before.roots if change.roots is None else change.roots
     check_entries(change.upserts)
     dim = before.dim or None  # an index in the making takes what comes
     given = np.empty((0, before.dim)) if change.vectors is None else change.vectors
     arrived = check_vectors(given, dim, [entry.id for entry in change.upserts])
-    placed = place(before.entries, change.upserts, change.removals)
-    old = before.embeddings if before.entries else arrived[:0]
-    embeddings = _replaced(old, arrived, placed)
     features = _features(before, change)
+    held = Entries(before.stack, (*roots, *_missing(before, roots)))
+    placed = place(held, change.upserts, change.removals)
+    wide = {"raw" if before.diffusion else "vectors": arrived.astype(before.stored)}
     if features is not None:
-        known = features[:0] if before.features is None else before.features
-        features = _replaced(known, features, placed)
-    vectors, changed = embeddings, np.array(placed.rows, np.int64)
-    if placed.dropped:
-        changed = np.arange(len(vectors))  # their numbers are other
-    if before.diffusion:
-        vectors, changed = _diffused(before, embeddings, features, changed, threads)
+        wide["features"] = features
+    stack, next_label = before.stack, before.next_label
+    if placed.new or placed.dropped:
+        stack, next_label = appended(before, placed, wide, roots)
+        if before.diffusion:
+            stack, next_label = diffused(before, stack, threads=threads)
+        else:
+            stack = tidied(stack, before.next_segment)
     return Merged(
         placed=placed,
-        vectors=vectors,
-        raw=embeddings if before.diffusion else None,
-        features=features,
-        changed=changed,
+        stack=stack,
+        next_label=next_label,
         queries=_asked(before, change.queries, arrived.shape[1]),
-        errors=_known_errors(before.errors, change),
-        roots=before.roots if change.roots is None else change.roots,
+        errors=_known_errors(rebased_errors(before, roots), change),
+        roots=_still_named(before, roots, stack),
         linked=before.linked if change.linked is None else change.linked,
         unrelated=change.unrelated or before.unrelated,
     )
 
 
-def _rebased(before: Generation, roots: tuple[Root, ...] | None) -> Generation:
-    """Return a generation as it is where some of its roots lie elsewhere from now on."""
-    roots = before.roots if roots is None else roots
-    after = {root.name: root for root in roots}
-    if all(after.get(root.name, root).path == root.path for root in before.roots):
-        return before
-
-    def there(place: str) -> str:
-        return rebased(place, before.roots, after)
-
-    entries = (
-        replace(e, image=e.image and there(e.image), also=tuple(map(there, e.also)))
-        for e in before.entries
-    )
-    errors = tuple({**row, "image": there(row["image"])} for row in before.errors)
-    return replace(before, entries=tuple(entries), errors=errors, roots=roots)
-
-
-def next_generation(before: Generation, merged: Merged, build: Callable[[], Hnsw]) -> Generation:
+def next_generation(
+    before: Generation, merged: Merged, grow: Callable[[Stack], Hnsw]
+) -> Generation:
     """Return the generation after `before`: the merged gallery, and how to search it from now on.
 
-    `build` builds or extends HNSW over `merged.vectors`; it is called only if it is needed.
+    What is measured of a gallery is measured again where it has under 10,000 images, or where a
+    tenth of them has come or gone since.
+
+    Args:
+        before, merged: see `merge`.
+        grow: returns HNSW over all rows of a stack; called only if it is needed.
     """
-    choice, hnsw = choose(merged.vectors, merged.queries, build, before.choice)
-    embeddings = merged.vectors if merged.raw is None else merged.raw
-    entries = merged.placed.entries
-    found = calibrate(entries, merged.vectors, embeddings, merged.unrelated, before.space)
-    return replace(
+    stack = merged.stack
+    changed = before.unmeasured + len(merged.placed.new) + len(merged.placed.ended)
+    learnt = merged.queries is not before.queries or merged.unrelated is not before.unrelated
+    due = learnt or stack.count < EXACT_BELOW or _OFTEN * changed > stack.count
+    choice, hnsw = choose(stack, merged.queries, before, grow, due=due)
+    if hnsw is not before.hnsw:
+        stack = stack.with_hnsw(hnsw is not None)
+    following = replace(
         before,
         number=before.number + 1,
-        entries=merged.entries,
-        vectors=merged.vectors,
-        raw=merged.raw,
-        features=merged.features,
+        stack=stack,
         choice=choice,
         hnsw=hnsw,
         queries=merged.queries,
@@ -174,29 +156,36 @@ def next_generation(before: Generation, merged: Merged, build: Callable[[], Hnsw
         roots=merged.roots,
         linked=merged.linked,
         unrelated=merged.unrelated,
-        calibrations=found,
+        next_label=merged.next_label,
+        next_segment=max(before.next_segment, *(s.number + 1 for s in stack.segments)),
+        unmeasured=0 if due else changed,
     )
+    return replace(following, calibrations=_calibrations(following)) if due else following
 
 
-def _diffused(
-    before: Generation, embeddings: Vectors, features: Array | None, changed: Rows, threads: int
-) -> tuple[Vectors, Rows]:
-    """Diffuse all embeddings if a row has changed -> what is searched, and which rows are other."""
-    assert before.diffusion is not None, "only diffused galleries come here"
-    assert features is not None, "_features refuses images without"
-    if changed.size == 0:
-        return before.vectors, changed
-    near = features.astype(np.float32)
-    vectors = before.diffusion.of(embeddings, near, threads=threads)
-    return vectors, np.arange(len(vectors))
+def _calibrations(now: Generation) -> tuple[Calibration, ...]:
+    return calibrate(now.entries, now.vectors, now.embeddings, now.unrelated, now.space)
 
 
-def _replaced(old: Array, arrived: Array, placed: Placement) -> Array:
-    """Return the old rows with those that arrived at their places, less those that are dropped."""
-    new = np.empty((placed.count, arrived.shape[1]), old.dtype)
-    new[: len(old)] = old
-    new[[*placed.rows]] = arrived[[*placed.sources]]
-    return np.delete(new, placed.dropped, axis=0) if placed.dropped else new
+def _still_named(before: Generation, after: Sequence[Root], stack: Stack) -> tuple[Root, ...]:
+    """Return the roots from now on, with those of before that lines of a stack still name."""
+    dropped = _missing(before, after)
+    if not dropped:
+        return tuple(after)
+    named = Entries(stack, ()).roots_of(range(stack.count))
+    return (*after, *(root for root in dropped if root.name in named))
+
+
+def _missing(before: Generation, after: Sequence[Root]) -> list[Root]:
+    names = {root.name for root in after}
+    return [root for root in before.roots if root.name not in names]
+
+
+def rebased_errors(before: Generation, roots: Sequence[Root]) -> tuple[Skipped, ...]:
+    """Return the skipped images of a generation some of whose roots lie elsewhere from now on."""
+    after = {root.name: root for root in roots}
+    there = (rebased(row["image"], before.roots, after) for row in before.errors)
+    return tuple({**row, "image": place} for row, place in zip(before.errors, there, strict=True))
 
 
 def _features(before: Generation, change: Change) -> Array | None:
@@ -205,20 +194,21 @@ def _features(before: Generation, change: Change) -> Array | None:
     Raises:
         InputError: only some of a gallery's images would have them, or diffusion lacks them.
     """
-    given, known, count = change.features, before.features, len(change.upserts)
+    given, count = change.features, len(change.upserts)
+    known = before.features if before.count else None
     if before.diffusion and given is None and count:
         raise InputError(
             f"the {count} images have no features to diffuse their embeddings over; use a bundle "
             f"whose gallery has them, or leave out --diffuse"
         )
-    if before.entries and count and (given is None) != (known is None):
+    if before.count and count and (given is None) != (known is None):
         held = "no image features, but the" if known is None else "image features, but not the"
         raise InputError(
             f"the index holds {held} {count} images that are to be added; index all images again "
             f"with one bundle"
         )
     if given is None:
-        return None if known is None else known[:0]
+        return None if known is None else np.empty((0, known.shape[1]), np.float16)
     names = [entry.id for entry in change.upserts]
     dim = None if known is None else known.shape[1]
     return check_vectors(given, dim, names).astype(np.float16)

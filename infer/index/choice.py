@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
 from zscr.extras import has_extra
-from zscr.infer.index.exact import Hits, Vectors, search_exact
+from zscr.infer.index.approximate import search_hnsw
+from zscr.infer.index.column import Column
+from zscr.infer.index.exact import Gallery, Hits, Vectors, search_exact
 from zscr.infer.index.hnsw import Hnsw
+from zscr.infer.index.stack import Stack
 
 Search = Literal["exact", "hnsw"]
 
@@ -56,29 +59,57 @@ class Choice:
     measured: Measured | None = None
 
 
+class Before(Protocol):
+    """How a gallery was searched until now."""
+
+    choice: Choice
+    hnsw: Hnsw | None
+
+
 def choose(
-    vectors: Vectors, queries: Vectors | None, build: Callable[[], Hnsw], before: Choice
+    stack: Stack,
+    queries: Vectors | None,
+    before: Before,
+    grow: Callable[[Stack], Hnsw],
+    *,
+    due: bool,
 ) -> tuple[Choice, Hnsw | None]:
-    """Choose how to search `vectors` (N, D).
+    """Choose how to search the rows of a stack.
 
     Args:
-        vectors: unit rows (N, D).
+        stack: the rows.
         queries: unit rows (Q, D) of the query modality; without them, gallery rows with noise.
-        build: builds or extends HNSW over `vectors`; called only if it is needed.
-        before: the choice of the previous generation. It stands if the user pinned it.
+        before: how they were searched. It stands if the user pinned it, and while no measurement
+            is due and the rows that HNSW has not cost a query no more than HNSW does.
+        grow: returns HNSW over all of the rows; called only if it is needed.
+        due: whether what was measured is old.
     """
-    count = len(vectors)
-    if before.search == "exact" and (before.pinned or _settled(before, count)):
-        return before, None
-    if count < EXACT_BELOW and not before.pinned:
+    last, count = before.choice, stack.count
+    if last.search == "exact" and (last.pinned or _settled(last, count)):
+        return last, None
+    if count < EXACT_BELOW and not last.pinned:
         why = f"exact: {count} items are fewer than {EXACT_BELOW}, where HNSW gains nothing"
         return Choice("exact", why), None
-    if not (before.pinned or has_extra("hnsw")):
+    if not (last.pinned or has_extra("hnsw")):
         return Choice("exact", f"exact: {_NOT_INSTALLED}"), None
-    built = build()
-    ef, measured = _measure(vectors, queries, built)
-    choice = decide(ef, measured, pinned=before.pinned)
-    return choice, built if choice.search == "hnsw" else None
+    if before.hnsw is not None and not due and stack.tail.count <= most_late(last):
+        return last, before.hnsw
+    hnsw = grow(stack)
+    ef, measured = _measure(stack.with_hnsw(True), queries, hnsw)
+    choice = decide(ef, measured, pinned=last.pinned)
+    return choice, hnsw if choice.search == "hnsw" else None
+
+
+def most_late(choice: Choice) -> float:
+    """Return how many rows that HNSW has not may be searched exactly beside it.
+
+    Exact search of T of N rows takes T / N of its measured time; that is to be no more than what
+    HNSW takes, so that a query takes at most twice as long as if HNSW had all.
+    """
+    measured = choice.measured
+    if measured is None or not measured.p50_exact_ms:
+        return 0
+    return measured.count * measured.p50_hnsw_ms / measured.p50_exact_ms
 
 
 def without_hnswlib(choice: Choice) -> Choice:
@@ -119,13 +150,14 @@ def decide(ef: int, measured: Measured, *, pinned: bool) -> Choice:
     return Choice("hnsw", f"hnsw with ef {ef}: {found}, {times}", ef=ef, measured=measured)
 
 
-def sample(queries: Vectors) -> Vectors:
+def sample(queries: Gallery) -> Vectors:
     """Return at most SAMPLE of the queries, evenly spaced."""
     rows = np.linspace(0, len(queries) - 1, min(len(queries), SAMPLE)).astype(np.int64)
-    return queries[rows]
+    found: Vectors = queries[rows].astype(np.float32, copy=False)
+    return found
 
 
-def _noisy(vectors: Vectors) -> Vectors:
+def _noisy(vectors: Column) -> Vectors:
     rng = np.random.default_rng(0)
     noise = rng.standard_normal((min(len(vectors), SAMPLE), vectors.shape[1]), np.float32)
     noise *= _NOISE / np.linalg.norm(noise, axis=1, keepdims=True)
@@ -134,16 +166,17 @@ def _noisy(vectors: Vectors) -> Vectors:
     return unit
 
 
-def _measure(vectors: Vectors, queries: Vectors | None, hnsw: Hnsw) -> tuple[int, Measured]:
+def _measure(stack: Stack, queries: Vectors | None, hnsw: Hnsw) -> tuple[int, Measured]:
     """Return the smallest ef of the ladder with enough recall (else the last) and its figures."""
+    vectors = Column(stack, "vectors")
     kind = "gallery" if queries is None else "query modality"
     asked = _noisy(vectors) if queries is None else sample(queries)
     truth = search_exact(vectors, asked, _K)
     for ef in LADDER:
-        recall = recall_of(hnsw.search(vectors, asked, _K, ef), truth)
+        recall = recall_of(search_hnsw(stack, hnsw, asked, _K, ef), truth)
         if recall >= RECALL:
             break
-    exact_ms, hnsw_ms = _race(vectors, asked[:_TIMED], hnsw, ef)
+    exact_ms, hnsw_ms = _race(stack, asked[:_TIMED], hnsw, ef)
     return ef, Measured(recall, exact_ms, hnsw_ms, kind, len(asked), len(vectors))
 
 
@@ -155,15 +188,15 @@ def recall_of(hits: Hits, truth: Hits) -> float:
     return float((hits.scores >= truth.scores[:, -1:] - 1e-9).mean())
 
 
-def _race(vectors: Vectors, queries: Vectors, hnsw: Hnsw, ef: int) -> tuple[float, float]:
+def _race(stack: Stack, queries: Vectors, hnsw: Hnsw, ef: int) -> tuple[float, float]:
     """Return the p50 in ms of exact search and HNSW, one query at a time, interleaved."""
-    seconds = np.empty((len(queries), 2))
+    seconds, vectors = np.empty((len(queries), 2)), Column(stack, "vectors")
     for row in range(len(queries)):
         query = queries[row : row + 1]
         start = time.perf_counter()
         search_exact(vectors, query, _K)
         middle = time.perf_counter()
-        hnsw.search(vectors, query, _K, ef)
+        search_hnsw(stack, hnsw, query, _K, ef)
         seconds[row] = middle - start, time.perf_counter() - middle
     exact_ms, hnsw_ms = np.median(seconds, axis=0) * 1e3
     return float(exact_ms), float(hnsw_ms)

@@ -10,29 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zscr.artefact import (
-    Manifest,
-    dump_json,
-    file_entry,
-    read_manifest,
-    staged,
-    write_manifest,
-)
+import numpy as np
+
+from zscr.artefact import Manifest, dump_json, read_manifest, staged, write_manifest
 from zscr.disk import disk_faults
 from zscr.errors import ArtefactError, InputError
-from zscr.infer.index.exact import Rows, Vectors
+from zscr.infer.index.column import Column
 from zscr.infer.index.fields import FIELDS
-from zscr.infer.index.generation import (
-    KIND,
-    Generation,
-    body,
-    load_hnsw,
-    read_generation,
-    remove_leftovers,
-    write_files,
-)
+from zscr.infer.index.files import remove_leftovers, write_files
+from zscr.infer.index.generation import Generation
 from zscr.infer.index.hnsw import Hnsw
+from zscr.infer.index.hnsw_of import build_hnsw, loader
+from zscr.infer.index.manifest import KIND, body, read_generation
+from zscr.infer.index.stack import Stack
 from zscr.strict_json import parse_json
+
+_OLD = 5  # a fifth of what HNSW has is no longer there
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,21 +45,27 @@ def make_current(folder: Path, first: Generation) -> Current:
         InputError: it could not be read again.
     """
     with staged(folder, KIND) as stage:
-        write_files(stage.folder, first)
+        write_files(stage.folder, first, None, {})
         stage.body |= _readable(first, folder)
     return Current(folder, read_manifest(folder, KIND, FIELDS), first)
 
 
-def read_current(folder: Path) -> Current:
-    """Read the current generation, every file of it checked before it is parsed.
+def read_current(folder: Path, before: Current | None = None) -> Current:
+    """Open the current generation; of its rows, what is used is proved then.
+
+    Args:
+        folder: of the index.
+        before: as it was; what a later commit has left as it was is not read again.
 
     Raises:
-        ArtefactError: the folder is not an index, or a file is missing or damaged.
+        ArtefactError: the folder is not an index, or a file is missing or damaged where it was
+            read.
     """
     manifest = read_manifest(folder, KIND, FIELDS)
     while True:
+        held = before.generation if before and _same_index(before.manifest, manifest) else None
         try:
-            return Current(folder, manifest, read_generation(folder, manifest))
+            return Current(folder, manifest, read_generation(folder, manifest, held))
         except (ArtefactError, FileNotFoundError):
             # A writer may have committed and deleted these files while they were being read.
             newer = read_manifest(folder, KIND, FIELDS)
@@ -90,25 +89,26 @@ def refuse_if_stale(current: Current) -> None:
         )
 
 
-def grow_hnsw(current: Current, vectors: Vectors, changed: Rows, *, threads: int) -> Hnsw:
-    """Return HNSW over `vectors` (N, D): the one on the disk with the `changed` rows in it.
+def grow_hnsw(current: Current, stack: Stack, *, threads: int) -> Hnsw:
+    """Return HNSW over all rows of a stack: the one on the disk with those that it lacks.
 
-    The one in memory goes on serving searches as it is. Without any, where all rows have changed,
-    as after a removal, or where the file is no graph of these vectors, a new one is built: its
-    labels are the rows' numbers.
+    The one in memory goes on serving searches as it is. Without any, where the file is no HNSW of
+    these vectors, or where a fifth of what it has is no longer there, a new one is built.
 
     Raises:
-        ArtefactError: the file was damaged after it was read.
+        ArtefactError: the file was damaged after it was opened.
     """
     before = current.generation
-    if before.hnsw is None or len(changed) == len(vectors):
-        return Hnsw.build(vectors, threads=threads)
-    room = len(vectors) - len(before.entries)
-    hnsw = load_hnsw(current.folder, current.manifest, before.number, before.vectors, room=room)
-    if hnsw is None:
-        return Hnsw.build(vectors, threads=threads)
-    if changed.size:
-        hnsw.update(vectors, changed, threads=threads)
+    rows = np.arange(stack.count)
+    labels = stack.labels(rows)
+    hnsw = None
+    if before.hnsw is not None:
+        hnsw = loader(current.folder, current.manifest, before.stack)()
+    if hnsw is None or _OLD * np.count_nonzero(stack.rows_of_labels(hnsw.labels) < 0) > len(labels):
+        return build_hnsw(stack, threads=threads)
+    late = np.flatnonzero(~np.isin(labels, hnsw.labels))
+    if late.size:
+        hnsw.add(Column(stack, "vectors").part(late), labels[late], threads=threads)
     return hnsw
 
 
@@ -117,28 +117,48 @@ def tidy(current: Current) -> None:
     remove_leftovers(current.folder, current.manifest)
 
 
-def commit(current: Current, following: Generation) -> Current:
-    """Write the files, replace the manifest, delete what the manifest does not name.
+def commit(current: Current, following: Generation, *, lost: int) -> Current:
+    """Write what is new, replace the manifest, delete what the manifest does not name.
 
     Only the holder of the writer's lock may call it.
 
+    Args:
+        current: what is replaced; following: by what.
+        lost: how many fewer images there are to be, less than none if there are more.
+
     Raises:
-        ArtefactError: the disk is full; what was current still is.
+        ArtefactError: the disk is full, or other images would be lost; what was current still is.
         InputError: it could not be read again; what was current still is.
     """
     folder = current.folder
+    _require_count(current, following, lost)
     fields = _readable(following, folder)
     with disk_faults(folder):
         try:
             remove_leftovers(folder, current.manifest)
-            names = write_files(folder, following)
-            files = {name: file_entry(folder / name) for name in names}
+            known = current.manifest.files
+            files = write_files(folder, following, current.generation, known)
             refuse_if_stale(current)  # a network disk's writers do not see each other's locks
             write_manifest(folder, KIND, files, fields)
         finally:  # the manifest on the disk says which generation lives, whatever has happened
             manifest = read_manifest(folder, KIND, FIELDS)
             remove_leftovers(folder, manifest)
     return Current(folder, manifest, following)
+
+
+def _require_count(current: Current, following: Generation, lost: int) -> None:
+    before, after = current.generation.count, following.count
+    if before - after != lost:
+        raise ArtefactError(
+            f"{current.folder} has {before} images and would have {after}, where {lost} were to "
+            f"go; nothing is changed: run 'zscr index verify {current.folder}'"
+        )
+
+
+def _same_index(before: Manifest, after: Manifest) -> bool:
+    """Say whether segments that are called the same are the same."""
+    common = {*before.files} & {*after.files}
+    return all(before.files[name] == after.files[name] for name in common)
 
 
 def _readable(generation: Generation, folder: Path) -> dict[str, Any]:

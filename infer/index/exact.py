@@ -4,14 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 Vectors = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
+
+
+class Matrix(Protocol):
+    """Rows (N, D) that are multiplied and looked up, wherever they lie."""
+
+    def __len__(self) -> int:
+        """Return N."""
+
+    def __getitem__(self, rows: Rows) -> npt.NDArray[Any]:
+        """Return some of the rows."""
+
+    def products(self, queries: Vectors) -> Vectors:
+        """Return the products (B, N) with queries (B, D)."""
+
+
+Gallery = npt.NDArray[np.floating] | Matrix
 # (N, D) of a gallery and (B, D) of queries, several of both: their products are added.
-Parts = Sequence[tuple[npt.NDArray[np.floating], Vectors]]
+Parts = Sequence[tuple[Gallery, Vectors]]
 
 _BLOCK = 1 << 24  # scores held at once: 64 MiB of float32, whatever the number of queries
 _MARGIN = 1e-5  # well above the rounding error of a float32 dot product of two unit vectors
@@ -30,7 +47,7 @@ class Hits:
         return int(self.rows.shape[1])
 
 
-def search_exact(vectors: Vectors, queries: Vectors, k: int) -> Hits:
+def search_exact(vectors: Gallery, queries: Vectors, k: int) -> Hits:
     """Return the min(k, N) rows of `vectors` (N, D) with the highest cosine to `queries` (B, D).
 
     Ties go to the lower row. An answer does not depend on the batch that its query came in.
@@ -45,17 +62,21 @@ def search_parts(parts: Parts, k: int) -> Hits:
         parts: vectors of the same N gallery rows and B queries; scores are at most about 1.
         k: rows a query.
     """
-    count, asked = len(parts[0][0]), len(parts[0][1])
-    hits = no_hits(asked, min(k, count))
+    count, total = len(parts[0][0]), len(parts[0][1])
+    hits = no_hits(total, min(k, count))
     step = max(1, _BLOCK // count)
-    for start in range(0, asked, step):
-        products = sum(queries[start : start + step] @ vectors.T for vectors, queries in parts)
+    for start in range(0, total, step):
+        products = sum(_products(vectors, asked[start : start + step]) for vectors, asked in parts)
         for row, scores in enumerate(np.asarray(products), start):  # (N,)
             # The float32 products only preselect: BLAS rounds them differently for another batch.
             kth = np.partition(scores, -hits.size)[-hits.size]
             near = np.flatnonzero(scores >= kth - _MARGIN)
             rank(parts, near, hits, row)
     return hits
+
+
+def _products(vectors: Gallery, queries: Vectors) -> npt.NDArray[Any]:
+    return queries @ vectors.T if isinstance(vectors, np.ndarray) else vectors.products(queries)
 
 
 def no_hits(queries: int, k: int) -> Hits:

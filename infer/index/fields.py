@@ -16,6 +16,21 @@ FIELDS = record(
         "metric": one_of("cosine"),
         "dim": integer(1, 1 << 16),
         "count": _COUNT,
+        "stored": one_of("float32", "float16"),
+        "segments": listing(
+            record(
+                {
+                    "number": integer(1, 1 << 53),
+                    "count": _COUNT,
+                    "removed": _COUNT,
+                    "in_hnsw": flag,
+                }
+            ),
+            1,
+        ),
+        "next_label": _COUNT,
+        "next_segment": integer(1, 1 << 53),
+        "unmeasured": _COUNT,
         "generation": integer(0, 1 << 53),
         "search": one_of("exact", "hnsw"),
         "how": text(),
@@ -26,11 +41,9 @@ FIELDS = record(
         "duplicates": one_of("keep", "link"),
         "unrelated": maybe(UNRELATED),
         "calibrations": listing(CALIBRATION, most=100),
-    },
-    {  # null where there is none
         "feature_dim": maybe(integer(1, 1 << 16)),
         "diffusion": maybe(
             record({"k": integer(1, 10_000), "alpha": number(0, 1), "steps": integer(1, 10_000)})
         ),
-    },
+    }
 )

@@ -7,70 +7,126 @@ but bytes that `check_hnsw_file` has proved against the gallery's vectors.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from zscr.errors import ArtefactError
 from zscr.extras import require_extras
-from zscr.infer.index.exact import Hits, Rows, Vectors, no_hits, rank, search_exact
-from zscr.infer.index.hnsw_file import check_hnsw_file
+from zscr.infer.index.exact import Gallery, Hits, Rows, Vectors, no_hits, rank, search_exact
+from zscr.infer.index.hnsw_file import Known, check_hnsw_file
 
 M = 16  # links a node and layer
 EF_CONSTRUCTION = 200
 _SEED = 100
+_BLOCK = 1 << 14  # vectors that are handed to hnswlib at once
+
+
+@dataclass
+class Loaded:
+    """hnswlib's index, the labels (N,) that it has, ascending, and those that it is to hide."""
+
+    index: Any
+    labels: Rows
+    hidden: Rows = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 class Hnsw:
-    """HNSW over unit vectors; its labels are the gallery's row numbers."""
+    """HNSW over unit vectors, each with its label; it is loaded when it is first asked."""
 
-    def __init__(self, index: Any, count: int) -> None:
-        self._index = index
-        self.count = count
+    def __init__(self, load: Callable[[], Loaded]) -> None:
+        self._load = load
+
+    @cached_property
+    def loaded(self) -> Loaded:
+        """What is searched."""
+        return self._load()
 
     @classmethod
-    def build(cls, vectors: Vectors, *, threads: int) -> Hnsw:
+    def build(cls, vectors: Gallery, labels: Rows | None = None, *, threads: int) -> Hnsw:
         """Build over `vectors` (N, D); with one thread, the same vectors give the same bytes.
+
+        Args:
+            vectors: unit rows; labels: (N,) of them, by default their numbers.
+            threads: that build it.
 
         Raises:
             MissingExtraError: hnswlib is not installed.
         """
         index = _new(vectors.shape[1])
         index.init_index(len(vectors), M, EF_CONSTRUCTION, random_seed=_SEED)
-        hnsw = cls(index, len(vectors))
-        hnsw.update(vectors, np.arange(len(vectors)), threads=threads)
+        hnsw = cls(lambda: Loaded(index, np.empty(0, np.int64)))
+        hnsw.add(vectors, np.arange(len(vectors)) if labels is None else labels, threads=threads)
         return hnsw
 
     @classmethod
-    def load(cls, content: bytearray, vectors: Vectors, *, room: int = 0) -> Hnsw:
-        """Load HNSW over `vectors` (N, D) from the bytes of its file, with room for more.
+    def load(cls, content: bytearray, dim: int, known: Known) -> Hnsw:
+        """Load HNSW from the bytes of its file.
+
+        Args:
+            content: of the file.
+            dim: of the vectors; known: see `check_hnsw_file`.
 
         Raises:
             MissingExtraError: hnswlib is not installed.
             ValueError: they are not what hnswlib writes of these vectors.
         """
-        check_hnsw_file(content, vectors, M, EF_CONSTRUCTION)
-        index = _new(vectors.shape[1])
+        labels = check_hnsw_file(content, dim, known, M, EF_CONSTRUCTION)
+        index = _new(dim)
         with _as_file(content) as path:  # hnswlib reads paths alone
-            index.load_index(path, max_elements=len(vectors) + room)
-        return cls(index, len(vectors))
+            index.load_index(path, max_elements=len(labels))
+        return cls(lambda: Loaded(index, np.sort(labels)))
 
-    def update(self, vectors: Vectors, rows: Rows, *, threads: int) -> None:
-        """Insert or move the given `rows` of the gallery's `vectors` (N, D)."""
-        self._index.add_items(vectors[rows], rows, num_threads=threads)
-        self.count = len(vectors)
+    def add(self, vectors: Gallery, labels: Rows, *, threads: int) -> None:
+        """Insert vectors (N, D) under labels (N,) that it does not have."""
+        index, wanted = self.loaded.index, len(self.loaded.labels) + len(labels)
+        if wanted > index.get_max_elements():
+            index.resize_index(wanted)
+        for start in range(0, len(labels), _BLOCK):
+            block = np.arange(start, min(start + _BLOCK, len(labels)))
+            rows = vectors[block].astype(np.float32, copy=False)
+            index.add_items(rows, labels[block], num_threads=threads)
+        self.loaded.labels = np.union1d(self.loaded.labels, labels)
+
+    def hide(self, labels: Rows) -> None:
+        """Find vectors of these labels no more, as far as it has them."""
+        now = self.loaded
+        fresh = labels[_among(labels, now.labels) & ~_among(labels, now.hidden)]
+        for label in fresh.tolist():
+            now.index.mark_deleted(label)
+        now.hidden = np.union1d(now.hidden, fresh)
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether it was asked yet."""
+        return "loaded" in self.__dict__
+
+    @property
+    def labels(self) -> Rows:
+        """The labels (N,) that it has, ascending, those that are hidden among them."""
+        return self.loaded.labels
+
+    @property
+    def count(self) -> int:
+        """How many vectors it finds."""
+        return len(self.loaded.labels) - len(self.loaded.hidden)
 
     def save(self, path: Path) -> None:
-        """Write it.
+        """Write it; hidden labels are not to be among those of a file.
 
         Raises:
             ArtefactError: the file came out short; hnswlib itself does not notice a full disk.
         """
-        self._index.save_index(str(path))
-        wanted = self._index.index_file_size()
+        index = self.loaded.index
+        assert not self.loaded.hidden.size, "a file has no deleted nodes"
+        index.save_index(str(path))
+        wanted = index.index_file_size()
         written = path.stat().st_size if path.exists() else 0
         if written != wanted:
             raise ArtefactError(
@@ -79,39 +135,48 @@ class Hnsw:
             )
 
     def search(
-        self, vectors: Vectors, queries: Vectors, k: int, ef: int, *, threads: int = 1
+        self, vectors: Gallery, queries: Vectors, k: int, ef: int, *, threads: int = 1
     ) -> Hits:
-        """Return the min(k, N) nearest rows of each query (B, D), scored as exact search does.
+        """Return the min(k, N) nearest rows of each query (B, D), where labels are row numbers.
 
-        A query for which HNSW reaches fewer rows than that is answered by exact search.
+        They are scored as exact search does; a query for which HNSW reaches fewer is answered so.
         """
-        k = min(k, self.count)
-        self._index.set_ef(max(ef, k))
-        hits = no_hits(len(queries), k)
-        for row, found in enumerate(self._candidates(queries, k, threads)):
+        hits = no_hits(len(queries), min(k, len(vectors)))
+        for row, found in enumerate(self.candidates(queries, hits.size, ef, threads=threads)):
             if found is None:
-                exact = search_exact(vectors, queries[row : row + 1], k)
+                exact = search_exact(vectors, queries[row : row + 1], hits.size)
                 hits.rows[row], hits.scores[row] = exact.rows[0], exact.scores[0]
             else:
                 rank([(vectors, queries)], found, hits, row)
         return hits
 
-    def _candidates(self, queries: Vectors, k: int, threads: int) -> list[Rows | None]:
-        """Return k rows a query, None where HNSW cannot reach as many."""
+    def candidates(
+        self, queries: Vectors, k: int, ef: int, *, threads: int = 1
+    ) -> list[Rows | None]:
+        """Return the labels (k,) nearest to each query (B, D); None where it reaches fewer."""
+        if k > self.count:
+            return [None] * len(queries)
+        index = self.loaded.index
+        index.set_ef(max(ef, k))
+        return self._reached(index, queries, k, threads)
+
+    def _reached(self, index: Any, queries: Vectors, k: int, threads: int) -> list[Rows | None]:
         try:
-            labels, _ = self._index.knn_query(queries, k, num_threads=threads)
+            labels, _ = index.knn_query(queries, k, num_threads=threads)
         except RuntimeError as error:
             if "contiguous 2D array" not in str(error):  # hnswlib's words for "fewer than k"
                 raise
             if len(queries) == 1:
                 return [None]
-            one_by_one = [self._candidates(query[None], k, 1) for query in queries]
-            return [found for [found] in one_by_one]
-        if labels.size and labels.max() >= self.count:
-            raise ArtefactError(
-                f"HNSW names row {labels.max()} of a gallery of {self.count}; make the index anew"
-            )
+            return [self._reached(index, query[None], k, 1)[0] for query in queries]
         return list(labels.astype(np.int64))
+
+
+def _among(labels: Rows, held: Rows) -> npt.NDArray[np.bool_]:
+    """Say which of the labels are among those that are held, ascending."""
+    if not held.size:
+        return np.zeros(len(labels), bool)
+    return held[np.minimum(np.searchsorted(held, labels), len(held) - 1)] == labels
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 hnswlib (0.8) believes its file: a link to a node that does not exist is followed and crashes the
 process. Here every number that it would follow is compared with what the gallery's own vectors
-say it must be. Little-endian, without padding, N nodes in the order of their insertion:
+say it must be; the vectors of images that are no longer there, the file alone knows. Little-endian,
+without padding, N nodes in the order of their insertion:
 
     header  see `_HEADER`
     N x     level 0: count u16, deleted u8, 0 u8, links u32 x 2M, vector f4 x dim, label u64
@@ -11,13 +12,14 @@ say it must be. Little-endian, without padding, N nodes in the order of their in
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from zscr.infer.index.exact import Vectors
+from zscr.infer.index.exact import Rows, Vectors
 
 _HEADER = np.dtype(
     [
@@ -38,6 +40,7 @@ _HEADER = np.dtype(
 )
 
 Array = npt.NDArray[Any]
+_LONGEST = 1e6  # squared, of a vector; unit vectors have 1
 
 
 @dataclass(frozen=True)
@@ -82,32 +85,45 @@ class Shape:
         }
 
 
-def check_hnsw_file(content: bytearray, vectors: Vectors, m: int, ef_construction: int) -> None:
+Known = Callable[[Rows], tuple[Rows, Vectors]]
+
+
+def check_hnsw_file(
+    content: bytearray, dim: int, known: Known, m: int, ef_construction: int
+) -> Rows:
     """Prove that hnswlib can load `content`, and search and extend what it loads.
 
     Args:
         content: the whole file.
-        vectors: (N, D), which it must hold, each under the label of its row.
+        dim: of the vectors.
+        known: labels (L,) -> which of them are the gallery's, (K,), and their vectors (K, dim):
+            the others are of images that are no longer there.
         m, ef_construction: what it must have been built with.
+
+    Returns:
+        The labels of its nodes, in their order.
 
     Raises:
         ValueError: it holds something else; says what. Memory: about that of the links.
     """
-    shape = Shape(len(vectors), vectors.shape[1], m, ef_construction)
-    start = _HEADER.itemsize + shape.count * shape.node.itemsize
-    if len(content) < start + 4 * shape.count or (len(content) - start) % 4:
-        raise ValueError(f"{len(content)} bytes cannot hold {shape.count} nodes")
+    if len(content) < _HEADER.itemsize:
+        raise ValueError(f"{len(content)} bytes cannot hold a header")
     header = np.frombuffer(content, _HEADER, 1)[0]
+    shape = Shape(int(header["count"]), dim, m, ef_construction)
+    start = _HEADER.itemsize + shape.count * shape.node.itemsize
+    if not shape.count or len(content) < start + 4 * shape.count or (len(content) - start) % 4:
+        raise ValueError(f"{len(content)} bytes cannot hold {shape.count} nodes")
     nodes = np.frombuffer(content, shape.node, shape.count, _HEADER.itemsize)
     levels, upper = _upper_levels(np.frombuffer(content, "<u4", offset=start), shape)
     _check_header(header, shape, levels)
-    _check_vectors(nodes, vectors)
+    labels = _check_vectors(nodes, known)
     if nodes["deleted"].any():
         raise ValueError("a node is marked as deleted")
     own = np.arange(shape.count)
     _check_links(nodes["links"], nodes["ids"], own, np.zeros_like(own), levels)
     counts, own, at_level = upper[:, 0], upper[:, 1], upper[:, 2]
     _check_links(counts, upper[:, 3:], own, at_level, levels)
+    return labels
 
 
 def _upper_levels(words: Array, shape: Shape) -> tuple[Array, Array]:
@@ -145,17 +161,20 @@ def _check_header(header: Any, shape: Shape, levels: Array) -> None:
         raise ValueError(f"its entry point {entry} is not on its highest level {top}")
 
 
-def _check_vectors(nodes: Array, vectors: Vectors) -> None:
-    labels = nodes["label"]
-    seen = np.zeros(len(vectors), bool)
-    seen[labels[labels < len(vectors)]] = True
-    if not seen.all():
-        raise ValueError("its labels are not the rows of the gallery, each once")
+def _check_vectors(nodes: Array, known: Known) -> Rows:
+    if (nodes["label"] >= 1 << 62).any() or len(np.unique(nodes["label"])) < len(nodes):
+        raise ValueError("a label is there twice, or is none")
+    labels: Rows = nodes["label"].astype(np.int64)
     block = 4096  # rows that are compared at once
     for start in range(0, len(nodes), block):
-        held, rows = nodes["vector"][start : start + block], labels[start : start + block]
-        if held.tobytes() != vectors[rows].tobytes():
+        held = nodes["vector"][start : start + block]
+        which, vectors = known(labels[start : start + block])
+        if held[which].tobytes() != vectors.tobytes():
             raise ValueError("its vectors are not the gallery's")
+        gone = np.delete(held, which, axis=0)
+        if not (np.einsum("nd,nd->n", gone, gone) < _LONGEST).all():
+            raise ValueError("it holds NaN, infinity or vectors that are far from unit length")
+    return labels
 
 
 def _check_links(counts: Array, ids: Array, own: Array, at_level: Array, levels: Array) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from zscr.errors import InputError, MismatchError
 from zscr.infer.index.calibration import Calibration, Unrelated
 from zscr.infer.index.change import Change, Merged, check_vectors, merge, next_generation
 from zscr.infer.index.choice import Choice, Search, start
+from zscr.infer.index.column import Column
 from zscr.infer.index.current import (
     Current,
     commit,
@@ -26,14 +26,17 @@ from zscr.infer.index.current import (
     tidy,
 )
 from zscr.infer.index.diffusion import Diffusion
+from zscr.infer.index.entries import Entries
 from zscr.infer.index.entry import Entry
 from zscr.infer.index.exact import Rows, Vectors
 from zscr.infer.index.expansion import Expansion
-from zscr.infer.index.generation import KIND, FeatureRows, Generation
-from zscr.infer.index.hnsw import Hnsw
+from zscr.infer.index.generation import Generation, Stored
+from zscr.infer.index.hnsw_of import build_hnsw
+from zscr.infer.index.manifest import KIND
 from zscr.infer.index.report import ChangeReport, report_of
 from zscr.infer.index.roots import Root, lies_in
 from zscr.infer.index.search import search
+from zscr.infer.index.stack import Stack
 from zscr.lock import writer_lock
 
 __all__ = ["Change", "ChangeReport", "Entry", "Index", "Match"]
@@ -75,6 +78,7 @@ class Index:
         roots: tuple[Root, ...] = (),
         linked: bool = False,
         unrelated: Unrelated | None = None,
+        stored: Stored = "float32",
     ) -> Index:
         """Make the index `folder`, which must not exist yet, of at least one image.
 
@@ -94,7 +98,9 @@ class Index:
                 change.
             roots: the folders that the images lie in.
             linked: whether a content has one entry, whatever the number of its places.
-            unrelated: queries that it is calibrated by, now and after every change.
+            unrelated: queries that it is calibrated by, now and after changes.
+            stored: what vectors are stored as, now and after every change; float16 takes half the
+                space, and rounds scores by up to 5e-4.
 
         Raises:
             InputError: nothing to index, an id twice, a vector that is not a unit vector, or
@@ -103,8 +109,8 @@ class Index:
         """
         if not entries:
             raise InputError(f"there is no image to index, {len(errors)} were skipped")
-        nothing = np.empty((0, 0), np.float32)
-        empty = Generation(0, space, bundle_name, (), nothing, start(search), diffusion=diffusion)
+        about = {"diffusion": diffusion, "stored": stored}
+        empty = Generation(0, space, bundle_name, Stack(), start(search), **about)
         first = Change(
             entries,
             vectors,
@@ -116,28 +122,26 @@ class Index:
             unrelated=unrelated,
         )
         merged = merge(empty, first, threads=threads)
-        build = partial(Hnsw.build, merged.vectors, threads=threads)
-        return cls(make_current(folder, next_generation(empty, merged, build)))
+        first_one = next_generation(empty, merged, lambda s: build_hnsw(s, threads=threads))
+        return cls(make_current(folder, first_one))
 
     @classmethod
     def open(cls, folder: Path, space: str | None = None) -> Index:
-        """Read the current generation, every file of it checked before it is parsed.
+        """Open the current generation.
+
+        No byte is parsed before its hash was compared, and what is not used is not read: rows are
+        proved in blocks of 4 MiB when a search first looks at them.
 
         Args:
             folder: of the index.
             space: of the bundle that is to be used with it; None takes any.
 
         Raises:
-            ArtefactError: the folder is not an index, or a file is missing or damaged.
+            ArtefactError: the folder is not an index, or a file is missing, or damaged where it
+                was read; a search raises it where it finds out.
             MismatchError: its vectors are in another space than `space`.
         """
-        index = cls(read_current(folder))
-        if space not in (None, index.space):
-            raise MismatchError(
-                f"{folder} was made by the bundle {index.bundle_name} in the space {index.space}, "
-                f"not in {space}; use a bundle of its space or index the images again"
-            )
-        return index
+        return cls(_of_space(read_current(folder), space))
 
     def reread(self) -> None:
         """Go on with the generation that is current on the disk; after an error all is as before.
@@ -148,7 +152,17 @@ class Index:
         """
         if read_manifest(self.folder, KIND).sha256 == self._current.manifest.sha256:
             return
-        self._current = Index.open(self.folder, self.space)._current
+        found = _of_space(read_current(self.folder, self._current), self.space)
+        found.generation.prove()
+        self._current = found
+
+    def prove(self) -> None:
+        """Hash all that no search has looked at yet.
+
+        Raises:
+            ArtefactError: a file is damaged.
+        """
+        self._current.generation.prove()
 
     def apply(self, change: Change, *, threads: int = 1) -> ChangeReport:
         """Merge a change and commit the next generation: the one way in which an index changes.
@@ -171,7 +185,7 @@ class Index:
             refuse_if_stale(current)
             merged = merge(current.generation, change, threads=threads)
             if merged.differs(current.generation):
-                self._current = commit(current, _grown(current, merged, threads))
+                self._current = _committed(current, merged, threads)
             else:
                 tidy(current)
             number = self.generation
@@ -221,13 +235,13 @@ class Index:
             InputError: an id that the index does not hold.
         """
         now = self._current.generation
-        row_of = {entry.id: row for row, entry in enumerate(now.entries)}
+        row_of = now.entries.find(ids)
         unknown = [name for name in ids if name not in row_of]
         if unknown:
             raise InputError(f"{len(unknown)} ids are not in {self.folder}, first {unknown[0]}")
-        rows = [row_of[name] for name in ids]
+        rows = np.array([row_of[name] for name in ids], np.int64)
         features = None if now.features is None else now.features[rows].astype(np.float32)
-        return now.embeddings[rows], features
+        return now.embeddings[rows].astype(np.float32, copy=False), features
 
     @property
     def now(self) -> Generation:
@@ -240,17 +254,17 @@ class Index:
         return self._current.folder
 
     @property
-    def entries(self) -> tuple[Entry, ...]:
-        """The images, in the order of their rows, which only a removal changes."""
+    def entries(self) -> Entries:
+        """The images, in the order of their rows: that in which they came, or came anew."""
         return self._current.generation.entries
 
     @property
-    def vectors(self) -> Vectors:
+    def vectors(self) -> Column:
         """The embeddings (count, dim); row i belongs to `entries[i]`."""
         return self._current.generation.vectors
 
     @property
-    def features(self) -> FeatureRows | None:
+    def features(self) -> Column | None:
         """The image features (count, F), if there are any; row i belongs to `entries[i]`."""
         return self._current.generation.features
 
@@ -277,7 +291,7 @@ class Index:
     @property
     def count(self) -> int:
         """Number of images."""
-        return len(self.entries)
+        return self._current.generation.count
 
     @property
     def dim(self) -> int:
@@ -320,6 +334,16 @@ class Index:
         return self._current.generation.bundle_name
 
 
+def _of_space(current: Current, space: str | None) -> Current:
+    now = current.generation
+    if space not in (None, now.space):
+        raise MismatchError(
+            f"{current.folder} was made by the bundle {now.bundle_name} in the space {now.space}, "
+            f"not in {space}; use a bundle of its space or index the images again"
+        )
+    return current
+
+
 def rows_in(now: Generation, folder: Path) -> Rows:
     """Return the rows of the images that have a place in a folder."""
     entries = enumerate(now.entries)
@@ -327,6 +351,13 @@ def rows_in(now: Generation, folder: Path) -> Rows:
     return np.array(held, np.int64)
 
 
-def _grown(current: Current, merged: Merged, threads: int) -> Generation:
-    build = partial(grow_hnsw, current, merged.vectors, merged.changed, threads=threads)
-    return next_generation(current.generation, merged, build)
+def _committed(current: Current, merged: Merged, threads: int) -> Current:
+    before, placed = current.generation, merged.placed
+    following = next_generation(
+        before, merged, lambda stack: grow_hnsw(current, stack, threads=threads)
+    )
+    after = commit(current, following, lost=len(placed.dropped) - placed.added)
+    shared = after.generation.hnsw
+    if shared is not None and shared.is_loaded:  # and if not, it hides them when it is loaded
+        shared.hide(shared.labels[after.generation.stack.rows_of_labels(shared.labels) < 0])
+    return after

@@ -1,85 +1,101 @@
-"""Which row each image gets when a change comes: known ids and moved contents keep theirs."""
+"""What becomes of an index's rows when a change comes: which stay, which end, which are new."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
 
 from zscr.errors import InputError, NoneLeftError
+from zscr.infer.index.entries import Entries
 from zscr.infer.index.entry import Entry
+from zscr.infer.index.exact import Rows
+
+
+@dataclass(frozen=True)
+class New:
+    """A row that is to be written.
+
+    Attributes:
+        entry: of the image.
+        source: which of the change's vectors it gets; None: it keeps that of the row `before`.
+        before: the row that it comes for, None if there was none.
+    """
+
+    entry: Entry
+    source: int | None
+    before: int | None
 
 
 @dataclass(frozen=True)
 class Placement:
-    """The rows of an index after a change.
-
-    First `rows` get the change's vectors `sources`, behind the old rows if need be; then the rows
-    `dropped` go, and those behind them move up.
+    """The rows of an index after a change: those before without the ended ones, then the new.
 
     Attributes:
-        entries: all of them, as they will be.
-        rows, sources: equally long.
-        dropped: ascending.
-        moved: ids that came for ids that went, with the same content, in the same rows.
+        count: rows before.
+        new: those to come.
+        dropped: the rows of images that go and for which none comes, ascending.
+        added, replaced, unchanged: how many of the change's images.
+        moved: how many came for images that went, with the same content.
     """
 
-    entries: tuple[Entry, ...]
-    rows: tuple[int, ...]
-    sources: tuple[int, ...]
+    count: int
+    new: tuple[New, ...]
     dropped: tuple[int, ...]
     added: int
     replaced: int
     unchanged: int
     moved: int
 
-    @property
-    def count(self) -> int:
-        """Number of rows before any is dropped."""
-        return len(self.entries) + len(self.dropped)
+    @cached_property
+    def ended(self) -> Rows:
+        """The rows that end, ascending."""
+        replaced = [one.before for one in self.new if one.before is not None]
+        return np.array(sorted([*self.dropped, *replaced]), np.int64)
+
+    def after(self, entries: Entries) -> list[Entry]:
+        """Return what the entries before become."""
+        gone = {*self.ended.tolist()}
+        left = [entry for row, entry in enumerate(entries) if row not in gone]
+        return [*left, *(one.entry for one in self.new)]
 
 
-def place(entries: Sequence[Entry], upserts: Sequence[Entry], removals: Sequence[str]) -> Placement:
-    """Give the images that arrive their rows among `entries`, of which `removals` are ids.
+def place(entries: Entries, upserts: Sequence[Entry], removals: Sequence[str]) -> Placement:
+    """Give the images that arrive their rows behind `entries`, of which `removals` are ids.
 
     Raises:
         InputError: an id to remove is unknown or arrives as well, or no image would be left.
     """
-    placed, row_of = list(entries), {entry.id: row for row, entry in enumerate(entries)}
-    vacant = _vacant(entries, row_of, removals, {entry.id for entry in upserts})
-    rows, sources = list[int](), list[int]()
-    unchanged = moved = 0
+    known = entries.find([*(entry.id for entry in upserts), *removals])
+    _require_known(entries, known, removals, {entry.id for entry in upserts})
+    vacant = _vacant(entries, known, removals)
+    rows = [known[entry.id] for entry in upserts if entry.id in known]
+    before = dict(zip(rows, entries.of(rows), strict=True))
+    new, counts = list[New](), dict.fromkeys(("added", "replaced", "unchanged", "moved"), 0)
     for source, entry in enumerate(upserts):
-        row = row_of.get(entry.id, len(placed))
-        if row < len(entries) and placed[row] == entry:
-            unchanged += 1
-        elif row == len(placed) and vacant[entry.sha256]:
-            placed[vacant[entry.sha256].pop()] = entry
-            moved += 1
+        row = known.get(entry.id)
+        if row is not None and before[row] == entry:
+            counts["unchanged"] += 1
+        elif row is not None:
+            counts["replaced"] += 1
+            new.append(New(entry, source, row))
+        elif vacant[entry.sha256]:
+            counts["moved"] += 1
+            new.append(New(entry, None, vacant[entry.sha256].pop()))
         else:
-            placed[row : row + 1] = [entry]
-            rows.append(row)
-            sources.append(source)
+            counts["added"] += 1
+            new.append(New(entry, source, None))
     dropped = sorted(row for left in vacant.values() for row in left)
-    added = len(placed) - len(entries)
-    gone = set(dropped)
-    return Placement(
-        tuple(entry for row, entry in enumerate(placed) if row not in gone),
-        tuple(rows),
-        tuple(sources),
-        tuple(dropped),
-        added,
-        len(rows) - added,
-        unchanged,
-        moved,
-    )
+    return Placement(len(entries), tuple(new), tuple(dropped), **counts)
 
 
-def _vacant(
-    entries: Sequence[Entry], row_of: dict[str, int], removals: Sequence[str], arriving: set[str]
-) -> dict[str, list[int]]:
-    """Return content -> the rows that fall vacant, first one last; take them out of `row_of`."""
-    unknown = [name for name in removals if name not in row_of or name in arriving]
+def _require_known(
+    entries: Entries, known: dict[str, int], removals: Sequence[str], arriving: set[str]
+) -> None:
+    unknown = [name for name in removals if name not in known or name in arriving]
     if unknown:
         raise InputError(
             f"{len(unknown)} ids to remove are not in the index, or arrive with the same change, "
@@ -90,7 +106,14 @@ def _vacant(
             f"all {len(entries)} images would be removed, and an index holds at least one; if the "
             f"index is to go, delete its folder, not that of the images"
         )
+
+
+def _vacant(
+    entries: Entries, known: dict[str, int], removals: Sequence[str]
+) -> dict[str, list[int]]:
+    """Return content -> the rows that fall vacant, first one last."""
     vacant: dict[str, list[int]] = defaultdict(list)
-    for row in sorted((row_of.pop(name) for name in dict.fromkeys(removals)), reverse=True):
-        vacant[entries[row].sha256].append(row)
+    rows = sorted({known[name] for name in removals}, reverse=True)
+    for row, entry in zip(rows, entries.of(rows), strict=True):
+        vacant[entry.sha256].append(row)
     return vacant

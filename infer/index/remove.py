@@ -48,7 +48,9 @@ def remove_images(
         return report_of(placed, index.generation)
     by_content = {entry.sha256: entry.id for entry in index.entries}
     vectors, features = index.embedded([by_content[entry.sha256] for entry in plan.upserts])
-    left = {root_of(index.roots, each) for entry in placed.entries for each in entry.places}
+    left = {
+        root_of(index.roots, each) for entry in placed.after(index.entries) for each in entry.places
+    }
     change = Change(
         plan.upserts,
         vectors,

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zscr.errors import InputError
+from zscr.infer.index.approximate import search_hnsw
 from zscr.infer.index.exact import Hits, Rows, Vectors, no_hits, search_exact
 from zscr.infer.index.expansion import (
     CANDIDATES,
@@ -56,11 +57,11 @@ def search(
     if expansion is None:
         if hnsw is None:
             return search_exact(now.vectors, queries, k)
-        return hnsw.search(now.vectors, queries, k, ef or now.choice.ef or k)
+        return search_hnsw(now.stack, hnsw, queries, k, ef or now.choice.ef or k)
     if hnsw is None:
         return search_expanded(now.vectors, _features(now.exact_features), queries, k, expansion)
     features, count = _features(now.features), max(CANDIDATES, k, expansion.k)
-    pool = hnsw.search(now.vectors, queries, count, ef or count).rows
+    pool = search_hnsw(now.stack, hnsw, queries, count, ef or count).rows
     return search_candidates(now.vectors, features, queries, k, expansion, pool)
 
 

@@ -12,6 +12,7 @@ from zscr.data.walk import EVERYTHING, WalkRules, passed_over
 from zscr.errors import InputError
 from zscr.infer.bundle import Bundle
 from zscr.infer.features.store import SHARD
+from zscr.infer.index.entries import NO_ENTRIES
 from zscr.infer.index.index import Index
 from zscr.infer.index.indexing import Added, alone, carry_out, open_for
 from zscr.infer.index.placement import place
@@ -78,7 +79,7 @@ def preview_sync(
 ) -> Preview:
     """Return what `sync_images` would do; nothing is embedded or written."""
     index, found, _ = _looked(bundle, folder, images, rules, linked, all_may_go)
-    entries = index.entries if index else ()
+    entries = index.entries if index else NO_ENTRIES
     known = {entry.sha256 for entry in entries}
     placed = place(entries, found.plan.upserts, found.plan.removals)
     report = report_of(placed, index.generation if index else 0)

@@ -9,8 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
+from zscr.artefact import file_entry, read_manifest, write_manifest
+from zscr.infer.index.files import segment_file
 from zscr.infer.index.index import Entry, Index
+from zscr.infer.index.segment import keys_of, new_segment
+from zscr.infer.index.stack import Stack
+from zscr.infer.index.tensors_file import write_tensors
 
 DIM = 8
 SPACE = "b" * 64
@@ -20,6 +26,31 @@ def unit(rows: Any) -> np.ndarray:
     """Return float32 rows of norm 1."""
     array = np.asarray(rows, np.float64)
     return (array / np.linalg.norm(array, axis=1, keepdims=True)).astype(np.float32)
+
+
+def stacked(vectors: np.ndarray, *, in_hnsw: bool = False, first: int = 0) -> Stack:
+    """Return rows as one segment, whose labels run from `first` on."""
+    ids = [str(number) for number in range(len(vectors))]
+    lines = [b'{"id": "%d", "sha256": ""}\n' % number for number in range(len(vectors))]
+    labels, nothing = first + np.arange(len(vectors)), np.empty(0, np.int64)
+    held = {"vectors": vectors}
+    return Stack.of([new_segment(1, labels, held, lines, keys_of(ids), nothing, in_hnsw=in_hnsw)])
+
+
+def forge(folder: Path, number: int = 1, /, *, without: str = "", **tensors: np.ndarray) -> None:
+    """Replace tensors of a segment, or take one out, and make the manifest agree."""
+    path = folder / segment_file(number)
+    held = {**load_file(path), **tensors}
+    held.pop(without, None)
+    write_tensors(path, held)
+    agree(folder, path.name)
+
+
+def agree(folder: Path, *names: str, **body: Any) -> None:
+    """Make the manifest agree with files as they are by now, and with fields."""
+    manifest = read_manifest(folder, "index")
+    files = {**manifest.files, **{name: file_entry(folder / name) for name in names}}
+    write_manifest(folder, "index", files, {**manifest.body, **body})
 
 
 @pytest.fixture(scope="session")

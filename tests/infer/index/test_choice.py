@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from tests.infer.index.conftest import stacked
 from zscr.infer.index.choice import (
     EXACT_BELOW,
     LADDER,
@@ -20,6 +23,7 @@ from zscr.infer.index.choice import (
 )
 from zscr.infer.index.exact import Hits, search_exact
 from zscr.infer.index.hnsw import Hnsw
+from zscr.infer.index.hnsw_of import build_hnsw
 
 
 def brute_recall(gallery, queries, rows, k):
@@ -61,24 +65,31 @@ def test_recall_by_hand():
 class Stairs:
     """In HNSW's place: exact, but the last `missed(ef)` of all hits are the worst images."""
 
-    def __init__(self, missed, seconds=0.0):
-        self.missed, self.seconds, self.asked = missed, seconds, []
+    def __init__(self, vectors, missed, seconds=0.0):
+        self.vectors, self.missed, self.seconds, self.asked = vectors, missed, seconds, []
+        self.count = len(vectors)
 
-    def search(self, vectors, queries, k, ef):
+    def candidates(self, queries, k, ef, threads):
         self.asked.append((queries, ef))
         time.sleep(self.seconds)
-        truth, count = search_exact(vectors, queries, k), self.missed(ef)
-        worst = search_exact(vectors, -queries, k)
-        truth.rows.flat[truth.rows.size - count :] = worst.rows.flat[:count]
-        truth.scores.flat[truth.scores.size - count :] = -worst.scores.flat[:count]
-        return truth
+        rows, count = search_exact(self.vectors, queries, k).rows, self.missed(ef)
+        worst = search_exact(self.vectors, -queries, k).rows
+        rows.flat[rows.size - count :] = worst.flat[:count]
+        return list(rows)
+
+
+def chosen(vectors, queries, grow, choice):
+    """Choose for rows of one segment, as if all that was known of them was old."""
+    before = SimpleNamespace(choice=choice, hnsw=None)
+    return choose(stacked(vectors), queries, before, grow, due=True)
 
 
 @pytest.mark.parametrize("enough", [10, 48, 512])
 def test_smallest_sufficient_ef_is_chosen(clustered, enough):
     """No step of the ladder is left out, and none is climbed in vain."""
-    stairs = Stairs(lambda ef: 0 if ef >= enough else 300)
-    choice, _ = choose(clustered(400, 8), clustered(50, 8, 1), lambda: stairs, start("hnsw"))
+    gallery = clustered(400, 8)
+    stairs = Stairs(gallery, lambda ef: 0 if ef >= enough else 300)
+    choice, _ = chosen(gallery, clustered(50, 8, 1), lambda stack: stairs, start("hnsw"))
     assert (choice.ef, choice.measured.recall_at_10) == (enough, 1.0)
     assert [ef for queries, ef in stairs.asked if len(queries) == 50] == [
         ef for ef in LADDER if ef <= enough
@@ -88,7 +99,7 @@ def test_smallest_sufficient_ef_is_chosen(clustered, enough):
 def test_chosen_ef_finds_enough_by_brute_force(clustered):
     """HNSW itself: at the chosen ef recall is enough and as told; one step below it is not."""
     gallery, queries = clustered(3000, 96), clustered(40, 96, seed=3)
-    choice, hnsw = choose(gallery, queries, lambda: Hnsw.build(gallery, threads=1), start("hnsw"))
+    choice, hnsw = chosen(gallery, queries, partial(build_hnsw, threads=1), start("hnsw"))
     steps = LADDER[LADDER.index(choice.ef) - 1 : LADDER.index(choice.ef) + 1]
     below, told = (
         brute_recall(gallery, queries, hnsw.search(gallery, queries, 10, ef).rows, 10)
@@ -102,7 +113,9 @@ def test_chosen_ef_finds_enough_by_brute_force(clustered):
 def test_recall_of_a_hundredth_less_is_too_little(clustered, missed, enough):
     """Of 2560 hits 25 may be missed, 26 may not, however fast it is."""
     gallery, queries = clustered(EXACT_BELOW, 4), clustered(SAMPLE, 4, seed=1)
-    choice, _ = choose(gallery, queries, lambda: Stairs(lambda ef: missed), start(None))
+    choice, _ = chosen(
+        gallery, queries, lambda stack: Stairs(gallery, lambda ef: missed), start(None)
+    )
     assert choice.measured.recall_at_10 == pytest.approx(1 - missed / 2560)
     assert ("under 0.99" in choice.how) is not enough
     if not enough:
@@ -111,9 +124,10 @@ def test_recall_of_a_hundredth_less_is_too_little(clustered, missed, enough):
 
 def test_slow_hnsw_is_not_chosen(clustered):
     """Its time is told as its own, not as that of exact search."""
-    stairs = Stairs(lambda ef: 0, seconds=0.01)
-    choice, chosen = choose(clustered(EXACT_BELOW, 4), None, lambda: stairs, start(None))
-    assert (choice.search, chosen) == ("exact", None)
+    gallery = clustered(EXACT_BELOW, 4)
+    stairs = Stairs(gallery, lambda ef: 0, seconds=0.01)
+    choice, hnsw = chosen(gallery, None, lambda stack: stairs, start(None))
+    assert (choice.search, hnsw) == ("exact", None)
     assert "no faster" in choice.how
     assert choice.measured.p50_hnsw_ms >= 10
     assert choice.measured.p50_exact_ms < choice.measured.p50_hnsw_ms
@@ -122,8 +136,9 @@ def test_slow_hnsw_is_not_chosen(clustered):
 @pytest.mark.parametrize(("given", "used"), [(7, 7), (256, 256), (1000, 256)])
 def test_it_is_measured_on_the_queries(clustered, given, used):
     """On queries of the real modality where there are some, at most 256 of them, from all parts."""
-    gallery, queries, stairs = clustered(400, 8), clustered(given, 8, 1), Stairs(lambda ef: 0)
-    choice, _ = choose(gallery, queries, lambda: stairs, start("hnsw"))
+    gallery, queries = clustered(400, 8), clustered(given, 8, 1)
+    stairs = Stairs(gallery, lambda ef: 0)
+    choice, _ = chosen(gallery, queries, lambda stack: stairs, start("hnsw"))
     asked, _ = stairs.asked[0]
     rows = [int(np.flatnonzero((queries == query).all(1))[0]) for query in asked]
     assert (rows[0], rows[-1], len(set(rows))) == (0, given - 1, used)
@@ -133,8 +148,9 @@ def test_it_is_measured_on_the_queries(clustered, given, used):
 
 def test_without_queries_it_is_measured_on_moved_images(clustered):
     """About 17 degrees from the images, not on the images themselves, and it says so."""
-    gallery, stairs = clustered(400, 32), Stairs(lambda ef: 0)
-    choice, _ = choose(gallery, None, lambda: stairs, start("hnsw"))
+    gallery = clustered(400, 32)
+    stairs = Stairs(gallery, lambda ef: 0)
+    choice, _ = chosen(gallery, None, lambda stack: stairs, start("hnsw"))
     asked, _ = stairs.asked[0]
     np.testing.assert_allclose(np.linalg.norm(asked, axis=1), 1, atol=1e-6)
     rows = np.linspace(0, 399, 256).astype(int)
@@ -170,12 +186,12 @@ def test_nothing_is_built_without_need(clustered):
         for count in (half + 1, half)
     )
 
-    def build():
+    def build(stack):
         raise AssertionError("HNSW was built")
 
-    assert choose(vectors[:-1], None, build, start(None))[0].search == "exact"
-    assert choose(vectors, None, build, start("exact"))[0].pinned
-    assert choose(vectors, None, build, lost) == (lost, None)
+    assert chosen(vectors[:-1], None, build, start(None))[0].search == "exact"
+    assert chosen(vectors, None, build, start("exact"))[0].pinned
+    assert chosen(vectors, None, build, lost) == (lost, None)
     for before in (lost_at_half, start(None)):
         with pytest.raises(AssertionError, match="HNSW was built"):
-            choose(vectors, None, build, before)
+            chosen(vectors, None, build, before)

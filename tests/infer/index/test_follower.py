@@ -37,14 +37,14 @@ def test_what_cannot_be_used_is_told_while_the_old_goes_on(followed, entry, embe
     """Damaged, of another space, or gone; and what comes after it is seen."""
     follower, folder = followed
     change(folder, entry, embed)
-    vectors = folder / "vectors.2.npy"
-    sound = vectors.read_bytes()
-    vectors.write_bytes(sound[:-1] + b"x")
+    segment = folder / "segment.2.safetensors"
+    sound = segment.read_bytes()
+    segment.write_bytes(sound[:-1] + b"x")
     for _ in range(2):
         assert "answered from generation 1: " in follower.look()
-        assert "vectors.2.npy is damaged" in follower.look()
+        assert "segment.2.safetensors is damaged" in follower.look()
     assert follower.index.count == 60
-    vectors.write_bytes(sound)
+    segment.write_bytes(sound)
     change(folder, entry, embed, "later")
     assert (follower.look(), follower.index.count) == (None, 62)
     shutil.rmtree(folder)

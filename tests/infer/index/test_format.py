@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import io
+import hashlib
 import json
+import shutil
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
-from zscr.artefact import file_entry, read_manifest, write_manifest
+from tests.infer.index.conftest import agree, forge
+from zscr.artefact import read_manifest, write_manifest
 from zscr.errors import ArtefactError
 from zscr.infer.index.index import Change, Entry, Index
 from zscr.infer.index.verify import verify_index
@@ -17,23 +20,38 @@ DIM = 8
 
 
 def test_format(tmp_path, entry, create):
-    """The files can be read by numpy and line by line, as a C++ program would."""
+    """The library of safetensors reads a segment; its lines, keys and labels are those told of."""
     one = Entry("a\u2028b", "f" * 64, "a b.png", {"class": "wren"})
     create(tmp_path / "index", [one, entry("c")], search="hnsw")
-    lines = (tmp_path / "index/entries.1.jsonl").read_bytes().split(b"\n")
+    held = load_file(tmp_path / "index/segment.1.safetensors")
+    lines = held["entries"].tobytes().split(b"\n")
     row = '{"id": "a\u2028b", "sha256": "' + "f" * 64 + '", "image": "a b.png", '
     assert lines[0] == (row + '"attributes": {"class": "wren"}}').encode()
     assert [*json.loads(lines[1])] == ["id", "sha256", "image"]
-    assert np.load(tmp_path / "index/vectors.1.npy").shape == (2, DIM)
+    assert held["starts"].tolist() == [0, len(lines[0]) + 1, held["entries"].nbytes]
+    assert (held["vectors"].shape, held["labels"].tolist()) == ((2, DIM), [0, 1])
+    digests = [hashlib.sha256(name.encode()).digest() for name in (one.id, "c")]
+    keys = [int.from_bytes(digest[:8], "little", signed=True) for digest in digests]
+    assert held["keys"].tolist() == sorted(keys)
+    assert [keys[row] for row in held["order"]] == sorted(keys)
     manifest = json.loads((tmp_path / "index/manifest.json").read_bytes())
-    expected = {"kind": "index", "schema": 4, "metric": "cosine", "dim": DIM, "count": 2}
+    expected = {"kind": "index", "schema": 5, "metric": "cosine", "dim": DIM, "count": 2}
     expected |= {"generation": 1, "space": "b" * 64, "bundle_name": "birds"}
-    expected |= {"search": "hnsw", "M": 16, "ef_construction": 200}
+    expected |= {"search": "hnsw", "M": 16, "ef_construction": 200, "stored": "float32"}
+    expected["segments"] = [{"number": 1, "count": 2, "removed": 0, "in_hnsw": True}]
     assert expected.items() <= manifest.items()
     assert manifest["ef"] >= 10
     assert manifest["measured"]["recall_at_10"] == 1.0
-    assert sorted(manifest["files"]) == ["entries.1.jsonl", "hnsw.1.bin", "vectors.1.npy"]
+    assert sorted(manifest["files"]) == ["hnsw.1.bin", "segment.1.safetensors"]
     assert Index.open(tmp_path / "index").entries[0] == one
+
+
+def use(folder):
+    """Open an index, and look at all that it has."""
+    index = Index.open(folder)
+    index.search(index.vectors[:3], 5)
+    index.prove()
+    return [*index.entries]
 
 
 def test_any_flipped_byte_is_refused(tmp_path, entries, entry, embed, create):
@@ -41,7 +59,7 @@ def test_any_flipped_byte_is_refused(tmp_path, entries, entry, embed, create):
     options = {"queries": embed([entry("query")]), "errors": [{"image": "x", "reason": "y"}]}
     create(tmp_path / "index", entries, search="hnsw", **options)
     files = sorted(path for path in (tmp_path / "index").iterdir())
-    assert len(files) == 6
+    assert len(files) == 5
     for path in files:
         sound = path.read_bytes()
         for position in np.unique(np.linspace(0, len(sound) - 1, 150).astype(int)):
@@ -49,15 +67,15 @@ def test_any_flipped_byte_is_refused(tmp_path, entries, entry, embed, create):
             damaged[position] ^= 1
             path.write_bytes(damaged)
             with pytest.raises(ArtefactError):
-                Index.open(tmp_path / "index")
+                use(tmp_path / "index")
         path.write_bytes(sound[:-2])
         with pytest.raises(ArtefactError):
-            Index.open(tmp_path / "index")
+            use(tmp_path / "index")
         path.unlink()
         with pytest.raises(ArtefactError):
-            Index.open(tmp_path / "index")
+            use(tmp_path / "index")
         path.write_bytes(sound)
-    assert Index.open(tmp_path / "index").count == 60
+    assert len(use(tmp_path / "index")) == 60
 
 
 def test_damaged_hnsw_is_not_extended(tmp_path, entries, entry, embed, create):
@@ -78,47 +96,63 @@ def test_verify(tmp_path, entries, create, search):
     assert report.self_recall == 1.0
 
 
-def forge(folder, name, content):
-    """Replace a file and make the manifest agree."""
-    (folder / name).write_bytes(content)
-    manifest = read_manifest(folder, "index")
-    files = {**manifest.files, name: file_entry(folder / name)}
-    write_manifest(folder, manifest.kind, files, manifest.body)
-
-
-def npy(array):
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()
-
-
 def lines(*rows):
-    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+    text = [json.dumps(row).encode() + b"\n" for row in rows]
+    starts = np.concatenate([[0], np.cumsum([len(line) for line in text])]).astype(np.int64)
+    return {"entries": np.frombuffer(b"".join(text), np.uint8), "starts": starts}
 
 
 @pytest.mark.parametrize(
-    ("name", "content"),
+    "tensors",
     [
-        ("vectors.1.npy", npy(np.eye(60, DIM))),
-        ("vectors.1.npy", npy(np.eye(61, DIM, dtype=np.float32))),
-        ("vectors.1.npy", npy(np.array([{}]))),
-        ("vectors.1.npy", npy(np.eye(60, DIM, dtype=np.float32))[:-4]),
-        ("entries.1.jsonl", lines({"id": "a", "sha256": "0"})),
-        ("entries.1.jsonl", lines(*[{"id": "a", "sha256": "0"}] * 60)),
-        ("entries.1.jsonl", lines(*[{"id": str(n)} for n in range(60)])),
-        (
-            "entries.1.jsonl",
-            lines(*[{"id": str(n), "sha256": "0", "attributes": "class"} for n in range(60)]),
-        ),
-        ("entries.1.jsonl", b"\xff"),
-        ("extra.1.npy", b"extra"),
+        {"vectors": np.eye(60, 7, dtype=np.float32)},
+        {"vectors": np.eye(61, DIM, dtype=np.float32)},
+        {"vectors": np.eye(60, DIM, dtype=np.float16)},
+        {"vectors": np.full((60, DIM), np.nan, np.float32)},
+        {"without": "vectors"},
+        {"labels": np.zeros(60, np.int64)},
+        {"labels": np.arange(60) - 1},
+        {"labels": np.arange(60) + 1},  # 60 is yet to be given
+        {"keys": np.arange(60)[::-1].copy()},
+        {"order": np.zeros(60, np.int64)},
+        {"order": np.arange(60) + 1},
+        {"removed": np.array([3, 3])},
+        {"removed": np.array([7])},  # of which the manifest does not know
+        {"starts": np.arange(61)},
+        {"extra": np.arange(3)},
+        lines({"id": "a", "sha256": "0"}),
+        lines(*[{"id": str(n)} for n in range(60)]),
+        lines(*[{"id": str(n), "sha256": "0", "attributes": "class"} for n in range(60)]),
+        lines(*[{"id": "", "sha256": "0"} for n in range(60)]),
     ],
 )
-def test_contradictions_are_refused(tmp_path, entries, create, name, content):
-    """Files whose checksums are right are still compared with what the manifest says they hold."""
+def test_contradictions_are_refused(tmp_path, entries, create, tensors):
+    """Tensors whose checksums are right are compared with what they must be, before any use."""
     create(tmp_path / "index", entries, search="hnsw")
-    forge(tmp_path / "index", name, content)
+    forge(tmp_path / "index", **tensors)
     with pytest.raises(ArtefactError):
+        use(tmp_path / "index")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda header, body: (header + 1, body),
+        lambda header, body: (1 << 40, body),
+        lambda header, body: (header, body[:20]),
+        lambda header, body: (header, body.replace(b'"F32"', b'"F64"')),
+        lambda header, body: (header, body.replace(b'"labels"', b'"vectors"')),
+    ],
+)
+def test_files_that_are_no_tensors_are_refused(tmp_path, entries, create, change):
+    """A header of a right checksum says neither what is allocated nor what is read."""
+    create(tmp_path / "index", entries)
+    path = tmp_path / "index/segment.1.safetensors"
+    raw = path.read_bytes()
+    header, body = change(int.from_bytes(raw[:8], "little"), raw[8:])
+    path.write_bytes(header.to_bytes(8, "little") + body)
+    agree(tmp_path / "index", path.name)
+    with pytest.raises(ArtefactError, match="contradicts its manifest"):
         Index.open(tmp_path / "index")
 
 
@@ -135,7 +169,7 @@ def test_a_manifest_without_a_space_is_refused(tmp_path, entries, create):
 def test_verify_measures_the_norms(tmp_path, entries, create):
     """Vectors that are not unit vectors have the right checksums and give wrong scores."""
     index = create(tmp_path / "index", entries)
-    forge(tmp_path / "index", "vectors.1.npy", npy(index.vectors * np.float32(1.1)))
+    forge(tmp_path / "index", vectors=np.asarray(index.vectors) * np.float32(1.1))
     with pytest.raises(ArtefactError, match="60 of 60 vectors are not unit vectors"):
         verify_index(tmp_path / "index")
 
@@ -144,6 +178,7 @@ def test_an_hnsw_over_other_vectors_is_built_anew(tmp_path, entries, create, cap
     """Its checksum is right, its vectors are others: it is not believed, and that is said."""
     create(tmp_path / "index", entries, search="hnsw")
     create(tmp_path / "other", entries[::-1], search="hnsw")
-    forge(tmp_path / "index", "hnsw.1.bin", (tmp_path / "other/hnsw.1.bin").read_bytes())
+    shutil.copy(tmp_path / "other/hnsw.1.bin", tmp_path / "index/hnsw.1.bin")
+    agree(tmp_path / "index", "hnsw.1.bin")
     assert verify_index(tmp_path / "index").self_recall == 1.0
-    assert "hnsw.1.bin is no graph of these vectors" in capsys.readouterr().err
+    assert "hnsw.1.bin is no HNSW of these vectors" in capsys.readouterr().err

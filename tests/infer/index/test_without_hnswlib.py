@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from tests.infer.index.conftest import stacked
 from zscr.artefact import read_manifest, write_manifest
 from zscr.errors import MissingExtraError
 from zscr.infer.index.change import Change
 from zscr.infer.index.choice import EXACT_BELOW, choose, start
-from zscr.infer.index.generation import KIND
 from zscr.infer.index.index import Index
+from zscr.infer.index.manifest import KIND
 
 PIP = r"pip install 'zscr\[hnsw\]'"
 
@@ -40,7 +42,9 @@ def without_hnswlib(request, monkeypatch, tmp_path):
 def test_a_large_gallery_is_searched_exactly(without_hnswlib):
     """The reason is the library, not a measurement, and nothing is built."""
     gallery = np.eye(2, dtype=np.float32)[np.arange(EXACT_BELOW) % 2]
-    choice, hnsw = choose(gallery, None, lambda: pytest.fail("it built HNSW"), start(None))
+    before = SimpleNamespace(choice=start(None), hnsw=None)
+    refuse = lambda stack: pytest.fail("it built HNSW")  # noqa: E731
+    choice, hnsw = choose(stacked(gallery), None, before, refuse, due=True)
     assert (choice.search, hnsw, choice.measured) == ("exact", None, None)
     assert PIP.replace("\\", "") in choice.how
 
@@ -63,5 +67,6 @@ def test_an_index_with_hnsw_answers_exactly(approximate, monkeypatch, entry, cap
 
 def test_hnsw_that_was_asked_for_is_not_replaced(approximate, without_hnswlib):
     """Who pinned it gets the pip line instead of another search."""
+    folder, vectors = approximate
     with pytest.raises(MissingExtraError, match=PIP):
-        Index.open(approximate[0])
+        Index.open(folder).search(vectors[50:], 1)

@@ -76,8 +76,8 @@ def one(name, place=5):
 def contents(folder):
     """What an index holds, and the names of the files that this needs."""
     index = Index.open(folder)
-    ends = {"entries": "jsonl", "hnsw": "bin", "vectors": "npy", "features": "npy", "raw": "npy"}
-    files = [f"{stem}.{index.generation}.{end}" for stem, end in ends.items()]
+    files = [*read_manifest(folder, "index").files]
+    assert len(files) == 2  # all of it is diffused anew: one segment, one HNSW
     state = {entry.id: entry.sha256 for entry in index.entries}
     assert [m.entry.id for [m] in index.search(index.vectors, 1)] == list(state)
     return state, sorted([*files, "manifest.json", LOCK])
@@ -137,7 +137,7 @@ def test_files_are_synced_before_the_commit(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", spy_fsync)
     monkeypatch.setattr(os, "replace", spy_replace)
     index.apply(one("z"))
-    assert {"vectors.2.npy", "entries.2.jsonl", "hnsw.2.bin", "index"} <= set(at_commit)
+    assert {"segment.2.safetensors", "hnsw.2.bin", "index"} <= set(at_commit)
     assert synced[-1] == "index"
 
 
@@ -274,5 +274,5 @@ def test_hnsw_that_came_out_short_is_not_committed(small_disk):
     with pytest.raises(ArtefactError, match=r"only \d+ of \d+ bytes of .*hnsw\.2\.bin"):
         index.apply(Change(entries, vectors))
     assert (index.generation, Index.open(small_disk / "index").count) == (1, 9)
-    files = {"manifest.json", LOCK, "entries.1.jsonl", "hnsw.1.bin", "vectors.1.npy"}
+    files = {"manifest.json", LOCK, "hnsw.1.bin", "segment.1.safetensors"}
     assert set(os.listdir(small_disk / "index")) == files

@@ -1,0 +1,87 @@
+"""A matrix of an index, whose rows lie in its segments, as searches use it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zscr.infer.index.exact import Rows, Vectors
+from zscr.infer.index.stack import Stack
+
+Array = npt.NDArray[Any]
+
+
+class Column:
+    """A matrix of a stack (N, E), whose rows lie in its segments: multiplied without a copy."""
+
+    def __init__(self, stack: Stack, name: str) -> None:
+        self._stack, self._name = stack, name
+        first = next(s.wide[name] for s in stack.segments if name in s.wide)
+        self.shape, self.dtype = (stack.count, *first.shape[1:]), first.dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> Array:
+        """Return a copy of some rows, as a matrix would; float16 stays what it is."""
+        if isinstance(rows, slice):
+            rows = np.arange(*rows.indices(len(self)))
+        wanted = np.arange(len(self))[rows] if np.ndim(rows) == 0 else np.asarray(rows)
+        numbers = np.atleast_1d(wanted)
+        numbers = np.flatnonzero(numbers) if numbers.dtype == bool else numbers.astype(np.int64)
+        found = np.empty((len(numbers), *self.shape[1:]), self.dtype)
+        for segment, which, places in self._stack.places(numbers):
+            found[which] = segment.wide[self._name].take(places)
+        return found if np.ndim(wanted) else found[0]
+
+    def part(self, rows: Rows) -> Array:
+        """Return a copy of rows as float32."""
+        return self[rows].astype(np.float32, copy=False)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """Return all rows as one matrix."""
+        whole = self._whole()
+        return whole if dtype is None else whole.astype(dtype, copy=False)
+
+    def _whole(self) -> Array:
+        parts = [
+            np.delete(rows, ended, 0) if ended.size else rows for _, rows, ended in self._held()
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        return np.concatenate(parts) if parts else np.empty(self.shape, self.dtype)
+
+    def _held(self) -> Iterator[tuple[slice, Array, Rows]]:
+        """Yield which rows a segment has, if any, all that it holds, and the places of others."""
+        bounds = zip(self._stack.starts, self._stack.starts[1:], strict=False)
+        for segment, ended, (start, stop) in zip(
+            self._stack.segments, self._stack.ended, bounds, strict=True
+        ):
+            if start < stop:
+                yield slice(start, stop), segment.wide[self._name].all(), ended
+
+    def products(self, queries: Vectors) -> Vectors:
+        """Return the products (B, N) of queries (B, E) with all rows."""
+        found = np.empty((len(queries), len(self)), np.float32)
+        for own, rows, ended in self._held():
+            products = multiply(rows, queries)
+            found[:, own] = np.delete(products, ended, 1) if ended.size else products
+        return found
+
+
+_BLOCK = 1 << 22  # numbers of float16 that are widened at once: 16 MiB
+
+
+def multiply(rows: Array, queries: Vectors) -> Vectors:
+    """Return the products (B, C) of queries (B, E) with rows (C, E) of float32 or float16."""
+    if rows.dtype == np.float32:
+        return queries @ rows.T
+    step = max(1, _BLOCK // max(1, rows.shape[1]))
+    parts = [
+        queries @ rows[start : start + step].astype(np.float32).T
+        for start in range(0, len(rows), step)
+    ]
+    return np.hstack(parts) if parts else np.empty((len(queries), 0), np.float32)

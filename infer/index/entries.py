@@ -1,0 +1,85 @@
+"""The entries of an index in the order of its rows, each parsed when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, overload
+
+import numpy as np
+
+from zscr.errors import ArtefactError
+from zscr.infer.index.entry import Entry, entry_from
+from zscr.infer.index.roots import Root
+from zscr.infer.index.stack import Stack
+from zscr.strict_json import parse_json
+
+
+class Entries(Sequence[Entry]):
+    """A sequence of N entries; once it was gone through, it is kept in memory."""
+
+    def __init__(self, stack: Stack, roots: Sequence[Root]) -> None:
+        self._stack = stack
+        self._roots: Mapping[str, Root] = {root.name: root for root in roots}
+
+    def __len__(self) -> int:
+        return self._stack.count
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._all)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._all == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @overload
+    def __getitem__(self, row: int) -> Entry: ...
+    @overload
+    def __getitem__(self, row: slice) -> tuple[Entry, ...]: ...
+    def __getitem__(self, row: int | slice) -> Entry | tuple[Entry, ...]:
+        """Return the entry of a row, or those of a slice.
+
+        Raises:
+            ArtefactError: it is damaged, or no entry.
+        """
+        if isinstance(row, slice):
+            return tuple(self.of(range(*row.indices(len(self)))))
+        if "_all" in self.__dict__:
+            return self._all[row]
+        return self.of([range(len(self))[row]])[0]
+
+    def of(self, rows: Iterable[int]) -> list[Entry]:
+        """Return the entries of rows."""
+        return [self._parsed(line) for line in self._stack.lines(np.array([*rows], np.int64))]
+
+    def roots_of(self, rows: Iterable[int]) -> set[str]:
+        """Return the names of the roots that the lines of rows name."""
+        lines = self._stack.lines(np.array([*rows], np.int64))
+        parsed = [parse_json(line) for line in lines]
+        places = [place for row in parsed for place in (row, *row.get("also", ()))]
+        return {place["root"] for place in places if "root" in place}
+
+    def find(self, ids: Sequence[str]) -> dict[str, int]:
+        """Return the rows of those of the ids that are there."""
+        found = dict[str, int]()
+        for which, row in self._stack.candidates(ids):
+            if self[row].id == ids[which]:  # and not another id with the same key
+                found[ids[which]] = row
+        return found
+
+    @cached_property
+    def _all(self) -> tuple[Entry, ...]:
+        return tuple(self.of(range(len(self))))
+
+    def _parsed(self, line: bytes) -> Entry:
+        try:
+            row: Any = parse_json(line)
+            return entry_from(row, self._roots)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ArtefactError(
+                f"an entry of the index is {line[:80]!r}, which is none ({error!r}); make it anew"
+            ) from error
+
+
+NO_ENTRIES = Entries(Stack(), ())

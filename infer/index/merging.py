@@ -1,0 +1,78 @@
+"""Segments that become one, so that an index of many commits has few.
+
+As in a log-structured merge tree (O'Neil et al., 1996): when the last segments are eight or more
+that are no larger than some power of eight, they become one. So a row is written again once for
+each of these powers, log8(N) times at most, and there are at most about 8 log8(N) segments.
+"""
+
+from __future__ import annotations
+
+from itertools import takewhile
+
+import numpy as np
+
+from zscr.infer.index.column import Column
+from zscr.infer.index.segment import Segment, new_segment
+from zscr.infer.index.stack import NOTHING, Stack
+
+_FEW = 8
+_ENDED = 0.5  # ended rows to those that are there, from which all is written again
+
+
+def merged_if_many(stack: Stack, number: int) -> Stack:
+    """Return the stack with its last segments merged, if they are many; the new one is `number`."""
+    last = stack.segments[-1].in_hnsw
+    own = [one.count for one in takewhile(lambda one: one.in_hnsw == last, stack.segments[::-1])]
+    for power in reversed(range(22)):  # 8^21 = 2^63
+        many = sum(1 for _ in takewhile((_FEW**power).__ge__, own))
+        if many >= _FEW:
+            return _with_one(stack, len(stack.segments) - many, number)
+    return stack
+
+
+def is_sparse(stack: Stack) -> bool:
+    """Say whether so many rows are ended that they are to be given up."""
+    ended = sum(len(places) for places in stack.ended)
+    return ended > 1000 and ended > _ENDED * stack.count
+
+
+def compacted(stack: Stack, number: int) -> Stack:
+    """Return the stack with as few segments as there may be, numbered from `number` on.
+
+    Those are one of the rows that HNSW has, and one of the others; without any, an empty one.
+    """
+    covered = len(stack.covered.segments)
+    bounds = [(0, covered), (covered, len(stack.segments))]
+    parts = [
+        _one(stack, start, stop, number + at, NOTHING)
+        for at, (start, stop) in enumerate(bounds)
+        if start < stop and stack.starts[stop] > stack.starts[start]
+    ]
+    return Stack.of(parts)
+
+
+def _with_one(stack: Stack, start: int, number: int) -> Stack:
+    """Return the stack with the segments from `start` on as one."""
+    earlier, stop = stack.segments[:start], len(stack.segments)
+    removed = np.unique(np.concatenate([one.removed for one in stack.segments[start:stop]]))
+    places = [segment.find_labels(removed) >= 0 for segment in earlier]
+    removed = removed[np.any(places, axis=0)] if places else NOTHING
+    one = _one(stack, start, stop, number, removed)
+    return Stack((*earlier, one), (*stack.ended[:start], NOTHING))
+
+
+def _one(stack: Stack, start: int, stop: int, number: int, removed: np.ndarray) -> Segment:
+    part = Stack(stack.segments[start:stop], stack.ended[start:stop])
+    rows = np.arange(part.count)
+    keys = np.empty(part.count, np.int64)
+    for segment, which, places in part.places(rows):
+        keys[which] = segment.keys[places]
+    return new_segment(
+        number,
+        part.labels(rows),
+        {name: np.asarray(Column(part, name)) for name in sorted(part.names)},
+        part.lines(rows),
+        keys,
+        removed,
+        in_hnsw=stack.segments[start].in_hnsw,
+    )

@@ -1,0 +1,129 @@
+"""The rows of an index: those of all its segments, one after the other, without what was ended.
+
+Row numbers count the rows that are there, so they run from 0 to N - 1 whatever lies in between.
+With the ended places d_0 < d_1 < ... of a segment, the place p of its l-th row is l + j, where j
+of them lie before it: those with d_i - i <= l. And back, l = p - (those with d_i < p).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from zscr.infer.index.exact import Rows
+from zscr.infer.index.segment import Segment, keys_of
+
+NOTHING: Rows = np.empty(0, np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """Segments in the order of their commits, and the places in each whose rows are ended."""
+
+    segments: tuple[Segment, ...] = ()
+    ended: tuple[Rows, ...] = ()
+
+    @classmethod
+    def of(cls, segments: Sequence[Segment]) -> Stack:
+        """Put segments one after the other; each ends rows of those before it."""
+        stack = cls()
+        for segment in segments:
+            stack = stack.with_segment(segment)
+        return stack
+
+    def with_segment(self, segment: Segment) -> Stack:
+        """Return the stack with one more segment, and without the rows that this ends."""
+        ended = list(self.ended)
+        if segment.removed.size:
+            for at, before in enumerate(self.segments):
+                places = before.find_labels(segment.removed)
+                if (places >= 0).any():
+                    ended[at] = np.union1d(ended[at], places[places >= 0])
+        return Stack((*self.segments, segment), (*ended, NOTHING))
+
+    def with_hnsw(self, covered: bool) -> Stack:
+        """Return the stack where HNSW has all rows, or none."""
+        return Stack(tuple(replace(one, in_hnsw=covered) for one in self.segments), self.ended)
+
+    @cached_property
+    def starts(self) -> Rows:
+        """The number of the first row of each segment, and at the end N."""
+        counts = [s.count - len(d) for s, d in zip(self.segments, self.ended, strict=True)]
+        return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+    @property
+    def count(self) -> int:
+        """N, the number of rows that are there."""
+        return int(self.starts[-1])
+
+    def places(self, rows: Rows) -> Iterator[tuple[Segment, Rows, Rows]]:
+        """Split rows by segments: which of the rows, and their places in the segment."""
+        owner = np.searchsorted(self.starts, rows, "right") - 1
+        for at in np.unique(owner).tolist():
+            mine = np.flatnonzero(owner == at)
+            local, ended = rows[mine] - self.starts[at], self.ended[at]
+            shifted = ended - np.arange(len(ended))
+            yield self.segments[at], mine, local + np.searchsorted(shifted, local, "right")
+
+    def rows_of(self, at: int, places: Rows) -> Rows:
+        """Return the rows of places in the segment `at`; -1 where they are ended."""
+        ended = self.ended[at]
+        before = np.searchsorted(ended, places)
+        gone = np.isin(places, ended) if ended.size else np.zeros(len(places), bool)
+        return np.where(gone, -1, self.starts[at] + places - before)
+
+    def rows_of_labels(self, labels: Rows) -> Rows:
+        """Return the row of each label (L,); -1 where it is no longer there."""
+        rows = np.full(len(labels), -1)
+        for at, segment in enumerate(self.segments):
+            places = segment.find_labels(labels)
+            known = np.flatnonzero(places >= 0)
+            if known.size:
+                found = self.rows_of(at, places[known])
+                rows[known] = np.where(found >= 0, found, rows[known])
+        return rows
+
+    def candidates(self, ids: Sequence[str]) -> Iterator[tuple[int, int]]:
+        """Yield which of the ids may have which row: the key of the row's own id is the same."""
+        keys = keys_of(ids)
+        for at, segment in enumerate(self.segments):
+            which, places = segment.find_keys(keys)
+            rows = self.rows_of(at, places)
+            yield from zip(which[rows >= 0].tolist(), rows[rows >= 0].tolist(), strict=True)
+
+    def lines(self, rows: Rows) -> list[bytes]:
+        """Return the JSON of the rows' entries."""
+        found = [b""] * len(rows)
+        for segment, which, places in self.places(rows):
+            for one, place in zip(which.tolist(), places.tolist(), strict=True):
+                found[one] = segment.line(place)
+        return found
+
+    def labels(self, rows: Rows) -> Rows:
+        """Return the labels of rows."""
+        found = np.empty(len(rows), np.int64)
+        for segment, which, places in self.places(rows):
+            found[which] = segment.labels[places]
+        return found
+
+    @cached_property
+    def covered(self) -> Stack:
+        """The rows that HNSW has, which are those of the first segments."""
+        return Stack(self.segments[: self._covered], self.ended[: self._covered])
+
+    @cached_property
+    def tail(self) -> Stack:
+        """The rows that it has not yet, which come behind those."""
+        return Stack(self.segments[self._covered :], self.ended[self._covered :])
+
+    @property
+    def _covered(self) -> int:
+        return sum(segment.in_hnsw for segment in self.segments)
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The matrices that rows have: `vectors`, and `raw` and `features` where there are any."""
+        return frozenset(name for segment in self.segments for name in segment.wide)

@@ -1,0 +1,82 @@
+"""The rows of one array of a segment: in memory, or in a file where they are proved when used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zscr.blocks import BLOCK, BlockFile
+from zscr.errors import ArtefactError
+from zscr.infer.index.exact import Rows
+
+Array = npt.NDArray[Any]
+_LONGEST = 1e6  # squared, of a row; unit rows have 1, and float32 products of these stay finite
+
+
+class Tensor:
+    """An array (C, ...) whose rows are hashed, and compared with what rows may be, once."""
+
+    def __init__(self, rows: Array, file: BlockFile | None = None, start: int = 0) -> None:
+        """Hold rows that are known to be sound, or those of a file.
+
+        Args:
+            rows: (C, ...), of a file's content where there is one.
+            file: that they are in; start: where in it, in bytes.
+        """
+        self._rows, self._file, self._start = rows, file, start
+        self.stride = rows.dtype.itemsize * int(np.prod(rows.shape[1:]))
+        self._step = max(1, BLOCK // max(1, self.stride))  # rows that are proved at once
+        chunks = 0 if file is None else -(-len(rows) // self._step)
+        self._left = np.ones(chunks, bool)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(C, ...)."""
+        return self._rows.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """What is stored."""
+        return self._rows.dtype
+
+    def all(self) -> Array:
+        """Return all rows, without a copy.
+
+        Raises:
+            ArtefactError: some are damaged, or not what rows of an index are.
+        """
+        self._prove(np.flatnonzero(self._left))
+        return self._rows
+
+    def take(self, rows: Rows) -> Array:
+        """Return a copy of some rows; raises as `all`."""
+        if self._left.any():
+            self._prove(np.unique(rows // self._step))
+        return self._rows[rows]
+
+    def _prove(self, chunks: Rows) -> None:
+        assert self._file is not None or not chunks.size, "rows in memory are known to be sound"
+        for chunk in chunks[self._left[chunks]].tolist():
+            rows = self._rows[chunk * self._step : (chunk + 1) * self._step]
+            begin = self._start + chunk * self._step * self.stride
+            self._file.touch(begin, begin + len(rows) * self.stride)  # type: ignore[union-attr]
+            if not is_sound(rows):
+                raise ArtefactError(
+                    f"{self._file.path} holds NaN, infinity or rows that are far from unit length; "  # type: ignore[union-attr]
+                    f"make it anew"
+                )
+            self._left[chunk] = False
+
+
+def is_sound(rows: Array) -> bool:
+    """Say whether rows can be compared with others: integers can."""
+    if rows.dtype.kind != "f":
+        return True
+    if rows.dtype == np.float16:  # NaN and infinity reach the sum; its squares overflow no float32
+        return bool(np.isfinite(rows.sum(dtype=np.float32)))
+    return bool((np.einsum("nd,nd->n", rows, rows) < _LONGEST).all())
