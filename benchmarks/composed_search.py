@@ -102,7 +102,7 @@ def measured(made: Arrays, search: str, start: int) -> dict[str, Any]:
             search=search,  # type: ignore[arg-type]
         )
         held = IndexGallery(index.now, exact_up_to=0 if search == "hnsw" else len(gallery))
-        known = Statistics(index.now.vectors)
+        known = Statistics(np.asarray(index.now.vectors))
         ways = {name: [*channels_of(name, images, texts, known)] for name in FUSIONS}
         return {"search": index.how, **asked(index, held, images + texts, ways, start)}
 

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = {
     "zscr": "errors names patience printable strict_json <- progress"
     " <- disk extras home limited memory place regular schema streams"
-    " <- lock manifest_file options <- partial <- arrays artefact <- cache <- data"
+    " <- blocks lock manifest_file options <- partial <- arrays artefact <- cache <- data"
     " <- infer <- __init__ train <- export <- cli",
     "zscr.data": "decoding exclusion hashes known_source names records relevance splits"
     " <- images known_sketches walk <- known_collections listing options own_gallery rules"

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from zscr.data.listing import Skipped
 from zscr.errors import InputError
 from zscr.infer.index.appending import appended, diffused, tidied
-from zscr.infer.index.calibration import Calibration, Unrelated, calibrate
+from zscr.infer.index.calibration import Unrelated
 from zscr.infer.index.choice import EXACT_BELOW, choose, sample
 from zscr.infer.index.entries import Entries
 from zscr.infer.index.entry import Entry, check_entries, rebased
@@ -20,6 +20,7 @@ from zscr.infer.index.exact import Vectors
 from zscr.infer.index.generation import Generation
 from zscr.infer.index.hnsw import Hnsw
 from zscr.infer.index.placement import Placement, place
+from zscr.infer.index.rewriting import calibrations_of
 from zscr.infer.index.roots import Root
 from zscr.infer.index.stack import Stack
 
@@ -160,11 +161,7 @@ def next_generation(
         next_segment=max(before.next_segment, *(s.number + 1 for s in stack.segments)),
         unmeasured=0 if due else changed,
     )
-    return replace(following, calibrations=_calibrations(following)) if due else following
-
-
-def _calibrations(now: Generation) -> tuple[Calibration, ...]:
-    return calibrate(now.entries, now.vectors, now.embeddings, now.unrelated, now.space)
+    return replace(following, calibrations=calibrations_of(following)) if due else following
 
 
 def _still_named(before: Generation, after: Sequence[Root], stack: Stack) -> tuple[Root, ...]:

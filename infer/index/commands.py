@@ -223,6 +223,97 @@ def verify(folder: Path, no_images: bool) -> None:
 
 @index.command()
 @click.argument("folder", type=FOLDER)
+def compact(folder: Path) -> None:
+    """Write the rows of the index FOLDER as one segment, without those that are no longer there.
+
+    Commits do so by themselves, now and then; an index that is to be copied is smallest so.
+
+    \b
+    Example:
+      zscr index compact holiday.index
+    """
+    from zscr.infer.index.index import Index
+
+    opened = Index.open(folder.resolve())
+    before = len(opened.now.stack.segments)
+    done = opened.compact()
+    say(f"{before} segments are one" if done else "there is nothing to compact")
+
+
+@index.command()
+@click.argument("folder", type=FOLDER)
+@click.option(
+    "--store",
+    type=click.Choice(["float32", "float16"]),
+    help="What vectors are stored as from now on. [as they are]",
+)
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="To build.")
+def rebuild(folder: Path, store: Any, threads: int) -> None:
+    """Build HNSW of the index FOLDER anew, choose the search anew and calibrate; none is embedded.
+
+    float16 takes half the space, and scores are off by up to 0.0005; the vectors are rounded for
+    good.
+
+    \b
+    Example:
+      zscr index rebuild holiday.index
+      zscr index rebuild holiday.index --store float16
+    """
+    from zscr.infer.index.index import Index
+
+    opened = Index.open(folder.resolve())
+    opened.rebuild(stored=store, threads=threads)
+    say(f"{opened.count} images of {opened.dim} dimensions, {opened.how}")
+
+
+@index.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--yes", is_flag=True, help="Images may be lost.")
+def repair(folder: Path, yes: bool) -> None:
+    """Make the index FOLDER whole again after its files were damaged.
+
+    What can be made of the rest is made anew, such as HNSW. Images whose rows are damaged are lost,
+    if --yes says that they may be; `zscr index sync` embeds them again.
+
+    \b
+    Example:
+      zscr index repair holiday.index --yes
+      zscr index sync holiday/ --index holiday.index
+    """
+    from zscr.infer.index.repair import repair as mend
+    from zscr.infer.index.told import show_list
+
+    done = mend(folder.resolve(), all_may_go=yes)
+    show_list("damaged", done.damaged)
+    if not done.damaged:
+        say(f"{folder} is sound: {done.left} images")
+    else:
+        say(f"{folder} is whole again with {done.left} images, {done.lost} are lost")
+
+
+@index.command()
+@click.argument("made", metavar="FOLDER", type=FOLDER)
+@click.argument("sources", nargs=-1, required=True, metavar="INDEXES...", type=FOLDER)
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="To build.")
+def merge(made: Path, sources: tuple[Path, ...], threads: int) -> None:
+    """Make the index FOLDER of all that the INDEXES hold, which stay as they are.
+
+    An image that several have is there once. So an index can be made by many jobs, each of which
+    adds a share of the images.
+
+    \b
+    Example:
+      zscr index merge all.index part.1.index part.2.index
+    """
+    from zscr.infer.index.joining import join
+
+    done = join(made.resolve(), [source.resolve() for source in sources], threads=threads)
+    again = f", {done.twice} were there twice" if done.twice else ""
+    say(f"{made} holds the {done.index.count} images of {len(sources)} indexes{again}")
+
+
+@index.command()
+@click.argument("folder", type=FOLDER)
 def info(folder: Path) -> None:
     """Say what the index FOLDER holds.
 
@@ -236,6 +327,10 @@ def info(folder: Path) -> None:
 
     opened = Index.open(folder.resolve())
     click.echo(f"{opened.count} images of {opened.dim} dimensions, {opened.how}")
+    stack, stored = opened.now.stack, opened.now.stored
+    ended = sum(map(len, stack.ended))
+    late = f", {stack.tail.count} not in HNSW yet" if opened.now.hnsw and stack.tail.count else ""
+    click.echo(f"{len(stack.segments)} segments of {stored}, {ended} rows ended{late}")
     features = opened.features
     held = "no image features" if features is None else f"image features of {features.shape[1]}"
     click.echo(f"{held}, embeddings {opened.diffusion or 'not diffused'}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ from zscr.infer.index.generation import Generation, Stored
 from zscr.infer.index.hnsw_of import build_hnsw
 from zscr.infer.index.manifest import KIND
 from zscr.infer.index.report import ChangeReport, report_of
+from zscr.infer.index.rewriting import compact, rebuild
 from zscr.infer.index.roots import Root, lies_in
 from zscr.infer.index.search import search
 from zscr.infer.index.stack import Stack
@@ -190,6 +192,38 @@ class Index:
                 tidy(current)
             number = self.generation
         return report_of(merged.placed, number)
+
+    def compact(self) -> bool:
+        """Write all rows as one segment, and without those that have ended; say if that was needed.
+
+        Raises:
+            ArtefactError: as `apply`.
+        """
+        return self._rewrite(compact)
+
+    def rebuild(self, *, stored: Stored | None = None, threads: int = 1) -> None:
+        """Write all rows as one segment, build HNSW anew, measure and calibrate.
+
+        Args:
+            stored: what vectors are to be stored as; None leaves it.
+            threads: for building HNSW.
+
+        Raises:
+            ArtefactError: as `apply`.
+        """
+        build = partial(build_hnsw, threads=threads)
+        self._rewrite(lambda now: rebuild(now, build, stored=stored))
+
+    def _rewrite(self, written: Callable[[Generation], Generation]) -> bool:
+        with writer_lock(self.folder):
+            current = self._current
+            refuse_if_stale(current)
+            following = written(current.generation)
+            if following is current.generation:
+                tidy(current)
+                return False
+            self._current = commit(current, following, lost=0)
+        return True
 
     def search(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,14 +89,24 @@ def read_generation(folder: Path, manifest: Manifest, before: Generation | None)
 
 
 def _read(folder: Path, manifest: Manifest, held: Mapping[int, Segment]) -> Generation:
-    fields = manifest.body
-    stack = _stack(folder, manifest, held)
-    choice = _choice(fields)
+    stack, choice = _stack(folder, manifest, held), _choice(manifest.body)
     if choice.search == "hnsw" and not has_extra("hnsw"):
         choice = without_hnswlib(choice)
         say(f"{folder}: {choice.how}")
     if choice.search != "hnsw":
-        stack = stack.with_hnsw(False)
+        return assemble(folder, manifest, stack.with_hnsw(False), choice)
+    hnsw = open_hnsw(folder, manifest, stack)
+    return replace(assemble(folder, manifest, stack, choice), hnsw=hnsw)
+
+
+def assemble(folder: Path, manifest: Manifest, stack: Stack, choice: Choice) -> Generation:
+    """Return a generation of rows, and of what its manifest tells beside, without HNSW.
+
+    Raises:
+        ArtefactError: a file is damaged.
+        ValueError: one holds something else.
+    """
+    fields = manifest.body
     roots = {row["name"]: root_from(row, folder) for row in fields["roots"]}
     errors = name_of(manifest, "errors")
     rows = read_rows(read_verified(folder, manifest, errors) if errors else None)
@@ -106,7 +116,6 @@ def _read(folder: Path, manifest: Manifest, held: Mapping[int, Segment]) -> Gene
         bundle_name=fields["bundle_name"],
         stack=stack,
         choice=choice,
-        hnsw=open_hnsw(folder, manifest, stack) if choice.search == "hnsw" else None,
         queries=_matrix(folder, manifest, "queries", fields["dim"]),
         errors=tuple(skipped_from(row, roots) for row in rows),
         diffusion=Diffusion(**fields["diffusion"]) if fields["diffusion"] else None,

@@ -7,6 +7,7 @@ each of these powers, log8(N) times at most, and there are at most about 8 log8(
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import takewhile
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from zscr.infer.index.column import Column
 from zscr.infer.index.segment import Segment, new_segment
 from zscr.infer.index.stack import NOTHING, Stack
+from zscr.infer.index.tensor import Tensor
 
 _FEW = 8
 _ENDED = 0.5  # ended rows to those that are there, from which all is written again
@@ -49,6 +51,19 @@ def compacted(stack: Stack, number: int) -> Stack:
         if start < stop and stack.starts[stop] > stack.starts[start]
     ]
     return Stack.of(parts)
+
+
+def stored_as(stack: Stack, stored: str) -> Stack:
+    """Return the stack, all of whose segments are in memory, with vectors of another type."""
+    if stack.segments and np.dtype(stored) == Column(stack, "vectors").dtype:
+        return stack
+    segments = []
+    for one in stack.segments:
+        kept = {name: held.all() for name, held in one.wide.items()}
+        kept |= {name: kept[name].astype(stored) for name in ("vectors", "raw") if name in kept}
+        wide = {name: Tensor(rows) for name, rows in kept.items()}
+        segments.append(replace(one, wide=wide, file=None))
+    return Stack(tuple(segments), stack.ended)
 
 
 def _with_one(stack: Stack, start: int, number: int) -> Stack:

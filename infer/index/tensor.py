@@ -59,6 +59,16 @@ class Tensor:
             self._prove(np.unique(rows // self._step))
         return self._rows[rows]
 
+    def provable(self) -> npt.NDArray[np.bool_]:
+        """Say of each row (C,) whether it can be proved, together with those that it is with."""
+        sound = np.ones(len(self), bool)
+        for chunk in np.flatnonzero(self._left):
+            try:
+                self._prove(np.array([chunk]))
+            except ArtefactError:
+                sound[chunk * self._step : (chunk + 1) * self._step] = False
+        return sound
+
     def _prove(self, chunks: Rows) -> None:
         assert self._file is not None or not chunks.size, "rows in memory are known to be sound"
         for chunk in chunks[self._left[chunks]].tolist():

@@ -75,11 +75,11 @@ def test_diffusing_from_the_shell(deployed, tmp_path, images):
 def test_a_damaged_index_is_one_sentence(deployed, tmp_path):
     """From the shell, too."""
     folder = Path(shutil.copytree(deployed.index, tmp_path / "index"))
-    vectors = folder / f"vectors.{Index.open(folder).generation}.npy"
-    vectors.write_bytes(vectors.read_bytes()[:-1] + b"\0")
+    [segment] = folder.glob("segment.*")
+    segment.write_bytes(segment.read_bytes()[:-1] + b"\0")
     result = CliRunner().invoke(main, ["index", "verify", str(folder)])
     assert (result.exit_code, result.stdout) == (1, "")
-    assert re.fullmatch("Error: .*vectors.* is damaged: .*\n", result.stderr)
+    assert re.fullmatch("Error: .*segment.* is damaged: .*\n", result.stderr)
 
 
 def test_an_interrupted_add_says_how_to_go_on(deployed, tmp_path, images):

@@ -8,6 +8,7 @@ import os
 import numpy as np
 import onnxruntime
 from PIL import Image
+from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
 from zscr.artefact import read_manifest
@@ -27,9 +28,10 @@ def embedded(graph, **feeds):
 
 def gallery_of(bundle, index):
     """Every entry of the index with its embedding, from its image's file."""
-    [entries] = index.glob("entries.*.jsonl")
+    [segment] = index.glob("segment.*")
+    lines = load_file(segment)["entries"].tobytes().decode().splitlines()
     [root] = read_manifest(index, "index").body["roots"]
-    rows = [json.loads(line) for line in entries.read_text().splitlines()]
+    rows = [json.loads(line) for line in lines]
     rows = [row | {"image": os.path.join(root["path"], row["image"])} for row in rows]
     pixels = np.stack([np.asarray(Image.open(row["image"]).convert("RGB")) for row in rows])
     pixels = ((pixels.astype(np.float32) / 255 - 0.5) / 0.5).transpose(0, 3, 1, 2)

@@ -94,7 +94,7 @@ def test_basic_over_an_index_is_its_formula(
 ) -> None:
     """From lists, proved: nothing that all 6,000 scores would change."""
     found = composer.answer(many, queries, bundle.compositions[name], 7)
-    x = many.vectors.astype(np.float64)
+    x = np.asarray(many.vectors, np.float64)
     wanted = basic_scores(bundle, queries, x, 25 if name == "basic-expanded" else 0)
     require_same(found, wanted, 7, rel=2e-3)
     assert any("of 6000 images scored; no other can be as good" in one.notes[-1] for one in found)
@@ -106,7 +106,7 @@ def test_what_needs_no_data_is_its_formula(
     """Product and WeiCom by lists, average and slerp by one vector."""
     ways = bundle.composed[frozenset({"image", "text"})]
     v, t = parts(bundle, queries)
-    x = many.vectors.astype(np.float64)
+    x = np.asarray(many.vectors, np.float64)
     s, u = v @ x.T, t @ x.T
     z, w = ((one - one.mean(1, keepdims=True)) / one.std(1, keepdims=True) for one in (s, u))
     phi = np.vectorize(lambda value: 0.5 * math.erfc(-value / math.sqrt(2)))
@@ -131,14 +131,14 @@ def test_arithmetic_subtracts_what_is_said_or_the_stored_mean(
     mean = embedded(bundle, "text", list(STYLES)).mean(axis=0)
     old = np.where(np.arange(6)[:, None] % 2 == 1, embedded(bundle, "text", ["crow"]), mean)
     found = composer.answer(many, said, bundle.compositions["arithmetic"], 5)
-    require_same(found, unit(v + t - old) @ many.vectors.T.astype(np.float64), 5)
+    require_same(found, unit(v + t - old) @ np.asarray(many.vectors, np.float64).T, 5)
 
 
 def test_freedom_is_its_steps(
     bundle: Bundle, composer: Composer, many: Index, queries: list[Query]
 ) -> None:
     """20 neighbours with the query among them, 7 words each, the most frequent before the text."""
-    x = many.vectors.astype(np.float64)
+    x = np.asarray(many.vectors, np.float64)
     own = Query("own", text="by night", image=queries[0].image)
     words = (bundle.folder / "vocabulary.txt").read_text().split("\n")[:-1]
     named = embedded(bundle, "text", words)
@@ -186,7 +186,7 @@ def test_a_folder_expands_by_its_own_images(
 ) -> None:
     """Nothing outside of it decides but the means and minima, which are the index's."""
     part = np.arange(0, MANY, 3)
-    x = many.vectors.astype(np.float64)
+    x = np.asarray(many.vectors, np.float64)
     [scores] = basic_scores(bundle, queries[:1], x, 25, part)
     way = bundle.compositions["basic-expanded"]
     [found] = composer.answer(many, queries[:1], way, 5, within=Path("/there/in"))

@@ -284,7 +284,7 @@ def test_a_damaged_index_is_told_with_what_to_do(find, home, images):
     images(2, "photos")
     find("owl", "photos")
     [index] = indexes(home)
-    for damaged in index.glob("vectors*"):
+    for damaged in index.glob("segment*"):
         damaged.write_bytes(b"damaged")
     refused = find("owl", "photos")
     assert (refused.exit_code, refused.stdout) == (1, "")
