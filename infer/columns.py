@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AnySet
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from zscr.data.records import FIELDS, Query
 from zscr.errors import InputError
 from zscr.infer.index.expansion import Expansion
+from zscr.infer.index.only import ALL, Only
 from zscr.infer.reading import TEXTS, fits
 
 _OPTIONAL = ("instead_of", "compose")  # what a row may leave out where others have it
@@ -24,7 +24,7 @@ class Wanted:
         k: how many, at most.
         expand: ask again with the mean image feature of so many of the best images.
         min_score: leave out images that score less.
-        within: a folder, without links, that they must lie in; None for all of the index.
+        only: which images of the index are looked at.
         exclude_self: leave out the files that the query is made of, wherever they lie.
         rerank: re-rank so many of the best images, 0 for none; None leaves it to the bundle.
 
@@ -35,7 +35,7 @@ class Wanted:
     k: int = 10
     expand: int | None = None
     min_score: float | None = None
-    within: Path | None = None
+    only: Only = ALL
     exclude_self: bool = False
     rerank: int | None = None
 

@@ -56,6 +56,12 @@ _NAMED = 20  # classes that are listed; of more, the first
 )
 @click.option("--index", type=FOLDER, help="The gallery [the index beside the bundle].")
 @answer_options
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Only images with this attribute; of one that is named twice, either will do.",
+)
 @click.option("--exclude-self", is_flag=True, help="Leave out the query's own image.")
 @click.option("--trust", is_flag=True, help="Let a page show any file that the index names.")
 @runtime_options
@@ -74,6 +80,7 @@ def query(
     index: Path | None,
     style: str | None,
     out: Path | None,
+    where: tuple[str, ...],
     exclude_self: bool,
     trust: bool,
     **runtime: Any,
@@ -100,6 +107,8 @@ def query(
     for that; it does so by itself where that helped on validation classes. The images are read
     again, which takes a while. Scores are then of their own scale.
 
+    --where class=wren looks at images with that attribute alone, such as `zscr index info` lists.
+
     A line of a .jsonl file is such as {"id": "7", "text": "in red", "image": "shoe.jpg"}, where
     "instead_of" and "compose" may stand too. A line that cannot be used costs the others nothing:
     its answer holds the error, and the command ends with exit code 1 and the count. Lines of a pipe
@@ -111,6 +120,7 @@ def query(
       zscr query --file queries.jsonl --format html --out found.html
       zscr query --text "a small bird with a red crown" -k 5
       zscr query --file captions.txt --expand 5
+      zscr query --text "a small bird" --where class=wren --where class=kinglet
       zscr query --image photo.jpg
       zscr query --sketch drawing.png
       zscr query --sketch drawings/ --format html --out found.html
@@ -121,6 +131,7 @@ def query(
     from zscr.infer.answers.shown import Shown
     from zscr.infer.answers.tally import Tally, all_answered
     from zscr.infer.answers.writers import write_answers
+    from zscr.infer.index.only import Only, where_of
     from zscr.infer.queries import QueryFile
     from zscr.infer.searcher import Searcher
 
@@ -128,7 +139,13 @@ def query(
     out = None if out == Path("-") else out
     searcher = Searcher.open(bundle, index, make_runtime(**runtime))
     found = searcher.answers(
-        queries, k, expand=expand, min_score=min_score, exclude_self=exclude_self, rerank=rerank
+        queries,
+        k,
+        expand=expand,
+        min_score=min_score,
+        only=Only(where=where_of(where)),
+        exclude_self=exclude_self,
+        rerank=rerank,
     )
     tally = Tally()
     if not _are_many(queries):  # the one query of the options: an answer, or an error

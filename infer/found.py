@@ -47,7 +47,7 @@ def answer_of(query: Query, found: Found, wanted: Wanted, bundle: Bundle, index:
     # Sums, compositions, expanded and re-ranked queries, and parts of an index, score on scales of
     # their own.
     own_scale = query.terms or found.composition or wanted.expansion or found.reranked
-    plain = not (own_scale or wanted.within)
+    plain = not (own_scale or wanted.only)
     calibration = _calibration(query, bundle, index) if plain else None
     hits = _hits(query, found.matches, bundle, calibration)
     above = hits[0].above_unrelated if hits else None

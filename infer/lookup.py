@@ -132,7 +132,7 @@ class Lookup:
                 composition,
                 wanted.k,
                 expansion=wanted.expansion,
-                within=wanted.within,
+                only=wanted.only,
             )
         except InputError as error:  # such as an expansion, which not all compositions take
             yield from (Found(error=_refused(query, error)) for query in queries)
@@ -183,9 +183,7 @@ class Lookup:
     def _matched(self, rows: Rows, wanted: Wanted) -> Iterator[tuple[list[Match], tuple[str, ...]]]:
         """Return the matches of each unit row, and what is to be noted of all."""
         stale = self._stale()
-        matches = self.index.search(
-            rows, wanted.k, expansion=wanted.expansion, within=wanted.within
-        )
+        matches = self.index.search(rows, wanted.k, expansion=wanted.expansion, only=wanted.only)
         return ((one, (*_used(wanted), *stale)) for one in matches)
 
     def _stale(self) -> tuple[str, ...]:

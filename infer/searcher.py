@@ -17,6 +17,7 @@ from zscr.infer.columns import Wanted, make_queries
 from zscr.infer.found import Found, answer_of
 from zscr.infer.index.follower import Follower
 from zscr.infer.index.index import Index
+from zscr.infer.index.only import ALL, Only, Where
 from zscr.infer.lookup import Lookup
 from zscr.infer.own_image import most_held, own_contents, without_own
 from zscr.infer.pair import require_pair
@@ -86,6 +87,7 @@ class Searcher:
         min_score: float | None = None,
         exclude_self: bool = False,
         rerank: int | None = None,
+        where: Where | None = None,
     ) -> list[Answer]:
         """Answer B queries, numbered from 1, with their k nearest images each, best first.
 
@@ -111,6 +113,7 @@ class Searcher:
                 that the query is made of (of an image that is open already it is not known).
             rerank: re-rank so many of the best images by comparing tokens, 0 for none; None does
                 what the bundle says. Scores are then the re-ranking's (see `Reranking`).
+            where: attribute -> values: only images that have one of these are looked at.
 
         Raises:
             InputError: nothing is given or not as many of each, a value is no text or image or is
@@ -127,6 +130,7 @@ class Searcher:
             min_score=min_score,
             exclude_self=exclude_self,
             rerank=rerank,
+            only=Only(where=where or {}),
         )
         for query in queries:
             self._lookup.require(query)
@@ -139,7 +143,7 @@ class Searcher:
         *,
         expand: int | None = None,
         min_score: float | None = None,
-        within: Path | None = None,
+        only: Only = ALL,
         exclude_self: bool = False,
         rerank: int | None = None,
     ) -> Iterator[Answer]:
@@ -151,13 +155,13 @@ class Searcher:
         Args:
             queries: of any fields; those with terms are sums (see `zscr.infer.sums`).
             k, expand, min_score, exclude_self, rerank: see `search`.
-            within: a folder, without links, that the images must lie in.
+            only: which images of the index are looked at.
 
         Raises:
             InputError: k, expand, rerank or min_score is no such number, the index cannot expand
                 so, or the bundle cannot re-rank.
         """
-        wanted = Wanted(k, expand, min_score, within, exclude_self, rerank)
+        wanted = Wanted(k, expand, min_score, only, exclude_self, rerank)
         if rerank:
             require_pair(self.bundle)
         return (

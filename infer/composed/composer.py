@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -25,6 +24,7 @@ from zscr.infer.composition.statistics import Statistics
 from zscr.infer.index.expansion import Expansion
 from zscr.infer.index.generation import Generation
 from zscr.infer.index.index import Index, Match
+from zscr.infer.index.only import ALL, Only
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Sought:
     index: Index
     k: int
     expansion: Expansion | None
-    within: Path | None
+    only: Only
 
 
 class Composer:
@@ -73,7 +73,7 @@ class Composer:
         k: int,
         *,
         expansion: Expansion | None = None,
-        within: Path | None = None,
+        only: Only = ALL,
     ) -> list[Composed]:
         """Return the min(k, count) best images of each of B queries.
 
@@ -85,13 +85,13 @@ class Composer:
             composition: one of channels.
             k: how many to find.
             expansion: asks again by image features, where the composition makes one vector.
-            within: a folder, without links, that the images must lie in.
+            only: which images are looked at.
 
         Raises:
             InputError: an expansion of fused scores, or as `Index.search`.
             ArtefactError: a file of the composition is missing or damaged.
         """
-        batch, sought = Batch(queries), Sought(index, k, expansion, within)
+        batch, sought = Batch(queries), Sought(index, k, expansion, only)
         rows = {one.field: self.reader.vectors(batch, one) for one in composition.channels}
         if composition.vocabulary is not None:
             found = _nearest(batch, self._in_words(batch, rows, composition, sought), sought)
@@ -116,7 +116,7 @@ class Composer:
     ) -> Scores:
         """Return the vectors of queries whose images are said in words."""
         assert composition.vocabulary is not None, "FreeDom has one"
-        gallery = IndexGallery(sought.index.now, sought.within, self._exact_up_to)
+        gallery = IndexGallery(sought.index.now, sought.only, self._exact_up_to)
         freedom = FreeDom(composition.vocabulary, self.files, self.reader, gallery)
         image, text = composition.channels
         return freedom.vectors(batch, rows[image.field], text)
@@ -135,7 +135,7 @@ class Composer:
                 f"--expand out or compose by average"
             )
         now = sought.index.now
-        gallery = IndexGallery(now, sought.within, self._exact_up_to)
+        gallery = IndexGallery(now, sought.only, self._exact_up_to)
         scoring = Scoring(composition, self.files, self._statistics(now), gallery)
         scored, found = scoring.channels(batch, rows), dict[int, list[Match]]()
         for place in batch.sound:
@@ -158,7 +158,7 @@ def _nearest(batch: Batch, vectors: Scores, sought: Sought) -> dict[int, list[Ma
     if not places:
         return {}
     found = sought.index.search(
-        unit_rows(batch, vectors), sought.k, expansion=sought.expansion, within=sought.within
+        unit_rows(batch, vectors), sought.k, expansion=sought.expansion, only=sought.only
     )
     return dict(zip(places, found, strict=True))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -11,7 +10,8 @@ import numpy as np
 from zscr.infer.composition.affine import Scores, Vectors
 from zscr.infer.composition.candidates import Rows
 from zscr.infer.index.generation import Generation
-from zscr.infer.index.index import Match, rows_in
+from zscr.infer.index.index import Match
+from zscr.infer.index.only import ALL, Only
 from zscr.infer.index.search import search
 
 _BLOCK = 4096  # rows that are held in float64 at once
@@ -50,13 +50,11 @@ class RowsGallery:
 
 
 class IndexGallery:
-    """The images of a generation, or those of a folder."""
+    """The images of a generation, or some of them."""
 
-    def __init__(
-        self, now: Generation, within: Path | None = None, exact_up_to: int = EXACT_UP_TO
-    ) -> None:
+    def __init__(self, now: Generation, only: Only = ALL, exact_up_to: int = EXACT_UP_TO) -> None:
         self._now = now
-        self._part = None if within is None else rows_in(now, within)
+        self._part = only.rows(now)
         self._exact = len(now.entries) <= exact_up_to
         self.rows: Rows = np.arange(len(now.entries)) if self._part is None else self._part
 

@@ -15,6 +15,7 @@ from zscr.infer.bundle import Bundle
 from zscr.infer.find.composed import composed_query, require_composable
 from zscr.infer.find.update import Part, up_to_date
 from zscr.infer.find.words import read_words
+from zscr.infer.index.only import Only
 from zscr.infer.index.roots import lies_in
 from zscr.infer.models.installed import model_to_use
 from zscr.infer.reading import read_batch
@@ -123,7 +124,7 @@ def _require_answerable(bundle: Bundle, query: Query, folders: int) -> None:
 def _answer(bundle: Bundle, query: Query, part: Part, k: int, min_score: float | None) -> Answer:
     searcher = Searcher(bundle, part.index, refresh="never")
     # Not re-ranked: scores of several folders are merged, and those of their rest are no cosines.
-    found = searcher.answers([query], k, min_score=min_score, within=part.within, rerank=0)
+    found = searcher.answers([query], k, min_score=min_score, only=Only(part.within), rerank=0)
     [answer] = all_answered(found)
     return answer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, overload
@@ -62,11 +63,18 @@ class Entries(Sequence[Entry]):
 
     def find(self, ids: Sequence[str]) -> dict[str, int]:
         """Return the rows of those of the ids that are there."""
-        found = dict[str, int]()
-        for which, row in self._stack.candidates(ids):
-            if self[row].id == ids[which]:  # and not another id with the same key
-                found[ids[which]] = row
-        return found
+        pairs = [*self._stack.candidates(ids)]
+        lines = self._stack.lines(np.array([row for _, row in pairs], np.int64))
+        return {
+            ids[which]: row
+            for (which, row), line in zip(pairs, lines, strict=True)
+            if self._is_of(line, ids[which])  # and not of another id with the same key
+        }
+
+    def _is_of(self, line: bytes, name: str) -> bool:
+        """Say whether a line is an id's: as zscr writes lines, that can be seen unparsed."""
+        begin = b'{"id": ' + json.dumps(name, ensure_ascii=False).encode() + b", "
+        return line.startswith(begin) or self._parsed(line).id == name
 
     @cached_property
     def _all(self) -> tuple[Entry, ...]:

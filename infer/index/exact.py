@@ -64,6 +64,8 @@ def search_parts(parts: Parts, k: int) -> Hits:
     """
     count, total = len(parts[0][0]), len(parts[0][1])
     hits = no_hits(total, min(k, count))
+    if not hits.size:
+        return hits
     step = max(1, _BLOCK // count)
     for start in range(0, total, step):
         products = sum(_products(vectors, asked[start : start + step]) for vectors, asked in parts)

@@ -29,14 +29,15 @@ from zscr.infer.index.current import (
 from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.entries import Entries
 from zscr.infer.index.entry import Entry
-from zscr.infer.index.exact import Rows, Vectors
+from zscr.infer.index.exact import Vectors
 from zscr.infer.index.expansion import Expansion
 from zscr.infer.index.generation import Generation, Stored
 from zscr.infer.index.hnsw_of import build_hnsw
 from zscr.infer.index.manifest import KIND
+from zscr.infer.index.only import ALL, Only
 from zscr.infer.index.report import ChangeReport, report_of
 from zscr.infer.index.rewriting import compact, rebuild
-from zscr.infer.index.roots import Root, lies_in
+from zscr.infer.index.roots import Root
 from zscr.infer.index.search import search
 from zscr.infer.index.stack import Stack
 from zscr.lock import writer_lock
@@ -233,7 +234,7 @@ class Index:
         ef: int | None = None,
         exact: bool = False,
         expansion: Expansion | None = None,
-        within: Path | None = None,
+        only: Only = ALL,
     ) -> list[list[Match]]:
         """Return the min(k, count) most similar images of each query, best first.
 
@@ -243,11 +244,12 @@ class Index:
             ef: candidates that HNSW keeps, at least k; None takes the measured one.
             exact: search exactly even where there is HNSW.
             expansion: asks again with what is found.
-            within: a folder, without links: only images in it are searched, all of them exactly.
+            only: which images are searched.
 
         Raises:
-            InputError: k or ef below 1, ef without HNSW, not (B, D) unit vectors, or an expansion
-                where the index has no features or fewer images than its k, or of a folder's images.
+            InputError: k or ef below 1, ef without HNSW, not (B, D) unit vectors, an expansion
+                where the index has no features or fewer images than its k, or of a part of it, or
+                no image has the attributes that are asked for.
         """
         now = self._current.generation
         if k < 1 or (ef is not None and ef < 1):
@@ -255,8 +257,7 @@ class Index:
         if ef is not None and (exact or now.hnsw is None):
             raise InputError(f"ef {ef} means nothing to exact search; leave it out ({self.how})")
         asked = check_vectors(queries, self.dim)
-        rows = None if within is None else rows_in(now, within)
-        hits = search(now, asked, k, ef=ef, exact=exact, expansion=expansion, rows=rows)
+        hits = search(now, asked, k, ef=ef, exact=exact, expansion=expansion, rows=only.rows(now))
         return [
             [Match(now.entries[row], score) for row, score in zip(rows, scores, strict=True)]
             for rows, scores in zip(hits.rows.tolist(), hits.scores.tolist(), strict=True)
@@ -376,13 +377,6 @@ def _of_space(current: Current, space: str | None) -> Current:
             f"not in {space}; use a bundle of its space or index the images again"
         )
     return current
-
-
-def rows_in(now: Generation, folder: Path) -> Rows:
-    """Return the rows of the images that have a place in a folder."""
-    entries = enumerate(now.entries)
-    held = [row for row, entry in entries if any(lies_in(p, str(folder)) for p in entry.places)]
-    return np.array(held, np.int64)
 
 
 def _committed(current: Current, merged: Merged, threads: int) -> Current:

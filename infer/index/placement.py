@@ -71,7 +71,7 @@ def place(entries: Entries, upserts: Sequence[Entry], removals: Sequence[str]) -
     """
     known = entries.find([*(entry.id for entry in upserts), *removals])
     _require_known(entries, known, removals, {entry.id for entry in upserts})
-    vacant = _vacant(entries, known, removals)
+    vacant = _vacant(entries, known, removals, any_come=bool(upserts))
     rows = [known[entry.id] for entry in upserts if entry.id in known]
     before = dict(zip(rows, entries.of(rows), strict=True))
     new, counts = list[New](), dict.fromkeys(("added", "replaced", "unchanged", "moved"), 0)
@@ -109,11 +109,12 @@ def _require_known(
 
 
 def _vacant(
-    entries: Entries, known: dict[str, int], removals: Sequence[str]
+    entries: Entries, known: dict[str, int], removals: Sequence[str], *, any_come: bool
 ) -> dict[str, list[int]]:
-    """Return content -> the rows that fall vacant, first one last."""
+    """Return content -> the rows that fall vacant, first one last; all under one if none come."""
     vacant: dict[str, list[int]] = defaultdict(list)
     rows = sorted({known[name] for name in removals}, reverse=True)
-    for row, entry in zip(rows, entries.of(rows), strict=True):
-        vacant[entry.sha256].append(row)
+    contents = [entry.sha256 for entry in entries.of(rows)] if any_come else [""] * len(rows)
+    for row, content in zip(rows, contents, strict=True):
+        vacant[content].append(row)
     return vacant

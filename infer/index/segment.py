@@ -104,6 +104,13 @@ class Segment:
         return self.labels[order], order
 
     @property
+    def text(self) -> memoryview:
+        """The lines of all of its entries, proved."""
+        if self.file is not None:
+            self.file.touch(self.at, self.at + self.lines.nbytes)
+        return memoryview(np.ascontiguousarray(self.lines))
+
+    @property
     def keys(self) -> Rows:
         """Of the ids of its rows (C,), in their order."""
         keys = np.empty(self.count, np.int64)

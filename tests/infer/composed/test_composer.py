@@ -23,6 +23,7 @@ from zscr.infer.composed.gallery import IndexGallery
 from zscr.infer.composition.composition import Channel, Composition, Fusion
 from zscr.infer.index.expansion import Expansion
 from zscr.infer.index.index import Entry, Index
+from zscr.infer.index.only import Only
 from zscr.infer.runners.runner import Runtime
 
 
@@ -169,15 +170,15 @@ def test_a_folder_is_a_gallery_of_its_own(
 ) -> None:
     """Nothing outside of it is found, all of it can be, and of an empty one nothing is."""
     way = bundle.composed[frozenset({"image", "text"})][name]
-    [found] = composer.answer(many, queries[:1], way, MANY, within=Path("/there/in"))
+    [found] = composer.answer(many, queries[:1], way, MANY, only=Only(Path("/there/in")))
     assert len(found.matches) == MANY // 3
     assert {int(match.entry.id) % 3 for match in found.matches} == {0}
     assert [match.score for match in found.matches] == sorted(
         (match.score for match in found.matches), reverse=True
     )
-    [few] = composer.answer(many, queries[:1], way, 5, within=Path("/there/in"))
+    [few] = composer.answer(many, queries[:1], way, 5, only=Only(Path("/there/in")))
     assert few.matches == found.matches[:5]
-    [none] = composer.answer(many, queries[:1], way, 5, within=Path("/nowhere"))
+    [none] = composer.answer(many, queries[:1], way, 5, only=Only(Path("/nowhere")))
     assert none.matches == []
 
 
@@ -189,7 +190,7 @@ def test_a_folder_expands_by_its_own_images(
     x = np.asarray(many.vectors, np.float64)
     [scores] = basic_scores(bundle, queries[:1], x, 25, part)
     way = bundle.compositions["basic-expanded"]
-    [found] = composer.answer(many, queries[:1], way, 5, within=Path("/there/in"))
+    [found] = composer.answer(many, queries[:1], way, 5, only=Only(Path("/there/in")))
     ids = [str(part[row]) for row in np.argsort(-scores)[:5]]
     assert [match.entry.id for match in found.matches] == ids
 
