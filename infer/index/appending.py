@@ -80,8 +80,8 @@ def diffused(before: Generation, stack: Stack, *, threads: int) -> tuple[Stack, 
 def _rows(stack: Stack, name: str, new: Sequence[New], arrived: Array) -> Array:
     """Return a matrix of the new rows: of those that arrived, and of rows whose image has moved."""
     rows = np.empty((len(new), arrived.shape[1]), arrived.dtype)
-    came = [at for at, one in enumerate(new) if one.source is not None]
-    rows[came] = arrived[[new[at].source for at in came]]
+    came = [(at, one.source) for at, one in enumerate(new) if one.source is not None]
+    rows[[at for at, _ in came]] = arrived[[source for _, source in came]]
     kept = [at for at, one in enumerate(new) if one.source is None]
     if kept:
         rows[kept] = Column(stack, name)[np.array([new[at].before for at in kept], np.int64)]

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zscr.infer.index.entry import Entry
-from zscr.infer.index.exact import Vectors
+from zscr.infer.index.exact import Gallery, Vectors
 from zscr.schema import listing, maybe, number, record, text
 
 MOST = 128  # unrelated queries a graph; they cost as much as exact answers to them, at every change
@@ -83,8 +83,8 @@ class Calibration:
 
 def calibrate(
     entries: Sequence[Entry],
-    vectors: Vectors,
-    embeddings: Vectors,
+    vectors: Gallery,
+    embeddings: Gallery,
     unrelated: Unrelated | None,
     space: str,
 ) -> tuple[Calibration, ...]:
@@ -108,13 +108,14 @@ def calibrate(
         found.append(Calibration(unrelated.graph, unrelated.of, scores))
     if known:
         rows = np.unique(np.linspace(0, len(entries) - 1, MOST).astype(np.int64))
-        scores = _best(vectors, embeddings[rows], owners, owners[rows])
+        own_rows = embeddings[rows].astype(np.float32, copy=False)
+        scores = _best(vectors, own_rows, owners, owners[rows])
         found.append(Calibration(space, "images, each without those of its class", scores))
     return tuple(one for one in found if one.scores)
 
 
 def _best(
-    vectors: Vectors,
+    vectors: Gallery,
     queries: Vectors,
     owners: npt.NDArray[np.int64],
     own: npt.NDArray[np.int64],
@@ -123,7 +124,7 @@ def _best(
     best = np.full(len(queries), -np.inf)  # and so it stays where no image is left
     step = max(1, _BLOCK // max(1, len(queries)))
     for start in range(0, len(vectors), step):
-        products = queries @ vectors[start : start + step].T
+        products = queries @ vectors[start : start + step].astype(np.float32, copy=False).T
         products[own[:, None] == owners[start : start + step]] = -np.inf
         best = np.maximum(best, products.max(axis=1))
     return tuple(sorted(best[np.isfinite(best)].tolist()))

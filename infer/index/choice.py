@@ -62,8 +62,13 @@ class Choice:
 class Before(Protocol):
     """How a gallery was searched until now."""
 
-    choice: Choice
-    hnsw: Hnsw | None
+    @property
+    def choice(self) -> Choice:
+        """How it was searched."""
+
+    @property
+    def hnsw(self) -> Hnsw | None:
+        """Over its first segments, if it had any."""
 
 
 def choose(

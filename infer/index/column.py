@@ -20,10 +20,15 @@ class Column:
     def __init__(self, stack: Stack, name: str) -> None:
         self._stack, self._name = stack, name
         first = next(s.wide[name] for s in stack.segments if name in s.wide)
-        self.shape, self.dtype = (stack.count, *first.shape[1:]), first.dtype
+        self._shape, self.dtype = (stack.count, *first.shape[1:]), first.dtype
 
     def __len__(self) -> int:
-        return self.shape[0]
+        return self._shape[0]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, E)."""
+        return self._shape
 
     def __getitem__(self, rows: Any) -> Array:
         """Return a copy of some rows, as a matrix would; float16 stays what it is."""

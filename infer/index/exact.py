@@ -19,8 +19,12 @@ class Matrix(Protocol):
     def __len__(self) -> int:
         """Return N."""
 
-    def __getitem__(self, rows: Rows) -> npt.NDArray[Any]:
-        """Return some of the rows."""
+    def __getitem__(self, rows: Any) -> npt.NDArray[Any]:
+        """Return some of the rows, by their numbers or as a slice."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, D)."""
 
     def products(self, queries: Vectors) -> Vectors:
         """Return the products (B, N) with queries (B, D)."""

@@ -10,10 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from zscr.errors import InputError
-from zscr.infer.index.exact import Hits, Parts, Rows, Vectors, no_hits, search_exact, search_parts
+from zscr.infer.index.exact import (
+    Gallery,
+    Hits,
+    Parts,
+    Rows,
+    Vectors,
+    no_hits,
+    search_exact,
+    search_parts,
+)
 
 CANDIDATES = 1000  # images that are scored again where HNSW finds them
 
@@ -48,8 +56,8 @@ class Expansion:
 
     def parts(
         self,
-        vectors: Vectors,
-        features: npt.NDArray[np.floating],
+        vectors: Gallery,
+        features: Gallery,
         queries: Vectors,
         means: Vectors,
     ) -> Parts:
@@ -80,7 +88,7 @@ class Expansion:
             )
 
 
-def mean_features(features: npt.NDArray[np.floating], rows: Rows) -> Vectors:
+def mean_features(features: Gallery, rows: Rows) -> Vectors:
     """Return the unit mean (B, F) of the features (N, F) of each query's rows (B, K)."""
     means = np.stack([features[own].astype(np.float64).mean(axis=0) for own in rows])
     unit: Vectors = (means / np.linalg.norm(means, axis=1, keepdims=True)).astype(np.float32)
@@ -88,7 +96,7 @@ def mean_features(features: npt.NDArray[np.floating], rows: Rows) -> Vectors:
 
 
 def search_expanded(
-    vectors: Vectors, features: Vectors, queries: Vectors, k: int, expansion: Expansion
+    vectors: Gallery, features: Gallery, queries: Vectors, k: int, expansion: Expansion
 ) -> Hits:
     """Return the min(k, N) best rows of each query by the scores of `Expansion.parts`.
 
@@ -112,8 +120,8 @@ def search_expanded(
 
 
 def search_candidates(
-    vectors: Vectors,
-    features: npt.NDArray[np.floating],
+    vectors: Gallery,
+    features: Gallery,
     queries: Vectors,
     k: int,
     expansion: Expansion,

@@ -176,7 +176,8 @@ def _among(labels: Rows, held: Rows) -> npt.NDArray[np.bool_]:
     """Say which of the labels are among those that are held, ascending."""
     if not held.size:
         return np.zeros(len(labels), bool)
-    return held[np.minimum(np.searchsorted(held, labels), len(held) - 1)] == labels
+    near = held[np.minimum(np.searchsorted(held, labels), len(held) - 1)]
+    return np.asarray(near == labels)
 
 
 @contextmanager

@@ -112,8 +112,9 @@ class Index:
         """
         if not entries:
             raise InputError(f"there is no image to index, {len(errors)} were skipped")
-        about = {"diffusion": diffusion, "stored": stored}
-        empty = Generation(0, space, bundle_name, Stack(), start(search), **about)
+        empty = Generation(
+            0, space, bundle_name, Stack(), start(search), diffusion=diffusion, stored=stored
+        )
         first = Change(
             entries,
             vectors,

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from zscr.errors import InputError
 from zscr.infer.index.approximate import search_hnsw
 from zscr.infer.index.choice import most_late
-from zscr.infer.index.exact import Hits, Rows, Vectors, no_hits, search_exact
+from zscr.infer.index.exact import Gallery, Hits, Rows, Vectors, no_hits, search_exact
 from zscr.infer.index.expansion import (
     CANDIDATES,
     Expansion,
@@ -21,7 +20,7 @@ from zscr.infer.index.generation import Generation
 
 _SPARE = 2  # neighbours that are asked for to those that a part is expected to have of them
 _MOST = 4096  # of them: from there on HNSW takes longer than exact search of the part
-Features = TypeVar("Features", bound=npt.NDArray[np.floating])  # float16, or all as float32
+Features = TypeVar("Features", bound=Gallery)  # float16, or all as float32
 
 
 def search(
@@ -62,8 +61,9 @@ def search(
         return search_hnsw(now.stack, hnsw, queries, k, ef or now.choice.ef or k)
     if hnsw is None:
         return search_expanded(now.vectors, _features(now.exact_features), queries, k, expansion)
-    features, count = _features(now.features), max(CANDIDATES, k, expansion.k)
+    count = max(CANDIDATES, k, expansion.k)
     pool = search_hnsw(now.stack, hnsw, queries, count, ef or count).rows
+    features = _features(now.features)
     return search_candidates(now.vectors, features, queries, k, expansion, pool)
 
 

@@ -108,7 +108,7 @@ class Segment:
         """The lines of all of its entries, proved."""
         if self.file is not None:
             self.file.touch(self.at, self.at + self.lines.nbytes)
-        return memoryview(np.ascontiguousarray(self.lines))
+        return np.ascontiguousarray(self.lines).data
 
     @property
     def keys(self) -> Rows:

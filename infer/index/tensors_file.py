@@ -54,7 +54,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Array]) -> BlockWriter:
         writer.write(len(text).to_bytes(8, "little") + text)
         for _, tensor in ordered:
             if tensor.nbytes:
-                writer.write(memoryview(np.ascontiguousarray(tensor).reshape(-1).view(np.uint8)))
+                writer.write(np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data)
     return writer
 
 
