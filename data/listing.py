@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import stat
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zscr.data.hashes import Hashes
-from zscr.data.names import is_utf8, written
+from zscr.data.names import is_utf8, nfc, written
 from zscr.data.walk import EVERYTHING, FoundImage, Walk, WalkRules, walk
 from zscr.errors import InputError
 from zscr.progress import progress
@@ -25,6 +26,36 @@ class ImageFile:
     path: Path
     real: Path
     sha256: str
+
+
+@dataclass(frozen=True)
+class Share:
+    """One of `count` shares of images, from 1 on: the same for a path whatever else is there."""
+
+    number: int = 1
+    count: int = 1
+
+    def has(self, place: str) -> bool:
+        """Say whether a path is of this share."""
+        digest = hashlib.sha256(nfc(place).encode(errors="surrogateescape")).digest()
+        return int.from_bytes(digest[:8], "big") % self.count == self.number - 1
+
+    @classmethod
+    def of(cls, told: str) -> Share:
+        """Read a share as it is typed, such as `3/16`.
+
+        Raises:
+            InputError: it is none.
+        """
+        number, _, count = told.partition("/")
+        if number.isascii() and number.isdigit() and count.isascii() and count.isdigit():
+            if 1 <= int(number) <= int(count) <= _SHARES:
+                return cls(int(number), int(count))
+        raise InputError(f"{told!r} is no share; write the third of sixteen as 3/16")
+
+
+ALL_SHARES = Share()
+_SHARES = 1_000_000  # at most
 
 
 @dataclass(frozen=True)
@@ -53,6 +84,7 @@ def list_images(
     named: Sequence[Path],
     rules: Callable[[Path], WalkRules] = lambda folder: EVERYTHING,
     hashes: Hashes | None = None,
+    share: Share = ALL_SHARES,
 ) -> Listing:
     """List files, and every image below folders, and hash them.
 
@@ -62,6 +94,7 @@ def list_images(
         named: files, of any suffix, and folders.
         rules: folder, without links -> how it is walked.
         hashes: what is known of files already; None reads all of them.
+        share: of the images, which alone are hashed and listed.
 
     Raises:
         InputError: a name is nothing that is there, or no file or folder.
@@ -82,7 +115,8 @@ def list_images(
             if str(image.path) == place:  # the place that is no link is the one to name
                 images[place] = image
             images.setdefault(place, image)
-    files, skipped = _hashed([*images.values()], hashes or Hashes())
+    mine = [image for place, image in images.items() if share.has(place)]
+    files, skipped = _hashed(mine, hashes or Hashes())
     return Listing(files, skipped, tuple(folders), tuple(alone))
 
 

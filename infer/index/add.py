@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from zscr.data.collection import Collection
-from zscr.data.listing import list_images
+from zscr.data.listing import ALL_SHARES, Share, list_images
 from zscr.data.records import Item
 from zscr.data.walk import EVERYTHING, WalkRules
 from zscr.infer.bundle import Bundle
@@ -29,6 +29,7 @@ def add_images(
     linked: bool | None = None,
     diffusion: Diffusion | None = None,
     shard: int = SHARD,
+    share: Share = ALL_SHARES,
 ) -> Added:
     """Add files, and every image below folders, to the index `folder`, made if it is absent.
 
@@ -46,6 +47,7 @@ def add_images(
         diffusion: of a new index, which does it again after every change; of one that there is,
             it must be its own.
         shard: how many are embedded between two saves; what a kill costs at most.
+        share: of the images, which alone are added.
 
     Raises:
         InputError: a path does not exist, there is no image at all, the bundle takes none, or
@@ -55,7 +57,7 @@ def add_images(
     """
     with alone(folder):
         index = open_for(bundle, folder, diffusion)  # refused before hours of hashing
-        listing = list_images(images, lambda folder: rules)
+        listing = list_images(images, lambda folder: rules, share=share)
         require_some(listing, images)
         found = survey(index, listing, lambda root: rules, linked=linked)
         added = carry_out(bundle, folder, index, found, diffusion=diffusion, shard=shard)

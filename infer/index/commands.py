@@ -45,6 +45,12 @@ def index() -> None:
 @bundle_option
 @click.option("--diffuse", is_flag=True, help="Even embeddings out over images that are alike.")
 @duplicates_option
+@click.option(
+    "--shard",
+    metavar="I/N",
+    default="1/1",
+    help="Only the I-th of N shares of the images; 'zscr index merge' joins them.",
+)
 @walk_options
 @runtime_options
 def add(
@@ -53,6 +59,7 @@ def add(
     bundle: Path,
     diffuse: bool,
     duplicates: str | None,
+    shard: str,
     exclude: tuple[str, ...],
     follow_links: bool,
     **runtime: Any,
@@ -69,18 +76,23 @@ def add(
     --diffuse makes an index in which each image's embedding is evened out with those of the images
     that look like it; whatever is added later, all of them are diffused anew.
 
+    --shard 3/16 adds a sixteenth of the images, always the same one, so that sixteen jobs may each
+    make an index of their own, of which 'zscr index merge' makes one.
+
     \b
     Example:
       zscr index add holiday/ cat.jpg --index holiday.index
       zscr index add photos/ --exclude 'raw/' --duplicates link
       zscr index add holiday/ --index even.index --diffuse
       zscr query --text "a cat on a wall" --index holiday.index
+      zscr index add photos/ --shard 3/16 --index part.3.index
     """
+    from zscr.data.listing import Share
     from zscr.infer.index.add import add_images
     from zscr.infer.index.diffusion import Diffusion
     from zscr.infer.index.told import tell
 
-    opened = _open(bundle, runtime)
+    share, opened = Share.of(shard), _open(bundle, runtime)
     with resumable():
         added = add_images(
             opened,
@@ -89,6 +101,7 @@ def add(
             rules=make_rules(exclude, follow_links),
             linked=_linked(duplicates),
             diffusion=Diffusion() if diffuse else None,
+            share=share,
         )
     tell(added)
 

@@ -64,9 +64,11 @@ def repair(folder: Path, *, all_may_go: bool = False, threads: int = 1) -> Repai
         left = Stack.of([_sound_rows(segment) for segment in there.segments])
         lost = manifest.body["count"] - left.count
         if not left.count or (lost and not all_may_go):
+            on = "make the index anew with 'zscr index add'"
+            on = "add --yes to go on with the others" if left.count else on
             raise ArtefactError(
                 f"{lost} of {manifest.body['count']} images of {folder} are lost with "
-                f"{', '.join(damaged)}; add --yes to go on with the others"
+                f"{', '.join(damaged)}; {on}"
             )
         now = assemble(folder, _without(manifest, damaged), left, _asked(manifest))
         following = rebuild(now, lambda stack: build_hnsw(stack, threads=threads))

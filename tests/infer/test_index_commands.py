@@ -172,3 +172,63 @@ def test_a_collection_is_verified_and_moved_like_a_folder(deployed, shapes, tmp_
     done = CliRunner().invoke(main, verify)
     assert (done.exit_code, "1 changed" in done.stdout) == (1, True)
     assert f"'zscr data check {tmp_path / 'moved/collections/shapes'}' looks at" in done.stderr
+
+
+def run(*words):
+    """Run a command; return its exit code and what it said on both streams."""
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    return result.exit_code, result.stdout + result.stderr
+
+
+def test_jobs_of_an_array_make_one_index(deployed, tmp_path, images):
+    """Each image is of one share, whatever else is there; all merged are as one made at once."""
+    images(9, "own")
+    parts = [tmp_path / f"part.{number}" for number in (1, 2)]
+    for number, part in enumerate(parts, 1):
+        words = ("--shard", f"{number}/2", "--bundle", deployed.bundle, "--index", part)
+        assert run("index", "add", tmp_path / "own", *words)[0] == 0
+    counts = [Index.open(part).count for part in parts]
+    assert (sum(counts), min(counts) > 0) == (9, True)
+    code, said = run("index", "merge", tmp_path / "all", *parts)
+    assert (code, said) == (0, f"{tmp_path / 'all'} holds the 9 images of 2 indexes\n")
+    run("index", "add", tmp_path / "own", "--bundle", deployed.bundle, "--index", tmp_path / "once")
+    ids = [{entry.id for entry in Index.open(tmp_path / name).entries} for name in ("all", "once")]
+    assert ids[0] == ids[1]
+    again = ("--bundle", deployed.bundle, "--index", tmp_path / "all")
+    assert "0 added, 0 replaced, 9 unchanged" in run("index", "add", tmp_path / "own", *again)[1]
+    assert run("index", "add", tmp_path / "own", "--shard", "3/2")[1].startswith(
+        "Error: '3/2' is no share; write the third of sixteen as 3/16"
+    )
+
+
+def test_upkeep_from_the_shell(deployed, tmp_path, images):
+    """Each command says what it has done, in the words that the next one needs."""
+    paths, folder = images(5, "own"), tmp_path / "own.index"
+    about = ("--bundle", deployed.bundle, "--index", folder)
+    run("index", "add", tmp_path / "own", *about)
+    run("index", "remove", "own/02.png", *about)
+    assert "2 segments of float32, 1 rows ended\n" in run("index", "info", folder)[1]
+    assert run("index", "compact", folder) == (0, "2 segments are one\n")
+    assert run("index", "compact", folder) == (0, "there is nothing to compact\n")
+    code, said = run("index", "rebuild", folder, "--store", "float16")
+    assert (code, said.startswith("4 images of 16 dimensions, exact: ")) == (0, True)
+    assert run("index", "repair", folder) == (0, f"{folder} is sound: 4 images\n")
+    [segment] = folder.glob("segment.*")
+    segment.write_bytes(segment.read_bytes()[:-1] + b"\0")
+    assert run("index", "repair", folder, "--yes")[1] == (
+        f"Error: 4 of 4 images of {folder} are lost with {segment.name}; make the index anew with "
+        f"'zscr index add'\n"
+    )
+    assert paths[0].exists()
+
+
+def test_queries_of_images_with_an_attribute(deployed):
+    """Only those are found, in the order of all; what no image has is one sentence."""
+    words = ("query", "--text", "red", "-k", "8", "--bundle", deployed.bundle)
+    every = json.loads(run(*words)[1])["hits"]
+    name = every[1]["class"]
+    some = json.loads(run(*words, "--where", f"class={name}")[1])["hits"]
+    assert 0 < len(some) < len(every)
+    assert [hit["id"] for hit in some] == [hit["id"] for hit in every if hit["class"] == name]
+    code, said = run(*words, "--where", "class=wren")
+    assert (code, said) == (1, "Error: no image of the index has the class wren\n")
