@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -184,9 +185,7 @@ class Index:
             ArtefactError: another writer is busy or has committed since this index was opened, the
                 folder was damaged or the disk is full.
         """
-        with writer_lock(self.folder):
-            current = self._current  # read under the lock: another thread may have changed it
-            refuse_if_stale(current)
+        with self._writing() as current:
             merged = merge(current.generation, change, threads=threads)
             if merged.differs(current.generation):
                 self._current = _committed(current, merged, threads)
@@ -216,10 +215,16 @@ class Index:
         build = partial(build_hnsw, threads=threads)
         self._rewrite(lambda now: rebuild(now, build, stored=stored))
 
-    def _rewrite(self, written: Callable[[Generation], Generation]) -> bool:
+    @contextmanager
+    def _writing(self) -> Iterator[Current]:
+        """Hold the writer's lock; yield what is current, of which nobody has made another state."""
         with writer_lock(self.folder):
-            current = self._current
+            current = self._current  # read under the lock: another thread may have changed it
             refuse_if_stale(current)
+            yield current
+
+    def _rewrite(self, written: Callable[[Generation], Generation]) -> bool:
+        with self._writing() as current:
             following = written(current.generation)
             if following is current.generation:
                 tidy(current)
