@@ -19,7 +19,7 @@ from zscr.errors import ArtefactError
 from zscr.infer.index.choice import Choice, start
 from zscr.infer.index.current import Current, commit
 from zscr.infer.index.fields import FIELDS
-from zscr.infer.index.files import open_segment
+from zscr.infer.index.files import open_segment, remove_leftovers
 from zscr.infer.index.hnsw_of import build_hnsw
 from zscr.infer.index.manifest import KIND, assemble
 from zscr.infer.index.rewriting import rebuild
@@ -59,6 +59,7 @@ def repair(folder: Path, *, all_may_go: bool = False, threads: int = 1) -> Repai
         manifest = read_manifest(folder, KIND, FIELDS)
         damaged = tuple(name for name in manifest.files if not _is_sound(folder, manifest, name))
         if not damaged:
+            remove_leftovers(folder, manifest)
             return Repaired((), 0, manifest.body["count"])
         there = _salvaged(folder, manifest)
         left = Stack.of([_sound_rows(segment) for segment in there.segments])

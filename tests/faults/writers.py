@@ -139,6 +139,82 @@ def index_state() -> object:
     return found, [(entry.id, entry.sha256) for entry in index.entries]
 
 
+def segments() -> None:
+    """An index of seven segments with rows that are ended, and HNSW: the next change merges."""
+    from zscr.infer.index.index import Change, Entry, Index
+
+    rows = np.eye(9, dtype=np.float32)
+    about = {"space": "b", "bundle_name": "birds", "search": "hnsw"}
+    Index.create(Path("x.index"), entries=[Entry("0", "old")], vectors=rows[:1], **about)  # type: ignore
+    for n in range(1, 7):
+        came = [Entry(f"{n}", "old"), Entry("0", f"{n}")]
+        Index.open(Path("x.index")).apply(Change(came, rows[[n, 8 - n]]))
+
+
+def merged_segments() -> None:
+    """The eighth segment, which ends rows of before."""
+    from zscr.infer.index.index import Change, Entry, Index
+
+    change = Change([Entry("new", "new")], np.eye(1, 9), removals=["2"])
+    index = Index.open(Path("x.index"))
+    index.apply(Change() if index.entries.find(["new"]) else change)
+
+
+def rewritten(verb: str) -> None:
+    """All of it written anew."""
+    from zscr.infer.index.index import Index
+
+    getattr(Index.open(Path("x.index")), verb)()
+
+
+def damaged() -> None:
+    """Segments, and an HNSW that is damaged."""
+    segments()
+    [path] = Path("x.index").glob("hnsw.*")
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+
+
+def repaired() -> None:
+    """HNSW is built from the vectors."""
+    from zscr.infer.index.repair import repair
+
+    repair(Path("x.index"))
+
+
+def joined() -> None:
+    """One index of two."""
+    from zscr.infer.index.joining import join
+
+    if not Path("y.index").exists():
+        join(Path("y.index"), [Path("x.index"), Path("z.index")])
+
+
+def two_indexes() -> None:
+    """Two that hold different images."""
+    from zscr.infer.index.index import Entry, Index
+
+    segments()
+    about = {"space": "b", "bundle_name": "birds"}
+    Index.create(Path("z.index"), entries=[Entry("z", "z")], vectors=np.eye(1, 9), **about)  # type: ignore
+
+
+def segments_state(name: str = "x.index") -> object:
+    """Return what an index holds and in how many segments, or that it is damaged."""
+    from zscr.errors import ArtefactError
+    from zscr.infer.index.index import Index
+
+    if not Path(name).exists():
+        return None
+    index = Index.open(Path(name))
+    try:
+        index.prove()
+    except ArtefactError:
+        return "damaged"
+    found = [match.entry.id for [match] in index.search(np.eye(9), 1)]
+    entries = [(entry.id, entry.sha256) for entry in index.entries]
+    return found, entries, len(index.now.stack.segments), index.generation
+
+
 def collection() -> None:
     """Images by Pillow, vectors, a list of what was skipped."""
     from PIL import Image
@@ -218,6 +294,10 @@ WRITERS = {
     "index create": Writer(new_index, state=index_state),
     "index change": Writer(grown_index, new_index, index_state),
     "index remove": Writer(shrunk_index, new_index, index_state),
+    "index segments": Writer(merged_segments, segments, segments_state),
+    "index compact": Writer(lambda: rewritten("compact"), segments, segments_state),
+    "index repair": Writer(repaired, damaged, segments_state),
+    "index merge": Writer(joined, two_indexes, lambda: segments_state("y.index")),
     "collection": Writer(collection),
     "encoder": Writer(trained.encoder),
     "run": Writer(trained.resumed_run, trained.run_at_zero, trained.run_state),
