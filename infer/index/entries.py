@@ -15,6 +15,8 @@ from zscr.infer.index.roots import Root
 from zscr.infer.index.stack import Stack
 from zscr.strict_json import parse_json
 
+_KEPT = 100_000  # entries that are kept, about 50 MB
+
 
 class Entries(Sequence[Entry]):
     """A sequence of N entries; once it was gone through, it is kept in memory."""
@@ -22,6 +24,7 @@ class Entries(Sequence[Entry]):
     def __init__(self, stack: Stack, roots: Sequence[Root]) -> None:
         self._stack = stack
         self._roots: Mapping[str, Root] = {root.name: root for root in roots}
+        self._found: dict[int, Entry] = {}
 
     def __len__(self) -> int:
         return self._stack.count
@@ -46,13 +49,21 @@ class Entries(Sequence[Entry]):
         """
         if isinstance(row, slice):
             return tuple(self.of(range(*row.indices(len(self)))))
-        if "_all" in self.__dict__:
-            return self._all[row]
         return self.of([range(len(self))[row]])[0]
 
-    def of(self, rows: Iterable[int]) -> list[Entry]:
-        """Return the entries of rows."""
-        return [self._parsed(line) for line in self._stack.lines(np.array([*rows], np.int64))]
+    def of(self, rows: Sequence[int]) -> list[Entry]:
+        """Return the entries of rows; those that were found lately are still at hand."""
+        if "_all" in self.__dict__:
+            return [self._all[row] for row in rows]
+        held = self._found  # which other threads may replace, but not empty
+        fresh = [row for row in rows if row not in held]
+        if fresh:
+            if len(held) > _KEPT:
+                held = {row: held[row] for row in rows if row in held}
+            lines = self._stack.lines(np.array(fresh, np.int64))
+            held |= zip(fresh, map(self._parsed, lines), strict=True)
+            self._found = held
+        return [held[row] for row in rows]
 
     def roots_of(self, rows: Iterable[int]) -> set[str]:
         """Return the names of the roots that the lines of rows name."""
@@ -78,7 +89,8 @@ class Entries(Sequence[Entry]):
 
     @cached_property
     def _all(self) -> tuple[Entry, ...]:
-        return tuple(self.of(range(len(self))))
+        lines = self._stack.lines(np.arange(len(self)))
+        return tuple(map(self._parsed, lines))
 
     def _parsed(self, line: bytes) -> Entry:
         try:

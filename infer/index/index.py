@@ -265,7 +265,7 @@ class Index:
         asked = check_vectors(queries, self.dim)
         hits = search(now, asked, k, ef=ef, exact=exact, expansion=expansion, rows=only.rows(now))
         return [
-            [Match(now.entries[row], score) for row, score in zip(rows, scores, strict=True)]
+            [Match(*pair) for pair in zip(now.entries.of(rows), scores, strict=True)]
             for rows, scores in zip(hits.rows.tolist(), hits.scores.tolist(), strict=True)
         ]
 

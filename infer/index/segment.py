@@ -92,11 +92,21 @@ class Segment:
 
     def find_labels(self, labels: Rows) -> Rows:
         """Return the row (L,) of each label; -1 where it has none."""
+        if self._first is not None:
+            places = labels - self._first
+            return np.where((places >= 0) & (places < self.count), places, -1)
         known, order = self._by_label
         places = np.searchsorted(known, labels)
         places[places == len(known)] = 0
         found = order[places] if len(known) else places - 1
         return np.where(known[places] == labels, found, -1) if len(known) else found
+
+    @cached_property
+    def _first(self) -> int | None:
+        """The first label, where the others follow it one by one, as those of a first commit do."""
+        labels = self.labels
+        runs = labels.size and (labels == labels[0] + np.arange(len(labels))).all()
+        return int(labels[0]) if runs else None
 
     @cached_property
     def _by_label(self) -> tuple[Rows, Rows]:

@@ -61,22 +61,35 @@ class Stack:
 
     def places(self, rows: Rows) -> Iterator[tuple[Segment, Rows, Rows]]:
         """Split rows by segments: which of the rows, and their places in the segment."""
+        if len(self.segments) == 1:  # as most often, and a search has no time to lose
+            yield self.segments[0], np.arange(len(rows)), self._places(0, rows)
+            return
         owner = np.searchsorted(self.starts, rows, "right") - 1
         for at in np.unique(owner).tolist():
             mine = np.flatnonzero(owner == at)
-            local, ended = rows[mine] - self.starts[at], self.ended[at]
-            shifted = ended - np.arange(len(ended))
-            yield self.segments[at], mine, local + np.searchsorted(shifted, local, "right")
+            yield self.segments[at], mine, self._places(at, rows[mine])
+
+    def _places(self, at: int, rows: Rows) -> Rows:
+        """Return the places in the segment `at` of rows that it has."""
+        local, ended = rows - self.starts[at], self.ended[at]
+        if not ended.size:
+            return local
+        return local + np.searchsorted(ended - np.arange(len(ended)), local, "right")
 
     def rows_of(self, at: int, places: Rows) -> Rows:
         """Return the rows of places in the segment `at`; -1 where they are ended."""
         ended = self.ended[at]
+        if not ended.size:
+            return self.starts[at] + places
         before = np.searchsorted(ended, places)
-        gone = np.isin(places, ended) if ended.size else np.zeros(len(places), bool)
+        gone = ended[np.minimum(before, len(ended) - 1)] == places
         return np.where(gone, -1, self.starts[at] + places - before)
 
     def rows_of_labels(self, labels: Rows) -> Rows:
         """Return the row of each label (L,); -1 where it is no longer there."""
+        if len(self.segments) == 1:
+            places = self.segments[0].find_labels(labels)
+            return np.where(places >= 0, self.rows_of(0, places), -1)
         rows = np.full(len(labels), -1)
         for at, segment in enumerate(self.segments):
             places = segment.find_labels(labels)
