@@ -93,7 +93,7 @@ def rows_where(now: Generation, name: str, values: Sequence[str]) -> Rows:
     rows = np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
     rows = rows[rows >= 0]
     if name in ("id", "sha256", "image", "root"):
-        entries = zip(rows.tolist(), now.entries.of(rows), strict=True)
+        entries = zip(rows.tolist(), now.entries.of(rows.tolist()), strict=True)
         rows = np.array([row for row, one in entries if one.attributes.get(name) in values], int)
     if not rows.size:
         raise InputError(f"no image of the index has the {name} {' or '.join(values)}")

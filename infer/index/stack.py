@@ -71,7 +71,8 @@ class Stack:
 
     def _places(self, at: int, rows: Rows) -> Rows:
         """Return the places in the segment `at` of rows that it has."""
-        local, ended = rows - self.starts[at], self.ended[at]
+        local: Rows = rows - self.starts[at]
+        ended = self.ended[at]
         if not ended.size:
             return local
         return local + np.searchsorted(ended - np.arange(len(ended)), local, "right")
@@ -79,11 +80,12 @@ class Stack:
     def rows_of(self, at: int, places: Rows) -> Rows:
         """Return the rows of places in the segment `at`; -1 where they are ended."""
         ended = self.ended[at]
+        rows: Rows = self.starts[at] + places
         if not ended.size:
-            return self.starts[at] + places
+            return rows
         before = np.searchsorted(ended, places)
         gone = ended[np.minimum(before, len(ended) - 1)] == places
-        return np.where(gone, -1, self.starts[at] + places - before)
+        return np.where(gone, -1, rows - before)
 
     def rows_of_labels(self, labels: Rows) -> Rows:
         """Return the row of each label (L,); -1 where it is no longer there."""
