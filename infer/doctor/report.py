@@ -84,7 +84,8 @@ def _with_bundle(report: Report, folder: Path, runtime: Runtime) -> Report:
         bundle = Bundle.open(folder, runtime)
         timed = latencies(bundle, report.speed, report.memory) if report.software.providers else []
     except ArtefactError as error:
-        trouble = Trouble(str(error), "zscr inspect --verify says what of it is sound", True)
+        what, _, fix = str(error).rpartition("; ")  # the manner of every such error
+        trouble = Trouble(what, fix, True)
         return replace(report, troubles=(trouble, *report.troubles))
     known = {"load": report.load, "cache": report.cache}
     why = {one.graph: explained(one, report.speed, **known) for one in timed if one.work}
