@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from zscr.arrays import npy_header
 from zscr.errors import InputError
 from zscr.infer.inspection.inspected import Inspected, graph_of
-from zscr.regular import read_regular
+from zscr.regular import open_regular, read_regular
 from zscr.strict_json import parse_json
 
 _LARGEST = 256 << 20  # bytes of a JSON file
@@ -77,7 +77,7 @@ def _npy(path: Path) -> Inspected:
 
 
 def _safetensors(path: Path) -> Inspected:
-    read_regular(path, path.stat().st_size, "file") if not path.is_file() else None
+    open_regular(path).close()  # the library would wait for a pipe
     with safe_open(path, framework="numpy") as file:
         told = {name: file.get_slice(name) for name in sorted(file.keys())}
         lines = [f"{name}: {one.get_dtype()} {one.get_shape()}" for name, one in told.items()]
@@ -101,11 +101,12 @@ def _json(path: Path) -> Inspected:
         )
         return Inspected(str(path), "JSON", facts)
     machine = content.get("machine")
-    what = "results of a measurement" if isinstance(machine, dict) else "JSON"
-    plain = {n: v for n, v in content.items() if isinstance(v, str | int | float)}
-    lines = [f"{name}: {_kind(value)}" for name, value in content.items() if name not in plain]
-    if isinstance(machine, dict):
-        lines += [f"machine {name}: {value}" for name, value in machine.items()]
+    measured = isinstance(machine, dict)
+    plain = {name: one for name, one in content.items() if isinstance(one, str | int | float)}
+    others = content.keys() - plain.keys() - ({"machine"} if measured else set())
+    lines = [f"{name}: {_kind(one)}" for name, one in content.items() if name in others]
+    lines += [f"machine {name}: {one}" for name, one in machine.items()] if measured else []
+    what = "results of a measurement" if measured else "JSON"
     return Inspected(str(path), what, _size(path) | plain, _first(lines))
 
 

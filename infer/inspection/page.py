@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from textwrap import wrap
 
 from zscr.infer.inspection.inspected import NOT_CHECKED, SOUND, Graph, Inspected
 
-_FILES, _OPERATORS, _INDENT = 20, 12, 18
+_FILES, _OPERATORS, _INDENT, _WIDTH = 20, 10, 18, 80
 
 
 def page(found: Inspected) -> Iterator[str]:
@@ -14,7 +15,8 @@ def page(found: Inspected) -> Iterator[str]:
     yield f"{found.path}: {found.what}"
     for name, value in found.facts.items():
         yield f"  {name:<{_INDENT}}{_value(name, value)}"
-    yield from (f"  {line}" for line in found.about)
+    for line in found.about:
+        yield from wrap(line, _WIDTH, initial_indent="  ", subsequent_indent="    ")
     for name, graph in found.graphs.items():
         yield ""
         yield from _graph(name, graph)
@@ -49,7 +51,8 @@ def _files(found: Inspected) -> Iterator[str]:
     total = sum(one.bytes for one in found.files)
     checked = all(one.state != NOT_CHECKED for one in found.files)
     state = "" if checked else "; hashes not checked, --verify checks them"
-    yield f"{len(found.files):,} files, {_size(total)}{state}"
+    count = "1 file" if len(found.files) == 1 else f"{len(found.files):,} files"
+    yield f"{count}, {_size(total)}{state}"
     faulty = [one for one in found.files if one.state not in (NOT_CHECKED, SOUND)]
     sound = [one for one in found.files if one not in faulty] if faulty else found.files
     for one in (*faulty, *sound[:_FILES]):
