@@ -96,9 +96,8 @@ def _json(path: Path) -> Inspected:
         facts = _size(path) | {"sha256": content["sha256"]}
         return Inspected(str(path), "list of a feature cache", facts, (_cached(path, content),))
     if not isinstance(content, dict):
-        facts = (
-            _size(path) | {"holds": f"{len(content)} values"} if isinstance(content, list) else {}
-        )
+        held = {"holds": f"{len(content)} values"} if isinstance(content, list) else {}
+        facts = _size(path) | held
         return Inspected(str(path), "JSON", facts)
     machine = content.get("machine")
     measured = isinstance(machine, dict)
