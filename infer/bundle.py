@@ -177,6 +177,10 @@ class Bundle:
             )
         return self.encoder(GALLERY, "output", "feature")
 
+    def file_of(self, name: str) -> str:
+        """Return the file of a graph, in the bundle's default precision."""
+        return graph_file(self.manifest, name)
+
     def graph(self, name: str) -> Encoder:
         """Load one graph by its name, in the bundle's default precision.
 

@@ -54,6 +54,20 @@ def npy_from(content: bytearray, name: str) -> Array:
     return np.frombuffer(content, dtype, math.prod(shape), start).reshape(shape)
 
 
+def npy_header(path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """Return the type and the shape of the array in an .npy file, without reading its numbers.
+
+    Raises:
+        ValueError: as `npy_from`.
+        OSError, InputError: the file cannot be read, or is no regular one.
+    """
+    with open_regular(path) as file:
+        size = file.seek(0, 2)
+        file.seek(0)
+        dtype, shape, _ = _header(file.read(_HEADER_LIMIT), size, path.name)
+    return dtype, shape
+
+
 def write_npy(
     file: BinaryIO, dtype: np.dtype[Any], shape: tuple[int, ...], blocks: Iterable[Array]
 ) -> str:

@@ -27,6 +27,8 @@ COMMANDS = {
     "find": "zscr.infer.find.commands:find",
     "index": "zscr.infer.index.commands:index",
     "models": "zscr.infer.models.commands:models",
+    "inspect": "zscr.infer.inspection.commands:inspect",
+    "doctor": "zscr.infer.doctor.commands:doctor",
     "data": "zscr.data.commands:data",
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 
 from zscr.errors import MissingExtraError
@@ -30,6 +32,28 @@ def _is_there(module: str) -> bool:
         return find_spec(module) is not None
     except ImportError:
         return False
+
+
+def requirements() -> dict[str, tuple[str, ...]]:
+    """Return the packages that each extra brings, by the extra's name; under "" those of zscr.
+
+    As the installed zscr was packed, so what is in no extra of pyproject.toml is in none of them.
+    """
+    found: dict[str, list[str]] = {"": []}
+    for line in requires("zscr") or ():
+        package = re.match(r"[\w.-]+", line)
+        extra = re.search(r"""extra == ['"]([\w.-]+)['"]""", line)
+        if package and package[0] != "zscr":  # `all` is made of other extras
+            found.setdefault(extra[1] if extra else "", []).append(package[0])
+    return {extra: tuple(packages) for extra, packages in found.items()}
+
+
+def installed_version(package: str) -> str | None:
+    """Return the version of a package; None where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def require_extras(what: str, *extras: str) -> None:

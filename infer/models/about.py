@@ -19,7 +19,15 @@ def about_model(name: str) -> Iterator[str]:
         ConfigError: there is none.
         ArtefactError: it is damaged.
     """
-    bundle = Bundle.open(find_model(name))
+    yield from about_bundle(Bundle.open(find_model(name)))
+
+
+def about_bundle(bundle: Bundle) -> Iterator[str]:
+    """Yield lines about a bundle, by its manifest.
+
+    Raises:
+        ArtefactError: it is damaged.
+    """
     body = bundle.manifest.body
     yield f"{bundle.folder}: method {body.get('method', '-')}, {bundle.dim} dimensions"
     for graph, entry in bundle.graphs.items():

@@ -39,8 +39,9 @@ def models(context: click.Context, measure: str | None, style: str | None) -> No
     --measure they are timed in turns: milliseconds of an image, from its file, and of a text alone,
     with all cores and with one thread. A COLLECTION, or a folder with captions, also gives their
     recall: how many of its texts find their image first, among 5, among 10. The list shows what was
-    measured last. The Pareto-best are marked: no other is at least as good in all three, image,
-    text and R@10, and better in one.
+    measured last, and the metric that a bundle's export recorded. The Pareto-best are marked: no
+    other that can be compared is at least as good in image, text, MiB and R@10 (or, where no
+    recall was measured, that metric), and better in one.
 
     \b
     Example:

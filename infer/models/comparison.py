@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from zscr.infer.models.listed import Listed
-from zscr.infer.models.measured import Measured
 
 
 def pareto_best(costs: Sequence[Sequence[float]]) -> list[bool]:
@@ -26,28 +25,43 @@ def pareto_best(costs: Sequence[Sequence[float]]) -> list[bool]:
 
 
 def compared(rows: Sequence[Listed]) -> list[Listed]:
-    """Mark the Pareto-best in milliseconds an image, milliseconds a text and R@10.
+    """Mark the Pareto-best in milliseconds an image and a text, in size and in quality.
 
-    Compared are the models that were measured on the machine and the collection of the newest
-    measurement that has a recall; of the others `best` stays None.
+    Compared are models that were measured on one machine, answer the same kinds of queries, and
+    were judged by the same figure on the same collection; `best` of one that has no such other
+    stays None. The figure is the measured R@10; without it, what the export recorded.
     """
-    found = {place: row.measured for place, row in enumerate(rows) if row.measured}
-    costs = {place: cost for place, one in found.items() if (cost := _costs(one))}
-    if not costs:
-        return [*rows]
-    newest = max(costs, key=lambda place: found[place].when)
-    like = [place for place in costs if _where(found[place]) == _where(found[newest])]
-    best = dict(zip(like, pareto_best([costs[place] for place in like]), strict=True))
+    groups: dict[Hashable, list[int]] = {}
+    for place, row in enumerate(rows):
+        if (key := _alike(row)) is not None:
+            groups.setdefault(key, []).append(place)
+    best: dict[int, bool] = {}
+    for places in groups.values():
+        if len(places) > 1:
+            marks = pareto_best([_costs(rows[place]) for place in places])
+            best |= dict(zip(places, marks, strict=True))
     return [replace(row, best=best.get(place)) for place, row in enumerate(rows)]
 
 
-def _costs(measured: Measured) -> tuple[float, float, float] | None:
-    """Return milliseconds on all cores, and 1 - R@10; None where one was not measured."""
-    speed, recall = measured.speeds[0], measured.recall
-    if speed.text_ms is None or recall is None:
+def _alike(row: Listed) -> Hashable | None:
+    """Return what is the same of all models that one is compared with; None if it is with none."""
+    quality, measured = _quality(row), row.measured
+    if quality is None or measured is None:
         return None
-    return speed.image_ms, speed.text_ms, 1 - recall.at_10
+    figure, sha256, _ = quality
+    return measured.machine, row.takes, figure, sha256
 
 
-def _where(measured: Measured) -> tuple[str, str]:
-    return measured.machine, measured.recall.sha256 if measured.recall else ""
+def _quality(row: Listed) -> tuple[str, str, float] | None:
+    """Return a figure, the collection that it is of, and its value, of which more is better."""
+    if row.measured and (recall := row.measured.recall):
+        return "R@10", recall.sha256, recall.at_10
+    return (row.metric.name, row.metric.sha256, row.metric.value) if row.metric else None
+
+
+def _costs(row: Listed) -> tuple[float, float, float, float]:
+    """Return milliseconds on all cores, MiB, and the figure's negative."""
+    assert row.measured is not None, "it was compared"
+    speed, quality = row.measured.speeds[0], _quality(row)
+    assert quality is not None, "it was compared"
+    return speed.image_ms, speed.text_ms or 0.0, row.mib or 0.0, -quality[-1]

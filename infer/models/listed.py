@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,21 @@ from zscr.infer.models.measured import Measured, last_measured
 from zscr.progress import say
 
 Kind = Literal["installed", "bundle", "known"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """The figure by which the weights of a bundle were selected, as its export recorded it.
+
+    Attributes:
+        name: such as `mAP`; value: on the validation classes or items.
+        collection, sha256: of which they are.
+    """
+
+    name: str
+    value: float
+    collection: str
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -28,6 +44,7 @@ class Listed:
         takes: what queries may be made of.
         source: what it was made of.
         fault: why it cannot be used.
+        metric: what its export recorded; None where that judged on nothing.
         measured: what was measured of it last.
         best: whether it is Pareto-best of those that it can be compared with; see `compared`.
     """
@@ -43,6 +60,7 @@ class Listed:
     takes: tuple[str, ...] = ()
     source: str | None = None
     fault: str | None = None
+    metric: Metric | None = None
     measured: Measured | None = None
     best: bool | None = None
 
@@ -68,6 +86,7 @@ def listed_bundle(path: Path, name: str, kind: Kind = "bundle", *, chosen: bool 
         languages=_texts(about.get("languages")),
         takes=tuple(sorted(" + ".join(sorted(fields)) for fields in bundle.takes)),
         source=_text(about.get("source")) or _text(about.get("run")),
+        metric=recorded(about),
         measured=_measured(manifest.sha256),
     )
 
@@ -83,6 +102,19 @@ def listed_name(known: Known) -> Listed:
         languages=known.languages,
         takes=known.takes,
     )
+
+
+def recorded(provenance: Mapping[str, Any]) -> Metric | None:
+    """Return the figure that a bundle's provenance has of the validation split."""
+    figures, config, sources = (provenance.get(n) for n in ("validation", "config", "sources"))
+    source = sources.get("collection") if isinstance(sources, Mapping) else None
+    if not (isinstance(figures, Mapping) and isinstance(config, Mapping)):
+        return None
+    name, sha256 = config.get("select_by"), source.get("sha256") if source else None
+    value = figures.get(name)
+    if not isinstance(name, str) or not isinstance(value, float) or not isinstance(sha256, str):
+        return None
+    return Metric(name, value, str(source.get("name", "")), sha256)
 
 
 def _measured(sha256: str) -> Measured | None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from zscr.artefact import dump_json
+from zscr.cores import affinity
 from zscr.disk import reading_faults, require_writable
 from zscr.errors import ArtefactError, InputError
 from zscr.home import home_folder
 from zscr.partial import write_atomically
+from zscr.processor import processor_name
 from zscr.progress import say
 from zscr.regular import read_regular
 from zscr.schema import SHA256, integer, listing, maybe, number, record, text
@@ -97,11 +97,7 @@ class Measured:
 
 def machine() -> str:
     """Return this machine's processor, and how many of its cores may be used."""
-    facts = Path("/proc/cpuinfo")
-    lines = facts.read_text("utf-8").splitlines() if facts.is_file() else []
-    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    cpu = next(named, platform.processor() or platform.machine())
-    return f"{cpu}, {len(os.sched_getaffinity(0))} cores"
+    return f"{processor_name()}, {affinity()} cores"
 
 
 def keep(sha256: str, measured: Measured) -> Measured:

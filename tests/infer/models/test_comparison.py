@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from zscr.infer.models.comparison import compared, pareto_best
-from zscr.infer.models.listed import Listed
+from zscr.infer.models.listed import Listed, Metric, recorded
 from zscr.infer.models.measured import Measured, Recall, Speed
 
 COSTS = arrays(np.int8, st.tuples(st.integers(1, 8), st.just(3)), elements=st.integers(0, 3))
@@ -26,6 +28,14 @@ def measured(image: float, text: float | None, recall: float, **other: str) -> M
 def marks(*given: Measured | None) -> list[bool | None]:
     rows = [Listed(str(n), "installed", measured=one) for n, one in enumerate(given)]
     return [row.best for row in compared(rows)]
+
+
+def selected(value: float, ms: float, mib: float, **other: Any) -> Listed:
+    """Return a bundle whose recall was not measured, with what its export recorded."""
+    about = {"name": "mAP", "sha256": "0" * 64, "takes": ("image", "text")} | other
+    metric = Metric(about.pop("name"), value, "birds", about.pop("sha256"))
+    speed = replace(measured(ms, ms, 0.0), recall=None)
+    return Listed("x", "bundle", mib=mib, metric=metric, measured=speed, **about)
 
 
 def test_known_models_are_marked() -> None:
@@ -62,14 +72,46 @@ def test_recall_is_better_when_it_is_higher() -> None:
 
 
 def test_only_what_was_measured_alike_is_compared() -> None:
-    """Of another machine or collection, without texts or a recall, or never measured: no mark."""
-    newest = measured(5, 1, 0.4, when="2026-11-27T12:00:00")
+    """Of another machine or collection, or never measured: no mark, nor for what is left alone."""
+    alike = measured(5, 1, 0.4), measured(6, 1, 0.3)
     others = [
         measured(1, 1, 0.9, machine="another"),
         measured(1, 1, 0.9, sha256="1" * 64),
-        measured(1, None, 0.9),
         replace(measured(1, 1, 0.9), recall=None),
         None,
     ]
-    assert marks(*others, newest) == [None] * 5 + [True]
-    assert marks(*others[2:]) == [None] * 3
+    assert marks(*others, *alike) == [None] * 4 + [True, False]
+    assert marks(*others, alike[0]) == [None] * 5
+
+
+def test_without_a_recall_the_exports_figure_counts_and_so_does_the_size() -> None:
+    """Smaller at the same speed and figure is better; another figure or other queries: no mark."""
+    rows = [
+        selected(0.9, 5, 90),
+        selected(0.9, 5, 20),
+        selected(0.99, 5, 90),
+        selected(0.99, 1, 1, name="Recall@10"),
+        selected(0.99, 1, 1, sha256="1" * 64),
+        selected(0.99, 1, 1, takes=("image",)),
+    ]
+    assert [row.best for row in compared(rows)] == [False, True, True, None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("changed", "found"),
+    [
+        ({}, Metric("mAP", 0.25, "birds", "a" * 64)),
+        ({"config": {"select_by": "loss/nce"}}, None),
+        ({"validation": {}}, None),
+        ({"sources": {"collection": None}}, None),
+        ({"sources": "damaged"}, None),
+    ],
+)
+def test_the_exports_figure_is_the_one_that_selected(changed: Any, found: Metric | None) -> None:
+    """With its collection; a loss, or what was judged on nothing, is no figure."""
+    provenance = {
+        "config": {"select_by": "mAP"},
+        "validation": {"Prec@1": 0.5, "mAP": 0.25},
+        "sources": {"collection": {"name": "birds", "sha256": "a" * 64}},
+    }
+    assert recorded(provenance | changed) == found

@@ -1,0 +1,1 @@
+"""What this machine is, what will run on it and how fast, and what is missing."""

@@ -1,0 +1,1 @@
+"""What an artefact or a file of one is, for people who found it."""
