@@ -27,6 +27,7 @@ COMMANDS = {
     "find": "zscr.infer.find.commands:find",
     "index": "zscr.infer.index.commands:index",
     "models": "zscr.infer.models.commands:models",
+    "bench": "zscr.infer.bench.commands:bench",
     "data": "zscr.data.commands:data",
 }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from zscr.artefact import dump_json
 from zscr.disk import reading_faults, require_writable
 from zscr.errors import ArtefactError, InputError
 from zscr.home import home_folder
+from zscr.machine import processor
 from zscr.partial import write_atomically
 from zscr.progress import say
 from zscr.regular import read_regular
@@ -97,11 +97,7 @@ class Measured:
 
 def machine() -> str:
     """Return this machine's processor, and how many of its cores may be used."""
-    facts = Path("/proc/cpuinfo")
-    lines = facts.read_text("utf-8").splitlines() if facts.is_file() else []
-    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    cpu = next(named, platform.processor() or platform.machine())
-    return f"{cpu}, {len(os.sched_getaffinity(0))} cores"
+    return f"{processor()}, {len(os.sched_getaffinity(0))} cores"
 
 
 def keep(sha256: str, measured: Measured) -> Measured:

@@ -1,0 +1,200 @@
+"""Comparing what was measured: ratios of medians, with intervals, and what they show.
+
+Neighbouring queries share what else the machine did at the time. So blocks of them are resampled,
+as many as a block is long, and not queries (the block bootstrap, Künsch 1989): the interval is
+about as wide as that noise makes it, a little narrow for noise that drifts longer than a block.
+What differed between two runs as a whole, such as a process that ran beside one of them, it cannot
+hold. Subjects of one run took turns with the same queries, so their blocks are resampled together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from zscr.errors import MismatchError
+from zscr.infer.bench.result import Result
+from zscr.infer.bench.run import Run
+from zscr.infer.bench.settings import Settings
+from zscr.infer.bench.times import WHOLE
+from zscr.infer.evaluation.bootstrap import bounds, resampled, resampled_medians
+
+Values = npt.NDArray[np.float64]
+RATE = 0.01  # by which offered rates may differ and still be the same load
+HEAD = ("scenario", "part", "A", "B", "B / A [95 %]", "B is")
+FEWEST = 49  # values, in seven blocks; an interval of fewer says little
+_NANOSECONDS = 1e6  # of a millisecond: medians are rounded down to whole ones
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """The median time of B over that of A, and the 95 % interval of that; `n`: of the fewer."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def verdict(self) -> str:
+        """What it shows of B."""
+        if self.n < FEWEST:
+            return f"not known: {self.n} values, of {FEWEST} that it takes"
+        if self.high < 1:
+            return "faster"
+        return "slower" if self.low > 1 else "no difference shown"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What was compared: medians of `a` and `b` in milliseconds, of a batch where it is offline."""
+
+    scenario: str
+    part: str
+    a: float
+    b: float
+    ratio: Ratio
+
+
+def ratio_of(a: Sequence[float], b: Sequence[float], *, together: bool, seed: int = 7) -> Ratio:
+    """Return the ratio of the medians of two series in the order of their measurement.
+
+    Args:
+        a, b: milliseconds of one part.
+        together: whether value i of both is of the same turn, so that blocks are resampled at once.
+        seed: of the draws.
+    """
+    first, second = (np.maximum(1, np.floor(_NANOSECONDS * np.asarray(v))) for v in (a, b))
+    drawn = _medians(first, seed), _medians(second, seed if together else seed + 1)
+    [[low, high]] = bounds((drawn[1] / drawn[0])[:, None])
+    value = float(np.median(second) / np.median(first))
+    return Ratio(value, float(low), float(high), min(len(a), len(b)))
+
+
+def _medians(values: Values, seed: int) -> Values:
+    """Return the medians of draws of the values' blocks."""
+    blocks = np.arange(len(values)) // math.isqrt(len(values))
+    counts = resampled(int(blocks[-1]) + 1, seed=seed)
+    return resampled_medians(values, blocks, counts)
+
+
+def differences(a: Sequence[Run], b: Sequence[Run], *, together: bool) -> Iterator[Difference]:
+    """Compare runs of the same scenarios, part by part; loads that differ are passed over.
+
+    Args:
+        a, b: of one subject each.
+        together: whether they are of one measurement, in which both took turns.
+    """
+    of_b = {run.scenario: run for run in b}
+    for first in a:
+        second = of_b.get(first.scenario)
+        if second is None or load_fault(first, second):
+            continue
+        turns = together and first.scenario != "server"  # where each has its own time
+        for part in first.times:
+            if part in second.times and part != "waiting":  # which may be 0
+                walls = first.times[part].wall, second.times[part].wall
+                middles = (float(np.median(wall)) for wall in walls)
+                ratio = ratio_of(*walls, together=turns)
+                yield Difference(first.scenario, part, *middles, ratio)
+
+
+def load_fault(a: Run, b: Run) -> str | None:
+    """Say why latencies of two runs cannot be compared, if so."""
+    if a.facts.get("batch") != b.facts.get("batch"):
+        return f"offline: batches of {a.facts['batch']} and {b.facts['batch']} queries"
+    rates = a.facts.get("rate", 1.0), b.facts.get("rate", 1.0)
+    if abs(rates[0] - rates[1]) > RATE * max(rates):
+        return (
+            f"server: {rates[0]:.3g} and {rates[1]:.3g} queries/s were offered, latencies of which "
+            f"are not comparable; give both the same --rate"
+        )
+    return None
+
+
+def load_faults(a: Result, b: Result) -> list[str]:
+    """Say which scenarios of two results cannot be compared, and why."""
+    others = {run.scenario: run for run in _firsts(b)}
+    pairs = [(one, others[one.scenario]) for one in _firsts(a) if one.scenario in others]
+    return [fault for pair in pairs if (fault := load_fault(*pair))]
+
+
+def faults(a: Result, b: Result) -> list[str]:
+    """Return what two results differ in beside what was measured, in words."""
+    found = []
+    for name in ("cpu", "cores"):
+        if a.machine[name] != b.machine[name]:
+            found.append(f"the machine's {name} ({a.machine[name]} and {b.machine[name]})")
+    found += [
+        f"{name} ({value} and {other})"
+        for (name, value), other in zip(
+            _settings(a.settings).items(), _settings(b.settings).values(), strict=True
+        )
+        if value != other
+    ]
+    if a.queries["sha256"] != b.queries["sha256"]:
+        found.append(f"queries ({a.queries['source']} and {b.queries['source']})")
+    images = a.subjects[0]["images"], b.subjects[0]["images"]
+    if images[0] != images[1]:
+        found.append(f"images of the index ({images[0]:,} and {images[1]:,})")
+    return found
+
+
+def _settings(settings: Settings) -> dict[str, object]:
+    """Return what must be alike; parts and lengths need not be."""
+    own = settings.to_json()
+    return {name: own[name] for name in ("k", "provider", "threads", "workers", "seed")}
+
+
+def compare(a: Result, b: Result, *, anyway: bool = False) -> list[Difference]:
+    """Compare the first subjects of two results.
+
+    Args:
+        a, b: that `zscr bench` has made.
+        anyway: of results that differ in more than what was measured, too.
+
+    Raises:
+        MismatchError: they do, or have no scenario that could be compared.
+    """
+    differing = faults(a, b)
+    if differing and not anyway:
+        raise MismatchError(
+            f"A and B differ in {', '.join(differing)}, so their times say nothing of each other; "
+            f"measure both alike, or give --anyway"
+        )
+    found = [*differences(_firsts(a), _firsts(b), together=False)]
+    if not found:
+        raise MismatchError(
+            "A and B have no scenario of the same load; measure both with the same --scenario "
+            "and --rate"
+        )
+    return found
+
+
+def _firsts(result: Result) -> list[Run]:
+    """Return the runs of a result's first subject."""
+    return [run for run in result.runs if run.subject == result.subjects[0]["name"]]
+
+
+def against(result: Result) -> list[Difference]:
+    """Compare the two subjects of a result; nothing where there is one."""
+    if len(result.subjects) < 2:
+        return []
+    names = [subject["name"] for subject in result.subjects]
+    runs = [[run for run in result.runs if run.subject == name] for name in names]
+    return [*differences(*runs, together=True)]
+
+
+def compared_rows(found: Sequence[Difference]) -> Iterator[tuple[str, ...]]:
+    """Return a row a difference, as HEAD names the cells."""
+    for one in found:
+        ratio = one.ratio
+        words = f"{ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
+        part = (
+            one.part if one.part != WHOLE else "batch" if one.scenario == "offline" else "latency"
+        )
+        yield (one.scenario, part, f"{one.a:.3g} ms", f"{one.b:.3g} ms", words, ratio.verdict)
