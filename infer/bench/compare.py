@@ -51,7 +51,7 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Difference:
-    """What was compared: medians of `a` and `b` in milliseconds, of a batch where it is offline."""
+    """What was compared: medians of `a` and `b` in milliseconds, a query or offline a batch."""
 
     scenario: str
     part: str
@@ -95,12 +95,22 @@ def differences(a: Sequence[Run], b: Sequence[Run], *, together: bool) -> Iterat
         if second is None or load_fault(first, second):
             continue
         turns = together and first.scenario != "server"  # where each has its own time
-        for part in first.times:
-            if part in second.times and part != "waiting":  # which may be 0
-                walls = first.times[part].wall, second.times[part].wall
-                middles = (float(np.median(wall)) for wall in walls)
-                ratio = ratio_of(*walls, together=turns)
-                yield Difference(first.scenario, part, *middles, ratio)
+        for part, *pair in _pairs(first, second):
+            middles = (float(np.median(values)) for values in pair)
+            ratio = ratio_of(*pair, together=turns)
+            yield Difference(first.scenario, part, *middles, ratio)
+
+
+def _pairs(a: Run, b: Run) -> Iterator[tuple[str, Sequence[float], Sequence[float]]]:
+    """Return the name of each part of both, and its times in both, by the clock and computed."""
+    for part in a.times:
+        if part not in b.times or part == "waiting":  # which may be 0
+            continue
+        name = part if part != WHOLE else "batch" if a.scenario == "offline" else "latency"
+        one, other = a.times[part], b.times[part]
+        yield name, one.wall, other.wall
+        if one.cpu and other.cpu:
+            yield f"{name}, CPU", one.cpu, other.cpu
 
 
 def load_fault(a: Run, b: Run) -> str | None:
@@ -194,7 +204,4 @@ def compared_rows(found: Sequence[Difference]) -> Iterator[tuple[str, ...]]:
     for one in found:
         ratio = one.ratio
         words = f"{ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]"
-        part = (
-            one.part if one.part != WHOLE else "batch" if one.scenario == "offline" else "latency"
-        )
-        yield (one.scenario, part, f"{one.a:.3g} ms", f"{one.b:.3g} ms", words, ratio.verdict)
+        yield (one.scenario, one.part, f"{one.a:.3g} ms", f"{one.b:.3g} ms", words, ratio.verdict)

@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import numpy as np
+
 from zscr.infer.bench.clock import Clock
 from zscr.infer.bench.times import Times
 
@@ -20,16 +22,18 @@ _GRACE = 5.0  # seconds after a schedule's end, or its length, until what waits 
 _NAP = 0.2  # seconds after which a worker that waits looks whether all is over
 
 
-def in_turns(calls: Sequence[Callable[[Item], object]], items: Iterable[Item]) -> None:
-    """Make every call with every item, one after the other; the first call takes turns, too.
+def in_turns(
+    calls: Sequence[Callable[[Item], object]], items: Iterable[Item], seed: int = 7
+) -> None:
+    """Make every call with every item, one after the other, in an order drawn for each item.
 
-    So whatever else the machine does, and whatever the call before left in its caches, falls on
-    each alike.
+    So what else the machine does, and what the call before has left in the caches, falls on each
+    alike.
     """
-    for number, item in enumerate(items):
-        first = number % len(calls)
-        for call in (*calls[first:], *calls[:first]):
-            call(item)
+    rng = np.random.default_rng(seed)
+    for item in items:
+        for place in rng.permutation(len(calls)):
+            calls[place](item)
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from zscr.infer.evaluation.charts import HEIGHT, LEFT, SERIES, TOP, WIDTH, frame
 Place = tuple[float, float]
 _STEPS = 60  # of a distribution: enough for the eye, few for the page
 _TICKS = 6
+_APART, _BELOW = 44, 15  # within which a second label would lie over the first
 
 
 @dataclass(frozen=True)
@@ -82,11 +83,19 @@ def plot(
 
 def _line(line: Line, style: int, axes: tuple[Axis, Axis]) -> str:
     points = [_place(point, axes) for point in line.points]
-    labels = "".join(
-        f'<text x="{x + 6:g}" y="{y - 6:g}">{label}</text>'
-        for (x, y), label in zip(points, line.labels, strict=False)
-    )
+    labels = "".join(_labels(points, line.labels))
     return polyline(style, points, marked=points if line.labels else ()) + labels
+
+
+def _labels(points: Sequence[Place], labels: Sequence[str]) -> Iterator[str]:
+    """Yield labels beside their points, on the side of the middle, but none over another."""
+    shown: list[Place] = []
+    for (x, y), label in zip(points, labels, strict=False):
+        if any(abs(x - left) < _APART and abs(y - above) < _BELOW for left, above in shown):
+            continue
+        shown.append((x, y))
+        place, anchor = (x + 7, "start") if x < LEFT + WIDTH / 2 else (x - 7, "end")
+        yield f'<text x="{place:g}" y="{y + 14:g}" text-anchor="{anchor}">{label}</text>'
 
 
 def _place(point: Place, axes: tuple[Axis, Axis]) -> Place:
@@ -96,7 +105,7 @@ def _place(point: Place, axes: tuple[Axis, Axis]) -> Place:
 
 def _grid(axes: tuple[Axis, Axis]) -> str:
     right, bottom, (across, upward) = LEFT + WIDTH, TOP + HEIGHT, axes
-    parts = [f'<path class="grid" d="M{LEFT} {TOP}V{bottom}H{right}"/>']
+    parts = [f'<path class="grid" d="M{LEFT} {TOP}V{bottom}M{LEFT} {bottom}H{right}"/>']
     for value in across.ticks:
         x, _ = _place((value, upward.low), axes)
         parts.append(f'<path class="grid" d="M{x:g} {TOP}V{bottom}"/>')

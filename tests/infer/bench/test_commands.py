@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+STAGES = ("latency", "prepare", "encode", "search", "answer")
+PARTS = [f"{stage}{what}" for stage in STAGES for what in ("", ", CPU")]
+
 
 def result_of(folder: str) -> Any:
     return json.loads(Path(folder, "result.json").read_text("utf-8"))
@@ -52,11 +55,11 @@ def test_the_report_is_numbered_where_no_folder_is_named(run) -> None:
 
 def test_two_bundles_take_turns_and_are_compared(run, pair) -> None:
     """The same queries for both, a row a scenario and stage; two of one name are told apart."""
-    asked = ("--queries", 60, "--scenario", "single", "--scenario", "offline")
+    asked = ("--queries", 49, "--scenario", "single", "--scenario", "offline")
     done = run(*asked, "--against", pair / "other", "--out", "report")
     assert done.exit_code == 0, done.stderr
-    rows = [line.split("|")[1:3] for line in done.stdout.split("B / A")[1].splitlines()[2:7]]
-    assert [part.strip() for _, part in rows] == "latency prepare encode search answer".split()
+    rows = [line.split("|")[2].strip() for line in done.stdout.split("B / A")[1].splitlines()[2:14]]
+    assert rows == [*PARTS, "batch", "batch, CPU"]
     assert [one["subject"] for one in result_of("report")["runs"]] == ["birds", "other"] * 2
     done = run(*asked, "--against", pair / "birds", "--out", "same")
     assert [one["name"] for one in result_of("same")["subjects"]] == ["birds (1)", "birds (2)"]
@@ -65,16 +68,10 @@ def test_two_bundles_take_turns_and_are_compared(run, pair) -> None:
 def test_two_results_are_compared(run) -> None:
     """Of the same machine and settings; others are refused, and with --anyway told."""
     for name, seed in (("a", 7), ("b", 7), ("c", 8)):
-        run("--queries", 60, "--scenario", "single", "--seed", seed, "--out", name)
+        run("--queries", 49, "--scenario", "single", "--seed", seed, "--out", name)
     done = run("compare", "a", "b/result.json")
     assert (done.exit_code, done.stderr) == (0, "")
-    assert [line.split("|")[2].strip() for line in done.stdout.splitlines()[2:]] == [
-        "latency",
-        "prepare",
-        "encode",
-        "search",
-        "answer",
-    ]
+    assert [line.split("|")[2].strip() for line in done.stdout.splitlines()[2:]] == PARTS
     refused = run("compare", "a", "c")
     assert refused.exit_code == 1
     assert "A and B differ in seed (7 and 8)" in refused.stderr

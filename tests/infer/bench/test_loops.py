@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -71,12 +72,14 @@ def test_an_error_in_a_worker_ends_them_all() -> None:
 
 
 def test_whatever_is_compared_takes_turns() -> None:
-    """All calls get the same items, and each begins as often as the others."""
-    made = []
+    """All calls get the same items, and each follows each of the others as often."""
+    made: list[tuple[str, int]] = []
     calls = [lambda item, name=name: made.append((name, item)) for name in "abc"]
-    in_turns(calls, [1, 2, 3])
-    assert "".join(name for name, _ in made) == "abcbcacab"
-    assert [item for _, item in made] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+    in_turns(calls, range(600))
+    assert [item for _, item in made] == [item for item in range(600) for _ in "abc"]
+    orders = Counter("".join(name for name, _ in made[at : at + 3]) for at in range(0, 1800, 3))
+    assert len(orders) == 6
+    assert all(60 < count < 140 for count in orders.values())
 
 
 def test_a_stopwatch_splits_what_passes(clock) -> None:
