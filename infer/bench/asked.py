@@ -57,7 +57,8 @@ def example_queries(bundle: Bundle) -> tuple[Iterable[Query], str]:
     if frozenset({"text"}) not in bundle.takes or not bundle.examples:
         takes = " or ".join(map(spoken, bundle.answers))
         raise InputError(
-            f"{bundle.folder} has no texts to ask as examples; give queries of {takes} by --file"
+            f"{bundle.folder} has no texts to ask as examples; give queries of {takes} by --file, "
+            f"or a --collection"
         )
     return Query.of("text", bundle.examples), f"the examples of {bundle.name}"
 
