@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("zscr", "numpy", "onnxruntime", "tokenizers", "hnswlib")
-FLAGS = ("avx2", "fma", "f16c", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni")
-FLAGS += ("amx_bf16", "amx_int8", "asimd", "asimddp", "i8mm", "bf16")  # what products run on
+FLAGS = (  # what matrix products run on, x86 and ARM
+    *("avx2", "fma", "f16c", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni"),
+    *("amx_bf16", "amx_int8", "asimd", "asimddp", "i8mm", "bf16"),
+)
 _CHECKOUT = Path(__file__).parents[1]
 
 

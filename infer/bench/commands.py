@@ -59,7 +59,7 @@ PARTS = ("single", "server", "offline", "index")
 @click.option("--out", type=FOLDER, help="A new folder for the report [results/bench-NUMBER].")
 @runtime_options
 @click.pass_context
-def bench(context: click.Context, **options: Any) -> None:
+def bench(context: click.Context, /, **options: Any) -> None:
     """Measure how fast a bundle and its index answer, after the rules of MLPerf inference.
 
     Scenarios: single asks one query after another, and splits its time into stages; server sends

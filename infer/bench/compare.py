@@ -95,9 +95,9 @@ def differences(a: Sequence[Run], b: Sequence[Run], *, together: bool) -> Iterat
         if second is None or load_fault(first, second):
             continue
         turns = together and first.scenario != "server"  # where each has its own time
-        for part, *pair in _pairs(first, second):
-            middles = (float(np.median(values)) for values in pair)
-            ratio = ratio_of(*pair, together=turns)
+        for part, one, other in _pairs(first, second):
+            ratio = ratio_of(one, other, together=turns)
+            middles = float(np.median(one)), float(np.median(other))
             yield Difference(first.scenario, part, *middles, ratio)
 
 
@@ -116,7 +116,7 @@ def _pairs(a: Run, b: Run) -> Iterator[tuple[str, Sequence[float], Sequence[floa
 def load_fault(a: Run, b: Run) -> str | None:
     """Say why latencies of two runs cannot be compared, if so."""
     if a.facts.get("batch") != b.facts.get("batch"):
-        return f"offline: batches of {a.facts['batch']} and {b.facts['batch']} queries"
+        return f"offline: batches of {a.facts.get('batch')} and {b.facts.get('batch')} queries"
     rates = a.facts.get("rate", 1.0), b.facts.get("rate", 1.0)
     if abs(rates[0] - rates[1]) > RATE * max(rates):
         return (

@@ -10,6 +10,7 @@ from zscr.errors import ConfigError
 from zscr.infer.bench.clock import Clock
 
 SECONDS = 20.0  # of a scenario, where nothing else is asked for
+_MOST = 10_000_000  # arrivals of a schedule
 Item = TypeVar("Item")
 
 
@@ -49,6 +50,16 @@ class Limit:
             yield item
 
     def count_at(self, rate: float) -> int:
-        """Return how many queries of so many a second it holds."""
+        """Return how many queries of so many a second it holds.
+
+        Raises:
+            ConfigError: more than are drawn before they are sent.
+        """
         of_time = [] if self.seconds is None else [max(1, round(self.seconds * rate))]
-        return min([*of_time, *([] if self.queries is None else [self.queries])])
+        count = min([*of_time, *([] if self.queries is None else [self.queries])])
+        if count > _MOST:
+            raise ConfigError(
+                f"{count:,} queries at {rate:g} a second are more than the {_MOST:,} of a "
+                f"schedule; give a smaller --rate, or fewer --queries or --seconds"
+            )
+        return count

@@ -47,11 +47,13 @@ class Load:
                 raise ConfigError(f"{value:g} {name} cannot be served; give more than 0")
 
     def check(self, limit: Limit) -> None:
-        """Refuse a bound on p99 that so few queries cannot prove.
+        """Refuse, before anything is measured, what this many queries cannot be.
 
         Raises:
-            ConfigError: they are too few.
+            ConfigError: they are too few to prove a bound on p99, or too many for a schedule.
         """
+        if self.rate is not None:
+            limit.count_at(self.rate)
         fewest = needed(_P99)
         if self.bound_ms is not None and limit.queries is not None and limit.queries < fewest:
             raise ConfigError(
@@ -82,13 +84,14 @@ class Server:
         """Measure; say whether the bound was kept, where there is one.
 
         Args:
-            single: milliseconds of queries that were answered one after another.
+            single: milliseconds of queries that were answered one after another, from which a rate
+                follows; of no matter where one is given.
         """
+        if self.load.rate is not None:
+            return self._offer(self.load.rate)
         throughput = 1e3 * len(single) / sum(single)
-        if self.load.rate is not None or self.load.bound_ms is None:
-            run = self._trial(self.load.rate or SHARE * throughput)
-            self.keep(run)
-            return run.facts["held"] is not False
+        if self.load.bound_ms is None:
+            return self._offer(SHARE * throughput)
         alone = upper_bound(single, _P99)
         if alone is not None and alone > self.load.bound_ms:
             say(
@@ -97,6 +100,11 @@ class Server:
             )
             return False
         return self._search(self.load.workers * throughput)
+
+    def _offer(self, rate: float) -> bool:
+        run = self._trial(rate)
+        self.keep(run)
+        return run.facts["held"] is not False
 
     def _search(self, throughput: float) -> bool:
         """Halve the rates between the lowest and the throughput; keep the best that held."""

@@ -86,6 +86,7 @@ def test_two_results_are_compared(run) -> None:
         (["--seconds", 0], "0 seconds measure nothing; give more than 0"),
         (["--queries", -3], "-3 queries measure nothing"),
         (["--rate", 0], "0 queries a second cannot be served"),
+        (["--rate", 1e7, "--seconds", 9, "--scenario", "server"], "90,000,000 queries at 1e+07"),
         (["--p99", 5, "--queries", 20], "20 queries prove no bound on p99, which takes 459"),
         (["--index", "nowhere"], "there is no index nowhere; make it with 'zscr index add'"),
         (["--file", "empty.txt"], "empty.txt holds only 1 empty lines"),
