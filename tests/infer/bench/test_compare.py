@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zscr.errors import MismatchError
-from zscr.infer.bench.compare import FEWEST, compare, differences, faults, ratio_of
+from zscr.infer.bench.compare import compare, differences, faults
 from zscr.infer.bench.limit import Limit
+from zscr.infer.bench.ratio import FEWEST, ratio_of
 from zscr.infer.bench.result import Result
 from zscr.infer.bench.run import Run
 from zscr.infer.bench.settings import Settings
