@@ -20,7 +20,8 @@ ROOT = Path(__file__).parents[1]
 # package -> its parts (modules and sub-packages), floor by floor. A part imports what stands on
 # lower floors, itself, and `__init__` of a package; never what stands beside or above it.
 FLOORS = {
-    "zscr": "control_groups errors names patience printable processor strict_json <- cores progress"
+    "zscr": "control_groups errors names patience printable processor strict_json"
+    " <- cores progress <- machine"
     " <- disk extras home limited memory place regular schema streams"
     " <- blocks lock manifest_file options <- partial <- arrays artefact <- cache <- data"
     " <- infer <- __init__ train <- export <- cli",
@@ -48,7 +49,7 @@ FLOORS = {
     " <- batches bundle_manifest options query_rows"
     " <- queries sketches <- encoder <- bundle features reading <- index pair sums"
     " <- columns composed evaluation gallery_tokens <- found models mteb reranker"
-    " <- doctor inspection lookup own_image <- searcher <- find <- commands",
+    " <- doctor inspection lookup own_image <- searcher <- bench find <- commands",
     "zscr.infer.inputs": "edges paper prepared sentence tokenizer <- ink views <- strokes"
     " <- characters image unread vector <- prompt text <- make",
     "zscr.train": "cuda_graph latest options precision ranks run_fields tables weights"

@@ -29,6 +29,7 @@ COMMANDS = {
     "models": "zscr.infer.models.commands:models",
     "inspect": "zscr.infer.inspection.commands:inspect",
     "doctor": "zscr.infer.doctor.commands:doctor",
+    "bench": "zscr.infer.bench.commands:bench",
     "data": "zscr.data.commands:data",
 }
 

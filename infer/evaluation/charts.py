@@ -52,13 +52,18 @@ class Series:
 def recall_chart(title: str, lines: Sequence[Series]) -> str:
     """Draw interpolated precision over recall; the first line lies on top."""
     drawn = "".join(_line(line) for line in reversed(lines))
-    label = attribute(f"{title}: precision at recall 0 to 1 of {', '.join(s.name for s in lines)}")
+    label = f"{title}: precision at recall 0 to 1 of {', '.join(s.name for s in lines)}"
+    return framed(label, _grid() + drawn, "recall", "precision")
+
+
+def framed(label: str, drawn: str, across: str, upward: str) -> str:
+    """Return a plot as an image: what is drawn in it, and what its axes are."""
     middle = TOP + HEIGHT / 2
     return (
-        f'<svg viewBox="0 0 440 320" role="img" aria-label="{label}">{_grid()}{drawn}'
-        f'<text x="{LEFT + WIDTH / 2:g}" y="316" text-anchor="middle">recall</text>'
+        f'<svg viewBox="0 0 440 320" role="img" aria-label="{attribute(label)}">{drawn}'
+        f'<text x="{LEFT + WIDTH / 2:g}" y="316" text-anchor="middle">{across}</text>'
         f'<text x="12" y="{middle:g}" text-anchor="middle" '
-        f'transform="rotate(-90 12 {middle:g})">precision</text></svg>'
+        f'transform="rotate(-90 12 {middle:g})">{upward}</text></svg>'
     )
 
 
@@ -79,9 +84,16 @@ def _place(recall: float, precision: float) -> tuple[float, float]:
 
 def _line(line: Series) -> str:
     points = [_place(*point) for point in zip(LEVELS, line.values, strict=True)]
+    return polyline(line.style, points, marked=points)
+
+
+def polyline(
+    style: int, points: Iterable[tuple[float, float]], *, marked: Iterable[tuple[float, float]] = ()
+) -> str:
+    """Return a line through places of the image, with markers at some."""
     path = " ".join(f"{x:g},{y:g}" for x, y in points)
-    marks = "".join(_marker(line.style, x, y) for x, y in points)
-    return f'<g class="s{line.style}"><polyline class="line" points="{path}"/>{marks}</g>'
+    marks = "".join(_marker(style, x, y) for x, y in marked)
+    return f'<g class="s{style}"><polyline class="line" points="{path}"/>{marks}</g>'
 
 
 def _marker(style: int, x: float, y: float) -> str:
