@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = {
     "zscr": "errors names patience printable strict_json <- progress"
     " <- disk extras home limited memory place regular schema streams"
-    " <- lock manifest_file options <- partial <- arrays artefact <- cache <- data"
+    " <- cache lock manifest_file options <- partial proven <- arrays artefact <- data"
     " <- infer <- __init__ train <- export <- cli",
     "zscr.data": "decoding exclusion hashes known_source names records relevance splits"
     " <- images known_sketches walk <- known_collections listing options own_gallery rules"
@@ -51,7 +51,7 @@ FLOORS = {
     " <- lookup own_image <- searcher <- find <- commands",
     "zscr.infer.inputs": "edges paper prepared sentence tokenizer <- ink views <- strokes"
     " <- characters image unread vector <- prompt text <- make",
-    "zscr.train": "cuda_graph latest options precision ranks run_fields tables weights"
+    "zscr.train": "cuda_graph kept latest options precision ranks run_fields tables weights"
     " <- hub <- encoders <- pretrained <- language vision <- methods"
     " <- pairs <- heads soundness state <- run stored <- log refused sources <- loop <- fit"
     " <- evaluation <- commands <- adaptation",
