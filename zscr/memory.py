@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Condition
 
+from zscr.control_groups import group_folders, group_text
 from zscr.errors import InputError
 
 _MMAP_THRESHOLD = -3  # of malloc.h: blocks from this size on are mapped, and unmapped when freed
@@ -96,30 +97,10 @@ def available_memory(root: Path = Path("/")) -> int:
 
 def _group_limits(root: Path) -> Iterator[int]:
     """Yield the limits of the control groups, version 1 and 2, that the process is in."""
-    mount = root / "sys/fs/cgroup"
-    try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return  # not Linux, or no /proc: the machine's memory is the limit
-    for line in lines:
-        _, controllers, group = line.split(":", 2)
-        if not controllers:
-            yield from _limits(mount, group, "memory.max")
-        elif "memory" in controllers.split(","):
-            yield from _limits(mount / "memory", group, "memory.limit_in_bytes")
-
-
-def _limits(mount: Path, group: str, name: str) -> Iterator[int]:
-    """Yield the limits of a group and of those around it.
-
-    In a container its own group is mounted as the root, though its name is the host's.
-    """
-    folder = mount / group.lstrip("/")
-    for each in (folder, *folder.parents):
-        if each.is_relative_to(mount) and (each / name).is_file():
-            text = (each / name).read_text().strip()
-            if text.isdigit():  # not "max"
-                yield int(text)
+    for version, folder in group_folders("memory", root):
+        told = group_text(folder / ("memory.max" if version == 2 else "memory.limit_in_bytes"))
+        if told.isdigit():  # not "max"
+            yield int(told)
 
 
 def _spoken(size: int) -> str:
