@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 # package -> its parts (modules and sub-packages), floor by floor. A part imports what stands on
 # lower floors, itself, and `__init__` of a package; never what stands beside or above it.
 FLOORS = {
-    "zscr": "errors names patience printable strict_json <- progress"
+    "zscr": "control_groups errors names patience printable strict_json <- cores progress"
     " <- disk extras home limited memory place regular schema streams"
     " <- cache lock manifest_file options <- partial proven <- arrays artefact <- data"
     " <- infer <- __init__ train <- export <- cli",
@@ -89,6 +89,8 @@ ALONE = "infer/runners/onnx.py"
 LIGHT = {
     "__version__",
     "artefact",
+    "control_groups",
+    "cores",
     "disk",
     "errors",
     "extras",
