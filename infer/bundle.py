@@ -210,6 +210,7 @@ class Bundle:
                 sha256=self.manifest.sha256,
                 beside=beside,
                 runtime=self.runtime,
+                graph_sha256=self.manifest.files[file]["sha256"],
             )
         return self._loaded[called]
 
