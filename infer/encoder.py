@@ -18,6 +18,7 @@ import numpy.typing as npt
 from zscr.artefact import read_manifest, verify
 from zscr.data.records import Query
 from zscr.errors import ArtefactError
+from zscr.infer.buckets import buckets
 from zscr.infer.inputs.make import INPUT, make_input
 from zscr.infer.inputs.prepared import Feeds, Prepared
 from zscr.infer.runners.onnx import OnnxRunner
@@ -107,9 +108,20 @@ class Encoder:
     def run(self, feeds: Feeds) -> Rows:
         """Run the graph on prepared arrays -> (B, *row_shape).
 
+        Where it tells padding by a mask, texts are run in groups of about the same length.
+
         Raises:
             ArtefactError: it fails, or gives something else than it says.
         """
+        mask = self.inputs[0].mask if len(self.inputs) == 1 else None
+        if mask is None or len(feeds[mask]) == 1:
+            return self._run(feeds)
+        rows = np.empty((len(feeds[mask]), *self.row_shape), self.dtype)
+        for chosen, length in buckets(feeds[mask]):
+            rows[chosen] = self._run({name: ids[chosen, :length] for name, ids in feeds.items()})
+        return rows
+
+    def _run(self, feeds: Feeds) -> Rows:
         found = self.runner.run(feeds)
         parts = [found[name] for name in self.outputs]
         if len(parts) > 1:

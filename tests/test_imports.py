@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = {
     "zscr": "control_groups errors names patience printable strict_json <- cores progress"
     " <- disk extras home limited memory place regular schema streams"
-    " <- cache lock manifest_file options <- partial proven <- arrays artefact <- data"
+    " <- cache lock manifest_file <- partial proven <- arrays artefact options <- data"
     " <- infer <- __init__ train <- export <- cli",
     "zscr.data": "decoding exclusion hashes known_source names records relevance splits"
     " <- images known_sketches walk <- known_collections listing options own_gallery rules"
@@ -44,7 +44,7 @@ FLOORS = {
     "zscr.data.sources.domains": "conversion <- lists <- freedom icir imagenet_r ltll",
     "zscr.data.sources.triplets": "annotations boxes masks triplet <- images objects"
     " <- circo cirr coco fashioniq genecis",
-    "zscr.infer": "answers composition inputs lines reranking runners"
+    "zscr.infer": "answers buckets composition inputs lines reranking runners"
     " <- batches bundle_manifest options query_rows"
     " <- queries sketches <- encoder <- bundle features reading <- index pair sums"
     " <- columns composed evaluation gallery_tokens <- found models mteb reranker"

@@ -9,10 +9,14 @@ import sys
 import time
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
 from zscr.artefact import Manifest, file_entry, hash_bytes, read_verified, verify
+from zscr.cli import main
 from zscr.errors import ArtefactError
+from zscr.options import verify_option
 from zscr.proven import Identity, identity, is_proven, remember, verifying
 
 SIZE = 1 << 18  # bytes: the fewest that are remembered
@@ -233,3 +237,21 @@ def test_old_facts_are_forgotten_first(tmp_path, later, facts):
     new = remembered(path, WRONG)
     assert is_proven(new, WRONG)
     assert len(os.listdir(facts)) == 4098 - 2048
+
+
+def test_the_option_proves_anew(tmp_path, later):
+    """For the command that it is given to, and no longer."""
+    path, _ = made(tmp_path)
+    remembered(path, WRONG)
+    other = Manifest("run", {"a.bin": {"sha256": WRONG, "bytes": SIZE}}, {}, "")
+    command = verify_option(click.command()(lambda: verify(tmp_path, other)))
+    assert CliRunner().invoke(command).exit_code == 0
+    assert isinstance(CliRunner().invoke(command, ["--verify"]).exception, ArtefactError)
+    assert CliRunner().invoke(command).exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["query", "find", "evaluate"])
+def test_commands_that_read_models_have_the_option(name):
+    """Each opens a bundle or a run, and an index or a collection."""
+    command = main.get_command(click.Context(main), name)
+    assert any("--verify" in one.opts for one in command.params)

@@ -13,14 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from zscr.arrays import npy_from
 from zscr.artefact import Manifest, dump_jsonl, read_verified
-from zscr.data.listing import Skipped
 from zscr.disk import fsync, remove_or_tell, save_array
 from zscr.errors import ArtefactError
 from zscr.extras import has_extra
@@ -37,6 +36,9 @@ from zscr.infer.index.hnsw import EF_CONSTRUCTION, Hnsw, M
 from zscr.infer.index.roots import Root, root_from, root_row
 from zscr.progress import say
 from zscr.strict_json import parse_json
+
+if TYPE_CHECKING:
+    from zscr.data.listing import Skipped
 
 KIND = "index"
 _SUFFIXES = {"vectors": "npy", "entries": "jsonl", "hnsw": "bin", "queries": "npy"}

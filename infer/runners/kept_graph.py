@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -78,11 +77,13 @@ class KeptGraph:
 
     def make(self) -> Any:
         """Return a session of the graph itself, and keep what comes of it; None if that fails."""
+        from shutil import rmtree
+
         if self.path.stat().st_size < _LEAST:
             return None
         try:
             folder = self._folder()
-            shutil.rmtree(folder, ignore_errors=True)  # it could not be loaded
+            rmtree(folder, ignore_errors=True)  # it could not be loaded
             with staged(folder, KIND) as stage:
                 options = self._options()
                 options.optimized_model_filepath = str(stage.folder / GRAPH)
@@ -116,6 +117,8 @@ def processor() -> str:
 
 
 def _remove_old(folder: Path) -> None:
+    from shutil import rmtree
+
     ages = {path: path.stat().st_mtime_ns for path in folder.iterdir() if path.name[0] != "."}
     for path in sorted(ages, key=ages.__getitem__)[:-_MOST]:
-        shutil.rmtree(path, ignore_errors=True)  # who has it mapped keeps it
+        rmtree(path, ignore_errors=True)  # who has it mapped keeps it
