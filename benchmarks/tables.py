@@ -76,6 +76,8 @@ def tables() -> dict[str, dict[str, str]]:
             "reference": reference_table(loaded("zscrgan_reference_*.json")),
             "speed": speed_table(loaded("zscrgan_speed_*.json")),
             "latency": latency_table(loaded("query_latency.json")[0]),
+            "cold-start": start_table(loaded("cold_start.json")[0]),
+            "text-batches": batches_table(loaded("text_batches.json")[0]),
             "adding": adding_table(loaded("index_add_*.json")),
             "composed": search_table(loaded("composed_search.json")[0]),
             "find": find_table(loaded("find_*.json")),
@@ -151,6 +153,31 @@ def latency_table(result: dict[str, Any]) -> str:
         f"both in turns. Index: {result['index']}."
     )
     return "\n".join([*rows, "", note])
+
+
+def start_table(result: dict[str, Any]) -> str:
+    """A row a command: medians, and the ratios to bare imports turn by turn."""
+    columns = ["CPU seconds", "wall seconds", "CPU, of imports", "wall, of imports", "peak MB"]
+    lines = head("process", columns)
+    for name, found in result["seconds"].items():
+        ratio = result["ratio_to_imports"][name]
+        cells = [f"{found[key]:.2f}" for key in ("cpu", "wall")]
+        cells += [f"{ratio[key]:.2f}" for key in ("cpu", "wall")]
+        lines.append(row(name, [*cells, f"{found['mb']:.0f}"]))
+    machine = result["machine"]
+    note = (
+        f"{machine['cpu']}, {machine['cores']} cores, shared, {result['runs']} turns, "
+        f"a bundle of {result['bundle_mb']:.0f} MB, onnxruntime "
+        f"{machine['packages']['onnxruntime']}."
+    )
+    return "\n".join([*lines, "", note])
+
+
+def batches_table(result: dict[str, Any]) -> str:
+    lines = head(f"{result['captions']:,} captions", ["CPU seconds"])
+    lines += [row(name, [f"{found:.2f}"]) for name, found in result["seconds"].items()]
+    note = f"Largest difference of a component: {result['largest_difference']:.1e}."
+    return "\n".join([*lines, "", note])
 
 
 def adding_table(results: list[dict[str, Any]]) -> str:

@@ -24,11 +24,11 @@ from zscr.artefact import dump_json, hash_file
 from zscr.errors import InputError
 from zscr.partial import write_atomically
 from zscr.progress import say
+from zscr.proven import is_settled
 from zscr.regular import read_regular
 from zscr.schema import mapping, record, words
 from zscr.strict_json import parse_json
 
-_STEP = 2_000_000_000  # nanoseconds: no disk's clock has longer steps than FAT's
 _LARGEST = 1 << 30  # bytes of the file; a million images have 0.2 GB
 _ROW = re.compile(r"[0-9a-f]{64} \d+ -?\d+ -?\d+ \d+", re.ASCII)
 _FIELDS = record({"files": mapping(words)})
@@ -73,7 +73,7 @@ class Hashes:
         self.fresh.add(path)
         moment, before = time.time_ns(), os.stat(path)
         sha256 = hash_file(path)
-        settled = max(before.st_mtime_ns, before.st_ctime_ns) < moment - _STEP
+        settled = is_settled(before, moment)
         self._rows[self._name(path)] = f"{sha256} {_about(before)}"
         if not settled or _about(before) != _about(os.stat(path)):
             self._racy.add(self._name(path))

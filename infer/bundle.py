@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from zscr.artefact import Manifest, hash_bytes, read_manifest, verify
 from zscr.disk import reading_faults
@@ -21,10 +21,11 @@ from zscr.infer.bundle_manifest import (
     read_examples,
     stored_compositions,
 )
-from zscr.infer.composition.available import available
-from zscr.infer.composition.composition import Composition
 from zscr.infer.encoder import Encoder
 from zscr.infer.runners.runner import Runtime
+
+if TYPE_CHECKING:
+    from zscr.infer.composition.composition import Composition
 
 __all__ = [
     "GALLERY",
@@ -214,6 +215,7 @@ class Bundle:
                 sha256=self.manifest.sha256,
                 beside=beside,
                 runtime=self.runtime,
+                graph_sha256=self.manifest.files[file]["sha256"],
             )
         return self._loaded[called]
 
@@ -233,6 +235,8 @@ class Bundle:
         Those of a text with an image or a sketch that need no data are there in any bundle that
         embeds both.
         """
+        from zscr.infer.composition.available import available
+
         return available(self.takes, self.compositions)
 
     @cached_property

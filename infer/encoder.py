@@ -18,6 +18,7 @@ import numpy.typing as npt
 from zscr.artefact import read_manifest, verify
 from zscr.data.records import Query
 from zscr.errors import ArtefactError
+from zscr.infer.buckets import buckets
 from zscr.infer.inputs.make import INPUT, make_input
 from zscr.infer.inputs.prepared import Feeds, Prepared
 from zscr.infer.runners.onnx import OnnxRunner
@@ -41,7 +42,8 @@ class Encoder:
         graph: the ONNX file.
         specs: the manifest's entry of each input, from which `inputs` are made.
         runner: what computes the graph.
-        sha256: of the manifest that it came with, so of graph and preparation together.
+        sha256: of the manifest that it came with, so of graph and preparation together; the
+            graph's own is given where it has been compared.
         fields: the fields of a query that it takes, all of them at once.
         row_shape: of one output row: (D,) for a vector; dtype: of its numbers.
         outputs: of the graph, which rows are made of: one, or two side by side, laid flat; shapes:
@@ -60,13 +62,14 @@ class Encoder:
         runtime: Runtime | None = None,
         runner: Runner | None = None,
         dtype: str = "float32",
+        graph_sha256: str | None = None,
     ) -> None:
         self.name, self.sha256, self.graph, self.dtype = name, sha256, graph, np.dtype(dtype)
         self.specs = tuple(specs)
-        threads = (runtime or Runtime()).thread_count
-        self.inputs = tuple(make_input(spec, graph.parent, threads) for spec in specs)
+        how = runtime or Runtime()
+        self.inputs = tuple(make_input(spec, graph.parent, how.thread_count) for spec in specs)
         self.fields = frozenset(one.field for one in self.inputs)
-        self.runner: Runner = OnnxRunner(graph, runtime or Runtime()) if runner is None else runner
+        self.runner: Runner = runner or OnnxRunner(graph, how, graph_sha256)
         self.outputs = (output, beside) if beside else (output,)
         for wanted in self.outputs:
             if wanted not in self.runner.outputs:
@@ -105,9 +108,20 @@ class Encoder:
     def run(self, feeds: Feeds) -> Rows:
         """Run the graph on prepared arrays -> (B, *row_shape).
 
+        Where it tells padding by a mask, texts are run in groups of about the same length.
+
         Raises:
             ArtefactError: it fails, or gives something else than it says.
         """
+        mask = self.inputs[0].mask if len(self.inputs) == 1 else None
+        if mask is None or len(feeds[mask]) == 1:
+            return self._run(feeds)
+        rows = np.empty((len(feeds[mask]), *self.row_shape), self.dtype)
+        for chosen, length in buckets(feeds[mask]):
+            rows[chosen] = self._run({name: ids[chosen, :length] for name, ids in feeds.items()})
+        return rows
+
+    def _run(self, feeds: Feeds) -> Rows:
         found = self.runner.run(feeds)
         parts = [found[name] for name in self.outputs]
         if len(parts) > 1:
@@ -152,4 +166,5 @@ def load_encoder(folder: Path, runtime: Runtime | None = None) -> Encoder:
         sha256=manifest.sha256,
         runtime=runtime,
         dtype=manifest.body.get("dtype", "float32"),
+        graph_sha256=manifest.files["model.onnx"]["sha256"],
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 from zscr.data.records import Query
 from zscr.errors import InputError
@@ -12,17 +13,17 @@ from zscr.infer.bundle import Bundle, spoken
 from zscr.infer.bundle_manifest import reranking_of
 from zscr.infer.columns import Wanted
 from zscr.infer.composed.choice import choose, text_fault
-from zscr.infer.composed.composer import Composer
-from zscr.infer.composition.composition import Composition
 from zscr.infer.encoder import Encoder, Rows
 from zscr.infer.found import Found
 from zscr.infer.index.follower import Follower
 from zscr.infer.index.index import Index, Match
-from zscr.infer.pair import Pair
 from zscr.infer.reading import notes_of, read_batch
-from zscr.infer.reranker import Reranker
 from zscr.infer.reranking import Reranking
-from zscr.infer.sums import add_up
+
+if TYPE_CHECKING:  # most queries need none of them
+    from zscr.infer.composed.composer import Composer
+    from zscr.infer.composition.composition import Composition
+    from zscr.infer.reranker import Reranker
 
 
 class Lookup:
@@ -35,7 +36,6 @@ class Lookup:
 
     def __init__(self, bundle: Bundle, index: Index, follower: Follower | None) -> None:
         self.bundle, self.index, self.follower = bundle, index, follower
-        self._composer = Composer(bundle)
         self._reranker: Reranker | None = None
 
     def require(self, query: Query) -> None:
@@ -93,11 +93,23 @@ class Lookup:
             InputError: the bundle has nothing that does.
         """
         if self._reranker is None:
+            from zscr.infer.pair import Pair
+            from zscr.infer.reranker import Reranker
+
             self._reranker = Reranker(Pair(self.bundle))
         return self._reranker
 
+    @cached_property
+    def composer(self) -> Composer:
+        """What answers queries of several fields by several graphs."""
+        from zscr.infer.composed.composer import Composer
+
+        return Composer(self.bundle)
+
     def _summed(self, query: Query, wanted: Wanted) -> Found:
         """Search for a sum of terms."""
+        from zscr.infer.sums import add_up
+
         try:
             summed = add_up(self.bundle, query)
         except InputError as error:
@@ -126,7 +138,7 @@ class Lookup:
             return
         stale = self._stale()
         try:
-            found = self._composer.answer(
+            found = self.composer.answer(
                 self.index,
                 queries,
                 composition,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zscr.options import memory_option
+from zscr.options import memory_option, verify_option
 from zscr.progress import say
 
 if TYPE_CHECKING:
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 
 def runtime_options(command: Any) -> Any:
-    """Add how graphs are run: provider, threads, fallback, and memory to decode images in."""
+    """Add how graphs are run: provider, threads, fallback, verification, and memory for images."""
     for option in (
         memory_option,
+        verify_option,
         click.option("--allow-fallback", is_flag=True, help="Let CUDA fall back to the CPU."),
         click.option(
             "--threads",

@@ -51,7 +51,7 @@ class Pair:
         self.path = bundle.folder / file
         self._names = [str(spec["names"][0]) for spec in entry["inputs"]]
         self._output = str(entry["output"])
-        self.runner = OnnxRunner(self.path, bundle.runtime)
+        self.runner = OnnxRunner(self.path, bundle.runtime, bundle.manifest.files[file]["sha256"])
         if self._output not in self.runner.outputs:
             raise ArtefactError(f"{self.path} has no output '{self._output}'; make it again")
         self.gallery = bundle.encoder(GALLERY, "tokens")

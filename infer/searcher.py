@@ -19,8 +19,6 @@ from zscr.infer.index.follower import Follower
 from zscr.infer.index.index import Index
 from zscr.infer.index.only import ALL, Only, Where
 from zscr.infer.lookup import Lookup
-from zscr.infer.own_image import most_held, own_contents, without_own
-from zscr.infer.pair import require_pair
 from zscr.infer.runners.runner import Runtime
 
 if TYPE_CHECKING:
@@ -163,6 +161,8 @@ class Searcher:
         """
         wanted = Wanted(k, expand, min_score, only, exclude_self, rerank)
         if rerank:
+            from zscr.infer.pair import require_pair
+
             require_pair(self.bundle)
         return (
             answer for batch in batches(queries, BATCH) for answer in self._answer(batch, wanted)
@@ -180,6 +180,8 @@ class Searcher:
 
     def _others(self, queries: Sequence[Query], wanted: Wanted) -> Iterator[Found]:
         """Return what is found beside the queries' own images: so many more are searched for."""
+        from zscr.infer.own_image import most_held, own_contents, without_own
+
         own = [own_contents(query) for query in queries]
         more = replace(wanted, k=wanted.k + most_held(self.index, own))
         for one, contents in zip(self._lookup.found(queries, more), own, strict=True):

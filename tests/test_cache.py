@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from zscr.cache import cache_folder, kept_encoder
+from zscr.cache import cache_folder
 from zscr.errors import ConfigError
+from zscr.train.kept import kept_encoder
 
 
 def test_a_cache_that_cannot_be_written_names_its_variable(tmp_path: Path, monkeypatch) -> None:

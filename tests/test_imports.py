@@ -23,7 +23,7 @@ FLOORS = {
     "zscr": "control_groups errors names patience printable processor strict_json"
     " <- cores progress <- machine"
     " <- disk extras home limited memory place regular schema streams"
-    " <- blocks lock manifest_file options <- partial <- arrays artefact <- cache <- data"
+    " <- cache lock manifest_file <- partial proven <- blocks <- arrays artefact options <- data"
     " <- infer <- __init__ train <- export <- cli",
     "zscr.data": "decoding exclusion hashes known_source names records relevance splits"
     " <- images known_sketches walk <- known_collections listing options own_gallery rules"
@@ -45,14 +45,14 @@ FLOORS = {
     "zscr.data.sources.domains": "conversion <- lists <- freedom icir imagenet_r ltll",
     "zscr.data.sources.triplets": "annotations boxes masks triplet <- images objects"
     " <- circo cirr coco fashioniq genecis",
-    "zscr.infer": "answers composition inputs lines reranking runners"
+    "zscr.infer": "answers buckets composition inputs lines reranking runners"
     " <- batches bundle_manifest options query_rows"
     " <- queries sketches <- encoder <- bundle features reading <- index pair sums"
     " <- columns composed evaluation gallery_tokens <- found models mteb reranker"
     " <- doctor inspection lookup own_image <- searcher <- bench find <- commands",
     "zscr.infer.inputs": "edges paper prepared sentence tokenizer <- ink views <- strokes"
     " <- characters image unread vector <- prompt text <- make",
-    "zscr.train": "cuda_graph latest options precision ranks run_fields tables weights"
+    "zscr.train": "cuda_graph kept latest options precision ranks run_fields tables weights"
     " <- hub <- encoders <- pretrained <- language vision <- methods"
     " <- pairs <- heads soundness state <- run stored <- log refused sources <- loop <- fit"
     " <- evaluation <- commands <- adaptation",

@@ -16,7 +16,6 @@ A folder of photos is searched in one line, by the model that `zscr find` uses:
 
 from __future__ import annotations
 
-import logging
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -39,9 +38,6 @@ _HOMES = {
     "Query": "zscr.data.records",
     "Searcher": "zscr.infer.searcher",
 }
-
-# Who uses the library decides whether its log is seen; without this, warnings go to stderr.
-logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 def load(

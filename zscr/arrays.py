@@ -10,8 +10,6 @@ import hashlib
 import io
 import math
 import re
-import zipfile
-import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -39,8 +37,6 @@ _NPZ_FAULTS: tuple[type[Exception], ...] = (
     OverflowError,
     RecursionError,
     RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
 )
 
 
@@ -113,6 +109,9 @@ def read_npz(path: Path, names: Sequence[str]) -> list[Array]:
     Raises:
         ValueError: no such file, an array is missing, damaged, of objects, or too large.
     """
+    import zipfile
+    import zlib
+
     try:
         with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             entries = [archive.getinfo(f"{name}.npy") for name in names]
@@ -121,7 +120,7 @@ def read_npz(path: Path, names: Sequence[str]) -> list[Array]:
                 raise ValueError(f"{packed} bytes would unpack to {total}")
         with np.load(path, allow_pickle=False) as content:
             return [content[name] for name in names]
-    except _NPZ_FAULTS as error:
+    except (*_NPZ_FAULTS, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path.name} does not hold {', '.join(names)} ({error!r})") from error
 
 

@@ -10,6 +10,7 @@ import hashlib
 import mmap
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
@@ -17,7 +18,8 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from zscr.errors import ArtefactError
+from zscr.errors import ArtefactError, InputError
+from zscr.proven import CONTENT, identity, is_proven, remember
 from zscr.regular import open_regular
 
 BLOCK = 4 << 20  # bytes
@@ -69,20 +71,21 @@ class BlockFile:
     one; zscr itself never writes into a file that has its name.
     """
 
-    def __init__(self, path: Path, size: int, digests: Sequence[bytes]) -> None:
+    def __init__(self, path: Path, size: int, sha256: str, digests: Sequence[bytes]) -> None:
         """Map a file.
 
         Args:
             path: of the file.
-            size: bytes that it must have.
+            size: bytes that it must have; sha256: of all of them.
             digests: the sha256 of each of its blocks.
 
         Raises:
             ArtefactError: it has another size.
             OSError: it is not there.
         """
-        self.path = path
+        self.path, self._sha256 = path, sha256
         with open_regular(path) as file:
+            self._seen = identity(file.fileno())
             found = os.fstat(file.fileno()).st_size
             if found != size or len(digests) != -(-size // BLOCK):
                 raise ArtefactError(
@@ -91,7 +94,7 @@ class BlockFile:
                 )
             self.content = map_bytes(file)
         self._digests = digests
-        self._left = set(range(len(digests)))
+        self._left = set() if self.is_proven() else set(range(len(digests)))
 
     def touch(self, start: int, stop: int) -> None:
         """Prove the bytes from `start` to `stop`.
@@ -111,6 +114,19 @@ class BlockFile:
         self.touch(start, stop)
         return self.content[start:stop]
 
+    def is_proven(self, kind: str = CONTENT) -> bool:
+        """Say whether something was proven of the file before; see `zscr.proven`."""
+        return is_proven(self._seen, self._sha256, kind)
+
+    def remember(self, kind: str = CONTENT) -> None:
+        """Remember what was proven of all of the file.
+
+        It is opened again for that: if it is the same and has not changed since it was mapped, then
+        so are the bytes that were proven.
+        """
+        with suppress(OSError, InputError), open_regular(self.path) as file:
+            remember(file.fileno(), self._seen, self._sha256, kind)
+
     def _prove(self, blocks: Iterable[int]) -> None:
         for block in blocks:
             if block in self._left:
@@ -121,6 +137,8 @@ class BlockFile:
                         f"that was written; copy the folder again or make it anew"
                     )
                 self._left.discard(block)
+                if not self._left:
+                    self.remember()
 
 
 def map_bytes(file: BufferedReader) -> memoryview:

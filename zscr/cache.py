@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
-from zscr.artefact import made_once
 from zscr.disk import require_writable
 from zscr.errors import ArtefactError, ConfigError
 
@@ -28,18 +26,6 @@ def cache_folder() -> Path:
             f"there is no home folder to cache models in; set {VARIABLE} to a folder that may be "
             f"written to"
         ) from error
-
-
-def kept_encoder(name: str, make: Callable[[Path], object]) -> Path:
-    """Return the folder of an encoder in the cache; `make` makes it if it is not there yet.
-
-    Raises:
-        ConfigError: the cache may not be written to; told before anything is made.
-    """
-    path = cache_folder() / "encoders" / name
-    if not path.exists():
-        require_room(path)
-    return made_once(path, make)
 
 
 def require_room(path: Path) -> None:

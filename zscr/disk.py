@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -99,8 +98,10 @@ def require_space(path: Path, size: int) -> None:
     Raises:
         ArtefactError: it has fewer.
     """
+    from shutil import disk_usage  # which loads three libraries of compression
+
     parent = next(one for one in Path(os.path.abspath(path)).parents if one.is_dir())
-    free = shutil.disk_usage(parent).free
+    free = disk_usage(parent).free
     if free < size:
         raise ArtefactError(
             f"{path} needs {size / 1e6:.2f} MB and the disk has {free / 1e6:.2f} MB left; free "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 
 from zscr.errors import MissingExtraError
@@ -39,6 +38,8 @@ def requirements() -> dict[str, tuple[str, ...]]:
 
     As the installed zscr was packed, so what is in no extra of pyproject.toml is in none of them.
     """
+    from importlib.metadata import requires  # slow to load, and no query needs it
+
     found: dict[str, list[str]] = {"": []}
     for line in requires("zscr") or ():
         package = re.match(r"[\w.-]+", line)
@@ -50,6 +51,8 @@ def requirements() -> dict[str, tuple[str, ...]]:
 
 def installed_version(package: str) -> str | None:
     """Return the version of a package; None where it is not installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(package)
     except PackageNotFoundError:

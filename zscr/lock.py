@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -124,10 +123,12 @@ def is_busy(folder: Path) -> bool:
 
 def clear(folder: Path, lock: str = LOCK) -> None:
     """Remove what is in a folder, except for its lock; only who holds that may."""
+    from shutil import rmtree
+
     for path in folder.iterdir():
         if path.name != lock:
             if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
+                rmtree(path)
             else:
                 path.unlink()
 

@@ -48,6 +48,23 @@ def memory_option(command: Any) -> Any:
     )(command)
 
 
+def verify_option(command: Any) -> Any:
+    """Add `--verify`: what was proven of files before is proven anew."""
+
+    def prove(context: click.Context, _option: click.Parameter, asked: bool) -> None:
+        from zscr.proven import verifying
+
+        context.with_resource(verifying(asked))
+
+    return click.option(
+        "--verify",
+        is_flag=True,
+        expose_value=False,
+        callback=prove,
+        help="Hash every file, also those that have not changed since they were hashed.",
+    )(command)
+
+
 def offline_option(command: Any) -> Any:
     """Add `--offline`: models that are named are not asked for on any hub."""
     return click.option(

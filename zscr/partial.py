@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -167,7 +166,9 @@ def _remove_unlocked(folder: Path, lock: Path) -> None:
         folder.rmdir()  # who was about to lock it makes another
     except OSError:
         if not lock.exists():
-            shutil.rmtree(folder)
+            from shutil import rmtree
+
+            rmtree(folder)
 
 
 def _remove(folder: Path, lock: str) -> None:

@@ -11,6 +11,7 @@ import stat
 from functools import cache
 from io import BufferedReader
 from pathlib import Path
+from typing import NamedTuple
 
 from zscr.errors import InputError
 
@@ -72,6 +73,16 @@ def irregular(path: Path) -> str | None:
     return _kind(path.stat())
 
 
+def disk_type(handle: int) -> str | None:
+    """Return the kind of disk that an open file lies on, such as `ext4`; None if it is not told."""
+    try:
+        about = Path(f"/proc/self/fdinfo/{handle}").read_text("ascii", "replace").splitlines()
+    except OSError:
+        return None
+    held = next((line.split()[1] for line in about if line.startswith("mnt_id:")), None)
+    return next((one.kind for one in _mounts() if one.number == held), None)
+
+
 def _refuse(path: Path, found: os.stat_result) -> None:
     if kind := _kind(found):
         raise InputError(f"{path} is {kind}, not a file on a disk; name a file")
@@ -89,14 +100,25 @@ def _kind(found: os.stat_result) -> str | None:
 @cache
 def _kernel_devices() -> frozenset[int]:
     """Return the device numbers of file systems that the kernel makes up, as /proc."""
+    return frozenset(one.device for one in _mounts() if one.kind in _KERNEL)
+
+
+class _Mount(NamedTuple):
+    number: str  # of the mount, as /proc/self/fdinfo has it
+    device: int
+    kind: str
+
+
+def _mounts() -> list[_Mount]:
+    """Return what is mounted now; nothing where there is no /proc, as none of its files either."""
     try:
         lines = Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
-    except OSError:  # without /proc there is none of its files to be kept from
-        return frozenset()
-    found = set()
+    except OSError:
+        return []
+    found = []
     for line in lines:
         mount, _, about = line.partition(" - ")
-        if about.split(" ", 1)[0] in _KERNEL:
-            major, minor = mount.split(" ", 3)[2].split(":")
-            found.add(os.makedev(int(major), int(minor)))
-    return frozenset(found)
+        number, _, device, _ = mount.split(" ", 3)
+        major, minor = device.split(":")
+        found.append(_Mount(number, os.makedev(int(major), int(minor)), about.split(" ", 1)[0]))
+    return found

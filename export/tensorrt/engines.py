@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 STATUS = "built, not run"  # only a run on its GPU can say more of an engine
 _log = logging.getLogger(__name__)
+# Who uses the library decides whether its log is seen; without this, warnings go to stderr.
+logging.getLogger("zscr").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TextIO
 
@@ -99,6 +98,8 @@ def _hit_row(hit: Hit) -> dict[str, Any]:
 
 def _write_csv(answers: Iterable[Answer], out: TextIO) -> None:
     # Every text is quoted: left to itself the module lets a bare CR through, which ends a row.
+    import csv
+
     writer = csv.DictWriter(out, CSV_FIELDS, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     shown = shown_on(out)
     writer.writeheader()

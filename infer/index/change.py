@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from zscr.data.listing import Skipped
 from zscr.errors import InputError
 from zscr.infer.index.appending import appended, diffused, tidied
 from zscr.infer.index.calibration import Unrelated
@@ -23,6 +22,9 @@ from zscr.infer.index.placement import Placement, place
 from zscr.infer.index.rewriting import calibrations_of
 from zscr.infer.index.roots import Root
 from zscr.infer.index.stack import Stack
+
+if TYPE_CHECKING:
+    from zscr.data.listing import Skipped
 
 Array = npt.NDArray[Any]
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from zscr.data.listing import Skipped
 from zscr.errors import InputError
 from zscr.infer.index.roots import Root, root_of
+
+if TYPE_CHECKING:
+    from zscr.data.listing import Skipped
 
 CLASS = "class"  # the attribute that answers are marked right or wrong by
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from zscr.data.listing import Skipped
 from zscr.infer.index.calibration import Calibration, Unrelated
 from zscr.infer.index.choice import Choice
 from zscr.infer.index.column import Column
@@ -19,6 +18,9 @@ from zscr.infer.index.exact import Vectors
 from zscr.infer.index.hnsw import Hnsw
 from zscr.infer.index.roots import Root
 from zscr.infer.index.stack import Stack
+
+if TYPE_CHECKING:
+    from zscr.data.listing import Skipped
 
 Stored = Literal["float32", "float16"]
 # Half the size of float32; the top 10 of expanded queries are the same, all of them, on 2,300

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from zscr.artefact import read_manifest
-from zscr.data.listing import Skipped
 from zscr.errors import InputError, MismatchError
 from zscr.infer.index.calibration import Calibration, Unrelated
 from zscr.infer.index.change import Change, Merged, check_vectors, merge, next_generation
@@ -42,6 +42,9 @@ from zscr.infer.index.roots import Root
 from zscr.infer.index.search import search
 from zscr.infer.index.stack import Stack
 from zscr.lock import writer_lock
+
+if TYPE_CHECKING:
+    from zscr.data.listing import Skipped
 
 __all__ = ["Change", "ChangeReport", "Entry", "Index", "Match"]
 

@@ -26,6 +26,7 @@ from zscr.infer.index.rewriting import rebuild
 from zscr.infer.index.segment import Segment, new_segment
 from zscr.infer.index.stack import Stack
 from zscr.lock import writer_lock
+from zscr.proven import verifying
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def repair(folder: Path, *, all_may_go: bool = False, threads: int = 1) -> Repai
         ArtefactError: the manifest is damaged, a segment that had ended rows of others is, images
             would be lost that may not be, or all of them; another writer is busy.
     """
-    with writer_lock(folder):
+    with writer_lock(folder), verifying():
         manifest = read_manifest(folder, KIND, FIELDS)
         damaged = tuple(name for name in manifest.files if not _is_sound(folder, manifest, name))
         if not damaged:

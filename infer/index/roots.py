@@ -11,12 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from zscr.data.listing import Listing
 from zscr.data.names import is_utf8, nfc
-from zscr.data.walk import EVERYTHING, Walk, WalkRules
+from zscr.data.walk import EVERYTHING, WalkRules
 from zscr.schema import PATH, flag, integer, listing, mapping, record, text
+
+if TYPE_CHECKING:
+    from zscr.data.listing import Listing
+    from zscr.data.walk import Walk
 
 ROOT = record(
     {

@@ -26,9 +26,11 @@ class Tensor:
             file: that they are in; start: where in it, in bytes.
         """
         self._rows, self._file, self._start = rows, file, start
+        self._fact = f"sound rows from byte {start} on"
         self.stride = rows.dtype.itemsize * int(np.prod(rows.shape[1:]))
         self._step = max(1, BLOCK // max(1, self.stride))  # rows that are proved at once
-        chunks = 0 if file is None else -(-len(rows) // self._step)
+        known = file is None or (file.is_proven() and file.is_proven(self._fact))
+        chunks = 0 if known else -(-len(rows) // self._step)
         self._left = np.ones(chunks, bool)
 
     def __len__(self) -> int:
@@ -81,6 +83,8 @@ class Tensor:
                     f"make it anew"
                 )
             self._left[chunk] = False
+        if self._file is not None and chunks.size and not self._left.any():
+            self._file.remember(self._fact)
 
 
 def is_sound(rows: Array) -> bool:

@@ -102,4 +102,4 @@ def open_blocks(
     else:
         hashes = [row.tobytes() for row in digests]
     with reading_faults(path):
-        return BlockFile(path, size, hashes)
+        return BlockFile(path, size, entry["sha256"], hashes)

@@ -16,6 +16,7 @@ from zscr.infer.index.change import check_vectors
 from zscr.infer.index.index import Index
 from zscr.infer.index.roots import Root, root_of
 from zscr.progress import progress
+from zscr.proven import verifying
 
 _SAMPLE = 1000
 
@@ -38,7 +39,8 @@ def verify_index(folder: Path) -> IndexReport:
     Raises:
         ArtefactError: a file is missing or damaged, or holds something else than unit vectors.
     """
-    index = Index.open(folder)
+    with verifying():
+        index = Index.open(folder)
     names = [entry.id for entry in index.entries]
     embeddings, features = index.embedded(names)
     try:

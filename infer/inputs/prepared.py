@@ -89,10 +89,13 @@ class Input(Protocol):
     Attributes:
         field: the field of a query that it reads: `text`, `image`, `sketch` or `vector`.
         names: the graph's inputs that it feeds.
+        mask: the one of them that is 1 where a text has tokens and 0 behind them, whose number of
+            columns is for the batch to choose; None where padding counts, or there is none.
     """
 
     field: str
     names: tuple[str, ...]
+    mask: str | None
 
     def prepare(self, values: Sequence[Any]) -> Prepared:
         """Turn the field's B values into arrays of B rows.

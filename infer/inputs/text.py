@@ -41,6 +41,9 @@ class TextInput:
         self.tokenizer = load_tokenizer(
             folder / spec["tokenizer"], self.max_length, spec.get("pad_to")
         )
+        plain = len(self.names) == 2 and spec.get("pad_to") is None
+        at_the_end = self.tokenizer.padding["direction"] == "right"
+        self.mask = self.names[1] if plain and at_the_end else None
         self.reader = Reader(self.tokenizer, spec.get("unknown_id"))
 
     def prepare(self, values: Sequence[str]) -> Prepared:

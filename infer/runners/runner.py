@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy.typing as npt
 
+from zscr.cores import usable_cores
 from zscr.errors import ConfigError
 
 PROVIDERS = ("cpu", "cuda")
@@ -21,7 +21,7 @@ class Runtime:
     Attributes:
         provider: `cpu` or `cuda`.
         threads: to compute and to decode images on, at least 1; None means every core that this
-            process may use.
+            process may use, by its affinity and the quota of its container.
         allow_fallback: accept onnxruntime's quiet fallback from CUDA to the CPU.
 
     Raises:
@@ -41,7 +41,7 @@ class Runtime:
     @property
     def thread_count(self) -> int:
         """The number of threads that will run."""
-        return self.threads or len(os.sched_getaffinity(0))
+        return self.threads or usable_cores()
 
 
 class Runner(Protocol):

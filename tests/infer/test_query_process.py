@@ -41,6 +41,39 @@ def test_the_command_of_the_readme(deployed):
     assert err == "-k 10: the index holds only 8 images\n"
 
 
+# What other queries need, commands that change something, and libraries that are slow to load.
+UNNEEDED = {"PIL", "rich", "torch", "onnx", "matplotlib", "hnswlib", "scipy", "csv", "zipfile"}
+UNNEEDED |= {"shutil", "logging", "multiprocessing", "subprocess", "html", "zscr.limited"}
+UNNEEDED |= {
+    f"zscr.{name}"
+    for name in (
+        "data.collection data.hashes data.listing infer.answers.sheet infer.composed.composer"
+        " infer.composition.candidates infer.features infer.gallery_tokens"
+        " infer.index.add infer.index.sync infer.own_image infer.pair"
+        " infer.reranker infer.sums"
+    ).split()
+}
+LOADED = """
+import sys
+from zscr.cli import main
+try:
+    main(["query", "--threads", "1", "--text", "small white circle"])
+finally:
+    sys.stderr.write(" ".join(sys.modules))
+"""
+
+
+def test_a_text_loads_nothing_that_it_does_not_need(deployed):
+    """A start costs half of its time in imports; what it loads is looked at in a fresh process."""
+    command = [sys.executable, "-c", LOADED]
+    for _ in range(2):  # the first tries the tokenizer in a process, once a machine
+        done = subprocess.run(command, cwd=deployed.folder, capture_output=True, text=True)
+    loaded = set(done.stderr.split())
+    assert parsed(done.stdout)[0]["hits"]
+    assert {"onnxruntime", "zscr.infer.searcher"} <= loaded
+    assert sorted(UNNEEDED & loaded) == []
+
+
 def test_a_terminal_gets_a_table(deployed):
     """People read tables, programs JSON lines."""
     ours, theirs = pty.openpty()

@@ -11,7 +11,6 @@ import torch
 
 import zscr
 from zscr.artefact import SCHEMA, hash_bytes
-from zscr.cache import kept_encoder
 from zscr.data.collection import Collection
 from zscr.data.records import Query
 from zscr.errors import ConfigError
@@ -21,6 +20,7 @@ from zscr.train.encoders.cnn import CnnConfig, train_cnn
 from zscr.train.encoders.joint_embedding import Training
 from zscr.train.encoders.objectives import ClassNumbers, ClassTexts, Objective
 from zscr.train.encoders.tfidf import TfidfConfig, fit_tfidf
+from zscr.train.kept import kept_encoder
 
 DEFAULT_IMAGE = "small-cnn"
 TEXT_CNN = "text-cnn"

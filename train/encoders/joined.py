@@ -16,9 +16,9 @@ import onnx.compose
 
 import zscr
 from zscr.artefact import SCHEMA, hash_bytes
-from zscr.cache import kept_encoder
 from zscr.infer.encoder import Encoder, load_encoder
 from zscr.train.encoders.folder import OUTPUT, write_encoder
+from zscr.train.kept import kept_encoder
 
 JOIN = "+"  # between the names
 

@@ -17,9 +17,9 @@ import onnx.parser
 
 import zscr
 from zscr.artefact import SCHEMA, dump_json, hash_bytes
-from zscr.cache import kept_encoder
 from zscr.train.encoders.folder import write_encoder
 from zscr.train.encoders.onnx import HEAD
+from zscr.train.kept import kept_encoder
 
 NO_TOKEN, SLOT = -1, -2
 _PIXELS = """

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import zscr
 from zscr.artefact import MANIFEST, SCHEMA, hash_bytes, hash_file
-from zscr.cache import kept_encoder
 from zscr.data.collection import Collection
 from zscr.data.sources.archive import opened
 from zscr.errors import InputError, MissingExtraError
@@ -34,6 +33,7 @@ from zscr.train.encoders.joined import JOIN, joined_encoders
 from zscr.train.encoders.text import convert_text_encoder
 from zscr.train.encoders.token_states import LONGEST, convert_token_encoder
 from zscr.train.hub.checkpoint import Checkpoint, find_checkpoint
+from zscr.train.kept import kept_encoder
 
 DEFAULT_TEXT = "all-MiniLM-L6-v2"
 _Convert = Callable[[Path, Path, str], None]

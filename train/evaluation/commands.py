@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zscr.options import memory_option
+from zscr.options import memory_option, verify_option
 from zscr.progress import say
 from zscr.train.options import head_settings
 
@@ -95,6 +95,7 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "as_json", is_flag=True, help="Everything as JSON.")
 @memory_option
+@verify_option
 def evaluate(
     models: tuple[Path, ...],
     collection: str | None,

@@ -12,8 +12,8 @@ import onnx
 
 import zscr
 from zscr.artefact import SCHEMA, dump_json, hash_bytes, read_manifest, verify
-from zscr.cache import kept_encoder
 from zscr.infer.encoder import FIELDS
+from zscr.train.kept import kept_encoder
 from zscr.train.vision.cuts import inferred
 
 

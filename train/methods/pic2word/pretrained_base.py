@@ -11,10 +11,10 @@ from torch import nn
 
 import zscr
 from zscr.artefact import dump_json, hash_bytes
-from zscr.cache import kept_encoder
 from zscr.data.sources.archive import opened
 from zscr.train.encoders.folder import OUTPUT, write_encoder
 from zscr.train.hub.checkpoint import find_checkpoint
+from zscr.train.kept import kept_encoder
 from zscr.train.language.language import language_of
 from zscr.train.methods.pic2word.base import Base
 from zscr.train.pretrained.dual import Tower, require_sound
