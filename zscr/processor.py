@@ -25,7 +25,16 @@ MEANINGS = {
     "bf16": "bf16 products",
     "sve": "vectors longer than NEON's",
 }
-X86 = ("avx2", "fma", "f16c", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "avx512_fp16")
+X86: tuple[str, ...] = (
+    "avx2",
+    "fma",
+    "f16c",
+    "avx512f",
+    "avx_vnni",
+    "avx512_vnni",
+    "avx512_bf16",
+    "avx512_fp16",
+)
 X86 += ("amx_int8", "amx_bf16")
 
 

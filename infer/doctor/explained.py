@@ -9,7 +9,7 @@ _FAR, _FASTER = 2.5, 0.8  # ratios of measured to predicted from which there is 
 _SMALL_MS = 1.0  # a prediction in which the overhead of operators is no small part
 
 
-def explained(latency: Latency, speed: Speed, *, load: float, cache: int | None) -> str | None:
+def explained(latency: Latency, speed: Speed, load: float, cache: int | None) -> str | None:
     """Return what a ratio that is far off comes from, of what is known; None of one that is not.
 
     Args:

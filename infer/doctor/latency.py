@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from zscr.data.records import Query
 from zscr.errors import InputError, ZscrError
@@ -103,13 +104,19 @@ def _queries(bundle: Bundle, fields: frozenset[str], drawn: Samples) -> tuple[li
     own = spread([*bundle.examples], QUERIES)
     texts, files = own or drawn.texts, drawn.images
     count = min(QUERIES, len(texts) if "text" in fields else QUERIES)
-    parts = {"text": texts, "image": files, "sketch": files}
-    if fields - {*parts}:
+    if fields - {"text", "image", "sketch"}:
         raise InputError(f"queries of {spoken(fields)} cannot be made up; time them by hand")
     told = [f"{count} of the bundle's examples" if own else f"{count} texts"]
     told = (told if "text" in fields else []) + (["drawn images"] if fields - {"text"} else [])
-    values = [{name: parts[name][row] for name in fields} for row in range(count)]
-    return [Query(**one) for one in values], " with ".join(told)
+    asked = [
+        Query(
+            text=texts[row] if "text" in fields else None,
+            image=files[row] if "image" in fields else None,
+            sketch=files[row] if "sketch" in fields else None,
+        )
+        for row in range(count)
+    ]
+    return asked, " with ".join(told)
 
 
 def _timed(
@@ -120,8 +127,8 @@ def _timed(
     work = work_of(encoder.graph, middle)
     reading = work.weight_bytes / (speed.gb_s * 1e9)
     computing = 2 * work.macs / (speed.gflop_s * 1e9)
-    prepared = [_milliseconds(lambda query=query: encoder.prepare([query])) for query in queries]
-    graphs = [_milliseconds(lambda fed=fed: encoder.run(fed)) for fed in feeds]
+    prepared = [_milliseconds(partial(encoder.prepare, [query])) for query in queries]
+    graphs = [_milliseconds(partial(encoder.run, fed)) for fed in feeds]
     graph = statistics.median(graphs)
     return Latency(
         about.graph,

@@ -87,7 +87,8 @@ def _with_bundle(report: Report, folder: Path, runtime: Runtime) -> Report:
         what, _, fix = str(error).rpartition("; ")  # the manner of every such error
         trouble = Trouble(what, fix, True)
         return replace(report, troubles=(trouble, *report.troubles))
-    known = {"load": report.load, "cache": report.cache}
-    why = {one.graph: explained(one, report.speed, **known) for one in timed if one.work}
-    told = {graph: said for graph, said in why.items() if said}
+    told = dict[str, str]()
+    for one in timed:
+        if one.work and (why := explained(one, report.speed, report.load, report.cache)):
+            told[one.graph] = why
     return replace(report, bundle=str(folder), latencies=tuple(timed), why=told)

@@ -12,7 +12,14 @@ from zscr.errors import MissingExtraError
 from zscr.extras import installed_version, requirements
 from zscr.infer.runners.onnx import import_onnxruntime
 
-_SHOWN = ("onnxruntime", "onnxruntime-gpu", "hnswlib", "torch", "transformers", "tensorrt")
+_SHOWN: tuple[str, ...] = (
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "hnswlib",
+    "torch",
+    "transformers",
+    "tensorrt",
+)
 _SHOWN += ("tensorrt-rtx",)  # beside the base dependencies
 _BRINGS = {  # extra -> what it is for
     "cpu": "answers queries",

@@ -100,12 +100,12 @@ def _json(path: Path) -> Inspected:
         facts = _size(path) | held
         return Inspected(str(path), "JSON", facts)
     machine = content.get("machine")
-    measured = isinstance(machine, dict)
+    about = machine if isinstance(machine, dict) else {}
     plain = {name: one for name, one in content.items() if isinstance(one, str | int | float)}
-    others = content.keys() - plain.keys() - ({"machine"} if measured else set())
+    others = content.keys() - plain.keys() - ({"machine"} if about else set())
     lines = [f"{name}: {_kind(one)}" for name, one in content.items() if name in others]
-    lines += [f"machine {name}: {one}" for name, one in machine.items()] if measured else []
-    what = "results of a measurement" if measured else "JSON"
+    lines += [f"machine {name}: {one}" for name, one in about.items()]
+    what = "results of a measurement" if about else "JSON"
     return Inspected(str(path), what, _size(path) | plain, _first(lines))
 
 

@@ -106,15 +106,19 @@ def listed_name(known: Known) -> Listed:
 
 def recorded(provenance: Mapping[str, Any]) -> Metric | None:
     """Return the figure that a bundle's provenance has of the validation split."""
-    figures, config, sources = (provenance.get(n) for n in ("validation", "config", "sources"))
-    source = sources.get("collection") if isinstance(sources, Mapping) else None
-    if not (isinstance(figures, Mapping) and isinstance(config, Mapping)):
-        return None
-    name, sha256 = config.get("select_by"), source.get("sha256") if source else None
+    figures, config, sources = (_fields(provenance, n) for n in ("validation", "config", "sources"))
+    collection = _fields(sources, "collection")
+    name, sha256 = config.get("select_by"), collection.get("sha256")
     value = figures.get(name)
     if not isinstance(name, str) or not isinstance(value, float) or not isinstance(sha256, str):
         return None
-    return Metric(name, value, str(source.get("name", "")), sha256)
+    return Metric(name, value, str(collection.get("name", "")), sha256)
+
+
+def _fields(told: Mapping[str, Any], name: str) -> Mapping[Any, Any]:
+    """Return the fields of one that holds some; none of another."""
+    found = told.get(name)
+    return found if isinstance(found, Mapping) else {}
 
 
 def _measured(sha256: str) -> Measured | None:

@@ -100,6 +100,27 @@ def test_a_sound_machine_has_no_trouble(tmp_path: Path) -> None:
     assert find_troubles(processor, MEMORY, SOFTWARE, [PLACE], QUIET) == []
 
 
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        ("import os; os.kill(os.getpid(), 4)", "ends with signal 4: it was compiled for another"),
+        ("raise ImportError('no libstdc++')", "does not work (ImportError: no libstdc++)"),
+    ],
+)
+def test_an_hnswlib_of_another_processor_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, said: str
+) -> None:
+    """It dies of an instruction when it is first used: found out in a process of its own."""
+    (tmp_path / "hnswlib.py").write_text(module)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    software = replace(SOFTWARE, packages=PACKAGES | {"hnswlib": "0.8"})
+    processor = read_processor(machine(tmp_path, X86))
+    [trouble] = find_troubles(processor, MEMORY, software, [PLACE], QUIET)
+    assert said in trouble.what
+    assert trouble.broken
+    assert "--no-binary hnswlib" in trouble.fix
+
+
 def test_missing_extras_name_what_they_lack() -> None:
     """Those for GPUs on machines with one; cpu not where onnxruntime is there, gpu in its place."""
     needed = {"heic": ("no-such-package",), "cpu": ("no-onnxruntime",), "gpu": ("no-such-gpu",)}
