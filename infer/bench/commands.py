@@ -109,6 +109,7 @@ def compare(a: Path, b: Path, anyway: bool) -> None:
       zscr bench compare old/result.json new/result.json --anyway
     """
     from zscr.infer.bench.compare import HEAD, compare, compared_rows, faults, load_faults
+    from zscr.infer.bench.lines import busy_words
     from zscr.infer.bench.result import read_result
     from zscr.infer.bench.table import markdown_table
 
@@ -116,6 +117,8 @@ def compare(a: Path, b: Path, anyway: bool) -> None:
     found = compare(*results, anyway=anyway)
     for fault in [*faults(*results), *load_faults(*results)]:
         say(f"not the same in both: {fault}")
+    for busy in filter(None, map(busy_words, results)):
+        say(busy)
     click.echo(markdown_table(HEAD, compared_rows(found)), nl=False)
 
 

@@ -14,6 +14,7 @@ from zscr.infer.bench.times import WHOLE, Times, percentiles
 SUM = "sum of stages"
 HEAD = ("scenario", "of", "part", "queries", "p50", "p90", "p99", "mean", "CPU", "queries/s")
 SWEEP_HEAD = ("index of", "search", "recall@10", "queries/s", "best")
+_BUSY = 0.5  # processes that want each core
 RULE = (
     "Milliseconds. A percentile is an upper bound with confidence 0.99 (early stopping of MLPerf "
     "inference); where the queries are too few for one, the number that it takes stands there. CPU "
@@ -88,6 +89,8 @@ def facts_of(result: Result) -> Iterator[str]:
     """Return sentences on what the rows do not say: loads, bounds, queries without an answer."""
     if result.interrupted:
         yield "Interrupted: this is what was measured until then."
+    if busy := busy_words(result):
+        yield busy
     for run in result.runs_of("server"):
         facts = run.facts
         told = f"server, {run.subject}: offered {facts['rate']:.3g} queries/s (Poisson), answered "
@@ -105,6 +108,17 @@ def facts_of(result: Result) -> Iterator[str]:
         yield f"A is {a}, B is {b}; in single and offline they took turns."
     for sweep in result.sweeps:
         yield f"index, {sweep.subject}: {sweep.n} vectors ({sweep.queries}), one at a time."
+
+
+def busy_words(result: Result) -> str | None:
+    """Say that the machine did other work when the measurement began, if so."""
+    load, cores = result.load_average[0], result.machine["cores"]
+    if load < _BUSY * cores:
+        return None
+    return (
+        f"The load average was {load:g} on {cores} cores before the measurement of {result.when}: "
+        f"other work slowed it down by the clock; CPU times tell more."
+    )
 
 
 def search_name(point: Point) -> str:

@@ -15,6 +15,7 @@ from zscr.errors import ArtefactError
 from zscr.infer.bench.asked import Pool
 from zscr.infer.bench.bench import Bench
 from zscr.infer.bench.limit import Limit
+from zscr.infer.bench.lines import busy_words
 from zscr.infer.bench.page import render_page
 from zscr.infer.bench.plot import Axis, Line, distribution, plot
 from zscr.infer.bench.result import Result, read_result
@@ -143,3 +144,13 @@ def test_the_best_ways_to_search() -> None:
     points = [Point(ef, recall, [wall]) for ef, (recall, wall) in ways.items()]
     sweep = Sweep("birds", "texts", 1, 16, points)
     assert [one.ef for one in points if sweep.is_best(one)] == [None, 16, 24]
+
+
+def test_a_busy_machine_is_told(measured: Result) -> None:
+    """From half a waiting process a core on; the report says it, too."""
+    machine = {**measured.machine, "cores": 4}
+    idle = replace(measured, machine=machine, load_average=[1.9, 9.0])
+    busy = replace(idle, load_average=[2.0, 0.0])
+    assert busy_words(idle) is None
+    assert str(busy_words(busy)).startswith("The load average was 2 on 4 cores before")
+    assert str(busy_words(busy)) in markdown(busy)
