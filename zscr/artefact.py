@@ -37,6 +37,7 @@ REMAKE = {  # kind -> how one is made anew, once the old one is out of the way
     "engines": "'zscr export --trt'",
     "snapshot": "the same command again",
     "descriptions": "'zscr data describe'",
+    "exchange": "'zscr index export'",
 }
 
 
@@ -45,8 +46,8 @@ class Manifest:
     """What `manifest.json` says: the artefact's kind, its files, and the kind's own fields.
 
     Attributes:
-        kind: `collection`, `encoder`, `run`, `bundle`, `index`, `engines`, `snapshot` or
-            `descriptions`.
+        kind: `collection`, `encoder`, `run`, `bundle`, `index`, `engines`, `snapshot`,
+            `descriptions` or `exchange`.
         files: relative posix path -> `{"sha256": hex, "bytes": size}`.
         body: the remaining fields, which belong to the kind.
         sha256: hash of the manifest file; since it holds every file's hash, it names the contents.
