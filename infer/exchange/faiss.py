@@ -25,11 +25,9 @@ def write(gallery: Gallery, out: Path, *, hnsw: bool) -> None:
         ArtefactError: `out` exists already, or the disk is full. Nothing is left behind.
         MissingExtraError: faiss is not installed.
     """
-    require_extras("the format faiss", "faiss")
-    import faiss
-
+    faiss = _library()
     with new_folder(gallery, out, "faiss", file=FILE, metric="ip", hnsw=hnsw) as stage:
-        rows = faiss.IndexIDMap2(_rows(gallery.about.dim, hnsw))
+        rows = faiss.IndexIDMap2(_rows(faiss, gallery.about.dim, hnsw))
         done = 0
         for block in gallery.watched("building HNSW" if hnsw else "copying vectors"):
             ids = np.arange(done, done + len(block.entries))
@@ -47,9 +45,7 @@ def read(folder: Path) -> Gallery:
         InputError: it does not hold what it says.
         MissingExtraError: faiss is not installed.
     """
-    require_extras("the format faiss", "faiss")
-    import faiss
-
+    faiss = _library()
     about, _ = read_folder(folder)
     try:
         held = faiss.read_index(str(folder / FILE))
@@ -72,9 +68,14 @@ def read(folder: Path) -> Gallery:
     return Gallery(about, blocks)
 
 
-def _rows(dim: int, hnsw: bool) -> Any:
+def _library() -> Any:
+    require_extras("the format faiss", "faiss")
     import faiss
 
+    return faiss
+
+
+def _rows(faiss: Any, dim: int, hnsw: bool) -> Any:
     if not hnsw:
         return faiss.IndexFlatIP(dim)
     graph = faiss.IndexHNSWFlat(dim, M, faiss.METRIC_INNER_PRODUCT)

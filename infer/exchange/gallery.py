@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
-from zscr import __version__
 from zscr.infer.index.exact import Vectors
 from zscr.infer.index.index import Entry, Index
 from zscr.progress import progress
@@ -50,7 +50,7 @@ class About:
     features: int = 0
     linked: bool = False
     diffused: str | None = None
-    zscr: str = __version__
+    zscr: str = version("zscr")
 
     def fields(self) -> dict[str, Any]:
         """Return it as JSON holds it."""

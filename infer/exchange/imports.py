@@ -14,6 +14,7 @@ from zscr.infer.exchange import faiss, foreign, hnswlib, lance, npy, parquet, qd
 from zscr.infer.exchange.gallery import About, Gallery
 from zscr.infer.exchange.qdrant import Qdrant, is_url
 from zscr.infer.exchange.sidecars import format_of
+from zscr.infer.index.exact import Vectors
 from zscr.infer.index.index import Entry, Index
 
 _OURS = {"faiss": faiss.read, "hnswlib": hnswlib.read, "npy": npy.read}  # by their manifest
@@ -139,9 +140,7 @@ def space_of(about: About, source: str, bundle: Space | None) -> tuple[str, str]
     return bundle.space, bundle.name
 
 
-def _gathered(
-    gallery: Gallery,
-) -> tuple[list[Entry], np.ndarray, np.ndarray | None]:  # type: ignore[type-arg]
+def _gathered(gallery: Gallery) -> tuple[list[Entry], Vectors, Vectors | None]:
     """Return all entries, their vectors (N, D) and their features, if there are any."""
     about, entries = gallery.about, list[Entry]()
     vectors = np.empty((about.count, about.dim), np.float32)

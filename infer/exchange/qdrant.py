@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -105,7 +106,7 @@ class Qdrant:
     def _blocks(self, dim: int) -> Iterator[Block]:
         at: Any = None
         while True:
-            points, at = self._patiently(lambda at=at: self._scroll(at))
+            points, at = self._patiently(partial(self._scroll, at))
             if points:
                 yield block_of(points, dim, f"{self.name} at {self.host}")
             if at is None:
