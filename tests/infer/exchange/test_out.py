@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from zscr.errors import ArtefactError, InputError
 from zscr.infer.exchange import commands
 from zscr.infer.exchange.exports import FORMATS, export_index
 from zscr.infer.exchange.imports import import_index
+from zscr.infer.exchange.place import new_place
 from zscr.infer.index.index import Index
 
 # Exports; kills itself with -9 just before it calls the disk for the n-th time in one way.
@@ -87,6 +89,33 @@ def test_a_full_disk_is_a_sentence(small_disk: Path, tmp_path: Path, need: Any, 
     assert "free some space on that disk" in str(told.value)
     assert "\n" not in str(told.value)
     assert names_in(small_disk) == []
+
+
+def test_a_graph_that_came_out_short_is_seen(index: Index, tmp_path: Path, need: Any) -> None:
+    """hnswlib overlooks that its file may not be so large; all others are smaller."""
+    need("hnswlib")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (110_000, hard))
+    try:
+        with pytest.raises(ArtefactError, match=r"only \d+ of \d+ bytes of index\.bin"):
+            export_index(index.folder, str(tmp_path / "out"), "hnswlib")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert names_in(tmp_path) == []
+
+
+def test_what_comes_to_be_there_meanwhile_stays(tmp_path: Path) -> None:
+    """A file that somebody makes while an export is written is not replaced."""
+
+    def export() -> None:
+        with new_place(tmp_path / "out") as made:
+            made.write_text("theirs")
+            (tmp_path / "out").write_text("mine")
+
+    with pytest.raises(ArtefactError, match="exists already"):
+        export()
+    assert names_in(tmp_path) == ["out"]
+    assert (tmp_path / "out").read_text() == "mine"
 
 
 def test_options_that_mean_nothing_are_refused(index: Index, tmp_path: Path) -> None:
