@@ -48,8 +48,11 @@ FLOORS = {
     "zscr.infer": "answers buckets composition inputs lines reranking runners"
     " <- batches bundle_manifest options query_rows"
     " <- queries sketches <- encoder <- bundle features reading <- index pair sums"
-    " <- columns composed evaluation gallery_tokens <- found models mteb reranker"
+    " <- columns composed evaluation exchange gallery_tokens <- found models mteb reranker"
     " <- doctor inspection lookup own_image <- searcher <- bench find <- commands",
+    "zscr.infer.exchange": "gallery place rows <- arrow points sidecars"
+    " <- faiss hnswlib lance npy parquet qdrant qdrant_edge <- exports foreign"
+    " <- imports <- commands",
     "zscr.infer.inputs": "edges paper prepared sentence tokenizer <- ink views <- strokes"
     " <- characters image unread vector <- prompt text <- make",
     "zscr.train": "cuda_graph kept latest options precision ranks run_fields tables weights"

@@ -41,6 +41,7 @@ REMAKE = {  # kind -> how one is made anew, once the old one is out of the way
     "descriptions": "'zscr data describe'",
     "bench": "'zscr bench'",
     "graph": "the same command again",
+    "exchange": "'zscr index export'",
 }
 
 
@@ -50,7 +51,7 @@ class Manifest:
 
     Attributes:
         kind: `collection`, `encoder`, `run`, `bundle`, `index`, `engines`, `snapshot`,
-            `descriptions`, `bench` or `graph`.
+            `descriptions`, `bench`, `graph` or `exchange`.
         files: relative posix path -> `{"sha256": hex, "bytes": size}`.
         body: the remaining fields, which belong to the kind.
         sha256: hash of the manifest file; since it holds every file's hash, it names the contents.

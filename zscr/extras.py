@@ -14,6 +14,11 @@ MODULES = {
     "hnsw": ("hnswlib",),
     "mteb": ("mteb",),
     "describe": ("openai",),
+    "faiss": ("faiss",),
+    "parquet": ("pyarrow",),
+    "lance": ("lance", "pyarrow"),
+    "qdrant": ("qdrant_client",),
+    "qdrant-edge": ("qdrant_edge",),
 }
 
 _COMPILED_HERE = ("hnswlib",)  # when it is installed; so it may be there and cannot be loaded

@@ -1,0 +1,1 @@
+"""Indexes as other libraries' files, and back: nobody is locked in."""
