@@ -15,7 +15,7 @@ FLAGS = (  # what matrix products run on, x86 and ARM
     *("avx2", "fma", "f16c", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni"),
     *("amx_bf16", "amx_int8", "asimd", "asimddp", "i8mm", "bf16"),
 )
-_CHECKOUT = Path(__file__).parents[1]
+_CHECKOUT = Path(__file__).resolve().parents[1]  # a checkout may be imported by a link
 
 
 def describe(packages: tuple[str, ...] = PACKAGES) -> dict[str, Any]:
