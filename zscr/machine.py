@@ -14,7 +14,7 @@ from zscr.cores import affinity
 from zscr.processor import MEANINGS, processor_flags, processor_name
 
 PACKAGES = ("zscr", "numpy", "onnxruntime", "tokenizers", "hnswlib")
-_CHECKOUT = Path(__file__).parents[1]
+_CHECKOUT = Path(__file__).resolve().parents[1]  # a checkout may be imported by a link
 
 
 def describe(packages: tuple[str, ...] = PACKAGES) -> dict[str, Any]:
