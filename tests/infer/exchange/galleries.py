@@ -34,8 +34,9 @@ def entry(number: int) -> Entry:
 
 def content(index: Index) -> dict[str, Any]:
     """Return what an index holds of each image, to the bit, in whichever order its rows are."""
-    features = index.vectors[:, :0] if index.features is None else index.features
-    rows = zip(index.entries, index.vectors, features, strict=True)
+    vectors = np.asarray(index.vectors)
+    features = vectors[:, :0] if index.features is None else np.asarray(index.features)
+    rows = zip(index.entries, vectors, features, strict=True)
     return {one.id: (one, row.tobytes(), near.tobytes()) for one, row, near in rows}
 
 
