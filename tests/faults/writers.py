@@ -139,6 +139,14 @@ def index_state() -> object:
     return found, [(entry.id, entry.sha256) for entry in index.entries]
 
 
+def exported() -> None:
+    """An index as plain files, with its features."""
+    from zscr.infer.exchange.exports import export_index
+
+    if not Path("out").exists():
+        export_index(Path("x.index"), "out", "npy", features=True)
+
+
 def collection() -> None:
     """Images by Pillow, vectors, a list of what was skipped."""
     from PIL import Image
@@ -218,6 +226,7 @@ WRITERS = {
     "index create": Writer(new_index, state=index_state),
     "index change": Writer(grown_index, new_index, index_state),
     "index remove": Writer(shrunk_index, new_index, index_state),
+    "index export": Writer(exported, new_index),
     "collection": Writer(collection),
     "encoder": Writer(trained.encoder),
     "run": Writer(trained.resumed_run, trained.run_at_zero, trained.run_state),
