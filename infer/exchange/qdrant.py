@@ -45,6 +45,7 @@ class Qdrant:
     def __init__(self, client: Any, host: str, name: str, patience: Patience | None = None) -> None:
         self.client, self.host, self.name = client, host, name
         self.patience = patience or Patience()
+        self._answered = False  # whether the server ever has
 
     @classmethod
     def at(cls, url: str, name: str) -> Qdrant:
@@ -155,7 +156,7 @@ class Qdrant:
             except PassingFault as fault:
                 failed += 1
                 wait = self.patience.wait(fault, failed)
-                if wait is None or fault.unreachable:
+                if wait is None or (fault.unreachable and not self._answered):
                     raise ConfigError(
                         f"{fault}; run the same command again later: what is written already is "
                         f"written over"
@@ -167,8 +168,11 @@ class Qdrant:
         from qdrant_client.http.exceptions import ApiException, UnexpectedResponse
 
         try:
-            return ask()
+            answer = ask()
+            self._answered = True
+            return answer
         except UnexpectedResponse as error:
+            self._answered = True
             if error.status_code in PASSING:
                 raise passing_status(self.host, error) from error
             said = error.content.decode(errors="replace")[:200]

@@ -215,6 +215,14 @@ def segments_state(name: str = "x.index") -> object:
     return found, entries, len(index.now.stack.segments), index.generation
 
 
+def exported() -> None:
+    """An index as plain files, with its features."""
+    from zscr.infer.exchange.exports import export_index
+
+    if not Path("out").exists():
+        export_index(Path("x.index"), "out", "npy", features=True)
+
+
 def collection() -> None:
     """Images by Pillow, vectors, a list of what was skipped."""
     from PIL import Image
@@ -298,6 +306,7 @@ WRITERS = {
     "index compact": Writer(lambda: rewritten("compact"), segments, segments_state),
     "index repair": Writer(repaired, damaged, segments_state),
     "index merge": Writer(joined, two_indexes, lambda: segments_state("y.index")),
+    "index export": Writer(exported, new_index),
     "collection": Writer(collection),
     "encoder": Writer(trained.encoder),
     "run": Writer(trained.resumed_run, trained.run_at_zero, trained.run_state),

@@ -45,7 +45,7 @@ def test_bare_vectors_of_another_tool(tmp_path: Path, dtype: Any) -> None:
     )
     index = made.index
     assert [one.id for one in index.entries] == [*"abcde"]
-    assert index.vectors.tobytes() == ROWS.astype(dtype).astype(np.float32).tobytes()
+    assert np.asarray(index.vectors).tobytes() == ROWS.astype(dtype).astype(np.float32).tobytes()
     assert (index.space, index.bundle_name) == (Model.space, "clip")
 
 
@@ -67,7 +67,8 @@ def test_clip_retrieval(tmp_path: Path, need: Any) -> None:
     assert [one.id for one in index.entries][2:4] == ["/data/0-2.jpg", "/data/1-0.jpg"]
     assert index.entries[3].image == "/data/1-0.jpg"
     assert index.entries[3].attributes == {"caption": "a bird"}
-    assert index.vectors.tobytes() == ROWS.astype(np.float16).astype(np.float32).tobytes()
+    wanted = ROWS.astype(np.float16).astype(np.float32)
+    assert np.asarray(index.vectors).tobytes() == wanted.tobytes()
     (tmp_path / "x/metadata/metadata_1.parquet").unlink()
     with pytest.raises(InputError, match=r"img_emb_1\.npy has no metadata"):
         import_index(str(tmp_path / "x"), tmp_path / "j", bundle=Model())
@@ -85,7 +86,7 @@ def test_a_table_of_a_database(tmp_path: Path, need: Any) -> None:
         tmp_path / "t",
     )
     index = import_index(str(tmp_path / "t"), tmp_path / "i", bundle=Model()).index
-    assert index.vectors.tobytes() == ROWS.tobytes()
+    assert np.asarray(index.vectors).tobytes() == ROWS.tobytes()
     assert [dict(one.attributes) for one in index.entries[:2]] == [{"class": "x"}, {}]
     with pytest.raises(InputError, match="name the bundle of that model with --bundle"):
         import_index(str(tmp_path / "t"), tmp_path / "j")

@@ -21,9 +21,9 @@ client = pytest.importorskip("qdrant_client", reason="the extra 'qdrant' is not 
 
 
 @pytest.fixture
-def collection(tmp_path: Path) -> Any:
-    """Open a collection in a folder of the local mode."""
-    held = client.QdrantClient(path=str(tmp_path / "qdrant"))
+def collection() -> Any:
+    """Open a collection of the local mode, in memory."""
+    held = client.QdrantClient(":memory:")
     yield Qdrant(held, "here", "holiday")
     held.close()
 
@@ -135,3 +135,23 @@ def test_a_busy_server_is_asked_again(index: Index, capsys: Any) -> None:
     with pytest.raises(InputError, match="http://q answers 404: said"):
         Qdrant(busy, "http://q", "x", patience).read()
     assert busy.left == [503]
+
+
+def test_a_server_that_is_started_anew_is_waited_for(
+    index: Index, collection: Qdrant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody answers in the middle of an export; it goes on when somebody does."""
+    from qdrant_client.http.exceptions import ResponseHandlingException
+
+    upsert, gone = collection.client.upsert, [ConnectionRefusedError("no"), None, None]
+
+    def asked(*args: Any, **how: Any) -> Any:
+        if fault := gone.pop(0):
+            raise ResponseHandlingException(fault) from fault
+        return upsert(*args, **how)
+
+    monkeypatch.setattr(collection.client, "upsert", asked)
+    collection.patience = Patience(tries=2, first_wait=0.0)
+    collection.write(gallery_of(index))
+    assert gone == []
+    assert len(gathered(collection)) == 500
