@@ -78,10 +78,10 @@ class KeptGraph:
 
     def make(self) -> Any:
         """Return a session of the graph itself, and keep what comes of it; None if that fails."""
-        from shutil import rmtree
-
         if self.path.stat().st_size < _LEAST:
             return None
+        from shutil import rmtree
+
         try:
             folder = self._folder()
             rmtree(folder, ignore_errors=True)  # it could not be loaded
