@@ -109,7 +109,7 @@ class Bundle:
         """Where `zscr export` puts the index of the collection's gallery."""
         return index_of(self.folder)
 
-    @property
+    @cached_property
     def takes(self) -> dict[frozenset[str], str]:
         """The fields that queries may fill together -> the graph that takes them."""
         own = {fields_of(g): n for n, g in self.graphs.items() if g["role"] == "query"}

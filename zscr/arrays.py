@@ -112,6 +112,7 @@ def read_npz(path: Path, names: Sequence[str]) -> list[Array]:
     import zipfile
     import zlib
 
+    faults: tuple[type[Exception], ...] = (*_NPZ_FAULTS, zipfile.BadZipFile, zlib.error)
     try:
         with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             entries = [archive.getinfo(f"{name}.npy") for name in names]
@@ -120,7 +121,7 @@ def read_npz(path: Path, names: Sequence[str]) -> list[Array]:
                 raise ValueError(f"{packed} bytes would unpack to {total}")
         with np.load(path, allow_pickle=False) as content:
             return [content[name] for name in names]
-    except (*_NPZ_FAULTS, zipfile.BadZipFile, zlib.error) as error:
+    except faults as error:
         raise ValueError(f"{path.name} does not hold {', '.join(names)} ({error!r})") from error
 
 

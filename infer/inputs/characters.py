@@ -33,7 +33,7 @@ class CharacterInput:
 
     def __init__(self, spec: Mapping[str, Any], folder: Path) -> None:
         self.field, self.names = str(spec["field"]), tuple(spec["names"])
-        self.mask = None
+        self.mask: str | None = None
         self.length = int(spec["max_length"])
         numbers = {character: number for number, character in enumerate(spec["alphabet"], 1)}
         # ASCII alone: Unicode's lower-casing changes the length of a text, and C++ has none.

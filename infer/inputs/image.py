@@ -69,7 +69,7 @@ class ImageInput:
 
     def __init__(self, spec: Mapping[str, Any], folder: Path, threads: int = 1) -> None:
         self.field, self.names = str(spec["field"]), tuple(spec["names"])
-        self.mask = None
+        self.mask: str | None = None
         how = spec["preprocess"]
         self.shorter, self.size = how.get("resize_shorter_side"), int(how["image_size"])
         self.square = how.get("resize_square") or self.size

@@ -62,7 +62,7 @@ class PromptInput:
 
     def __init__(self, spec: Mapping[str, Any], folder: Path) -> None:
         self.field, self.names = str(spec["field"]), tuple(spec["names"])
-        self.mask = None
+        self.mask: str | None = None
         self.template, self.words = Template(spec["template"]), int(spec.get("words", 1))
         self.pad_to = spec.get("pad_to")
         self.max_length = min(int(spec["max_length"]), self.pad_to or sys.maxsize)

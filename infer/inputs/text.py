@@ -42,7 +42,7 @@ class TextInput:
             folder / spec["tokenizer"], self.max_length, spec.get("pad_to")
         )
         plain = len(self.names) == 2 and spec.get("pad_to") is None
-        at_the_end = self.tokenizer.padding["direction"] == "right"
+        at_the_end = (self.tokenizer.padding or {}).get("direction") == "right"
         self.mask = self.names[1] if plain and at_the_end else None
         self.reader = Reader(self.tokenizer, spec.get("unknown_id"))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Container, Iterator, Set
 from itertools import groupby
 
@@ -33,17 +32,17 @@ class Reader:
         Args:
             encoding: of a text; without: tokens of it that are left out, by number.
         """
-        covered, unread = Counter[int](), set[int]()
+        covered, unread = set[int](), set[int]()
         for number, (token, special, (start, end)) in enumerate(
             zip(encoding.ids, encoding.special_tokens_mask, encoding.offsets, strict=True)
         ):
             if not special and number not in without:
+                if self.spells_bytes:  # a character in several tokens is in none of them whole
+                    unread.update(covered.intersection(range(start, end)))
                 covered.update(range(start, end))
                 if token == self.unknown_id:
                     unread.update(range(start, end))
-        if self.spells_bytes:  # a character in several tokens is in none of them whole
-            unread.update(place for place, count in covered.items() if count > 1)
-        return covered.keys() - unread, unread
+        return covered - unread, unread
 
 
 def passed_over(text: str, places: Set[int], *, whole: bool) -> Set[int]:

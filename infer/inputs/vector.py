@@ -29,7 +29,7 @@ class VectorInput:
 
     def __init__(self, spec: Mapping[str, Any], folder: Path) -> None:
         self.field, self.names = str(spec["field"]), tuple(spec["names"])
-        self.mask = None
+        self.mask: str | None = None
         self.dim = int(spec["shape"][1])
 
     def prepare(self, values: Sequence[npt.NDArray[np.float32]]) -> Prepared:

@@ -54,7 +54,8 @@ class KeptGraph:
         options: Callable[[], Any],
         faults: tuple[type[Exception], ...],
     ) -> None:
-        self.path, self._ort, self._options, self._faults = path, ort, options, faults
+        self.path, self._ort, self._options = path, ort, options
+        self._faults: tuple[type[Exception], ...] = (ArtefactError, ConfigError, *faults)
         about = json.dumps([sha256, ort.__version__, processor(), _SAVING]).encode()
         self._key = hash_bytes(about)
 
@@ -69,7 +70,7 @@ class KeptGraph:
             options = self._options()
             options.graph_optimization_level = self._ort.GraphOptimizationLevel.ORT_DISABLE_ALL
             session = self._session(folder / GRAPH, options)
-        except (ArtefactError, ConfigError, *self._faults):
+        except self._faults:
             return None
         with suppress(OSError):  # of a cache that is only read
             os.utime(folder)
@@ -91,7 +92,7 @@ class KeptGraph:
                     options.add_session_config_entry(name, value)
                 session = self._session(self.path, options)
             _remove_old(folder.parent)
-        except (ArtefactError, ConfigError, *self._faults):
+        except self._faults:
             return None
         say(f"kept {self.path.name} as it was optimised for this processor in {folder}")
         return session
