@@ -63,15 +63,12 @@ def diffused(before: Generation, stack: Stack, *, threads: int) -> tuple[Stack, 
     vectors = before.diffusion.of(
         raw.astype(np.float32), near.astype(np.float32), threads=threads
     ).astype(before.stored)
-    keys = np.empty(count, np.int64)
-    for segment, which, places in stack.places(rows):
-        keys[which] = segment.keys[places]
     segment = new_segment(
         before.next_segment,
         before.next_label + rows,
         {"vectors": vectors, "raw": raw, "features": near},
         stack.lines(rows),
-        keys,
+        stack.keys(rows),
         NOTHING,
     )
     return Stack.of([segment]), before.next_label + count

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from zscr.errors import InputError
 from zscr.extras import has_extra
 from zscr.infer.index.approximate import search_hnsw
 from zscr.infer.index.column import Column
@@ -50,13 +51,17 @@ class Measured:
 
 @dataclass(frozen=True)
 class Choice:
-    """How an index is searched. `how` is a sentence with the reason; `ef` is set for `hnsw`."""
+    """How an index is searched. `how` is a sentence with the reason; `ef` is set for `hnsw`.
+
+    `recall` is what HNSW must find of what exact search finds, of the first 10, to be chosen.
+    """
 
     search: Search
     how: str
     pinned: bool = False
     ef: int | None = None
     measured: Measured | None = None
+    recall: float = RECALL
 
 
 class Before(Protocol):
@@ -94,14 +99,14 @@ def choose(
         return last, None
     if count < EXACT_BELOW and not last.pinned:
         why = f"exact: {count} items are fewer than {EXACT_BELOW}, where HNSW gains nothing"
-        return Choice("exact", why), None
+        return Choice("exact", why, recall=last.recall), None
     if not (last.pinned or has_extra("hnsw")):
-        return Choice("exact", f"exact: {_NOT_INSTALLED}"), None
+        return Choice("exact", f"exact: {_NOT_INSTALLED}", recall=last.recall), None
     if before.hnsw is not None and not due and stack.tail.count <= most_late(last):
         return last, before.hnsw
     hnsw = grow(stack)
-    ef, measured = _measure(stack.with_hnsw(True), queries, hnsw)
-    choice = decide(ef, measured, pinned=last.pinned)
+    ef, measured = _measure(stack.with_hnsw(True), queries, hnsw, last.recall)
+    choice = decide(ef, measured, pinned=last.pinned, recall=last.recall)
     return choice, hnsw if choice.search == "hnsw" else None
 
 
@@ -128,9 +133,16 @@ def without_hnswlib(choice: Choice) -> Choice:
     return replace(choice, search="exact", how=f"exact: {_NOT_INSTALLED}", ef=None, measured=None)
 
 
-def start(pinned: Search | None) -> Choice:
-    """Return the choice of an index that has nothing yet; None leaves it to the measurement."""
-    return Choice(pinned or "exact", f"{pinned or 'exact'}, as was asked for", pinned is not None)
+def start(pinned: Search | None, recall: float = RECALL) -> Choice:
+    """Return the choice of an index that has nothing yet; None leaves it to the measurement.
+
+    Raises:
+        InputError: the recall is not above 0, or above 1.
+    """
+    if not 0 < recall <= 1:
+        raise InputError(f"a recall of {recall:g} cannot be; give one above 0, at most 1")
+    how = f"{pinned or 'exact'}, as was asked for"
+    return Choice(pinned or "exact", how, pinned is not None, recall=recall)
 
 
 def _settled(before: Choice, count: int) -> bool:
@@ -139,20 +151,22 @@ def _settled(before: Choice, count: int) -> bool:
     return before.search == "exact" and measured is not None and count < 2 * measured.count
 
 
-def decide(ef: int, measured: Measured, *, pinned: bool) -> Choice:
+def decide(ef: int, measured: Measured, *, pinned: bool, recall: float = RECALL) -> Choice:
     """Choose HNSW if it is pinned, or if it finds enough and is faster than exact search."""
     on = f"on {measured.n} queries ({measured.queries})"
     found = f"recall@10 {measured.recall_at_10:.4f} {on}"
     times = f"p50 {measured.p50_hnsw_ms:.3g} ms against {measured.p50_exact_ms:.3g} ms exact"
     if pinned:
-        return Choice("hnsw", f"hnsw with ef {ef}, as was asked for: {found}", True, ef, measured)
-    if measured.recall_at_10 < RECALL:
-        why = f"exact: HNSW with ef {ef} has {found}, under {RECALL}"
-        return Choice("exact", why, measured=measured)
+        how = f"hnsw with ef {ef}, as was asked for: {found}"
+        return Choice("hnsw", how, True, ef, measured, recall)
+    if measured.recall_at_10 < recall:
+        why = f"exact: HNSW with ef {ef} has {found}, under {recall:g}"
+        return Choice("exact", why, measured=measured, recall=recall)
     if measured.p50_hnsw_ms >= measured.p50_exact_ms:
         why = f"exact: HNSW with ef {ef} is no faster, {times}"
-        return Choice("exact", why, measured=measured)
-    return Choice("hnsw", f"hnsw with ef {ef}: {found}, {times}", ef=ef, measured=measured)
+        return Choice("exact", why, measured=measured, recall=recall)
+    how = f"hnsw with ef {ef}: {found}, {times}"
+    return Choice("hnsw", how, ef=ef, measured=measured, recall=recall)
 
 
 def sample(queries: Gallery) -> Vectors:
@@ -171,7 +185,9 @@ def _noisy(vectors: Column) -> Vectors:
     return unit
 
 
-def _measure(stack: Stack, queries: Vectors | None, hnsw: Hnsw) -> tuple[int, Measured]:
+def _measure(
+    stack: Stack, queries: Vectors | None, hnsw: Hnsw, wanted: float
+) -> tuple[int, Measured]:
     """Return the smallest ef of the ladder with enough recall (else the last) and its figures."""
     vectors = Column(stack, "vectors")
     kind = "gallery" if queries is None else "query modality"
@@ -179,7 +195,7 @@ def _measure(stack: Stack, queries: Vectors | None, hnsw: Hnsw) -> tuple[int, Me
     truth = search_exact(vectors, asked, _K)
     for ef in LADDER:
         recall = recall_of(search_hnsw(stack, hnsw, asked, _K, ef), truth)
-        if recall >= RECALL:
+        if recall >= wanted:
             break
     exact_ms, hnsw_ms = _race(stack, asked[:_TIMED], hnsw, ef)
     return ef, Measured(recall, exact_ms, hnsw_ms, kind, len(asked), len(vectors))

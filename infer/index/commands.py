@@ -260,8 +260,13 @@ def compact(folder: Path) -> None:
     type=click.Choice(["float32", "float16"]),
     help="What vectors are stored as from now on. [as they are]",
 )
+@click.option(
+    "--recall",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Of the ten best, what HNSW must find to be chosen, from now on. [as it is, .99 at first]",
+)
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="To build.")
-def rebuild(folder: Path, store: Any, threads: int) -> None:
+def rebuild(folder: Path, store: Any, recall: float | None, threads: int) -> None:
     """Build HNSW of the index FOLDER anew, choose the search anew and calibrate; none is embedded.
 
     float16 takes half the space, and scores are off by up to 0.0005; the vectors are rounded for
@@ -270,12 +275,12 @@ def rebuild(folder: Path, store: Any, threads: int) -> None:
     \b
     Example:
       zscr index rebuild holiday.index
-      zscr index rebuild holiday.index --store float16
+      zscr index rebuild holiday.index --store float16 --recall .999
     """
     from zscr.infer.index.index import Index
 
     opened = Index.open(folder.resolve())
-    opened.rebuild(stored=store, threads=threads)
+    opened.rebuild(stored=store, recall=recall, threads=threads)
     say(f"{opened.count} images of {opened.dim} dimensions, {opened.how}")
 
 

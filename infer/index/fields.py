@@ -36,6 +36,7 @@ FIELDS = record(
         "how": text(),
         "pinned": flag,
         "ef": maybe(integer(1, 1 << 20)),
+        "recall": number(0, 1),
         "measured": maybe(record(_MEASURED)),
         "roots": listing(ROOT, most=10_000),
         "duplicates": one_of("keep", "link"),

@@ -205,18 +205,22 @@ class Index:
         """
         return self._rewrite(compact)
 
-    def rebuild(self, *, stored: Stored | None = None, threads: int = 1) -> None:
+    def rebuild(
+        self, *, stored: Stored | None = None, recall: float | None = None, threads: int = 1
+    ) -> None:
         """Write all rows as one segment, build HNSW anew, measure and calibrate.
 
         Args:
             stored: what vectors are to be stored as; None leaves it.
+            recall: what HNSW must find of the first 10 to be chosen; None leaves it.
             threads: for building HNSW.
 
         Raises:
             ArtefactError: as `apply`.
+            InputError: the recall cannot be.
         """
         build = partial(build_hnsw, threads=threads)
-        self._rewrite(lambda now: rebuild(now, build, stored=stored))
+        self._rewrite(lambda now: rebuild(now, build, stored=stored, recall=recall))
 
     @contextmanager
     def _writing(self) -> Iterator[Current]:

@@ -18,7 +18,7 @@ from zscr.infer.index.hnsw_of import build_hnsw
 from zscr.infer.index.index import Index
 from zscr.infer.index.rewriting import rebuild
 from zscr.infer.index.roots import Root
-from zscr.infer.index.segment import Segment, keys_of, new_segment
+from zscr.infer.index.segment import Segment, new_segment
 from zscr.infer.index.stack import NOTHING, Stack
 
 
@@ -96,7 +96,7 @@ def _segment(number: int, now: Generation, held: Entries, stack: Stack) -> Segme
         stack.count + np.arange(len(rows)),
         {name: Column(now.stack, name)[rows] for name in sorted(now.stack.names)},
         now.stack.lines(rows),
-        keys_of([entries[row].id for row in rows.tolist()]),
+        now.stack.keys(rows),
         NOTHING,
     )
 

@@ -193,6 +193,6 @@ def _unrelated(folder: Path, manifest: Manifest) -> Unrelated | None:
 
 
 def _choice(fields: Mapping[str, Any]) -> Choice:
-    own = {key: fields[key] for key in ("search", "how", "pinned", "ef")}
+    own = {key: fields[key] for key in ("search", "how", "pinned", "ef", "recall")}
     measured = fields["measured"]
     return Choice(**own, measured=None if measured is None else Measured(**measured))

@@ -79,15 +79,12 @@ def _with_one(stack: Stack, start: int, number: int) -> Stack:
 def _one(stack: Stack, start: int, stop: int, number: int, removed: np.ndarray) -> Segment:
     part = Stack(stack.segments[start:stop], stack.ended[start:stop])
     rows = np.arange(part.count)
-    keys = np.empty(part.count, np.int64)
-    for segment, which, places in part.places(rows):
-        keys[which] = segment.keys[places]
     return new_segment(
         number,
         part.labels(rows),
         {name: np.asarray(Column(part, name)) for name in sorted(part.names)},
         part.lines(rows),
-        keys,
+        part.keys(rows),
         removed,
         in_hnsw=stack.segments[start].in_hnsw,
     )

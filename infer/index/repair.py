@@ -98,7 +98,8 @@ def _without(manifest: Manifest, damaged: Sequence[str]) -> Manifest:
 
 
 def _asked(manifest: Manifest) -> Choice:
-    return start(manifest.body["search"] if manifest.body["pinned"] else None)
+    fields = manifest.body
+    return start(fields["search"] if fields["pinned"] else None, fields["recall"])
 
 
 def _salvaged(folder: Path, manifest: Manifest) -> Stack:

@@ -26,7 +26,11 @@ def compact(now: Generation) -> Generation:
 
 
 def rebuild(
-    now: Generation, build: Callable[[Stack], Hnsw], *, stored: Stored | None = None
+    now: Generation,
+    build: Callable[[Stack], Hnsw],
+    *,
+    stored: Stored | None = None,
+    recall: float | None = None,
 ) -> Generation:
     """Return a generation whose HNSW is built anew, and which is measured and calibrated anew.
 
@@ -34,10 +38,14 @@ def rebuild(
         now: what is rebuilt.
         build: builds HNSW over all rows of a stack.
         stored: what vectors are to be stored as; None leaves it.
+        recall: what HNSW must find to be chosen; None leaves it.
+
+    Raises:
+        InputError: the recall cannot be.
     """
     stored = stored or now.stored
     stack = stored_as(compacted(now.stack.with_hnsw(False), now.next_segment), stored)
-    fresh = replace(now, hnsw=None, choice=_asked(now.choice))
+    fresh = replace(now, hnsw=None, choice=_asked(now.choice, recall))
     choice, hnsw = choose(stack, now.queries, fresh, build, due=True)
     stack = stack.with_hnsw(hnsw is not None)
     following = replace(_next(now, stack), choice=choice, hnsw=hnsw, stored=stored, unmeasured=0)
@@ -49,9 +57,10 @@ def calibrations_of(now: Generation) -> tuple[Calibration, ...]:
     return calibrate(now.entries, now.vectors, now.embeddings, now.unrelated, now.space)
 
 
-def _asked(choice: Choice) -> Choice:
+def _asked(choice: Choice, recall: float | None) -> Choice:
     """Return a choice of which only that is known which the user asked for."""
-    return start(choice.search if choice.pinned else None)
+    wanted = choice.recall if recall is None else recall
+    return start(choice.search if choice.pinned else None, wanted)
 
 
 def _next(now: Generation, stack: Stack) -> Generation:

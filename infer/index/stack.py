@@ -124,6 +124,13 @@ class Stack:
             found[which] = segment.labels[places]
         return found
 
+    def keys(self, rows: Rows) -> Rows:
+        """Return the keys of the rows' ids."""
+        found = np.empty(len(rows), np.int64)
+        for segment, which, places in self.places(rows):
+            found[which] = segment.keys[places]
+        return found
+
     @cached_property
     def covered(self) -> Stack:
         """The rows that HNSW has, which are those of the first segments."""

@@ -133,3 +133,22 @@ def test_indexes_that_do_not_fit_are_not_merged(tmp_path, entries, entry, embed,
         with pytest.raises(error, match=why):
             join(tmp_path / "both", sources)
     assert not (tmp_path / "both").exists()
+
+
+def test_the_recall_that_is_asked_for_is_kept(tmp_path, clustered, entry):
+    """It decides which ef is measured to be enough, now and after changes; others are refused."""
+    vectors = clustered(1500, 48)
+    entries = [entry(f"{number}") for number in range(1500)]
+    about = {"space": SPACE, "bundle_name": "b", "search": "hnsw"}
+    index = Index.create(tmp_path / "index", entries=entries, vectors=vectors, **about)
+    found = []
+    for recall in (0.5, 0.999):
+        index.rebuild(recall=recall)
+        found.append(index.choice)
+        assert index.choice.measured.recall_at_10 >= recall
+    assert found[0].ef < found[1].ef
+    index.apply(Change([entry("late")], clustered(1, 48, seed=1)))
+    index.rebuild()
+    assert Index.open(tmp_path / "index").choice.recall == 0.999
+    with pytest.raises(InputError, match="a recall of 1.5 cannot be"):
+        index.rebuild(recall=1.5)
