@@ -20,7 +20,7 @@ import numpy.typing as npt
 from zscr.arrays import npy_from
 from zscr.artefact import Manifest, dump_jsonl, file_entry, hash_bytes, listed, read_verified
 from zscr.blocks import BLOCK, map_bytes
-from zscr.disk import fsync, reading_faults, remove_or_tell, save_array
+from zscr.disk import fsync_all, reading_faults, remove_or_tell, save_array
 from zscr.errors import ArtefactError
 from zscr.infer.index.entry import skipped_row
 from zscr.infer.index.generation import Generation
@@ -47,14 +47,16 @@ def write_files(
         folder: of the index.
         now: what is to be written; before: what is written already, as the files `known`.
     """
-    files = dict[str, Mapping[str, Any]]()
+    files, fresh = dict[str, Mapping[str, Any]](), [folder]
     held = {segment.number for segment in before.stack.segments} if before else set()
     for segment in now.stack.segments:
         names = segment_file(segment.number), _blocks_file(segment.number)
         if segment.number in held:
             files |= {name: known[name] for name in names if name in known}
         else:
-            files |= _write_segment(folder, segment)
+            written = _write_segment(folder, segment)
+            fresh += [folder / name for name in written]
+            files |= written
     for stem in _WHOLE:
         if _part(now, stem) is None:
             continue
@@ -63,9 +65,9 @@ def write_files(
         else:
             path = folder / f"{stem}.{now.number}.{_WHOLE[stem]}"
             _write_whole(path, stem, now)
-            fsync(path)
+            fresh.append(path)
             files[path.name] = file_entry(path)
-    fsync(folder)
+    fsync_all(fresh)
     return files
 
 
@@ -81,14 +83,12 @@ def _blocks_file(number: int) -> str:
 def _write_segment(folder: Path, segment: Segment) -> dict[str, Mapping[str, Any]]:
     path = folder / segment_file(segment.number)
     written = write_tensors(path, segment.arrays)
-    fsync(path)
     files: dict[str, Mapping[str, Any]] = {
         path.name: {"sha256": written.sha256, "bytes": written.size}
     }
     if written.size > BLOCK:
         blocks = folder / _blocks_file(segment.number)
         save_array(blocks, written.digests())
-        fsync(blocks)
         files[blocks.name] = file_entry(blocks)
     return files
 
