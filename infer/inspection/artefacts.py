@@ -168,22 +168,36 @@ def _index(folder: Path, manifest: Manifest) -> Described:
 
 
 def _engines(folder: Path, manifest: Manifest) -> Described:
-    body = manifest.body
-    facts = {name: one for name, one in body.items() if isinstance(one, str | int | float)}
-    engines = body.get("engines") or {}
-    return Described(
-        facts, tuple(f"engine of {name}: {one['file']}" for name, one in engines.items())
-    )
+    engines = manifest.body.get("engines") or {}
+    lines = (f"engine of {name}: {one['file']}" for name, one in engines.items())
+    return Described(_plain(manifest), tuple(lines))
 
 
 def _snapshot(folder: Path, manifest: Manifest) -> Described:
-    facts = {n: one for n, one in manifest.body.items() if isinstance(one, str | int | float)}
-    return Described(facts, next=(f"zscr export clip:{folder}",))
+    return Described(_plain(manifest), next=(f"zscr export clip:{folder}",))
 
 
 def _descriptions(folder: Path, manifest: Manifest) -> Described:
     names = ("answers", "source", "model", "base_url", "date", "prompts", "cut", "refused", "named")
     return Described(_some(manifest.body, *names), next=(f"zscr data info {folder.parent}",))
+
+
+def _bench(folder: Path, manifest: Manifest) -> Described:
+    compared = f"zscr bench compare {folder} OTHER"
+    return Described(_plain(manifest), next=(compared,))
+
+
+def _graph_kept(folder: Path, manifest: Manifest) -> Described:
+    return Described(_plain(manifest), ("a graph as it was optimised for this processor",))
+
+
+def _exchange(folder: Path, manifest: Manifest) -> Described:
+    return Described(_plain(manifest), next=(f"zscr index import {folder} INDEX",))
+
+
+def _plain(manifest: Manifest) -> dict[str, Any]:
+    """Return the fields that are words or numbers."""
+    return {n: one for n, one in manifest.body.items() if isinstance(one, str | int | float)}
 
 
 DESCRIBE: dict[str, Callable[[Path, Manifest], Described]] = {
@@ -195,4 +209,7 @@ DESCRIBE: dict[str, Callable[[Path, Manifest], Described]] = {
     "engines": _engines,
     "snapshot": _snapshot,
     "descriptions": _descriptions,
+    "bench": _bench,
+    "graph": _graph_kept,
+    "exchange": _exchange,
 }
