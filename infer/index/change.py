@@ -12,7 +12,7 @@ import numpy.typing as npt
 from zscr.errors import InputError
 from zscr.infer.index.appending import appended, diffused, tidied
 from zscr.infer.index.calibration import Unrelated
-from zscr.infer.index.choice import EXACT_BELOW, choose, sample
+from zscr.infer.index.choice import choose, sample
 from zscr.infer.index.entries import Entries
 from zscr.infer.index.entry import Entry, check_entries, rebased
 from zscr.infer.index.exact import Vectors
@@ -30,6 +30,7 @@ Array = npt.NDArray[Any]
 
 _NORM_TOLERANCE = 1e-3  # what an fp16 or int8 graph may be off by
 _OFTEN = 10  # a tenth of the rows that is other makes measurements old
+_FEW = 1000  # images that are measured after every change, which takes a millisecond
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +135,7 @@ def next_generation(
 ) -> Generation:
     """Return the generation after `before`: the merged gallery, and how to search it from now on.
 
-    What is measured of a gallery is measured again where it has under 10,000 images, or where a
+    What is measured of a gallery is measured again where it has under 1,000 images, or where a
     tenth of them has come or gone since.
 
     Args:
@@ -144,7 +145,7 @@ def next_generation(
     stack = merged.stack
     changed = before.unmeasured + len(merged.placed.new) + len(merged.placed.ended)
     learnt = merged.queries is not before.queries or merged.unrelated is not before.unrelated
-    due = learnt or stack.count < EXACT_BELOW or _OFTEN * changed > stack.count
+    due = learnt or stack.count < _FEW or _OFTEN * changed > stack.count
     choice, hnsw = choose(stack, merged.queries, before, grow, due=due)
     if hnsw is not before.hnsw:
         stack = stack.with_hnsw(hnsw is not None)

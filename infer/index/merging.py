@@ -1,8 +1,8 @@
 """Segments that become one, so that an index of many commits has few.
 
-As in a log-structured merge tree (O'Neil et al., 1996): when the last segments are eight or more
-that are no larger than some power of eight, they become one. So a row is written again once for
-each of these powers, log8(N) times at most, and there are at most about 8 log8(N) segments.
+As in a log-structured merge tree (O'Neil et al., 1996): when eight of the last segments have more
+than 8^(n-1) and at most 8^n rows, they become one with what lies between and behind them. So a row
+is written again about once for each n, log8(N) times, and about 8 log8(N) segments are there.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def merged_if_many(stack: Stack, number: int) -> Stack:
     """Return the stack with its last segments merged, if they are many; the new one is `number`."""
     last = stack.segments[-1].in_hnsw
     own = [one.count for one in takewhile(lambda one: one.in_hnsw == last, stack.segments[::-1])]
-    for power in reversed(range(22)):  # 8^21 = 2^63
-        many = sum(1 for _ in takewhile((_FEW**power).__ge__, own))
-        if many >= _FEW:
-            return _with_one(stack, len(stack.segments) - many, number)
+    for power in range(22):  # 8^21 = 2^63; the least first, so that large ones stay as they are
+        small = [*takewhile((_FEW**power).__ge__, own)]
+        if sum(count > _FEW ** (power - 1) or not power for count in small) >= _FEW:
+            return _with_one(stack, len(stack.segments) - len(small), number)
     return stack
 
 

@@ -140,22 +140,23 @@ def index_state() -> object:
 
 
 def segments() -> None:
-    """An index of seven segments with rows that are ended, and HNSW: the next change merges."""
+    """An index of eight segments with rows that are ended, and HNSW: the next change merges."""
     from zscr.infer.index.index import Change, Entry, Index
 
     rows = np.eye(9, dtype=np.float32)
     about = {"space": "b", "bundle_name": "birds", "search": "hnsw"}
     Index.create(Path("x.index"), entries=[Entry("0", "old")], vectors=rows[:1], **about)  # type: ignore
-    for n in range(1, 7):
+    for n in range(1, 8):
         came = [Entry(f"{n}", "old"), Entry("0", f"{n}")]
         Index.open(Path("x.index")).apply(Change(came, rows[[n, 8 - n]]))
 
 
 def merged_segments() -> None:
-    """The eighth segment, which ends rows of before."""
+    """The eighth of two rows, which ends rows of before."""
     from zscr.infer.index.index import Change, Entry, Index
 
-    change = Change([Entry("new", "new")], np.eye(1, 9), removals=["2"])
+    came = [Entry("new", "new"), Entry("0", "new")]
+    change = Change(came, np.eye(2, 9), removals=["2"])
     index = Index.open(Path("x.index"))
     index.apply(Change() if index.entries.find(["new"]) else change)
 

@@ -144,6 +144,18 @@ def test_merging_keeps_rows_labels_and_what_is_ended(clustered):
     assert [one.count for one in compacted(stack, 99).segments] == [24, 1]
 
 
+def test_small_commits_leave_a_large_segment_alone(tmp_path, entries, entry, embed, create):
+    """However many they are: those of their size are merged, and it is not written again."""
+    index = create(tmp_path / "index", [*entries, *(entry(f"{number}") for number in range(40))])
+    before = os.stat(tmp_path / "index/segment.1.safetensors")
+    for number in range(20):
+        late = [entry(f"late {number}")]
+        index.apply(Change(late, embed(late)))
+        assert len(index.now.stack.segments) <= 16
+    assert os.stat(tmp_path / "index/segment.1.safetensors") == before
+    assert [one.count for one in index.now.stack.segments] == [100, 8, 8, 1, 1, 1, 1]
+
+
 def test_ids_of_the_same_key_are_told_apart(clustered):
     """A key is the beginning of a hash, and two ids may share it."""
     lines = [b'{"id": "a", "sha256": "0"}\n', b'{"id": "b", "sha256": "0"}\n']
