@@ -7,7 +7,6 @@ of computing the products at the peak of fp32; see `graph_work` for what is coun
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +15,7 @@ from zscr.data.records import Query
 from zscr.errors import InputError, ZscrError
 from zscr.infer.bundle import Bundle, spoken
 from zscr.infer.doctor.machine import Memory
-from zscr.infer.doctor.speed import Speed
+from zscr.infer.doctor.speed import Speed, seconds_of
 from zscr.infer.encoder import Encoder
 from zscr.infer.inputs.prepared import Feeds
 from zscr.infer.models.samples import Samples, drawn_samples, spread
@@ -155,11 +154,5 @@ def _shape(shape: Sequence[int]) -> str:
 
 
 def _milliseconds(call: Callable[[], object]) -> float:
-    """Return the median of a few calls, after one that warms up."""
-    call()
-    taken = list[float]()
-    for _ in range(ROUNDS):
-        before = time.perf_counter()
-        call()
-        taken.append(time.perf_counter() - before)
-    return 1e3 * statistics.median(taken)
+    """Return the median of a few calls."""
+    return 1e3 * statistics.median(seconds_of(call, ROUNDS))

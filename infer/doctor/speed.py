@@ -73,11 +73,16 @@ def _buffer_size(root: Path = Path("/")) -> int:
 
 
 def _best(call: Callable[[], object]) -> float:
-    """Return the seconds of the fastest of a few calls, after one that warms up."""
+    """Return the seconds of the fastest of a few calls."""
+    return min(seconds_of(call, PASSES))
+
+
+def seconds_of(call: Callable[[], object], times: int) -> list[float]:
+    """Return the seconds that each of some calls takes, after one that warms up."""
     call()
     taken = list[float]()
-    for _ in range(PASSES):
+    for _ in range(times):
         before = time.perf_counter()
         call()
         taken.append(time.perf_counter() - before)
-    return min(taken)
+    return taken

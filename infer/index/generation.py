@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from zscr.infer.index.calibration import Calibration, Unrelated
 from zscr.infer.index.choice import Choice
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     from zscr.data.listing import Skipped
 
 Stored = Literal["float32", "float16"]
-# Half the size of float32; the top 10 of expanded queries are the same, all of them, on 2,300
-# photos (benchmarks/gallery_limits.py).
-FeatureRows = npt.NDArray[np.float16]
 
 
 @dataclass(frozen=True, eq=False)

@@ -89,7 +89,7 @@ def read_generation(folder: Path, manifest: Manifest, before: Generation | None)
 
 
 def _read(folder: Path, manifest: Manifest, held: Mapping[int, Segment]) -> Generation:
-    stack, choice = _stack(folder, manifest, held), _choice(manifest.body)
+    stack, choice = _stack(folder, manifest, held), choice_of(manifest.body)
     if choice.search == "hnsw" and not has_extra("hnsw"):
         choice = without_hnswlib(choice)
         say(f"{folder}: {choice.how}")
@@ -192,7 +192,8 @@ def _unrelated(folder: Path, manifest: Manifest) -> Unrelated | None:
     return Unrelated(about["graph"], about["of"], vectors, tuple(about["classes"]))
 
 
-def _choice(fields: Mapping[str, Any]) -> Choice:
+def choice_of(fields: Mapping[str, Any]) -> Choice:
+    """Return how an index is searched by its manifest's fields."""
     own = {key: fields[key] for key in ("search", "how", "pinned", "ef", "recall")}
     measured = fields["measured"]
     return Choice(**own, measured=None if measured is None else Measured(**measured))

@@ -13,6 +13,7 @@ from itertools import takewhile
 import numpy as np
 
 from zscr.infer.index.column import Column
+from zscr.infer.index.exact import Rows
 from zscr.infer.index.segment import Segment, new_segment
 from zscr.infer.index.stack import NOTHING, Stack
 from zscr.infer.index.tensor import Tensor
@@ -43,14 +44,8 @@ def compacted(stack: Stack, number: int) -> Stack:
 
     Those are one of the rows that HNSW has, and one of the others; without any, an empty one.
     """
-    covered = len(stack.covered.segments)
-    bounds = [(0, covered), (covered, len(stack.segments))]
-    parts = [
-        _one(stack, start, stop, number + at, NOTHING)
-        for at, (start, stop) in enumerate(bounds)
-        if start < stop and stack.starts[stop] > stack.starts[start]
-    ]
-    return Stack.of(parts)
+    parts = enumerate((stack.covered, stack.tail), number)
+    return Stack.of([_one(part, own, NOTHING) for own, part in parts if part.count])
 
 
 def stored_as(stack: Stack, stored: str) -> Stack:
@@ -68,16 +63,16 @@ def stored_as(stack: Stack, stored: str) -> Stack:
 
 def _with_one(stack: Stack, start: int, number: int) -> Stack:
     """Return the stack with the segments from `start` on as one."""
-    earlier, stop = stack.segments[:start], len(stack.segments)
-    removed = np.unique(np.concatenate([one.removed for one in stack.segments[start:stop]]))
+    earlier, part = stack.segments[:start], Stack(stack.segments[start:], stack.ended[start:])
+    removed = np.unique(np.concatenate([one.removed for one in part.segments]))
     places = [segment.find_labels(removed) >= 0 for segment in earlier]
     removed = removed[np.any(places, axis=0)] if places else NOTHING
-    one = _one(stack, start, stop, number, removed)
+    one = _one(part, number, removed)
     return Stack((*earlier, one), (*stack.ended[:start], NOTHING))
 
 
-def _one(stack: Stack, start: int, stop: int, number: int, removed: np.ndarray) -> Segment:
-    part = Stack(stack.segments[start:stop], stack.ended[start:stop])
+def _one(part: Stack, number: int, removed: Rows) -> Segment:
+    """Return all rows of a stack, of which HNSW has all or none, as one segment."""
     rows = np.arange(part.count)
     return new_segment(
         number,
@@ -86,5 +81,5 @@ def _one(stack: Stack, start: int, stop: int, number: int, removed: np.ndarray) 
         part.lines(rows),
         part.keys(rows),
         removed,
-        in_hnsw=stack.segments[start].in_hnsw,
+        in_hnsw=part.segments[0].in_hnsw,
     )

@@ -16,12 +16,11 @@ import numpy as np
 
 from zscr.artefact import Manifest, read_manifest, verify
 from zscr.errors import ArtefactError
-from zscr.infer.index.choice import Choice, start
 from zscr.infer.index.current import Current, commit
 from zscr.infer.index.fields import FIELDS
 from zscr.infer.index.files import open_segment, remove_leftovers
 from zscr.infer.index.hnsw_of import build_hnsw
-from zscr.infer.index.manifest import KIND, assemble
+from zscr.infer.index.manifest import KIND, assemble, choice_of
 from zscr.infer.index.rewriting import rebuild
 from zscr.infer.index.segment import Segment, new_segment
 from zscr.infer.index.stack import Stack
@@ -72,7 +71,8 @@ def repair(folder: Path, *, all_may_go: bool = False, threads: int = 1) -> Repai
                 f"{lost} of {manifest.body['count']} images of {folder} are lost with "
                 f"{', '.join(damaged)}; {on}"
             )
-        now = assemble(folder, _without(manifest, damaged), left, _asked(manifest))
+        choice = choice_of(manifest.body)
+        now = assemble(folder, _without(manifest, damaged), left, choice)
         following = rebuild(now, lambda stack: build_hnsw(stack, threads=threads))
         commit(Current(folder, manifest, now), following, lost=0)
     return Repaired(damaged, lost, left.count)
@@ -95,11 +95,6 @@ def _without(manifest: Manifest, damaged: Sequence[str]) -> Manifest:
         body["unrelated"] = None
     kept = {name: entry for name, entry in manifest.files.items() if name not in gone}
     return replace(manifest, files=kept, body=body)
-
-
-def _asked(manifest: Manifest) -> Choice:
-    fields = manifest.body
-    return start(fields["search"] if fields["pinned"] else None, fields["recall"])
 
 
 def _salvaged(folder: Path, manifest: Manifest) -> Stack:
