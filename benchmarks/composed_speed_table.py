@@ -16,6 +16,7 @@ WAYS = (
     "prefix once",
     "compiled",
     "recorded",
+    "recorded, 1,024 images",
 )
 SHARED = "times_it_with_the_image_tower_once_in_30_epochs"
 

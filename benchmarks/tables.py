@@ -19,7 +19,7 @@ from composed_table import composed_table
 from find_table import export_table, find_table
 from markdown import head, row, with_spread
 from quality_tables import full, overview
-from sketch_scale_table import scale_table
+from sketch_scale_table import scale_table, turns_table
 from sketch_table import sketch_overview, sketch_table
 
 from zscr.data.known_collections import table as collections_table
@@ -61,7 +61,10 @@ def tables() -> dict[str, dict[str, str]]:
             "leak": leak_table(loaded("text_leak_*.json")),
         },
         "docs/clip.md": {"clip": clip_table(titled)},
-        "docs/cmaan.md": {"sketches": sketch_table(drawn)},
+        "docs/cmaan.md": {
+            "sketches": sketch_table(drawn),
+            "sketch-turns": turns_table(loaded("sketch_speed_*.json")),
+        },
         "docs/pic2word.md": {
             "composed": composed_table(composed),
             "mapper": mapper_table(loaded("pic2word_speed_*.json")),

@@ -34,7 +34,9 @@ class Limits:
 def run_limited(
     module: str, arguments: Sequence[str], limits: Limits, *, what: str, given: bytes = b""
 ) -> bytes:
-    """Run `python -m module ARGUMENTS MEMORY SECONDS`; return what it wrote to stdout.
+    """Run `python -P -m module ARGUMENTS MEMORY SECONDS`; return what it wrote to stdout.
+
+    With -P, a folder `zscr` in the working folder does not stand before the package.
 
     Args:
         module: calls `limit_process` first, and leaves with REFUSED where it refuses a file.
@@ -46,7 +48,8 @@ def run_limited(
     Raises:
         InputError: it refused the file, or was ended.
     """
-    command = [sys.executable, "-m", module, *arguments, str(limits.memory), str(limits.seconds)]
+    python = [sys.executable, "-P", "-m", module]
+    command = [*python, *arguments, str(limits.memory), str(limits.seconds)]
     try:
         child = subprocess.run(
             command,
