@@ -24,7 +24,7 @@ def runtime_options(command: Any) -> Any:
         click.option(
             "--release-memory",
             is_flag=True,
-            help="Give the memory of a batch back after it: a smaller process, slower batches.",
+            help="Give the memory of a batch back after it: a smaller process between batches.",
         ),
         click.option("--allow-fallback", is_flag=True, help="Let CUDA fall back to the CPU."),
         click.option(

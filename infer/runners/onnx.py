@@ -14,6 +14,7 @@ from zscr.errors import ArtefactError, ConfigError, MissingExtraError
 from zscr.infer.runners.graph_file import refuse_external_data
 from zscr.infer.runners.kept_graph import KeptGraph
 from zscr.infer.runners.runner import Runtime
+from zscr.memory import return_freed_memory
 from zscr.progress import say
 
 _EXECUTION = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -37,6 +38,8 @@ class OnnxRunner:
         self._path = path
         self._session = _open(path, runtime, sha256)
         self._run_options = run_options(runtime)
+        if runtime.release_memory:
+            return_freed_memory()  # or the C library keeps what onnxruntime gives back
         self.outputs: Mapping[str, tuple[int | str, ...]] = {
             out.name: tuple(out.shape) for out in self._session.get_outputs()
         }

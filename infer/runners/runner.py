@@ -24,7 +24,8 @@ class Runtime:
             process may use, by its affinity and the quota of its container.
         allow_fallback: accept onnxruntime's quiet fallback from CUDA to the CPU.
         release_memory: give the memory that a batch was computed in back after it, instead of
-            keeping it for the next (docs/benchmarks.md says what both take).
+            keeping it for the next, and have glibc, in all of the process, do so with large blocks
+            (docs/benchmarks.md says what that saves and costs).
 
     Raises:
         ConfigError: an unknown provider, or fewer threads than 1.
