@@ -81,6 +81,7 @@ def tables() -> dict[str, dict[str, str]]:
             "latency": latency_table(loaded("query_latency.json")[0]),
             "cold-start": start_table(loaded("cold_start.json")[0]),
             "text-batches": batches_table(loaded("text_batches.json")[0]),
+            "memory": memory_table(loaded("query_memory.json")[0]),
             "adding": adding_table(loaded("index_add_*.json")),
             "composed": search_table(loaded("composed_search.json")[0]),
             "find": find_table(loaded("find_*.json")),
@@ -180,6 +181,22 @@ def batches_table(result: dict[str, Any]) -> str:
     lines = head(f"{result['captions']:,} captions", ["CPU seconds"])
     lines += [row(name, [f"{found:.2f}"]) for name, found in result["seconds"].items()]
     note = f"Largest difference of a component: {result['largest_difference']:.1e}."
+    return "\n".join([*lines, "", note])
+
+
+def memory_table(result: dict[str, Any]) -> str:
+    """A row a way: medians of megabytes, and of CPU milliseconds a caption."""
+    ways = result["ways"]
+    lines = head("memory of a batch", [*next(iter(ways.values()))])
+    for way, found in ways.items():
+        cells = [
+            f"{value:.0f}" if "MB" in name else f"{value:.1f}" for name, value in found.items()
+        ]
+        lines.append(row(way, cells))
+    note = (
+        f"{result['machine']['cpu']}, {result['threads']} thread, {result['captions']} captions, "
+        f"{result['rounds']} processes each, in turns; CPU time of a caption."
+    )
     return "\n".join([*lines, "", note])
 
 

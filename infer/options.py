@@ -17,10 +17,15 @@ if TYPE_CHECKING:
 
 
 def runtime_options(command: Any) -> Any:
-    """Add how graphs are run: provider, threads, fallback, verification, and memory for images."""
+    """Add how graphs are run: provider, threads, fallback, verification, and memory."""
     for option in (
         memory_option,
         verify_option,
+        click.option(
+            "--release-memory",
+            is_flag=True,
+            help="Give the memory of a batch back after it: a smaller process between batches.",
+        ),
         click.option("--allow-fallback", is_flag=True, help="Let CUDA fall back to the CPU."),
         click.option(
             "--threads",
@@ -68,8 +73,10 @@ def resumable() -> Iterator[None]:
         raise
 
 
-def make_runtime(provider: str, threads: int | None, allow_fallback: bool) -> Runtime:
+def make_runtime(
+    provider: str, threads: int | None, allow_fallback: bool, release_memory: bool
+) -> Runtime:
     """Build the runtime that the options describe."""
     from zscr.infer.runners.runner import Runtime
 
-    return Runtime(provider, threads, allow_fallback)
+    return Runtime(provider, threads, allow_fallback, release_memory)

@@ -77,8 +77,8 @@ def return_freed_memory() -> None:
     """Have glibc give large blocks back to the system as soon as they are freed.
 
     By itself it comes to keep blocks of up to 32 MB for each thread that decoded an image, so a
-    process would grow with its threads, whatever is reserved. It is for commands to call: the
-    setting is the whole process's.
+    process would grow with its threads, whatever is reserved. It is for commands to call, and for
+    who asks for it: the setting is the whole process's.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:

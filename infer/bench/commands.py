@@ -155,13 +155,13 @@ def _settings(scenarios: tuple[str, ...], p99: float | None, options: dict[str, 
         options["provider"],
         _runtime(options).thread_count,
         options["seed"],
+        options["release_memory"],
     )
 
 
 def _runtime(options: dict[str, Any]) -> Any:
-    return make_runtime(
-        **{name: options[name] for name in ("provider", "threads", "allow_fallback")}
-    )
+    names = ("provider", "threads", "allow_fallback", "release_memory")
+    return make_runtime(**{name: options[name] for name in names})
 
 
 def _subjects(options: dict[str, Any]) -> list[Subject]:

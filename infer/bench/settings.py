@@ -9,7 +9,7 @@ from typing import Any
 from zscr.infer.bench.limit import Limit
 from zscr.infer.bench.run import SCENARIOS
 from zscr.infer.bench.server import Load
-from zscr.schema import integer, listing, maybe, number, one_of, record, text
+from zscr.schema import flag, integer, listing, maybe, number, one_of, record, text
 
 INDEX = "index"
 PARTS = (*SCENARIOS, INDEX)
@@ -25,6 +25,7 @@ SETTINGS = record(
         "provider": text(20),
         "threads": integer(1, 1 << 16),
         "seed": integer(0, 1 << 63),
+        "release_memory": flag,
     }
 )
 
@@ -40,6 +41,7 @@ class Settings:
         k: images a query.
         provider, threads: that graphs run on.
         seed: of the queries that are drawn and of their arrivals.
+        release_memory: whether the memory of a batch is given back after it.
     """
 
     parts: tuple[str, ...] = PARTS
@@ -49,11 +51,13 @@ class Settings:
     provider: str = "cpu"
     threads: int = 1
     seed: int = 7
+    release_memory: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return them as the result file has them."""
         load = {"rate": self.load.rate, "p99_ms": self.load.bound_ms, "workers": self.load.workers}
-        own = {name: getattr(self, name) for name in ("k", "provider", "threads", "seed")}
+        names = ("k", "provider", "threads", "seed", "release_memory")
+        own = {name: getattr(self, name) for name in names}
         return {"parts": list(self.parts)} | asdict(self.limit) | load | own
 
 
@@ -67,4 +71,5 @@ def settings_from(row: Mapping[str, Any]) -> Settings:
         row["provider"],
         row["threads"],
         row["seed"],
+        row["release_memory"],
     )

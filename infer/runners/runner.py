@@ -23,6 +23,9 @@ class Runtime:
         threads: to compute and to decode images on, at least 1; None means every core that this
             process may use, by its affinity and the quota of its container.
         allow_fallback: accept onnxruntime's quiet fallback from CUDA to the CPU.
+        release_memory: give the memory that a batch was computed in back after it, instead of
+            keeping it for the next, and have glibc, in all of the process, do so with large blocks
+            (docs/benchmarks.md says what that saves and costs).
 
     Raises:
         ConfigError: an unknown provider, or fewer threads than 1.
@@ -31,6 +34,7 @@ class Runtime:
     provider: str = "cpu"
     threads: int | None = None
     allow_fallback: bool = False
+    release_memory: bool = False
 
     def __post_init__(self) -> None:
         if self.provider not in PROVIDERS:

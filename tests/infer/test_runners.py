@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from zscr.errors import ArtefactError, ConfigError, MissingExtraError
-from zscr.infer.runners.onnx import OnnxRunner, session_options
+from zscr.infer.runners.onnx import OnnxRunner, run_options, session_options
 from zscr.infer.runners.runner import Runtime
 
 without_cuda = pytest.mark.skipif(
@@ -59,6 +59,18 @@ def test_threads_asked_for_are_the_ones_that_run():
     assert options.intra_op_num_threads == 3
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
     assert Runtime().thread_count == len(os.sched_getaffinity(0))
+
+
+def test_memory_that_is_given_back_changes_no_answer(sound):
+    """Of batches of any size; what it saves is measured by benchmarks/query_memory.py."""
+    lean = Runtime(threads=1, release_memory=True)
+    options = run_options(lean)
+    assert options.get_run_config_entry("memory.enable_memory_arena_shrinkage") == "cpu:0"
+    assert run_options(Runtime(threads=1)) is None
+    runner, numbers = OnnxRunner(sound, lean), np.random.default_rng(7)
+    for size in (1, 200_000, 3, 0):
+        rows = numbers.standard_normal((size, 2), np.float32)
+        np.testing.assert_array_equal(runner.run({"x": rows})["y"], np.maximum(rows, 0))
 
 
 def test_what_ran_is_told(sound):
