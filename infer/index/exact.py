@@ -36,6 +36,7 @@ Parts = Sequence[tuple[Gallery, Vectors]]
 
 _BLOCK = 1 << 24  # scores held at once: 64 MiB of float32, whatever the number of queries
 _MARGIN = 1e-5  # well above the rounding error of a float32 dot product of two unit vectors
+_GROUP = 32  # scores of which the highest is taken, to find a bound of the k-th best
 _SCORED = 1 << 16  # float64 numbers that are multiplied at once: 512 KiB, which caches hold
 
 
@@ -75,11 +76,25 @@ def search_parts(parts: Parts, k: int) -> Hits:
     for start in range(0, total, step):
         products = sum(_products(*part) for part in _asked(parts, slice(start, start + step)))
         for row, scores in enumerate(np.asarray(products), start):  # (N,)
-            # The float32 products only preselect: BLAS rounds them differently for another batch.
-            kth = np.partition(scores, -k)[-k]
-            near = np.flatnonzero(scores >= kth - _MARGIN)
-            found.append(rank(_asked(parts, slice(row, row + 1)), near[None], k))
+            near = _near_the_best(scores, k)[None]
+            found.append(rank(_asked(parts, slice(row, row + 1)), near, k))
     return together(found)
+
+
+def _near_the_best(scores: Vectors, k: int) -> Rows:
+    """Return the rows, ascending, whose scores (N,) are at least the k-th best less `_MARGIN`.
+
+    The float32 products only preselect: BLAS rounds them differently for another batch. Of the
+    maxima of disjoint groups, the k-th best is at most the k-th best of all; few scores reach it,
+    and only these are partitioned.
+    """
+    groups, least = len(scores) // _GROUP, -np.inf
+    if groups >= k:
+        maxima = scores[: groups * _GROUP].reshape(_GROUP, groups).max(axis=0)
+        least = np.partition(maxima, -k)[-k]
+    near = np.flatnonzero(scores >= least - _MARGIN)
+    kth = np.partition(scores[near], -k)[-k]
+    return near[scores[near] >= kth - _MARGIN]
 
 
 def _products(vectors: Gallery, queries: Vectors) -> npt.NDArray[Any]:
