@@ -194,10 +194,10 @@ def _measure(
     asked = _noisy(vectors) if queries is None else sample(queries)
     truth = search_exact(vectors, asked, _K)
     for ef in LADDER:
-        recall = recall_of(search_hnsw(stack, hnsw, asked, _K, ef), truth)
+        recall = recall_of(search_hnsw(vectors, hnsw, asked, _K, ef), truth)
         if recall >= wanted:
             break
-    exact_ms, hnsw_ms = _race(stack, asked[:_TIMED], hnsw, ef)
+    exact_ms, hnsw_ms = _race(vectors, asked[:_TIMED], hnsw, ef)
     return ef, Measured(recall, exact_ms, hnsw_ms, kind, len(asked), len(vectors))
 
 
@@ -209,15 +209,15 @@ def recall_of(hits: Hits, truth: Hits) -> float:
     return float((hits.scores >= truth.scores[:, -1:] - 1e-9).mean())
 
 
-def _race(stack: Stack, queries: Vectors, hnsw: Hnsw, ef: int) -> tuple[float, float]:
+def _race(vectors: Column, queries: Vectors, hnsw: Hnsw, ef: int) -> tuple[float, float]:
     """Return the p50 in ms of exact search and HNSW, one query at a time, interleaved."""
-    seconds, vectors = np.empty((len(queries), 2)), Column(stack, "vectors")
+    seconds = np.empty((len(queries), 2))
     for row in range(len(queries)):
         query = queries[row : row + 1]
         start = time.perf_counter()
         search_exact(vectors, query, _K)
         middle = time.perf_counter()
-        search_hnsw(stack, hnsw, query, _K, ef)
+        search_hnsw(vectors, hnsw, query, _K, ef)
         seconds[row] = middle - start, time.perf_counter() - middle
     exact_ms, hnsw_ms = np.median(seconds, axis=0) * 1e3
     return float(exact_ms), float(hnsw_ms)

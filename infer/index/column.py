@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from zscr.infer.index.exact import Rows, Vectors
 from zscr.infer.index.stack import Stack
+from zscr.infer.index.tensor import Tensor
 
 Array = npt.NDArray[Any]
 
@@ -18,7 +20,7 @@ class Column:
     """A matrix of a stack (N, E), whose rows lie in its segments: multiplied without a copy."""
 
     def __init__(self, stack: Stack, name: str) -> None:
-        self._stack, self._name = stack, name
+        self.stack, self._name = stack, name
         first = next(s.wide[name] for s in stack.segments if name in s.wide)
         self._shape, self.dtype = (stack.count, *first.shape[1:]), first.dtype
 
@@ -30,17 +32,41 @@ class Column:
         """(N, E)."""
         return self._shape
 
+    @cached_property
+    def tail(self) -> Column | None:
+        """The last rows, which HNSW has not; None if it has all."""
+        return Column(self.stack.tail, self._name) if self.stack.tail.count else None
+
     def __getitem__(self, rows: Any) -> Array:
         """Return a copy of some rows, as a matrix would; float16 stays what it is."""
+        if isinstance(rows, np.ndarray) and rows.dtype == np.int64 and rows.ndim == 1:
+            return self._taken(rows) if self._only is None else self._only.take(rows)
         if isinstance(rows, slice):
             rows = np.arange(*rows.indices(len(self)))
         wanted = np.arange(len(self))[rows] if np.ndim(rows) == 0 else np.asarray(rows)
         numbers = np.atleast_1d(wanted)
         numbers = np.flatnonzero(numbers) if numbers.dtype == bool else numbers.astype(np.int64)
-        found = np.empty((len(numbers), *self.shape[1:]), self.dtype)
-        for segment, which, places in self._stack.places(numbers):
-            found[which] = segment.wide[self._name].take(places)
+        found = self._taken(numbers)
         return found if np.ndim(wanted) else found[0]
+
+    @cached_property
+    def _only(self) -> Tensor | None:
+        """The rows, if one segment has them all, and no others."""
+        segments = self.stack.segments
+        whole = len(segments) == 1 and not self.stack.ended[0].size
+        return segments[0].wide[self._name] if whole else None
+
+    def _taken(self, rows: Rows) -> Array:
+        parts = [
+            (which, segment.wide[self._name].take(places))
+            for segment, which, places in self.stack.places(rows)
+        ]
+        if len(parts) == 1:  # as most often
+            return parts[0][1]
+        found = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        for which, taken in parts:
+            found[which] = taken
+        return found
 
     def part(self, rows: Rows) -> Array:
         """Return a copy of rows as float32."""
@@ -61,9 +87,9 @@ class Column:
 
     def _held(self) -> Iterator[tuple[slice, Array, Rows]]:
         """Yield which rows a segment has, if any, all that it holds, and the places of others."""
-        bounds = zip(self._stack.starts, self._stack.starts[1:], strict=False)
+        bounds = zip(self.stack.starts, self.stack.starts[1:], strict=False)
         for segment, ended, (start, stop) in zip(
-            self._stack.segments, self._stack.ended, bounds, strict=True
+            self.stack.segments, self.stack.ended, bounds, strict=True
         ):
             if start < stop:
                 yield slice(start, stop), segment.wide[self._name].all(), ended

@@ -36,6 +36,8 @@ Parts = Sequence[tuple[Gallery, Vectors]]
 
 _BLOCK = 1 << 24  # scores held at once: 64 MiB of float32, whatever the number of queries
 _MARGIN = 1e-5  # well above the rounding error of a float32 dot product of two unit vectors
+_GROUP = 32  # scores of which the highest is taken, to find a bound of the k-th best
+_SCORED = 1 << 16  # float64 numbers that are multiplied at once: 512 KiB, which caches hold
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,33 +69,92 @@ def search_parts(parts: Parts, k: int) -> Hits:
         k: rows a query.
     """
     count, total = len(parts[0][0]), len(parts[0][1])
-    hits = no_hits(total, min(k, count))
-    if not hits.size:
-        return hits
+    k, found = min(k, count), list[Hits]()
+    if not k or not total:
+        return no_hits(total, k)
     step = max(1, _BLOCK // count)
     for start in range(0, total, step):
-        products = sum(_products(vectors, asked[start : start + step]) for vectors, asked in parts)
+        products = sum(_products(*part) for part in _asked(parts, slice(start, start + step)))
         for row, scores in enumerate(np.asarray(products), start):  # (N,)
-            # The float32 products only preselect: BLAS rounds them differently for another batch.
-            kth = np.partition(scores, -hits.size)[-hits.size]
-            near = np.flatnonzero(scores >= kth - _MARGIN)
-            rank(parts, near, hits, row)
-    return hits
+            near = _near_the_best(scores, k)[None]
+            found.append(rank(_asked(parts, slice(row, row + 1)), near, k))
+    return together(found)
+
+
+def _near_the_best(scores: Vectors, k: int) -> Rows:
+    """Return the rows, ascending, whose scores (N,) are at least the k-th best less `_MARGIN`.
+
+    The float32 products only preselect: BLAS rounds them differently for another batch. Of the
+    maxima of disjoint groups, the k-th best is at most the k-th best of all; few scores reach it,
+    and only these are partitioned.
+    """
+    groups, least = len(scores) // _GROUP, -np.inf
+    if groups >= k:
+        maxima = scores[: groups * _GROUP].reshape(_GROUP, groups).max(axis=0)
+        least = np.partition(maxima, -k)[-k]
+    near = np.flatnonzero(scores >= least - _MARGIN)
+    kth = np.partition(scores[near], -k)[-k]
+    return near[scores[near] >= kth - _MARGIN]
 
 
 def _products(vectors: Gallery, queries: Vectors) -> npt.NDArray[Any]:
     return queries @ vectors.T if isinstance(vectors, np.ndarray) else vectors.products(queries)
 
 
+def _asked(parts: Parts, queries: slice) -> Parts:
+    return [(vectors, asked[queries]) for vectors, asked in parts]
+
+
 def no_hits(queries: int, k: int) -> Hits:
-    """Return hits to be filled by `rank`."""
+    """Return hits that are to be filled."""
     return Hits(np.empty((queries, k), np.int64), np.empty((queries, k)))
 
 
-def rank(parts: Parts, rows: Rows, hits: Hits, row: int) -> None:
-    """Fill `hits` at `row` with the best of the candidate `rows`, scored in float64."""
-    scores = np.zeros(len(rows))
+def together(found: Sequence[Hits]) -> Hits:
+    """Return the hits of all queries of several searches, of which there is at least one."""
+    return Hits(
+        np.concatenate([hits.rows for hits in found]),
+        np.concatenate([hits.scores for hits in found]),
+    )
+
+
+def rank(parts: Parts, rows: Rows, k: int) -> Hits:
+    """Return the best k of each query's own candidates, `rows` (B, C), scored in float64.
+
+    A score depends on the two vectors alone, whatever else is scored at once.
+    """
+    if len(rows) == 1:  # as most often, and what several queries need takes longer than the rest
+        scores = _scores(parts, rows)
+        order = np.lexsort((rows[0], -scores[0]))[:k]
+        return Hits(rows[:, order], scores[:, order])
+    width = sum(vectors.shape[1] for vectors, _ in parts)
+    step = max(1, _SCORED // max(1, rows.shape[1] * width))
+    blocks = [slice(start, start + step) for start in range(0, len(rows), step)]
+    scores = np.concatenate([_scores(_asked(parts, block), rows[block]) for block in blocks])
+    order = np.lexsort((rows, -scores))[:, :k]
+    return Hits(np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1))
+
+
+def _scores(parts: Parts, rows: Rows) -> npt.NDArray[np.float64]:
+    found = []
     for vectors, queries in parts:
-        scores += (vectors[rows].astype(np.float64) * queries[row]).sum(axis=1)
-    best = np.lexsort((rows, -scores))[: hits.size]
-    hits.rows[row], hits.scores[row] = rows[best], scores[best]
+        near = vectors[rows.ravel()].astype(np.float64).reshape(*rows.shape, -1)
+        near *= queries.astype(np.float64)[:, None]
+        found.append(near.sum(axis=2))
+    return sum(found[1:], found[0])
+
+
+def answered(vectors: Gallery, queries: Vectors, rows: Rows, k: int) -> Hits:
+    """Return the best k of the rows (B, C) that an approximate search has found of N >= k.
+
+    -1 is no row. A query for which fewer than k are found is answered by exact search.
+    """
+    if rows.shape[1] >= k and np.count_nonzero(rows < 0) == 0:
+        return rank([(vectors, queries)], rows, k)
+    found = [no_hits(0, k)]
+    for row, own in enumerate(rows):
+        query, own = queries[row : row + 1], own[own >= 0]
+        few = len(own) < k
+        one = search_exact(vectors, query, k) if few else rank([(vectors, query)], own[None], k)
+        found.append(one)
+    return together(found)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from zscr.errors import ArtefactError
 from zscr.extras import require_extras
-from zscr.infer.index.exact import Gallery, Hits, Rows, Vectors, no_hits, rank, search_exact
+from zscr.infer.index.exact import Gallery, Hits, Rows, Vectors, answered
 from zscr.infer.index.hnsw_file import Known, check_hnsw_file
 
 M = 16  # links a node and layer
@@ -141,35 +141,33 @@ class Hnsw:
 
         They are scored as exact search does; a query for which HNSW reaches fewer is answered so.
         """
-        hits = no_hits(len(queries), min(k, len(vectors)))
-        for row, found in enumerate(self.candidates(queries, hits.size, ef, threads=threads)):
-            if found is None:
-                exact = search_exact(vectors, queries[row : row + 1], hits.size)
-                hits.rows[row], hits.scores[row] = exact.rows[0], exact.scores[0]
-            else:
-                rank([(vectors, queries)], found, hits, row)
-        return hits
+        k = min(k, len(vectors))
+        rows = self.candidates(queries, k, ef, threads=threads)
+        return answered(vectors, queries, rows, k)
 
-    def candidates(
-        self, queries: Vectors, k: int, ef: int, *, threads: int = 1
-    ) -> list[Rows | None]:
-        """Return the labels (k,) nearest to each query (B, D); None where it reaches fewer."""
-        if k > self.count:
-            return [None] * len(queries)
+    def candidates(self, queries: Vectors, k: int, ef: int, *, threads: int = 1) -> Rows:
+        """Return the labels (B, min(k, count)) nearest to each query (B, D).
+
+        -1 stands where it reaches fewer.
+        """
+        k = min(k, self.count)
+        if not k or not len(queries):
+            return np.full((len(queries), k), -1)
         index = self.loaded.index
         index.set_ef(max(ef, k))
         return self._reached(index, queries, k, threads)
 
-    def _reached(self, index: Any, queries: Vectors, k: int, threads: int) -> list[Rows | None]:
+    def _reached(self, index: Any, queries: Vectors, k: int, threads: int) -> Rows:
         try:
             labels, _ = index.knn_query(queries, k, num_threads=threads)
         except RuntimeError as error:
             if "contiguous 2D array" not in str(error):  # hnswlib's words for "fewer than k"
                 raise
             if len(queries) == 1:
-                return [None]
-            return [self._reached(index, query[None], k, 1)[0] for query in queries]
-        return list(labels.astype(np.int64))
+                return np.full((1, k), -1)
+            return np.concatenate([self._reached(index, query[None], k, 1) for query in queries])
+        found: Rows = labels.view(np.int64)
+        return found
 
 
 def _among(labels: Rows, held: Rows) -> npt.NDArray[np.bool_]:

@@ -58,11 +58,11 @@ def search(
     if expansion is None:
         if hnsw is None:
             return search_exact(now.vectors, queries, k)
-        return search_hnsw(now.stack, hnsw, queries, k, ef or now.choice.ef or k)
+        return search_hnsw(now.vectors, hnsw, queries, k, ef or now.choice.ef or k)
     if hnsw is None:
         return search_expanded(now.vectors, _features(now.exact_features), queries, k, expansion)
     count = max(CANDIDATES, k, expansion.k)
-    pool = search_hnsw(now.stack, hnsw, queries, count, ef or count).rows
+    pool = search_hnsw(now.vectors, hnsw, queries, count, ef or count).rows
     features = _features(now.features)
     return search_candidates(now.vectors, features, queries, k, expansion, pool)
 
@@ -78,7 +78,7 @@ def _of_part(
         return Hits(rows[found.rows], found.scores)
     hits = no_hits(len(queries), min(k, len(rows)))
     ef = max(ef or now.choice.ef or k, wanted)
-    near = search_hnsw(now.stack, now.hnsw, queries, wanted, ef).rows
+    near = search_hnsw(now.vectors, now.hnsw, queries, wanted, ef).rows
     for row, own in enumerate(near):
         mine = np.sort(own[np.isin(own, rows)])  # ties are broken by this order
         mine = mine if len(mine) >= hits.size else rows

@@ -91,10 +91,11 @@ class Segment:
         return which, self.numbers["order"][places]
 
     def find_labels(self, labels: Rows) -> Rows:
-        """Return the row (L,) of each label; -1 where it has none."""
+        """Return the row of each label, of any shape; -1 where it has none."""
         if self._first is not None:
             places = labels - self._first
-            return np.where((places >= 0) & (places < self.count), places, -1)
+            known = places.view(np.uint64) < self.count  # those below 0 are large then
+            return places if np.count_nonzero(known) == known.size else np.where(known, places, -1)
         known, order = self._by_label
         places = np.searchsorted(known, labels)
         places[places == len(known)] = 0

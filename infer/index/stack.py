@@ -61,7 +61,8 @@ class Stack:
 
     def places(self, rows: Rows) -> Iterator[tuple[Segment, Rows, Rows]]:
         """Split rows by segments: which of the rows, and their places in the segment."""
-        if len(self.segments) == 1:  # as most often, and a search has no time to lose
+        if len(self.segments) == 1 or (rows.size and rows.max() < self.starts[1]):
+            # As most often, and a search has no time to lose.
             yield self.segments[0], np.arange(len(rows)), self._places(0, rows)
             return
         owner = np.searchsorted(self.starts, rows, "right") - 1
@@ -78,28 +79,23 @@ class Stack:
         return local + np.searchsorted(ended - np.arange(len(ended)), local, "right")
 
     def rows_of(self, at: int, places: Rows) -> Rows:
-        """Return the rows of places in the segment `at`; -1 where they are ended."""
+        """Return the rows of places in the segment `at`; -1 where they are ended, or -1."""
         ended = self.ended[at]
-        rows: Rows = self.starts[at] + places
         if not ended.size:
-            return rows
+            return np.where(places < 0, -1, self.starts[at] + places) if at else places
         before = np.searchsorted(ended, places)
-        gone = ended[np.minimum(before, len(ended) - 1)] == places
-        return np.where(gone, -1, rows - before)
+        gone = (ended[np.minimum(before, len(ended) - 1)] == places) | (places < 0)
+        return np.where(gone, -1, self.starts[at] + places - before)
 
     def rows_of_labels(self, labels: Rows) -> Rows:
-        """Return the row of each label (L,); -1 where it is no longer there."""
-        if len(self.segments) == 1:
-            places = self.segments[0].find_labels(labels)
-            return np.where(places >= 0, self.rows_of(0, places), -1)
-        rows = np.full(len(labels), -1)
+        """Return the row of each label, of any shape; -1 where it is no longer there."""
+        rows: Rows | None = None
         for at, segment in enumerate(self.segments):
-            places = segment.find_labels(labels)
-            known = np.flatnonzero(places >= 0)
-            if known.size:
-                found = self.rows_of(at, places[known])
-                rows[known] = np.where(found >= 0, found, rows[known])
-        return rows
+            found = self.rows_of(at, segment.find_labels(labels))
+            rows = found if rows is None else np.maximum(rows, found)
+            if np.count_nonzero(rows >= 0) == rows.size:
+                break  # as most often: the first segment has them
+        return np.full(labels.shape, -1) if rows is None else rows
 
     def candidates(self, ids: Sequence[str]) -> Iterator[tuple[int, int]]:
         """Yield which of the ids may have which row: the key of the row's own id is the same."""

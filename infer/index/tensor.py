@@ -57,7 +57,7 @@ class Tensor:
 
     def take(self, rows: Rows) -> Array:
         """Return a copy of some rows; raises as `all`."""
-        if self._left.any():
+        if np.count_nonzero(self._left):
             self._prove(np.unique(rows // self._step))
         return self._rows[rows]
 

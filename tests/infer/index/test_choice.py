@@ -67,7 +67,6 @@ class Stairs:
 
     def __init__(self, vectors, missed, seconds=0.0):
         self.vectors, self.missed, self.seconds, self.asked = vectors, missed, seconds, []
-        self.count = len(vectors)
 
     def candidates(self, queries, k, ef, threads):
         self.asked.append((queries, ef))
@@ -75,7 +74,7 @@ class Stairs:
         rows, count = search_exact(self.vectors, queries, k).rows, self.missed(ef)
         worst = search_exact(self.vectors, -queries, k).rows
         rows.flat[rows.size - count :] = worst.flat[:count]
-        return list(rows)
+        return rows
 
 
 def chosen(vectors, queries, grow, choice):

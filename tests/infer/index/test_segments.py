@@ -110,7 +110,7 @@ def test_rows_that_hnsw_has_not_are_found_beside_it(clustered, search):
     if search == "exact":
         found = search_exact(Column(stack, "vectors"), queries, 10)
     else:
-        found = search_hnsw(stack, hnsw, queries, 10, 400)
+        found = search_hnsw(Column(stack, "vectors"), hnsw, queries, 10, 400)
     np.testing.assert_array_equal(found.rows, truth.rows)
     np.testing.assert_array_equal(found.scores, truth.scores)
     np.testing.assert_array_equal(stack.rows_of_labels(gone), -1)
