@@ -89,7 +89,7 @@ Known = Callable[[Rows], tuple[Rows, Vectors]]
 
 
 def check_hnsw_file(
-    content: bytearray, dim: int, known: Known, m: int, ef_construction: int
+    content: bytearray | memoryview, dim: int, known: Known, m: int, ef_construction: int
 ) -> Rows:
     """Prove that hnswlib can load `content`, and search and extend what it loads.
 
@@ -124,6 +124,11 @@ def check_hnsw_file(
     counts, own, at_level = upper[:, 0], upper[:, 1], upper[:, 2]
     _check_links(counts, upper[:, 3:], own, at_level, levels)
     return labels
+
+
+def node_count(content: bytearray | memoryview) -> int:
+    """Return how many nodes a sound file has."""
+    return int(np.frombuffer(content, _HEADER, 1)["count"][0])
 
 
 def _upper_levels(words: Array, shape: Shape) -> tuple[Array, Array]:
