@@ -137,7 +137,8 @@ def query(
 
     queries = _queries(file, text, image, sketches, instead_of, compose)
     out = None if out == Path("-") else out
-    searcher = Searcher.open(bundle, index, make_runtime(**runtime))
+    number = len(queries) if isinstance(queries, list) else None
+    searcher = Searcher.open(bundle, index, make_runtime(**runtime), queries=number)
     found = searcher.answers(
         queries,
         k,
@@ -218,7 +219,7 @@ def _about(searcher: Searcher, k: int, expand: int | None) -> dict[str, object]:
     """Return what is searched, for the head of a contact sheet; its foot says what ran."""
     index = searcher.index
     about: dict[str, object] = {"bundle": searcher.bundle.name, "index": index.folder.name}
-    about |= {"images": index.count, "search": index.how, "k": k}
+    about |= {"images": index.count, "search": searcher.how, "k": k}
     about |= {"expanded by the top": expand} if expand else {}
     new = [*dict.fromkeys(searcher.bundle.examples.values())]
     if new and index.folder.resolve() == searcher.bundle.index_folder.resolve():  # its own gallery

@@ -15,6 +15,7 @@ from zscr.infer.columns import Wanted
 from zscr.infer.composed.choice import choose, text_fault
 from zscr.infer.encoder import Encoder, Rows
 from zscr.infer.found import Found
+from zscr.infer.index.brief import are_few
 from zscr.infer.index.follower import Follower
 from zscr.infer.index.index import Index, Match
 from zscr.infer.reading import notes_of, read_batch
@@ -34,8 +35,15 @@ class Lookup:
         index: its images; follower: what keeps it as it is on the disk, or None.
     """
 
-    def __init__(self, bundle: Bundle, index: Index, follower: Follower | None) -> None:
-        self.bundle, self.index, self.follower = bundle, index, follower
+    def __init__(
+        self,
+        bundle: Bundle,
+        index: Index,
+        follower: Follower | None,
+        queries: int | None = None,
+    ) -> None:
+        """Look into an index; `queries` is how many there will be in all, if that is known."""
+        self.bundle, self.index, self.follower, self._queries = bundle, index, follower, queries
         self._reranker: Reranker | None = None
 
     def require(self, query: Query) -> None:
@@ -195,7 +203,11 @@ class Lookup:
     def _matched(self, rows: Rows, wanted: Wanted) -> Iterator[tuple[list[Match], tuple[str, ...]]]:
         """Return the matches of each unit row, and what is to be noted of all."""
         stale = self._stale()
-        matches = self.index.search(rows, wanted.k, expansion=wanted.expansion, only=wanted.only)
+        # An expanded query is not exact for less: it would compare the features of all images.
+        exact = wanted.expansion is None and are_few(self.index.now, self._queries)
+        matches = self.index.search(
+            rows, wanted.k, exact=exact, expansion=wanted.expansion, only=wanted.only
+        )
         return ((one, (*_used(wanted), *stale)) for one in matches)
 
     def _stale(self) -> tuple[str, ...]:

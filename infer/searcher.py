@@ -15,6 +15,7 @@ from zscr.infer.batches import batches
 from zscr.infer.bundle import Bundle
 from zscr.infer.columns import Wanted, make_queries
 from zscr.infer.found import Found, answer_of
+from zscr.infer.index.brief import are_few, how_few
 from zscr.infer.index.follower import Follower
 from zscr.infer.index.index import Index
 from zscr.infer.index.only import ALL, Only, Where
@@ -36,11 +37,19 @@ class Searcher:
         index: the images that are found.
     """
 
-    def __init__(self, bundle: Bundle, index: Index, refresh: Refresh = "auto") -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        index: Index,
+        refresh: Refresh = "auto",
+        *,
+        queries: int | None = None,
+    ) -> None:
         if refresh not in ("auto", "never"):
             raise ConfigError(f"refresh '{refresh}' is unknown; use auto or never")
-        self.bundle, self.index = bundle, index
-        self._lookup = Lookup(bundle, index, Follower(index) if refresh == "auto" else None)
+        self.bundle, self.index, self._queries = bundle, index, queries
+        follower = Follower(index) if refresh == "auto" else None
+        self._lookup = Lookup(bundle, index, follower, queries)
 
     @classmethod
     def open(
@@ -49,6 +58,8 @@ class Searcher:
         index: Path | None = None,
         runtime: Runtime | None = None,
         refresh: Refresh = "auto",
+        *,
+        queries: int | None = None,
     ) -> Searcher:
         """Open a bundle and an index (default: the one that stands beside the bundle).
 
@@ -58,6 +69,8 @@ class Searcher:
             refresh: `auto` looks, before each batch, whether another process has changed the index,
                 and answers from the new generation. If that cannot be used, the one in memory goes
                 on, and a note of each answer says so. `never` stays with what was opened.
+            queries: how many will be asked in all, if that is known. Where they are few, exact
+                search answers them, which takes less time than loading HNSW.
 
         Raises:
             ArtefactError: one of them is absent or damaged.
@@ -70,7 +83,13 @@ class Searcher:
             there = folder.exists()
         if not there:
             raise ArtefactError(f"there is no index {folder}; make it with 'zscr index add'")
-        return cls(opened, Index.open(folder, space=opened.space), refresh)
+        return cls(opened, Index.open(folder, space=opened.space), refresh, queries=queries)
+
+    @property
+    def how(self) -> str:
+        """One sentence: how the index is searched, and why."""
+        few = are_few(self.index.now, self._queries)
+        return how_few(self._queries) if few else self.index.how
 
     def search(
         self,

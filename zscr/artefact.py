@@ -317,7 +317,7 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def hash_bytes(content: bytes | bytearray) -> str:
+def hash_bytes(content: bytes | bytearray | memoryview) -> str:
     """Return the sha256 of `content` as hex."""
     return hashlib.sha256(content).hexdigest()
 

@@ -11,7 +11,7 @@ import mmap
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from io import BufferedReader
+from io import IOBase
 from pathlib import Path
 from typing import BinaryIO
 
@@ -64,12 +64,50 @@ class BlockWriter:
         self._block = hashlib.sha256()
 
 
-class BlockFile:
-    """The bytes of a file, mapped; `touch` proves those that are about to be used.
+class MappedFile:
+    """The bytes of a file, mapped, and what is known of them.
 
     What another process writes into the file afterwards is seen, as it is by any program that maps
     one; zscr itself never writes into a file that has its name.
     """
+
+    def __init__(self, path: Path, sha256: str) -> None:
+        """Map a file; a later commit may delete it.
+
+        Args:
+            path: of the file; sha256: that it should have.
+
+        Raises:
+            OSError: it is not there.
+        """
+        self.path, self._sha256 = path, sha256
+        with open_regular(path) as file:
+            self._seen = identity(file.fileno())
+            self.content = map_bytes(file)
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether its path still leads to it, and nothing has changed it since it was mapped."""
+        with suppress(OSError, InputError), open_regular(self.path) as file:
+            return identity(file.fileno()).key == self._seen.key
+        return False
+
+    def is_proven(self, kind: str = CONTENT) -> bool:
+        """Say whether something was proven of the file before; see `zscr.proven`."""
+        return is_proven(self._seen, self._sha256, kind)
+
+    def remember(self, kind: str = CONTENT) -> None:
+        """Remember what was proven of all of the file.
+
+        It is opened again for that: if it is the same and has not changed since it was mapped, then
+        so are the bytes that were proven.
+        """
+        with suppress(OSError, InputError), open_regular(self.path) as file:
+            remember(file.fileno(), self._seen, self._sha256, kind)
+
+
+class BlockFile(MappedFile):
+    """A mapped file with hashes of its blocks; `touch` proves those that are about to be used."""
 
     def __init__(self, path: Path, size: int, sha256: str, digests: Sequence[bytes]) -> None:
         """Map a file.
@@ -83,16 +121,12 @@ class BlockFile:
             ArtefactError: it has another size.
             OSError: it is not there.
         """
-        self.path, self._sha256 = path, sha256
-        with open_regular(path) as file:
-            self._seen = identity(file.fileno())
-            found = os.fstat(file.fileno()).st_size
-            if found != size or len(digests) != -(-size // BLOCK):
-                raise ArtefactError(
-                    f"{path} has {found} bytes instead of {size}; copy the folder again or make it "
-                    f"anew"
-                )
-            self.content = map_bytes(file)
+        super().__init__(path, sha256)
+        found = len(self.content)
+        if found != size or len(digests) != -(-size // BLOCK):
+            raise ArtefactError(
+                f"{path} has {found} bytes instead of {size}; copy the folder again or make it anew"
+            )
         self._digests = digests
         self._left = set() if self.is_proven() else set(range(len(digests)))
 
@@ -114,19 +148,6 @@ class BlockFile:
         self.touch(start, stop)
         return self.content[start:stop]
 
-    def is_proven(self, kind: str = CONTENT) -> bool:
-        """Say whether something was proven of the file before; see `zscr.proven`."""
-        return is_proven(self._seen, self._sha256, kind)
-
-    def remember(self, kind: str = CONTENT) -> None:
-        """Remember what was proven of all of the file.
-
-        It is opened again for that: if it is the same and has not changed since it was mapped, then
-        so are the bytes that were proven.
-        """
-        with suppress(OSError, InputError), open_regular(self.path) as file:
-            remember(file.fileno(), self._seen, self._sha256, kind)
-
     def _prove(self, blocks: Iterable[int]) -> None:
         for block in blocks:
             if block in self._left:
@@ -141,7 +162,7 @@ class BlockFile:
                     self.remember()
 
 
-def map_bytes(file: BufferedReader) -> memoryview:
+def map_bytes(file: IOBase) -> memoryview:
     """Return the bytes of an open file; they stay when it is closed, or deleted."""
     if not os.fstat(file.fileno()).st_size:
         return memoryview(b"")

@@ -122,7 +122,7 @@ def _require_answerable(bundle: Bundle, query: Query, folders: int) -> None:
 
 
 def _answer(bundle: Bundle, query: Query, part: Part, k: int, min_score: float | None) -> Answer:
-    searcher = Searcher(bundle, part.index, refresh="never")
+    searcher = Searcher(bundle, part.index, refresh="never", queries=1)
     # Not re-ranked: scores of several folders are merged, and those of their rest are no cosines.
     found = searcher.answers([query], k, min_score=min_score, only=Only(part.within), rerank=0)
     [answer] = all_answered(found)

@@ -10,7 +10,7 @@ segments their own number.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from zscr.arrays import npy_from
-from zscr.artefact import Manifest, dump_jsonl, file_entry, hash_bytes, listed, read_verified
-from zscr.blocks import BLOCK, map_bytes
+from zscr.artefact import Manifest, dump_jsonl, file_entry, listed, read_verified
+from zscr.blocks import BLOCK, MappedFile
 from zscr.disk import fsync_all, reading_faults, remove_or_tell, save_array
-from zscr.errors import ArtefactError
 from zscr.infer.index.entry import skipped_row
 from zscr.infer.index.generation import Generation
 from zscr.infer.index.segment import Segment, segment_from
 from zscr.infer.index.tensors_file import open_blocks, read_tensors, write_tensors
-from zscr.regular import open_regular
 from zscr.strict_json import parse_json
 
 _WHOLE = {"hnsw": "bin", "queries": "npy", "unrelated": "npy", "errors": "jsonl"}
@@ -163,24 +161,15 @@ def open_segment(folder: Path, manifest: Manifest, about: Mapping[str, Any]) -> 
     return found
 
 
-def opened(folder: Path, manifest: Manifest, name: str) -> Callable[[], bytearray]:
-    """Open a file now, since a later commit may delete it; return what reads and proves it.
+def opened(folder: Path, manifest: Manifest, name: str) -> MappedFile:
+    """Map a file now, since a later commit may delete it; nothing of it is proved yet.
 
     Raises:
         ArtefactError: the file is missing.
     """
     path, entry = listed(folder, manifest, name)
-    with reading_faults(path), open_regular(path) as file:
-        mapped = map_bytes(file)
-
-    def content() -> bytearray:
-        """Return its bytes; raises an ArtefactError where they are not those that were written."""
-        held = bytearray(mapped)
-        if len(held) != entry["bytes"] or hash_bytes(held) != entry["sha256"]:
-            raise ArtefactError(f"{path} is damaged; run 'zscr index repair {folder}'")
-        return held
-
-    return content
+    with reading_faults(path):
+        return MappedFile(path, entry["sha256"])
 
 
 def read_rows(content: bytearray | None) -> Iterator[Any]:

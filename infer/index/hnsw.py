@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from zscr.blocks import map_bytes
 from zscr.errors import ArtefactError
 from zscr.extras import require_extras
 from zscr.infer.index.exact import Gallery, Hits, Rows, Vectors, answered
-from zscr.infer.index.hnsw_file import Known, check_hnsw_file
+from zscr.infer.index.hnsw_file import Known, check_hnsw_file, node_count
 
 M = 16  # links a node and layer
 EF_CONSTRUCTION = 200
@@ -66,22 +67,32 @@ class Hnsw:
         return hnsw
 
     @classmethod
-    def load(cls, content: bytearray, dim: int, known: Known) -> Hnsw:
+    def load(
+        cls,
+        content: bytearray | memoryview,
+        dim: int,
+        known: Known,
+        *,
+        is_sound: Callable[[memoryview], bool] = lambda copy: False,
+    ) -> Hnsw:
         """Load HNSW from the bytes of its file.
 
         Args:
-            content: of the file.
+            content: of the file; they are copied first, so that nobody changes them meanwhile.
             dim: of the vectors; known: see `check_hnsw_file`.
+            is_sound: the copy -> whether it has passed that check before.
 
         Raises:
             MissingExtraError: hnswlib is not installed.
             ValueError: they are not what hnswlib writes of these vectors.
         """
-        labels = check_hnsw_file(content, dim, known, M, EF_CONSTRUCTION)
         index = _new(dim)
-        with _as_file(content) as path:  # hnswlib reads paths alone
-            index.load_index(path, max_elements=len(labels))
-        return cls(lambda: Loaded(index, np.sort(labels)))
+        with _as_file(content) as (path, copy):  # hnswlib reads paths alone
+            if not is_sound(copy):
+                check_hnsw_file(copy, dim, known, M, EF_CONSTRUCTION)
+            index.load_index(path, max_elements=node_count(copy))
+        labels = np.sort(np.array(index.get_ids_list(), np.int64))
+        return cls(lambda: Loaded(index, labels))
 
     def add(self, vectors: Gallery, labels: Rows, *, threads: int) -> None:
         """Insert vectors (N, D) under labels (N,) that it does not have."""
@@ -179,13 +190,13 @@ def _among(labels: Rows, held: Rows) -> npt.NDArray[np.bool_]:
 
 
 @contextmanager
-def _as_file(content: bytearray) -> Iterator[str]:
+def _as_file(content: bytearray | memoryview) -> Iterator[tuple[str, memoryview]]:
     """Yield the path of a file in memory, which nobody else can change, with these bytes."""
-    with os.fdopen(os.memfd_create("hnsw"), "wb", buffering=0) as file:
+    with os.fdopen(os.memfd_create("hnsw"), "w+b", buffering=0) as file:
         view = memoryview(content)
         while view:
             view = view[file.write(view) or 0 :]
-        yield f"/proc/self/fd/{file.fileno()}"
+        yield f"/proc/self/fd/{file.fileno()}", map_bytes(file)
 
 
 def _new(dim: int) -> Any:

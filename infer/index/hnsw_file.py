@@ -12,6 +12,7 @@ without padding, N nodes in the order of their insertion:
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -89,7 +90,7 @@ Known = Callable[[Rows], tuple[Rows, Vectors]]
 
 
 def check_hnsw_file(
-    content: bytearray, dim: int, known: Known, m: int, ef_construction: int
+    content: bytearray | memoryview, dim: int, known: Known, m: int, ef_construction: int
 ) -> Rows:
     """Prove that hnswlib can load `content`, and search and extend what it loads.
 
@@ -126,23 +127,34 @@ def check_hnsw_file(
     return labels
 
 
+def node_count(content: bytearray | memoryview) -> int:
+    """Return how many nodes a sound file has."""
+    return int(np.frombuffer(content, _HEADER, 1)["count"][0])
+
+
 def _upper_levels(words: Array, shape: Shape) -> tuple[Array, Array]:
     """Return each node's level, and a row a list above level 0: count, node, level, links x M."""
-    sizes, at, block = [], 0, 1 + shape.m
-    listed = words.tolist()  # which blocks follow depends on each size before them
+    block, levels = 1 + shape.m, np.zeros(shape.count, np.int64)
+    filled = np.flatnonzero(words).tolist()  # between them are nodes of level 0 alone, as most are
     starts: list[int] = []
-    for _ in range(shape.count):
-        if at >= len(listed):
+    node = at = near = 0
+    while True:
+        near = bisect_left(filled, at, near)
+        end = filled[near] if near < len(filled) else len(words)
+        if node + end - at >= shape.count:
+            at += shape.count - node
+            break
+        if end == len(words):
             raise ValueError("its upper levels end too early")
-        blocks, rest = divmod(listed[at], 4 * block)
-        if rest or at + 1 + blocks * block > len(listed):
+        node, at = node + end - at, end
+        levels[node], rest = divmod(int(words[at]), 4 * block)
+        after = at + 1 + int(levels[node]) * block
+        if rest or after > len(words):
             raise ValueError("an upper level has another size than its file")
-        starts += range(at + 1, at + 1 + blocks * block, block)
-        sizes.append(blocks)
-        at += 1 + blocks * block
-    if at != len(listed):
+        starts += range(at + 1, after, block)
+        node, at = node + 1, after
+    if at != len(words):
         raise ValueError("it goes on behind its last node")
-    levels = np.array(sizes, np.int64)
     nodes = np.repeat(np.arange(shape.count), levels)
     before = np.cumsum(levels) - levels
     at_level = np.arange(len(nodes)) - before[nodes] + 1
@@ -169,7 +181,7 @@ def _check_vectors(nodes: Array, known: Known) -> Rows:
     for start in range(0, len(nodes), block):
         held = nodes["vector"][start : start + block]
         which, vectors = known(labels[start : start + block])
-        if held[which].tobytes() != vectors.tobytes():
+        if not np.array_equal(held[which].view(np.uint32), vectors.view(np.uint32)):
             raise ValueError("its vectors are not the gallery's")
         gone = np.delete(held, which, axis=0)
         if not (np.einsum("nd,nd->n", gone, gone) < _LONGEST).all():

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from zscr.artefact import Manifest
+from zscr.artefact import Manifest, hash_bytes
+from zscr.errors import ArtefactError
 from zscr.infer.index.column import Column
 from zscr.infer.index.exact import Rows, Vectors
-from zscr.infer.index.files import name_of, opened
-from zscr.infer.index.hnsw import Hnsw, Loaded
+from zscr.infer.index.files import name_of, opened, segment_file
+from zscr.infer.index.hnsw import EF_CONSTRUCTION, Hnsw, Loaded, M
 from zscr.infer.index.stack import Stack
 from zscr.progress import say
 
@@ -52,15 +54,25 @@ def loader(folder: Path, manifest: Manifest, stack: Stack) -> Callable[[], Hnsw 
     """
     name = name_of(manifest, "hnsw")
     assert name is not None, "a manifest that says hnsw lists it"
-    read = opened(folder, manifest, name)
+    file, dim = opened(folder, manifest, name), manifest.body["dim"]
+    fact, held = _fact(manifest, stack), stack.covered.with_ended
+
+    def is_sound(copy: memoryview) -> bool:
+        if not (file.is_unchanged and file.is_proven()):
+            if hash_bytes(copy) != manifest.files[name]["sha256"]:
+                raise ArtefactError(f"{file.path} is damaged; run 'zscr index repair {folder}'")
+            file.remember()
+            return False
+        return file.is_proven(fact)
 
     def load() -> Hnsw | None:
         try:
-            found = Hnsw.load(read(), manifest.body["dim"], partial(_known, stack))
+            found = Hnsw.load(file.content, dim, partial(_known, held), is_sound=is_sound)
             wanted = stack.covered.labels(np.arange(stack.covered.count))
             missing = np.setdiff1d(wanted, found.labels)
             if missing.size:
                 raise ValueError(f"{len(missing)} of its rows are missing")
+            file.remember(fact)
         except ValueError as error:
             say(
                 f"{folder / name} is no HNSW of these vectors ({error}); it is built from them anew"
@@ -69,6 +81,17 @@ def loader(folder: Path, manifest: Manifest, stack: Stack) -> Callable[[], Hnsw 
         return found
 
     return load
+
+
+def _fact(manifest: Manifest, stack: Stack) -> str:
+    """Return the kind of the fact that a file is HNSW of the rows which its segments hold.
+
+    Rows that end later change nothing: they are still in their segments, and a label is given to a
+    vector once. So a file is checked once, until other segments hold what it covers.
+    """
+    files = [manifest.files[segment_file(one.number)] for one in stack.covered.segments]
+    about = json.dumps([M, EF_CONSTRUCTION, *(file["sha256"] for file in files)])
+    return f"HNSW of {hash_bytes(about.encode())}"
 
 
 def _known(stack: Stack, labels: Rows) -> tuple[Rows, Vectors]:

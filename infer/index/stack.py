@@ -132,6 +132,11 @@ class Stack:
         """The rows that HNSW has, which are those of the first segments."""
         return Stack(self.segments[: self._covered], self.ended[: self._covered])
 
+    @property
+    def with_ended(self) -> Stack:
+        """All rows of its segments, those included that are ended."""
+        return Stack(self.segments, (NOTHING,) * len(self.segments))
+
     @cached_property
     def tail(self) -> Stack:
         """The rows that it has not yet, which come behind those."""

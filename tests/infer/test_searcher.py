@@ -20,6 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
+from tests.infer.index.conftest import agree
 from zscr.artefact import staged
 from zscr.data.records import Query, Refused
 from zscr.errors import ArtefactError, ConfigError, InputError, MismatchError
@@ -99,7 +100,7 @@ def make_bundle(folder: Path, *names: str, space: str = "colours", **colours: An
     return folder
 
 
-def make_index(folder: Path) -> Index:
+def make_index(folder: Path, **options: Any) -> Index:
     """Index the colours; red and orange are of the class warm, blue is cold."""
     classes = {"red": "warm", "orange": "warm", "blue": "cold"}
     entries = [
@@ -109,7 +110,7 @@ def make_index(folder: Path) -> Index:
     vectors = np.array(list(GALLERY.values()), np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     about = {"space": "colours", "bundle_name": "colours"}
-    return Index.create(folder, entries=entries, vectors=vectors, **about)
+    return Index.create(folder, entries=entries, vectors=vectors, **about, **options)
 
 
 @pytest.fixture(scope="module")
@@ -455,3 +456,19 @@ def test_absent_indexes_name_the_command(home, tmp_path):
     """Which makes one."""
     with pytest.raises(ArtefactError, match="no index .*nowhere; make it with 'zscr index add'"):
         Searcher.open(home / "bundle", tmp_path / "nowhere")
+
+
+def test_few_queries_load_no_hnsw(tmp_path):
+    """Where their number is known, and nobody has pinned HNSW; else it is loaded."""
+    make_bundle(tmp_path / "bundle", *GRAPHS)
+    make_index(tmp_path / "index", search="hnsw")
+
+    def loads(**options):
+        searcher = Searcher.open(tmp_path / "bundle", tmp_path / "index", **options)
+        assert ids(searcher.search("red", k=1)[0]) == ["red"]
+        return searcher.index.now.hnsw.is_loaded, searcher.how.partition(":")[0]
+
+    assert loads(queries=1) == (True, "hnsw with ef 10, as was asked for")
+    agree(tmp_path / "index", pinned=False)  # as if the measurement had chosen it
+    assert [loads(queries=n)[0] for n in (1, 16, 17, None)] == [False, False, True, True]
+    assert loads(queries=1)[1] == "exact"
