@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def runtime_options(command: Any) -> Any:
-    """Add how graphs are run: provider, threads, fallback, verification, and memory for images."""
+    """Add how graphs are run: backend, threads, fallback, verification, and memory for images."""
     for option in (
         memory_option,
         verify_option,
@@ -27,7 +27,12 @@ def runtime_options(command: Any) -> Any:
             type=click.IntRange(1),
             help="Cores to decode and compute on [all that may be used].",
         ),
-        click.option("--provider", default="cpu", show_default=True, help="cpu or cuda."),
+        click.option(
+            "--backend",
+            default="ort-cpu",
+            show_default=True,
+            help="ort-cpu, ort-cuda, or auto: CUDA where it can be had.",
+        ),
     ):
         command = option(command)
     return command
@@ -68,8 +73,8 @@ def resumable() -> Iterator[None]:
         raise
 
 
-def make_runtime(provider: str, threads: int | None, allow_fallback: bool) -> Runtime:
+def make_runtime(backend: str, threads: int | None, allow_fallback: bool) -> Runtime:
     """Build the runtime that the options describe."""
     from zscr.infer.runners.runner import Runtime
 
-    return Runtime(provider, threads, allow_fallback)
+    return Runtime(backend, threads, allow_fallback)

@@ -104,7 +104,7 @@ def faults(a: Result, b: Result) -> list[str]:
 def _settings(settings: Settings) -> dict[str, object]:
     """Return what must be alike; parts and lengths need not be."""
     own = settings.to_json()
-    return {name: own[name] for name in ("k", "provider", "threads", "workers", "seed")}
+    return {name: own[name] for name in ("k", "backend", "threads", "workers", "seed")}
 
 
 def compare(a: Result, b: Result, *, anyway: bool = False) -> list[Difference]:

@@ -22,10 +22,10 @@ SETTINGS = record(
         "p99_ms": maybe(number(0, 1e9)),
         "workers": integer(1, 1 << 16),
         "k": integer(1, 1 << 40),
-        "provider": text(20),
         "threads": integer(1, 1 << 16),
         "seed": integer(0, 1 << 63),
-    }
+    },
+    {"backend": text(20), "provider": text(20)},  # the second is what 0.7 called the first
 )
 
 
@@ -38,7 +38,7 @@ class Settings:
         limit: of each.
         load: of the scenario `server`.
         k: images a query.
-        provider, threads: that graphs run on.
+        backend, threads: that graphs run on.
         seed: of the queries that are drawn and of their arrivals.
     """
 
@@ -46,14 +46,14 @@ class Settings:
     limit: Limit = field(default_factory=lambda: Limit.of(None, None))
     load: Load = field(default_factory=Load)
     k: int = 10
-    provider: str = "cpu"
+    backend: str = "ort-cpu"
     threads: int = 1
     seed: int = 7
 
     def to_json(self) -> dict[str, Any]:
         """Return them as the result file has them."""
         load = {"rate": self.load.rate, "p99_ms": self.load.bound_ms, "workers": self.load.workers}
-        own = {name: getattr(self, name) for name in ("k", "provider", "threads", "seed")}
+        own = {name: getattr(self, name) for name in ("k", "backend", "threads", "seed")}
         return {"parts": list(self.parts)} | asdict(self.limit) | load | own
 
 
@@ -64,7 +64,7 @@ def settings_from(row: Mapping[str, Any]) -> Settings:
         Limit(row["queries"], row["seconds"]),
         Load(row["rate"], row["p99_ms"], row["workers"]),
         row["k"],
-        row["provider"],
+        row.get("backend") or f"ort-{row['provider']}",
         row["threads"],
         row["seed"],
     )
