@@ -41,10 +41,10 @@ def bandwidth(device: torch.device) -> float:
     return 2 * 4 * len(source) / _median_seconds(lambda: target.copy_(source), device)
 
 
-def product_rate(device: torch.device) -> float:
-    """Flops a second of one large square product, in the precision that is set."""
+def product_rate(device: torch.device, dtype: torch.dtype = torch.float32) -> float:
+    """Flops a second of one large square product; of float32 in the precision that is set."""
     size = 8192 if device.type == "cuda" else 1536
-    matrix = torch.randn(size, size, device=device)
+    matrix = torch.randn(size, size, device=device, dtype=dtype)
     with torch.no_grad():
         return 2.0 * size**3 / _median_seconds(lambda: matrix @ matrix, device)
 

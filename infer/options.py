@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def runtime_options(command: Any) -> Any:
-    """Add how graphs are run: provider, threads, fallback, verification, and memory."""
+    """Add how graphs are run: backend, threads, fallback, verification, and memory."""
     for option in (
         memory_option,
         verify_option,
@@ -32,7 +32,12 @@ def runtime_options(command: Any) -> Any:
             type=click.IntRange(1),
             help="Cores to decode and compute on [all that may be used].",
         ),
-        click.option("--provider", default="cpu", show_default=True, help="cpu or cuda."),
+        click.option(
+            "--backend",
+            default="ort-cpu",
+            show_default=True,
+            help="ort-cpu, ort-cuda, or auto: CUDA where it can be had.",
+        ),
     ):
         command = option(command)
     return command
@@ -74,9 +79,9 @@ def resumable() -> Iterator[None]:
 
 
 def make_runtime(
-    provider: str, threads: int | None, allow_fallback: bool, release_memory: bool
+    backend: str, threads: int | None, allow_fallback: bool, release_memory: bool
 ) -> Runtime:
     """Build the runtime that the options describe."""
     from zscr.infer.runners.runner import Runtime
 
-    return Runtime(provider, threads, allow_fallback, release_memory)
+    return Runtime(backend, threads, allow_fallback, release_memory)

@@ -44,15 +44,15 @@ def test_every_part_is_listed_with_its_outcome(tmp_path: Path, python: str, stat
     listed = json.loads((tmp_path / "benchmarks/results/gpu.json").read_text())
     outcomes = [part["outcome"].split(":")[0] for part in listed["parts"]]
     speed = "passed" if status == 0 else "failed with status 1"
-    assert outcomes == [*("passed",), *(speed,) * 9, *("skipped",) * 2]
+    assert outcomes == [*("passed",), *(speed,) * 10, "skipped"]
     assert listed["gpu"] == "x, 1.2"
 
 
-def test_all_parts_together_end_within_nine_minutes() -> None:
+def test_all_parts_together_end_within_thirteen_minutes() -> None:
     """Each part has a limit; those in a loop run once for each of three precisions."""
     script = (ROOT / "scripts/gpu").read_text()
     limits = [
         (line, int(limit)) for line, limit in re.findall(r'^( *)part ".*?" (\d+)', script, re.M)
     ]
     assert len(limits) == script.count('part "')
-    assert sum(limit * (3 if indent else 1) for indent, limit in limits) <= 540
+    assert sum(limit * (3 if indent else 1) for indent, limit in limits) <= 780

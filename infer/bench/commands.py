@@ -152,7 +152,7 @@ def _settings(scenarios: tuple[str, ...], p99: float | None, options: dict[str, 
         Limit.of(options["queries"], options["seconds"]),
         Load(options["rate"], p99, options["workers"]),
         options["k"],
-        options["provider"],
+        options["backend"],
         _runtime(options).thread_count,
         options["seed"],
         options["release_memory"],
@@ -160,7 +160,7 @@ def _settings(scenarios: tuple[str, ...], p99: float | None, options: dict[str, 
 
 
 def _runtime(options: dict[str, Any]) -> Any:
-    names = ("provider", "threads", "allow_fallback", "release_memory")
+    names = ("backend", "threads", "allow_fallback", "release_memory")
     return make_runtime(**{name: options[name] for name in names})
 
 

@@ -104,7 +104,7 @@ def faults(a: Result, b: Result) -> list[str]:
 def _settings(settings: Settings) -> dict[str, object]:
     """Return what must be alike; parts and lengths need not be."""
     own = settings.to_json()
-    alike = ("k", "provider", "threads", "workers", "seed", "release_memory")
+    alike = ("k", "backend", "threads", "workers", "seed", "release_memory")
     return {name: own[name] for name in alike}
 
 

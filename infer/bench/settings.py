@@ -22,11 +22,11 @@ SETTINGS = record(
         "p99_ms": maybe(number(0, 1e9)),
         "workers": integer(1, 1 << 16),
         "k": integer(1, 1 << 40),
-        "provider": text(20),
         "threads": integer(1, 1 << 16),
         "seed": integer(0, 1 << 63),
-        "release_memory": flag,
-    }
+    },
+    # What 0.7 wrote has no `release_memory`, and calls the backend a provider.
+    {"backend": text(20), "provider": text(20), "release_memory": flag},
 )
 
 
@@ -39,7 +39,7 @@ class Settings:
         limit: of each.
         load: of the scenario `server`.
         k: images a query.
-        provider, threads: that graphs run on.
+        backend, threads: that graphs run on.
         seed: of the queries that are drawn and of their arrivals.
         release_memory: whether the memory of a batch is given back after it.
     """
@@ -48,7 +48,7 @@ class Settings:
     limit: Limit = field(default_factory=lambda: Limit.of(None, None))
     load: Load = field(default_factory=Load)
     k: int = 10
-    provider: str = "cpu"
+    backend: str = "ort-cpu"
     threads: int = 1
     seed: int = 7
     release_memory: bool = False
@@ -56,7 +56,7 @@ class Settings:
     def to_json(self) -> dict[str, Any]:
         """Return them as the result file has them."""
         load = {"rate": self.load.rate, "p99_ms": self.load.bound_ms, "workers": self.load.workers}
-        names = ("k", "provider", "threads", "seed", "release_memory")
+        names = ("k", "backend", "threads", "seed", "release_memory")
         own = {name: getattr(self, name) for name in names}
         return {"parts": list(self.parts)} | asdict(self.limit) | load | own
 
@@ -68,8 +68,8 @@ def settings_from(row: Mapping[str, Any]) -> Settings:
         Limit(row["queries"], row["seconds"]),
         Load(row["rate"], row["p99_ms"], row["workers"]),
         row["k"],
-        row["provider"],
+        row.get("backend") or f"ort-{row['provider']}",
         row["threads"],
         row["seed"],
-        row["release_memory"],
+        row.get("release_memory", False),
     )

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 
-from zscr.errors import ArtefactError, ConfigError, MissingExtraError
+from zscr.errors import ArtefactError, InputError, MissingExtraError
 from zscr.infer.runners.graph_file import refuse_external_data
 from zscr.infer.runners.kept_graph import KeptGraph
-from zscr.infer.runners.runner import Runtime
+from zscr.infer.runners.runner import Compute, Feeds, Runtime
 from zscr.memory import return_freed_memory
-from zscr.progress import say
 
-_EXECUTION = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_CPU = "CPUExecutionProvider"
 
 
 class OnnxRunner:
@@ -29,39 +30,39 @@ class OnnxRunner:
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
-        ConfigError: this machine cannot run the provider.
+        ConfigError: this machine cannot run the backend.
         ArtefactError: the graph cannot be loaded.
     """
 
     def __init__(self, path: Path, runtime: Runtime, sha256: str | None = None) -> None:
-        import_onnxruntime()
+        ort = import_onnxruntime()
         self._path = path
-        self._session = _open(path, runtime, sha256)
-        self._run_options = run_options(runtime)
+        session, self._compute, how = _open(path, runtime, sha256)
         if runtime.release_memory:
             return_freed_memory()  # or the C library keeps what onnxruntime gives back
         self.outputs: Mapping[str, tuple[int | str, ...]] = {
-            out.name: tuple(out.shape) for out in self._session.get_outputs()
+            out.name: tuple(out.shape) for out in session.get_outputs()
         }
-        names = {execution: name for name, execution in _EXECUTION.items()}
-        self.provider = names[self._session.get_providers()[0]]
-        version = import_onnxruntime().__version__
-        self.ran = f"onnxruntime {version}, {self.provider}, {runtime.thread_count} threads"
+        self.ran = f"onnxruntime {ort.__version__}, {how}"
 
-    def run(self, feeds: Mapping[str, npt.NDArray[Any]]) -> Mapping[str, npt.NDArray[Any]]:
+    def run(self, feeds: Feeds) -> Mapping[str, npt.NDArray[Any]]:
         """Compute every output of a batch.
 
         Raises:
             ArtefactError: the graph does not take such feeds, or fails.
         """
-        names = list(self.outputs)
         try:
-            found = self._session.run(names, dict(feeds), self._run_options)
+            found = self._compute(feeds)
         except _faults() as error:
+            if size := re.search(r"allocate memory for requested buffer of size (\d+)", str(error)):
+                raise InputError(
+                    f"{self._path.name} needs {int(size[1]) / 1e9:.2f} GB more for a batch of "
+                    f"{len(next(iter(feeds.values())))} than is free; give smaller batches"
+                ) from error
             raise ArtefactError(
                 f"{self._path} cannot be run ({_brief(error)}); make it again"
             ) from error
-        return dict(zip(names, found, strict=True))
+        return dict(zip(self.outputs, found, strict=True))
 
 
 def import_onnxruntime() -> Any:
@@ -90,13 +91,13 @@ def session_options(runtime: Runtime) -> Any:
     # Spinning workers steal the cores from decoding and from other processes (4x slower, measured).
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4  # what fails is raised as well
-    if runtime.provider == "cpu":  # planning takes 20 ms of a start and saves 1 % of the memory
+    if runtime.backend == "ort-cpu":  # planning takes 20 ms of a start and saves 1 % of the memory
         options.enable_mem_reuse = False
     return options
 
 
 def run_options(runtime: Runtime) -> Any:
-    """Return onnxruntime's options for each run; None where there are none."""
+    """Return onnxruntime's options for each run on the CPU; None where there are none."""
     if not runtime.release_memory:
         return None
     options = import_onnxruntime().RunOptions()
@@ -104,30 +105,44 @@ def run_options(runtime: Runtime) -> Any:
     return options
 
 
-def _open(path: Path, runtime: Runtime, sha256: str | None) -> Any:
-    ort, wanted = import_onnxruntime(), _EXECUTION[runtime.provider]
-    providers = [wanted] if wanted in ort.get_available_providers() else [_EXECUTION["cpu"]]
+def _open(path: Path, runtime: Runtime, sha256: str | None) -> tuple[Any, Compute, str]:
+    """Open a graph; return its session, what computes a batch, and how in words."""
     try:
-        if runtime.provider == "cpu" and sha256:
-            session = _kept(path, runtime, sha256)
-        else:
+        if _is_on_cuda(runtime):
+            from zscr.infer.runners.cuda import open_on_cuda
+
             refuse_external_data(path)
-            session = ort.InferenceSession(path, session_options(runtime), providers)
+            bound, how = open_on_cuda(import_onnxruntime(), path, session_options(runtime))
+            return bound.session, bound.run, how
+        session = _on_cpu(path, replace(runtime, backend="ort-cpu"), sha256)
     except _faults() as error:
         raise ArtefactError(
             f"{path} cannot be loaded by onnxruntime ({_brief(error)}); make it again or upgrade "
             f"onnxruntime"
         ) from error
-    found = session.get_providers()
-    if found[0] != wanted:
-        if not runtime.allow_fallback:
-            raise ConfigError(
-                f"provider '{runtime.provider}' cannot run here, onnxruntime offers {found}; "
-                f"install 'zscr[gpu]' on a CUDA machine, use --provider cpu, or pass "
-                f"--allow-fallback"
-            )
-        say(f"provider '{runtime.provider}' cannot run here: {path.name} runs on the CPU")
-    return session
+    names = [out.name for out in session.get_outputs()]
+    run = partial(_run, session, names, run_options(runtime))
+    return session, run, f"cpu, {runtime.thread_count} threads"
+
+
+def _is_on_cuda(runtime: Runtime) -> bool:
+    if runtime.backend == "ort-cpu":
+        return False
+    from zscr.infer.runners.backend import chosen
+
+    return chosen(runtime, import_onnxruntime()) == "ort-cuda"
+
+
+def _run(session: Any, names: list[str], options: Any, feeds: Feeds) -> list[npt.NDArray[Any]]:
+    found: list[npt.NDArray[Any]] = session.run(names, dict(feeds), options)
+    return found
+
+
+def _on_cpu(path: Path, runtime: Runtime, sha256: str | None) -> Any:
+    if sha256:
+        return _kept(path, runtime, sha256)
+    refuse_external_data(path)
+    return import_onnxruntime().InferenceSession(path, session_options(runtime), [_CPU])
 
 
 def _kept(path: Path, runtime: Runtime, sha256: str) -> Any:
@@ -137,7 +152,7 @@ def _kept(path: Path, runtime: Runtime, sha256: str) -> Any:
     if session := kept.load():
         return session
     refuse_external_data(path)
-    return kept.make() or ort.InferenceSession(path, options(), [_EXECUTION["cpu"]])
+    return kept.make() or ort.InferenceSession(path, options(), [_CPU])
 
 
 def _brief(error: Exception) -> str:
@@ -155,6 +170,7 @@ def _faults() -> tuple[type[Exception], ...]:
         state.NotImplemented,
         state.Fail,
         state.RuntimeException,
+        RuntimeError,  # no memory for a buffer on a GPU
         ValueError,  # an input that is not fed, or weights in other files
         state.EPFail,
         state.NoSuchFile,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,7 +11,10 @@ import numpy.typing as npt
 from zscr.cores import usable_cores
 from zscr.errors import ConfigError
 
-PROVIDERS = ("cpu", "cuda")
+BACKENDS = ("auto", "ort-cpu", "ort-cuda")
+
+Feeds = Mapping[str, npt.NDArray[Any]]
+Compute = Callable[[Feeds], list[npt.NDArray[Any]]]  # every output of a batch, in their order
 
 
 @dataclass(frozen=True)
@@ -19,26 +22,26 @@ class Runtime:
     """How graphs are run.
 
     Attributes:
-        provider: `cpu` or `cuda`.
+        backend: of BACKENDS; `auto` is CUDA where nothing of it is missing, and else the CPU.
         threads: to compute and to decode images on, at least 1; None means every core that this
             process may use, by its affinity and the quota of its container.
-        allow_fallback: accept onnxruntime's quiet fallback from CUDA to the CPU.
+        allow_fallback: where CUDA cannot be had, say so and take the CPU.
         release_memory: give the memory that a batch was computed in back after it, instead of
             keeping it for the next, and have glibc, in all of the process, do so with large blocks
-            (docs/benchmarks.md says what that saves and costs).
+            (docs/benchmarks.md says what that saves and costs); on the CPU alone.
 
     Raises:
-        ConfigError: an unknown provider, or fewer threads than 1.
+        ConfigError: an unknown backend, or fewer threads than 1.
     """
 
-    provider: str = "cpu"
+    backend: str = "ort-cpu"
     threads: int | None = None
     allow_fallback: bool = False
     release_memory: bool = False
 
     def __post_init__(self) -> None:
-        if self.provider not in PROVIDERS:
-            raise ConfigError(f"provider '{self.provider}' is unknown; use one of {[*PROVIDERS]}")
+        if self.backend not in BACKENDS:
+            raise ConfigError(f"backend '{self.backend}' is unknown; use one of {[*BACKENDS]}")
         if self.threads is not None and self.threads < 1:
             raise ConfigError(f"{self.threads} threads cannot run anything; give at least 1")
 
@@ -59,5 +62,5 @@ class Runner(Protocol):
     outputs: Mapping[str, tuple[int | str, ...]]
     ran: str
 
-    def run(self, feeds: Mapping[str, npt.NDArray[Any]]) -> Mapping[str, npt.NDArray[Any]]:
+    def run(self, feeds: Feeds) -> Mapping[str, npt.NDArray[Any]]:
         """Compute every output of a batch."""

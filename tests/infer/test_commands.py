@@ -144,7 +144,7 @@ def test_usage_errors_exit_2(query, args, message):
         (["--text", "x", "--bundle", "nowhere"], "no bundle nowhere; run 'zscr export'"),
         (["--text", "x", "--index", "nowhere"], "no index nowhere; make it with 'zscr index add'"),
         (["--text", "🐕"], r"query 1 has no word that the model's text encoder knows \(🐕\)"),
-        (["--text", "x", "--provider", "tpu"], "'tpu' is unknown"),
+        (["--text", "x", "--backend", "tpu"], "'tpu' is unknown"),
         (["--text", "x", "--out", "/nowhere/x"], "/nowhere/x cannot be written"),
     ],
 )

@@ -12,12 +12,11 @@ import pytest
 from onnx import TensorProto, helper
 
 from zscr.errors import ArtefactError, ConfigError, MissingExtraError
+from zscr.infer.runners.backend import cuda_lack
 from zscr.infer.runners.onnx import OnnxRunner, run_options, session_options
 from zscr.infer.runners.runner import Runtime
 
-without_cuda = pytest.mark.skipif(
-    "CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="CUDA can be had here"
-)
+without_cuda = pytest.mark.skipif(cuda_lack(onnxruntime) is None, reason="CUDA can be had here")
 
 
 def graph(operator="Relu", kind=TensorProto.FLOAT, ir_version=10):
@@ -39,7 +38,7 @@ def sound(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"provider": "tpu"}, r"provider 'tpu' is unknown; use one of \['cpu', 'cuda'\]"),
+        ({"backend": "tpu"}, r"backend 'tpu' is unknown; use one of \['auto', 'ort-cpu', 'ort-cu"),
         ({"threads": 0}, "0 threads cannot run"),
         ({"threads": -2}, "-2 threads cannot run"),
     ],
@@ -84,17 +83,18 @@ def test_what_ran_is_told(sound):
 @without_cuda
 def test_cuda_is_an_error_where_it_cannot_be_had(sound):
     """One sentence with what there is instead and how to go on."""
-    with pytest.raises(ConfigError, match="'cuda' cannot run here.*--allow-fallback") as refused:
-        OnnxRunner(sound, Runtime("cuda"))
+    message = "'ort-cuda' cannot run here: .*install.*--backend ort-cpu.*--allow-fallback"
+    with pytest.raises(ConfigError, match=message) as refused:
+        OnnxRunner(sound, Runtime("ort-cuda"))
     assert "\n" not in str(refused.value)
 
 
 @without_cuda
 def test_fallback_runs_and_says_what_ran(sound, capsys):
     """Permitted, it is no secret."""
-    runner = OnnxRunner(sound, Runtime("cuda", allow_fallback=True))
+    runner = OnnxRunner(sound, Runtime("ort-cuda", allow_fallback=True))
     assert ", cpu, " in runner.ran
-    assert "'cuda' cannot run here: model.onnx runs on the CPU" in capsys.readouterr().err
+    assert "'ort-cuda' cannot run here, so the CPU does" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,7 @@ def trace(
     assert program is not None
     model = program.model_proto
     model.ir_version = IR_VERSION
+    _compare_floats(model.graph)
     del model.graph.value_info[:]  # stale shapes of the exporter; quantisation trips over them
     for node in model.graph.node:
         del node.metadata_props[:]  # stack traces, with the paths of the machine that exports
@@ -73,6 +74,21 @@ def trace(
             size = value.type.tensor_type.shape.dim[axis].dim_value
             assert not size, f"the trace fixes axis {axis} of {value.name} at {size}"
     return model
+
+
+def _compare_floats(graph: onnx.GraphProto) -> None:
+    """Let ArgMax look at floats, which hold every token's id: onnxruntime has no other on CUDA.
+
+    A CLIP's text tower finds its end token by it; on the CPU it would wait there in every run.
+    """
+    whole = {onnx.TensorProto.INT32, onnx.TensorProto.INT64}
+    kinds = {one.name: one.type.tensor_type.elem_type for one in (*graph.value_info, *graph.input)}
+    for place, node in reversed([*enumerate(graph.node)]):
+        if node.op_type == "ArgMax" and kinds.get(node.input[0]) in whole:
+            name = f"{node.input[0]}/float"
+            cast = onnx.helper.make_node("Cast", [node.input[0]], [name], to=onnx.TensorProto.FLOAT)
+            graph.node.insert(place, cast)
+            node.input[0] = name
 
 
 def _starred(module: nn.Module) -> bool:

@@ -168,3 +168,20 @@ def test_a_graph_that_is_not_torchs_is_refused(wrong: float) -> None:
     with pytest.raises(ParityError, match=f"^half: onnxruntime differs from torch by {wrong:.2g}"):
         require_parity("half", halved(), {"y": rows}, expected, 0.05)
     assert require_parity("half", halved(), {"y": rows}, expected, 0.05, kept=[0]) == 0
+
+
+def test_the_largest_of_whole_numbers_is_sought_among_floats():
+    """CUDA compares no others; the place is the same, the first of equal ones."""
+
+    class Ends(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return (x == 9).int().argmax(1) + x.argmax(1)
+
+    rows = torch.tensor([[1, 9, 9, 2], [9, 1, 1, 1], [1, 2, 3, 3]])
+    model = trace(Ends(), {"x": rows}, "y", dynamic=AXES)
+    casts = {
+        node.output[0]: node.attribute[0].i for node in model.graph.node if node.op_type == "Cast"
+    }
+    sought = [node.input[0] for node in model.graph.node if node.op_type == "ArgMax"]
+    assert [casts[name] for name in sought] == [onnx.TensorProto.FLOAT] * 2
+    assert run_bytes(model, {"x": rows.numpy()}).tolist() == Ends()(rows).tolist()
