@@ -19,7 +19,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -83,7 +82,7 @@ def measured(vectors: Any, queries: Any, threads: int, rounds: int) -> dict[str,
 
         own, about = built(lambda: Zscr(Path(work), vectors, sample, threads), len(vectors))
         own_recall = recall(own.rows(asked, K))
-        ways: dict[str, tuple[Engine, float | None]] = {"zscr": (own, None)}
+        ways: dict[str, tuple[Engine, int | None]] = {"zscr": (own, None)}
         told: dict[str, dict[str, Any]] = {"zscr": about | {"recall": own_recall}}
         for kind in ENGINES:
             if not kind.is_there():
@@ -135,27 +134,32 @@ def tuned(engine: Engine, recall: Callable[[], float], wanted: float) -> int | N
 
 
 def raced(
-    ways: dict[str, tuple[Engine, float | None]], asked: Any, rounds: int
+    ways: dict[str, tuple[Engine, int | None]], asked: Any, rounds: int
 ) -> dict[str, dict[str, float]]:
-    """Ask every engine all queries, in turns; return medians of queries a second."""
-    spent: dict[str, dict[str, list[float]]] = {name: {} for name in ways}
-    for _ in range(rounds):
-        for name, (engine, effort) in ways.items():
-            if effort is not None:
-                engine.try_harder(int(effort))
-            for size, kind in ((1, "one"), (BATCH, "batch")):
-                blocks = [asked[at : at + size] for at in range(0, len(asked), size)]
-                wall, processor = time.perf_counter(), time.process_time()
-                for block in blocks:
-                    engine.ask(block, K)
-                times = time.perf_counter() - wall, time.process_time() - processor
-                for clock, seconds in zip(("", "_cpu"), times, strict=True):
-                    rates = spent[name].setdefault(f"{kind}{clock}_per_s", [])
-                    rates.append(len(asked) / seconds)
-    return {
-        name: {kind: round(median(rates), 1) for kind, rates in found.items()}
-        for name, found in spent.items()
-    }
+    """Ask every engine all queries, 64 in turn; return medians over rounds, in queries a second."""
+    spent = {name: np.zeros((rounds, 2, 2)) for name in ways}  # seconds by size and clock
+    for turn in range(rounds):
+        for at in range(0, len(asked), BATCH):
+            block = asked[at : at + BATCH]
+            for name, (engine, effort) in ways.items():
+                if effort is not None:
+                    engine.try_harder(effort)
+                singly = [block[row : row + 1] for row in range(len(block))]
+                spent[name][turn] += seconds(engine, singly), seconds(engine, [block])
+    found: dict[str, dict[str, float]] = {name: {} for name in ways}
+    for name, times in spent.items():
+        rates = np.median(len(asked) / times, axis=0).round(1).tolist()
+        for kind, (wall, processor) in zip(("one", "batch"), rates, strict=True):
+            found[name] |= {f"{kind}_per_s": wall, f"{kind}_cpu_per_s": processor}
+    return found
+
+
+def seconds(engine: Engine, blocks: list[Any]) -> tuple[float, float]:
+    """Return what answers to some blocks of queries take, by the clock and of the processor."""
+    wall, processor = time.perf_counter(), time.process_time()
+    for block in blocks:
+        engine.ask(block, K)
+    return time.perf_counter() - wall, time.process_time() - processor
 
 
 if __name__ == "__main__":
