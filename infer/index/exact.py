@@ -96,7 +96,8 @@ def _near_the_best(scores: Vectors, k: int) -> Rows:
         least = np.partition(maxima, -k)[-k]
     near = np.flatnonzero(scores >= least - _MARGIN)
     kth = np.partition(scores[near], -k)[-k]
-    return near[scores[near] >= kth - _MARGIN]
+    kept: Rows = near[scores[near] >= kth - _MARGIN]
+    return kept
 
 
 def _products(vectors: Gallery, queries: Vectors) -> npt.NDArray[Any]:
@@ -158,12 +159,12 @@ def rank(parts: Parts, rows: Rows, k: int) -> Hits:
 
 
 def _scores(parts: Parts, rows: Rows) -> npt.NDArray[np.float64]:
-    found = []
+    found = np.zeros(rows.shape)
     for vectors, queries in parts:
         near = vectors[rows.ravel()].astype(np.float64).reshape(*rows.shape, -1)
         near *= queries.astype(np.float64)[:, None]
-        found.append(near.sum(axis=2))
-    return sum(found[1:], found[0])
+        found += near.sum(axis=2)
+    return found
 
 
 def answered(vectors: Gallery, queries: Vectors, rows: Rows, k: int) -> Hits:
