@@ -17,6 +17,7 @@ from clip_table import clip_table
 from composed_speed_table import mapper_table, search_table
 from composed_table import composed_table
 from find_table import export_table, find_table
+from index_search_table import engines_table
 from markdown import head, row, with_spread
 from quality_tables import full, overview
 from sketch_scale_table import scale_table, turns_table
@@ -83,6 +84,7 @@ def tables() -> dict[str, dict[str, str]]:
             "text-batches": batches_table(loaded("text_batches.json")[0]),
             "memory": memory_table(loaded("query_memory.json")[0]),
             "adding": adding_table(loaded("index_add_*.json")),
+            "engines": engines_table(loaded("index_search.json")[0]),
             "composed": search_table(loaded("composed_search.json")[0]),
             "find": find_table(loaded("find_*.json")),
             "export": export_table(loaded("pretrained_export.json")[0]),

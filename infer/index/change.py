@@ -253,7 +253,7 @@ def check_vectors(
             f"the vectors have shape {matrix.shape}, but {wanted if names else ('any', dim)} is "
             f"needed; embed with a bundle of its space"
         )
-    norms = np.linalg.norm(matrix, axis=1)
+    norms = np.sqrt(np.einsum("nd,nd->n", matrix, matrix))
     wrong = np.flatnonzero(~(np.abs(norms - 1) <= _NORM_TOLERANCE))  # so that NaN is wrong, too
     if wrong.size:
         first = names[wrong[0]] if names else f"row {wrong[0]}"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from zscr.infer.index.exact import Rows, Vectors
+from zscr.infer.index.exact import Rows, Vectors, multiply
 from zscr.infer.index.stack import Stack
 from zscr.infer.index.tensor import Tensor
 
@@ -98,7 +98,9 @@ class Column:
         """Return the products (B, N) of queries (B, E) with all rows."""
         found = np.empty((len(queries), len(self)), np.float32)
         for own, rows, ended in self._held():
-            products = multiply(rows, queries)
+            products = (
+                _widened(rows, queries) if rows.dtype == np.float16 else multiply(rows, queries)
+            )
             found[:, own] = np.delete(products, ended, 1) if ended.size else products
         return found
 
@@ -106,13 +108,11 @@ class Column:
 _BLOCK = 1 << 22  # numbers of float16 that are widened at once: 16 MiB
 
 
-def multiply(rows: Array, queries: Vectors) -> Vectors:
-    """Return the products (B, C) of queries (B, E) with rows (C, E) of float32 or float16."""
-    if rows.dtype == np.float32:
-        return queries @ rows.T
+def _widened(rows: Array, queries: Vectors) -> Vectors:
+    """Return the products (B, C) of queries (B, E) with rows (C, E) of float16."""
     step = max(1, _BLOCK // max(1, rows.shape[1]))
     parts = [
-        queries @ rows[start : start + step].astype(np.float32).T
+        multiply(rows[start : start + step].astype(np.float32), queries)
         for start in range(0, len(rows), step)
     ]
     return np.hstack(parts) if parts else np.empty((len(queries), 0), np.float32)

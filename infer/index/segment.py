@@ -94,8 +94,8 @@ class Segment:
         """Return the row of each label, of any shape; -1 where it has none."""
         if self._first is not None:
             places = labels - self._first
-            known = places.view(np.uint64) < self.count  # those below 0 are large then
-            return places if np.count_nonzero(known) == known.size else np.where(known, places, -1)
+            own = places.view(np.uint64) < self.count  # those below 0 are large then
+            return places if np.count_nonzero(own) == own.size else np.where(own, places, -1)
         known, order = self._by_label
         places = np.searchsorted(known, labels)
         places[places == len(known)] = 0

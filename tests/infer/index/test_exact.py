@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zscr.infer.index.exact import search_exact
+from zscr.infer.index.exact import multiply, search_exact
 
 
 def cosines(gallery, queries):
@@ -94,6 +94,14 @@ def test_rounding_loses_no_image_in_any_batch(seed, dim, spread, batch, k):
     alone = search_exact(gallery, queries[-1:], k)
     np.testing.assert_array_equal(hits.rows[-1], alone.rows[0])
     np.testing.assert_array_equal(hits.scores[-1], alone.scores[0])
+
+
+@pytest.mark.parametrize("batch", [1, 2, 8, 9])
+def test_products_of_few_queries_are_those_of_many(clustered, batch):
+    """Over rows that are taken in several blocks, the last of which is shorter."""
+    rows, queries = clustered(9001, 64), clustered(batch, 64, seed=1)
+    right = queries.astype(np.float64) @ rows.T.astype(np.float64)
+    np.testing.assert_allclose(multiply(rows, queries), right, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("k", [1, 5, 6, 1000])

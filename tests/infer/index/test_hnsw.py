@@ -6,7 +6,7 @@ import hnswlib
 import numpy as np
 import pytest
 
-from zscr.infer.index.exact import search_exact
+from zscr.infer.index.exact import answered, search_exact
 from zscr.infer.index.hnsw import Hnsw
 
 
@@ -54,6 +54,27 @@ def test_unreachable_rows_are_found_exactly(clustered, tmp_path):
         hits, truth = hnsw.search(gallery, queries, k, 10), search_exact(gallery, queries, k)
         np.testing.assert_array_equal(hits.rows, truth.rows)
         np.testing.assert_array_equal(hits.scores, truth.scores)
+
+
+def test_an_answer_does_not_depend_on_its_batch(clustered):
+    """Forty queries are scored in several blocks; each is answered as it is alone."""
+    gallery, queries = clustered(2000, 64), clustered(40, 64, seed=4)
+    hnsw = Hnsw.build(gallery, threads=1)
+    batch = hnsw.search(gallery, queries, 200, 400)
+    alone = [hnsw.search(gallery, query[None], 200, 400) for query in queries]
+    np.testing.assert_array_equal(batch.rows, np.concatenate([hits.rows for hits in alone]))
+    np.testing.assert_array_equal(batch.scores, np.concatenate([hits.scores for hits in alone]))
+
+
+def test_a_query_with_too_few_candidates_is_answered_exactly(clustered):
+    """And the others of its batch by theirs, of which -1 is none."""
+    gallery, queries = clustered(50, 8), clustered(3, 8, seed=1)
+    truth = search_exact(gallery, queries, 50)
+    rows = np.array([[4, 1, -1, 2], [-1, 7, -1, 3], [30, 8, 11, 40]])
+    hits = answered(gallery, queries, rows, 3)
+    for row, candidates in enumerate([{4, 1, 2}, {*range(50)}, {30, 8, 11, 40}]):
+        best = [one for one in truth.rows[row].tolist() if one in candidates]
+        assert hits.rows[row].tolist() == best[:3]
 
 
 def known(vectors):
