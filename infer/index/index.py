@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import numpy.typing as npt
 
 from zscr.artefact import read_manifest
@@ -86,6 +85,7 @@ class Index:
         linked: bool = False,
         unrelated: Unrelated | None = None,
         stored: Stored = "float32",
+        more: bool = False,
     ) -> Index:
         """Make the index `folder`, which must not exist yet, of at least one image.
 
@@ -108,6 +108,7 @@ class Index:
             unrelated: queries that it is calibrated by, now and after changes.
             stored: what vectors are stored as, now and after every change; float16 takes half the
                 space, and rounds scores by up to 5e-4.
+            more: whether changes follow that belong with it, the last of which measures.
 
         Raises:
             InputError: nothing to index, an id twice, a vector that is not a unit vector, or
@@ -128,6 +129,7 @@ class Index:
             roots=roots,
             linked=linked,
             unrelated=unrelated,
+            more=more,
         )
         merged = merge(empty, first, threads=threads)
         first_one = next_generation(empty, merged, lambda s: build_hnsw(s, threads=threads))
@@ -282,14 +284,7 @@ class Index:
         Raises:
             InputError: an id that the index does not hold.
         """
-        now = self._current.generation
-        row_of = now.entries.find(ids)
-        unknown = [name for name in ids if name not in row_of]
-        if unknown:
-            raise InputError(f"{len(unknown)} ids are not in {self.folder}, first {unknown[0]}")
-        rows = np.array([row_of[name] for name in ids], np.int64)
-        features = None if now.features is None else now.features[rows].astype(np.float32)
-        return now.embeddings[rows].astype(np.float32, copy=False), features
+        return self._current.generation.embedded(ids)
 
     @property
     def now(self) -> Generation:
