@@ -141,8 +141,9 @@ for calls in range(0, 400, 3):
     folder.parent.mkdir(parents=True)
     died = killed(add, calls)
     found = state(folder) if folder.exists() else ({}, "")
+    kept = [int(path.stem.rpartition(".")[2]) for path in folder.parent.glob(".*/*.npy")]
     rows = rows_of(add)
-    print(json.dumps([died, found, rows, state(folder), sorted(os.listdir(folder.parent))]))
+    print(json.dumps([died, found, rows, kept, state(folder), sorted(os.listdir(folder.parent))]))
     if not died:
         break
 """
@@ -158,10 +159,11 @@ def test_killed_between_parts_it_holds_those_before(bundle, tmp_path, images, ru
     assert set(counts) == {0, 4, 8, 10}
     names = list(new.items())
     assert all(found == dict(names[: len(found)]) for _, (found, _), *_ in seen)
-    for _, (found, how), rows, (after, told), left in seen:
+    for _, (found, how), rows, kept, (after, told), left in seen:
         assert how[:10] == ("exact: 10 " if len(found) == 10 else "exact: it "[: len(how)])
         assert (after, told[:10], left) == (new, "exact: 10 ", ["index"])
         assert rows <= 10 - len(found)
-    rows = [rows for *_, rows, _, _ in seen]
+        assert max(kept, default=0) <= 4  # no more than a part waits beside the index
+    rows = [rows for _, _, rows, *_ in seen]
     assert rows == sorted(rows, reverse=True)
     assert set(rows) == {10, 8, 6, 4, 2, 0}  # of a part, a shard at most is lost
