@@ -9,6 +9,7 @@ calibration and the choice of the search.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 from zscr.data.hashes import Hashes
@@ -20,6 +21,7 @@ from zscr.infer.bundle import Bundle
 from zscr.infer.features.store import SHARD, Features, compute_features
 from zscr.infer.index.change import Change
 from zscr.infer.index.diffusion import Diffusion
+from zscr.infer.index.entries import NO_ENTRIES
 from zscr.infer.index.entry import Entry
 from zscr.infer.index.exact import Vectors
 from zscr.infer.index.index import Index
@@ -145,7 +147,9 @@ class _Adding:
         if self._spoilt:
             others = bool(usable or self.reports or plan.unchanged)
             _tell_spoilt(self._spoilt, self._skipped[0]["reason"], survey, others=others)
-        held, asked = (self.index.entries, self.index.unrelated) if self.index else ((), None)
+        held, asked = NO_ENTRIES, None
+        if self.index:
+            held, asked = self.index.entries, self.index.unrelated
         self._apply(
             Change(
                 usable,
@@ -156,7 +160,7 @@ class _Adding:
                 mended=survey.looked_at - {row["image"] for row in self._skipped},
                 roots=survey.roots,
                 linked=survey.linked,
-                unrelated=unrelated_texts(self._bundle, [*held, *usable], asked),
+                unrelated=unrelated_texts(self._bundle, chain(held.each(), usable), asked),
             )
         )
         assert self.index is not None, "the change made it"
