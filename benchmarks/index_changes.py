@@ -6,7 +6,7 @@ Random unit vectors, searched exactly, so that no HNSW is built, unless `--searc
 adds 32 images or removes 1,000 (100 of the smallest), which is on the disk when it returns; `disk`
 is what four syncs of as many bytes cost here, without anything else. Opening and a first query
 (`first`: exact, as a command of one query does; `loaded`: by HNSW), all of which was proved before,
-and a proof of everything (`proved`) are compared with one pass of sha256 over all files (`hash`), in
+and a proof of everything (`proved`) are compared with a pass of sha256 over all files (`hash`), in
 the file cache. `exact` is a later query; loading costs `loaded` - `first` + `exact`, which
 `infer/index/brief.py` compares with `exact`. Each figure is a median of wall time and of CPU time;
 when a tenth of the rows has changed, a commit measures the gallery again: see `longest`.

@@ -42,8 +42,13 @@ Array = npt.NDArray[Any]
 class Blocks(Protocol):
     """An array that is written a part at a time."""
 
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of its numbers."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its size."""
 
     def blocks(self) -> Iterator[Array]:
         """Yield its rows."""
