@@ -18,7 +18,13 @@ from zscr.disk import disk_faults
 from zscr.errors import ArtefactError, InputError
 from zscr.infer.index.column import Column
 from zscr.infer.index.fields import FIELDS
-from zscr.infer.index.files import open_segment, remove_leftovers, segment_file, write_files
+from zscr.infer.index.files import (
+    name_of,
+    open_segment,
+    remove_leftovers,
+    segment_file,
+    write_files,
+)
 from zscr.infer.index.generation import Generation
 from zscr.infer.index.hnsw import Hnsw
 from zscr.infer.index.hnsw_of import build_hnsw, loader
@@ -74,6 +80,17 @@ def read_current(folder: Path, before: Current | None = None) -> Current:
             if newer.sha256 == manifest.sha256:
                 raise
             manifest = newer
+
+
+def with_loaded_hnsw(now: Current, before: Current) -> Current:
+    """Return a generation with the HNSW that one before it has loaded, if its file is the same."""
+    had, has = before.generation.hnsw, now.generation.hnsw
+    if had is None or has is None or not had.is_loaded:
+        return now
+    same = name_of(now.manifest, "hnsw") == name_of(before.manifest, "hnsw")
+    if not (same and _same_index(before.manifest, now.manifest)):
+        return now
+    return replace(now, generation=replace(now.generation, hnsw=had))
 
 
 def refuse_if_stale(current: Current) -> None:

@@ -121,6 +121,12 @@ class Generation:
         """The features as float32, made when all of them are first multiplied."""
         return None if self.features is None else np.asarray(self.features, np.float32)
 
+    def hide_gone(self) -> None:
+        """Let HNSW find no row that is not there, if it is loaded: else it does so when it is."""
+        if self.hnsw is not None and self.hnsw.is_loaded:
+            labels = self.hnsw.labels
+            self.hnsw.hide(labels[self.stack.rows_of_labels(labels) < 0])
+
     def prove(self) -> None:
         """Hash all that is not proved yet, and look into it.
 

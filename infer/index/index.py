@@ -25,6 +25,7 @@ from zscr.infer.index.current import (
     read_current,
     refuse_if_stale,
     tidy,
+    with_loaded_hnsw,
 )
 from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.entries import Entries
@@ -163,7 +164,9 @@ class Index:
         if read_manifest(self.folder, KIND).sha256 == self._current.manifest.sha256:
             return
         found = _of_space(read_current(self.folder, self._current), self.space)
+        found = with_loaded_hnsw(found, self._current)
         found.generation.prove()
+        found.generation.hide_gone()
         self._current = found
 
     def prove(self) -> None:
@@ -393,7 +396,5 @@ def _committed(current: Current, merged: Merged, threads: int) -> Current:
         before, merged, lambda stack: grow_hnsw(current, stack, threads=threads)
     )
     after = commit(current, following, lost=len(placed.dropped) - placed.added)
-    shared = after.generation.hnsw
-    if shared is not None and shared.is_loaded:  # and if not, it hides them when it is loaded
-        shared.hide(shared.labels[after.generation.stack.rows_of_labels(shared.labels) < 0])
+    after.generation.hide_gone()
     return after
