@@ -125,7 +125,8 @@ def clear(folder: Path, lock: str = LOCK) -> None:
     """Remove what is in a folder, except for its lock; only who holds that may."""
     from shutil import rmtree
 
-    for path in folder.iterdir():
+    # What lists other files goes first, so that a kill leaves none that lists what is gone.
+    for path in sorted(folder.iterdir(), key=lambda path: path.suffix != ".json"):
         if path.name != lock:
             if path.is_dir() and not path.is_symlink():
                 rmtree(path)

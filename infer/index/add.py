@@ -12,9 +12,10 @@ from zscr.data.records import Item
 from zscr.data.walk import EVERYTHING, WalkRules
 from zscr.infer.bundle import Bundle
 from zscr.infer.features.store import SHARD
+from zscr.infer.index.adding import PART, carry_out
 from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.entry import CLASS, Entry, check_entries
-from zscr.infer.index.indexing import Added, alone, carry_out, open_for
+from zscr.infer.index.indexing import Added, alone, open_for
 from zscr.infer.index.plan import Plan
 from zscr.infer.index.roots import Root, new_root
 from zscr.infer.index.survey import Survey, require_some, survey
@@ -29,6 +30,7 @@ def add_images(
     linked: bool | None = None,
     diffusion: Diffusion | None = None,
     shard: int = SHARD,
+    part: int = PART,
     share: Share = ALL_SHARES,
 ) -> Added:
     """Add files, and every image below folders, to the index `folder`, made if it is absent.
@@ -47,6 +49,7 @@ def add_images(
         diffusion: of a new index, which does it again after every change; of one that there is,
             it must be its own.
         shard: how many are embedded between two saves; what a kill costs at most.
+        part: how many are embedded between two commits; as much is in memory.
         share: of the images, which alone are added.
 
     Raises:
@@ -60,7 +63,7 @@ def add_images(
         listing = list_images(images, lambda folder: rules, share=share)
         require_some(listing, images)
         found = survey(index, listing, lambda root: rules, linked=linked)
-        added = carry_out(bundle, folder, index, found, diffusion=diffusion, shard=shard)
+        added = carry_out(bundle, folder, index, found, diffusion=diffusion, shard=shard, part=part)
     return replace(added, passed=listing.passed)
 
 

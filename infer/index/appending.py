@@ -13,7 +13,6 @@ from zscr.infer.index.column import Column
 from zscr.infer.index.entry import entry_row
 from zscr.infer.index.exact import Rows
 from zscr.infer.index.generation import Generation
-from zscr.infer.index.merging import compacted, is_sparse, merged_if_many
 from zscr.infer.index.placement import New, Placement
 from zscr.infer.index.roots import Root
 from zscr.infer.index.segment import keys_of, new_segment
@@ -44,11 +43,6 @@ def appended(
         np.sort(stack.labels(placed.ended)),
     )
     return stack.with_segment(segment), next_label
-
-
-def tidied(stack: Stack, number: int) -> Stack:
-    """Return a stack without many segments or ended rows; new segments are numbered from there."""
-    return compacted(stack, number) if is_sparse(stack) else merged_if_many(stack, number)
 
 
 def diffused(before: Generation, stack: Stack, *, threads: int) -> tuple[Stack, int]:

@@ -2,9 +2,10 @@
 
 Loading HNSW takes L, a query h by HNSW and e by exact search, all of which go by the size of the
 vectors. Of n queries, exact search is faster where n e < L + n h, and so wherever n <= L / e.
-L / e is about 17 (20,000 vectors of 256, with what was proven of them before; more where not:
-benchmarks/index_changes.py), for exact search reads a vector once, and loading copies it twice and
-allocates its node. So it is a constant here: which way a query goes depends on no clock.
+L / e is 10 and more (5,000 vectors of 512 and 20,000 of 256, with all proven before; more where it
+is not: benchmarks/index_changes.py), for exact search reads a vector once, and loading copies it
+twice and allocates its node. So a constant below that is taken, and which way a query goes depends
+on no clock.
 
 Where it is not known how many will come, HNSW is loaded at once. To search exactly until the time
 that was lost by it would have paid for the loading takes at most twice the time of whoever knows
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from zscr.infer.index.generation import Generation
 
-FEW = 16  # queries
+FEW = 8  # queries
 
 
 def are_few(now: Generation, queries: int | None) -> bool:

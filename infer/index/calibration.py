@@ -7,7 +7,7 @@ images there are, the higher the best of them scores whatever is asked.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ MOST = 128  # unrelated queries a graph; they cost as much as exact answers to t
 # classes are left out; of ten texts about no image of Sketchy's kind, all. At 0.9 it would be half
 # and three quarters of the former.
 LEVEL = 0.5
-_BLOCK = 1 << 22  # products that are held at once
+_BLOCK = 1 << 22  # products, and numbers of rows, that are held at once
 _ABOUT = {"graph": text(200, least=1), "of": text(1000)}
 UNRELATED = record({**_ABOUT, "classes": listing(maybe(text()), most=MOST)})
 CALIBRATION = record({**_ABOUT, "scores": listing(number(), 1, MOST)})
@@ -82,7 +82,7 @@ class Calibration:
 
 
 def calibrate(
-    entries: Sequence[Entry],
+    entries: Iterable[Entry],
     vectors: Gallery,
     embeddings: Gallery,
     unrelated: Unrelated | None,
@@ -107,7 +107,7 @@ def calibrate(
         scores = _best(vectors, unrelated.vectors, owners, own)
         found.append(Calibration(unrelated.graph, unrelated.of, scores))
     if known:
-        rows = np.unique(np.linspace(0, len(entries) - 1, MOST).astype(np.int64))
+        rows = np.unique(np.linspace(0, len(owners) - 1, MOST).astype(np.int64))
         own_rows = embeddings[rows].astype(np.float32, copy=False)
         scores = _best(vectors, own_rows, owners, owners[rows])
         found.append(Calibration(space, "images, each without those of its class", scores))
@@ -122,7 +122,7 @@ def _best(
 ) -> tuple[float, ...]:
     """Return the best score of each query among the images that are not its own, ascending."""
     best = np.full(len(queries), -np.inf)  # and so it stays where no image is left
-    step = max(1, _BLOCK // max(1, len(queries)))
+    step = max(1, _BLOCK // max(1, *queries.shape))
     for start in range(0, len(vectors), step):
         products = queries @ vectors[start : start + step].astype(np.float32, copy=False).T
         products[own[:, None] == owners[start : start + step]] = -np.inf

@@ -10,14 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from zscr.errors import InputError
-from zscr.infer.index.appending import appended, diffused, tidied
+from zscr.infer.index.appending import appended, diffused
 from zscr.infer.index.calibration import Unrelated
-from zscr.infer.index.choice import choose, sample
+from zscr.infer.index.choice import Choice, choose, sample
 from zscr.infer.index.entries import Entries
 from zscr.infer.index.entry import Entry, check_entries, rebased
 from zscr.infer.index.exact import Vectors
 from zscr.infer.index.generation import Generation
 from zscr.infer.index.hnsw import Hnsw
+from zscr.infer.index.merging import tidied
 from zscr.infer.index.placement import Placement, place
 from zscr.infer.index.rewriting import calibrations_of
 from zscr.infer.index.roots import Root
@@ -50,6 +51,8 @@ class Change:
         roots: the folders that images lie in, from now on; None leaves those that there are.
         linked: whether a content has one entry, from now on; None leaves it as it is.
         unrelated: queries to calibrate by; None leaves those that there are.
+        more: whether other changes follow that belong with it. What concerns all rows, to measure,
+            to calibrate and to merge segments, is left to the last of them.
     """
 
     upserts: Sequence[Entry] = ()
@@ -62,6 +65,7 @@ class Change:
     roots: tuple[Root, ...] | None = None
     linked: bool | None = None
     unrelated: Unrelated | None = None
+    more: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,13 +80,15 @@ class Merged:
     roots: tuple[Root, ...]
     linked: bool
     unrelated: Unrelated | None
+    more: bool = False
 
     def differs(self, before: Generation) -> bool:
         """Say whether there is anything to commit after the generation that it came from."""
         learnt = self.queries is not before.queries or self.errors != before.errors
         learnt |= self.unrelated is not before.unrelated
         about = (self.roots, self.linked) != (before.roots, before.linked)
-        return learnt or about or self.stack is not before.stack
+        overdue = not self.more and _OFTEN * before.unmeasured > before.count  # after a kill
+        return learnt or about or overdue or self.stack is not before.stack
 
 
 def merge(before: Generation, change: Change, *, threads: int = 1) -> Merged:
@@ -116,8 +122,6 @@ def merge(before: Generation, change: Change, *, threads: int = 1) -> Merged:
         stack, next_label = appended(before, placed, wide, roots)
         if before.diffusion:
             stack, next_label = diffused(before, stack, threads=threads)
-        else:
-            stack = tidied(stack, before.next_segment)
     return Merged(
         placed=placed,
         stack=stack,
@@ -127,6 +131,7 @@ def merge(before: Generation, change: Change, *, threads: int = 1) -> Merged:
         roots=_still_named(before, roots, stack),
         linked=before.linked if change.linked is None else change.linked,
         unrelated=change.unrelated or before.unrelated,
+        more=change.more,
     )
 
 
@@ -142,11 +147,14 @@ def next_generation(
         before, merged: see `merge`.
         grow: returns HNSW over all rows of a stack; called only if it is needed.
     """
-    stack = merged.stack
+    stack, choice, hnsw = merged.stack, _waiting(before), before.hnsw
     changed = before.unmeasured + len(merged.placed.new) + len(merged.placed.ended)
     learnt = merged.queries is not before.queries or merged.unrelated is not before.unrelated
     due = learnt or stack.count < _FEW or _OFTEN * changed > stack.count
-    choice, hnsw = choose(stack, merged.queries, before, grow, due=due)
+    wait = merged.more and (choice.search == "exact") == (hnsw is None)
+    due &= not wait
+    if not wait:
+        choice, hnsw = choose(stack, merged.queries, before, grow, due=due)
     if hnsw is not before.hnsw:
         stack = stack.with_hnsw(hnsw is not None)
     following = replace(
@@ -164,7 +172,27 @@ def next_generation(
         next_segment=max(before.next_segment, *(s.number + 1 for s in stack.segments)),
         unmeasured=0 if due else changed,
     )
-    return replace(following, calibrations=calibrations_of(following)) if due else following
+    if due:
+        following = replace(following, calibrations=calibrations_of(following))
+    return following if wait else _tidied(following)
+
+
+def _waiting(before: Generation) -> Choice:
+    """Return how a gallery is searched to which more is being added."""
+    choice = before.choice
+    if before.count or choice.pinned:
+        return choice
+    return replace(choice, how="exact: it is measured once all images are added")
+
+
+def _tidied(now: Generation) -> Generation:
+    """Return a generation without many segments or ended rows; all else of it stays.
+
+    Only now, when all rows have been looked at, so that merged ones need not be in memory.
+    """
+    stack = now.stack if now.diffusion else tidied(now.stack, now.next_segment)
+    number = max(now.next_segment, *(one.number + 1 for one in stack.segments))
+    return replace(now, stack=stack, next_segment=number)
 
 
 def _still_named(before: Generation, after: Sequence[Root], stack: Stack) -> tuple[Root, ...]:

@@ -6,22 +6,30 @@ generation beside it, replaces the manifest, which is the commit, and only then 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from zscr.artefact import Manifest, dump_json, read_manifest, staged, write_manifest
+from zscr.blocks import BLOCK
 from zscr.disk import disk_faults
 from zscr.errors import ArtefactError, InputError
 from zscr.infer.index.column import Column
 from zscr.infer.index.fields import FIELDS
-from zscr.infer.index.files import remove_leftovers, write_files
+from zscr.infer.index.files import (
+    name_of,
+    open_segment,
+    remove_leftovers,
+    segment_file,
+    write_files,
+)
 from zscr.infer.index.generation import Generation
 from zscr.infer.index.hnsw import Hnsw
 from zscr.infer.index.hnsw_of import build_hnsw, loader
 from zscr.infer.index.manifest import KIND, body, read_generation
+from zscr.infer.index.segment import Segment
 from zscr.infer.index.stack import Stack
 from zscr.strict_json import parse_json
 
@@ -47,7 +55,7 @@ def make_current(folder: Path, first: Generation) -> Current:
     with staged(folder, KIND) as stage:
         write_files(stage.folder, first, None, {})
         stage.body |= _readable(first, folder)
-    return Current(folder, read_manifest(folder, KIND, FIELDS), first)
+    return _committed(folder, first)
 
 
 def read_current(folder: Path, before: Current | None = None) -> Current:
@@ -72,6 +80,17 @@ def read_current(folder: Path, before: Current | None = None) -> Current:
             if newer.sha256 == manifest.sha256:
                 raise
             manifest = newer
+
+
+def with_loaded_hnsw(now: Current, before: Current) -> Current:
+    """Return a generation with the HNSW that one before it has loaded, if its file is the same."""
+    had, has = before.generation.hnsw, now.generation.hnsw
+    if had is None or has is None or not had.is_loaded:
+        return now
+    same = name_of(now.manifest, "hnsw") == name_of(before.manifest, "hnsw")
+    if not (same and _same_index(before.manifest, now.manifest)):
+        return now
+    return replace(now, generation=replace(now.generation, hnsw=had))
 
 
 def refuse_if_stale(current: Current) -> None:
@@ -141,9 +160,26 @@ def commit(current: Current, following: Generation, *, lost: int) -> Current:
             refuse_if_stale(current)  # a network disk's writers do not see each other's locks
             write_manifest(folder, KIND, files, fields)
         finally:  # the manifest on the disk says which generation lives, whatever has happened
-            manifest = read_manifest(folder, KIND, FIELDS)
-            remove_leftovers(folder, manifest)
-    return Current(folder, manifest, following)
+            remove_leftovers(folder, read_manifest(folder, KIND, FIELDS))
+    return _committed(folder, following)
+
+
+def _committed(folder: Path, now: Generation) -> Current:
+    """Return a generation that was written, with its large segments in their files, not in memory.
+
+    Raises:
+        ArtefactError: a file is not what was written.
+    """
+    manifest = read_manifest(folder, KIND, FIELDS)
+    about = {row["number"]: row for row in manifest.body["segments"]}
+
+    def placed(one: Segment) -> Segment:
+        large = manifest.files[segment_file(one.number)]["bytes"] > BLOCK
+        fresh = large and one.file is None
+        return open_segment(folder, manifest, about[one.number]) if fresh else one
+
+    segments = tuple(map(placed, now.stack.segments))
+    return Current(folder, manifest, replace(now, stack=Stack(segments, now.stack.ended)))
 
 
 def _require_count(current: Current, following: Generation, lost: int) -> None:

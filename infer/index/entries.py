@@ -15,6 +15,7 @@ from zscr.infer.index.roots import Root
 from zscr.infer.index.stack import Stack
 from zscr.strict_json import parse_json
 
+_AT_ONCE = 4096  # lines that are looked up together
 _KEPT = 100_000  # entries that are kept, about 50 MB
 
 
@@ -64,6 +65,15 @@ class Entries(Sequence[Entry]):
             held |= zip(fresh, map(self._parsed, lines), strict=True)
             self._found = held
         return [held[row] for row in rows]
+
+    def each(self) -> Iterator[Entry]:
+        """Yield all of them; those that are not at hand are not kept, whatever their number."""
+        if "_all" in self.__dict__:
+            yield from self._all
+            return
+        for start in range(0, len(self), _AT_ONCE):
+            rows = np.arange(start, min(start + _AT_ONCE, len(self)))
+            yield from map(self._parsed, self._stack.lines(rows))
 
     def roots_of(self, rows: Iterable[int]) -> set[str]:
         """Return the names of the roots that the lines of rows name."""

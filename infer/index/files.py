@@ -80,7 +80,7 @@ def _blocks_file(number: int) -> str:
 
 def _write_segment(folder: Path, segment: Segment) -> dict[str, Mapping[str, Any]]:
     path = folder / segment_file(segment.number)
-    written = write_tensors(path, segment.arrays)
+    written = write_tensors(path, segment.tensors)
     files: dict[str, Mapping[str, Any]] = {
         path.name: {"sha256": written.sha256, "bytes": written.size}
     }

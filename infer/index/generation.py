@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from zscr.errors import InputError
 from zscr.infer.index.calibration import Calibration, Unrelated
 from zscr.infer.index.choice import Choice
 from zscr.infer.index.column import Column
@@ -95,6 +97,20 @@ class Generation:
         """The model's own embeddings (N, D), before any diffusion."""
         return self.raw or self.vectors
 
+    def embedded(self, ids: Sequence[str]) -> tuple[Vectors, Vectors | None]:
+        """Return the model's embeddings (len(ids), D) of images, and their features.
+
+        Raises:
+            InputError: an id that it does not hold.
+        """
+        row_of = self.entries.find(ids)
+        unknown = [name for name in ids if name not in row_of]
+        if unknown:
+            raise InputError(f"{len(unknown)} ids are not in the index, first {unknown[0]}")
+        rows = np.array([row_of[name] for name in ids], np.int64)
+        features = None if self.features is None else self.features[rows].astype(np.float32)
+        return self.embeddings[rows].astype(np.float32, copy=False), features
+
     @cached_property
     def features(self) -> Column | None:
         """Unit rows (N, F) by which images are compared, if the bundle's gallery gives any."""
@@ -105,6 +121,12 @@ class Generation:
         """The features as float32, made when all of them are first multiplied."""
         return None if self.features is None else np.asarray(self.features, np.float32)
 
+    def hide_gone(self) -> None:
+        """Let HNSW find no row that is not there, if it is loaded: else it does so when it is."""
+        if self.hnsw is not None and self.hnsw.is_loaded:
+            labels = self.hnsw.labels
+            self.hnsw.hide(labels[self.stack.rows_of_labels(labels) < 0])
+
     def prove(self) -> None:
         """Hash all that is not proved yet, and look into it.
 
@@ -112,6 +134,6 @@ class Generation:
             ArtefactError: something is damaged.
         """
         for segment in self.stack.segments:
-            _ = segment.arrays
+            segment.prove()
         if self.hnsw is not None:
             _ = self.hnsw.labels

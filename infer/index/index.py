@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import numpy.typing as npt
 
 from zscr.artefact import read_manifest
@@ -26,6 +25,7 @@ from zscr.infer.index.current import (
     read_current,
     refuse_if_stale,
     tidy,
+    with_loaded_hnsw,
 )
 from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.entries import Entries
@@ -86,6 +86,7 @@ class Index:
         linked: bool = False,
         unrelated: Unrelated | None = None,
         stored: Stored = "float32",
+        more: bool = False,
     ) -> Index:
         """Make the index `folder`, which must not exist yet, of at least one image.
 
@@ -108,6 +109,7 @@ class Index:
             unrelated: queries that it is calibrated by, now and after changes.
             stored: what vectors are stored as, now and after every change; float16 takes half the
                 space, and rounds scores by up to 5e-4.
+            more: whether changes follow that belong with it, the last of which measures.
 
         Raises:
             InputError: nothing to index, an id twice, a vector that is not a unit vector, or
@@ -128,6 +130,7 @@ class Index:
             roots=roots,
             linked=linked,
             unrelated=unrelated,
+            more=more,
         )
         merged = merge(empty, first, threads=threads)
         first_one = next_generation(empty, merged, lambda s: build_hnsw(s, threads=threads))
@@ -161,7 +164,9 @@ class Index:
         if read_manifest(self.folder, KIND).sha256 == self._current.manifest.sha256:
             return
         found = _of_space(read_current(self.folder, self._current), self.space)
+        found = with_loaded_hnsw(found, self._current)
         found.generation.prove()
+        found.generation.hide_gone()
         self._current = found
 
     def prove(self) -> None:
@@ -282,14 +287,7 @@ class Index:
         Raises:
             InputError: an id that the index does not hold.
         """
-        now = self._current.generation
-        row_of = now.entries.find(ids)
-        unknown = [name for name in ids if name not in row_of]
-        if unknown:
-            raise InputError(f"{len(unknown)} ids are not in {self.folder}, first {unknown[0]}")
-        rows = np.array([row_of[name] for name in ids], np.int64)
-        features = None if now.features is None else now.features[rows].astype(np.float32)
-        return now.embeddings[rows].astype(np.float32, copy=False), features
+        return self._current.generation.embedded(ids)
 
     @property
     def now(self) -> Generation:
@@ -398,7 +396,5 @@ def _committed(current: Current, merged: Merged, threads: int) -> Current:
         before, merged, lambda stack: grow_hnsw(current, stack, threads=threads)
     )
     after = commit(current, following, lost=len(placed.dropped) - placed.added)
-    shared = after.generation.hnsw
-    if shared is not None and shared.is_loaded:  # and if not, it hides them when it is loaded
-        shared.hide(shared.labels[after.generation.stack.rows_of_labels(shared.labels) < 0])
+    after.generation.hide_gone()
     return after

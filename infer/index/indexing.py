@@ -1,30 +1,19 @@
-"""Carrying a survey out: what an index lacks is embedded, once a content, and committed."""
+"""Who may add to an index, with which bundle, and what became of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from zscr.data.hashes import Hashes
 from zscr.data.listing import Skipped
-from zscr.data.records import Query
-from zscr.disk import require_space
-from zscr.errors import InputError, NoneLeftError
+from zscr.errors import InputError
 from zscr.infer.bundle import SAME_IMAGE, Bundle, spoken
-from zscr.infer.features.store import SHARD, Features, compute_features
-from zscr.infer.index.change import Change
 from zscr.infer.index.diffusion import Diffusion
-from zscr.infer.index.entry import Entry
-from zscr.infer.index.exact import Vectors
 from zscr.infer.index.index import Index
-from zscr.infer.index.known import Known
 from zscr.infer.index.report import ChangeReport
-from zscr.infer.index.survey import Survey
-from zscr.infer.index.unrelated import TEXT, unrelated_texts
-from zscr.lock import clear, is_busy, work_folder, writer_lock
-from zscr.progress import say
+from zscr.lock import is_busy, work_folder
 
 
 @dataclass(frozen=True)
@@ -52,17 +41,17 @@ def alone(folder: Path) -> AbstractContextManager[None]:
     So the index that is read then is the one that is added to, and who may not write beside it is
     told before the images are hashed.
     """
-    return work_folder(_store(folder.resolve()), f"adding to {folder}")
+    return work_folder(store_of(folder.resolve()), f"adding to {folder}")
 
 
-def _store(folder: Path) -> Path:
+def store_of(folder: Path) -> Path:
     """Return where the embeddings of a killed run wait, until a rerun commits them."""
     return folder.with_name(f".{folder.name}.features")
 
 
 def was_killed(folder: Path) -> bool:
     """Say whether what a killed run has embedded for an index waits to be taken over or removed."""
-    store = _store(folder.resolve())
+    store = store_of(folder.resolve())
     return store.exists() and not is_busy(store)
 
 
@@ -97,125 +86,3 @@ def _require_images(bundle: Bundle) -> None:
             f"{spoken(bundle.gallery_fields)}, not from images; use a bundle that was trained "
             f"with an image encoder"
         )
-
-
-def carry_out(
-    bundle: Bundle,
-    folder: Path,
-    index: Index | None,
-    survey: Survey,
-    *,
-    diffusion: Diffusion | None = None,
-    shard: int = SHARD,
-    lenders: Sequence[Index] = (),
-    hashes: Hashes | None = None,
-) -> Added:
-    """Embed what the index lacks, and commit it with all else that the survey found.
-
-    Only who holds the index `alone` may call it.
-
-    Args:
-        bundle: whose gallery graph embeds.
-        folder: of the index, which is made where `index` is None.
-        index: as `open_for` returned it.
-        survey: of the images.
-        diffusion: of a new index.
-        shard: how many are embedded between two saves; what a kill costs at most.
-        lenders: other indexes of the same space: what they hold is not embedded again.
-        hashes: what is known of the images' files; None reads them again before they are embedded.
-
-    Raises:
-        InputError: none of the first images can be used, or none would be left.
-    """
-    folder, plan = folder.resolve(), survey.plan
-    if index:
-        with writer_lock(folder):  # who may not is told now, and not when all is embedded
-            pass
-    known = Known(index, plan.upserts, bundle, lenders)
-    require_space(folder, 8 * known.encoder.row_shape[0] * (known.count + len(plan.upserts)))
-    found = compute_features(
-        _store(folder), known.encoder, known.sources, shard=shard, hashes=hashes
-    )
-    usable = [entry for entry in plan.upserts if entry.sha256 not in found.failed]
-    skipped = (*survey.skipped, *_failed(plan.upserts, found))
-    spoilt = _spoilt(survey, index, found)
-    if spoilt:
-        _tell_spoilt(spoilt, skipped[0]["reason"], survey, bool(usable or plan.unchanged))
-    vectors, features = known.rows(usable, found)
-    held = () if index is None else index.entries
-    unrelated = unrelated_texts(bundle, [*held, *usable], index.unrelated if index else None)
-    change = Change(
-        usable,
-        vectors,
-        errors=skipped,
-        features=features,
-        removals=[*plan.removals, *spoilt],
-        mended=survey.looked_at - {row["image"] for row in skipped},
-        roots=survey.roots,
-        linked=survey.linked,
-        unrelated=unrelated,
-    )
-    if index is None:
-        index = _create(bundle, folder, change, diffusion)
-        report = ChangeReport(len(usable), 0, 0, index.generation)
-    else:
-        report = index.apply(change, threads=bundle.runtime.thread_count)
-        report = replace(report, unchanged=plan.unchanged)
-    clear(_store(folder))
-    return Added(index, report, skipped, twins=plan.twins)
-
-
-def _spoilt(survey: Survey, index: Index | None, found: Features) -> list[str]:
-    """Return the ids of images whose new content cannot be used, if those are to go."""
-    held = {entry.id for entry in index.entries} if index and survey.prune else set()
-    return [e.id for e in survey.plan.upserts if e.sha256 in found.failed and e.id in held]
-
-
-def _tell_spoilt(spoilt: Sequence[str], reason: str, survey: Survey, others_left: bool) -> None:
-    """Say how many images will go, before they do; refuse what looks like a failing disk."""
-    if not others_left and not survey.all_may_go:
-        raise NoneLeftError(
-            f"none of the {len(spoilt)} images can be used any more, first: {reason}; mend the "
-            f"files, or let 'zscr index sync --yes' remove them"
-        )
-    say(f"{len(spoilt)} images cannot be used any more and will be removed")
-
-
-def _create(bundle: Bundle, folder: Path, first: Change, diffusion: Diffusion | None) -> Index:
-    if not first.upserts and first.errors:
-        reason = first.errors[0]["reason"]
-        raise InputError(f"none of the {len(first.errors)} images can be used, first: {reason}")
-    assert first.vectors is not None, "every image of it is embedded"
-    return Index.create(
-        folder,
-        space=bundle.space,
-        bundle_name=bundle.name,
-        entries=first.upserts,
-        vectors=first.vectors,
-        queries=_example_embeddings(bundle),
-        errors=first.errors,
-        threads=bundle.runtime.thread_count,
-        features=first.features,
-        diffusion=diffusion,
-        roots=first.roots or (),
-        linked=bool(first.linked),
-        unrelated=first.unrelated,
-    )
-
-
-def _failed(entries: Sequence[Entry], features: Features) -> list[Skipped]:
-    looked_at = {entry.sha256: str(entry.image) for entry in entries}  # of equal ones the last
-    failed = list[Skipped]()
-    for entry in entries:
-        if reason := features.failed.get(entry.sha256):
-            if str(entry.image) != looked_at[entry.sha256]:  # which the reason names
-                reason = f"{entry.image} has the content of {looked_at[entry.sha256]}: {reason}"
-            failed.append({"image": str(entry.image), "reason": reason})
-    return failed
-
-
-def _example_embeddings(bundle: Bundle) -> Vectors | None:
-    """Embed the bundle's examples: recall is to be measured on queries, not on images."""
-    if not bundle.examples or TEXT not in bundle.takes:
-        return None
-    return bundle.route(TEXT).encode(Query.of("text", bundle.examples))

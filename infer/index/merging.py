@@ -12,14 +12,20 @@ from itertools import takewhile
 
 import numpy as np
 
+from zscr.blocks import BLOCK
 from zscr.infer.index.column import Column
 from zscr.infer.index.exact import Rows
-from zscr.infer.index.segment import Segment, new_segment
+from zscr.infer.index.segment import Segment, segment_of
 from zscr.infer.index.stack import NOTHING, Stack
-from zscr.infer.index.tensor import Tensor
+from zscr.infer.index.tensor import Gathered, Tensor
 
 _FEW = 8
 _ENDED = 0.5  # ended rows to those that are there, from which all is written again
+
+
+def tidied(stack: Stack, number: int) -> Stack:
+    """Return a stack without many segments or ended rows; new segments are numbered from there."""
+    return compacted(stack, number) if is_sparse(stack) else merged_if_many(stack, number)
 
 
 def merged_if_many(stack: Stack, number: int) -> Stack:
@@ -74,12 +80,22 @@ def _with_one(stack: Stack, start: int, number: int) -> Stack:
 def _one(part: Stack, number: int, removed: Rows) -> Segment:
     """Return all rows of a stack, of which HNSW has all or none, as one segment."""
     rows = np.arange(part.count)
-    return new_segment(
+    columns = {name: Column(part, name) for name in sorted(part.names)}
+    wide = {name: _gathered(column) for name, column in columns.items()}
+    return segment_of(
         number,
         part.labels(rows),
-        {name: np.asarray(Column(part, name)) for name in sorted(part.names)},
-        part.lines(rows),
+        wide,
+        *part.text(),
         part.keys(rows),
         removed,
         in_hnsw=part.segments[0].in_hnsw,
     )
+
+
+def _gathered(column: Column) -> Tensor | Gathered:
+    """Return a column as it is to be written; a large one is not brought together before that."""
+    shape, dtype = column.shape, column.dtype
+    if int(np.prod(shape)) * dtype.itemsize <= BLOCK:
+        return Tensor(np.asarray(column))
+    return Gathered(shape, dtype, column.__getitem__)

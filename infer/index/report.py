@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from zscr.infer.index.placement import Placement
@@ -23,3 +24,12 @@ def report_of(placed: Placement, generation: int) -> ChangeReport:
     """Return what a placement does, as it is reported."""
     counts = placed.added, placed.replaced, placed.unchanged, generation
     return ChangeReport(*counts, placed.moved, len(placed.dropped))
+
+
+def sum_of(reports: Sequence[ChangeReport], *, unchanged: int) -> ChangeReport:
+    """Return what several changes have done, one after the other."""
+    added, replaced, moved, removed = (
+        sum(getattr(report, name) for report in reports)
+        for name in ("added", "replaced", "moved", "removed")
+    )
+    return ChangeReport(added, replaced, unchanged, reports[-1].generation, moved, removed)

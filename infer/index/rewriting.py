@@ -54,7 +54,7 @@ def rebuild(
 
 def calibrations_of(now: Generation) -> tuple[Calibration, ...]:
     """Return what unrelated queries score in a generation."""
-    return calibrate(now.entries, now.vectors, now.embeddings, now.unrelated, now.space)
+    return calibrate(now.entries.each(), now.vectors, now.embeddings, now.unrelated, now.space)
 
 
 def _asked(choice: Choice, recall: float | None) -> Choice:

@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from zscr.blocks import BlockFile
 from zscr.infer.index.exact import Rows
-from zscr.infer.index.tensor import Tensor
+from zscr.infer.index.tensor import Gathered, Tensor
 
 Array = npt.NDArray[Any]
 _WIDE = ("vectors", "raw", "features")
@@ -49,7 +49,7 @@ class Segment:
     """
 
     number: int
-    wide: Mapping[str, Tensor]
+    wide: Mapping[str, Tensor | Gathered]
     numbers: Mapping[str, Rows]
     lines: Array
     file: BlockFile | None = None
@@ -128,13 +128,21 @@ class Segment:
         keys[self.numbers["order"]] = self.numbers["keys"]
         return keys
 
-    @property
-    def arrays(self) -> dict[str, Array]:
-        """All that its file holds, every byte of it proved."""
+    def prove(self) -> None:
+        """Hash what nobody has looked at yet, and look into it.
+
+        Raises:
+            ArtefactError: it is damaged, or holds what no rows are.
+        """
         if self.file is not None:
             self.file.touch_all()
-        wide = {name: tensor.all() for name, tensor in self.wide.items()}
-        return {**self.numbers, **wide, "entries": self.lines}
+            for tensor in self.wide.values():
+                tensor.all()
+
+    @property
+    def tensors(self) -> dict[str, Array | Tensor | Gathered]:
+        """All that its file holds."""
+        return {**self.numbers, **self.wide, "entries": self.lines}
 
 
 def new_segment(
@@ -157,13 +165,34 @@ def new_segment(
         removed: labels that it ends, ascending.
         in_hnsw: whether HNSW has its rows.
     """
-    order = np.argsort(keys, kind="stable").astype(np.int64)
+    text = np.frombuffer(b"".join(lines), np.uint8)
     lengths = np.array([len(line) for line in lines], np.int64)
+    held = {name: Tensor(rows) for name, rows in wide.items()}
+    return segment_of(number, labels, held, text, lengths, keys, removed, in_hnsw=in_hnsw)
+
+
+def segment_of(
+    number: int,
+    labels: Rows,
+    wide: Mapping[str, Tensor | Gathered],
+    text: Array,
+    lengths: Rows,
+    keys: Rows,
+    removed: Rows,
+    *,
+    in_hnsw: bool,
+) -> Segment:
+    """Make a segment of rows that may lie elsewhere yet.
+
+    Args:
+        number, labels, keys, removed, in_hnsw: see `new_segment`.
+        wide: matrices of C rows by their names.
+        text: the lines of the C entries one after the other; lengths: (C,) of them, in bytes.
+    """
+    order = np.argsort(keys, kind="stable").astype(np.int64)
     numbers = {"labels": labels, "keys": keys[order], "order": order, "removed": removed}
     numbers["starts"] = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    held = {name: Tensor(rows) for name, rows in wide.items()}
-    text = np.frombuffer(b"".join(lines), np.uint8)
-    return Segment(number, held, numbers, text, in_hnsw=in_hnsw)
+    return Segment(number, wide, numbers, text, in_hnsw=in_hnsw)
 
 
 def segment_from(

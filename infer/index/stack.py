@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from zscr.infer.index.exact import Rows
 from zscr.infer.index.segment import Segment, keys_of
 
+Array = npt.NDArray[Any]
 NOTHING: Rows = np.empty(0, np.int64)
 
 
@@ -112,6 +115,19 @@ class Stack:
             for one, place in zip(which.tolist(), places.tolist(), strict=True):
                 found[one] = segment.line(place)
         return found
+
+    def text(self) -> tuple[Array, Rows]:
+        """Return the lines of all rows one after the other, as bytes, and their lengths (N,)."""
+        texts, lengths = [np.empty(0, np.uint8)], [NOTHING]
+        for segment, ended in zip(self.segments, self.ended, strict=True):
+            text, sizes = np.frombuffer(segment.text, np.uint8), np.diff(segment.numbers["starts"])
+            if ended.size:
+                left = np.ones(segment.count, bool)
+                left[ended] = False
+                text, sizes = text[np.repeat(left, sizes)], sizes[left]
+            texts.append(text)
+            lengths.append(sizes)
+        return np.concatenate(texts), np.concatenate(lengths)
 
     def labels(self, rows: Rows) -> Rows:
         """Return the labels of rows."""

@@ -12,9 +12,10 @@ from zscr.data.walk import EVERYTHING, WalkRules, passed_over
 from zscr.errors import InputError
 from zscr.infer.bundle import Bundle
 from zscr.infer.features.store import SHARD
+from zscr.infer.index.adding import PART, carry_out
 from zscr.infer.index.entries import NO_ENTRIES
 from zscr.infer.index.index import Index
-from zscr.infer.index.indexing import Added, alone, carry_out, open_for
+from zscr.infer.index.indexing import Added, alone, open_for
 from zscr.infer.index.placement import place
 from zscr.infer.index.report import ChangeReport, report_of
 from zscr.infer.index.roots import Root, lies_in
@@ -41,6 +42,7 @@ def sync_images(
     hashes: Hashes | None = None,
     lenders: Sequence[Index] = (),
     shard: int = SHARD,
+    part: int = PART,
 ) -> Added:
     """Make the index `folder` hold what the folders `images` hold, no more and no less of them.
 
@@ -49,7 +51,7 @@ def sync_images(
     of other folders stay, and so does what lies in a folder that cannot be read.
 
     Args:
-        bundle: whose gallery graph embeds; see `add_images` for `linked` and `shard`.
+        bundle: whose gallery graph embeds; see `add_images` for `linked`, `shard` and `part`.
         folder: of the index, made if it is absent.
         images: folders, and files.
         rules: which part of the folders is looked at; None is what was when they were last walked.
@@ -64,7 +66,16 @@ def sync_images(
     with alone(folder):
         index, found, listing = _looked(bundle, folder, images, rules, linked, all_may_go, hashes)
         _tell(index, found)
-        added = carry_out(bundle, folder, index, found, shard=shard, lenders=lenders, hashes=hashes)
+        added = carry_out(
+            bundle,
+            folder,
+            index,
+            found,
+            shard=shard,
+            part=part,
+            lenders=lenders,
+            hashes=hashes,
+        )
     return replace(added, passed=listing.passed)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -61,6 +63,10 @@ class Tensor:
             self._prove(np.unique(rows // self._step))
         return self._rows[rows]
 
+    def blocks(self) -> Iterator[Array]:
+        """Yield its rows for a file; raises as `all`."""
+        yield self.all()
+
     def provable(self) -> npt.NDArray[np.bool_]:
         """Say of each row (C,) whether it can be proved, together with those that it is with."""
         sound = np.ones(len(self), bool)
@@ -85,6 +91,37 @@ class Tensor:
             self._left[chunk] = False
         if self._file is not None and chunks.size and not self._left.any():
             self._file.remember(self._fact)
+
+
+class Gathered:
+    """Rows that lie in several segments and are to lie in one: they are copied as it is written."""
+
+    def __init__(
+        self, shape: tuple[int, ...], dtype: np.dtype[Any], take: Callable[[Rows], Array]
+    ) -> None:
+        """Hold sound rows (C, ...); `take` returns a copy of some of them."""
+        self.shape, self.dtype, self.take = shape, dtype, take
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @cached_property
+    def _all(self) -> Array:
+        return self.take(np.arange(len(self)))
+
+    def all(self) -> Array:
+        """Return all rows, which stay in memory."""
+        return self._all
+
+    def blocks(self) -> Iterator[Array]:
+        """Yield its rows for a file, a part at a time."""
+        step = max(1, BLOCK // max(1, self.dtype.itemsize * int(np.prod(self.shape[1:]))))
+        for start in range(0, len(self), step):
+            yield self.take(np.arange(start, min(start + step, len(self))))
+
+    def provable(self) -> npt.NDArray[np.bool_]:
+        """Say of each row (C,) whether it can be proved, which their own segments have to say."""
+        return np.ones(len(self), bool)
 
 
 def is_sound(rows: Array) -> bool:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -39,22 +39,39 @@ _ALIGNED = 64  # bytes; what the widest vector instructions load at once
 Array = npt.NDArray[Any]
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Array]) -> BlockWriter:
+class Blocks(Protocol):
+    """An array that is written a part at a time."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of its numbers."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its size."""
+
+    def blocks(self) -> Iterator[Array]:
+        """Yield its rows."""
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Array | Blocks]) -> BlockWriter:
     """Write a new file; return what it was written by, which knows its hashes."""
     header, at = dict[str, Any](), 0
     ordered = sorted(tensors.items(), key=lambda one: -one[1].dtype.itemsize)  # so all are aligned
     for name, tensor in ordered:
         header[name] = {"dtype": _NAMES[tensor.dtype], "shape": [*tensor.shape]}
-        header[name]["data_offsets"] = [at, at + tensor.nbytes]
-        at += tensor.nbytes
+        size = math.prod(tensor.shape) * tensor.dtype.itemsize
+        header[name]["data_offsets"] = [at, at + size]
+        at += size
     text = json.dumps(header).encode()
     text += b" " * (-(8 + len(text)) % _ALIGNED)
     with path.open("wb") as file:
         writer = BlockWriter(file)
         writer.write(len(text).to_bytes(8, "little") + text)
         for _, tensor in ordered:
-            if tensor.nbytes:
-                writer.write(np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data)
+            for rows in [tensor] if isinstance(tensor, np.ndarray) else tensor.blocks():
+                if rows.nbytes:
+                    writer.write(np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data)
     return writer
 
 

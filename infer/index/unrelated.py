@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -42,7 +42,7 @@ the teacher points at a chart of the human heart""".splitlines()
 
 
 def unrelated_texts(
-    bundle: Bundle, entries: Sequence[Entry], known: Unrelated | None
+    bundle: Bundle, entries: Iterable[Entry], known: Unrelated | None
 ) -> Unrelated | None:
     """Embed texts of which it is known to which images they are unrelated.
 

@@ -119,6 +119,8 @@ class Trial:
             self.ops = self._sound("write", folder)["ops"]
             self.after = self._sound("state", folder)["state"]
             self.tree = _names(folder)
+        with self._copy() as folder:
+            self.known = {self.before, self.after, *self._sound("between", folder)["state"]}
 
     def points(self) -> list[Point]:
         """Return every call with every fault that it can have."""
@@ -166,7 +168,7 @@ class Trial:
         success = done["status"] == 0 and not done["error"]
         if found["error"]:
             yield f"unreadable: {found['error']}"
-        elif found["state"] not in (self.before, self.after):
+        elif found["state"] not in self.known:
             yield f"neither before nor after: {found['state']}"
         elif success and found["state"] != self.after:
             yield "said to be done, and is not"

@@ -1,9 +1,9 @@
 """Runs writers in forked children, one call to the disk of which fails; see `harness.py`.
 
 A job is a line on stdin: {"writer", "step", "folder", "at", "action", "lasting"}. `step` is the
-part of the writer to run: `begin`, `write` or `state`. The answer is a line {"status", "error",
-"known", "state", "ops"}; `status` is negative for a signal, `known` whether the error is one of
-zscr's own, `ops` what each call to the disk was.
+part of the writer to run: `begin`, `write`, `state` or `between`. The answer is a line {"status",
+"error", "known", "state", "ops"}; `status` is negative for a signal, `known` whether the error is
+one of zscr's own, `ops` what each call to the disk was.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
         shim.faults_begin(folder, job["at"], job["action"], job["lasting"])
     try:
         found = step()
-        answer["state"] = repr(found) if job["step"] == "state" else None
+        if job["step"] == "between":
+            answer["state"] = [*map(repr, found)]
+        elif job["step"] == "state":
+            answer["state"] = repr(found)
     except ZscrError as error:
         answer["error"] = str(error)
     except Exception:  # noqa: BLE001  # it is reported, which is what a fault of zscr's is here

@@ -39,6 +39,7 @@ class Writer:
     begin: Callable[[], object] = nothing
     state: Callable[[], object] = visible
     keeps: str = "nothing"  # a pattern of names: what it keeps of its work when it fails
+    between: Callable[[], list[object]] = list  # get there; return the states that it passed
 
 
 def artefact() -> None:
@@ -84,6 +85,41 @@ def features(count: int = 5) -> Any:
     found: Any = compute_features(Path("store"), Lengths(), sources, shard=2)  # type: ignore
     assert found.take(s.key for s in sources)[:, 0].tolist() == [*range(count)]
     return found
+
+
+class Contents:
+    """An encoder of images that are not there: a vector of each one's path; trusts any hash."""
+
+    name, sha256, row_shape, dtype = "contents", "0" * 64, (6,), np.dtype(np.float32)
+
+    def encode(self, queries: Any, batch_size: int) -> Any:
+        return np.eye(6, dtype=np.float32)[[int(query.image.name) for query in queries]]
+
+    def holds(self, path: Path, sha256: str) -> bool:
+        return True
+
+
+def added(count: int = 5) -> None:
+    """Images of a folder, two to a commit and one to a save."""
+    from types import SimpleNamespace
+
+    from zscr.infer.bundle import SAME_IMAGE
+    from zscr.infer.index.adding import carry_out
+    from zscr.infer.index.entry import Entry
+    from zscr.infer.index.indexing import alone, open_for
+    from zscr.infer.index.plan import Plan
+    from zscr.infer.index.survey import Survey
+
+    contents, folder = Contents(), Path("x.index")
+    about = {"space": "b", "name": "birds", "dim": 6, "has_feature": False, "gallery": contents}
+    about |= {"gallery_fields": SAME_IMAGE, "takes": frozenset(), "examples": {}}
+    bundle: Any = SimpleNamespace(**about, runtime=SimpleNamespace(thread_count=1))
+    entries = [Entry(f"{n}", f"{n}" * 64, f"/photos/{n}") for n in range(count)]
+    with alone(folder):
+        index = open_for(bundle, folder)
+        fresh = tuple(e for e in entries if index is None or e not in index.entries)
+        survey = Survey(Plan(fresh, (), count - len(fresh), 0))
+        carry_out(bundle, folder, index, survey, shard=1, part=2, hashes=contents)  # type: ignore
 
 
 def merged_features() -> object:
@@ -300,6 +336,12 @@ WRITERS = {
     ),
     "page": Writer(page, lambda: Path("found.html").write_text("old")),
     "features": Writer(features, lambda: features(2), merged_features, PARTS),
+    "index add": Writer(
+        added,
+        state=index_state,
+        keeps=r"\.x\.index\.features(/.*)?",
+        between=lambda: [(added(n), index_state())[1] for n in (2, 4)],
+    ),
     "index create": Writer(new_index, state=index_state),
     "index change": Writer(grown_index, new_index, index_state),
     "index remove": Writer(shrunk_index, new_index, index_state),

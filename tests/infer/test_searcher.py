@@ -470,5 +470,5 @@ def test_few_queries_load_no_hnsw(tmp_path):
 
     assert loads(queries=1) == (True, "hnsw with ef 10, as was asked for")
     agree(tmp_path / "index", pinned=False)  # as if the measurement had chosen it
-    assert [loads(queries=n)[0] for n in (1, 16, 17, None)] == [False, False, True, True]
+    assert [loads(queries=n)[0] for n in (1, 8, 9, None)] == [False, False, True, True]
     assert loads(queries=1)[1] == "exact"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 
+import numpy as np
 import pytest
 
+from tests.infer.index.conftest import SPACE
 from zscr.infer.index.follower import Follower
-from zscr.infer.index.index import Change, Index
+from zscr.infer.index.index import Change, Entry, Index
 
 
 @pytest.fixture
@@ -59,3 +61,32 @@ def test_an_index_of_another_space_is_not_followed(followed, tmp_path, entries, 
     create(folder, entries[:5], space="c" * 64)
     assert "in the space ccc" in follower.look()
     assert follower.index.count == 60
+
+
+def test_hnsw_that_is_loaded_stays(tmp_path, clustered):
+    """As long as its file does: new rows are found beside it, gone ones by it no more."""
+    vectors = clustered(1200, 16)
+    entries = [Entry(f"{number}", f"{number}") for number in range(1200)]
+    about = {"space": SPACE, "bundle_name": "b", "search": "hnsw"}
+    first = {"entries": entries[:1100], "vectors": vectors[:1100]}
+    Index.create(tmp_path / "index", **first, **about)
+    follower = Follower(Index.open(tmp_path / "index"))
+    follower.look()
+    own = follower.index
+    assert [m.entry.id for [m] in own.search(vectors[[5, 6]], 1)] == ["5", "6"]
+    loaded = own.now.hnsw
+    change = Change(entries[1100:1110], vectors[1100:1110], removals=["5"])
+    Index.open(tmp_path / "index").apply(change)
+    assert (follower.look(), own.count) == (None, 1109)
+    assert own.now.hnsw is loaded
+    asked = vectors[[6, 1105, 5]]
+    found = [m.entry.id for [m] in own.search(asked, 1)]
+    assert found == [m.entry.id for [m] in own.search(asked, 1, exact=True)]
+    assert found[:2] == ["6", "1105"]
+    assert found[2] != "5"
+    assert 5 in loaded.loaded.hidden
+    Index.open(tmp_path / "index").rebuild()
+    assert (follower.look(), own.now.hnsw is loaded) == (None, False)
+    np.testing.assert_array_equal(
+        own.now.hnsw.labels, np.sort(own.now.stack.labels(np.arange(1109)))
+    )

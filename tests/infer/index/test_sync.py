@@ -56,9 +56,9 @@ STEPS = st.one_of(
 
 
 @settings(max_examples=10)
-@given(st.lists(STEPS, max_size=10))
-def test_any_history_equals_a_new_index(bundle_folder, tmp_path_factory, steps):
-    """Painted, renamed, deleted, added, synced and removed at will, then synced once more."""
+@given(st.lists(STEPS, max_size=10), st.sampled_from([1, 2, 99]))
+def test_any_history_equals_a_new_index(bundle_folder, tmp_path_factory, steps, part):
+    """Painted, renamed, deleted, added, synced and removed at will, in parts; synced once more."""
     bundle = Bundle.open(bundle_folder, Runtime(threads=1))
     base = tmp_path_factory.mktemp("history")
     photos, folder = base / "photos", base / "index"
@@ -74,14 +74,14 @@ def test_any_history_equals_a_new_index(bundle_folder, tmp_path_factory, steps):
             (photos / more[0]).parent.mkdir(exist_ok=True)
             path.rename(photos / more[0])
         elif kind == "add" and path.exists() and path != photos / "sub":
-            add_images(bundle, folder, [path])
+            add_images(bundle, folder, [path], part=part)
         elif kind in ("sync", "remove") and path.exists():
             with suppress(InputError):  # nothing would be left, or there is nothing to remove
                 if kind == "sync":
-                    sync_images(bundle, folder, [path], all_may_go=True)
+                    sync_images(bundle, folder, [path], all_may_go=True, part=part)
                 else:
                     remove_images(folder, [str(path)])
-    index = sync_images(bundle, folder, [photos]).index
+    index = sync_images(bundle, folder, [photos], part=part).index
     fresh = add_images(bundle, base / "fresh", [photos])
     (have, rows), (want, expected) = state(Index.open(folder)), state(fresh.index)
     assert have == want == state(index)[0]
