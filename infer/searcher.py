@@ -64,13 +64,17 @@ class Searcher:
             MismatchError: the index holds the embeddings of another gallery graph.
             ConfigError: another `refresh`.
         """
-        opened = Bundle.open(bundle, runtime)
-        folder = index or opened.index_folder
+        return cls.of(Bundle.open(bundle, runtime), index, refresh)
+
+    @classmethod
+    def of(cls, bundle: Bundle, index: Path | None = None, refresh: Refresh = "auto") -> Searcher:
+        """Open an index for a bundle that is open already; see `open`."""
+        folder = index or bundle.index_folder
         with reading_faults(folder):
             there = folder.exists()
         if not there:
             raise ArtefactError(f"there is no index {folder}; make it with 'zscr index add'")
-        return cls(opened, Index.open(folder, space=opened.space), refresh)
+        return cls(bundle, Index.open(folder, space=bundle.space), refresh)
 
     def search(
         self,
