@@ -149,16 +149,34 @@ def speed_table(results: list[dict[str, Any]]) -> str:
 
 
 def latency_table(result: dict[str, Any]) -> str:
-    machine = result["machine"]
-    rows = head("milliseconds", ["p50", "p90", "p99"])
-    for name, figures in result["milliseconds"].items():
-        rows.append(row(name, [f"{figures[p]:.2f}" for p in ("p50", "p90", "p99")]))
-    note = (
-        f"{machine['cpu']}, {result['threads']} thread, {result['queries']} queries, "
-        f"onnxruntime {machine['packages']['onnxruntime']}, torch {machine['packages']['torch']}; "
-        f"both in turns. Index: {result['index']}."
-    )
-    return "\n".join([*rows, "", note])
+    """A row a model and part of a query; CPU time, and the clock's beside it."""
+    lines = head("milliseconds", ["CPU p50", "CPU p90", "clock p50", "clock p90", "clock p99"])
+    notes = []
+    for name, found in result["subjects"].items():
+        cpu, wall = found["clocks"]["cpu"], found["clocks"]["wall"]
+        for part, row_of in cpu["milliseconds"].items():
+            figures = [row_of.get(p) for p in ("p50", "p90")]
+            figures += [wall["milliseconds"][part].get(p) for p in ("p50", "p90", "p99")]
+            cells = ["–" if one is None else f"{one:.2f}" for one in figures]
+            lines.append(row(f"{name}: {part}", cells))
+        share, ratio = cpu["share_beside_the_graph"], cpu["faster_than_torch"]
+        recall = " and ".join(f"{key} {value:.3f}" for key, value in found["recall"].items())
+        notes.append(
+            f"{name}, {found['images']:,} images ({found['index']}): {share:.1%} of a query's CPU "
+            f"time is beside the graph; torch and hnswlib take {ratio:.2f} times as much "
+            f"({wall['faster_than_torch']:.2f} by the clock); recall@10 {recall}."
+        )
+    machine, floor = result["machine"], result["floor"]
+    packages = machine["packages"]
+    notes += [
+        f"Generator and CSEM, {floor['weights_mb']:.0f} MB read at {floor['gb_s']:.1f} GB/s: at "
+        f"least {floor['floor_ms']:.2f} ms; {floor['cpu_ms']:.2f} ms of CPU time, "
+        f"{floor['cpu_of_floor']:.2f} times that ({floor['wall_of_floor']:.2f} by the clock).",
+        f"{machine['cpu']}, {result['threads']} thread, {result['queries']} queries each, seed "
+        f"{result['seed']}, onnxruntime {packages['onnxruntime']}, torch {packages['torch']}; in "
+        f"turns.",
+    ]
+    return "\n".join([*lines, *(f"\n{note}" for note in notes)])
 
 
 def start_table(result: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -98,7 +99,7 @@ class Query:
         """Return queries with one field, numbered from 1: `Query.of("text", captions)`."""
         return [cls(str(number), **{field: value}) for number, value in enumerate(values, 1)]
 
-    @property
+    @cached_property
     def fields(self) -> frozenset[str]:
         """The names of the fields that it fills: what a bundle routes it by."""
         return frozenset(name for name in FIELDS if getattr(self, name) is not None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from zscr.artefact import Manifest, hash_bytes, read_manifest, verify
 from zscr.disk import reading_faults
 from zscr.errors import ArtefactError, InputError
+from zscr.infer.ahead import Ahead
 from zscr.infer.bundle_manifest import (
     FIELDS,
     GALLERY,
@@ -22,6 +23,7 @@ from zscr.infer.bundle_manifest import (
     stored_compositions,
 )
 from zscr.infer.encoder import Encoder
+from zscr.infer.runners.onnx import import_onnxruntime
 from zscr.infer.runners.runner import Runtime
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ class Bundle:
     def __init__(self, folder: Path, manifest: Manifest, runtime: Runtime) -> None:
         self.folder, self.manifest, self.runtime = folder, manifest, runtime
         self._loaded: dict[str, Encoder] = {}
+        self._coming: dict[str, Ahead[Encoder]] = {}
 
     @classmethod
     def open(cls, folder: Path | str, runtime: Runtime | None = None) -> Bundle:
@@ -201,23 +204,40 @@ class Bundle:
         """
         parts = "_and_".join(outputs)
         called = name if parts == "output" else f"{name}_{parts.removeprefix('output_')}"
+        if called in self._coming:
+            self._loaded[called] = self._coming.pop(called).result()
         if called not in self._loaded:
-            entry = self.graphs[name]
-            file = graph_file(self.manifest, name)
-            tokenizers = [spec["tokenizer"] for spec in entry["inputs"] if "tokenizer" in spec]
-            verify(self.folder, self.manifest, [file, *tokenizers])
-            first, beside = (*(entry[output] for output in outputs), None)[:2]
-            self._loaded[called] = Encoder(
-                self.folder / file,
-                entry["inputs"],
-                output=first,
-                name=f"{self.name}.{called}",
-                sha256=self.manifest.sha256,
-                beside=beside,
-                runtime=self.runtime,
-                graph_sha256=self.manifest.files[file]["sha256"],
-            )
+            self._loaded[called] = self._load(name, called, outputs)
         return self._loaded[called]
+
+    def load_ahead(self, fields: frozenset[str]) -> None:
+        """Begin to load the graph for such queries, if one graph answers them alone.
+
+        It is loaded on a thread of its own; who asks for it first waits for that, and gets the
+        errors.
+        """
+        name = self.takes.get(fields)
+        known = {*self._loaded, *self._coming}
+        if name and name not in known and pair_name(self.manifest) is None:
+            import_onnxruntime()  # before the thread is, since imports wait for each other
+            self._coming[name] = Ahead(lambda: self._load(name, name, ("output",)))
+
+    def _load(self, name: str, called: str, outputs: Sequence[str]) -> Encoder:
+        entry = self.graphs[name]
+        file = graph_file(self.manifest, name)
+        tokenizers = [spec["tokenizer"] for spec in entry["inputs"] if "tokenizer" in spec]
+        verify(self.folder, self.manifest, [file, *tokenizers])
+        first, beside = (*(entry[output] for output in outputs), None)[:2]
+        return Encoder(
+            self.folder / file,
+            entry["inputs"],
+            output=first,
+            name=f"{self.name}.{called}",
+            sha256=self.manifest.sha256,
+            beside=beside,
+            runtime=self.runtime,
+            graph_sha256=self.manifest.files[file]["sha256"],
+        )
 
     @cached_property
     def compositions(self) -> Mapping[str, Composition]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zscr.artefact import Manifest, read_verified
 from zscr.errors import ArtefactError
-from zscr.infer.composition.composition import Composition
-from zscr.infer.composition.entry import COMPOSITION, composition_from, require_fitting
+from zscr.infer.composition.fields import COMPOSITION
 from zscr.infer.inputs.make import INPUT
 from zscr.infer.reranking import Reranking
 from zscr.schema import (
@@ -29,6 +28,9 @@ from zscr.schema import (
     words,
 )
 from zscr.strict_json import parse_json
+
+if TYPE_CHECKING:
+    from zscr.infer.composition.composition import Composition
 
 KIND, GALLERY, EXAMPLES = "bundle", "gallery", "examples.jsonl"
 PAIR = "pair"  # the role of a graph that re-ranks
@@ -114,6 +116,8 @@ def stored_compositions(manifest: Manifest) -> dict[str, Composition]:
     Raises:
         ArtefactError: one of them does not fit the graphs.
     """
+    from zscr.infer.composition.entry import composition_from, require_fitting
+
     entries = dict(manifest.body.get("compositions", {}))
     first = manifest.body.get("composition")
     names = [*([first] if first in entries else []), *(n for n in entries if n != first)]

@@ -127,6 +127,12 @@ def query(
       zscr query --image shoe.jpg --text "the same in red"
       zscr query --image shoe.jpg --text red --instead-of blue --compose arithmetic
     """
+    from zscr.infer.bundle import Bundle
+
+    queries = _queries(file, text, image, sketches, instead_of, compose)
+    opened = Bundle.open(bundle, make_runtime(**runtime))
+    if isinstance(queries, list):  # while the graph is loaded, the rest is imported
+        opened.load_ahead(queries[0].fields)
     from zscr.infer.answers.output import open_output
     from zscr.infer.answers.shown import Shown
     from zscr.infer.answers.tally import Tally, all_answered
@@ -135,10 +141,9 @@ def query(
     from zscr.infer.queries import QueryFile
     from zscr.infer.searcher import Searcher
 
-    queries = _queries(file, text, image, sketches, instead_of, compose)
     out = None if out == Path("-") else out
     number = len(queries) if isinstance(queries, list) else None
-    searcher = Searcher.open(bundle, index, make_runtime(**runtime), queries=number)
+    searcher = Searcher.of(opened, index, queries=number)
     found = searcher.answers(
         queries,
         k,
@@ -185,7 +190,6 @@ def _queries(
 ) -> QueryFile | list[Query]:
     """Prepare to read the file, or make the one query of the options."""
     from zscr.infer.queries import make_query, read_queries
-    from zscr.infer.sketches import sketch_queries
     from zscr.streams import standard_input
 
     beside = any(value is not None for value in (text, image))
@@ -195,7 +199,7 @@ def _queries(
     for option, words in {"--text": text, "--instead-of": instead_of, "--compose": compose}.items():
         if words is not None and not words.strip():
             raise click.UsageError(f"{option} is empty; give it words or leave it out")
-    drawn = sketch_queries(sketches)
+    drawn = _drawn(sketches)
     if beside and len(drawn) > 1:
         raise click.UsageError(f"--text and --image go with one --sketch, not with {len(drawn)}")
     if beside or len(drawn) == 1:
@@ -208,6 +212,15 @@ def _queries(
     if instead_of is not None:
         raise click.UsageError("--instead-of goes with --text; lines of a file have their own")
     return read_queries(standard_input() if file == "-" else Path(str(file)), compose)
+
+
+def _drawn(sketches: Sequence[Path]) -> list[Query]:
+    """Make a query of each drawing."""
+    if not sketches:
+        return []
+    from zscr.infer.sketches import sketch_queries
+
+    return sketch_queries(sketches)
 
 
 def _are_many(queries: QueryFile | list[Query]) -> bool:

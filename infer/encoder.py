@@ -18,6 +18,7 @@ import numpy.typing as npt
 from zscr.artefact import read_manifest, verify
 from zscr.data.records import Query
 from zscr.errors import ArtefactError
+from zscr.infer.ahead import Ahead
 from zscr.infer.buckets import buckets
 from zscr.infer.inputs.make import INPUT, make_input
 from zscr.infer.inputs.prepared import Feeds, Prepared
@@ -67,9 +68,12 @@ class Encoder:
         self.name, self.sha256, self.graph, self.dtype = name, sha256, graph, np.dtype(dtype)
         self.specs = tuple(specs)
         how = runtime or Runtime()
-        self.inputs = tuple(make_input(spec, graph.parent, how.thread_count) for spec in specs)
+        loaded = Ahead(lambda: runner or OnnxRunner(graph, how, graph_sha256))
+        try:
+            self.inputs = tuple(make_input(spec, graph.parent, how.thread_count) for spec in specs)
+        finally:
+            self.runner: Runner = loaded.result()
         self.fields = frozenset(one.field for one in self.inputs)
-        self.runner: Runner = runner or OnnxRunner(graph, how, graph_sha256)
         self.outputs = (output, beside) if beside else (output,)
         for wanted in self.outputs:
             if wanted not in self.runner.outputs:

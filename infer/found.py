@@ -77,13 +77,13 @@ def _hits(
     return tuple(
         Hit(
             rank,
-            match.entry.id,
-            match.score,
-            class_id=match.entry.class_id,
-            image=match.entry.image,
-            sha256=match.entry.sha256,
-            correct=match.entry.class_id == right if right and match.entry.class_id else None,
-            above_unrelated=calibration.above(match.score) if calibration else None,
+            entry.id,
+            score,
+            class_id=(own := entry.class_id),
+            image=entry.image,
+            sha256=entry.sha256,
+            correct=own == right if right and own else None,
+            above_unrelated=calibration.above(score) if calibration else None,
         )
-        for rank, match in enumerate(matches, 1)
+        for rank, (entry, score) in enumerate(((m.entry, m.score) for m in matches), 1)
     )

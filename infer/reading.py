@@ -95,7 +95,7 @@ def _unusable(encoder: Encoder, queries: Sequence[Query], rows: Sequence[int]) -
 
 
 def _normal(query: Query) -> Query:
-    if not isinstance(query.text, str):
+    if not isinstance(query.text, str) or unicodedata.is_normalized("NFC", query.text):
         return query
     return replace(query, text=unicodedata.normalize("NFC", query.text))
 

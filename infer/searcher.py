@@ -77,13 +77,24 @@ class Searcher:
             MismatchError: the index holds the embeddings of another gallery graph.
             ConfigError: another `refresh`.
         """
-        opened = Bundle.open(bundle, runtime)
-        folder = index or opened.index_folder
+        return cls.of(Bundle.open(bundle, runtime), index, refresh, queries=queries)
+
+    @classmethod
+    def of(
+        cls,
+        bundle: Bundle,
+        index: Path | None = None,
+        refresh: Refresh = "auto",
+        *,
+        queries: int | None = None,
+    ) -> Searcher:
+        """Open an index for a bundle that is open already; see `open`."""
+        folder = index or bundle.index_folder
         with reading_faults(folder):
             there = folder.exists()
         if not there:
             raise ArtefactError(f"there is no index {folder}; make it with 'zscr index add'")
-        return cls(opened, Index.open(folder, space=opened.space), refresh, queries=queries)
+        return cls(bundle, Index.open(folder, space=bundle.space), refresh, queries=queries)
 
     @property
     def how(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import re
 import shutil
 import subprocess
@@ -259,3 +260,15 @@ def test_the_library_does_not_write_its_log_to_stderr():
     assert python(code).stderr == ""
     asked = code.replace("; e._log", "; logging.basicConfig(); e._log")
     assert "odd" in python(asked).stderr
+
+
+def test_a_program_that_calls_a_command_keeps_its_own_ways_of_collecting_garbage():
+    """The process of the command itself collects rarely, and at its end no more."""
+    show = "print(gc.get_threshold()[0], gc.get_freeze_count() > 0)"
+    call = (
+        "import atexit, gc, sys; from zscr.cli import main; atexit.register(lambda: {show}); {how}"
+    )
+    within = python(call.format(show=show, how="main(['--version'])")).stdout
+    alone = python(call.format(show=show, how="sys.argv[1:] = ['--version']; main()")).stdout
+    assert within.splitlines()[-1] == f"{gc.get_threshold()[0]} False"
+    assert alone.splitlines()[-1] == "10000 True"

@@ -45,7 +45,7 @@ FLOORS = {
     "zscr.data.sources.domains": "conversion <- lists <- freedom icir imagenet_r ltll",
     "zscr.data.sources.triplets": "annotations boxes masks triplet <- images objects"
     " <- circo cirr coco fashioniq genecis",
-    "zscr.infer": "answers buckets composition inputs lines reranking runners"
+    "zscr.infer": "ahead answers buckets composition inputs lines reranking runners"
     " <- batches bundle_manifest options query_rows"
     " <- queries sketches <- encoder <- bundle features reading <- index pair sums"
     " <- columns composed evaluation exchange gallery_tokens <- found models mteb reranker"

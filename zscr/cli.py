@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import os
 import sys
@@ -38,6 +39,11 @@ _OF_PATHS = {errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.E
 _OF_PATHS |= {errno.EROFS, errno.EIO, errno.ESTALE}
 
 
+# How many objects are made until circles of them are searched for, by Python 700: the libraries
+# make a hundred thousand, all to stay, and a start spent a tenth of its time in searching them.
+_COLLECTING = 10_000, 10, 10
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported on use; known errors are one line, exit 1; Ctrl-C 130.
 
@@ -64,14 +70,20 @@ class LazyGroup(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run the whole command line of this process, or other arguments, over sound streams."""
-        if not args and extra.get("args") is None:
+        whole = not args and extra.get("args") is None
+        if whole:
             _speak_utf8()
+            gc.set_threshold(*_COLLECTING)
         try:
             prepare_streams()
         except Closed as error:
             error.show()
             sys.exit(error.exit_code)
-        return super().main(*args, **extra)
+        try:
+            return super().main(*args, **extra)
+        finally:
+            if whole:
+                gc.freeze()  # the process ends: nothing is to be searched for circles any more
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command, and turn known errors and Ctrl-C into a sentence and an exit code."""

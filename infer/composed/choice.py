@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from zscr.data.records import Query
 from zscr.errors import InputError
 from zscr.infer.bundle import Bundle, spoken
-from zscr.infer.composition.available import needs_instead, takes_instead
-from zscr.infer.composition.composition import Composition
 from zscr.infer.inputs.sentence import PLACE
 from zscr.infer.reading import fault_in
+
+if TYPE_CHECKING:  # most queries are of a single field
+    from zscr.infer.composition.composition import Composition
 
 
 def choose(bundle: Bundle, query: Query) -> Composition | None:
@@ -90,6 +92,8 @@ def _instead_fault(
     composition: Composition, query: Query, ways: Mapping[str, Composition]
 ) -> str | None:
     """Return what is wrong with what a query says its text replaces, or with its saying nothing."""
+    from zscr.infer.composition.available import needs_instead, takes_instead
+
     if query.instead_of is not None and not takes_instead(composition):
         others = " or ".join(name for name, one in ways.items() if takes_instead(one)) or "none"
         return (

@@ -13,12 +13,11 @@ import math
 from dataclasses import dataclass
 
 from zscr.errors import ConfigError
+from zscr.infer.composition.fields import VALUES
 
 LINEAR = ("sum", "weights", "slerp")  # the score of one vector
 FUSIONS = (*LINEAR, "product", "harris", "cdf")
 PAIRS = ("slerp", "harris", "cdf")  # of two channels, and with a value
-# λ of `harris`: at 1/4 and above, s t - λ (s + t)² is positive nowhere.
-VALUES = {"slerp": (0.0, 1.0), "harris": (1e-6, 0.249), "cdf": (0.0, 1.0)}
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ class Follower:
 
     def __init__(self, index: Index) -> None:
         self.index = index
+        self._manifest = str(index.folder / MANIFEST)  # looked at before each batch
         self._stamp: tuple[int, ...] | None = None  # of the manifest that was seen last
         self._fault: str | None = None
         self._retry = 0.0
@@ -41,7 +42,7 @@ class Follower:
 
     def _stamped(self) -> tuple[int, ...]:
         try:
-            now = os.stat(self.index.folder / MANIFEST)
+            now = os.stat(self._manifest)
         except OSError:
             return ()
         return now.st_ino, now.st_mtime_ns, now.st_size

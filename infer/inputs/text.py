@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from zscr.errors import InputError
-from zscr.infer.inputs.prepared import Prepared, says_something
+from zscr.infer.inputs.prepared import Prepared
 from zscr.infer.inputs.tokenizer import load_tokenizer
-from zscr.infer.inputs.unread import Reader, passed_over, runs
+from zscr.infer.inputs.unread import Reader
 from zscr.schema import file_name, integer, listing, maybe, one_of, record, text
 
 FIELDS = record(
@@ -54,7 +54,10 @@ class TextInput:
             InputError: the tokenizer cannot take one of them.
         """
         try:
-            encodings = self.tokenizer.encode_batch(list(values))
+            if len(values) == 1:  # which a batch would hand to another thread
+                encodings = [self.tokenizer.encode(values[0])]
+            else:
+                encodings = self.tokenizer.encode_batch(list(values))
         except Exception as error:  # the library raises no narrower one
             raise InputError(f"the tokenizer cannot take these texts ({error!s:.200})") from error
         ids = np.array([e.ids for e in encodings], np.int64)
@@ -63,10 +66,9 @@ class TextInput:
         feeds = dict(zip(self.names, (ids, mask), strict=False))
         unknown, blank = {}, []
         for row, (value, encoding) in enumerate(zip(values, encodings, strict=True)):
-            read, unread = self.reader.places(encoding)
-            unread |= passed_over(value, read | unread, whole=not encoding.overflowing)
-            if words := tuple(runs(value, unread)):
+            words, said = self.reader.understood(value, encoding)
+            if words:
                 unknown[row] = words
-            if not says_something(value[place] for place in read):
+            if not said:
                 blank.append(row)
         return Prepared(feeds, cut, unknown, tuple(blank))

@@ -26,6 +26,16 @@ class Reader:
         self.unknown_id = _unknown_id(tokenizer) if unknown_id is None else unknown_id
         self.spells_bytes = isinstance(tokenizer.model, BPE)
 
+    def understood(self, text: str, encoding: Encoding) -> tuple[tuple[str, ...], bool]:
+        """Return the words of a text that are not read, and whether what is read says something."""
+        tokens = zip(encoding.ids, encoding.special_tokens_mask, encoding.offsets, strict=True)
+        own = [(token, span) for token, special, span in tokens if not special]
+        if text.isascii() and all(token != self.unknown_id for token, _ in own):
+            return (), any(says_something(text[start:end]) for _, (start, end) in own)
+        read, unread = self.places(encoding)
+        unread |= passed_over(text, read | unread, whole=not encoding.overflowing)
+        return tuple(runs(text, unread)), says_something(text[place] for place in read)
+
     def places(self, encoding: Encoding, without: Container[int] = ()) -> tuple[Set[int], Set[int]]:
         """Return the characters that the tokens read, and those that they cannot.
 

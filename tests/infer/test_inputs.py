@@ -16,8 +16,9 @@ from transformers import CLIPImageProcessorPil
 from zscr.errors import ConfigError, InputError
 from zscr.infer.inputs.image import ImageInput
 from zscr.infer.inputs.make import make_input
-from zscr.infer.inputs.prepared import Prepared
+from zscr.infer.inputs.prepared import Prepared, says_something
 from zscr.infer.inputs.text import TextInput
+from zscr.infer.inputs.unread import Reader, runs
 from zscr.train.encoders.resolve import packaged_minilm
 
 HOW = {"resize_shorter_side": 2, "image_size": 2, "resample": "bilinear", "rescale": 1 / 255}
@@ -189,6 +190,21 @@ def test_unigram_tells_unknown_characters(tmp_path):
     unknown, blank = read_by(saved(tmp_path, tokenizer).prepare, ["a ½", "½", "a 麺", "麺"])
     assert {word for words in unknown.values() for word in words} == {"麺"}
     assert blank == ["麺"]
+
+
+def test_texts_of_ascii_are_read_as_others_are(tmp_path, bpe):
+    """Most texts are, and a shorter way tells what was read of them: it tells the same."""
+    wordpiece = Tokenizer(models.WordPiece(WORDPIECE, unk_token="[UNK]"))
+    wordpiece.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    rng = np.random.default_rng(7)
+    texts = ["".join(rng.choice([*"aredish! \x01"], size)) for size in range(40)]
+    for tokenizer in (wordpiece, bpe):
+        reader = Reader(tokenizer, None)
+        for text in texts + ["red", "a reddish red!", "!", "<end>", "[UNK]"]:
+            encoding = tokenizer.encode(text)
+            read, unread = reader.places(encoding)
+            said = says_something(text[place] for place in read)
+            assert reader.understood(text, encoding) == (tuple(runs(text, unread)), said), text
 
 
 @pytest.mark.realdata

@@ -48,9 +48,10 @@ UNNEEDED |= {
     f"zscr.{name}"
     for name in (
         "data.collection data.hashes data.listing infer.answers.sheet infer.composed.composer"
-        " infer.composition.candidates infer.features infer.gallery_tokens"
+        " infer.composition.candidates infer.composition.composition"
+        " infer.features infer.gallery_tokens"
         " infer.index.add infer.index.sync infer.own_image infer.pair"
-        " infer.reranker infer.sums"
+        " infer.reranker infer.sketches infer.sums"
     ).split()
 }
 LOADED = """
