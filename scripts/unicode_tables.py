@@ -1,8 +1,8 @@
 """The C++ library's Unicode tables, asked of those that decide in Python, a code point at a time.
 
 What a token is, the data of the `tokenizers` library decide, and no other table agrees with them
-everywhere: Python's `unicodedata` differs on some hundred assigned code points. That one decides the
-normal form that a query's text is brought into first, and which characters say something.
+everywhere: Python's `unicodedata` differs on some hundred assigned code points. That one decides
+the normal form that a query's text is brought into first, and which characters say something.
 """
 
 from __future__ import annotations

@@ -153,6 +153,11 @@ Found Index::search(const float* query, std::size_t k, std::size_t ef, bool exac
   return {stack_->rank(query, dim, k, {joined.begin(), joined.end()}), note};
 }
 
+void Index::prove() const {
+  for (const auto& one : stack_->segments()) one->prove_all();
+  if (has_hnsw()) hnsw();
+}
+
 Entry Index::entry(std::size_t row) const {
   const std::string_view line = stack_->line(row);
   try {

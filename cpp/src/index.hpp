@@ -27,6 +27,7 @@ class Index {
   // Returns the k best rows of a unit query; `ef` 0 takes what was measured.
   Found search(const float* query, std::size_t k, std::size_t ef, bool exact) const;
   Entry entry(std::size_t row) const;
+  void prove() const;  // all that no search has looked at yet
 
   const Manifest manifest;
   std::string space, bundle_name;

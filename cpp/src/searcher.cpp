@@ -75,7 +75,9 @@ std::pair<std::shared_ptr<const Index>, std::string> Searcher::follow() {
   stamp_ = stamp;
   fault_.clear();
   try {
-    std::atomic_store(&index_, opened(now().get()));
+    auto next = opened(now().get());
+    next->prove();  // while there is another to go on with
+    std::atomic_store(&index_, std::move(next));
   } catch (const Fault& fault) {
     retry_ = seconds() + kAgain;
     fault_ = "answered from generation " + std::to_string(now()->generation) + ": " + fault.what();

@@ -179,6 +179,12 @@ void Segment::prove(std::size_t chunk) const {
   sound_[chunk].store(true, std::memory_order_release);
 }
 
+void Segment::prove_all() const {
+  file_->touch(0, file_->size());
+  std::vector<float> scratch(dim_);
+  for (std::size_t place = 0; place < count(); place += step_) row(place, scratch.data());
+}
+
 std::string_view Segment::line(std::size_t place) const {
   return file_->read(lines_at_ + std::size_t(starts_[place]), lines_at_ + std::size_t(starts_[place + 1]));
 }

@@ -24,6 +24,7 @@ class Segment {
   const float* row(std::size_t place, float* scratch) const;
   // Returns the JSON of a row's entry.
   std::string_view line(std::size_t place) const;
+  void prove_all() const;
   std::string sha256;  // of its file
 
  private:

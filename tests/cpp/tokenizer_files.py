@@ -21,7 +21,15 @@ def bert(texts: Sequence[str], path: Path) -> Path:
         return path
     words = sorted({word for text in texts for word in text.lower().split()})[:500]
     letters = "abcdefghijklmnopqrstuvwxyz0123456789"
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *letters, *(f"##{one}" for one in letters), *words]
+    pieces = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        *letters,
+        *(f"##{one}" for one in letters),
+        *words,
+    ]
     vocabulary = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
     made = Tokenizer(models.WordPiece(vocabulary, "[UNK]"))
     made.normalizer = normalizers.BertNormalizer()
