@@ -3,13 +3,18 @@
 
 #include <stdexcept>
 #include <string>
+#include <string_view>
 
 #include "zscr.h"
 
 namespace zscr {
 
+// Returns words as UTF-8 on one line: of strangers' bytes that are neither, a `?` stands for each.
+std::string printable(std::string_view words);
+
 struct Fault : std::runtime_error {
-  Fault(zscr_code code, const std::string& message) : std::runtime_error(message), code(code) {}
+  Fault(zscr_code kind, const std::string& message)
+      : std::runtime_error(printable(message)), code(kind) {}
   zscr_code code;
 };
 

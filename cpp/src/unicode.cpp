@@ -117,23 +117,46 @@ std::u32string nfc(std::u32string text) {
   return made;
 }
 
-std::u32string decoded(std::string_view text) {
+namespace {
+
+// Reads one character from `at` on and moves behind it; returns whether it is one.
+bool next_character(std::string_view text, std::size_t& at, char32_t& one) {
   static constexpr char32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
+  const auto byte = static_cast<unsigned char>(text[at]);
+  const std::size_t size = byte < 0x80 ? 1 : byte >> 5 == 6 ? 2 : byte >> 4 == 14 ? 3 : byte >> 3 == 30 ? 4 : 0;
+  if (!size || at + size > text.size()) return false;
+  one = size == 1 ? byte : byte & (0xFFU >> (size + 1));
+  for (std::size_t n = 1; n < size; ++n) {
+    const auto next = static_cast<unsigned char>(text[at + n]);
+    if (next >> 6 != 2) return false;
+    one = one << 6 | (next & 63);
+  }
+  if (one < kLeast[size] || one > 0x10FFFF || (one >= 0xD800 && one < 0xE000)) return false;
+  at += size;
+  return true;
+}
+
+}  // namespace
+
+std::u32string decoded(std::string_view text) {
   std::u32string made;
   for (std::size_t at = 0; at < text.size();) {
-    const auto byte = static_cast<unsigned char>(text[at]);
-    const int size = byte < 0x80 ? 1 : byte >> 5 == 6 ? 2 : byte >> 4 == 14 ? 3 : byte >> 3 == 30 ? 4 : 0;
-    bool sound = size && at + std::size_t(size) <= text.size();
-    char32_t one = size == 1 ? byte : byte & (0xFFu >> (size + 1));
-    for (int n = 1; sound && n < size; ++n) {
-      const auto next = static_cast<unsigned char>(text[at + std::size_t(n)]);
-      sound = next >> 6 == 2;
-      one = one << 6 | (next & 63);
-    }
-    if (!sound || one < kLeast[size] || one > 0x10FFFF || (one >= 0xD800 && one < 0xE000))
+    char32_t one = 0;
+    if (!next_character(text, at, one))
       unusable("holds bytes at " + std::to_string(at) + " that are not UTF-8; write it in plain UTF-8");
     made += one;
-    at += std::size_t(size);
+  }
+  return made;
+}
+
+std::string printable(std::string_view words) {
+  std::string made;
+  for (std::size_t at = 0; at < words.size();) {
+    char32_t one = 0;
+    const bool sound = next_character(words, at, one);
+    const bool shown = sound && one >= 0x20 && (one < 0x7F || one >= 0xA0);
+    append_utf8(made, shown ? one : U'?');
+    at += !sound;
   }
   return made;
 }

@@ -27,7 +27,7 @@ def test_tokens(kind, built, tmp_path):
     path = KINDS[kind](TEXTS * 20, tmp_path / "tokenizer.json")
     for name, values in texts(every=211, rows=400).items():
         # BERT drops controls: which of them a word's end takes along differs between heaps of marks
-        told = not (kind == "bert" and name in ("marks", "random"))
+        told = not (kind == "bert" and name == "marks")
         found = differing(built / "zscr-tokens", path, values, unknown=told)
         assert not found, (name, len(found), found[:3])
 
