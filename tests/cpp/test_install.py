@@ -77,6 +77,22 @@ def test_a_project_in_c(installed, bundle, best, tmp_path):
     assert run(program, bundle, capi(), TEXT, env=where) == f"{best}\n"
 
 
+def test_the_page_s_program(installed, bundle, best, tmp_path):
+    """What docs/cpp.md shows compiles as it stands and finds the best image."""
+    from library import capi
+
+    page = (CONSUMER.parents[2] / "docs" / "cpp.md").read_text("utf-8")
+    (tmp_path / "page.cpp").write_text(page.split("```cpp\n")[1].split("```")[0])
+    [folder] = (path.parent for path in installed.rglob("libzscr.so"))
+    program = tmp_path / "page"
+    where = [f"-I{installed / 'include'}", f"-L{folder}", "-lzscr", f"-Wl,-rpath,{folder}"]
+    run("g++", "-std=c++17", "-Wall", tmp_path / "page.cpp", "-o", program, *where)
+    told = run(program, bundle, TEXT, env={**os.environ, "ZSCR_ONNXRUNTIME": capi()}).splitlines()
+    assert len(told) == 5
+    assert told[0].startswith("1 ")
+    assert told[0].endswith(f"/images/{best}")
+
+
 def test_only_our_names_are_exported(installed):
     """What the library is made of cannot meet another copy of it in a program."""
     [path] = (one for one in installed.rglob("libzscr.so.*.*") if not one.is_symlink())
