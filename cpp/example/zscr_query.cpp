@@ -8,7 +8,8 @@
 namespace {
 
 constexpr char kUsage[] =
-    "usage: zscr-query BUNDLE [INDEX] [-k K] [--threads N] [--exact] [--onnxruntime PATH] < captions\n";
+    "usage: zscr-query BUNDLE [INDEX] [-k K] [--threads N] [--exact] [--onnxruntime PATH] < "
+    "captions\n";
 
 void print(const std::string& text, const zscr::Answer& answer) {
   for (const zscr::Hit& hit : answer.hits)
@@ -44,7 +45,8 @@ int main(int count, char** arguments) try {
     std::cerr << kUsage;
     return 2;
   }
-  const auto searcher = zscr::Searcher::open(folders[0], folders.size() > 1 ? folders[1] : "", options);
+  const auto searcher =
+      zscr::Searcher::open(folders[0], folders.size() > 1 ? folders[1] : "", options);
   bool failed = false;
   std::cout << std::setprecision(17);
   for (std::string text; std::getline(std::cin, text);) {

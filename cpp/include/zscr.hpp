@@ -97,8 +97,8 @@ class Searcher {
     if (rows.size() % dim()) throw Error(ZSCR_INPUT, "the vectors are no whole number of rows");
     const zscr_how wanted{sizeof(zscr_how), how.k, how.ef, how.exact};
     zscr_answers* found = nullptr;
-    check(zscr_search_vectors(held_.get(), rows.data(), rows.size() / dim(), dim(), &wanted,
-                              &found));
+    check(
+        zscr_search_vectors(held_.get(), rows.data(), rows.size() / dim(), dim(), &wanted, &found));
     return taken(found);
   }
 

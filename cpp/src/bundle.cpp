@@ -9,8 +9,8 @@ namespace zscr {
 namespace {
 
 constexpr int kSchema = 4;
-constexpr std::size_t kStep = 8;                // tokens that the texts of a group differ by, at most
-constexpr std::size_t kListed = 20, kLong = 40; // words that a message lists, characters of one
+constexpr std::size_t kStep = 8;  // tokens that the texts of a group differ by, at most
+constexpr std::size_t kListed = 20, kLong = 40;  // words that a message lists, characters of one
 
 std::string spoken(const std::set<std::string>& fields) {
   std::string made;
@@ -23,7 +23,9 @@ std::string listed(const std::vector<std::string>& words) {
   for (std::size_t n = 0; n < words.size() && n <= kListed; ++n) {
     if (n) made += ", ";
     const std::u32string word = decoded(words[n]);
-    made += n == kListed ? "…" : word.size() > kLong ? encoded(word.substr(0, kLong)) + "…" : words[n];
+    made += n == kListed          ? "…"
+            : word.size() > kLong ? encoded(word.substr(0, kLong)) + "…"
+                                  : words[n];
   }
   return made;
 }
@@ -36,7 +38,8 @@ std::string unread(const Query& query, const std::vector<std::string>& unknown) 
 }
 
 // Returns the words of the first that the second does not know either.
-std::vector<std::string> common(const std::vector<std::string>& first, const std::vector<std::string>& second) {
+std::vector<std::string> common(const std::vector<std::string>& first,
+                                const std::vector<std::string>& second) {
   std::vector<std::string> made;
   std::copy_if(first.begin(), first.end(), std::back_inserter(made), [&](const std::string& word) {
     return std::find(second.begin(), second.end(), word) != second.end();
@@ -55,7 +58,8 @@ std::set<std::string> Query::fields() const {
   return made;
 }
 
-Encoder::Input Encoder::make_input(const Manifest& bundle, const Json& spec, const std::string& graph) {
+Encoder::Input Encoder::make_input(const Manifest& bundle, const Json& spec,
+                                   const std::string& graph) {
   Input made;
   for (const Json& name : spec.at("names").list(1, 2)) made.names.push_back(name.text(200));
   const std::string& kind = spec.at("kind").text();
@@ -64,12 +68,14 @@ Encoder::Input Encoder::make_input(const Manifest& bundle, const Json& spec, con
     return made;
   }
   if (kind != "text" && kind != "characters")
-    throw Fault(ZSCR_MISSING, "the graph '" + graph + "' is fed by the kind '" + kind.substr(0, 40) +
+    throw Fault(ZSCR_MISSING, "the graph '" + graph + "' is fed by the kind '" +
+                                  kind.substr(0, 40) +
                                   "', which is not in this version of libzscr");
   made.max_length = std::size_t(spec.at("max_length").integer(1, 1 << 20));
   made.unit = spec.has("unit") ? spec.at("unit").text(40) : "tokens";
   if (kind == "characters") {
-    made.characters = std::make_unique<const CharacterReader>(decoded(spec.at("alphabet").text()), made.max_length);
+    made.characters = std::make_unique<const CharacterReader>(decoded(spec.at("alphabet").text()),
+                                                              made.max_length);
     return made;
   }
   if (spec.has("pad_to")) made.pad_to = std::size_t(spec.at("pad_to").integer(1, 1 << 16));
@@ -77,7 +83,8 @@ Encoder::Input Encoder::make_input(const Manifest& bundle, const Json& spec, con
   if (spec.has("unknown_id")) unknown = spec.at("unknown_id").integer(0, std::int64_t(1) << 32);
   const std::string file = spec.at("tokenizer").text(255);
   if (file.find('/') != file.npos) spec.at("tokenizer").refuse("a file of the bundle's own folder");
-  made.text = std::make_unique<const TextReader>(parse_json(bundle.verified(file)), made.max_length, unknown);
+  made.text = std::make_unique<const TextReader>(parse_json(bundle.verified(file)), made.max_length,
+                                                 unknown);
   return made;
 }
 
@@ -85,9 +92,11 @@ Encoder::Encoder(const Manifest& bundle, const std::string& name, std::size_t di
                  const std::shared_ptr<const Onnxruntime>& library, int threads)
     : dim_(dim) {
   const Json& graph = bundle.body.at("graphs").at(name);
-  for (const Json& spec : graph.at("inputs").list(1, 8)) inputs_.push_back(make_input(bundle, spec, name));
+  for (const Json& spec : graph.at("inputs").list(1, 8))
+    inputs_.push_back(make_input(bundle, spec, name));
   const Input& first = inputs_.front();
-  has_mask_ = inputs_.size() == 1 && first.text && first.names.size() == 2 && !first.pad_to && !first.text->pads_left();
+  has_mask_ = inputs_.size() == 1 && first.text && first.names.size() == 2 && !first.pad_to &&
+              !first.text->pads_left();
   const std::string precision = bundle.body.at("default_precision").text(40);
   const std::string file = graph.at("variants").at(precision).at("file").text(255);
   if (file.find('/') != file.npos) graph.refuse("a graph in the bundle's own folder");
@@ -97,7 +106,8 @@ Encoder::Encoder(const Manifest& bundle, const std::string& name, std::size_t di
                                            graph.at("output").text(200), dim);
 }
 
-std::optional<Encoder::Ready> Encoder::read(const Query& query, std::size_t number, Embedded& made) const {
+std::optional<Encoder::Ready> Encoder::read(const Query& query, std::size_t number,
+                                            Embedded& made) const {
   Ready ready{number, {}, nullptr};
   if (query.vector) {
     const Input& input = inputs_.front();
@@ -106,8 +116,9 @@ std::optional<Encoder::Ready> Encoder::read(const Query& query, std::size_t numb
       return ready;
     }
     made.error = "query " + query.id + " cannot be read: input '" + input.names[0] +
-                 "' takes float vectors of " + std::to_string(input.vector_size) + " numbers, this one has " +
-                 std::to_string(query.vector->size()) + "; give vectors of the model's own kind";
+                 "' takes float vectors of " + std::to_string(input.vector_size) +
+                 " numbers, this one has " + std::to_string(query.vector->size()) +
+                 "; give vectors of the model's own kind";
     return {};
   }
   try {
@@ -123,7 +134,8 @@ std::optional<Encoder::Ready> Encoder::read(const Query& query, std::size_t numb
     return {};
   }
   note(ready, made);
-  if (std::all_of(ready.texts.begin(), ready.texts.end(), [](const ReadText& one) { return one.blank; })) {
+  if (std::all_of(ready.texts.begin(), ready.texts.end(),
+                  [](const ReadText& one) { return one.blank; })) {
     std::vector<std::string> unknown = ready.texts[0].unknown;
     for (const ReadText& other : ready.texts) unknown = common(unknown, other.unknown);
     made.notes.clear();
@@ -141,8 +153,11 @@ void Encoder::note(const Ready& ready, Embedded& made) const {
     unknown = common(unknown, one.unknown);
     cut = cut || one.cut;
   }
-  if (cut) made.notes.push_back("truncated to " + std::to_string(inputs_[0].max_length) + " " + inputs_[0].unit);
-  if (!unknown.empty()) made.notes.push_back(std::to_string(unknown.size()) + " unknown: " + listed(unknown));
+  if (cut)
+    made.notes.push_back("truncated to " + std::to_string(inputs_[0].max_length) + " " +
+                         inputs_[0].unit);
+  if (!unknown.empty())
+    made.notes.push_back(std::to_string(unknown.size()) + " unknown: " + listed(unknown));
 }
 
 std::vector<Embedded> Encoder::embed(const std::vector<Query>& queries) const {
@@ -162,7 +177,8 @@ void Encoder::run(const std::vector<Ready>& group, std::vector<Embedded>& made) 
   const std::vector<float> rows = runner_->run(feeds(group));
   for (std::size_t n = 0; n < group.size(); ++n) {
     auto& row = made[group[n].number].row;
-    row.assign(rows.begin() + std::ptrdiff_t(n * dim_), rows.begin() + std::ptrdiff_t((n + 1) * dim_));
+    row.assign(rows.begin() + std::ptrdiff_t(n * dim_),
+               rows.begin() + std::ptrdiff_t((n + 1) * dim_));
   }
 }
 
@@ -173,7 +189,8 @@ Feeds Encoder::feeds(const std::vector<Ready>& group) const {
     const Input& input = inputs_[at];
     if (input.vector_size) {
       std::vector<float> rows;
-      for (const Ready& one : group) rows.insert(rows.end(), one.vector->begin(), one.vector->end());
+      for (const Ready& one : group)
+        rows.insert(rows.end(), one.vector->begin(), one.vector->end());
       made[input.names[0]] = {std::move(rows), {count, std::int64_t(input.vector_size)}};
       continue;
     }
@@ -210,11 +227,13 @@ Bundle::Bundle(const fs::path& folder, const std::string& onnxruntime, int threa
     std::shared_ptr<const Onnxruntime> library;
     for (const auto& [graph, about] : body.at("graphs").object()) {
       if (!about.at("variants").object().count(precision))
-        damaged(manifest.folder.string() + " has no graph '" + graph + "' in " + precision + "; make it again");
+        damaged(manifest.folder.string() + " has no graph '" + graph + "' in " + precision +
+                "; make it again");
       if (about.at("role").text() != "query") continue;
       std::set<std::string> fields;
       for (const Json& spec : about.at("inputs").list(1, 8)) fields.insert(spec.at("field").text());
-      const bool plain = fields == std::set<std::string>{"text"} || fields == std::set<std::string>{"vector"};
+      const bool plain =
+          fields == std::set<std::string>{"text"} || fields == std::set<std::string>{"vector"};
       if (!plain) {
         missing_[fields] = "queries of " + spoken(fields);
       } else if (reranks && about.has("tokens")) {
@@ -231,13 +250,17 @@ Bundle::Bundle(const fs::path& folder, const std::string& onnxruntime, int threa
 const Encoder& Bundle::route(const std::set<std::string>& fields) const {
   if (const auto found = encoders_.find(fields); found != encoders_.end()) return *found->second;
   std::string known;
-  for (const auto& [taken, encoder] : encoders_) known += (known.empty() ? "" : " or ") + spoken(taken);
+  for (const auto& [taken, encoder] : encoders_)
+    known += (known.empty() ? "" : " or ") + spoken(taken);
   if (const auto found = missing_.find(fields); found != missing_.end())
-    throw Fault(ZSCR_MISSING, found->second + ", is not in this version of libzscr; use the Python runtime");
+    throw Fault(ZSCR_MISSING,
+                found->second + ", is not in this version of libzscr; use the Python runtime");
   if (fields.count("image") || fields.count("sketch"))
-    throw Fault(ZSCR_MISSING, "queries of " + spoken(fields) + " are not in this version of libzscr; use the Python runtime");
-  unusable("'" + name + "' answers queries of " + (known.empty() ? "nothing that libzscr can embed" : known) +
-           ", not of " + (fields.empty() ? "nothing" : spoken(fields)));
+    throw Fault(ZSCR_MISSING, "queries of " + spoken(fields) +
+                                  " are not in this version of libzscr; use the Python runtime");
+  unusable("'" + name + "' answers queries of " +
+           (known.empty() ? "nothing that libzscr can embed" : known) + ", not of " +
+           (fields.empty() ? "nothing" : spoken(fields)));
 }
 
 }  // namespace zscr

@@ -1,10 +1,9 @@
 // The functions of zscr.h: arguments checked, faults kept as a code and a sentence.
-#include "zscr.h"
-
 #include <cstring>
 #include <new>
 
 #include "searcher.hpp"
+#include "zscr.h"
 
 #ifndef ZSCR_VERSION
 #define ZSCR_VERSION "0"
@@ -22,7 +21,9 @@ struct zscr_answers {
   std::vector<zscr_answer> shown;
 
   explicit zscr_answers(std::vector<zscr::Answer> answers) : held(std::move(answers)) {
-    const auto maybe = [](const std::optional<std::string>& one) { return one ? one->c_str() : nullptr; };
+    const auto maybe = [](const std::optional<std::string>& one) {
+      return one ? one->c_str() : nullptr;
+    };
     for (const zscr::Answer& answer : held) {
       auto& own = hits.emplace_back();
       for (const zscr::Hit& hit : answer.hits)
@@ -75,7 +76,8 @@ zscr::Query made(const zscr_query& one, std::size_t number) {
   zscr::Query query;
   query.id = one.id ? one.id : std::to_string(number);
   if (one.text)
-    query.text = one.text_size == ZSCR_TERMINATED ? std::string(one.text) : std::string(one.text, one.text_size);
+    query.text = one.text_size == ZSCR_TERMINATED ? std::string(one.text)
+                                                  : std::string(one.text, one.text_size);
   if (one.vector) query.vector = std::vector<float>(one.vector, one.vector + one.vector_size);
   query.image = one.image != nullptr;
   query.sketch = one.sketch != nullptr;
@@ -96,7 +98,8 @@ zscr::Wanted wanted(const zscr_how* how) {
 
 }  // namespace
 
-int zscr_open(const char* bundle, const char* index, const zscr_options* options, zscr_searcher** searcher) {
+int zscr_open(const char* bundle, const char* index, const zscr_options* options,
+              zscr_searcher** searcher) {
   return guarded([&] {
     require(bundle && searcher, "bundle or searcher");
     *searcher = nullptr;
@@ -109,17 +112,20 @@ int zscr_open(const char* bundle, const char* index, const zscr_options* options
       throw zscr::Fault(ZSCR_CONFIG, std::string("the provider '") + given.provider +
                                          "' is not in this version of libzscr; use cpu");
     if (given.threads < 0)
-      throw zscr::Fault(ZSCR_CONFIG, std::to_string(given.threads) + " threads cannot run anything; give at least 1, or 0 for all");
-    const std::optional<zscr::fs::path> named = index ? std::optional<zscr::fs::path>(index) : std::nullopt;
-    *searcher = new zscr_searcher{{bundle, named, given.onnxruntime ? given.onnxruntime : "", given.threads,
-                                   !given.keep_generation}};
+      throw zscr::Fault(ZSCR_CONFIG,
+                        std::to_string(given.threads) +
+                            " threads cannot run anything; give at least 1, or 0 for all");
+    const std::optional<zscr::fs::path> named =
+        index ? std::optional<zscr::fs::path>(index) : std::nullopt;
+    *searcher = new zscr_searcher{{bundle, named, given.onnxruntime ? given.onnxruntime : "",
+                                   given.threads, !given.keep_generation}};
   });
 }
 
 void zscr_close(zscr_searcher* searcher) { delete searcher; }
 
-int zscr_search(zscr_searcher* searcher, const zscr_query* queries, size_t count, const zscr_how* how,
-                zscr_answers** answers) {
+int zscr_search(zscr_searcher* searcher, const zscr_query* queries, size_t count,
+                const zscr_how* how, zscr_answers** answers) {
   return guarded([&] {
     require(searcher && answers && (queries || !count), "searcher, queries or answers");
     *answers = nullptr;
@@ -149,7 +155,8 @@ int zscr_search_vectors(zscr_searcher* searcher, const float* vectors, size_t co
 
 int zscr_embed(zscr_searcher* searcher, const zscr_query* query, float* vector, size_t dim) {
   return guarded([&] {
-    require(searcher && query && vector && query->size >= sizeof(zscr_query), "searcher, query or vector");
+    require(searcher && query && vector && query->size >= sizeof(zscr_query),
+            "searcher, query or vector");
     if (dim != searcher->held.dim())
       zscr::unusable("there is room for " + std::to_string(dim) + " numbers, an embedding has " +
                      std::to_string(searcher->held.dim()));
@@ -158,7 +165,9 @@ int zscr_embed(zscr_searcher* searcher, const zscr_query* query, float* vector, 
   });
 }
 
-size_t zscr_answer_count(const zscr_answers* answers) { return answers ? answers->shown.size() : 0; }
+size_t zscr_answer_count(const zscr_answers* answers) {
+  return answers ? answers->shown.size() : 0;
+}
 
 const zscr_answer* zscr_answer_at(const zscr_answers* answers, size_t number) {
   return number < zscr_answer_count(answers) ? &answers->shown[number] : nullptr;
@@ -167,8 +176,12 @@ const zscr_answer* zscr_answer_at(const zscr_answers* answers, size_t number) {
 void zscr_free_answers(zscr_answers* answers) { delete answers; }
 
 size_t zscr_dim(const zscr_searcher* searcher) { return searcher ? searcher->held.dim() : 0; }
-uint64_t zscr_count(const zscr_searcher* searcher) { return searcher ? searcher->held.now()->count() : 0; }
-uint64_t zscr_generation(const zscr_searcher* searcher) { return searcher ? searcher->held.now()->generation : 0; }
+uint64_t zscr_count(const zscr_searcher* searcher) {
+  return searcher ? searcher->held.now()->count() : 0;
+}
+uint64_t zscr_generation(const zscr_searcher* searcher) {
+  return searcher ? searcher->held.now()->generation : 0;
+}
 
 const char* zscr_message(void) { return message.c_str(); }
 const char* zscr_version(void) { return ZSCR_VERSION; }

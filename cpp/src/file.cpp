@@ -32,13 +32,13 @@ struct Opened {
   std::size_t size = 0;
 
   explicit Opened(const fs::path& path) {
-    struct stat found {};
+    struct stat found{};
     if (stat(path.c_str(), &found)) refuse(path, std::strerror(errno));
     require(path, found);  // before it is opened: opening a device may do something
     handle = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (handle < 0) refuse(path, std::strerror(errno));
     try {
-      struct statfs disk {};
+      struct statfs disk{};
       if (fstat(handle, &found)) refuse(path, std::strerror(errno));
       require(path, found);
       if (fstatfs(handle, &disk) == 0 && (disk.f_type == kProc || disk.f_type == kSys))

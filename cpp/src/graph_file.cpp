@@ -28,10 +28,17 @@ class Message {
         content = {filled ? content.at : at_, at_};
         return true;
       }
-      case 1: size = 8; break;
-      case 2: size = varint(); break;
-      case 5: size = 4; break;
-      default: refuse("it is no ONNX file");
+      case 1:
+        size = 8;
+        break;
+      case 2:
+        size = varint();
+        break;
+      case 5:
+        size = 4;
+        break;
+      default:
+        refuse("it is no ONNX file");
     }
     if (size > stop_ - at_) refuse("it ends too early");
     content = {at_, at_ + size};
@@ -70,7 +77,12 @@ const Below& below() {
       {"function", {{7, "node"}, {11, "attribute"}}},
       {"node", {{5, "attribute"}}},
       {"attribute",
-       {{5, "tensor"}, {6, "graph"}, {10, "tensor"}, {11, "graph"}, {22, "sparse"}, {23, "sparse"}}},
+       {{5, "tensor"},
+        {6, "graph"},
+        {10, "tensor"},
+        {11, "graph"},
+        {22, "sparse"},
+        {23, "sparse"}}},
       {"sparse", {{1, "tensor"}, {2, "tensor"}}},
       {"tensor", {{13, "location"}, {14, "location"}}},  // external_data, data_location
   };

@@ -31,11 +31,13 @@ std::uint32_t id_at(const char* ids, std::uint32_t number) {
 
 Hnsw::Hnsw(std::string content, std::size_t dim, const Stack& stack)
     : content_(std::move(content)), dim_(dim), node_size_(4 + 8 * kM + 4 * dim + 8) {
-  if (content_.size() < kHeader) refuse(std::to_string(content_.size()) + " bytes cannot hold a header");
+  if (content_.size() < kHeader)
+    refuse(std::to_string(content_.size()) + " bytes cannot hold a header");
   const auto count = number_at<std::uint64_t>(content_, 16);
   const std::size_t room = content_.size() - kHeader;
   if (!count || count > room / (node_size_ + 4) || room % 4)
-    refuse(std::to_string(content_.size()) + " bytes cannot hold " + std::to_string(count) + " nodes");
+    refuse(std::to_string(content_.size()) + " bytes cannot hold " + std::to_string(count) +
+           " nodes");
   nodes_ = std::size_t(count);
   read_upper(kHeader + nodes_ * node_size_);
   read_header();
@@ -63,8 +65,8 @@ void Hnsw::read_upper(std::size_t at) {
 
 void Hnsw::read_header() {
   const std::pair<std::size_t, std::uint64_t> wanted[] = {
-      {0, 0},   {24, node_size_}, {32, node_size_ - 8},  {40, 4 + 8 * kM},
-      {56, kM}, {64, 2 * kM},     {72, kM},              {88, kEfConstruction}};
+      {0, 0},       {24, node_size_}, {32, node_size_ - 8}, {40, 4 + 8 * kM}, {56, kM},
+      {64, 2 * kM}, {72, kM},         {88, kEfConstruction}};
   for (const auto& [at, number] : wanted)
     if (const auto found = number_at<std::uint64_t>(content_, at); found != number)
       refuse("its header has " + std::to_string(found) + " at " + std::to_string(at) + ", not " +
@@ -72,10 +74,12 @@ void Hnsw::read_header() {
   const auto most = number_at<std::uint64_t>(content_, 8);
   const double scale = number_at<double>(content_, 80);
   if (!(std::abs(scale - 1 / std::log(double(kM))) < 1e-5)) refuse("its mult is another");
-  if (most < nodes_ || most >= std::uint64_t(1) << 40) refuse("its max_elements is " + std::to_string(most));
+  if (most < nodes_ || most >= std::uint64_t(1) << 40)
+    refuse("its max_elements is " + std::to_string(most));
   const std::uint32_t top = *std::max_element(levels_.begin(), levels_.end());
   entry_ = number_at<std::uint32_t>(content_, 52);
-  if (number_at<std::int32_t>(content_, 48) != std::int32_t(top) || entry_ >= nodes_ || levels_[entry_] != top)
+  if (number_at<std::int32_t>(content_, 48) != std::int32_t(top) || entry_ >= nodes_ ||
+      levels_[entry_] != top)
     refuse("its entry point " + std::to_string(entry_) + " is not on its highest level");
 }
 
@@ -102,7 +106,8 @@ void Hnsw::read_nodes(const Stack& stack) {
     }
   }
   std::sort(labels.begin(), labels.end());
-  if (std::adjacent_find(labels.begin(), labels.end()) != labels.end()) refuse("a label is there twice");
+  if (std::adjacent_find(labels.begin(), labels.end()) != labels.end())
+    refuse("a label is there twice");
   if (covered != stack.tail())
     refuse(std::to_string(stack.tail() - covered) + " of its rows are missing");
 }
@@ -117,7 +122,8 @@ Hnsw::Links Hnsw::links(std::uint32_t node, std::uint32_t level) const {
 }
 
 void Hnsw::check_links(std::uint32_t node, std::uint32_t level) const {
-  if (level && upper_[upper_at_[node] + (level - 1) * (1 + kM)] > kM) refuse("a node has too many links");
+  if (level && upper_[upper_at_[node] + (level - 1) * (1 + kM)] > kM)
+    refuse("a node has too many links");
   const Links list = links(node, level);
   if (list.count > (level ? kM : 2 * kM)) refuse("a node has too many links");
   for (std::uint32_t n = 0; n < list.count; ++n) {

@@ -24,9 +24,9 @@ class Hnsw {
   std::string content_;
   std::size_t dim_, node_size_, nodes_ = 0, found_ = 0;
   std::uint32_t entry_ = 0;
-  std::vector<std::int64_t> rows_;       // of each node; -1 where it is no longer there
-  std::vector<std::uint32_t> upper_;     // lists above level 0: count, links, one after the other
-  std::vector<std::size_t> upper_at_;    // of each node
+  std::vector<std::int64_t> rows_;     // of each node; -1 where it is no longer there
+  std::vector<std::uint32_t> upper_;   // lists above level 0: count, links, one after the other
+  std::vector<std::size_t> upper_at_;  // of each node
   std::vector<std::uint32_t> levels_;
 
   struct Links {

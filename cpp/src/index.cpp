@@ -1,7 +1,6 @@
 #include "index.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 
 namespace zscr {
@@ -65,7 +64,8 @@ void Index::read_fields(const Index* before) {
   check_names(numbers);
   std::map<std::string, std::shared_ptr<const Segment>> held;
   if (before)
-    for (const auto& one : before->stack_->segments()) held[one->sha256 + std::to_string(one->number)] = one;
+    for (const auto& one : before->stack_->segments())
+      held[one->sha256 + std::to_string(one->number)] = one;
   std::vector<std::shared_ptr<const Segment>> segments;
   for (const Json& row : body.at("segments").list(1)) {
     const std::string number = std::to_string(row.at("number").integer(1, kNumbers));
@@ -95,7 +95,8 @@ void Index::read_fields(const Index* before) {
   if (how == "hnsw") {
     std::error_code ignored;
     if (!fs::exists(manifest.folder / hnsw_name_, ignored))
-      damaged(manifest.folder.string() + " lacks " + hnsw_name_ + "; copy the folder again or make it anew");
+      damaged(manifest.folder.string() + " lacks " + hnsw_name_ +
+              "; copy the folder again or make it anew");
     hnsw_file_ = std::make_unique<Mapped>(manifest.folder / hnsw_name_);
   }
 }
@@ -112,27 +113,31 @@ void Index::check_names(const std::vector<std::string>& numbers) {
   for (const auto& [name, entry] : manifest.files) {
     if (needed.count(name)) continue;
     const std::string stem = stem_of(name);
-    const bool known = stem == "hnsw" || stem == "queries" || stem == "unrelated" || stem == "errors";
+    const bool known =
+        stem == "hnsw" || stem == "queries" || stem == "unrelated" || stem == "errors";
     if (!known || !whole.insert(stem).second) throw JsonFault("it lists " + name);
     if (stem == "hnsw") hnsw_name_ = name;
   }
   for (const std::string& name : needed) manifest.listed(name);
   if (whole.count("hnsw") != (manifest.body.at("search").text() == "hnsw"))
-    throw JsonFault("it is searched by " + manifest.body.at("search").text() + ", and its files are for another way");
+    throw JsonFault("it is searched by " + manifest.body.at("search").text() +
+                    ", and its files are for another way");
 }
 
 // Returns HNSW, which is read when it is first asked; null where its file holds something else.
 const Hnsw* Index::hnsw() const {
   std::call_once(hnsw_once_, [&] {
     const Listed& entry = manifest.listed(hnsw_name_);
-    std::string content(hnsw_file_->bytes());  // our own, so that nobody changes it once it is proved
+    std::string content(
+        hnsw_file_->bytes());  // our own, so that nobody changes it once it is proved
     if (content.size() != entry.bytes || sha256(content) != entry.sha256)
       damaged((manifest.folder / hnsw_name_).string() + " is damaged; run 'zscr index repair " +
               manifest.folder.string() + "'");
     try {
       hnsw_ = std::make_unique<const Hnsw>(std::move(content), dim, *stack_);
     } catch (const JsonFault& fault) {
-      hnsw_fault_ = "searched exactly: " + hnsw_name_ + " is no HNSW of these vectors (" + fault.what() + ")";
+      hnsw_fault_ =
+          "searched exactly: " + hnsw_name_ + " is no HNSW of these vectors (" + fault.what() + ")";
     }
   });
   return hnsw_.get();

@@ -1,8 +1,6 @@
 #include "json.hpp"
 
-#include <cmath>
 #include <nlohmann/json.hpp>
-#include <set>
 
 namespace zscr {
 namespace {
@@ -45,14 +43,15 @@ class Builder : public nlohmann::json::json_sax_t {
     return true;
   }
 
-  bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception& error) override {
+  bool parse_error(std::size_t, const std::string&,
+                   const nlohmann::json::exception& error) override {
     throw JsonFault(error.what());
   }
 
  private:
   std::vector<Json*> open_;
   std::string key_;
-  std::size_t values_ = 0, before_key_ = 0, cut_ = std::string::npos;
+  std::size_t values_ = 0, before_key_ = 0;
   bool first_ = true;
 
   Json& place() {

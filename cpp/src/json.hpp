@@ -27,8 +27,8 @@ class Json {
   std::string where;
 
   bool is_null() const { return std::holds_alternative<std::nullptr_t>(value); }
-  bool has(const std::string& name) const;           // and is not null
-  const Json& at(const std::string& name) const;     // which must be there, and may be null
+  bool has(const std::string& name) const;        // and is not null
+  const Json& at(const std::string& name) const;  // which must be there, and may be null
   const Object& object() const;
   const List& list(std::size_t least = 0, std::size_t most = 1000000) const;
   const std::string& text(std::size_t longest = 10000) const;

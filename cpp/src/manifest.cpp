@@ -12,7 +12,8 @@ bool is_device(std::string part) {
   std::transform(part.begin(), part.end(), part.begin(),
                  [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
   if (part == "con" || part == "prn" || part == "aux" || part == "nul") return true;
-  const std::string stem = part.substr(0, 3), rest = part.substr(std::min<std::size_t>(3, part.size()));
+  const std::string stem = part.substr(0, 3),
+                    rest = part.substr(std::min<std::size_t>(3, part.size()));
   const bool numbered = (rest.size() == 1 && rest[0] >= '0' && rest[0] <= '9') || rest == "¹" ||
                         rest == "²" || rest == "³";
   return (stem == "com" || stem == "lpt") && numbered;
@@ -97,7 +98,8 @@ std::string Manifest::verified(const std::string& name) const {
   if (content.size() != entry.bytes || zscr::sha256(content) != entry.sha256)
     damaged(path.string() +
             " is damaged: its sha256 is not the one in manifest.json; copy the folder again or "
-            "make the " + kind + " anew");
+            "make the " +
+            kind + " anew");
   return content;
 }
 

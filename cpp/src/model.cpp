@@ -39,7 +39,8 @@ Token whole(const Chars& word, std::int64_t id) {
 class Words : public Model {
  public:
   explicit Words(const Json& file)
-      : vocabulary_(read_vocabulary(file)), unknown_(id_of(vocabulary_, file.at("unk_token").text())) {}
+      : vocabulary_(read_vocabulary(file)),
+        unknown_(id_of(vocabulary_, file.at("unk_token").text())) {}
 
   void add(const Chars& word, std::vector<Token>& made) const override {
     const auto found = vocabulary_.find(text_of(word, 0, word.size()));
@@ -91,7 +92,8 @@ class Bpe : public Model {
     if (file.has("unk_token")) unknown_ = id_of(vocabulary_, file.at("unk_token").text());
     if (file.has("end_of_word_suffix")) suffix_ = file.at("end_of_word_suffix").text();
     if (file.has("dropout")) throw Fault(ZSCR_MISSING, "BPE with dropout is not in this version");
-    if (file.has("continuing_subword_prefix") && !file.at("continuing_subword_prefix").text().empty())
+    if (file.has("continuing_subword_prefix") &&
+        !file.at("continuing_subword_prefix").text().empty())
       throw Fault(ZSCR_MISSING, "BPE with continuing_subword_prefix is not in this version");
     for (const char* name : {"fuse_unk", "byte_fallback", "ignore_merges"})
       if (file.has(name) && file.at(name).flag())
@@ -183,7 +185,8 @@ class Bpe : public Model {
                 std::priority_queue<Candidate>& waiting) const {
     const Symbol& left = symbols[std::size_t(at)];
     if (left.next < 0) return;
-    const auto found = merges_.find(key_of(left.token.id, symbols[std::size_t(left.next)].token.id));
+    const auto found =
+        merges_.find(key_of(left.token.id, symbols[std::size_t(left.next)].token.id));
     if (found != merges_.end()) waiting.push({found->second.rank, at, found->second.made});
   }
 };
@@ -195,7 +198,8 @@ std::unique_ptr<Model> make_model(const Json& file) {
   if (type == "WordPiece") return std::make_unique<WordPiece>(file);
   if (type == "BPE") return std::make_unique<Bpe>(file);
   if (type == "WordLevel") return std::make_unique<Words>(file);
-  throw Fault(ZSCR_MISSING, "tokenizers of the kind " + type.substr(0, 40) + " are not in this version");
+  throw Fault(ZSCR_MISSING,
+              "tokenizers of the kind " + type.substr(0, 40) + " are not in this version");
 }
 
 char32_t sign_of(unsigned char byte) {

@@ -25,7 +25,8 @@ class Onnxruntime {
     api->ReleaseStatus(status);
     for (char& one : words)
       if (one == '\n' || one == '\r' || one == '\t') one = ' ';
-    throw Fault(code, what + " (" + words.substr(0, 400) + "); make it again or upgrade onnxruntime");
+    throw Fault(code,
+                what + " (" + words.substr(0, 400) + "); make it again or upgrade onnxruntime");
   }
 };
 
@@ -54,7 +55,8 @@ struct Found {
 
 Found open_library(const std::string& asked) {
   const char* const told = std::getenv("ZSCR_ONNXRUNTIME");
-  std::vector<std::string> paths{"libonnxruntime.so.1", "libonnxruntime.so.1.21", "libonnxruntime.so"};
+  std::vector<std::string> paths{"libonnxruntime.so.1", "libonnxruntime.so.1.21",
+                                 "libonnxruntime.so"};
   if (!asked.empty()) {
     paths = {library_in(asked)};
   } else if (told && *told) {
@@ -82,8 +84,8 @@ std::shared_ptr<const Onnxruntime> made(const std::string& asked) {
   library->api = base()->GetApi(ORT_API_VERSION);
   if (!library->api)
     throw Fault(ZSCR_RUNTIME, "onnxruntime " + library->version + " (" + found.path +
-                                  ") lacks the API of version 1." + std::to_string(ORT_API_VERSION) +
-                                  "; use that or a later one");
+                                  ") lacks the API of version 1." +
+                                  std::to_string(ORT_API_VERSION) + "; use that or a later one");
   const std::string what = "onnxruntime " + library->version + " cannot be started";
   const OrtApi& api = *library->api;
   library->check(api.CreateEnv(ORT_LOGGING_LEVEL_FATAL, "zscr", &library->env), ZSCR_RUNTIME, what);
@@ -153,8 +155,8 @@ std::vector<float> Runner::run(const Feeds& feeds) const {
           constexpr auto type = std::is_same_v<Number, float> ? ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT
                                                               : ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64;
           check(api.CreateTensorWithDataAsOrtValue(
-              library_->memory, const_cast<Number*>(numbers.data()), numbers.size() * sizeof(Number),
-              feed.shape.data(), feed.shape.size(), type, &made));
+              library_->memory, const_cast<Number*>(numbers.data()),
+              numbers.size() * sizeof(Number), feed.shape.data(), feed.shape.size(), type, &made));
         },
         feed.numbers);
     held.emplace_back(made, api.ReleaseValue);
@@ -190,13 +192,15 @@ int usable_cores() {
   cpu_set_t cores;
   int count = sched_getaffinity(0, sizeof cores, &cores) ? 1 : CPU_COUNT(&cores);
   const auto limit = [&](double quota, double period) {
-    if (quota > 0 && period > 0) count = std::min(count, std::max(1, int((quota + period - 1) / period)));
+    if (quota > 0 && period > 0)
+      count = std::min(count, std::max(1, int((quota + period - 1) / period)));
   };
   std::string quota, period;
   if (std::ifstream told("/sys/fs/cgroup/cpu.max"); told >> quota >> period && quota != "max")
     limit(std::atof(quota.c_str()), std::atof(period.c_str()));
   double us = 0, of = 0;
-  std::ifstream first("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), second("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+  std::ifstream first("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
+      second("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
   if (first >> us && second >> of) limit(us, of);
   return count;
 }

@@ -1,8 +1,8 @@
 // Products of unit rows: fast ones that preselect, and exact ones, bit for bit those of Python.
 #pragma once
 
-#include <cstdint>
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 #include <vector>
 

@@ -19,7 +19,7 @@ double seconds() {
 }
 
 std::vector<std::int64_t> stamp_of(const fs::path& folder) {
-  struct stat found {};
+  struct stat found{};
   if (stat((folder / "manifest.json").c_str(), &found)) return {};
   return {std::int64_t(found.st_ino), found.st_mtim.tv_sec, found.st_mtim.tv_nsec, found.st_size};
 }
@@ -98,9 +98,11 @@ Answer Searcher::answer(const Index& index, const float* row, const Wanted& want
       const auto lower = std::lower_bound(scores.begin(), scores.end(), one.score) - scores.begin();
       above = double(lower) / double(scores.size());
     }
-    made.hits.push_back({int(made.hits.size()) + 1, one.score, above, index.entry(std::size_t(one.row))});
+    made.hits.push_back(
+        {int(made.hits.size()) + 1, one.score, above, index.entry(std::size_t(one.row))});
   }
-  made.nothing = !made.hits.empty() && made.hits[0].above_unrelated >= 0 && made.hits[0].above_unrelated <= kLevel;
+  made.nothing = !made.hits.empty() && made.hits[0].above_unrelated >= 0 &&
+                 made.hits[0].above_unrelated <= kLevel;
   return made;
 }
 
@@ -110,11 +112,13 @@ std::vector<Answer> Searcher::search(const std::vector<Query>& queries, const Wa
   for (std::size_t start = 0; start < queries.size();) {
     std::size_t stop = start + 1;
     const auto fields = queries[start].fields();
-    while (stop < queries.size() && stop - start < kBatch && queries[stop].fields() == fields) ++stop;
+    while (stop < queries.size() && stop - start < kBatch && queries[stop].fields() == fields)
+      ++stop;
     const Encoder& encoder = bundle_.route(fields);
     const auto [index, note] = follow();
     require(*index, wanted);
-    const auto batch = encoder.embed({queries.begin() + std::ptrdiff_t(start), queries.begin() + std::ptrdiff_t(stop)});
+    const auto batch = encoder.embed(
+        {queries.begin() + std::ptrdiff_t(start), queries.begin() + std::ptrdiff_t(stop)});
     for (const Embedded& one : batch) {
       Answer made;
       if (one.error.empty()) {
@@ -132,7 +136,8 @@ std::vector<Answer> Searcher::search(const std::vector<Query>& queries, const Wa
   return answers;
 }
 
-std::vector<Answer> Searcher::search_vectors(const float* rows, std::size_t count, const Wanted& wanted) {
+std::vector<Answer> Searcher::search_vectors(const float* rows, std::size_t count,
+                                             const Wanted& wanted) {
   const auto [index, note] = follow();
   require(*index, wanted);
   for (std::size_t n = 0; n < count; ++n) require_unit(rows + n * dim(), dim(), n);

@@ -28,8 +28,8 @@ struct Wanted {
 
 class Searcher {
  public:
-  Searcher(const fs::path& bundle, const std::optional<fs::path>& index, const std::string& onnxruntime,
-           int threads, bool follows);
+  Searcher(const fs::path& bundle, const std::optional<fs::path>& index,
+           const std::string& onnxruntime, int threads, bool follows);
 
   std::vector<Answer> search(const std::vector<Query>& queries, const Wanted& wanted);
   // Searches with unit rows (count, dim).
@@ -53,7 +53,8 @@ class Searcher {
 
   std::shared_ptr<const Index> opened(const Index* before) const;
   std::pair<std::shared_ptr<const Index>, std::string> follow();
-  Answer answer(const Index& index, const float* row, const Wanted& wanted, const std::string& graph) const;
+  Answer answer(const Index& index, const float* row, const Wanted& wanted,
+                const std::string& graph) const;
 };
 
 }  // namespace zscr

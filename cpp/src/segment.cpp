@@ -14,7 +14,8 @@ constexpr double kLongestRow = 1e6;  // squared; unit rows have 1
 constexpr std::int64_t kMost = std::int64_t(1) << 53;
 
 std::unique_ptr<BlockFile> opened(const Manifest& index, const std::string& number) {
-  const std::string name = "segment." + number + ".safetensors", blocks = "blocks." + number + ".npy";
+  const std::string name = "segment." + number + ".safetensors",
+                    blocks = "blocks." + number + ".npy";
   const Listed& entry = index.listed(name);
   std::vector<std::string> digests;
   const std::size_t count = (entry.bytes + kBlock - 1) / kBlock;
@@ -22,8 +23,11 @@ std::unique_ptr<BlockFile> opened(const Manifest& index, const std::string& numb
     if (count) digests.push_back(from_hex(entry.sha256));
   } else {
     const std::string raw = index.verified(blocks);
-    const std::string head = "{'descr': '|u1', 'fortran_order': False, 'shape': (" + std::to_string(count) + ", 32), }";
-    const auto byte = [&](std::size_t at) { return std::size_t(static_cast<unsigned char>(raw[at])); };
+    const std::string head =
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (" + std::to_string(count) + ", 32), }";
+    const auto byte = [&](std::size_t at) {
+      return std::size_t(static_cast<unsigned char>(raw[at]));
+    };
     const std::size_t start = raw.size() < 10 ? 0 : 10 + byte(8) + 256 * byte(9);
     const bool sound = start >= 10 + head.size() && raw.size() == start + 32 * count &&
                        raw.compare(0, 8, std::string("\x93NUMPY\x01\0", 8)) == 0 &&
@@ -72,7 +76,8 @@ Segment::Segment(const Manifest& index, const Json& about, std::size_t dim, bool
   vectors_at_ = vectors.at;
   const std::vector<std::size_t> wanted{count(), dim_};
   const bool fits = vectors.dtype == (half_ ? "F16" : "F32") && vectors.shape == wanted &&
-                    vectors.at % (half_ ? 2 : 4) == 0 && lines.dtype == "U8" && lines.shape.size() == 1;
+                    vectors.at % (half_ ? 2 : 4) == 0 && lines.dtype == "U8" &&
+                    lines.shape.size() == 1;
   if (!fits) throw JsonFault(name + " does not hold rows of " + std::to_string(dim_) + " numbers");
   check(numbers(header, base, "order"), numbers(header, base, "keys"));
   if (std::int64_t(count()) != about.at("count").integer(0, kMost) ||
@@ -83,16 +88,22 @@ Segment::Segment(const Manifest& index, const Json& about, std::size_t dim, bool
   sound_ = std::make_unique<std::atomic<bool>[]>(count() / step_ + 1);
 }
 
-Segment::Tensor Segment::tensor(const Json& header, std::size_t base, const std::string& name) const {
+Segment::Tensor Segment::tensor(const Json& header, std::size_t base,
+                                const std::string& name) const {
   const Json& about = header.at(name);
   Tensor made{about.at("dtype").text(), {}, 0, 0};
   const auto& between = about.at("data_offsets").list(2, 2);
-  const auto start = std::size_t(between[0].integer(0, kMost)), stop = std::size_t(between[1].integer(0, kMost));
-  const std::size_t width = made.dtype == "I64" ? 8 : made.dtype == "F32" ? 4 : made.dtype == "F16" ? 2 : 1;
+  const auto start = std::size_t(between[0].integer(0, kMost)),
+             stop = std::size_t(between[1].integer(0, kMost));
+  const std::size_t width = made.dtype == "I64"   ? 8
+                            : made.dtype == "F32" ? 4
+                            : made.dtype == "F16" ? 2
+                                                  : 1;
   std::size_t size = width;
   for (const Json& one : about.at("shape").list(1, 2)) {
     const auto length = std::size_t(one.integer(0, kMost));
-    if (length && size > file_->size() / length) throw JsonFault(name + " does not lie in its file");
+    if (length && size > file_->size() / length)
+      throw JsonFault(name + " does not lie in its file");
     size *= length;
     made.shape.push_back(length);
   }
@@ -103,9 +114,11 @@ Segment::Tensor Segment::tensor(const Json& header, std::size_t base, const std:
   return made;
 }
 
-std::vector<std::int64_t> Segment::numbers(const Json& header, std::size_t base, const char* name) const {
+std::vector<std::int64_t> Segment::numbers(const Json& header, std::size_t base,
+                                           const char* name) const {
   const Tensor found = tensor(header, base, name);
-  if (found.dtype != "I64" || found.shape.size() != 1) throw JsonFault(std::string(name) + " are no numbers");
+  if (found.dtype != "I64" || found.shape.size() != 1)
+    throw JsonFault(std::string(name) + " are no numbers");
   std::vector<std::int64_t> made(found.shape[0]);
   const std::string_view bytes = file_->read(found.at, found.at + found.size);
   if (!bytes.empty()) std::memcpy(made.data(), bytes.data(), bytes.size());
@@ -116,8 +129,10 @@ void Segment::check(const std::vector<std::int64_t>& order, const std::vector<st
   const auto rows = std::int64_t(count());
   bool fit = order.size() == count() && keys.size() == count() && starts_.size() == count() + 1;
   fit = fit && starts_.front() == 0 && starts_.back() == std::int64_t(lines_size_);
-  fit = fit && ascend(starts_) && ascend(keys) && ascend(removed_) && unique(removed_) && unique(order);
-  fit = fit && std::all_of(order.begin(), order.end(), [&](auto one) { return one >= 0 && one < rows; });
+  fit = fit && ascend(starts_) && ascend(keys) && ascend(removed_) && unique(removed_) &&
+        unique(order);
+  fit = fit &&
+        std::all_of(order.begin(), order.end(), [&](auto one) { return one >= 0 && one < rows; });
   bool runs = true;
   for (std::size_t n = 0; fit && n < count(); ++n) {
     fit = labels_[n] >= 0;
@@ -126,9 +141,11 @@ void Segment::check(const std::vector<std::int64_t>& order, const std::vector<st
   if (fit && !runs) {
     for (std::size_t n = 0; n < count(); ++n) by_label_.emplace_back(labels_[n], std::int64_t(n));
     std::sort(by_label_.begin(), by_label_.end());
-    for (std::size_t n = 1; n < count(); ++n) fit = fit && by_label_[n - 1].first < by_label_[n].first;
+    for (std::size_t n = 1; n < count(); ++n)
+      fit = fit && by_label_[n - 1].first < by_label_[n].first;
   }
-  if (!fit) throw JsonFault("the rows of " + file_->path.filename().string() + " do not fit together");
+  if (!fit)
+    throw JsonFault("the rows of " + file_->path.filename().string() + " do not fit together");
 }
 
 std::int64_t Segment::find(std::int64_t label) const {
@@ -137,15 +154,15 @@ std::int64_t Segment::find(std::int64_t label) const {
     const bool there = label >= labels_[0] && label - labels_[0] < std::int64_t(count());
     return there ? label - labels_[0] : -1;
   }
-  const auto found = std::lower_bound(by_label_.begin(), by_label_.end(), std::make_pair(label, std::int64_t(0)));
+  const auto found =
+      std::lower_bound(by_label_.begin(), by_label_.end(), std::make_pair(label, std::int64_t(0)));
   return found != by_label_.end() && found->first == label ? found->second : -1;
 }
 
 const float* Segment::row(std::size_t place, float* scratch) const {
   const std::size_t chunk = place / step_;
   if (!sound_[chunk].load(std::memory_order_acquire)) prove(chunk);
-  if (!half_)
-    return reinterpret_cast<const float*>(file_->raw(vectors_at_ + place * dim_ * 4));
+  if (!half_) return reinterpret_cast<const float*>(file_->raw(vectors_at_ + place * dim_ * 4));
   const auto* const halves =
       reinterpret_cast<const std::uint16_t*>(file_->raw(vectors_at_ + place * dim_ * 2));
   for (std::size_t n = 0; n < dim_; ++n) scratch[n] = half_to_float(halves[n]);
@@ -186,7 +203,8 @@ void Segment::prove_all() const {
 }
 
 std::string_view Segment::line(std::size_t place) const {
-  return file_->read(lines_at_ + std::size_t(starts_[place]), lines_at_ + std::size_t(starts_[place + 1]));
+  return file_->read(lines_at_ + std::size_t(starts_[place]),
+                     lines_at_ + std::size_t(starts_[place + 1]));
 }
 
 }  // namespace zscr

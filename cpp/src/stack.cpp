@@ -7,7 +7,8 @@ namespace zscr {
 
 constexpr float kMargin = 1e-5F;  // well above the rounding error of a product of two unit rows
 
-Stack::Stack(std::vector<std::shared_ptr<const Segment>> segments) : segments_(std::move(segments)) {
+Stack::Stack(std::vector<std::shared_ptr<const Segment>> segments)
+    : segments_(std::move(segments)) {
   ended_.resize(segments_.size());
   starts_.push_back(0);
   for (std::size_t at = 0; at < segments_.size(); ++at) {

@@ -20,7 +20,8 @@ class Stack {
   std::int64_t row_of(std::int64_t label) const;  // -1 where it is no longer there
 
   // Returns the k best rows from `first` on, best first.
-  std::vector<Scored> exact(const float* query, std::size_t dim, std::size_t k, std::size_t first) const;
+  std::vector<Scored> exact(const float* query, std::size_t dim, std::size_t k,
+                            std::size_t first) const;
   // Scores rows as exact search does and returns the k best.
   std::vector<Scored> rank(const float* query, std::size_t dim, std::size_t k,
                            const std::vector<std::int64_t>& rows) const;

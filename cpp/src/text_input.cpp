@@ -48,8 +48,8 @@ ReadText TextReader::read(const std::u32string& text) const {
       // A character that BPE spells in several tokens is in none of them whole.
       if (one.id == unknown_id_ || (tokenizer_.spells_bytes && covered[at])) unread[at] = true;
     }
-    std::fill(covered.begin() + std::ptrdiff_t(one.start), covered.begin() + std::ptrdiff_t(one.stop),
-              true);
+    std::fill(covered.begin() + std::ptrdiff_t(one.start),
+              covered.begin() + std::ptrdiff_t(one.stop), true);
     end = std::max(end, one.stop);
   }
   made.blank = true;

@@ -27,9 +27,9 @@ struct Order {
 
 template <typename Row, std::size_t N>
 const Row* find_range(const Row (&rows)[N], char32_t one) {
-  const Row* const next = std::upper_bound(
-      std::begin(rows), std::end(rows), one,
-      [](char32_t value, const Row& row) { return value < row.first; });
+  const Row* const next =
+      std::upper_bound(std::begin(rows), std::end(rows), one,
+                       [](char32_t value, const Row& row) { return value < row.first; });
   return next != std::begin(rows) && one <= (next - 1)->last ? next - 1 : nullptr;
 }
 
@@ -68,12 +68,13 @@ char32_t composed(char32_t first, char32_t second) {
     return kS + ((first - kL) * kVs + (second - kV)) * kTs;
   if (is_hangul(first) && (first - kS) % kTs == 0 && second > kT && second < kT + kTs)
     return first + (second - kT);
-  const Pair* const found = std::lower_bound(
-      std::begin(kComposed), std::end(kComposed), std::make_pair(first, second),
-      [](const Pair& row, const std::pair<char32_t, char32_t>& value) {
-        return std::make_pair(row.first, row.second) < value;
-      });
-  const bool there = found != std::end(kComposed) && found->first == first && found->second == second;
+  const Pair* const found =
+      std::lower_bound(std::begin(kComposed), std::end(kComposed), std::make_pair(first, second),
+                       [](const Pair& row, const std::pair<char32_t, char32_t>& value) {
+                         return std::make_pair(row.first, row.second) < value;
+                       });
+  const bool there =
+      found != std::end(kComposed) && found->first == first && found->second == second;
   return there ? found->composed : 0;
 }
 
@@ -123,7 +124,11 @@ namespace {
 bool next_character(std::string_view text, std::size_t& at, char32_t& one) {
   static constexpr char32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
   const auto byte = static_cast<unsigned char>(text[at]);
-  const std::size_t size = byte < 0x80 ? 1 : byte >> 5 == 6 ? 2 : byte >> 4 == 14 ? 3 : byte >> 3 == 30 ? 4 : 0;
+  const std::size_t size = byte < 0x80       ? 1
+                           : byte >> 5 == 6  ? 2
+                           : byte >> 4 == 14 ? 3
+                           : byte >> 3 == 30 ? 4
+                                             : 0;
   if (!size || at + size > text.size()) return false;
   one = size == 1 ? byte : byte & (0xFFU >> (size + 1));
   for (std::size_t n = 1; n < size; ++n) {
@@ -143,7 +148,8 @@ std::u32string decoded(std::string_view text) {
   for (std::size_t at = 0; at < text.size();) {
     char32_t one = 0;
     if (!next_character(text, at, one))
-      unusable("holds bytes at " + std::to_string(at) + " that are not UTF-8; write it in plain UTF-8");
+      unusable("holds bytes at " + std::to_string(at) +
+               " that are not UTF-8; write it in plain UTF-8");
     made += one;
   }
   return made;
@@ -186,16 +192,26 @@ std::string encoded(std::u32string_view text) {
 
 bool is(Kind kind, char32_t one) {
   switch (kind) {
-    case Kind::space: return find_range(kSpace, one);
-    case Kind::letter: return find_range(kLetter, one);
-    case Kind::number: return find_range(kNumber, one);
-    case Kind::word: return find_range(kWord, one);
-    case Kind::blank: return find_range(kBlank, one);
-    case Kind::telling: return find_range(kTold, one);
-    case Kind::bert_space: return find_range(kBertSpace, one);
-    case Kind::bert_deleted: return find_range(kBertDeleted, one);
-    case Kind::bert_alone: return find_range(kBertAlone, one);
-    case Kind::bert_punctuation: return find_range(kBertPunctuation, one);
+    case Kind::space:
+      return find_range(kSpace, one);
+    case Kind::letter:
+      return find_range(kLetter, one);
+    case Kind::number:
+      return find_range(kNumber, one);
+    case Kind::word:
+      return find_range(kWord, one);
+    case Kind::blank:
+      return find_range(kBlank, one);
+    case Kind::telling:
+      return find_range(kTold, one);
+    case Kind::bert_space:
+      return find_range(kBertSpace, one);
+    case Kind::bert_deleted:
+      return find_range(kBertDeleted, one);
+    case Kind::bert_alone:
+      return find_range(kBertAlone, one);
+    case Kind::bert_punctuation:
+      return find_range(kBertPunctuation, one);
   }
   return false;
 }

@@ -28,7 +28,7 @@ enum class Kind {
 };
 bool is(Kind kind, char32_t one);
 
-std::u32string_view lowered(const char32_t& one);     // what it is in lower case, or itself
-std::u32string bert_mapped(char32_t one);             // what BERT makes of one that it keeps
+std::u32string_view lowered(const char32_t& one);  // what it is in lower case, or itself
+std::u32string bert_mapped(char32_t one);          // what BERT makes of one that it keeps
 
 }  // namespace zscr

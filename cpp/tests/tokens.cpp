@@ -17,7 +17,8 @@ int main(int, char** arguments) try {
     for (std::size_t n = 0; n < found.unknown.size(); ++n) {
       std::cout << (n ? "," : "") << '[';
       const std::u32string word = zscr::decoded(found.unknown[n]);
-      for (std::size_t c = 0; c < word.size(); ++c) std::cout << (c ? "," : "") << std::uint32_t(word[c]);
+      for (std::size_t c = 0; c < word.size(); ++c)
+        std::cout << (c ? "," : "") << std::uint32_t(word[c]);
       std::cout << ']';
     }
     std::cout << "]," << (found.blank ? "true" : "false") << "]\n";

@@ -171,6 +171,35 @@ def test_weights_in_other_files_are_refused(copy, library):
     assert "keeps weights in other files" in message
 
 
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("b/text.onnx", "is damaged: its sha256 is not the one in manifest.json"),
+        ("b/tokenizer.json", "is damaged: its sha256 is not the one in manifest.json"),
+        ("b.index/segment.1.safetensors", "is damaged: its block 0 of 4 MiB"),
+        ("b.index/hnsw.1.bin", "is damaged; run 'zscr index repair"),
+    ],
+)
+def test_one_bit_of_each_file(name, sentence, copy, library):
+    """The last bit of every file that an answer is made of."""
+    raw = bytearray((copy / name).read_bytes())
+    raw[-1] ^= 1
+    (copy / name).write_bytes(raw)
+    code, message = refused(lambda: library.open(copy / "b").search([TEXT]))
+    assert code == ARTEFACT
+    assert sentence in message
+
+
+def test_unrelated_queries_of_the_same_score_are_not_below(copy, library):
+    """Of unrelated queries that score exactly as much, none scores lower: nothing looks like it."""
+    manifest = copy / "b.index" / "manifest.json"
+    best = library.open(copy / "b").search([TEXT])[0].hits[0][2]
+    [known, *_] = json.loads(manifest.read_bytes())["calibrations"]
+    signed(manifest, calibrations=[known | {"scores": [best, best]}])
+    answer = library.open(copy / "b").search([TEXT])[0]
+    assert (answer.hits[0][6], answer.nothing) == (0.0, True)
+
+
 def test_flipped_bits_are_refused_or_harmless(copy, library):
     """400 single bits of all files: refused in one sentence, or the answer is the same."""
     from library import Refused
