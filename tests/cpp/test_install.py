@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -121,18 +120,3 @@ def test_the_example_answers_captions(installed, bundle, best):
     assert rows[0] == [TEXT, "1", best]
     assert len(rows) == 2
     assert (done.returncode, "has an empty text" in done.stderr) == (1, True)
-
-
-def test_threads_share_a_handle(library, bundle):
-    """Eight threads search with one handle, by both functions: each gets what it asked for."""
-    from bundles import captions, unit
-
-    searcher, texts, rows = library.open(bundle), captions(40), unit(40, 5)
-    wanted = [searcher.search([one])[0].hits for one in texts]
-    found = [one.hits for one in searcher.search_vectors(rows)]
-    with ThreadPoolExecutor(8) as pool:
-        for _ in range(5):
-            asked = pool.map(lambda one: searcher.search([one])[0].hits, texts)
-            looked = pool.map(lambda n: searcher.search_vectors(rows[n : n + 1])[0].hits, range(40))
-            assert [*asked] == wanted
-            assert [*looked] == found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -148,3 +149,23 @@ def test_a_commit_is_followed(library, tmp_path):
     [told_so] = follows.search_vectors(row, 1)
     assert told_so.hits[0][1] == "ü/77.jpg"
     assert "answered from generation 2: " in told_so.notes[0]
+
+
+def test_threads_share_a_handle(pair):
+    """Eight threads search with one handle, by both functions: each gets what it asked for."""
+    from bundles import captions, unit
+
+    ours, _ = pair
+    texts, rows = captions(64), unit(64, 5)
+    by_text = [one.hits for one in ours.search(texts)]
+    by_vector = [one.hits for one in ours.search_vectors(rows)]
+
+    def asked(turn):
+        order = np.roll(np.arange(64), 7 * turn)
+        found = ours.search_vectors(np.ascontiguousarray(rows[order]))
+        return [one.hits for one in found] == [by_vector[n] for n in order]
+
+    with ThreadPoolExecutor(8) as pool:
+        told = pool.map(lambda _: [one.hits for one in ours.search(texts)], range(8))
+        assert all(pool.map(asked, range(32)))
+        assert [*told] == [by_text] * 8
