@@ -169,3 +169,24 @@ def test_threads_share_a_handle(pair):
         told = pool.map(lambda _: [one.hits for one in ours.search(texts)], range(8))
         assert all(pool.map(asked, range(32)))
         assert [*told] == [by_text] * 8
+
+
+def test_a_segment_of_several_blocks(library, tmp_path):
+    """Each 4 MiB is proved by its own hash: what lies in a sound block is found, and no more."""
+    from bundles import make_bundle, make_index, unit
+    from library import Refused
+
+    bundle = make_bundle(tmp_path / "b", "clip")
+    index = make_index(tmp_path / "b.index", bundle, 26_500, search="exact")
+    assert (index.folder / "blocks.1.npy").is_file()
+    rows = unit(5, 6)
+    wanted = [[(m.entry.id, m.score) for m in one] for one in index.search(rows, 10)]
+    found = library.open(bundle).search_vectors(rows)
+    assert [[h[1:3] for h in one.hits] for one in found] == wanted
+    path = index.folder / "segment.1.safetensors"
+    raw = bytearray(path.read_bytes())
+    raw[(4 << 20) + 7] ^= 1
+    path.write_bytes(raw)
+    opened = library.open(bundle)  # which looks at what stands before and behind
+    with pytest.raises(Refused, match="its block 1 of 4 MiB has not the sha256"):
+        opened.search_vectors(rows)
