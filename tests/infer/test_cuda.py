@@ -115,8 +115,10 @@ def test_cuda_finds_what_the_cpu_finds(tower, rows):
         feeds = {"ids": ids(rows, length, seed)}
         wanted, found = (one.run(feeds)["unit"] for one in (cpu, cuda))
         np.testing.assert_allclose(found, wanted, atol=TOLERANCE)
+        scores = wanted @ gallery.T
         best = [np.argsort(-rows @ gallery.T, kind="stable")[:, :10] for rows in (wanted, found)]
-        assert np.mean(best[0] == best[1]) > 0.999  # equal scores may change places
+        lost, kept = (np.take_along_axis(scores, one, 1) for one in best)
+        np.testing.assert_allclose(kept, lost, atol=2 * TOLERANCE)  # so near, places may change
 
 
 @pytest.mark.gpu

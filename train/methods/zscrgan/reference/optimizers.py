@@ -109,7 +109,8 @@ class TFAdam(FusedOptimizer):
         step += 1  # on the device: a captured graph counts by itself
         rate = group["lr"] * (1 - b2**step).sqrt() / (1 - b1**step)
         for g, p, m, v, _ in self.blocks:
-            self._adam(p, g, (m, v), rate.to(p.dtype), group["betas"], eps=group["eps"])
+            # On CUDA the kernel takes a rate in float32 alone, whatever it updates.
+            self._adam(p, g, (m, v), rate.float(), group["betas"], eps=group["eps"])
 
 
 @dataclass(frozen=True)
