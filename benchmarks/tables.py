@@ -16,6 +16,7 @@ from adapt_table import adapt_table
 from clip_table import clip_table
 from composed_speed_table import mapper_table, search_table
 from composed_table import composed_table
+from cuda_table import found_table, graphs_table
 from find_table import export_table, find_table
 from index_search_table import engines_table
 from markdown import head, row, with_spread
@@ -60,6 +61,10 @@ def tables() -> dict[str, dict[str, str]]:
         "docs/alignment.md": {
             "ablations": ablations_table(loaded("sketch_ablations_*.json")),
             "leak": leak_table(loaded("text_leak_*.json")),
+        },
+        "docs/backends.md": {
+            "cuda": graphs_table(loaded("cuda_query.json")[0]),
+            "cuda-search": found_table(loaded("cuda_query.json")[0]),
         },
         "docs/clip.md": {"clip": clip_table(titled)},
         "docs/cmaan.md": {
