@@ -116,6 +116,19 @@ def test_rows_that_hnsw_has_not_are_found_beside_it(clustered, search):
     np.testing.assert_array_equal(stack.rows_of_labels(gone), -1)
 
 
+def test_a_writer_goes_on_without_what_it_removed(tmp_path, clustered, entry):
+    """HNSW in memory would find the ten that are gone, and images that came since stand for them."""
+    vectors, query = clustered(1000, 24), clustered(1, 24, seed=7)
+    about = {"space": SPACE, "bundle_name": "b", "search": "hnsw"}
+    entries = [entry(f"{number}") for number in range(len(vectors))]
+    index = Index.create(tmp_path / "index", entries=entries, vectors=vectors, **about)
+    [best] = index.search(query, 10, ef=200)
+    late, away = [entry(f"late {number}") for number in range(20)], np.repeat(-query, 20, 0)
+    index.apply(Change(late, away, removals=[one.entry.id for one in best]))
+    [found], [wanted] = index.search(query, 10, ef=200), index.search(query, 10, exact=True)
+    assert [one.entry.id for one in found] == [one.entry.id for one in wanted]
+
+
 def test_merging_keeps_rows_labels_and_what_is_ended(clustered):
     """Eight small segments become one, which still ends rows of those before it."""
     rows = clustered(40, 8)
