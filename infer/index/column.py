@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from zscr.infer.index.exact import Rows, Vectors, multiply
 from zscr.infer.index.stack import Stack
-from zscr.infer.index.tensor import Tensor
+from zscr.infer.index.tensor import Gathered, Tensor
 
 Array = npt.NDArray[Any]
 
@@ -50,7 +50,7 @@ class Column:
         return found if np.ndim(wanted) else found[0]
 
     @cached_property
-    def _only(self) -> Tensor | None:
+    def _only(self) -> Tensor | Gathered | None:
         """The rows, if one segment has them all, and no others."""
         segments = self.stack.segments
         whole = len(segments) == 1 and not self.stack.ended[0].size

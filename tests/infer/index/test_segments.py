@@ -117,7 +117,7 @@ def test_rows_that_hnsw_has_not_are_found_beside_it(clustered, search):
 
 
 def test_a_writer_goes_on_without_what_it_removed(tmp_path, clustered, entry):
-    """HNSW in memory would find the ten that are gone, and images that came since stand for them."""
+    """HNSW in memory would find the ten that are gone, and late images stand for them."""
     vectors, query = clustered(1000, 24), clustered(1, 24, seed=7)
     about = {"space": SPACE, "bundle_name": "b", "search": "hnsw"}
     entries = [entry(f"{number}") for number in range(len(vectors))]

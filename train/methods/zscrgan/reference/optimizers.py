@@ -110,7 +110,8 @@ class TFAdam(FusedOptimizer):
         rate = group["lr"] * (1 - b2**step).sqrt() / (1 - b1**step)
         for g, p, m, v, _ in self.blocks:
             # On CUDA the kernel takes a rate in float32 alone, whatever it updates.
-            self._adam(p, g, (m, v), rate.float(), group["betas"], eps=group["eps"])
+            dtype = torch.float32 if p.is_cuda else p.dtype
+            self._adam(p, g, (m, v), rate.to(dtype), group["betas"], eps=group["eps"])
 
 
 @dataclass(frozen=True)
