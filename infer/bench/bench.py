@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -71,18 +71,14 @@ class Bench:
 
     def _single(self) -> None:
         say("single: one query after another")
-        run_single(
-            self.subjects,
-            self.pool.queries,
-            self.settings.limit,
-            seed=self.settings.seed,
-            clock=self.clock,
-            keep=self.result.runs.append,
-        )
+        self._closed(run_single)
 
     def _offline(self) -> None:
         say("offline: all queries at once")
-        run_offline(
+        self._closed(run_offline)
+
+    def _closed(self, run: Callable[..., None]) -> None:
+        run(
             self.subjects,
             self.pool.queries,
             self.settings.limit,
