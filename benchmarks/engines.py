@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,6 +11,7 @@ import numpy as np
 
 from zscr.infer.index.exact import search_exact
 from zscr.infer.index.hnsw import EF_CONSTRUCTION, M
+from zscr.infer.index.hnsw_order import reordered
 from zscr.infer.index.index import Entry, Index
 
 HNSW = f"M {M}, ef_construction {EF_CONSTRUCTION}"
@@ -54,7 +56,7 @@ class Zscr(Engine):
         entries = [
             Entry(f"{row}", f"{row:064x}", f"/photos/{row}.jpg") for row in range(len(vectors))
         ]
-        self.index = Index.create(
+        Index.create(
             work / "index",
             space="s",
             bundle_name="synthetic",
@@ -63,6 +65,7 @@ class Zscr(Engine):
             queries=sample,
             threads=threads,
         )
+        self.index = Index.open(work / "index")  # as its users do
         self.how = self.index.how
         self._row = {entry.id: row for row, entry in enumerate(entries)}
         self._size = sum(path.stat().st_size for path in self.index.folder.iterdir())
@@ -121,6 +124,22 @@ class Hnswlib(Engine):
     def size(self) -> int:
         """Of its file."""
         return int(self.index.index_file_size())
+
+
+class HnswlibOrdered(Hnswlib):
+    """The same graph with its nodes in the order in which zscr writes them."""
+
+    name = "hnswlib, in zscr's order"
+
+    def __init__(self, vectors: Any, threads: int) -> None:
+        super().__init__(vectors, threads)
+        with tempfile.TemporaryDirectory() as work:
+            path, dim = Path(work) / "hnsw.bin", vectors.shape[1]
+            self.index.save_index(str(path))
+            content = memoryview(path.read_bytes())
+            path.write_bytes(b"".join(reordered(content, dim, M, EF_CONSTRUCTION)))
+            self.index = type(self.index)("ip", dim)
+            self.index.load_index(str(path))
 
 
 class FaissHnsw(Engine):
@@ -223,4 +242,12 @@ class Turbovec(Engine):
         return len(self.index.to_bytes()) + int(self.vectors.nbytes)
 
 
-ENGINES: tuple[type[Engine], ...] = (Hnswlib, FaissHnsw, Usearch, Turbovec, FaissFlat, Exact)
+ENGINES: tuple[type[Engine], ...] = (
+    Hnswlib,
+    HnswlibOrdered,
+    FaissHnsw,
+    Usearch,
+    Turbovec,
+    FaissFlat,
+    Exact,
+)

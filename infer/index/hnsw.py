@@ -22,6 +22,7 @@ from zscr.errors import ArtefactError
 from zscr.extras import require_extras
 from zscr.infer.index.exact import Gallery, Hits, Rows, Vectors, answered
 from zscr.infer.index.hnsw_file import Known, check_hnsw_file, node_count
+from zscr.infer.index.hnsw_order import reordered
 
 M = 16  # links a node and layer
 EF_CONSTRUCTION = 200
@@ -129,7 +130,7 @@ class Hnsw:
         return len(self.loaded.labels) - len(self.loaded.hidden)
 
     def save(self, path: Path) -> None:
-        """Write it; hidden labels are not to be among those of a file.
+        """Write it, its nodes in the order of `hnsw_order`; a file has no hidden labels.
 
         Raises:
             ArtefactError: the file came out short; hnswlib itself does not notice a full disk.
@@ -144,6 +145,11 @@ class Hnsw:
                 f"only {written} of {wanted} bytes of {path} were written, nothing was changed; "
                 f"free some space on that disk and run the same command again"
             )
+        with path.open("rb") as file:
+            content = map_bytes(file)
+        path.unlink()  # the map keeps what it held
+        with path.open("xb") as file:
+            file.writelines(reordered(content, index.dim, M, EF_CONSTRUCTION))
 
     def search(
         self, vectors: Gallery, queries: Vectors, k: int, ef: int, *, threads: int = 1

@@ -5,7 +5,7 @@ process. Here every number that it would follow is compared with what the galler
 say it must be; the vectors of images that are no longer there, the file alone knows. Little-endian,
 without padding, N nodes in the order of their insertion:
 
-    header  see `_HEADER`
+    header  see `HEADER`
     N x     level 0: count u16, deleted u8, 0 u8, links u32 x 2M, vector f4 x dim, label u64
     N x     size u32, and for each level from 1 on: count u16, 0 u16, links u32 x M
 """
@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from zscr.infer.index.exact import Rows, Vectors
 
-_HEADER = np.dtype(
+HEADER = np.dtype(
     [
         ("offset_level_0", "<u8"),
         ("max_elements", "<u8"),
@@ -86,7 +86,48 @@ class Shape:
         }
 
 
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What a file holds, of N nodes.
+
+    Attributes:
+        shape: what it was built with.
+        header: of the fields of `HEADER`.
+        nodes: (N,) at level 0: of the fields of `Shape.node`.
+        words: (W,) of the levels above, as they lie in the file.
+        levels: (N,) the highest level of each node.
+        lists: (L, 3 + M) a row a list above level 0: its count, its node, its level, its links.
+        starts: (L,) where in `words` each begins, with its count.
+    """
+
+    shape: Shape
+    header: Any
+    nodes: Array
+    words: Array
+    levels: Array
+    lists: Array
+    starts: Array
+
+
 Known = Callable[[Rows], tuple[Rows, Vectors]]
+
+
+def parts_of(content: bytearray | memoryview, dim: int, m: int, ef_construction: int) -> Parts:
+    """Find the parts of a file, without a copy of its nodes; what they hold is not checked.
+
+    Raises:
+        ValueError: it is too short or too long, or a level has no size that it can have.
+    """
+    if len(content) < HEADER.itemsize:
+        raise ValueError(f"{len(content)} bytes cannot hold a header")
+    header = np.frombuffer(content, HEADER, 1)[0]
+    shape = Shape(int(header["count"]), dim, m, ef_construction)
+    start = HEADER.itemsize + shape.count * shape.node.itemsize
+    if not shape.count or len(content) < start + 4 * shape.count or (len(content) - start) % 4:
+        raise ValueError(f"{len(content)} bytes cannot hold {shape.count} nodes")
+    nodes = np.frombuffer(content, shape.node, shape.count, HEADER.itemsize)
+    words = np.frombuffer(content, "<u4", offset=start)
+    return Parts(shape, header, nodes, words, *_upper_levels(words, shape))
 
 
 def check_hnsw_file(
@@ -107,36 +148,29 @@ def check_hnsw_file(
     Raises:
         ValueError: it holds something else; says what. Memory: about that of the links.
     """
-    if len(content) < _HEADER.itemsize:
-        raise ValueError(f"{len(content)} bytes cannot hold a header")
-    header = np.frombuffer(content, _HEADER, 1)[0]
-    shape = Shape(int(header["count"]), dim, m, ef_construction)
-    start = _HEADER.itemsize + shape.count * shape.node.itemsize
-    if not shape.count or len(content) < start + 4 * shape.count or (len(content) - start) % 4:
-        raise ValueError(f"{len(content)} bytes cannot hold {shape.count} nodes")
-    nodes = np.frombuffer(content, shape.node, shape.count, _HEADER.itemsize)
-    levels, upper = _upper_levels(np.frombuffer(content, "<u4", offset=start), shape)
-    _check_header(header, shape, levels)
+    parts = parts_of(content, dim, m, ef_construction)
+    nodes, levels, lists = parts.nodes, parts.levels, parts.lists
+    _check_header(parts.header, parts.shape, levels)
     labels = _check_vectors(nodes, known)
     if nodes["deleted"].any():
         raise ValueError("a node is marked as deleted")
-    own = np.arange(shape.count)
+    own = np.arange(len(nodes))
     _check_links(nodes["links"], nodes["ids"], own, np.zeros_like(own), levels)
-    counts, own, at_level = upper[:, 0], upper[:, 1], upper[:, 2]
-    _check_links(counts, upper[:, 3:], own, at_level, levels)
+    counts, own, at_level = lists[:, 0], lists[:, 1], lists[:, 2]
+    _check_links(counts, lists[:, 3:], own, at_level, levels)
     return labels
 
 
 def node_count(content: bytearray | memoryview) -> int:
     """Return how many nodes a sound file has."""
-    return int(np.frombuffer(content, _HEADER, 1)["count"][0])
+    return int(np.frombuffer(content, HEADER, 1)["count"][0])
 
 
-def _upper_levels(words: Array, shape: Shape) -> tuple[Array, Array]:
-    """Return each node's level, and a row a list above level 0: count, node, level, links x M."""
+def _upper_levels(words: Array, shape: Shape) -> tuple[Array, Array, Array]:
+    """Return `Parts.levels`, `Parts.lists` and `Parts.starts`."""
     block, levels = 1 + shape.m, np.zeros(shape.count, np.int64)
     filled = np.flatnonzero(words).tolist()  # between them are nodes of level 0 alone, as most are
-    starts: list[int] = []
+    found: list[int] = []
     node = at = near = 0
     while True:
         near = bisect_left(filled, at, near)
@@ -151,15 +185,16 @@ def _upper_levels(words: Array, shape: Shape) -> tuple[Array, Array]:
         after = at + 1 + int(levels[node]) * block
         if rest or after > len(words):
             raise ValueError("an upper level has another size than its file")
-        starts += range(at + 1, after, block)
+        found += range(at + 1, after, block)
         node, at = node + 1, after
     if at != len(words):
         raise ValueError("it goes on behind its last node")
     nodes = np.repeat(np.arange(shape.count), levels)
     before = np.cumsum(levels) - levels
     at_level = np.arange(len(nodes)) - before[nodes] + 1
-    lists = words[np.array(starts, np.int64)[:, None] + np.arange(block)].astype(np.int64)
-    return levels, np.column_stack([lists[:, 0], nodes, at_level, lists[:, 1:]])
+    starts = np.array(found, np.int64)
+    lists = words[starts[:, None] + np.arange(block)].astype(np.int64)
+    return levels, np.column_stack([lists[:, 0], nodes, at_level, lists[:, 1:]]), starts
 
 
 def _check_header(header: Any, shape: Shape, levels: Array) -> None:

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from zscr.infer.index.hnsw import EF_CONSTRUCTION, Hnsw, M
-from zscr.infer.index.hnsw_file import _HEADER, Known, Shape, check_hnsw_file
+from zscr.infer.index.hnsw_file import HEADER, Known, Shape, check_hnsw_file
 
 COUNT, LATE, DIM = 600, 480, 8
 NODE = Shape(COUNT, DIM, M, EF_CONSTRUCTION).node
-UPPER = _HEADER.itemsize + COUNT * NODE.itemsize
+UPPER = HEADER.itemsize + COUNT * NODE.itemsize
 EXTREMES = (0, 1, 2, 15, 17, 33, COUNT - 1, COUNT, 2**16, 2**31 - 1, 2**31, 2**32 - 1)
 
 
@@ -58,13 +58,13 @@ def test_several_threads_write_sound_files(clustered, tmp_path):
     check((tmp_path / "hnsw.bin").read_bytes(), vectors)
 
 
-@pytest.mark.parametrize("field", [*_HEADER.names])
+@pytest.mark.parametrize("field", [*HEADER.names])
 def test_every_field_of_the_header_is_checked(sound, field):
     """All but max_elements, which hnswlib replaces, must be what follows from the vectors."""
     vectors, content = sound
     for value in (*EXTREMES, 2**63 - 1, 2**64 - 1):
         damaged = bytearray(content)
-        header = np.frombuffer(damaged, _HEADER, 1)
+        header = np.frombuffer(damaged, HEADER, 1)
         with np.errstate(all="ignore"):
             header[field] = np.array([value], np.uint64).astype(header.dtype[field])
         same = damaged == content or (field == "max_elements" and COUNT <= value < 2**40)
@@ -88,7 +88,7 @@ def test_links_labels_and_vectors_are_checked(sound):
         ("label", 2**64 - 1, "is none"),
     ):
         damaged = bytearray(content)
-        nodes = np.frombuffer(damaged, NODE, COUNT, _HEADER.itemsize)
+        nodes = np.frombuffer(damaged, NODE, COUNT, HEADER.itemsize)
         if nodes[field].ndim > 1:
             nodes[field][7, 0] = value
         else:

@@ -12,7 +12,7 @@ from zscr.artefact import read_manifest
 from zscr.blocks import MappedFile
 from zscr.errors import ArtefactError
 from zscr.infer.index.hnsw import EF_CONSTRUCTION, M
-from zscr.infer.index.hnsw_file import _HEADER, Shape
+from zscr.infer.index.hnsw_file import HEADER, Shape
 from zscr.infer.index.hnsw_of import _fact
 from zscr.infer.index.index import Change, Index
 from zscr.proven import verifying
@@ -39,7 +39,7 @@ def spoil(folder):
     [path] = folder.glob("hnsw.*")
     raw = bytearray(path.read_bytes())
     node = Shape(COUNT, DIM, M, EF_CONSTRUCTION).node
-    np.frombuffer(raw, node, COUNT, _HEADER.itemsize)["vector"][7, 0] += 1e-6
+    np.frombuffer(raw, node, COUNT, HEADER.itemsize)["vector"][7, 0] += 1e-6
     path.write_bytes(raw)
     agree(folder, path.name)
     return path
