@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 
 _NORM_TOLERANCE = 1e-3  # what an fp16 or int8 graph may be off by
+_LEAST, _MOST = (1 - _NORM_TOLERANCE) ** 2, (1 + _NORM_TOLERANCE) ** 2  # squared, of a norm
 _OFTEN = 10  # a tenth of the rows that is other makes measurements old
 _FEW = 1000  # images that are measured after every change, which takes a millisecond
 
@@ -281,9 +282,13 @@ def check_vectors(
             f"the vectors have shape {matrix.shape}, but {wanted if names else ('any', dim)} is "
             f"needed; embed with a bundle of its space"
         )
-    norms = np.sqrt(np.einsum("nd,nd->n", matrix, matrix))
-    wrong = np.flatnonzero(~(np.abs(norms - 1) <= _NORM_TOLERANCE))  # so that NaN is wrong, too
-    if wrong.size:
+    if len(matrix) == 1 and _LEAST <= np.vdot(matrix, matrix) <= _MOST:
+        return matrix  # as most queries come
+    squares = np.einsum("nd,nd->n", matrix, matrix)
+    sound = (squares >= _LEAST) & (squares <= _MOST)  # so that NaN is not, either
+    if not sound.all():
+        norms = np.sqrt(squares)
+        wrong = np.flatnonzero(~sound)
         first = names[wrong[0]] if names else f"row {wrong[0]}"
         raise InputError(
             f"{wrong.size} of {len(matrix)} vectors are not unit vectors, first {first} "

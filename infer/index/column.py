@@ -14,6 +14,7 @@ from zscr.infer.index.stack import Stack
 from zscr.infer.index.tensor import Gathered, Tensor
 
 Array = npt.NDArray[Any]
+_INT64 = np.dtype(np.int64)
 
 
 class Column:
@@ -39,7 +40,7 @@ class Column:
 
     def __getitem__(self, rows: Any) -> Array:
         """Return a copy of some rows, as a matrix would; float16 stays what it is."""
-        if isinstance(rows, np.ndarray) and rows.dtype == np.int64 and rows.ndim == 1:
+        if isinstance(rows, np.ndarray) and rows.dtype is _INT64 and rows.ndim == 1:
             return self._taken(rows) if self._only is None else self._only.take(rows)
         if isinstance(rows, slice):
             rows = np.arange(*rows.indices(len(self)))

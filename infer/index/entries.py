@@ -25,7 +25,7 @@ class Entries(Sequence[Entry]):
     def __init__(self, stack: Stack, roots: Sequence[Root]) -> None:
         self._stack = stack
         self._roots: Mapping[str, Root] = {root.name: root for root in roots}
-        self._found: dict[int, Entry] = {}
+        self._found: dict[int, Entry] | tuple[Entry, ...] = {}  # by its row
 
     def __len__(self) -> int:
         return self._stack.count
@@ -54,22 +54,27 @@ class Entries(Sequence[Entry]):
 
     def of(self, rows: Sequence[int]) -> list[Entry]:
         """Return the entries of rows; those that were found lately are still at hand."""
-        if "_all" in self.__dict__:
-            return [self._all[row] for row in rows]
         held = self._found  # which other threads may replace, but not empty
+        try:
+            return [held[row] for row in rows]
+        except KeyError:
+            assert isinstance(held, dict), "all of them have every row"
+            return self._of(rows, held)
+
+    def _of(self, rows: Sequence[int], held: dict[int, Entry]) -> list[Entry]:
+        """Return the entries of rows, not all of which are held."""
+        if len(held) > _KEPT:
+            held = {row: held[row] for row in rows if row in held}
         fresh = [row for row in rows if row not in held]
-        if fresh:
-            if len(held) > _KEPT:
-                held = {row: held[row] for row in rows if row in held}
-            lines = self._stack.lines(np.array(fresh, np.int64))
-            held |= zip(fresh, map(self._parsed, lines), strict=True)
-            self._found = held
+        lines = self._stack.lines(np.array(fresh, np.int64))
+        held |= zip(fresh, map(self._parsed, lines), strict=True)
+        self._found = held
         return [held[row] for row in rows]
 
     def each(self) -> Iterator[Entry]:
         """Yield all of them; those that are not at hand are not kept, whatever their number."""
-        if "_all" in self.__dict__:
-            yield from self._all
+        if isinstance(self._found, tuple):
+            yield from self._found
             return
         for start in range(0, len(self), _AT_ONCE):
             rows = np.arange(start, min(start + _AT_ONCE, len(self)))
@@ -100,7 +105,8 @@ class Entries(Sequence[Entry]):
     @cached_property
     def _all(self) -> tuple[Entry, ...]:
         lines = self._stack.lines(np.arange(len(self)))
-        return tuple(map(self._parsed, lines))
+        self._found = tuple(map(self._parsed, lines))
+        return self._found
 
     def _parsed(self, line: bytes) -> Entry:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import gt
 from typing import Any, Protocol
 
 import numpy as np
@@ -147,15 +148,32 @@ def rank(parts: Parts, rows: Rows, k: int) -> Hits:
     A score depends on the two vectors alone, whatever else is scored at once.
     """
     if len(rows) == 1:  # as most often, and what several queries need takes longer than the rest
-        scores = _scores(parts, rows)
-        order = np.lexsort((rows[0], -scores[0]))[:k]
-        return Hits(rows[:, order], scores[:, order])
+        return _ranked(parts, rows[0], k)
     width = sum(vectors.shape[1] for vectors, _ in parts)
     step = max(1, _SCORED // max(1, rows.shape[1] * width))
     blocks = [slice(start, start + step) for start in range(0, len(rows), step)]
     scores = np.concatenate([_scores(_asked(parts, block), rows[block]) for block in blocks])
     order = np.lexsort((rows, -scores))[:, :k]
     return Hits(np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1))
+
+
+def _ranked(parts: Parts, rows: Rows, k: int) -> Hits:
+    """Return the best k of one query's candidates (C,)."""
+    scores, *others = (_products_of(*part, rows) for part in parts)
+    for more in others:
+        scores += more
+    told = scores.tolist()
+    if len(told) == k and all(map(gt, told, told[1:])):  # as HNSW's mostly are
+        return Hits(rows[None], scores[None])
+    order = np.lexsort((rows, -scores))[:k]
+    return Hits(rows[order][None], scores[order][None])
+
+
+def _products_of(vectors: Gallery, queries: Vectors, rows: Rows) -> npt.NDArray[np.float64]:
+    """Return the products (C,) of some rows with a single query (1, D)."""
+    near = vectors[rows].astype(np.float64)
+    near *= queries[0]
+    return near.sum(axis=1)
 
 
 def _scores(parts: Parts, rows: Rows) -> npt.NDArray[np.float64]:
@@ -172,7 +190,7 @@ def answered(vectors: Gallery, queries: Vectors, rows: Rows, k: int) -> Hits:
 
     -1 is no row. A query for which fewer than k are found is answered by exact search.
     """
-    if rows.shape[1] >= k and np.count_nonzero(rows < 0) == 0:
+    if rows.shape[1] >= k and (not rows.size or rows.min() >= 0):
         return rank([(vectors, queries)], rows, k)
     found = [no_hits(0, k)]
     for row, own in enumerate(rows):

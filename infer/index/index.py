@@ -274,10 +274,10 @@ class Index:
             raise InputError(f"k is {k} and ef is {ef}; both must be at least 1")
         if ef is not None and (exact or now.hnsw is None):
             raise InputError(f"ef {ef} means nothing to exact search; leave it out ({self.how})")
-        asked = check_vectors(queries, self.dim)
+        asked = check_vectors(queries, now.dim)
         hits = search(now, asked, k, ef=ef, exact=exact, expansion=expansion, rows=only.rows(now))
         return [
-            [Match(*pair) for pair in zip(now.entries.of(rows), scores, strict=True)]
+            [*map(Match, now.entries.of(rows), scores)]
             for rows, scores in zip(hits.rows.tolist(), hits.scores.tolist(), strict=True)
         ]
 

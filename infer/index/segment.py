@@ -109,6 +109,11 @@ class Segment:
         runs = labels.size and (labels == labels[0] + np.arange(len(labels))).all()
         return int(labels[0]) if runs else None
 
+    @property
+    def counts_from_0(self) -> bool:
+        """Whether the label of each row is its place."""
+        return self._first == 0
+
     @cached_property
     def _by_label(self) -> tuple[Rows, Rows]:
         order = np.argsort(self.labels, kind="stable")

@@ -57,7 +57,7 @@ class Stack:
         counts = [s.count - len(d) for s, d in zip(self.segments, self.ended, strict=True)]
         return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
-    @property
+    @cached_property
     def count(self) -> int:
         """N, the number of rows that are there."""
         return int(self.starts[-1])
@@ -92,6 +92,8 @@ class Stack:
 
     def rows_of_labels(self, labels: Rows) -> Rows:
         """Return the row of each label, of any shape; -1 where it is no longer there."""
+        if self._labels_are_rows and labels.size and labels.max() < self.count:
+            return labels  # as most often
         rows: Rows | None = None
         for at, segment in enumerate(self.segments):
             found = self.rows_of(at, segment.find_labels(labels))
@@ -99,6 +101,11 @@ class Stack:
             if np.count_nonzero(rows >= 0) == rows.size:
                 break  # as most often: the first segment has them
         return np.full(labels.shape, -1) if rows is None else rows
+
+    @cached_property
+    def _labels_are_rows(self) -> bool:
+        """Whether nothing has changed since a first commit, which counts labels from 0."""
+        return len(self.segments) == 1 and not self.ended[0].size and self.segments[0].counts_from_0
 
     def candidates(self, ids: Sequence[str]) -> Iterator[tuple[int, int]]:
         """Yield which of the ids may have which row: the key of the row's own id is the same."""

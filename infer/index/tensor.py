@@ -34,6 +34,7 @@ class Tensor:
         known = file is None or (file.is_proven() and file.is_proven(self._fact))
         chunks = 0 if known else -(-len(rows) // self._step)
         self._left = np.ones(chunks, bool)
+        self._is_proved = not chunks
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -59,9 +60,10 @@ class Tensor:
 
     def take(self, rows: Rows) -> Array:
         """Return a copy of some rows; raises as `all`."""
-        if np.count_nonzero(self._left):
+        if not self._is_proved:
             self._prove(np.unique(rows // self._step))
-        return self._rows[rows]
+        taken: Array = self._rows.take(rows, 0)  # which is quicker than by brackets
+        return taken
 
     def blocks(self) -> Iterator[Array]:
         """Yield its rows for a file; raises as `all`."""
@@ -89,7 +91,8 @@ class Tensor:
                     f"make it anew"
                 )
             self._left[chunk] = False
-        if self._file is not None and chunks.size and not self._left.any():
+        self._is_proved = not self._left.any()
+        if self._file is not None and chunks.size and self._is_proved:
             self._file.remember(self._fact)
 
 
