@@ -26,7 +26,7 @@ COMMANDS = {
     "export": "zscr.export.commands:export",
     "query": "zscr.infer.commands:query",
     "find": "zscr.infer.find.commands:find",
-    "index": "zscr.infer.exchange.commands:index",  # with all of zscr.infer.index.commands
+    "index": "zscr.infer.exchange.commands:index",  # with all of zscr.infer.index
     "models": "zscr.infer.models.commands:models",
     "inspect": "zscr.infer.inspection.commands:inspect",
     "doctor": "zscr.infer.doctor.commands:doctor",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zscr.infer.index.commands import index
+from zscr.infer.index.upkeep_commands import index, threads_option
 from zscr.options import NamedPath
 from zscr.progress import say
 
@@ -19,9 +19,6 @@ __all__ = ["index"]
 FOLDER = NamedPath()
 FORMATS = ("faiss", "hnswlib", "lance", "npy", "parquet", "qdrant")
 
-threads_option = click.option(
-    "--threads", type=click.IntRange(1), default=1, show_default=True, help="To build HNSW with."
-)
 collection_option = click.option(
     "--collection", default="", metavar="NAME", help="Of a Qdrant server."
 )
