@@ -22,12 +22,12 @@ import torch
 from limits import highest_use, in_use
 from machine import describe
 
-from zscr.infer.index.choice import recall_of
 from zscr.infer.index.diffusion import NeighbourGraph, diffuse_over
 from zscr.infer.index.entry import Entry
 from zscr.infer.index.exact import Vectors, search_exact
 from zscr.infer.index.expansion import Expansion
 from zscr.infer.index.index import Index
+from zscr.infer.index.measuring import recall_of
 from zscr.infer.index.neighbours import EXACT_UP_TO, neighbours
 
 RESULTS = Path(__file__).parent / "results"

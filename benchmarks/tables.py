@@ -18,6 +18,7 @@ from composed_speed_table import mapper_table, search_table
 from composed_table import composed_table
 from cuda_table import found_table, graphs_table
 from find_table import export_table, find_table
+from index_changes_table import changes_table, growth_table
 from index_search_table import engines_table
 from markdown import head, row, with_spread
 from quality_tables import full, overview
@@ -89,6 +90,8 @@ def tables() -> dict[str, dict[str, str]]:
             "text-batches": batches_table(loaded("text_batches.json")[0]),
             "memory": memory_table(loaded("query_memory.json")[0]),
             "adding": adding_table(loaded("index_add_*.json")),
+            "changes": changes_table(loaded("index_changes.json")[0]),
+            "growth": growth_table(loaded("index_memory.json")[0]),
             "engines": engines_table(loaded("index_search.json")[0]),
             "composed": search_table(loaded("composed_search.json")[0]),
             "find": find_table(loaded("find_*.json")),

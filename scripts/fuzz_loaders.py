@@ -44,7 +44,7 @@ from zscr.data.task_files import TaskInfo, TaskRow
 from zscr.errors import InputError
 from zscr.infer.encoder import load_encoder
 from zscr.infer.index.index import Entry, Index
-from zscr.infer.index.verify import verify_index
+from zscr.infer.index.upkeep.verify import verify_index
 from zscr.infer.inputs.tokenizer import load_tokenizer
 from zscr.infer.queries import read_queries
 from zscr.infer.runners.graph_file import refuse_external_data

@@ -14,9 +14,9 @@ from zscr.infer.bench.clock import Clock
 from zscr.infer.bench.limit import Limit
 from zscr.infer.bench.loops import in_turns
 from zscr.infer.bench.times import WHOLE, Stopwatch
-from zscr.infer.index.choice import LADDER, recall_of
 from zscr.infer.index.exact import Hits, Vectors
 from zscr.infer.index.index import Index
+from zscr.infer.index.measuring import LADDER, recall_of
 from zscr.schema import integer, listing, maybe, number, record, text
 
 K = 10

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from zscr.infer.index.upkeep_commands import index, threads_option
+from zscr.infer.index.upkeep.commands import index, threads_option
 from zscr.options import NamedPath
 from zscr.progress import say
 

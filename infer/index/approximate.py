@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from zscr.infer.index.column import Column
 from zscr.infer.index.exact import Hits, Rows, Vectors, answered, search_exact
-from zscr.infer.index.hnsw import Hnsw
+
+if TYPE_CHECKING:
+    from zscr.infer.index.hnsw import Hnsw
 
 
 def search_hnsw(

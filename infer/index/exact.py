@@ -173,7 +173,8 @@ def _products_of(vectors: Gallery, queries: Vectors, rows: Rows) -> npt.NDArray[
     """Return the products (C,) of some rows with a single query (1, D)."""
     near = vectors[rows].astype(np.float64)
     near *= queries[0]
-    return near.sum(axis=1)
+    products: npt.NDArray[np.float64] = near.sum(axis=1)
+    return products
 
 
 def _scores(parts: Parts, rows: Rows) -> npt.NDArray[np.float64]:

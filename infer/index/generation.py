@@ -16,12 +16,12 @@ from zscr.infer.index.column import Column
 from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.entries import Entries
 from zscr.infer.index.exact import Vectors
-from zscr.infer.index.hnsw import Hnsw
 from zscr.infer.index.roots import Root
 from zscr.infer.index.stack import Stack
 
 if TYPE_CHECKING:
     from zscr.data.listing import Skipped
+    from zscr.infer.index.hnsw import Hnsw
 
 Stored = Literal["float32", "float16"]
 

@@ -14,34 +14,22 @@ import numpy.typing as npt
 from zscr.artefact import read_manifest
 from zscr.errors import InputError, MismatchError
 from zscr.infer.index.calibration import Calibration, Unrelated
-from zscr.infer.index.change import Change, Merged, check_vectors, merge, next_generation
-from zscr.infer.index.choice import Choice, Search, start
+from zscr.infer.index.change import Change
+from zscr.infer.index.choice import Choice, Search
 from zscr.infer.index.column import Column
-from zscr.infer.index.current import (
-    Current,
-    commit,
-    grow_hnsw,
-    make_current,
-    read_current,
-    refuse_if_stale,
-    tidy,
-    with_loaded_hnsw,
-)
+from zscr.infer.index.current import Current, read_current, with_loaded_hnsw
 from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.entries import Entries
 from zscr.infer.index.entry import Entry
 from zscr.infer.index.exact import Vectors
 from zscr.infer.index.expansion import Expansion
 from zscr.infer.index.generation import Generation, Stored
-from zscr.infer.index.hnsw_of import build_hnsw
 from zscr.infer.index.manifest import KIND
 from zscr.infer.index.only import ALL, Only
-from zscr.infer.index.report import ChangeReport, report_of
-from zscr.infer.index.rewriting import compact, rebuild
+from zscr.infer.index.report import ChangeReport
 from zscr.infer.index.roots import Root
 from zscr.infer.index.search import search
-from zscr.infer.index.stack import Stack
-from zscr.lock import writer_lock
+from zscr.infer.index.unit_rows import check_vectors
 
 if TYPE_CHECKING:
     from zscr.data.listing import Skipped
@@ -116,11 +104,10 @@ class Index:
                 diffusion without features.
             ArtefactError: `folder` exists already, or the disk is full.
         """
+        from zscr.infer.index import writing  # which searches need not know
+
         if not entries:
             raise InputError(f"there is no image to index, {len(errors)} were skipped")
-        empty = Generation(
-            0, space, bundle_name, Stack(), start(search), diffusion=diffusion, stored=stored
-        )
         first = Change(
             entries,
             vectors,
@@ -132,9 +119,8 @@ class Index:
             unrelated=unrelated,
             more=more,
         )
-        merged = merge(empty, first, threads=threads)
-        first_one = next_generation(empty, merged, lambda s: build_hnsw(s, threads=threads))
-        return cls(make_current(folder, first_one))
+        empty = writing.empty(space, bundle_name, search=search, diffusion=diffusion, stored=stored)
+        return cls(writing.make(folder, empty, first, threads=threads))
 
     @classmethod
     def open(cls, folder: Path, space: str | None = None) -> Index:
@@ -193,14 +179,11 @@ class Index:
             ArtefactError: another writer is busy or has committed since this index was opened, the
                 folder was damaged or the disk is full.
         """
+        from zscr.infer.index import writing
+
         with self._writing() as current:
-            merged = merge(current.generation, change, threads=threads)
-            if merged.differs(current.generation):
-                self._current = _committed(current, merged, threads)
-            else:
-                tidy(current)
-            number = self.generation
-        return report_of(merged.placed, number)
+            self._current, report = writing.apply(current, change, threads=threads)
+        return report
 
     def compact(self) -> bool:
         """Write all rows as one segment, and without those that have ended; say if that was needed.
@@ -208,6 +191,8 @@ class Index:
         Raises:
             ArtefactError: as `apply`.
         """
+        from zscr.infer.index.rewriting import compact
+
         return self._rewrite(compact)
 
     def rebuild(
@@ -224,25 +209,30 @@ class Index:
             ArtefactError: as `apply`.
             InputError: the recall cannot be.
         """
+        from zscr.infer.index.hnsw_of import build_hnsw
+        from zscr.infer.index.rewriting import rebuild
+
         build = partial(build_hnsw, threads=threads)
         self._rewrite(lambda now: rebuild(now, build, stored=stored, recall=recall))
 
     @contextmanager
     def _writing(self) -> Iterator[Current]:
         """Hold the writer's lock; yield what is current, of which nobody has made another state."""
+        from zscr.infer.index.committing import refuse_if_stale
+        from zscr.lock import writer_lock
+
         with writer_lock(self.folder):
             current = self._current  # read under the lock: another thread may have changed it
             refuse_if_stale(current)
             yield current
 
     def _rewrite(self, written: Callable[[Generation], Generation]) -> bool:
+        """Commit what is written of the current generation; say whether it is another."""
+        from zscr.infer.index import writing
+
         with self._writing() as current:
-            following = written(current.generation)
-            if following is current.generation:
-                tidy(current)
-                return False
-            self._current = commit(current, following, lost=0)
-        return True
+            self._current = writing.rewrite(current, written)
+            return self._current is not current
 
     def search(
         self,
@@ -388,13 +378,3 @@ def _of_space(current: Current, space: str | None) -> Current:
             f"not in {space}; use a bundle of its space or index the images again"
         )
     return current
-
-
-def _committed(current: Current, merged: Merged, threads: int) -> Current:
-    before, placed = current.generation, merged.placed
-    following = next_generation(
-        before, merged, lambda stack: grow_hnsw(current, stack, threads=threads)
-    )
-    after = commit(current, following, lost=len(placed.dropped) - placed.added)
-    after.generation.hide_gone()
-    return after

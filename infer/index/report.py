@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from zscr.infer.index.placement import Placement
+if TYPE_CHECKING:
+    from zscr.infer.index.placement import Placement
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from zscr.infer.index.calibration import Calibration, calibrate
-from zscr.infer.index.choice import Choice, choose, start
+from zscr.infer.index.choice import Choice, start
 from zscr.infer.index.generation import Generation, Stored
 from zscr.infer.index.hnsw import Hnsw
+from zscr.infer.index.measuring import choose
 from zscr.infer.index.merging import compacted, stored_as
 from zscr.infer.index.stack import Stack
 

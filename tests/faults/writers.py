@@ -213,14 +213,14 @@ def damaged() -> None:
 
 def repaired() -> None:
     """HNSW is built from the vectors."""
-    from zscr.infer.index.repair import repair
+    from zscr.infer.index.upkeep.repair import repair
 
     repair(Path("x.index"))
 
 
 def joined() -> None:
     """One index of two."""
-    from zscr.infer.index.joining import join
+    from zscr.infer.index.upkeep.joining import join
 
     if not Path("y.index").exists():
         join(Path("y.index"), [Path("x.index"), Path("z.index")])

@@ -12,7 +12,7 @@ from zscr.artefact import read_manifest
 from zscr.errors import ArtefactError, InputError
 from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.index import Change, Index
-from zscr.infer.index.verify import verify_index
+from zscr.infer.index.upkeep.verify import verify_index
 
 HOW = Diffusion(k=3, alpha=0.8, steps=4)
 WIDTH = 5

@@ -14,7 +14,7 @@ from tests.infer.index.conftest import agree, forge
 from zscr.artefact import read_manifest, write_manifest
 from zscr.errors import ArtefactError
 from zscr.infer.index.index import Change, Entry, Index
-from zscr.infer.index.verify import verify_index
+from zscr.infer.index.upkeep.verify import verify_index
 
 DIM = 8
 

@@ -15,7 +15,7 @@ from zscr.blocks import BLOCK
 from zscr.errors import ArtefactError
 from zscr.infer.index.approximate import search_hnsw
 from zscr.infer.index.column import Column
-from zscr.infer.index.current import commit
+from zscr.infer.index.committing import commit
 from zscr.infer.index.entries import Entries
 from zscr.infer.index.exact import search_exact
 from zscr.infer.index.hnsw_of import build_hnsw
@@ -23,7 +23,7 @@ from zscr.infer.index.index import Change, Entry, Index
 from zscr.infer.index.merging import compacted, merged_if_many
 from zscr.infer.index.segment import keys_of, new_segment
 from zscr.infer.index.stack import NOTHING, Stack
-from zscr.infer.index.verify import verify_index
+from zscr.infer.index.upkeep.verify import verify_index
 
 NAMES = st.sampled_from([f"{number}" for number in range(12)])
 STEP = st.tuples(st.dictionaries(NAMES, st.integers(0, 2), max_size=6), st.sets(NAMES, max_size=4))

@@ -20,7 +20,7 @@ from zscr.infer.index.add import add_images
 from zscr.infer.index.index import Index
 from zscr.infer.index.remove import remove_images
 from zscr.infer.index.sync import preview_sync, sync_images
-from zscr.infer.index.verify import verify_images
+from zscr.infer.index.upkeep.verify import verify_images
 from zscr.infer.runners.runner import Runtime
 
 NAMES = ("a.png", "b.png", "sub/c.png", "sub/d.png", "e\u0301.png")

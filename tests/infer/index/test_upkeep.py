@@ -9,9 +9,9 @@ from tests.infer.index.conftest import SPACE, unit
 from zscr.blocks import BLOCK
 from zscr.errors import ArtefactError, InputError, MismatchError
 from zscr.infer.index.index import Change, Entry, Index
-from zscr.infer.index.joining import join
-from zscr.infer.index.repair import repair
-from zscr.infer.index.verify import verify_index
+from zscr.infer.index.upkeep.joining import join
+from zscr.infer.index.upkeep.repair import repair
+from zscr.infer.index.upkeep.verify import verify_index
 
 
 @pytest.fixture

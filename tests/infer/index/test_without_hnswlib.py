@@ -12,9 +12,10 @@ from tests.infer.index.conftest import stacked
 from zscr.artefact import read_manifest, write_manifest
 from zscr.errors import MissingExtraError
 from zscr.infer.index.change import Change
-from zscr.infer.index.choice import EXACT_BELOW, choose, start
+from zscr.infer.index.choice import start
 from zscr.infer.index.index import Index
 from zscr.infer.index.manifest import KIND
+from zscr.infer.index.measuring import EXACT_BELOW, choose
 
 PIP = r"pip install 'zscr\[hnsw\]'"
 

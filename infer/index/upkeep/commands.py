@@ -33,7 +33,7 @@ def verify(folder: Path, no_images: bool) -> None:
       zscr index verify holiday.index
     """
     from zscr.infer.index.told import show_list
-    from zscr.infer.index.verify import verify_images, verify_index
+    from zscr.infer.index.upkeep.verify import verify_images, verify_index
 
     report = verify_index(folder)
     click.echo(f"{printable(folder)} is sound: {report.count} images of {report.dim} dimensions")
@@ -116,8 +116,8 @@ def repair(folder: Path, yes: bool) -> None:
       zscr index repair holiday.index --yes
       zscr index sync holiday/ --index holiday.index
     """
-    from zscr.infer.index.repair import repair as mend
     from zscr.infer.index.told import show_list
+    from zscr.infer.index.upkeep.repair import repair as mend
 
     done = mend(folder.resolve(), all_may_go=yes)
     show_list("damaged", done.damaged)
@@ -141,7 +141,7 @@ def merge(made: Path, sources: tuple[Path, ...], threads: int) -> None:
     Example:
       zscr index merge all.index part.1.index part.2.index
     """
-    from zscr.infer.index.joining import join
+    from zscr.infer.index.upkeep.joining import join
 
     done = join(made.resolve(), [source.resolve() for source in sources], threads=threads)
     again = f", {done.twice} were there twice" if done.twice else ""
@@ -157,9 +157,9 @@ def info(folder: Path) -> None:
     Example:
       zscr index info holiday.index
     """
-    from zscr.infer.index.about import about
     from zscr.infer.index.index import Index
     from zscr.infer.index.told import show_list
+    from zscr.infer.index.upkeep.about import about
 
     opened = Index.open(folder.resolve())
     for line in about(opened):

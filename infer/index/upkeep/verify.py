@@ -12,9 +12,9 @@ import numpy as np
 from zscr.artefact import MANIFEST, hash_file
 from zscr.data.names import found_as_written
 from zscr.errors import ArtefactError, InputError
-from zscr.infer.index.change import check_vectors
 from zscr.infer.index.index import Index
 from zscr.infer.index.roots import Root, root_of
+from zscr.infer.index.unit_rows import check_vectors
 from zscr.progress import progress
 from zscr.proven import verifying
 

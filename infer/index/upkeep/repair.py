@@ -16,7 +16,8 @@ import numpy as np
 
 from zscr.artefact import Manifest, read_manifest, verify
 from zscr.errors import ArtefactError
-from zscr.infer.index.current import Current, commit
+from zscr.infer.index.committing import commit
+from zscr.infer.index.current import Current
 from zscr.infer.index.fields import FIELDS
 from zscr.infer.index.files import open_segment, remove_leftovers
 from zscr.infer.index.hnsw_of import build_hnsw

@@ -11,7 +11,7 @@ import numpy as np
 from zscr.data.listing import Skipped
 from zscr.errors import InputError, MismatchError
 from zscr.infer.index.column import Column
-from zscr.infer.index.current import make_current
+from zscr.infer.index.committing import make_current
 from zscr.infer.index.entries import Entries
 from zscr.infer.index.generation import Generation
 from zscr.infer.index.hnsw_of import build_hnsw
