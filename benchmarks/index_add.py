@@ -5,6 +5,7 @@
 Photos are real ones enlarged to a camera's sizes (12 to 48 Mpx, some turned, some progressive) and
 saved as JPEG. Both checkouts index them with the same gallery graph, in turns and each in a
 process of its own; `alone` is the graph on as many prepared arrays: what decoding costs beside it.
+With `--own-sizes` the photos stay as they are, and are repeated if there are too few.
 `--before` needs a `.venv` of its own; bundles of another schema are written by its own code.
 """
 
@@ -81,6 +82,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--memory", type=int, default=500_000_000, help="bytes to decode in")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--own-sizes", action="store_true", help="photos stay as they are")
     parser.add_argument("--before", type=Path, help="another checkout, to compare with")
     arguments = parser.parse_args()
     checkouts = {"after": Path(__file__).parents[1]}
@@ -89,7 +91,7 @@ def main() -> None:
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in checkouts}
     with tempfile.TemporaryDirectory() as name:
         photos = Path(name, "photos")
-        write_photos(arguments.photos, photos, arguments.count)
+        write_photos(arguments.photos, photos, arguments.count, own_sizes=arguments.own_sizes)
         alone = encoder_alone(arguments)
         for _ in range(arguments.repeats):
             for which, checkout in checkouts.items():
@@ -97,35 +99,42 @@ def main() -> None:
                 print(which, runs[which][-1], flush=True)
     shown = ("photos", "encoder", "before")
     result = {
-        "benchmark": "index add of large photos, beside the encoder alone",
+        "benchmark": "index add of photos, beside the encoder alone",
         **{key: value for key, value in vars(arguments).items() if key not in shown},
         "encoder_alone_photos_per_second": round(alone, 2),
         **{which: summed_up(found) for which, found in runs.items()},
         "machine": describe(),
     }
-    (RESULTS / f"index_add_{arguments.count}.json").write_text(json.dumps(result, indent=1) + "\n")
+    sizes = "own_sizes" if arguments.own_sizes else str(arguments.count)
+    (RESULTS / f"index_add_{sizes}.json").write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps({key: result[key] for key in ("encoder_alone_photos_per_second", *runs)}))
 
 
-def write_photos(source: Path, folder: Path, count: int) -> None:
-    """Enlarge real photos to a camera's sizes; as many distinct files as are asked for."""
+def write_photos(source: Path, folder: Path, count: int, *, own_sizes: bool) -> None:
+    """Write as many distinct files as are asked for."""
     folder.mkdir()
     found = sorted(source.rglob("*.jpg"))
-    kept: list[bytes] = []
-    for number in range(min(count, VARIANTS)):
-        exif = Image.Exif()
-        exif[0x0112] = 6 if number % 3 == 2 else 1
-        path = folder / "one.jpg"
-        with Image.open(found[number * len(found) // VARIANTS]) as photo:
-            large = ImageOps.fit(photo.convert("RGB"), SIZES[number % len(SIZES)])
-        large.save(path, quality=90, progressive=number % 4 == 3, exif=exif)
-        kept.append(path.read_bytes())
-        path.unlink()
+    kept = [path.read_bytes() for path in found[:count]]
+    kept = kept if own_sizes else enlarged(found, folder / "one.jpg", count)
     for number in range(count):  # a comment tells copies apart, by which an index knows them
         comment = f"{number:08}".encode()
         content = kept[number % len(kept)]
         marker = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
         (folder / f"{number:05}.jpg").write_bytes(content[:2] + marker + content[2:])
+
+
+def enlarged(found: list[Path], path: Path, count: int) -> list[bytes]:
+    """Return real photos at a camera's sizes, as JPEG; `path` is written and deleted."""
+    kept: list[bytes] = []
+    for number in range(min(count, VARIANTS)):
+        exif = Image.Exif()
+        exif[0x0112] = 6 if number % 3 == 2 else 1
+        with Image.open(found[number * len(found) // VARIANTS]) as photo:
+            large = ImageOps.fit(photo.convert("RGB"), SIZES[number % len(SIZES)])
+        large.save(path, quality=90, progressive=number % 4 == 3, exif=exif)
+        kept.append(path.read_bytes())
+        path.unlink()
+    return kept
 
 
 def encoder_alone(arguments: argparse.Namespace) -> float:
