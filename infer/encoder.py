@@ -68,11 +68,13 @@ class Encoder:
         self.name, self.sha256, self.graph, self.dtype = name, sha256, graph, np.dtype(dtype)
         self.specs = tuple(specs)
         how = runtime or Runtime()
-        loaded = Ahead(lambda: runner or OnnxRunner(graph, how, graph_sha256))
+        loading = None if runner else Ahead(lambda: OnnxRunner(graph, how, graph_sha256))
         try:
             self.inputs = tuple(make_input(spec, graph.parent, how.thread_count) for spec in specs)
-        finally:
-            self.runner: Runner = loaded.result()
+        finally:  # a thread is waited for, whatever has happened
+            loaded = loading.result() if loading else runner
+        assert loaded is not None, "one or the other is there"
+        self.runner: Runner = loaded
         self.fields = frozenset(one.field for one in self.inputs)
         self.outputs = (output, beside) if beside else (output,)
         for wanted in self.outputs:

@@ -22,11 +22,11 @@ SETTINGS = record(
         "p99_ms": maybe(number(0, 1e9)),
         "workers": integer(1, 1 << 16),
         "k": integer(1, 1 << 40),
+        "backend": text(20),
         "threads": integer(1, 1 << 16),
         "seed": integer(0, 1 << 63),
-    },
-    # What 0.7 wrote has no `release_memory`, and calls the backend a provider.
-    {"backend": text(20), "provider": text(20), "release_memory": flag},
+        "release_memory": flag,
+    }
 )
 
 
@@ -68,8 +68,8 @@ def settings_from(row: Mapping[str, Any]) -> Settings:
         Limit(row["queries"], row["seconds"]),
         Load(row["rate"], row["p99_ms"], row["workers"]),
         row["k"],
-        row.get("backend") or f"ort-{row['provider']}",
+        row["backend"],
         row["threads"],
         row["seed"],
-        row.get("release_memory", False),
+        row["release_memory"],
     )

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import takewhile
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from zscr.blocks import BLOCK
 from zscr.infer.index.column import Column
 from zscr.infer.index.exact import Rows
 from zscr.infer.index.segment import Segment, segment_of
 from zscr.infer.index.stack import NOTHING, Stack
-from zscr.infer.index.tensor import Gathered, Tensor
+from zscr.infer.index.tensor import Chained, Gathered, Tensor
+
+Array = npt.NDArray[Any]
 
 _FEW = 8
 _ENDED = 0.5  # ended rows to those that are there, from which all is written again
@@ -86,7 +90,8 @@ def _one(part: Stack, number: int, removed: Rows) -> Segment:
         number,
         part.labels(rows),
         wide,
-        *part.text(),
+        _joined(part),
+        part.lengths,
         part.keys(rows),
         removed,
         in_hnsw=part.segments[0].in_hnsw,
@@ -99,3 +104,9 @@ def _gathered(column: Column) -> Tensor | Gathered:
     if int(np.prod(shape)) * dtype.itemsize <= BLOCK:
         return Tensor(np.asarray(column))
     return Gathered(shape, dtype, column.__getitem__)
+
+
+def _joined(part: Stack) -> Array | Chained:
+    """Return the lines of a stack as they are to be written; likewise."""
+    size = int(part.lengths.sum())
+    return np.concatenate([*part.texts()]) if size <= BLOCK else Chained(part.texts, size)

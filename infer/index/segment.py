@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from zscr.blocks import BlockFile
 from zscr.infer.index.exact import Rows
-from zscr.infer.index.tensor import Gathered, Tensor
+from zscr.infer.index.tensor import Chained, Gathered, Tensor
 
 Array = npt.NDArray[Any]
 _WIDE = ("vectors", "raw", "features")
@@ -51,7 +51,7 @@ class Segment:
     number: int
     wide: Mapping[str, Tensor | Gathered]
     numbers: Mapping[str, Rows]
-    lines: Array
+    lines: Array | Chained
     file: BlockFile | None = None
     at: int = 0
     in_hnsw: bool = False
@@ -124,7 +124,7 @@ class Segment:
         """The lines of all of its entries, proved."""
         if self.file is not None:
             self.file.touch(self.at, self.at + self.lines.nbytes)
-        return np.ascontiguousarray(self.lines).data
+        return np.ascontiguousarray(self.lines[:]).data
 
     @property
     def keys(self) -> Rows:
@@ -145,7 +145,7 @@ class Segment:
                 tensor.all()
 
     @property
-    def tensors(self) -> dict[str, Array | Tensor | Gathered]:
+    def tensors(self) -> dict[str, Array | Tensor | Gathered | Chained]:
         """All that its file holds."""
         return {**self.numbers, **self.wide, "entries": self.lines}
 
@@ -180,7 +180,7 @@ def segment_of(
     number: int,
     labels: Rows,
     wide: Mapping[str, Tensor | Gathered],
-    text: Array,
+    text: Array | Chained,
     lengths: Rows,
     keys: Rows,
     removed: Rows,

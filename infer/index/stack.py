@@ -123,18 +123,22 @@ class Stack:
                 found[one] = segment.line(place)
         return found
 
-    def text(self) -> tuple[Array, Rows]:
-        """Return the lines of all rows one after the other, as bytes, and their lengths (N,)."""
-        texts, lengths = [np.empty(0, np.uint8)], [NOTHING]
+    @property
+    def lengths(self) -> Rows:
+        """Of the lines of all rows (N,), in bytes."""
+        parts = zip(self.segments, self.ended, strict=True)
+        lengths = [np.delete(np.diff(one.numbers["starts"]), ended) for one, ended in parts]
+        return np.concatenate([NOTHING, *lengths])
+
+    def texts(self) -> Iterator[Array]:
+        """Yield the lines of all rows one after the other, as bytes, a segment at a time."""
         for segment, ended in zip(self.segments, self.ended, strict=True):
-            text, sizes = np.frombuffer(segment.text, np.uint8), np.diff(segment.numbers["starts"])
+            text = np.frombuffer(segment.text, np.uint8)
             if ended.size:
                 left = np.ones(segment.count, bool)
                 left[ended] = False
-                text, sizes = text[np.repeat(left, sizes)], sizes[left]
-            texts.append(text)
-            lengths.append(sizes)
-        return np.concatenate(texts), np.concatenate(lengths)
+                text = text[np.repeat(left, np.diff(segment.numbers["starts"]))]
+            yield text
 
     def labels(self, rows: Rows) -> Rows:
         """Return the labels of rows."""

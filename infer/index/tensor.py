@@ -127,6 +127,30 @@ class Gathered:
         return np.ones(len(self), bool)
 
 
+class Chained:
+    """Bytes that lie in several segments and are to lie in one, copied as it is written."""
+
+    dtype = np.dtype(np.uint8)
+    ndim = 1
+
+    def __init__(self, parts: Callable[[], Iterator[Array]], size: int) -> None:
+        """Hold `size` bytes, which `parts` yields one after the other, whenever it is called."""
+        self.blocks, self.nbytes = parts, size
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """How many bytes there are."""
+        return (self.nbytes,)
+
+    @cached_property
+    def _all(self) -> Array:
+        return np.concatenate([*self.blocks()])
+
+    def __getitem__(self, part: slice) -> Array:
+        """Return some of them; all stay in memory then."""
+        return self._all[part]
+
+
 def is_sound(rows: Array) -> bool:
     """Say whether rows can be compared with others: integers can."""
     if rows.dtype.kind != "f":
