@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from zscr.infer.index.choice import EF_CONSTRUCTION, M
 from zscr.infer.index.exact import search_exact
-from zscr.infer.index.hnsw import EF_CONSTRUCTION, M
 from zscr.infer.index.hnsw_order import reordered
 from zscr.infer.index.index import Entry, Index
 

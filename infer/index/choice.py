@@ -10,6 +10,7 @@ from zscr.errors import InputError
 Search = Literal["exact", "hnsw"]
 
 RECALL = 0.99
+M, EF_CONSTRUCTION = 16, 200  # of HNSW: links a node and layer, candidates while it is built
 NOT_INSTALLED = "hnswlib, which HNSW needs, is not installed or broken (pip install 'zscr[hnsw]')"
 
 

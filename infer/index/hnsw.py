@@ -20,12 +20,11 @@ import numpy.typing as npt
 from zscr.blocks import map_bytes
 from zscr.errors import ArtefactError
 from zscr.extras import require_extras
+from zscr.infer.index.choice import EF_CONSTRUCTION, M
 from zscr.infer.index.exact import Gallery, Hits, Rows, Vectors, answered
 from zscr.infer.index.hnsw_file import Known, check_hnsw_file, node_count
 from zscr.infer.index.hnsw_order import reordered
 
-M = 16  # links a node and layer
-EF_CONSTRUCTION = 200
 _SEED = 100
 _BLOCK = 1 << 14  # vectors that are handed to hnswlib at once
 

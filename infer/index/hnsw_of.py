@@ -11,10 +11,11 @@ import numpy as np
 
 from zscr.artefact import Manifest, hash_bytes
 from zscr.errors import ArtefactError
+from zscr.infer.index.choice import EF_CONSTRUCTION, M
 from zscr.infer.index.column import Column
 from zscr.infer.index.exact import Rows, Vectors
 from zscr.infer.index.files import name_of, opened, segment_file
-from zscr.infer.index.hnsw import EF_CONSTRUCTION, Hnsw, Loaded, M
+from zscr.infer.index.hnsw import Hnsw, Loaded
 from zscr.infer.index.stack import Stack
 from zscr.progress import say
 

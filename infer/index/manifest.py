@@ -15,14 +15,12 @@ from zscr.artefact import Manifest, read_verified
 from zscr.errors import ArtefactError
 from zscr.extras import has_extra
 from zscr.infer.index.calibration import Unrelated, calibrations_from
-from zscr.infer.index.choice import Choice, Measured, without_hnswlib
+from zscr.infer.index.choice import EF_CONSTRUCTION, Choice, M, Measured, without_hnswlib
 from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.entry import skipped_from
 from zscr.infer.index.exact import Vectors
 from zscr.infer.index.files import check_names, name_of, open_segment, read_rows
 from zscr.infer.index.generation import Generation
-from zscr.infer.index.hnsw import EF_CONSTRUCTION, M
-from zscr.infer.index.hnsw_of import open_hnsw
 from zscr.infer.index.roots import root_from, root_row
 from zscr.infer.index.segment import Segment
 from zscr.infer.index.stack import Stack
@@ -95,6 +93,8 @@ def _read(folder: Path, manifest: Manifest, held: Mapping[int, Segment]) -> Gene
         say(f"{folder}: {choice.how}")
     if choice.search != "hnsw":
         return assemble(folder, manifest, stack.with_hnsw(False), choice)
+    from zscr.infer.index.hnsw_of import open_hnsw  # which an index without HNSW need not know
+
     hnsw = open_hnsw(folder, manifest, stack)
     return replace(assemble(folder, manifest, stack, choice), hnsw=hnsw)
 

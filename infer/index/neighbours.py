@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from zscr.errors import InputError
 from zscr.infer.index.exact import Hits, Rows, Vectors, no_hits, search_exact
-from zscr.infer.index.hnsw import Hnsw
 
 # Measured on one core, F = 1280: all pairs of 10k images take 4 s, of 30k 36 s by the same rate,
 # where HNSW takes 137 s and misses none. By these rates both take about 7 minutes for 100k.
@@ -44,6 +43,8 @@ def neighbours(
         return no_hits(count, 0)
     if count <= exact_up_to:
         return _others(search_exact(features, features, k + 1))
+    from zscr.infer.index.hnsw import Hnsw  # of which few need anything
+
     hnsw = Hnsw.build(features, threads=threads)
     return _others(hnsw.search(features, features, k + 1, max(_EF, 2 * k), threads=threads))
 

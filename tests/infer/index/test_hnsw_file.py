@@ -9,7 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from zscr.infer.index.hnsw import EF_CONSTRUCTION, Hnsw, M
+from zscr.infer.index.choice import EF_CONSTRUCTION, M
+from zscr.infer.index.hnsw import Hnsw
 from zscr.infer.index.hnsw_file import HEADER, Known, Shape, check_hnsw_file
 
 COUNT, LATE, DIM = 600, 480, 8

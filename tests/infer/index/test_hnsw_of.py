@@ -11,7 +11,7 @@ from tests.infer.index.conftest import SPACE, agree
 from zscr.artefact import read_manifest
 from zscr.blocks import MappedFile
 from zscr.errors import ArtefactError
-from zscr.infer.index.hnsw import EF_CONSTRUCTION, M
+from zscr.infer.index.choice import EF_CONSTRUCTION, M
 from zscr.infer.index.hnsw_file import HEADER, Shape
 from zscr.infer.index.hnsw_of import _fact
 from zscr.infer.index.index import Change, Index

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hnswlib
 import numpy as np
 
-from zscr.infer.index.hnsw import EF_CONSTRUCTION, M
+from zscr.infer.index.choice import EF_CONSTRUCTION, M
 from zscr.infer.index.hnsw_file import check_hnsw_file, parts_of
 from zscr.infer.index.hnsw_order import depth_first, reordered
 
