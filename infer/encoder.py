@@ -18,7 +18,7 @@ import numpy.typing as npt
 from zscr.artefact import read_manifest, verify
 from zscr.data.records import Query
 from zscr.errors import ArtefactError
-from zscr.infer.ahead import Ahead
+from zscr.infer.ahead import Ahead, one_ahead
 from zscr.infer.buckets import buckets
 from zscr.infer.inputs.make import INPUT, make_input
 from zscr.infer.inputs.prepared import Feeds, Prepared
@@ -147,10 +147,9 @@ class Encoder:
         Raises:
             InputError: a query cannot be prepared.
         """
-        blocks = [
-            self.run(self.prepare(queries[start : start + batch_size]).feeds)
-            for start in range(0, len(queries), batch_size)
-        ]
+        starts = range(0, len(queries), batch_size)
+        batches = [queries[start : start + batch_size] for start in starts]
+        blocks = [self.run(batch.feeds) for batch in one_ahead(self.prepare, batches)]
         return np.concatenate(blocks) if blocks else np.empty((0, *self.row_shape), self.dtype)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from zscr.data.records import Query
 from zscr.errors import ArtefactError, InputError
-from zscr.infer.ahead import Ahead
+from zscr.infer.ahead import Ahead, one_ahead
 from zscr.infer.bundle import Bundle
 from zscr.infer.runners.runner import Runtime
 
@@ -31,6 +31,42 @@ def test_an_error_is_raised_where_the_result_is_asked_for() -> None:
     for _ in range(2):
         with pytest.raises(IndexError, match="pop from empty list"):
             ahead.result()
+
+
+def test_one_is_made_while_another_is_used() -> None:
+    """In their order, and one at most: 2 is begun when 1 is handed out, 3 only after that."""
+    made, begun = [], {number: Event() for number in range(1, 5)}
+
+    def make(number: int) -> int:
+        made.append(number)
+        begun[number].set()
+        return 10 * number
+
+    results = one_ahead(make, [1, 2, 3, 4])
+    assert (next(results), begun[2].wait(10), made) == (10, True, [1, 2])
+    assert [*results] == [20, 30, 40]
+    assert made == [1, 2, 3, 4]
+    assert [*one_ahead(make, [])] == []
+
+
+def test_who_stops_waits_for_what_was_begun() -> None:
+    """So that nothing runs on behind an error; that of a later item is raised in its place."""
+    ended = Event()
+
+    def make(number: int) -> int:
+        if number == 2:
+            ended.wait(0.2)
+            ended.set()
+        return 1 // (3 - number)
+
+    stopped = one_ahead(make, [1, 2])
+    next(stopped)
+    stopped.close()
+    assert ended.is_set()
+    later = one_ahead(make, [1, 3])
+    assert next(later) == 0
+    with pytest.raises(ZeroDivisionError):
+        next(later)
 
 
 def test_a_graph_is_loaded_ahead(make_bundle, tmp_path) -> None:
