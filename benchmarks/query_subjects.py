@@ -31,6 +31,7 @@ from zscr.train.run import open_run
 K = 10
 M, EF_CONSTRUCTION, EF = 16, 200, 64  # of the plain hnswlib index
 _CLASSES = 200  # CUB's
+_SAMPLE = 256  # other queries, by which the index chooses its search
 _SAME = 1e-5  # of a component: both must be the same model
 
 
@@ -111,23 +112,30 @@ def demo(folder: Path, count: int, runtime: Runtime, seed: int) -> Subject:
 
 
 def published(folder: Path, count: int, images: int, runtime: Runtime, seed: int) -> Subject:
-    """Ask vectors of ZSCRGAN at its published sizes, with random weights, over random images.
+    """Ask vectors of ZSCRGAN at its published sizes, with random weights.
 
-    These are drawn around the centres of 200 classes: an untrained CSEM maps all to one place.
+    Texts are drawn around 200 classes. Images lie where training would have put them: where other
+    texts of their class are, moved by one vector that all of them share, as long as a text is from
+    the mean of all. (An untrained CSEM maps images to one place, and texts to another.)
     """
     method = published_method(seed)
     heads = method.heads()
     bundle = write_published(folder / "published", method, runtime)
     rng, size = np.random.default_rng(seed), SIZES["published"]
-    dim = method.config.embed_dim
-    centres = rng.standard_normal((_CLASSES, dim), np.float32)
-    vectors = centres[rng.integers(0, _CLASSES, images)]
-    vectors += rng.standard_normal((images, dim), np.float32)
+    centres = rng.standard_normal((_CLASSES, size.text), np.float32)
+    encoder = bundle.route(frozenset({"vector"}))
+
+    def drawn(number: int) -> list[Query]:
+        noise = rng.standard_normal((number, size.text), np.float32)
+        return Query.of("vector", centres[rng.integers(0, _CLASSES, number)] + noise)
+
+    vectors = encoder.encode(drawn(images))
+    apart = np.linalg.norm(vectors - vectors.mean(axis=0), axis=1).mean()
+    gap = rng.standard_normal(vectors.shape[1], np.float32)
+    vectors += apart * gap / np.linalg.norm(gap)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     entries = [Entry(f"{number:06}", f"{number:064x}") for number in range(images)]
-    asked = rng.standard_normal((count, size.text), np.float32)
-    queries = Query.of("vector", asked)
-    rows = bundle.route(frozenset({"vector"})).encode(queries[:200])
+    queries, rows = drawn(count), encoder.encode(drawn(_SAMPLE))
     index = Index.create(
         folder / "published.index",
         space=bundle.space,
