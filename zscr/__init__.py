@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from zscr.infer.index.index import Index
     from zscr.infer.searcher import Searcher
 
-__version__ = "0.7.0"
+__version__ = "0.8.0"
 __all__ = ["Bundle", "Index", "Query", "Searcher", "__version__", "find", "load"]
 
 _HOMES = {
