@@ -11,6 +11,7 @@ from typing import Any
 from zscr.artefact import dump_jsonl, read_manifest, staged
 from zscr.data.collection import Collection
 from zscr.data.walk import EVERYTHING, WalkRules
+from zscr.disk import disk_faults
 from zscr.errors import ConfigError
 from zscr.infer.features.listing import Encoders
 from zscr.infer.features.table import Array, Split, joined
@@ -88,7 +89,8 @@ def adapt(request: Adaptation) -> Run:
             run.adapted = about | result
             write_adapted_run(stage, run, method)
             _write_lists(stage.folder, request, given.gallery)
-        clear(store)
+        with disk_faults(store):
+            clear(store)
     if numbered:
         point_latest(stage.path)
     return open_run(stage.path)
