@@ -27,10 +27,16 @@ class Error : public std::runtime_error {
 struct Query {
   std::optional<std::string> text;
   std::vector<float> vector;
-  std::string id;  // empty: its number
+  std::string id;                          // empty: its number
+  std::string image;                       // a file; empty: none
+  std::vector<unsigned char> image_bytes;  // in its place: what it holds
 
-  static Query of_text(std::string text) { return {std::move(text), {}, {}}; }
-  static Query of_vector(std::vector<float> vector) { return {{}, std::move(vector), {}}; }
+  static Query of_text(std::string text) { return {std::move(text), {}, {}, {}, {}}; }
+  static Query of_vector(std::vector<float> vector) { return {{}, std::move(vector), {}, {}, {}}; }
+  static Query of_image(std::string path) { return {{}, {}, {}, std::move(path), {}}; }
+  static Query of_image(std::vector<unsigned char> bytes) {
+    return {{}, {}, {}, {}, std::move(bytes)};
+  }
 };
 
 struct Hit {
@@ -133,6 +139,11 @@ class Searcher {
     if (!query.vector.empty()) {
       made.vector = query.vector.data();
       made.vector_size = query.vector.size();
+    }
+    if (!query.image.empty()) made.image = query.image.c_str();
+    if (!query.image_bytes.empty()) {
+      made.image_bytes = query.image_bytes.data();
+      made.image_size = query.image_bytes.size();
     }
     return made;
   }
