@@ -9,10 +9,11 @@ namespace {
 
 constexpr char kUsage[] =
     "usage: zscr-query BUNDLE [INDEX] [-k K] [--threads N] [--exact] [--onnxruntime PATH] "
-    "[--image FILE]... < captions\n";
+    "[--image FILE]... [--sketch FILE]... < captions\n";
 
 struct Arguments {
-  std::vector<std::string> folders, images;
+  std::vector<std::string> folders;
+  std::vector<std::pair<std::string, zscr::Query>> files;  // by name
   zscr::Options options;
   zscr::How how;
 };
@@ -35,7 +36,11 @@ Arguments read(int count, char** given) {
     } else if (one == "--onnxruntime") {
       made.options.onnxruntime = given[++n];
     } else if (one == "--image") {
-      made.images.push_back(given[++n]);
+      ++n;
+      made.files.emplace_back(given[n], zscr::Query::of_image(given[n]));
+    } else if (one == "--sketch") {
+      ++n;
+      made.files.emplace_back(given[n], zscr::Query::of_sketch(given[n]));
     } else {
       return {};
     }
@@ -64,11 +69,11 @@ int main(int count, char** given) try {
       asked.folders[0], asked.folders.size() > 1 ? asked.folders[1] : "", asked.options);
   bool answered = true;
   std::cout << std::setprecision(17);
-  const auto answer = [&](const std::string& name, zscr::Query query) {
-    if (!print(name, searcher.search({std::move(query)}, asked.how).at(0))) answered = false;
+  const auto answer = [&](const std::string& name, const zscr::Query& query) {
+    if (!print(name, searcher.search({query}, asked.how).at(0))) answered = false;
   };
-  for (const std::string& image : asked.images) answer(image, zscr::Query::of_image(image));
-  if (asked.images.empty())
+  for (const auto& [name, query] : asked.files) answer(name, query);
+  if (asked.files.empty())
     for (std::string text; std::getline(std::cin, text);) answer(text, zscr::Query::of_text(text));
   return !answered;
 } catch (const zscr::Error& error) {

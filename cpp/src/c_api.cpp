@@ -82,6 +82,14 @@ zscr_query full(const zscr_query* given) {
   return made;
 }
 
+std::optional<zscr::ImageFile> file(const char* path, const void* bytes, std::size_t size,
+                                    const std::string& id) {
+  if (path && bytes) zscr::unusable("query " + id + " has a file and bytes; give one");
+  if (path) return zscr::ImageFile{path, ""};
+  if (!bytes) return {};
+  return zscr::ImageFile{"", std::string(static_cast<const char*>(bytes), size)};
+}
+
 zscr::Query made(const zscr_query& one, std::size_t number) {
   zscr::Query query;
   query.id = one.id ? one.id : std::to_string(number);
@@ -89,13 +97,8 @@ zscr::Query made(const zscr_query& one, std::size_t number) {
     query.text = one.text_size == ZSCR_TERMINATED ? std::string(one.text)
                                                   : std::string(one.text, one.text_size);
   if (one.vector) query.vector = std::vector<float>(one.vector, one.vector + one.vector_size);
-  if (one.image && one.image_bytes)
-    zscr::unusable("query " + query.id + " has an image as a file and as bytes; give one");
-  if (one.image) query.image = zscr::ImageFile{one.image, ""};
-  if (one.image_bytes)
-    query.image =
-        zscr::ImageFile{"", std::string(static_cast<const char*>(one.image_bytes), one.image_size)};
-  if (one.sketch) query.sketch = zscr::ImageFile{one.sketch, ""};
+  query.image = file(one.image, one.image_bytes, one.image_size, query.id);
+  query.sketch = file(one.sketch, one.sketch_bytes, one.sketch_size, query.id);
   return query;
 }
 

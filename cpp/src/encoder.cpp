@@ -120,7 +120,7 @@ std::optional<Encoder::Ready> Encoder::read(const Query& query, std::size_t numb
   const auto blank = [](char32_t one) { return is(Kind::blank, one); };
   if (query.text && std::all_of(text.begin(), text.end(), blank))
     return refused(" has an empty text; give it words or leave it out");
-  Ready ready{number, {}, {}};
+  Ready ready{number, {}, {}, {}};
   try {
     for (const Input& input : inputs_) read_input(input, text, query, ready);
   } catch (const Fault& fault) {
@@ -131,6 +131,7 @@ std::optional<Encoder::Ready> Encoder::read(const Query& query, std::size_t numb
     return refused(" has no word that the model's text encoder knows" +
                    (words.empty() ? "" : " (" + words + ")") + "; say it in other words");
   }
+  made.notes.insert(made.notes.end(), ready.told.begin(), ready.told.end());
   return ready;
 }
 
@@ -140,8 +141,11 @@ void Encoder::read_input(const Input& input, const std::u32string& text, const Q
   auto& numbers = ready.numbers.emplace_back();
   if (input.text) read = input.text->read(text);
   if (input.characters) read = input.characters->read(text);
-  if (input.image)
-    numbers = input.image->read(input.field == "image" ? *query.image : *query.sketch);
+  if (input.image) {
+    ReadImage seen = input.image->read(input.field == "image" ? *query.image : *query.sketch);
+    numbers = std::move(seen.pixels);
+    ready.told.insert(ready.told.end(), seen.told.begin(), seen.told.end());
+  }
   if (!input.vector_size) return;
   numbers = *query.vector;
   if (numbers.size() != input.vector_size)

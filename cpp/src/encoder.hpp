@@ -59,6 +59,7 @@ class Encoder {
     std::size_t number;
     std::vector<ReadText> texts;
     std::vector<std::vector<float>> numbers;
+    std::vector<std::string> told;  // what was done to a sketch
   };
 
   static Input make_input(const Manifest& bundle, const Json& spec, const std::string& graph);

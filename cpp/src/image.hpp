@@ -31,8 +31,8 @@ struct Box {
 // Returns a / 255, rounded, as Pillow blends: equal to division for all products of two bytes.
 inline std::uint8_t over_255(unsigned a) { return std::uint8_t((((a + 128) >> 8) + a + 128) >> 8); }
 
-// Lays RGBA over one shade -> RGB; an RGB image stays as it is.
-Image laid_over(Image layer, std::uint8_t shade);
+// Lays RGBA over one shade -> RGB.
+Image laid_over(const Image& layer, std::uint8_t shade);
 
 // Returns the box of an image at another size, as Pillow's `resize(size, filter, box)`, to the bit.
 // `filter` is one of its names: nearest, box, bilinear, hamming, bicubic or lanczos.

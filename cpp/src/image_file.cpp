@@ -91,7 +91,7 @@ void require_size(std::uint64_t width, std::uint64_t height) {
                      "; shrink it");
 }
 
-Decoded upright(const ImageFile& file, int least) {
+Decoded upright(const ImageFile& file, int least, Under under) {
   const std::string name = file.name();
   const std::string read =
       file.path.empty() ? "" : read_file(file.path, kMaxBytes, ZSCR_INPUT, "name an image's file");
@@ -99,7 +99,7 @@ Decoded upright(const ImageFile& file, int least) {
   const Decoder decode = decoder_of(bytes, name);
   try {
     Decoded made = decode(bytes, least);
-    made.image = laid_over(std::move(made.image), 255);
+    if (made.image.channels == 4) made.image = laid_over(made.image, under(made.image));
     const int how = orientation(made.exif, made.xmp);
     turn(made.image, made.box, how);
     if (how >= 5) std::swap(made.width, made.height);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "sketch.hpp"
+
 namespace zscr {
 namespace {
 
@@ -20,8 +22,7 @@ ImageReader::ImageReader(const Json& how)
       least_(whole(how, "decode_shorter_side", 1 << 16, 0)),
       filter_(how.at("resample").text(20)) {
   if (!is_filter(filter_)) how.at("resample").refuse("a filter of Pillow");
-  if (how.has("strokes") && how.at("strokes").flag())
-    throw Fault(ZSCR_MISSING, "the preparation of sketches is not in this version of libzscr");
+  strokes_ = how.has("strokes") && how.at("strokes").flag();
   if (how.has("view"))
     throw Fault(ZSCR_MISSING, "views of images are not in this version of libzscr");
   const auto scale = float(how.at("rescale").number());
@@ -47,16 +48,25 @@ Image ImageReader::fitted(const Decoded& found, const std::string& name) const {
   return resized(found.image, found.box, int(width), int(height), filter_);
 }
 
-std::vector<float> ImageReader::read(const ImageFile& file) const {
-  const Image image = fitted(upright(file, least_), file.name());
+ReadImage ImageReader::read(const ImageFile& file) const {
+  ReadImage made;
+  Decoded found = upright(file, least_, strokes_ ? shade_under : white);
+  if (strokes_) {
+    Drawing drawn = drawing(std::move(found.image), file.name());
+    made.told = std::move(drawn.told);
+    found.image = std::move(drawn.image);
+    found.width = found.image.width;
+    found.height = found.image.height;
+    found.box = {0, 0, float(found.width), float(found.height)};
+  }
+  const Image image = fitted(found, file.name());
   const int left = (image.width - side_) >> 1, top = (image.height - side_) >> 1;  // rounded down
-  std::vector<float> made;
-  made.reserve(std::size_t(3) * std::size_t(side_) * std::size_t(side_));
+  made.pixels.reserve(std::size_t(3) * std::size_t(side_) * std::size_t(side_));
   for (int c = 0; c < 3; ++c)
     for (int y = top; y < top + side_; ++y)
       for (int x = left; x < left + side_; ++x) {
         const bool inside = x >= 0 && y >= 0 && x < image.width && y < image.height;
-        made.push_back(levels_[c][inside ? image.at(x, y)[c] : 0]);
+        made.pixels.push_back(levels_[c][inside ? image.at(x, y)[c] : 0]);
       }
   return made;
 }

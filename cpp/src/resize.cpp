@@ -163,8 +163,7 @@ Image resized(const Image& image, const Box& box, int width, int height,
   return down(across(image, columns, top, bottom - top), rows, top);
 }
 
-Image laid_over(Image layer, std::uint8_t shade) {
-  if (layer.channels == 3) return layer;
+Image laid_over(const Image& layer, std::uint8_t shade) {
   Image made(layer.width, layer.height, 3);
   const std::uint8_t* from = layer.pixels.data();
   for (std::uint8_t* to = made.pixels.data(); from != layer.pixels.data() + layer.pixels.size();

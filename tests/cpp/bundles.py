@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,12 +54,14 @@ def make_bundle(
     *,
     mask: bool = True,
     preprocess: Mapping[str, Any] | None = None,
+    sketches: bool = False,
     **more: Any,
 ) -> Path:
     """Write a bundle: the sum of a text's rows, and of an image's, to norm 1.
 
     Args:
         preprocess: of images, beside what there is by default.
+        sketches: adds a graph of them, which are prepared first.
         more: goes into the text's entry.
     """
     pixels: dict[str, Any] = {"field": "image", "names": ["given"], "kind": "image"}
@@ -73,16 +76,24 @@ def make_bundle(
         _save(stage.folder / "text.onnx", _text_graph(mask), "table", (1 + max(ids), DIM))
         _save(stage.folder / "gallery.onnx", _gallery_graph(side), "matrix", (3 * side**2, DIM))
         sha256 = hash_file(stage.folder / "gallery.onnx")
+        graphs = {
+            "text": _entry("text", "query", spec),
+            "gallery": _entry("gallery", "gallery", pixels),
+        }
+        if sketches:
+            shutil.copy(stage.folder / "gallery.onnx", stage.folder / "sketch.onnx")
+            drawn = pixels | {
+                "field": "sketch",
+                "preprocess": pixels["preprocess"] | {"strokes": True},
+            }
+            graphs["sketch"] = _entry("sketch", "query", drawn)
         stage.body |= {
             "method": "by hand",
             "dim": DIM,
             "metric": "cosine",
             "space": space_of(sha256, [pixels], DIM, "cosine"),
             "default_precision": "fp32",
-            "graphs": {
-                "text": _entry("text", "query", spec),
-                "gallery": _entry("gallery", "gallery", pixels),
-            },
+            "graphs": graphs,
             "weight": 1e-07,  # a number that is written with an exponent
             "words": 'control \x01, "quoted", ünïcode 🐕',
         }

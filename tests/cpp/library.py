@@ -34,6 +34,8 @@ class Query(c.Structure):
         ("vector_size", c.c_size_t),
         ("image_bytes", c.c_char_p),
         ("image_size", c.c_size_t),
+        ("sketch_bytes", c.c_char_p),
+        ("sketch_size", c.c_size_t),
     ]
 
 

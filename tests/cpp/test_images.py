@@ -61,7 +61,7 @@ def test_every_mode(files, library, tmp_path):
 @pytest.mark.parametrize(
     "sizes",
     [
-        {"image_size": 24},
+        {"image_size": 30},  # of portraits columns come first
         {"image_size": 70, "resize_shorter_side": 50},  # a black border
         {"image_size": 33, "resize_square": 47},
         {"image_size": 43, "resize_shorter_side": 43},  # of one side nothing is to be done
@@ -176,13 +176,13 @@ def test_what_is_no_image(searcher, files, tmp_path):
     assert len(answers[-1].hits) == 10
 
 
-def test_an_image_twice_and_none(searcher, files, library):
-    """A file and bytes at once, and a line that would be resized beyond all bounds."""
+def test_what_cannot_be_asked(searcher, files, library):
+    """A file and bytes at once, and fields that no graph takes together."""
     from library import Refused
 
     raw = files[0].read_bytes()
     both = {"image": str(files[0]).encode(), "image_bytes": raw, "image_size": len(raw)}
-    with pytest.raises(Refused, match="has an image as a file and as bytes; give one"):
+    with pytest.raises(Refused, match="query 1 has a file and bytes; give one"):
         searcher.ask([both])
     with pytest.raises(Refused, match="image and text are not in this version"):
         searcher.ask([{"image": b"a.jpg", "text": b"red", "text_size": 3}])
