@@ -1,4 +1,4 @@
-// Answers captions, a line each: the images that are most like them, as tab-separated lines.
+// Answers captions, a line each, or images: what is most like them, as tab-separated lines.
 #include <cstdlib>
 #include <iomanip>
 #include <iostream>
@@ -8,53 +8,74 @@
 namespace {
 
 constexpr char kUsage[] =
-    "usage: zscr-query BUNDLE [INDEX] [-k K] [--threads N] [--exact] [--onnxruntime PATH] < "
-    "captions\n";
+    "usage: zscr-query BUNDLE [INDEX] [-k K] [--threads N] [--exact] [--onnxruntime PATH] "
+    "[--image FILE]... [--sketch FILE]... < captions\n";
 
-void print(const std::string& text, const zscr::Answer& answer) {
+struct Arguments {
+  std::vector<std::string> folders;
+  std::vector<std::pair<std::string, zscr::Query>> files;  // by name
+  zscr::Options options;
+  zscr::How how;
+};
+
+// Reads arguments; without a folder where they are none that can be used.
+Arguments read(int count, char** given) {
+  Arguments made;
+  for (int n = 1; n < count; ++n) {
+    const std::string one = given[n];
+    if (one == "--exact") {
+      made.how.exact = true;
+    } else if (one[0] != '-') {
+      made.folders.push_back(one);
+    } else if (n + 1 == count) {
+      return {};
+    } else if (one == "-k") {
+      made.how.k = std::atoi(given[++n]);
+    } else if (one == "--threads") {
+      made.options.threads = std::atoi(given[++n]);
+    } else if (one == "--onnxruntime") {
+      made.options.onnxruntime = given[++n];
+    } else if (one == "--image") {
+      ++n;
+      made.files.emplace_back(given[n], zscr::Query::of_image(given[n]));
+    } else if (one == "--sketch") {
+      ++n;
+      made.files.emplace_back(given[n], zscr::Query::of_sketch(given[n]));
+    } else {
+      return {};
+    }
+  }
+  return made;
+}
+
+// Prints an answer; false where there is none.
+bool print(const std::string& asked, const zscr::Answer& answer) {
   for (const zscr::Hit& hit : answer.hits)
-    std::cout << text << '\t' << hit.rank << '\t' << hit.id << '\t' << hit.score << '\n';
-  for (const std::string& note : answer.notes) std::cerr << text << ": " << note << '\n';
+    std::cout << asked << '\t' << hit.rank << '\t' << hit.id << '\t' << hit.score << '\n';
+  for (const std::string& note : answer.notes) std::cerr << asked << ": " << note << '\n';
   if (answer.error) std::cerr << "error: " << *answer.error << '\n';
+  return !answer.error;
 }
 
 }  // namespace
 
-int main(int count, char** arguments) try {
-  std::vector<std::string> folders;
-  zscr::Options options;
-  zscr::How how;
-  for (int n = 1; n < count; ++n) {
-    const std::string one = arguments[n];
-    if (one == "--exact") {
-      how.exact = true;
-    } else if (one[0] != '-') {
-      folders.push_back(one);
-    } else if (n + 1 == count) {
-      folders.clear();
-      break;
-    } else if (one == "-k") {
-      how.k = std::atoi(arguments[++n]);
-    } else if (one == "--threads") {
-      options.threads = std::atoi(arguments[++n]);
-    } else if (one == "--onnxruntime") {
-      options.onnxruntime = arguments[++n];
-    }
-  }
-  if (folders.empty() || folders.size() > 2) {
+int main(int count, char** given) try {
+  const Arguments asked = read(count, given);
+  if (asked.folders.empty() || asked.folders.size() > 2) {
     std::cerr << kUsage;
     return 2;
   }
-  const auto searcher =
-      zscr::Searcher::open(folders[0], folders.size() > 1 ? folders[1] : "", options);
-  bool failed = false;
+  const auto searcher = zscr::Searcher::open(
+      asked.folders[0], asked.folders.size() > 1 ? asked.folders[1] : "", asked.options);
+  bool answered = true;
   std::cout << std::setprecision(17);
-  for (std::string text; std::getline(std::cin, text);) {
-    const zscr::Answer answer = searcher.search({zscr::Query::of_text(text)}, how).at(0);
-    print(text, answer);
-    failed = failed || answer.error;
-  }
-  return failed;
+  const auto answer = [&](const std::string& name, const zscr::Query& query) {
+    if (!print(name, searcher.search({query}, asked.how).at(0))) answered = false;
+  };
+  for (const auto& [name, query] : asked.files) answer(name, query);
+  if (asked.files.empty())
+    for (std::string text; std::getline(std::cin, text);) answer(text, zscr::Query::of_text(text));
+  return !answered;
 } catch (const zscr::Error& error) {
   std::cerr << "error: " << error.what() << '\n';
   return 1;

@@ -49,13 +49,18 @@ typedef struct zscr_query {
   const char *id;      /* in messages; NULL: its number, from 1 */
   const char *text;    /* may hold NUL: */
   size_t text_size;    /* its bytes; ZSCR_TERMINATED: up to the first NUL */
-  const char *image;   /* a file; not in this version */
-  const char *sketch;  /* a file; not in this version */
+  const char *image;   /* a JPEG, PNG or WebP file */
+  const char *sketch;  /* such a file */
   const float *vector; /* of a bundle whose queries are published features */
   size_t vector_size;  /* its numbers */
+  const void *image_bytes; /* in place of `image`: what such a file holds */
+  size_t image_size;       /* their number */
+  const void *sketch_bytes; /* in place of `sketch` */
+  size_t sketch_size;
 } zscr_query;
 #define ZSCR_TERMINATED ((size_t)-1)
-#define ZSCR_QUERY_INIT {sizeof(zscr_query), NULL, NULL, ZSCR_TERMINATED, NULL, NULL, NULL, 0}
+#define ZSCR_QUERY_INIT \
+  {sizeof(zscr_query), NULL, NULL, ZSCR_TERMINATED, NULL, NULL, NULL, 0, NULL, 0, NULL, 0}
 
 typedef struct zscr_how {
   size_t size; /* of this structure */

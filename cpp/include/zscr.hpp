@@ -25,12 +25,28 @@ class Error : public std::runtime_error {
 };
 
 struct Query {
+  using Bytes = std::vector<unsigned char>;
+
   std::optional<std::string> text;
   std::vector<float> vector;
-  std::string id;  // empty: its number
+  std::string id;                   // empty: its number
+  std::string image, sketch;        // files; empty: none
+  Bytes image_bytes, sketch_bytes;  // in their place: what they hold
 
-  static Query of_text(std::string text) { return {std::move(text), {}, {}}; }
-  static Query of_vector(std::vector<float> vector) { return {{}, std::move(vector), {}}; }
+  static Query of_text(std::string text) { return of(&Query::text, std::move(text)); }
+  static Query of_vector(std::vector<float> row) { return of(&Query::vector, std::move(row)); }
+  static Query of_image(std::string path) { return of(&Query::image, std::move(path)); }
+  static Query of_image(Bytes bytes) { return of(&Query::image_bytes, std::move(bytes)); }
+  static Query of_sketch(std::string path) { return of(&Query::sketch, std::move(path)); }
+  static Query of_sketch(Bytes bytes) { return of(&Query::sketch_bytes, std::move(bytes)); }
+
+ private:
+  template <typename Field, typename Value>
+  static Query of(Field Query::* field, Value value) {
+    Query made;
+    made.*field = std::move(value);
+    return made;
+  }
 };
 
 struct Hit {
@@ -133,6 +149,16 @@ class Searcher {
     if (!query.vector.empty()) {
       made.vector = query.vector.data();
       made.vector_size = query.vector.size();
+    }
+    if (!query.image.empty()) made.image = query.image.c_str();
+    if (!query.sketch.empty()) made.sketch = query.sketch.c_str();
+    if (!query.sketch_bytes.empty()) {
+      made.sketch_bytes = query.sketch_bytes.data();
+      made.sketch_size = query.sketch_bytes.size();
+    }
+    if (!query.image_bytes.empty()) {
+      made.image_bytes = query.image_bytes.data();
+      made.image_size = query.image_bytes.size();
     }
     return made;
   }

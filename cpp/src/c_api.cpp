@@ -1,4 +1,6 @@
 // The functions of zscr.h: arguments checked, faults kept as a code and a sentence.
+#include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <new>
 
@@ -72,6 +74,22 @@ void require(bool there, const char* what) {
   if (!there) zscr::unusable(std::string(what) + " is missing or not started from its INIT value");
 }
 
+// Returns a structure as this version has it: what an earlier one lacks is as in INIT.
+zscr_query full(const zscr_query* given) {
+  zscr_query made = ZSCR_QUERY_INIT;
+  require(given->size >= offsetof(zscr_query, image_bytes), "a query");
+  std::memcpy(&made, given, std::min(given->size, sizeof made));
+  return made;
+}
+
+std::optional<zscr::ImageFile> file(const char* path, const void* bytes, std::size_t size,
+                                    const std::string& id) {
+  if (path && bytes) zscr::unusable("query " + id + " has a file and bytes; give one");
+  if (path) return zscr::ImageFile{path, ""};
+  if (!bytes) return {};
+  return zscr::ImageFile{"", std::string(static_cast<const char*>(bytes), size)};
+}
+
 zscr::Query made(const zscr_query& one, std::size_t number) {
   zscr::Query query;
   query.id = one.id ? one.id : std::to_string(number);
@@ -79,8 +97,8 @@ zscr::Query made(const zscr_query& one, std::size_t number) {
     query.text = one.text_size == ZSCR_TERMINATED ? std::string(one.text)
                                                   : std::string(one.text, one.text_size);
   if (one.vector) query.vector = std::vector<float>(one.vector, one.vector + one.vector_size);
-  query.image = one.image != nullptr;
-  query.sketch = one.sketch != nullptr;
+  query.image = file(one.image, one.image_bytes, one.image_size, query.id);
+  query.sketch = file(one.sketch, one.sketch_bytes, one.sketch_size, query.id);
   return query;
 }
 
@@ -133,8 +151,7 @@ int zscr_search(zscr_searcher* searcher, const zscr_query* queries, size_t count
     const auto* at = reinterpret_cast<const char*>(queries);
     for (std::size_t n = 0; n < count; ++n) {  // of a later version, they may be longer
       const auto& one = *reinterpret_cast<const zscr_query*>(at);
-      require(one.size >= sizeof(zscr_query), "a query");
-      asked.push_back(made(one, n + 1));
+      asked.push_back(made(full(&one), n + 1));
       at += one.size;
     }
     *answers = new zscr_answers(searcher->held.search(asked, wanted(how)));
@@ -155,12 +172,11 @@ int zscr_search_vectors(zscr_searcher* searcher, const float* vectors, size_t co
 
 int zscr_embed(zscr_searcher* searcher, const zscr_query* query, float* vector, size_t dim) {
   return guarded([&] {
-    require(searcher && query && vector && query->size >= sizeof(zscr_query),
-            "searcher, query or vector");
+    require(searcher && query && vector, "searcher, query or vector");
     if (dim != searcher->held.dim())
       zscr::unusable("there is room for " + std::to_string(dim) + " numbers, an embedding has " +
                      std::to_string(searcher->held.dim()));
-    const std::vector<float> row = searcher->held.embed(made(*query, 1));
+    const std::vector<float> row = searcher->held.embed(made(full(query), 1));
     std::memcpy(vector, row.data(), row.size() * sizeof(float));
   });
 }

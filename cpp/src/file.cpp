@@ -31,18 +31,20 @@ struct Opened {
   int handle = -1;
   std::size_t size = 0;
 
-  explicit Opened(const fs::path& path) {
+  explicit Opened(const fs::path& path, zscr_code code = ZSCR_ARTEFACT,
+                  const char* fix = kCopyAgain)
+      : path_(path), code_(code), fix_(fix) {
     struct stat found{};
-    if (stat(path.c_str(), &found)) refuse(path, std::strerror(errno));
-    require(path, found);  // before it is opened: opening a device may do something
+    if (stat(path.c_str(), &found)) refuse(std::strerror(errno));
+    require(found);  // before it is opened: opening a device may do something
     handle = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (handle < 0) refuse(path, std::strerror(errno));
+    if (handle < 0) refuse(std::strerror(errno));
     try {
       struct statfs disk{};
-      if (fstat(handle, &found)) refuse(path, std::strerror(errno));
-      require(path, found);
+      if (fstat(handle, &found)) refuse(std::strerror(errno));
+      require(found);
       if (fstatfs(handle, &disk) == 0 && (disk.f_type == kProc || disk.f_type == kSys))
-        refuse(path, "it is a file of the kernel");
+        refuse("it is a file of the kernel");
     } catch (...) {
       close(handle);
       throw;
@@ -53,11 +55,17 @@ struct Opened {
   Opened(const Opened&) = delete;
   Opened& operator=(const Opened&) = delete;
 
-  [[noreturn]] static void refuse(const fs::path& path, const std::string& why) {
-    damaged(path.string() + " cannot be read (" + why + "); copy the folder again or make it anew");
+  [[noreturn]] void refuse(const std::string& why) const {
+    throw Fault(code_, path_.string() + " cannot be read (" + why + "); " + fix_);
   }
-  static void require(const fs::path& path, const struct stat& found) {
-    if (!S_ISREG(found.st_mode)) refuse(path, "it is no regular file");
+
+ private:
+  const fs::path& path_;
+  zscr_code code_;
+  const char* fix_;
+
+  void require(const struct stat& found) const {
+    if (!S_ISREG(found.st_mode)) refuse("it is no regular file");
   }
 };
 
@@ -86,7 +94,7 @@ Mapped::Mapped(const fs::path& path) {
   const Opened file(path);
   if (!file.size) return;
   void* const found = mmap(nullptr, file.size, PROT_READ, MAP_PRIVATE, file.handle, 0);
-  if (found == MAP_FAILED) Opened::refuse(path, std::strerror(errno));
+  if (found == MAP_FAILED) file.refuse(std::strerror(errno));
   data_ = static_cast<const char*>(found);
   size_ = file.size;
 }
@@ -95,15 +103,16 @@ Mapped::~Mapped() {
   if (size_) munmap(const_cast<char*>(data_), size_);
 }
 
-std::string read_file(const fs::path& path, std::size_t limit) {
-  const Opened file(path);
-  if (file.size > limit) damaged(path.string() + " is over " + std::to_string(limit) + " bytes");
+std::string read_file(const fs::path& path, std::size_t limit, zscr_code code, const char* fix) {
+  const Opened file(path, code, fix);
+  if (file.size > limit)
+    throw Fault(code, path.string() + " is over " + std::to_string(limit) + " bytes; " + fix);
   std::string content(file.size, '\0');
   std::size_t done = 0;
   while (done < content.size()) {
     const ssize_t got = read(file.handle, content.data() + done, content.size() - done);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) Opened::refuse(path, std::strerror(errno));
+    if (got < 0) file.refuse(std::strerror(errno));
     if (got == 0) break;
     done += static_cast<std::size_t>(got);
   }

@@ -34,8 +34,12 @@ class Mapped {
   std::size_t size_ = 0;
 };
 
-// Reads a whole regular file of at most `limit` bytes into memory of our own.
-std::string read_file(const fs::path& path, std::size_t limit);
+constexpr char kCopyAgain[] = "copy the folder again or make it anew";
+
+// Reads a whole regular file of at most `limit` bytes into memory of our own; faults have the code
+// and say the fix.
+std::string read_file(const fs::path& path, std::size_t limit, zscr_code code = ZSCR_ARTEFACT,
+                      const char* fix = kCopyAgain);
 
 // A mapped file of which each block is hashed when the first of its bytes is asked for.
 class BlockFile {

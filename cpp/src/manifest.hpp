@@ -32,7 +32,7 @@ Manifest read_manifest(const fs::path& folder, const std::string& kind, int sche
 
 // Lets a fault in a field of a manifest be told with the folder that it is of.
 template <typename Work>
-auto reading(const Manifest& manifest, Work work) {
+decltype(auto) reading(const Manifest& manifest, Work work) {
   try {
     return work();
   } catch (const JsonFault& fault) {

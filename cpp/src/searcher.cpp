@@ -123,7 +123,7 @@ std::vector<Answer> Searcher::search(const std::vector<Query>& queries, const Wa
       Answer made;
       if (one.error.empty()) {
         require_unit(one.row.data(), dim(), answers.size());
-        made = answer(*index, one.row.data(), wanted, encoder.sha256);
+        made = answer(*index, one.row.data(), wanted, encoder.key);
         made.notes.insert(made.notes.begin(), one.notes.begin(), one.notes.end());
         if (!note.empty()) made.notes.push_back(note);
         made.ran = encoder.ran();

@@ -1,9 +1,10 @@
-"""Bundles whose texts are read by a tokenizer and embedded by a table, and indexes beside them."""
+"""Bundles of texts, embedded by a table, and images, by a matrix, and indexes beside them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,34 @@ def unit(count: int, seed: int, dim: int = DIM) -> Any:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def make_bundle(folder: Path, kind: str = "bert", *, mask: bool = True, **more: Any) -> Path:
-    """Write a bundle: the sum of a text's rows, to norm 1; `more` goes into the text's entry."""
-    pixels = {"field": "image", "names": ["given"], "kind": "image"}
-    pixels["preprocess"] = {"image_size": 4, "resample": "bilinear", "rescale": 1 / 255}
-    pixels["preprocess"] |= {"mean": [0.5] * 3, "std": [0.5] * 3}
+PREPROCESS = {
+    "image_size": 4,
+    "resample": "bilinear",
+    "rescale": 1 / 255,
+    "mean": [0.48145466, 0.4578275, 0.40821073],
+    "std": [0.26862954, 0.26130258, 0.27577711],
+}
+
+
+def make_bundle(
+    folder: Path,
+    kind: str = "bert",
+    *,
+    mask: bool = True,
+    preprocess: Mapping[str, Any] | None = None,
+    sketches: bool = False,
+    **more: Any,
+) -> Path:
+    """Write a bundle: the sum of a text's rows, and of an image's, to norm 1.
+
+    Args:
+        preprocess: of images, beside what there is by default.
+        sketches: adds a graph of them, which are prepared first.
+        more: goes into the text's entry.
+    """
+    pixels: dict[str, Any] = {"field": "image", "names": ["given"], "kind": "image"}
+    pixels["preprocess"] = {**PREPROCESS, **(preprocess or {})}
+    side = pixels["preprocess"]["image_size"]
     spec = {"field": "text", "kind": "text", "tokenizer": "tokenizer.json", "max_length": LENGTH}
     spec |= {"names": ["ids", "mask"] if mask else ["ids"]} | more
     with staged(folder, "bundle") as stage:
@@ -50,18 +74,26 @@ def make_bundle(folder: Path, kind: str = "bert", *, mask: bool = True, **more: 
         content = json.loads((stage.folder / "tokenizer.json").read_bytes())
         ids = [*content["model"]["vocab"].values(), *(t["id"] for t in content["added_tokens"])]
         _save(stage.folder / "text.onnx", _text_graph(mask), "table", (1 + max(ids), DIM))
-        _save(stage.folder / "gallery.onnx", _GALLERY, "matrix", (48, DIM))
+        _save(stage.folder / "gallery.onnx", _gallery_graph(side), "matrix", (3 * side**2, DIM))
         sha256 = hash_file(stage.folder / "gallery.onnx")
+        graphs = {
+            "text": _entry("text", "query", spec),
+            "gallery": _entry("gallery", "gallery", pixels),
+        }
+        if sketches:
+            shutil.copy(stage.folder / "gallery.onnx", stage.folder / "sketch.onnx")
+            drawn = pixels | {
+                "field": "sketch",
+                "preprocess": pixels["preprocess"] | {"strokes": True},
+            }
+            graphs["sketch"] = _entry("sketch", "query", drawn)
         stage.body |= {
             "method": "by hand",
             "dim": DIM,
             "metric": "cosine",
             "space": space_of(sha256, [pixels], DIM, "cosine"),
             "default_precision": "fp32",
-            "graphs": {
-                "text": _entry("text", "query", spec),
-                "gallery": _entry("gallery", "gallery", pixels),
-            },
+            "graphs": graphs,
             "weight": 1e-07,  # a number that is written with an exponent
             "words": 'control \x01, "quoted", ünïcode 🐕',
         }
@@ -73,12 +105,13 @@ def _entry(name: str, role: str, spec: Any) -> dict[str, Any]:
     return {"role": role, "output": "embedding", "inputs": [spec], "variants": variants}
 
 
-_GALLERY = """<ir_version: 8, opset_import: ["" : 17]>
-    by_hand (float[batch, 3, 4, 4] given) => (float[batch, 40] embedding) {
+def _gallery_graph(side: int) -> str:
+    return f"""<ir_version: 8, opset_import: ["" : 17]>
+    by_hand (float[batch, 3, {side}, {side}] given) => (float[batch, 40] embedding) {{
         flat = Flatten <axis = 1> (given)
         moved = MatMul (flat, matrix)
         embedding = LpNormalization <axis = 1, p = 2> (moved)
-    }"""
+    }}"""
 
 
 def _text_graph(mask: bool) -> str:
@@ -119,7 +152,7 @@ def entries(numbers: Sequence[int]) -> list[Entry]:
 
 
 def make_index(folder: Path, bundle: Path, count: int, **more: Any) -> Index:
-    """Write an index of random images, calibrated by random texts of no class."""
+    """Write an index of random images, calibrated by random texts of no class, and by images."""
     from zscr.infer.bundle import Bundle
 
     opened = Bundle.open(bundle)

@@ -14,7 +14,7 @@ import pytest
 
 HERE = Path(__file__).parent
 SOURCE = HERE.parents[1] / "cpp"
-HEADERS = ("nlohmann/json.hpp", "openssl/evp.h")
+HEADERS = ("nlohmann/json.hpp", "openssl/evp.h", "jpeglib.h", "png.h", "webp/demux.h")
 
 
 @pytest.fixture(scope="session", autouse=True)

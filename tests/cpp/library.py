@@ -32,6 +32,10 @@ class Query(c.Structure):
         ("sketch", c.c_char_p),
         ("vector", c.POINTER(c.c_float)),
         ("vector_size", c.c_size_t),
+        ("image_bytes", c.c_char_p),
+        ("image_size", c.c_size_t),
+        ("sketch_bytes", c.c_char_p),
+        ("sketch_size", c.c_size_t),
     ]
 
 
@@ -128,15 +132,18 @@ class Searcher:
         wanted = How(c.sizeof(How), k, how.get("ef", 0), how.get("exact", 0))
         return self._answers("zscr_search", asked, len(queries), c.byref(wanted))
 
+    def search_images(self, paths: Sequence[Path], k: int = 10) -> list[Answer]:
+        return self.ask([{"image": str(path).encode()} for path in paths], k)
+
     def search_vectors(self, rows: Any, k: int = 10, **how: int) -> list[Answer]:
         wanted = How(c.sizeof(How), k, how.get("ef", 0), how.get("exact", 0))
         held = rows.ctypes.data_as(c.POINTER(c.c_float))
         shape = [c.c_size_t(one) for one in rows.shape]
         return self._answers("zscr_search_vectors", held, *shape, c.byref(wanted))
 
-    def embed(self, text: str, dim: int) -> list[float]:
-        made, asked = (c.c_float * dim)(), Query(c.sizeof(Query))
-        asked.text, asked.text_size = text.encode(), TERMINATED
+    def embed(self, dim: int, **fields: Any) -> list[float]:
+        made = (c.c_float * dim)()
+        asked = Query(c.sizeof(Query), **({"text_size": TERMINATED} | fields))
         size = c.c_size_t(dim)
         self.library.check(self.library.c.zscr_embed(self.handle, c.byref(asked), made, size))
         return [*made]

@@ -120,3 +120,21 @@ def test_the_example_answers_captions(installed, bundle, best):
     assert rows[0] == [TEXT, "1", best]
     assert len(rows) == 2
     assert (done.returncode, "has an empty text" in done.stderr) == (1, True)
+
+
+def test_the_example_answers_images(installed, bundle, tmp_path):
+    """`zscr-query --image`: what is most like a file; a file that is none is told."""
+    from library import capi
+    from PIL import Image
+
+    from zscr.infer.searcher import Searcher
+
+    image = tmp_path / "red.png"
+    Image.new("RGB", (9, 7), "red").save(image)
+    command = [str(installed / "bin" / "zscr-query"), str(bundle), "--onnxruntime", capi()]
+    command += ["--image", str(image), "--image", str(tmp_path / "none.png")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    [answer] = Searcher.open(bundle).search(images=image)
+    found = [line.split("\t")[2] for line in done.stdout.splitlines()]
+    assert found == [hit.id for hit in answer.hits]
+    assert (done.returncode, "none.png cannot be read" in done.stderr) == (1, True)

@@ -114,7 +114,7 @@ def test_embedding_is_that_of_python(pair):
     ours, theirs = pair
     text = "cafe\u0301 on a beach"
     row = theirs.bundle.graph("text").encode([Query("1", text=unicodedata.normalize("NFC", text))])
-    assert np.array_equal(np.array(ours.embed(text, 40), np.float32), row[0])
+    assert np.array_equal(np.array(ours.embed(40, text=text.encode()), np.float32), row[0])
 
 
 @pytest.mark.parametrize("kind", ["clip", "own", "words"])
