@@ -1,0 +1,32 @@
+"""Dynamic int8: onnxruntime quantises what flows, too, each tensor with a scale of its own.
+
+The scale is of the whole batch, so an answer depends on which others are asked with it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import onnx
+
+from zscr.infer.runners.onnx import import_quantiser
+
+
+def in_dynamic_int8(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a graph whose products with constants are of int8, a scale a column.
+
+    TensorRT has no such operators; it is for onnxruntime alone.
+    """
+    tools = import_quantiser()
+    with TemporaryDirectory(prefix="zscr-") as folder:
+        out = Path(folder) / "dynamic.onnx"
+        tools.quantize_dynamic(
+            model,
+            out,
+            op_types_to_quantize=["MatMul", "Gemm"],
+            per_channel=True,
+            weight_type=tools.QuantType.QInt8,
+            extra_options={"MatMulConstBOnly": True},
+        )
+        return onnx.load(out)
