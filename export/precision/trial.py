@@ -9,7 +9,6 @@ from typing import Any
 
 import onnx
 
-from zscr.disk import disk_faults
 from zscr.errors import ArtefactError, ConfigError, InputError
 from zscr.export.precision.gate import Judge, Limits, fault_of
 from zscr.export.precision.rungs import PLAIN, RUNGS
@@ -18,6 +17,7 @@ from zscr.infer.bundle_manifest import fields_of, pair_name
 from zscr.infer.encoder import Encoder
 from zscr.infer.evaluation.embedded import Embedded
 from zscr.infer.runners.runner import Runtime
+from zscr.partial import write_atomically
 from zscr.train.evaluation.bundle_model import open_bundle_model
 from zscr.train.evaluation.reranking import choosing_task
 
@@ -111,25 +111,36 @@ def subjects_of(bundle: Bundle) -> list[Subject]:
 
 
 def try_rung(rung: str, subjects: Sequence[Subject], limits: Limits) -> Trial:
-    """Make a rung's graphs in the bundle's folder, run them, and judge them."""
+    """Make a rung's graphs in the bundle's folder, run them, and judge them.
+
+    Raises:
+        ArtefactError: one cannot be written.
+    """
     trial = Trial()
     for subject in subjects:
-        path = subject.path(rung)
         try:
-            with disk_faults(path):
-                onnx.save(RUNGS[rung].make(onnx.load(subject.plain.graph)), path)
-            trial.graphs[subject.name] = {"bytes": path.stat().st_size}
-            encoder = subject.opened(path)
-            figures = subject.judge.figures(encoder)
+            made = RUNGS[rung].make(onnx.load(subject.plain.graph))
         except ConfigError as error:
             trial.end(REFUSED, str(error))
-        except InputError as error:
-            trial.end(REFUSED, f"its embeddings cannot be compared ({error})")
-        except ArtefactError as error:
-            trial.end(NOT_RUN, str(error))
-        else:
-            trial.graphs[subject.name] |= figures
-            trial.encoders[subject.name] = encoder
-            if fault := fault_of(figures, limits):
-                trial.end(REFUSED, fault)
+            continue
+        path = subject.path(rung)
+        write_atomically(path, made.SerializeToString())  # one may be there, and in use
+        trial.graphs[subject.name] = {"bytes": path.stat().st_size}
+        _judge(trial, subject, path, limits)
     return trial
+
+
+def _judge(trial: Trial, subject: Subject, path: Path, limits: Limits) -> None:
+    """Run a graph and judge it, as far as it runs here."""
+    try:
+        encoder = subject.opened(path)
+        figures = subject.judge.figures(encoder)
+    except InputError as error:
+        trial.end(REFUSED, f"its embeddings cannot be compared ({error})")
+    except ArtefactError as error:
+        trial.end(NOT_RUN, str(error).replace(f"{path.parent}/", ""))
+    else:
+        trial.graphs[subject.name] |= figures
+        trial.encoders[subject.name] = encoder
+        if fault := fault_of(figures, limits):
+            trial.end(REFUSED, fault)
