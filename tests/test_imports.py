@@ -82,7 +82,7 @@ FLOORS = {
     " <- frozen network tokens upper whole <- states <- backbone",
     "zscr.export": "card heads tensorrt words <- begun composition parity samples"
     " <- pairs precision proof <- bundle <- deploy pretrained <- commands",
-    "zscr.export.precision": "dynamic gate timing weights <- halves <- integers <- rungs <- trial"
+    "zscr.export.precision": "gate timing weights <- dynamic halves <- integers <- rungs <- trial"
     " <- ladder",
     "zscr.export.pretrained": "place proof <- composed <- bundle <- image job",
 }

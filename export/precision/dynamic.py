@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 import onnx
 
+from zscr.export.precision.weights import head_weights
 from zscr.infer.runners.onnx import import_quantiser
 
 
@@ -18,7 +19,8 @@ def in_dynamic_int8(model: onnx.ModelProto) -> onnx.ModelProto:
 
     TensorRT has no such operators; it is for onnxruntime alone.
     """
-    tools = import_quantiser()
+    tools, head = import_quantiser(), head_weights(model.graph)
+    kept = [node.name for node in model.graph.node if not head.isdisjoint(node.input)]
     with TemporaryDirectory(prefix="zscr-") as folder:
         out = Path(folder) / "dynamic.onnx"
         tools.quantize_dynamic(
@@ -26,6 +28,7 @@ def in_dynamic_int8(model: onnx.ModelProto) -> onnx.ModelProto:
             out,
             op_types_to_quantize=["MatMul", "Gemm"],
             per_channel=True,
+            nodes_to_exclude=[*kept, *(f"{name}_MatMul" for name in kept)],  # of a Gemm
             weight_type=tools.QuantType.QInt8,
             extra_options={"MatMulConstBOnly": True},
         )

@@ -3,6 +3,9 @@
 Of 8 bits a column has a scale, as TensorRT takes it, of 4 bits each block of a column.
 onnxruntime makes one MatMulNBits of the two nodes, which on a CPU rounds what it multiplies to 8
 bits as well, with scales of each row's own: so a row's answer does not depend on its batch.
+
+A trained head behind a frozen encoder stays in fp32: it is a small part of the work, and its sums
+of terms that cancel, such as kernels', make much of what is rounded.
 """
 
 from __future__ import annotations
@@ -17,7 +20,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from zscr.errors import ConfigError
 from zscr.export.precision.halves import with_half_tables
-from zscr.export.precision.weights import Matrix, attribute_of, float_weights, replace_nodes
+from zscr.export.precision.weights import (
+    Matrix,
+    attribute_of,
+    float_weights,
+    head_weights,
+    replace_nodes,
+)
 
 OPSET = 21  # the first with blocks and 4 bits
 BLOCK = 32  # numbers of a column that share a scale, of 4 bits
@@ -77,6 +86,8 @@ def quantised(matrix: Matrix, bits: int) -> tuple[npt.NDArray[np.int8], Matrix]:
 
 def _nodes(graph: onnx.GraphProto, bits: int) -> Iterator[onnx.NodeProto]:
     weights, made = float_weights(graph), set[str]()
+    for name in head_weights(graph):
+        weights.pop(name, None)
     for node in [*graph.node]:
         matrix = _matrix(node, weights)
         if matrix is None:

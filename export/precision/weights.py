@@ -9,6 +9,8 @@ import numpy.typing as npt
 import onnx
 from onnx import numpy_helper
 
+from zscr.export.heads import HEAD
+
 Matrix = npt.NDArray[np.float32]
 
 
@@ -20,6 +22,13 @@ def float_weights(graph: onnx.GraphProto) -> dict[str, Matrix]:
         for tensor in graph.initializer
         if tensor.data_type == onnx.TensorProto.FLOAT and tensor.name not in given
     }
+
+
+def head_weights(graph: onnx.GraphProto) -> set[str]:
+    """Return the constants of a trained head; none where no frozen encoder stands before it."""
+    names = {tensor.name for tensor in graph.initializer if len(tensor.dims) == 2}
+    head = {name for name in names if name.startswith(HEAD)}
+    return head if head < names else set()
 
 
 def replace_nodes(graph: onnx.GraphProto, nodes: Iterable[onnx.NodeProto]) -> None:

@@ -98,8 +98,6 @@ def session_options(runtime: Runtime) -> Any:
     options.intra_op_num_threads = runtime.thread_count
     # Spinning workers steal the cores from decoding and from other processes (4x slower, measured).
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Of weights of 8 bits: 128 numbers at once cost a fifth less than 32 (`docs/backends.md`).
-    options.add_session_config_entry("session.qdq_matmulnbits_block_size", "128")
     options.log_severity_level = 4  # what fails is raised as well
     if runtime.backend == "ort-cpu":  # planning takes 20 ms of a start and saves 1 % of the memory
         options.enable_mem_reuse = False

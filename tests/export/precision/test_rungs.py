@@ -149,6 +149,28 @@ def test_an_answer_does_not_depend_on_its_batch(rung: str, words, ids, tmp_path:
     assert [name for name, one in RUNGS.items() if not one.alone] == ["int8-dynamic"]
 
 
+@pytest.mark.parametrize("rung", ["int8", "int4", "int8-dynamic"])
+def test_a_trained_head_behind_an_encoder_stays_in_fp32(rung: str, words) -> None:
+    """It is where kernels are, whose terms cancel."""
+    model = onnx.ModelProto()
+    model.CopyFrom(words)
+    rename = {"first": "head/first", "second": "head/second"}
+    for node in model.graph.node:
+        node.input[:] = [rename.get(name, name) for name in node.input]
+    for one in model.graph.initializer:
+        one.name = rename.get(one.name, one.name)
+    model.graph.node[-2].name, model.graph.node[-4].name = "head/b", "head/a"
+    encoder = onnx.numpy_helper.from_array(np.ones((48, 48), np.float32), "encoder")
+    model.graph.initializer.append(encoder)
+    normed = next(node for node in model.graph.node if "normed" in node.output)
+    normed.output[0] = "normed_before"
+    product = onnx.helper.make_node("MatMul", ["normed_before", "encoder"], ["normed"], "encode")
+    model.graph.node.insert([*model.graph.node].index(normed) + 1, product)
+    held = weights_of(RUNGS[rung].make(model))
+    assert {"head/first", "head/second"} < held.keys()
+    assert "encoder" not in held
+
+
 def test_what_cannot_be_made_is_one_sentence(words) -> None:
     """A number beyond fp16's range, which bf16 has; a graph of small matrices; a wrong name."""
     large = onnx.ModelProto()
