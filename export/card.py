@@ -127,7 +127,7 @@ def _rung_row(figures: Mapping[str, Any]) -> Iterator[object]:
     yield f"{figures['mAP']:.4f}" if "mAP" in figures else ""
     low, high = figures.get("interval", (0, 0))
     yield f"{figures['gain']:+.4f} [{low:+.4f}, {high:+.4f}]" if "gain" in figures else ""
-    yield figures.get("queries", "")
+    yield f"{figures['queries']} of {figures['groups']} groups" if "queries" in figures else ""
 
 
 def _limits_of(limits: Mapping[str, float]) -> str:

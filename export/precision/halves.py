@@ -17,11 +17,11 @@ from zscr.errors import ConfigError
 from zscr.export.precision.weights import float_weights, replace_nodes
 
 # What takes and gives 16 bits; bfloat16 has no convolution before opset 22.
-PRODUCTS = {
+PRODUCTS: dict[int, tuple[str, ...]] = {
     TensorProto.FLOAT16: ("MatMul", "Gemm", "Conv"),
     TensorProto.BFLOAT16: ("MatMul", "Gemm"),
 }
-_SUFFIX = {TensorProto.FLOAT16: "fp16", TensorProto.BFLOAT16: "bf16"}
+_SUFFIX: dict[int, str] = {TensorProto.FLOAT16: "fp16", TensorProto.BFLOAT16: "bf16"}
 
 
 class Halves:

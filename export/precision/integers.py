@@ -11,6 +11,7 @@ of terms that cancel, such as kernels', make much of what is rounded.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -97,7 +98,7 @@ def _nodes(graph: onnx.GraphProto, bits: int) -> Iterator[onnx.NodeProto]:
         if name not in made:
             made.add(name)
             graph.initializer.extend(_tensors(name, *quantised(matrix, bits), bits))
-            shared = {"axis": 1} if bits == 8 else {"axis": 0, "block_size": BLOCK}
+            shared: dict[str, Any] = {"axis": 1} if bits == 8 else {"axis": 0, "block_size": BLOCK}
             parts = [f"{name}/whole", f"{name}/scales"]
             yield helper.make_node("DequantizeLinear", parts, [name], **shared)
         yield from _product(node, name)

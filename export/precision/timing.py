@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from zscr.data.records import Query
 from zscr.infer.encoder import Encoder
@@ -43,7 +44,7 @@ def _turns(
     for queries in asked:
         for name, encoder in encoders.items():
             feeds = encoder.prepare(queries).feeds
-            spent[name].append(_timed(lambda e=encoder, f=feeds: e.run(f)))
+            spent[name].append(_timed(partial(encoder.run, feeds)))
     return spent
 
 
