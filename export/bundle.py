@@ -16,6 +16,7 @@ from zscr.data.collection import Collection
 from zscr.data.records import Query
 from zscr.disk import require_space
 from zscr.errors import CollectionError
+from zscr.export.card import CARD, card_of, data_of
 from zscr.export.composition import IMAGES, composed_by_graphs, graphs_of, told, write_compositions
 from zscr.export.heads import Build, DeployedHead, build_graph, deployed_heads
 from zscr.export.pairs import kept_heads, write_pair
@@ -77,7 +78,8 @@ def export_run(
         stage.body |= {"method": run.method, "head_settings": chosen}
         words = words or read_words()
         made_of = _provenance(run, sources_of(collection, encoders, out))
-        stage.body |= {"provenance": made_of | {"words": words.files}}
+        made_of |= {"words": words.files, "data": data_of(collection)}
+        stage.body |= {"provenance": made_of}
         for one in deployed:
             say(f"exporting {one.name}.onnx")
             onnx.save((build or build_graph)(one), stage.folder / f"{one.name}.onnx")
@@ -89,6 +91,7 @@ def export_run(
         if pair:
             stage.body["graphs"][pair[0]] = _pair_entry(stage, *pair, deployed, samples)
         stage.body |= _composed(stage, run.method, collection, deployed, words)
+        (stage.folder / CARD).write_text(card_of(stage.body), "utf-8")
     return Bundle.open(stage.path)
 
 

@@ -75,6 +75,32 @@ _DUAL, _IMAGE = "clip:", "image:"  # what the names of pretrained models begin w
     metavar="FILE",
     help="Words that an image may be said in: adds the composition freedom.",
 )
+@click.option(
+    "--precision",
+    "precisions",
+    multiple=True,
+    metavar="NAME",
+    help="Try the graphs of queries in fp16, bf16, int8, int4 or int8-dynamic as well, or in all; "
+    "keep those that retrieve as fp32 does; repeatable.",
+)
+@click.option(
+    "--max-drop",
+    type=click.FloatRange(0, 1),
+    metavar="D",
+    help="What a precision may cost in mAP, by the worse end of its interval [0.005].",
+)
+@click.option(
+    "--min-cosine",
+    type=click.FloatRange(0, 1),
+    metavar="C",
+    help="The least cosine of an embedding with the one in fp32 [0.99].",
+)
+@click.option(
+    "--min-overlap",
+    type=click.FloatRange(0, 1),
+    metavar="O",
+    help="The least share of the 10 nearest images that must stay [0.9].",
+)
 @offline_option
 @click.option("--trt", is_flag=True, help="Also build TensorRT engines, beside the bundle.")
 @click.option(
@@ -97,6 +123,10 @@ def export(
     objects: Path | None,
     styles: Path | None,
     vocabulary: Path | None,
+    precisions: tuple[str, ...],
+    max_drop: float | None,
+    min_cosine: float | None,
+    min_overlap: float | None,
     offline: bool | None,
     trt: bool,
     targets: tuple[str, ...],
@@ -110,6 +140,7 @@ def export(
     \b
     Example:
       zscr export
+      zscr export --precision fp16 --precision int8 --max-drop 0.01
       zscr export runs/zscrgan-aviary-001 --trt --target sm86 --target sm89
       zscr export clip:openai/clip-vit-base-patch32
       zscr export clip:openai/clip-vit-large-patch14 --mapper pic2word_large.pt
@@ -120,17 +151,21 @@ def export(
     require_extras("exporting", "export", "cpu")
     if targets and not trt:
         raise click.UsageError("--target goes with --trt")
+    limits = {"max_drop": max_drop, "min_cosine": min_cosine, "min_overlap": min_overlap}
+    if not precisions:
+        _refuse("--precision", limits)
     if template is not None and mapper is None:
         raise click.UsageError("--template goes with --mapper")
     parts = {"text_tower": text_tower, "mapper": mapper, "template": template}
     lists = {"objects": objects, "styles": styles, "vocabulary": vocabulary}
     if run.startswith((_DUAL, _IMAGE)):
-        _refuse("a run", {"gallery": gallery, "set": settings, "noise_samples": noise_samples})
+        of_runs = {"gallery": gallery, "set": settings, "noise_samples": noise_samples}
+        _refuse("a run", {**of_runs, "precision": precisions})
         bundle = _export_pretrained(run, out, parts, lists, offline)
     else:
         _refuse("clip:NAME", {**parts, "offline": offline})
-        chosen = settings, noise_samples
-        bundle = _export_run(Path(run), out, gallery or "unseen", chosen, lists)
+        chosen, gate = (settings, noise_samples), (precisions, limits)
+        bundle = _export_run(Path(run), out, gallery or "unseen", chosen, lists, gate)
     if trt:
         from zscr.export.tensorrt.engines import build_engines
 
@@ -181,17 +216,34 @@ def _export_run(
     gallery: str,
     settings: tuple[tuple[str, ...], int | None],
     lists: Mapping[str, Path | None],
+    gate: tuple[tuple[str, ...], Mapping[str, float | None]],
 ) -> Path:
     """Export a run, index its gallery, and say what comes next; return the bundle."""
     from zscr.export.deploy import deploy
+    from zscr.export.precision.gate import Limits
     from zscr.export.words import read_words
     from zscr.train.options import head_settings
 
     chosen, words = head_settings(*settings), read_words(**lists)
-    made = deploy(run, out, gallery=gallery, settings=chosen, words=words)
+    precisions, given = gate
+    limits = Limits(**{name: value for name, value in given.items() if value is not None})
+    made = deploy(
+        run,
+        out,
+        gallery=gallery,
+        settings=chosen,
+        words=words,
+        precisions=precisions,
+        limits=limits,
+    )
     body = made.bundle.manifest.body
     overlap = min(body["top10_overlap"].values(), default=1.0)
     say(f"exported {made.bundle.folder}: {_agreed(body)}, top-10 overlap {overlap:.3f}")
+    if fastest := body.get("fastest"):
+        say(
+            f"queries run in {fastest['precision']} on processors with these instructions: "
+            f"{', '.join(fastest['instructions'])}"
+        )
     if made.index:
         index = made.index.index
         say(f"indexed {index.count} images in {index.folder}: {index.how}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,9 @@ from zscr.errors import ArtefactError, ConfigError
 from zscr.export.begun import begun_among, begun_at
 from zscr.export.bundle import export_run
 from zscr.export.heads import Build
+from zscr.export.precision.gate import Limits
+from zscr.export.precision.ladder import add_precisions
+from zscr.export.precision.rungs import rungs_of
 from zscr.export.words import Words
 from zscr.infer.bundle import SAME_IMAGE, Bundle, index_of
 from zscr.infer.index.add import add_collection
@@ -48,6 +51,8 @@ def deploy(
     settings: Mapping[str, Any] | None = None,
     build: Build | None = None,
     words: Words | None = None,
+    precisions: Sequence[str] = (),
+    limits: Limits | None = None,
 ) -> Deployment:
     """Export a run and index its collection's gallery; `bundles/latest` points at the default.
 
@@ -59,14 +64,17 @@ def deploy(
         gallery: the images to index: of the `unseen` classes (the zero-shot protocol) or `all`.
         settings: of the method's heads; build: makes their graphs; words: that
             compositions are made with. See `export_run`.
+        precisions: that query graphs are tried in beside fp32; limits: what one may cost. See
+            `add_precisions`.
 
     Raises:
         ArtefactError, MismatchError, ParityError: as `export_run`.
-        ConfigError: an unknown gallery, or as `export_run`.
+        ConfigError: an unknown gallery or precision, or as `export_run` and `add_precisions`.
         InputError: none of the gallery's images can be used.
     """
     if gallery not in GALLERIES:
         raise ConfigError(f"gallery '{gallery}' is unknown; use one of {', '.join(GALLERIES)}")
+    rungs_of(precisions)  # which refuses an unknown one before the work begins
     run = open_run(run_folder.resolve())
     place = out or Path("bundles") / f"{run.method}-{run.sources['collection']['name']}"
     if not CAPTIONS.exists():
@@ -78,12 +86,12 @@ def deploy(
             bundle = begun_at(out, run, settings, words) or export_run(
                 run, out, settings=settings, build=build, words=words
             )
-            return _completed(bundle, gallery)
+            return _completed(_tried(bundle, precisions, limits), gallery)
     require_link(place)
     bundle = begun_among(place, run, settings, words) or export_run(
         run, place, settings=settings, build=build, numbered=True, words=words
     )
-    made = _completed(bundle, gallery)
+    made = _completed(_tried(bundle, precisions, limits), gallery)
     point_latest(bundle.folder)  # last, so that what is stopped before can be told by it
     return made
 
@@ -95,6 +103,10 @@ def _require_index_place(out: Path) -> None:
         raise ArtefactError(
             f"{place} is in the way of the index of {out.name}, and is no index; rename it"
         )
+
+
+def _tried(bundle: Bundle, precisions: Sequence[str], limits: Limits | None) -> Bundle:
+    return add_precisions(bundle.folder, precisions, limits) if precisions else bundle
 
 
 def _completed(bundle: Bundle, gallery: str) -> Deployment:

@@ -22,6 +22,8 @@ from zscr.train.encoders.sparse import gather_first_layer
 from zscr.train.methods.contract import Head, Port
 from zscr.train.methods.registry import Shapes
 
+HEAD = "head/"  # what names of a trained head's tensors begin with
+
 
 @dataclass(frozen=True)
 class DeployedHead:
@@ -150,7 +152,7 @@ def build_graph(deployed: DeployedHead) -> onnx.ModelProto:
     given = {n: part for n, part in (named | {deployed.tokens: head.tokens}).items() if part}
     module = head.module if len(given) == 1 else _All(given.values())
     graph = trace(module, examples, [*map(str, given)], dynamic=axes)
-    graph = onnx.compose.add_prefix(graph, "head/", rename_inputs=False, rename_outputs=False)
+    graph = onnx.compose.add_prefix(graph, HEAD, rename_inputs=False, rename_outputs=False)
     for name, (port, encoder) in zip(names, deployed.ports, strict=True):
         if encoder is not None:
             graph = _behind(encoder, graph, name, deployed.prefix(port))

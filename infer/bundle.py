@@ -23,6 +23,7 @@ from zscr.infer.bundle_manifest import (
     stored_compositions,
 )
 from zscr.infer.encoder import Encoder
+from zscr.infer.precision import chosen_precision
 from zscr.infer.runners.onnx import import_onnxruntime
 from zscr.infer.runners.runner import Runtime
 
@@ -71,6 +72,7 @@ class Bundle:
 
         Raises:
             ArtefactError: the folder is absent, or no bundle.
+            ConfigError: it is not there in the precision that is asked for.
         """
         folder = Path(folder)
         with reading_faults(folder):
@@ -84,7 +86,9 @@ class Bundle:
                 precision = manifest.body["default_precision"]
                 raise ArtefactError(f"{folder} has no graph '{name}' in {precision}; make it again")
         pair_name(manifest)  # which refuses one that could not be fed
-        return cls(folder, manifest, runtime or Runtime())
+        bundle = cls(folder, manifest, runtime or Runtime())
+        _ = bundle.precision  # which refuses one that is not there
+        return bundle
 
     @property
     def name(self) -> str:
@@ -150,7 +154,7 @@ class Bundle:
         """Return what names the graph of queries that fill these fields in an index's calibration.
 
         It is the space for the gallery's graph, which all bundles of a space share, and the sha256
-        of any other.
+        of any other in the default precision: what is kept of another finds the same.
         """
         name = self.takes[fields]
         if name == GALLERY:
@@ -181,12 +185,22 @@ class Bundle:
             )
         return self.encoder(GALLERY, "output", "feature")
 
+    @cached_property
+    def precision(self) -> str:
+        """The precision of the graphs that answer queries; see `chosen_precision`."""
+        return chosen_precision(self.manifest.body, self.runtime)
+
+    def precision_of(self, name: str) -> str:
+        """Return the precision that a graph runs in, which of all but queries' is the default."""
+        asks = self.graphs[name]["role"] == "query"
+        return self.precision if asks else str(self.manifest.body["default_precision"])
+
     def file_of(self, name: str) -> str:
-        """Return the file of a graph, in the bundle's default precision."""
-        return graph_file(self.manifest, name)
+        """Return the file of a graph, in the precision that it runs in."""
+        return graph_file(self.manifest, name, self.precision_of(name))
 
     def graph(self, name: str) -> Encoder:
-        """Load one graph by its name, in the bundle's default precision.
+        """Load one graph by its name, in the precision that it runs in.
 
         Raises:
             ArtefactError: a file of it is missing or damaged.
@@ -223,12 +237,11 @@ class Bundle:
             self._coming[name] = Ahead(lambda: self._load(name, name, ("output",)))
 
     def _load(self, name: str, called: str, outputs: Sequence[str]) -> Encoder:
-        entry = self.graphs[name]
-        file = graph_file(self.manifest, name)
+        entry, file = self.graphs[name], self.file_of(name)
         tokenizers = [spec["tokenizer"] for spec in entry["inputs"] if "tokenizer" in spec]
         verify(self.folder, self.manifest, [file, *tokenizers])
         first, beside = (*(entry[output] for output in outputs), None)[:2]
-        return Encoder(
+        made = Encoder(
             self.folder / file,
             entry["inputs"],
             output=first,
@@ -238,6 +251,9 @@ class Bundle:
             runtime=self.runtime,
             graph_sha256=self.manifest.files[file]["sha256"],
         )
+        if (precision := self.precision_of(name)) != self.manifest.body["default_precision"]:
+            made.runner.ran += f", {precision}"
+        return made
 
     @cached_property
     def compositions(self) -> Mapping[str, Composition]:

@@ -10,6 +10,7 @@ from zscr.artefact import Manifest, read_verified
 from zscr.errors import ArtefactError
 from zscr.infer.composition.fields import COMPOSITION
 from zscr.infer.inputs.make import INPUT
+from zscr.infer.precision import FASTEST
 from zscr.infer.reranking import Reranking
 from zscr.schema import (
     anything,
@@ -69,6 +70,8 @@ FIELDS = record(
         "compositions": mapping(COMPOSITION, keys=title),
         "composition": title,
         "reranking": maybe(_RERANKING),
+        "fastest": FASTEST,
+        "precisions": mapping(anything),
     },
 )
 
@@ -104,9 +107,9 @@ def reranking_of(manifest: Manifest) -> Reranking | None:
     return Reranking(told["top"], told["mix"]) if told and told["kept"] else None
 
 
-def graph_file(manifest: Manifest, name: str) -> str:
-    """Return the file of a graph in a bundle's default precision."""
-    precision = manifest.body["default_precision"]
+def graph_file(manifest: Manifest, name: str, precision: str | None = None) -> str:
+    """Return the file of a graph in a precision that it is there in; None is the default one."""
+    precision = precision or manifest.body["default_precision"]
     return str(manifest.body["graphs"][name]["variants"][precision]["file"])
 
 

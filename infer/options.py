@@ -38,6 +38,12 @@ def runtime_options(command: Any) -> Any:
             show_default=True,
             help="ort-cpu, ort-cuda, or auto: CUDA where it can be had.",
         ),
+        click.option(
+            "--precision",
+            metavar="NAME",
+            help="Of the graphs that answer queries, such as fp32 [the fastest that the bundle's "
+            "export kept, where this processor has its instructions].",
+        ),
     ):
         command = option(command)
     return command
@@ -79,9 +85,13 @@ def resumable() -> Iterator[None]:
 
 
 def make_runtime(
-    backend: str, threads: int | None, allow_fallback: bool, release_memory: bool
+    backend: str,
+    threads: int | None,
+    allow_fallback: bool,
+    release_memory: bool,
+    precision: str | None,
 ) -> Runtime:
     """Build the runtime that the options describe."""
     from zscr.infer.runners.runner import Runtime
 
-    return Runtime(backend, threads, allow_fallback, release_memory)
+    return Runtime(backend, threads, allow_fallback, release_memory, precision)

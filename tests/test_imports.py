@@ -46,7 +46,7 @@ FLOORS = {
     "zscr.data.sources.triplets": "annotations boxes masks triplet <- images objects"
     " <- circo cirr coco fashioniq genecis",
     "zscr.infer": "ahead answers buckets composition inputs lines reranking runners"
-    " <- batches bundle_manifest options query_rows"
+    " <- precision <- batches bundle_manifest options query_rows"
     " <- queries sketches <- encoder <- bundle features reading <- index pair sums"
     " <- columns composed evaluation exchange gallery_tokens <- found models mteb reranker"
     " <- doctor inspection lookup own_image <- searcher <- bench find <- commands",
@@ -80,8 +80,10 @@ FLOORS = {
     "zscr.train.language": "families mappers tower <- bodies prefix released <- language",
     "zscr.train.vision": "cuts operators tower transformer <- folder halves rebuilt"
     " <- frozen network tokens upper whole <- states <- backbone",
-    "zscr.export": "heads tensorrt words <- begun composition parity samples <- pairs proof"
-    " <- bundle <- deploy pretrained <- commands",
+    "zscr.export": "card heads tensorrt words <- begun composition parity samples"
+    " <- pairs precision proof <- bundle <- deploy pretrained <- commands",
+    "zscr.export.precision": "gate timing weights <- dynamic halves <- integers <- rungs <- trial"
+    " <- ladder",
     "zscr.export.pretrained": "place proof <- composed <- bundle <- image job",
 }
 # package -> what none of its modules may need, not even by way of others

@@ -160,7 +160,7 @@ def _settings(scenarios: tuple[str, ...], p99: float | None, options: dict[str, 
 
 
 def _runtime(options: dict[str, Any]) -> Any:
-    names = ("backend", "threads", "allow_fallback", "release_memory")
+    names = ("backend", "threads", "allow_fallback", "release_memory", "precision")
     return make_runtime(**{name: options[name] for name in names})
 
 

@@ -84,6 +84,14 @@ def import_onnxruntime() -> Any:
     return onnxruntime
 
 
+def import_quantiser() -> Any:
+    """Return onnxruntime's tools to quantise graphs, which need the package onnx."""
+    import_onnxruntime()
+    import onnxruntime.quantization
+
+    return onnxruntime.quantization
+
+
 def session_options(runtime: Runtime) -> Any:
     """Return onnxruntime's options for a runtime."""
     options = import_onnxruntime().SessionOptions()

@@ -29,6 +29,8 @@ class Runtime:
         release_memory: give the memory that a batch was computed in back after it, instead of
             keeping it for the next, and have glibc, in all of the process, do so with large blocks
             (docs/benchmarks.md says what that saves and costs); on the CPU alone.
+        precision: of the graphs that answer queries; None is the bundle's own choice, see
+            `chosen_precision`.
 
     Raises:
         ConfigError: an unknown backend, or fewer threads than 1.
@@ -38,6 +40,7 @@ class Runtime:
     threads: int | None = None
     allow_fallback: bool = False
     release_memory: bool = False
+    precision: str | None = None
 
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:

@@ -29,7 +29,8 @@ def test_the_manifest_holds_the_proof_and_the_origin(deployed) -> None:
     manifest, run = read_manifest(deployed.bundle, "bundle"), open_run(deployed.run)
     verify(deployed.bundle, manifest)
     body = manifest.body
-    assert set(manifest.files) == {"text.onnx", "gallery.onnx", "tokenizer.json", "examples.jsonl"}
+    graphs = {"text.onnx", "gallery.onnx"}
+    assert set(manifest.files) == graphs | {"tokenizer.json", "examples.jsonl", "card.md"}
     assert (body["method"], body["dim"]) == ("zscrgan-reference", 16)
     assert (body["metric"], body["default_precision"]) == ("cosine", "fp32")
     roles = {name: (entry["role"], entry["output"]) for name, entry in body["graphs"].items()}
@@ -149,7 +150,7 @@ def test_published_vectors_are_the_inputs_of_their_graphs(
 ) -> None:
     """No encoder is merged: text_vector and image_vector go in, and equal torch comes out."""
     collection = read_collection(vectors)
-    assert set(vector_bundle.manifest.files) == {"text.onnx", "gallery.onnx"}
+    assert set(vector_bundle.manifest.files) == {"text.onnx", "gallery.onnx", "card.md"}
     for name, field in (("text", "text"), ("gallery", "image")):
         rows, graph = collection.vectors(field), vector_bundle.graph(name)
         [spec] = vector_bundle.graphs[name]["inputs"]

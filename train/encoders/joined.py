@@ -18,6 +18,7 @@ import zscr
 from zscr.artefact import SCHEMA, hash_bytes
 from zscr.infer.encoder import Encoder, load_encoder
 from zscr.train.encoders.folder import OUTPUT, write_encoder
+from zscr.train.encoders.onnx import name_opsets_once
 from zscr.train.kept import kept_encoder
 
 JOIN = "+"  # between the names
@@ -82,4 +83,5 @@ def _side_by_side(models: Sequence[onnx.ModelProto]) -> onnx.ModelProto:
 
 def _merged(first: onnx.ModelProto, second: onnx.ModelProto) -> onnx.ModelProto:
     merged: onnx.ModelProto = onnx.compose.merge_models(first, second, io_map=[])
+    name_opsets_once(merged)
     return merged

@@ -65,6 +65,7 @@ def trace(
     assert program is not None
     model = program.model_proto
     model.ir_version = IR_VERSION
+    name_opsets_once(model)
     _compare_floats(model.graph)
     del model.graph.value_info[:]  # stale shapes of the exporter; quantisation trips over them
     for node in model.graph.node:
@@ -129,6 +130,7 @@ def load_graph(path: Path) -> onnx.ModelProto:
         except onnx.version_converter.ConvertError as error:
             raise InputError(f"{path} cannot be brought to opset {OPSET} ({error})") from error
     model.ir_version = IR_VERSION
+    name_opsets_once(model)
     return model
 
 
@@ -205,8 +207,23 @@ def merge(
     )
     merged.ir_version = IR_VERSION
     merged.producer_name = "zscr"
+    name_opsets_once(merged)
     del merged.graph.value_info[:]
     return merged
+
+
+def name_opsets_once(model: onnx.ModelProto) -> None:
+    """Leave, in place, one entry a domain, the default one under its short name.
+
+    onnx.compose lists the domains of each graph that it merges, and onnxruntime's quantiser refuses
+    a graph that lists the default one twice.
+    """
+    newest = dict[str, int]()
+    for entry in model.opset_import:
+        domain = "" if entry.domain == "ai.onnx" else entry.domain
+        newest[domain] = max(entry.version, newest.get(domain, 0))
+    del model.opset_import[:]
+    model.opset_import.extend(onnx.helper.make_opsetid(*entry) for entry in newest.items())
 
 
 def version_of(model: onnx.ModelProto) -> int:

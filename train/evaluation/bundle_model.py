@@ -21,6 +21,7 @@ from zscr.infer.encoder import Encoder
 from zscr.infer.evaluation.naming import PRETRAINED
 from zscr.infer.features.encoded import Encoded, encode_cached
 from zscr.infer.pair import Pair, encode_tokens
+from zscr.infer.runners.runner import Runtime
 from zscr.place import find_remembered
 from zscr.schema import (
     PATH,
@@ -60,7 +61,10 @@ _EVALUATED = record(
 
 
 def open_bundle_model(
-    folder: Path, collection: Path | None = None, compose: str | None = None
+    folder: Path,
+    collection: Path | None = None,
+    compose: str | None = None,
+    runtime: Runtime | None = None,
 ) -> Model:
     """Open a bundle with the collection that it was trained on, or the one at a path.
 
@@ -68,11 +72,12 @@ def open_bundle_model(
         folder: the bundle.
         collection: another one than it was trained on.
         compose: the composition that answers queries of several fields; None is the bundle's first.
+        runtime: how its graphs are run.
 
     Raises:
         MismatchError: the bundle's own collection has changed since.
     """
-    bundle = Bundle.open(folder)
+    bundle = Bundle.open(folder, runtime)
     try:
         _EVALUATED(bundle.manifest.body, "")
     except ValueError as error:

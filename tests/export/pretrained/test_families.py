@@ -14,6 +14,7 @@ from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
 from tests.checkpoints import SAVE
 from tests.export.pretrained.conftest import Exported
+from tests.export.test_opsets import require_each_once
 from zscr.data.records import Query
 from zscr.infer.encoder import Encoder
 
@@ -56,6 +57,7 @@ def test_a_bundle_embeds_as_transformers(
 ) -> None:
     """Un-normalised to 1e-4, then unit: the check of the export itself is not what is believed."""
     made, rng = exported(family), np.random.default_rng(3)
+    require_each_once(made.bundle.folder)
     sizes = [(40, 90, 3), (90, 40, 3), (6, 5, 3), (200, 200, 3)]
     images = [Image.fromarray(rng.integers(0, 256, size, np.uint8)) for size in sizes]
     photo = tmp_path / "large.jpg"  # which is decoded whole, as its family does it

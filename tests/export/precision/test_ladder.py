@@ -1,0 +1,219 @@
+"""Precisions are added to a bundle where they retrieve as fp32 does, and the right graph runs."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner
+
+from zscr.artefact import read_manifest, verify, write_manifest
+from zscr.cli import main
+from zscr.data.records import Query
+from zscr.errors import ConfigError
+from zscr.export.precision.gate import Limits, fault_of
+from zscr.export.precision.ladder import add_precisions, fastest_of
+from zscr.export.precision.rungs import RUNGS
+from zscr.export.precision.trial import ALONE, NOT_RUN, REFUSED, Trial, subjects_of
+from zscr.infer.bundle import Bundle
+from zscr.infer.runners.runner import Runtime
+from zscr.processor import processor_flags
+
+LENIENT = Limits(max_drop=1, min_cosine=-1, min_overlap=0)
+TEXT = frozenset({"text"})
+
+
+@pytest.fixture(scope="session")
+def tried(deployed, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Copy the bundle of a trained run and try four precisions, once; read it, never write it."""
+    folder = shutil.copytree(deployed.bundle, tmp_path_factory.mktemp("tried") / "bundle")
+    add_precisions(folder, ["fp16", "bf16", "int8", "int8-dynamic"], LENIENT)
+    return folder
+
+
+@pytest.fixture
+def own(deployed, tmp_path: Path) -> Path:
+    """A copy in fp32 that may be changed."""
+    return shutil.copytree(deployed.bundle, tmp_path / "own")
+
+
+def embed(folder: Path, **options: Any) -> np.ndarray:
+    bundle = Bundle.open(folder, Runtime(threads=1, **options))
+    return bundle.route(TEXT).encode(Query.of("text", ["a red circle", "small green"]))
+
+
+def test_the_table_says_what_was_measured(tried: Path, deployed) -> None:
+    """Of each rung; what cannot be run here is in the bundle, and not called kept."""
+    manifest = read_manifest(tried, "bundle")
+    verify(tried, manifest)
+    rungs = manifest.body["precisions"]["rungs"]
+    kept = {"fp32", "fp16", "int8", "int8-dynamic"}
+    assert {name: rung["status"] for name, rung in rungs.items()} == {
+        name: "kept" if name in kept else NOT_RUN for name in (*kept, "bf16")
+    }
+    assert "bf16" in rungs["bf16"]["why"]
+    for name in kept - {"fp32"}:
+        figures = rungs[name]["graphs"]["text"]
+        low, high = figures["interval"]
+        assert low <= figures["gain"] <= high
+        assert figures["batch_sizes"] == [1, 3, 8, 64]
+        assert 0 < figures["max_abs"] < 0.5 < figures["min_cosine"] <= 1.00001
+        assert (figures["split"], figures["queries"], figures["groups"]) == ("val", 10, 2)
+        assert min(figures["cpu_ms"], figures["batch_cpu_ms"]) > 0
+    assert set(manifest.body["graphs"]["text"]["variants"]) == {*kept, "bf16"}
+    assert set(manifest.body["graphs"]["gallery"]["variants"]) == {"fp32"}
+    card = (tried / "card.md").read_text()
+    assert f"| text | int8 | kept | {(tried / 'text.int8.onnx').stat().st_size / 1e6:.1f} |" in card
+    assert f"bf16 is {NOT_RUN}: " in card
+    assert Bundle.open(tried).space == Bundle.open(deployed.bundle).space
+
+
+def test_the_precision_asked_for_is_the_graph_that_runs(tried: Path) -> None:
+    """And its name stands in what ran; the gallery's stays, and an unknown one is refused."""
+    plain = embed(tried, precision="fp32")
+    for name in ("fp16", "int8"):
+        bundle = Bundle.open(tried, Runtime(threads=1, precision=name))
+        assert bundle.route(TEXT).graph.name == f"text.{name}.onnx"
+        assert bundle.route(TEXT).runner.ran.endswith(f", 1 threads, {name}")
+        assert bundle.gallery.graph.name == "gallery.onnx"
+        rows = embed(tried, precision=name)
+        assert 0 < np.abs(rows - plain).max() < 0.1
+        assert bundle.key_of(TEXT) == Bundle.open(tried).key_of(TEXT)  # of what an index measured
+    with pytest.raises(ConfigError, match="no graph 'text' in int4, only in fp32, fp16, bf16"):
+        Bundle.open(tried, Runtime(precision="int4"))
+
+
+@pytest.mark.parametrize(("instructions", "runs"), [("own", "fp16"), ("none-such", "fp32")])
+def test_the_fastest_runs_where_the_processor_has_its_instructions(
+    instructions: str, runs: str, tried: Path, tmp_path: Path
+) -> None:
+    """Elsewhere fp32 does; who asks for another gets that."""
+    flags = processor_flags()
+    assert flags
+    needed = [min(flags)] + (["none-such"] if instructions != "own" else [])
+    folder = shutil.copytree(tried, tmp_path / "bundle")
+    manifest = read_manifest(folder, "bundle")
+    body = {**manifest.body, "fastest": {"precision": "fp16", "instructions": needed}}
+    write_manifest(folder, "bundle", manifest.files, body)
+    assert Bundle.open(folder).precision == runs
+    assert np.array_equal(embed(folder), embed(folder, precision=runs))
+    assert Bundle.open(folder, Runtime(precision="int8")).precision == "int8"
+    assert Bundle.open(folder, Runtime("auto")).precision == "fp32"
+
+
+@pytest.mark.parametrize(
+    ("limits", "why"),
+    [
+        (replace(LENIENT, max_drop=0), "mAP may drop by"),
+        (replace(LENIENT, min_cosine=0.99), "cosine "),
+    ],
+)
+def test_a_graph_that_finds_less_is_refused(limits: Limits, why: str, own: Path) -> None:
+    """Its matrices are noise here; what each limit guards is told with its figure."""
+    [subject] = subjects_of(Bundle.open(own, ALONE))
+    model = onnx.load(own / "text.onnx")
+    rng = np.random.default_rng(3)
+    for one in model.graph.initializer:
+        if len(one.dims) == 2 and one.data_type == onnx.TensorProto.FLOAT:
+            noise = rng.standard_normal(tuple(one.dims)).astype(np.float32)
+            one.CopyFrom(onnx.numpy_helper.from_array(noise, one.name))
+    onnx.save(model, own / "noise.onnx")
+    figures = subject.judge.figures(subject.opened(own / "noise.onnx"))
+    assert str(fault_of(figures, limits)).startswith(why)
+    assert fault_of(figures, LENIENT) is None
+    fewer = {**figures, "top10_overlap": 0.8}  # there are fewer than ten images here
+    assert str(fault_of(fewer, replace(LENIENT, min_overlap=0.9))).startswith("top-10 overlap 0.8")
+
+
+def test_a_refused_precision_leaves_its_figures_and_no_graph(own: Path) -> None:
+    """Nothing of it can be asked for; what was kept before is tried again beside it."""
+    add_precisions(own, ["fp16"], LENIENT)
+    add_precisions(own, ["int8"], Limits(min_cosine=1))
+    body = read_manifest(own, "bundle").body
+    rungs = body["precisions"]["rungs"]
+    assert {name: rung["status"] for name, rung in rungs.items()} == {
+        "fp32": "kept",
+        "fp16": REFUSED,
+        "int8": REFUSED,
+    }
+    assert rungs["int8"]["why"].startswith("cosine ")
+    assert rungs["int8"]["graphs"]["text"]["queries"] == 10
+    assert set(body["graphs"]["text"]["variants"]) == {"fp32"}
+    assert not [*own.glob("*.int8.onnx"), *own.glob("*.fp16.onnx")]
+    assert "fastest" not in body
+    verify(own, read_manifest(own, "bundle"))
+    with pytest.raises(ConfigError, match=r"no graph 'text' in int8 \(cosine .*only in fp32"):
+        Bundle.open(own, Runtime(precision="int8"))
+
+
+def trial(milliseconds: float, status: str = "kept") -> Trial:
+    return Trial(status, graphs={"text": {"cpu_ms": milliseconds}})
+
+
+def test_what_runs_unasked_is_kept_fast_and_alone() -> None:
+    """Not refused or unrun, not dependent on a batch, not by a hair, and only with instructions."""
+    vnni, bare = frozenset({"avx512_vnni", "fma"}), frozenset({"fma"})
+    trials = {"fp32": trial(10), "int8": trial(6), "int4": trial(7), "int8-dynamic": trial(2)}
+    assert fastest_of(trials, vnni) == {"precision": "int8", "instructions": ["avx512_vnni"]}
+    assert fastest_of(trials, bare) is None
+    assert fastest_of({"fp32": trial(10), "int8": trial(9.5)}, vnni) is None
+    for status in (REFUSED, NOT_RUN):
+        others = trials | {"int8": trial(1, status)}
+        assert fastest_of(others, vnni) == {"precision": "int4", "instructions": ["avx512_vnni"]}
+    assert {name for name, one in RUNGS.items() if one.instructions & vnni} == {
+        "int8",
+        "int4",
+        "int8-dynamic",
+    }
+
+
+def test_export_and_query_take_a_precision(deployed, tmp_path: Path, monkeypatch) -> None:
+    """As a user types it; limits alone, and pretrained models, are refused."""
+    monkeypatch.chdir(tmp_path)
+
+    def zscr(*args: object) -> Any:
+        return CliRunner().invoke(main, [str(arg) for arg in args])
+
+    done = zscr(
+        "export",
+        deployed.run,
+        "--out",
+        "b",
+        "--precision",
+        "fp16",
+        "--max-drop",
+        "1",
+        "--min-cosine",
+        "0.9",
+        "--min-overlap",
+        "0.5",
+    )
+    assert done.exit_code == 0, done.output
+    assert "fp16 is kept; mAP +" in done.stderr
+    found = zscr(
+        "query",
+        "--bundle",
+        "b",
+        "--text",
+        "a red circle",
+        "--precision",
+        "fp16",
+        "--format",
+        "jsonl",
+    )
+    assert found.exit_code == 0, found.output
+    assert ', fp16"' in found.stdout
+    wrong = zscr("query", "--bundle", "b", "--text", "a red circle", "--precision", "int8")
+    assert (wrong.exit_code, "no graph 'text' in int8, only in fp32, fp16" in wrong.stderr) == (
+        1,
+        True,
+    )
+    assert "--max-drop goes with --precision" in zscr("export", "--max-drop", "0.1").stderr
+    assert "--precision goes with a run" in zscr("export", "clip:x", "--precision", "fp16").stderr
+    unknown = zscr("export", deployed.run, "--precision", "fp8")
+    assert (unknown.exit_code, "precision 'fp8' is unknown" in unknown.stderr) == (1, True)
