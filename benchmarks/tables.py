@@ -237,7 +237,8 @@ def adding_table(results: list[dict[str, Any]]) -> str:
             if found := result.get(which):
                 speed, peak = (found[name]["median"] for name in ("photos_per_second", "peak_mb"))
                 cells = [str(result["threads"]), f"{speed:.2f}", alone, f"{peak:.0f}"]
-                lines.append(row(f"{result['count']:,}, {which}", cells))
+                small = ", of their own sizes" if result.get("own_sizes") else ""
+                lines.append(row(f"{result['count']:,}{small}, {which}", cells))
     return "\n".join(lines)
 
 
