@@ -83,15 +83,15 @@ def _with_one(stack: Stack, start: int, number: int) -> Stack:
 
 def _one(part: Stack, number: int, removed: Rows) -> Segment:
     """Return all rows of a stack, of which HNSW has all or none, as one segment."""
-    rows = np.arange(part.count)
+    rows, lengths = np.arange(part.count), part.lengths
     columns = {name: Column(part, name) for name in sorted(part.names)}
     wide = {name: _gathered(column) for name, column in columns.items()}
     return segment_of(
         number,
         part.labels(rows),
         wide,
-        _joined(part),
-        part.lengths,
+        _joined(part, int(lengths.sum())),
+        lengths,
         part.keys(rows),
         removed,
         in_hnsw=part.segments[0].in_hnsw,
@@ -106,7 +106,6 @@ def _gathered(column: Column) -> Tensor | Gathered:
     return Gathered(shape, dtype, column.__getitem__)
 
 
-def _joined(part: Stack) -> Array | Chained:
-    """Return the lines of a stack as they are to be written; likewise."""
-    size = int(part.lengths.sum())
+def _joined(part: Stack, size: int) -> Array | Chained:
+    """Return the lines of a stack, so many bytes, as they are to be written; likewise."""
     return np.concatenate([*part.texts()]) if size <= BLOCK else Chained(part.texts, size)

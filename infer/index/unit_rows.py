@@ -39,11 +39,10 @@ def check_vectors(
     squares = np.einsum("nd,nd->n", matrix, matrix)
     sound = (squares >= _LEAST) & (squares <= _MOST)  # so that NaN is not, either
     if not sound.all():
-        norms = np.sqrt(squares)
         wrong = np.flatnonzero(~sound)
         first = names[wrong[0]] if names else f"row {wrong[0]}"
         raise InputError(
             f"{wrong.size} of {len(matrix)} vectors are not unit vectors, first {first} "
-            f"with norm {norms[wrong[0]]:.6g}; normalise them"
+            f"with norm {np.sqrt(squares[wrong[0]]):.6g}; normalise them"
         )
     return matrix
