@@ -122,16 +122,21 @@ def is_busy(folder: Path) -> bool:
 
 
 def clear(folder: Path, lock: str = LOCK) -> None:
-    """Remove what is in a folder, except for its lock; only who holds that may."""
+    """Remove what is in a folder, except for its lock; only who holds that may.
+
+    Raises:
+        ArtefactError: the disk refuses.
+    """
     from shutil import rmtree
 
-    # What lists other files goes first, so that a kill leaves none that lists what is gone.
-    for path in sorted(folder.iterdir(), key=lambda path: path.suffix != ".json"):
-        if path.name != lock:
-            if path.is_dir() and not path.is_symlink():
-                rmtree(path)
-            else:
-                path.unlink()
+    with disk_faults(folder):
+        # What lists other files goes first, so that a kill leaves none that lists what is gone.
+        for path in sorted(folder.iterdir(), key=lambda path: path.suffix != ".json"):
+            if path.name != lock:
+                if path.is_dir() and not path.is_symlink():
+                    rmtree(path)
+                else:
+                    path.unlink()
 
 
 def _leave(folder: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from zscr.disk import disk_faults, fsync
+from zscr.errors import ArtefactError
 from zscr.lock import NO_LOCKS, clear, held, is_named, try_lock
 
 _LONGEST = 50  # letters of a name that are in its partial's, which may not be over 255 bytes
@@ -173,7 +174,8 @@ def _remove_unlocked(folder: Path, lock: Path) -> None:
 
 def _remove(folder: Path, lock: str) -> None:
     """Remove a folder, its lock last, so that nobody else begins to."""
-    with suppress(OSError):  # what is left is removed by the next writer of the name
+    # What is left is removed by the next writer of the name.
+    with suppress(OSError, ArtefactError):
         clear(folder, lock)
         (folder / lock).unlink()
         folder.rmdir()

@@ -15,7 +15,7 @@ from pathlib import Path
 from zscr.data.hashes import Hashes
 from zscr.data.listing import Skipped
 from zscr.data.records import Query
-from zscr.disk import disk_faults, require_space
+from zscr.disk import require_space
 from zscr.errors import InputError, NoneLeftError
 from zscr.infer.bundle import Bundle
 from zscr.infer.features.store import SHARD, Features, compute_features
@@ -190,9 +190,7 @@ class _Adding:
             threads = self._bundle.runtime.thread_count
             self.reports.append(self.index.apply(change, threads=threads))
         self._listed = len(self._skipped)
-        store = store_of(self._folder)
-        with disk_faults(store):
-            clear(store)
+        clear(store_of(self._folder))
 
 
 def _tell_spoilt(spoilt: Sequence[str], reason: str, survey: Survey, *, others: bool) -> None:

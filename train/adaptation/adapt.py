@@ -11,7 +11,6 @@ from typing import Any
 from zscr.artefact import dump_jsonl, read_manifest, staged
 from zscr.data.collection import Collection
 from zscr.data.walk import EVERYTHING, WalkRules
-from zscr.disk import disk_faults
 from zscr.errors import ConfigError
 from zscr.infer.features.listing import Encoders
 from zscr.infer.features.table import Array, Split, joined
@@ -89,8 +88,7 @@ def adapt(request: Adaptation) -> Run:
             run.adapted = about | result
             write_adapted_run(stage, run, method)
             _write_lists(stage.folder, request, given.gallery)
-        with disk_faults(store):
-            clear(store)
+        clear(store)
     if numbered:
         point_latest(stage.path)
     return open_run(stage.path)
