@@ -27,10 +27,11 @@ from machine import PACKAGES
 
 from zscr.infer.index.choice import RECALL
 from zscr.infer.index.exact import search_exact
+from zscr.infer.index.measuring import SAMPLE
 from zscr.machine import describe
 
 RESULTS = Path(__file__).parent / "results" / "index_search.json"
-CLASSES, DECAY, SAMPLE, K, BATCH = 1000, 0.5, 256, 10, 64
+CLASSES, DECAY, K, BATCH = 1000, 0.5, 10, 64
 MOST = 1 << 13  # effort that tuning tries at most
 Rows = Any
 

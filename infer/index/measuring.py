@@ -24,7 +24,10 @@ from zscr.infer.index.stack import Stack
 # which nobody notices behind an encoder, and costs recall and a second of building (100k: 26 s).
 EXACT_BELOW = 10_000
 LADDER = (10, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
-SAMPLE = 256  # queries that are measured, and kept for the measurement after the next `add`
+# Queries that are measured, and kept for the measurement after the next `add`. Some queries find
+# nothing of their best images, so few tell little: at 100,000 x 512 every 215th did at ef 76, and
+# samples of 256 had recall@10 0.975 to 0.998 where 4,096 queries had 0.989.
+SAMPLE = 1024
 _TIMED = 64
 _K = 10
 _NOISE = 0.3  # norm of what is added to a gallery vector: about 17 degrees

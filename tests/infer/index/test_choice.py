@@ -115,14 +115,14 @@ def test_chosen_ef_finds_enough_of_other_queries(clustered):
     assert recall(own, choice.ef // 3) < RECALL
 
 
-@pytest.mark.parametrize(("missed", "enough"), [(25, True), (26, False)])
+@pytest.mark.parametrize(("missed", "enough"), [(102, True), (103, False)])
 def test_recall_of_a_hundredth_less_is_too_little(clustered, missed, enough):
-    """Of 2560 hits 25 may be missed, 26 may not, however fast it is."""
+    """Of 10240 hits 102 may be missed, 103 may not, however fast it is."""
     gallery, queries = clustered(EXACT_BELOW, 4), clustered(SAMPLE, 4, seed=1)
     choice, _ = chosen(
         gallery, queries, lambda stack: Stairs(gallery, lambda ef: missed), start(None)
     )
-    assert choice.measured.recall_at_10 == pytest.approx(1 - missed / 2560)
+    assert choice.measured.recall_at_10 == pytest.approx(1 - missed / 10240)
     assert ("under 0.99" in choice.how) is not enough
     if not enough:
         assert (choice.search, choice.ef) == ("exact", None)
@@ -139,9 +139,9 @@ def test_slow_hnsw_is_not_chosen(clustered):
     assert choice.measured.p50_exact_ms < choice.measured.p50_hnsw_ms
 
 
-@pytest.mark.parametrize(("given", "used"), [(7, 7), (256, 256), (1000, 256)])
+@pytest.mark.parametrize(("given", "used"), [(7, 7), (1024, 1024), (3000, 1024)])
 def test_it_is_measured_on_the_queries(clustered, given, used):
-    """On queries of the real modality where there are some, at most 256 of them, from all parts."""
+    """On queries of the real modality where there are some, at most 1024 of them, of all parts."""
     gallery, queries = clustered(400, 8), clustered(given, 8, 1)
     stairs = Stairs(gallery, lambda ef: 0)
     choice, _ = chosen(gallery, queries, lambda stack: stairs, start("hnsw"))
@@ -154,15 +154,15 @@ def test_it_is_measured_on_the_queries(clustered, given, used):
 
 def test_without_queries_it_is_measured_on_moved_images(clustered):
     """About 17 degrees from the images, not on the images themselves, and it says so."""
-    gallery = clustered(400, 32)
+    gallery = clustered(3000, 128)
     stairs = Stairs(gallery, lambda ef: 0)
     choice, _ = chosen(gallery, None, lambda stack: stairs, start("hnsw"))
     asked, _ = stairs.asked[0]
     np.testing.assert_allclose(np.linalg.norm(asked, axis=1), 1, atol=1e-6)
-    rows = np.linspace(0, 399, 256).astype(int)
+    rows = np.linspace(0, 2999, 1024).astype(int)
     degrees = np.degrees(np.arccos((asked * gallery[rows]).sum(1)))
     assert (np.abs(degrees - 16.7) < 4).all()
-    assert (choice.measured.queries, choice.measured.n) == ("gallery", 256)
+    assert (choice.measured.queries, choice.measured.n) == ("gallery", 1024)
 
 
 @pytest.mark.parametrize(
