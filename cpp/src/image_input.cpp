@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "layer.hpp"
 #include "sketch.hpp"
 
 namespace zscr {

@@ -14,7 +14,4 @@ struct Drawing {
 // Prepares an upright RGB image; throws an INPUT fault where it shows no drawing.
 Drawing drawing(Image image, const std::string& name);
 
-// Returns the shade that a transparent layer lies on: the paper that its strokes are seen on.
-std::uint8_t shade_under(const Image& layer);
-
 }  // namespace zscr
