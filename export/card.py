@@ -8,6 +8,7 @@ from typing import Any
 from zscr.data.collection import SPLITS, Collection
 from zscr.infer.bundle import spoken
 from zscr.infer.bundle_manifest import PAIR, fields_of
+from zscr.infer.runners.runner import ORT_CPU
 
 CARD = "card.md"
 _SPOKEN = {"seen": "trained on", "val": "chooses the weights", "unseen": "the figures' own"}
@@ -109,6 +110,8 @@ def _precision(body: Mapping[str, Any]) -> Iterator[str]:
     yield f"On {told['machine']['cpu']}, onnxruntime {told['machine']['packages']['onnxruntime']},"
     yield f"{told['threads']} thread, in turns; limits: {_limits_of(told['limits'])}."
     for rung, trial in told["rungs"].items():
+        if trial.get("backend", ORT_CPU) != ORT_CPU:
+            yield f"- {rung} ran in {trial['backend']}; it takes --backend {trial['backend']}"
         if "why" in trial:
             yield f"- {rung} is {trial['status']}: {trial['why']}"
     fastest = body.get("fastest")

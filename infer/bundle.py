@@ -24,7 +24,7 @@ from zscr.infer.bundle_manifest import (
 )
 from zscr.infer.encoder import Encoder
 from zscr.infer.precision import chosen_precision
-from zscr.infer.runners.onnx import import_onnxruntime
+from zscr.infer.runners.opening import import_library
 from zscr.infer.runners.runner import Runtime
 
 if TYPE_CHECKING:
@@ -233,7 +233,7 @@ class Bundle:
         name = self.takes.get(fields)
         known = {*self._loaded, *self._coming}
         if name and name not in known and pair_name(self.manifest) is None:
-            import_onnxruntime()  # before the thread is, since imports wait for each other
+            import_library(self.runtime)
             self._coming[name] = Ahead(lambda: self._load(name, name, ("output",)))
 
     def _load(self, name: str, called: str, outputs: Sequence[str]) -> Encoder:

@@ -22,7 +22,7 @@ from zscr.infer.ahead import Ahead, one_ahead
 from zscr.infer.buckets import buckets
 from zscr.infer.inputs.make import INPUT, make_input
 from zscr.infer.inputs.prepared import Feeds, Prepared
-from zscr.infer.runners.onnx import OnnxRunner
+from zscr.infer.runners.opening import open_runner
 from zscr.infer.runners.runner import Runner, Runtime
 from zscr.schema import listing, one_of, record, text, title
 
@@ -68,7 +68,7 @@ class Encoder:
         self.name, self.sha256, self.graph, self.dtype = name, sha256, graph, np.dtype(dtype)
         self.specs = tuple(specs)
         how = runtime or Runtime()
-        loading = None if runner else Ahead(lambda: OnnxRunner(graph, how, graph_sha256))
+        loading = None if runner else Ahead(lambda: open_runner(graph, how, graph_sha256))
         try:
             self.inputs = tuple(make_input(spec, graph.parent, how.thread_count) for spec in specs)
         finally:  # a thread is waited for, whatever has happened

@@ -36,7 +36,7 @@ def runtime_options(command: Any) -> Any:
             "--backend",
             default="ort-cpu",
             show_default=True,
-            help="ort-cpu, ort-cuda, or auto: CUDA where it can be had.",
+            help="ort-cpu, openvino, ort-cuda, or auto: CUDA where it can be had, else ort-cpu.",
         ),
         click.option(
             "--precision",

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from zscr.errors import ConfigError
-from zscr.infer.runners.runner import Runtime
+from zscr.infer.runners.runner import ORT_CPU, Runtime
 from zscr.processor import processor_flags
 from zscr.schema import listing, record, text
 
@@ -26,21 +26,27 @@ def chosen_precision(body: Mapping[str, Any], runtime: Runtime) -> str:
         body: of the bundle's manifest.
 
     Raises:
-        ConfigError: a query graph is not there in that precision.
+        ConfigError: a query graph is not there in that precision, or was kept for another backend.
     """
     precision = runtime.precision or str(body["default_precision"])
     fastest = body.get("fastest")
-    if fastest and not runtime.precision and runtime.backend == "ort-cpu":
+    if fastest and not runtime.precision and runtime.backend == ORT_CPU:
         if (processor_flags() or frozenset()).issuperset(fastest["instructions"]):
             precision = str(fastest["precision"])
-    _require(body, precision)
+    told = body.get("precisions", {}).get("rungs", {}).get(precision, {})
+    _require(body, precision, told)
+    runs_on = told.get("backend", runtime.backend)
+    if runtime.backend == ORT_CPU != runs_on:
+        raise ConfigError(
+            f"onnxruntime does not run {precision} on a CPU; give --backend {runs_on}, on which it "
+            f"was judged, or leave --precision out"
+        )
     return precision
 
 
-def _require(body: Mapping[str, Any], precision: str) -> None:
+def _require(body: Mapping[str, Any], precision: str, told: Mapping[str, Any]) -> None:
     for name, graph in body["graphs"].items():
         if graph["role"] == "query" and precision not in graph["variants"]:
-            told = body.get("precisions", {}).get("rungs", {}).get(precision, {})
             why = f" ({told['why']})" if told.get("why") else ""
             raise ConfigError(
                 f"the bundle has no graph '{name}' in {precision}{why}, only in "

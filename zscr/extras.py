@@ -11,6 +11,7 @@ MODULES = {
     "train": ("torch", "onnx", "onnxscript"),
     "export": ("torch", "onnx", "onnxscript"),
     "cpu": ("onnxruntime",),
+    "openvino": ("openvino",),
     "hnsw": ("hnswlib",),
     "mteb": ("mteb",),
     "describe": ("openai",),

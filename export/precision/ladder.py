@@ -26,6 +26,7 @@ from zscr.export.precision.trial import (
     try_rung,
 )
 from zscr.infer.bundle import KIND, Bundle
+from zscr.infer.runners.runner import ORT_CPU
 from zscr.lock import work_folder
 from zscr.machine import describe
 from zscr.partial import write_atomically
@@ -100,8 +101,8 @@ def _time(subjects: Sequence[Subject], trials: Mapping[str, Trial]) -> None:
 def fastest_of(trials: Mapping[str, Trial], flags: frozenset[str]) -> dict[str, Any] | None:
     """Return the precision that is chosen unasked, and the instructions that it was measured with.
 
-    It is kept, does not make an answer depend on its batch, and takes the least CPU time for a
-    query alone, clearly less than fp32; the processor has instructions for it.
+    It is kept, runs in onnxruntime, does not make an answer depend on its batch, and takes the
+    least CPU time for a query alone, clearly less than fp32; the processor has instructions for it.
 
     Args:
         trials: of fp32 and the others; flags: of this processor.
@@ -113,7 +114,12 @@ def fastest_of(trials: Mapping[str, Trial], flags: frozenset[str]) -> dict[str, 
         rung: sum(figures["cpu_ms"] for figures in trial.graphs.values())
         for rung, trial in trials.items()
         if rung == PLAIN
-        or (trial.status == KEPT and RUNGS[rung].alone and RUNGS[rung].instructions & flags)
+        or (
+            trial.status == KEPT
+            and trial.backend == ORT_CPU
+            and RUNGS[rung].alone
+            and RUNGS[rung].instructions & flags
+        )
     }
     best = min(spent, key=spent.__getitem__)
     if spent[best] > (1 - LEAST_SAVED) * spent[PLAIN]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ import onnx
 from zscr.errors import ArtefactError, ConfigError, InputError
 from zscr.export.precision.gate import Judge, Limits, fault_of
 from zscr.export.precision.rungs import PLAIN, RUNGS
+from zscr.extras import has_extra
 from zscr.infer.bundle import Bundle, spoken
 from zscr.infer.bundle_manifest import fields_of, pair_name
 from zscr.infer.encoder import Encoder
 from zscr.infer.evaluation.embedded import Embedded
-from zscr.infer.runners.runner import Runtime
+from zscr.infer.runners.runner import OPENVINO, ORT_CPU, Runtime
 from zscr.partial import write_atomically
 from zscr.train.evaluation.bundle_model import open_bundle_model
 from zscr.train.evaluation.reranking import choosing_task
@@ -38,7 +39,7 @@ class Subject:
         """Return where it is in a precision."""
         return self.bundle.folder / f"{self.name}.{rung}.onnx"
 
-    def opened(self, path: Path) -> Encoder:
+    def opened(self, path: Path, backend: str) -> Encoder:
         """Open a file of it on one thread.
 
         Raises:
@@ -46,7 +47,12 @@ class Subject:
         """
         entry, name = self.bundle.graphs[self.name], path.stem
         return Encoder(
-            path, entry["inputs"], output=entry["output"], name=name, sha256="", runtime=ALONE
+            path,
+            entry["inputs"],
+            output=entry["output"],
+            name=name,
+            sha256="",
+            runtime=replace(ALONE, backend=backend),
         )
 
 
@@ -56,11 +62,12 @@ class Trial:
 
     Attributes:
         status: KEPT, REFUSED or NOT_RUN; why: it is not kept.
-        graphs: of each query graph, its figures; encoders: those that ran.
+        backend: that it ran on; graphs: of each query graph, its figures; encoders: those that ran.
     """
 
     status: str = KEPT
     why: str | None = None
+    backend: str = ORT_CPU
     graphs: dict[str, dict[str, Any]] = field(default_factory=dict)
     encoders: dict[str, Encoder] = field(default_factory=dict)
 
@@ -74,6 +81,7 @@ class Trial:
         return {
             "status": self.status,
             **({"why": self.why} if self.why else {}),
+            **({"backend": self.backend} if self.encoders else {}),
             "graphs": self.graphs,
         }
 
@@ -133,7 +141,7 @@ def try_rung(rung: str, subjects: Sequence[Subject], limits: Limits) -> Trial:
 def _judge(trial: Trial, subject: Subject, path: Path, limits: Limits) -> None:
     """Run a graph and judge it, as far as it runs here."""
     try:
-        encoder = subject.opened(path)
+        encoder = _opened(trial, subject, path)
         figures = subject.judge.figures(encoder)
     except InputError as error:
         trial.end(REFUSED, f"its embeddings cannot be compared ({error})")
@@ -144,3 +152,14 @@ def _judge(trial: Trial, subject: Subject, path: Path, limits: Limits) -> None:
         trial.encoders[subject.name] = encoder
         if fault := fault_of(figures, limits):
             trial.end(REFUSED, fault)
+
+
+def _opened(trial: Trial, subject: Subject, path: Path) -> Encoder:
+    """Open a graph in onnxruntime; where that cannot run the trial's first, all in OpenVINO."""
+    try:
+        return subject.opened(path, trial.backend)
+    except ArtefactError:
+        if trial.encoders or not has_extra(OPENVINO):
+            raise
+        trial.backend = OPENVINO
+        return subject.opened(path, trial.backend)

@@ -15,6 +15,7 @@ from zscr.infer.runners.onnx import import_onnxruntime
 _SHOWN: tuple[str, ...] = (
     "onnxruntime",
     "onnxruntime-gpu",
+    "openvino",
     "hnswlib",
     "torch",
     "transformers",
@@ -24,6 +25,7 @@ _SHOWN += ("tensorrt-rtx",)  # beside the base dependencies
 _BRINGS = {  # extra -> what it is for
     "cpu": "answers queries",
     "gpu": "answers queries on CUDA",
+    "openvino": "answers queries by OpenVINO",
     "hnsw": "searches galleries over 10,000 images faster",
     "train": "trains and exports",
     "export": "exports",

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from zscr.cores import usable_cores
 from zscr.errors import ConfigError
 
-BACKENDS = ("auto", "ort-cpu", "ort-cuda")
+ORT_CPU, OPENVINO = "ort-cpu", "openvino"
+BACKENDS = ("auto", ORT_CPU, "ort-cuda", OPENVINO)
 
 Feeds = Mapping[str, npt.NDArray[Any]]
 Compute = Callable[[Feeds], list[npt.NDArray[Any]]]  # every output of a batch, in their order
@@ -22,7 +23,7 @@ class Runtime:
     """How graphs are run.
 
     Attributes:
-        backend: of BACKENDS; `auto` is CUDA where nothing of it is missing, and else the CPU.
+        backend: of BACKENDS; `auto` is CUDA where nothing of it is missing, and else `ort-cpu`.
         threads: to compute and to decode images on, at least 1; None means every core that this
             process may use, by its affinity and the quota of its container.
         allow_fallback: where CUDA cannot be had, say so and take the CPU.
@@ -36,7 +37,7 @@ class Runtime:
         ConfigError: an unknown backend, or fewer threads than 1.
     """
 
-    backend: str = "ort-cpu"
+    backend: str = ORT_CPU
     threads: int | None = None
     allow_fallback: bool = False
     release_memory: bool = False

@@ -20,6 +20,7 @@ from zscr.export.precision.gate import Limits, fault_of
 from zscr.export.precision.ladder import add_precisions, fastest_of
 from zscr.export.precision.rungs import RUNGS
 from zscr.export.precision.trial import ALONE, NOT_RUN, REFUSED, Trial, subjects_of
+from zscr.extras import MODULES
 from zscr.infer.bundle import Bundle
 from zscr.infer.runners.runner import Runtime
 from zscr.processor import processor_flags
@@ -48,15 +49,14 @@ def embed(folder: Path, **options: Any) -> np.ndarray:
 
 
 def test_the_table_says_what_was_measured(tried: Path, deployed) -> None:
-    """Of each rung; what cannot be run here is in the bundle, and not called kept."""
+    """Of each rung, and of what onnxruntime cannot run by OpenVINO."""
     manifest = read_manifest(tried, "bundle")
     verify(tried, manifest)
     rungs = manifest.body["precisions"]["rungs"]
-    kept = {"fp32", "fp16", "int8", "int8-dynamic"}
-    assert {name: rung["status"] for name, rung in rungs.items()} == {
-        name: "kept" if name in kept else NOT_RUN for name in (*kept, "bf16")
+    kept = {"fp32", "fp16", "int8", "int8-dynamic", "bf16"}
+    assert {name: (rung["status"], rung["backend"]) for name, rung in rungs.items()} == {
+        name: ("kept", "openvino" if name == "bf16" else "ort-cpu") for name in kept
     }
-    assert "bf16" in rungs["bf16"]["why"]
     for name in kept - {"fp32"}:
         figures = rungs[name]["graphs"]["text"]
         low, high = figures["interval"]
@@ -65,11 +65,11 @@ def test_the_table_says_what_was_measured(tried: Path, deployed) -> None:
         assert 0 < figures["max_abs"] < 0.5 < figures["min_cosine"] <= 1.00001
         assert (figures["split"], figures["queries"], figures["groups"]) == ("val", 10, 2)
         assert min(figures["cpu_ms"], figures["batch_cpu_ms"]) > 0
-    assert set(manifest.body["graphs"]["text"]["variants"]) == {*kept, "bf16"}
+    assert set(manifest.body["graphs"]["text"]["variants"]) == kept
     assert set(manifest.body["graphs"]["gallery"]["variants"]) == {"fp32"}
     card = (tried / "card.md").read_text()
     assert f"| text | int8 | kept | {(tried / 'text.int8.onnx').stat().st_size / 1e6:.1f} |" in card
-    assert f"bf16 is {NOT_RUN}: " in card
+    assert "bf16 ran in openvino" in card
     assert Bundle.open(tried).space == Bundle.open(deployed.bundle).space
 
 
@@ -123,7 +123,7 @@ def test_a_graph_that_finds_less_is_refused(limits: Limits, why: str, own: Path)
             noise = rng.standard_normal(tuple(one.dims)).astype(np.float32)
             one.CopyFrom(onnx.numpy_helper.from_array(noise, one.name))
     onnx.save(model, own / "noise.onnx")
-    figures = subject.judge.figures(subject.opened(own / "noise.onnx"))
+    figures = subject.judge.figures(subject.opened(own / "noise.onnx", "ort-cpu"))
     assert str(fault_of(figures, limits)).startswith(why)
     assert fault_of(figures, LENIENT) is None
     fewer = {**figures, "top10_overlap": 0.8}  # there are fewer than ten images here
@@ -151,8 +151,31 @@ def test_a_refused_precision_leaves_its_figures_and_no_graph(own: Path) -> None:
         Bundle.open(own, Runtime(precision="int8"))
 
 
-def trial(milliseconds: float, status: str = "kept") -> Trial:
-    return Trial(status, graphs={"text": {"cpu_ms": milliseconds}})
+def test_what_nothing_runs_is_built_and_not_kept(own: Path, monkeypatch) -> None:
+    """Without OpenVINO: it is in the bundle with the reason, and never called kept."""
+    monkeypatch.setitem(MODULES, "openvino", ("no_such_module",))
+    add_precisions(own, ["bf16"], LENIENT)
+    body = read_manifest(own, "bundle").body
+    told = body["precisions"]["rungs"]["bf16"]
+    assert (told["status"], "backend" in told, "bf16" in told["why"]) == (NOT_RUN, False, True)
+    assert set(body["graphs"]["text"]["variants"]) == {"fp32", "bf16"}
+    assert f"bf16 is {NOT_RUN}: " in (own / "card.md").read_text()
+
+
+def test_a_precision_runs_on_the_backend_that_it_was_judged_on(tried: Path) -> None:
+    """OpenVINO takes each graph as it is written: fp32 to the sixth digit, bf16 rounded."""
+    plain, found = embed(tried, precision="fp32"), embed(tried, backend="openvino")
+    np.testing.assert_allclose(found, plain, atol=2e-6)
+    rounded = embed(tried, backend="openvino", precision="bf16")
+    assert 1e-4 < np.abs(rounded - plain).max() < 0.1
+    bundle = Bundle.open(tried, Runtime("openvino", precision="bf16"))
+    assert bundle.route(TEXT).runner.ran.startswith("openvino ")
+    with pytest.raises(ConfigError, match="not run bf16 on a CPU; give --backend openvino"):
+        Bundle.open(tried, Runtime(precision="bf16"))
+
+
+def trial(milliseconds: float, status: str = "kept", backend: str = "ort-cpu") -> Trial:
+    return Trial(status, backend=backend, graphs={"text": {"cpu_ms": milliseconds}})
 
 
 def test_what_runs_unasked_is_kept_fast_and_alone() -> None:
@@ -162,6 +185,10 @@ def test_what_runs_unasked_is_kept_fast_and_alone() -> None:
     assert fastest_of(trials, vnni) == {"precision": "int8", "instructions": ["avx512_vnni"]}
     assert fastest_of(trials, bare) is None
     assert fastest_of({"fp32": trial(10), "int8": trial(9.5)}, vnni) is None
+    assert fastest_of(trials | {"bf16": trial(1, backend="openvino")}, vnni | {"avx512_bf16"}) == {
+        "precision": "int8",
+        "instructions": ["avx512_vnni"],
+    }
     for status in (REFUSED, NOT_RUN):
         others = trials | {"int8": trial(1, status)}
         assert fastest_of(others, vnni) == {"precision": "int4", "instructions": ["avx512_vnni"]}
