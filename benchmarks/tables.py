@@ -13,6 +13,7 @@ from typing import Any
 
 from ablations_table import ablations_table, leak_table
 from adapt_table import adapt_table
+from backends_table import backends_table
 from clip_table import clip_table
 from composed_speed_table import mapper_table, search_table
 from composed_table import composed_table
@@ -64,6 +65,7 @@ def tables() -> dict[str, dict[str, str]]:
             "leak": leak_table(loaded("text_leak_*.json")),
         },
         "docs/backends.md": {
+            "backends": backends_table(loaded("backends.json")[0]),
             "cuda": graphs_table(loaded("cuda_query.json")[0]),
             "cuda-search": found_table(loaded("cuda_query.json")[0]),
         },
