@@ -1,7 +1,9 @@
-// Answers captions, a line each, or images: what is most like them, as tab-separated lines.
+// Answers captions, a line each, or images, alone or beside a text: what is most like them, as
+// tab-separated lines.
 #include <cstdlib>
 #include <iomanip>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <zscr.hpp>
 
@@ -9,11 +11,13 @@ namespace {
 
 constexpr char kUsage[] =
     "usage: zscr-query BUNDLE [INDEX] [-k K] [--threads N] [--exact] [--onnxruntime PATH] "
-    "[--image FILE]... [--sketch FILE]... < captions\n";
+    "[--min-score S] [--image FILE]... [--sketch FILE]... [--text TEXT] [--instead-of TEXT] "
+    "[--compose NAME] [< captions]\n";
 
 struct Arguments {
   std::vector<std::string> folders;
-  std::vector<std::pair<std::string, zscr::Query>> files;  // by name
+  std::vector<std::pair<std::string, zscr::Query>> queries;  // by what they are called
+  std::optional<std::string> text, instead_of, compose;      // of each of them
   zscr::Options options;
   zscr::How how;
 };
@@ -37,10 +41,18 @@ Arguments read(int count, char** given) {
       made.options.onnxruntime = given[++n];
     } else if (one == "--image") {
       ++n;
-      made.files.emplace_back(given[n], zscr::Query::of_image(given[n]));
+      made.queries.emplace_back(given[n], zscr::Query::of_image(given[n]));
     } else if (one == "--sketch") {
       ++n;
-      made.files.emplace_back(given[n], zscr::Query::of_sketch(given[n]));
+      made.queries.emplace_back(given[n], zscr::Query::of_sketch(given[n]));
+    } else if (one == "--min-score") {
+      made.how.min_score = std::atof(given[++n]);
+    } else if (one == "--text") {
+      made.text = given[++n];
+    } else if (one == "--instead-of") {
+      made.instead_of = given[++n];
+    } else if (one == "--compose") {
+      made.compose = given[++n];
     } else {
       return {};
     }
@@ -48,10 +60,22 @@ Arguments read(int count, char** given) {
   return made;
 }
 
+// Puts the text beside each image, or makes it a query of its own.
+void compose(Arguments& asked) {
+  if (asked.text && asked.queries.empty()) asked.queries.emplace_back("", zscr::Query());
+  for (auto& [name, query] : asked.queries) {
+    query.text = asked.text;
+    query.instead_of = asked.instead_of;
+    query.compose = asked.compose;
+    if (asked.text) name += (name.empty() ? "" : " + ") + *asked.text;
+  }
+}
+
 // Prints an answer; false where there is none.
 bool print(const std::string& asked, const zscr::Answer& answer) {
   for (const zscr::Hit& hit : answer.hits)
     std::cout << asked << '\t' << hit.rank << '\t' << hit.id << '\t' << hit.score << '\n';
+  if (answer.composition) std::cerr << asked << ": composed by " << *answer.composition << '\n';
   for (const std::string& note : answer.notes) std::cerr << asked << ": " << note << '\n';
   if (answer.error) std::cerr << "error: " << *answer.error << '\n';
   return !answer.error;
@@ -60,7 +84,8 @@ bool print(const std::string& asked, const zscr::Answer& answer) {
 }  // namespace
 
 int main(int count, char** given) try {
-  const Arguments asked = read(count, given);
+  Arguments asked = read(count, given);
+  compose(asked);
   if (asked.folders.empty() || asked.folders.size() > 2) {
     std::cerr << kUsage;
     return 2;
@@ -72,8 +97,8 @@ int main(int count, char** given) try {
   const auto answer = [&](const std::string& name, const zscr::Query& query) {
     if (!print(name, searcher.search({query}, asked.how).at(0))) answered = false;
   };
-  for (const auto& [name, query] : asked.files) answer(name, query);
-  if (asked.files.empty())
+  for (const auto& [name, query] : asked.queries) answer(name, query);
+  if (asked.queries.empty())
     for (std::string text; std::getline(std::cin, text);) answer(text, zscr::Query::of_text(text));
   return !answered;
 } catch (const zscr::Error& error) {
