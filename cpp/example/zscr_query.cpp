@@ -46,7 +46,9 @@ Arguments read(int count, char** given) {
       ++n;
       made.queries.emplace_back(given[n], zscr::Query::of_sketch(given[n]));
     } else if (one == "--min-score") {
-      made.how.min_score = std::atof(given[++n]);
+      char* end = nullptr;
+      made.how.min_score = std::strtod(given[++n], &end);
+      if (end == given[n] || *end) return {};
     } else if (one == "--text") {
       made.text = given[++n];
     } else if (one == "--instead-of") {
@@ -60,15 +62,12 @@ Arguments read(int count, char** given) {
   return made;
 }
 
-// Puts the text beside each image, or makes it a query of its own.
-void compose(Arguments& asked) {
-  if (asked.text && asked.queries.empty()) asked.queries.emplace_back("", zscr::Query());
-  for (auto& [name, query] : asked.queries) {
-    query.text = asked.text;
-    query.instead_of = asked.instead_of;
-    query.compose = asked.compose;
-    if (asked.text) name += (name.empty() ? "" : " + ") + *asked.text;
-  }
+// Returns a query with a text beside it, and with what else was said of all.
+zscr::Query with(zscr::Query query, const Arguments& asked, std::optional<std::string> text) {
+  query.text = std::move(text);
+  query.instead_of = asked.instead_of;
+  query.compose = asked.compose;
+  return query;
 }
 
 // Prints an answer; false where there is none.
@@ -84,8 +83,7 @@ bool print(const std::string& asked, const zscr::Answer& answer) {
 }  // namespace
 
 int main(int count, char** given) try {
-  Arguments asked = read(count, given);
-  compose(asked);
+  const Arguments asked = read(count, given);
   if (asked.folders.empty() || asked.folders.size() > 2) {
     std::cerr << kUsage;
     return 2;
@@ -97,9 +95,14 @@ int main(int count, char** given) try {
   const auto answer = [&](const std::string& name, const zscr::Query& query) {
     if (!print(name, searcher.search({query}, asked.how).at(0))) answered = false;
   };
-  for (const auto& [name, query] : asked.queries) answer(name, query);
-  if (asked.queries.empty())
-    for (std::string text; std::getline(std::cin, text);) answer(text, zscr::Query::of_text(text));
+  for (const auto& [name, query] : asked.queries)
+    answer(asked.text ? name + " + " + *asked.text : name, with(query, asked, asked.text));
+  if (!asked.queries.empty()) return !answered;
+  if (asked.text) {
+    answer(*asked.text, with({}, asked, asked.text));
+    return !answered;
+  }
+  for (std::string text; std::getline(std::cin, text);) answer(text, with({}, asked, text));
   return !answered;
 } catch (const zscr::Error& error) {
   std::cerr << "error: " << error.what() << '\n';

@@ -68,7 +68,9 @@ def _prompts(folder: Path, graphs: Mapping[str, Any], more: Mapping[str, Any]) -
         all = Add (sum, word)
         embedding = LpNormalization <axis = 1, p = 2> (all)
     }}"""
-    _write_graph(folder / "composed.onnx", graph, {"table": (60_000, DIM), "matrix": (3 * side**2, DIM)})
+    _write_graph(
+        folder / "composed.onnx", graph, {"table": (60_000, DIM), "matrix": (3 * side**2, DIM)}
+    )
     entry = _entry("composed", "query", text)
     return entry | {"inputs": [pixels, text]}
 
@@ -90,6 +92,10 @@ def _by_hand(folder: Path) -> dict[str, Any]:
             "weighted": {
                 "channels": [image, text | template],
                 "fusion": {"kind": "weights", "weights": [1, -0.5]},
+            },
+            "difference": {
+                "channels": [image, text | {"replaces": True}],
+                "fusion": {"kind": "weights", "weights": [0, 1]},
             },
             "corner": {
                 "channels": centred,

@@ -1,0 +1,498 @@
+"""An image, or a sketch, and a text at once: Python's ids, scores, notes and refusals."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+pytest.importorskip("onnx", reason="needs the extra 'export'")
+pytest.importorskip("onnxruntime", reason="needs the extra 'cpu'")
+
+from zscr.data.records import Query
+from zscr.infer.runners.runner import Runtime
+from zscr.infer.searcher import Searcher
+
+ARTEFACT, MISMATCH, INPUT, CONFIG, RUNTIME, MISSING = range(1, 7)
+BOTH = frozenset({"image", "text"})
+# Products of matrices, whose sums have another order, go into these; measured: see docs/cpp.md.
+TOLERANCE = {"basic": 2e-6, "basic-expanded": 2e-6, "corner": 1e-12, "stored": 1e-12}
+TOLERANCE |= {"weicom": 1e-12}
+INSTEAD = ("arithmetic", "stored", "difference")  # which subtract what the text replaces
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Draw 20 images of noise."""
+    folder, lot = tmp_path_factory.mktemp("photos"), np.random.default_rng(3)
+    for n in range(20):
+        Image.fromarray(lot.integers(0, 256, (30, 40, 3), np.uint8)).save(folder / f"{n}.png")
+    return [folder / f"{n}.png" for n in range(20)]
+
+
+@pytest.fixture(scope="module")
+def drawings(photos: list[Path]) -> list[Path]:
+    """Draw 20 of black lines on white."""
+    lot, found = np.random.default_rng(6), []
+    for n in range(20):
+        sheet = Image.new("L", (48, 48), 255)
+        points = [tuple(map(int, one)) for one in lot.integers(4, 44, (5, 2))]
+        ImageDraw.Draw(sheet).line(points, fill=0, width=2)
+        found.append(photos[0].parent / f"drawn{n}.png")
+        sheet.save(found[-1])
+    return found
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a bundle of texts, images and sketches."""
+    from bundles import make_bundle
+
+    return make_bundle(tmp_path_factory.mktemp("plain") / "plain", "clip", sketches=True)
+
+
+@pytest.fixture(scope="module")
+def bundle(plain: Path) -> Path:
+    """Make one with every composition."""
+    from composed_bundles import with_compositions
+
+    return with_compositions(plain.parent / "b", plain)
+
+
+@pytest.fixture(scope="module", params=["exact", "hnsw", "float16", "large"])
+def pair(request: Any, library: Any, bundle: Path, tmp_path_factory: Any) -> Any:
+    """Open the bundle and an index in C++ and Python; of a large one Python fuses lists."""
+    from bundles import make_index
+
+    kind = request.param
+    if kind == "hnsw":
+        pytest.importorskip("hnswlib", reason="needs the extra 'hnsw'")
+    how = {"stored": "float16"} if kind == "float16" else {}
+    how |= {"search": kind} if kind == "hnsw" else {}
+    index = tmp_path_factory.mktemp(kind) / "index"
+    make_index(index, bundle, 6000 if kind == "large" else 1200, **how)
+    return library.open(bundle, index), Searcher.open(bundle, index, Runtime(threads=1))
+
+
+@pytest.fixture(scope="module")
+def small(library: Any, bundle: Path) -> Any:
+    """Open the bundle with an index of 60 images beside it."""
+    from bundles import make_index
+
+    make_index(bundle.parent / "b.index", bundle, 60)
+    return library.open(bundle), Searcher.open(bundle, runtime=Runtime(threads=1))
+
+
+def given(query: Query) -> dict[str, Any]:
+    """Return a query as C takes it."""
+    names = ("id", "text", "image", "sketch", "instead_of", "compose")
+    found = {name: getattr(query, name) for name in names}
+    raw = {name: str(value).encode() for name, value in found.items() if value is not None}
+    return raw | {"text_size": len(raw.get("text", b""))}
+
+
+def asked(pair: Any, queries: Sequence[Query], k: int = 10, **how: float) -> list[Any]:
+    """Ask both the same; return C++'s and Python's answer to each."""
+    ours, theirs = pair
+    wanted = theirs.answers(queries, k, **how)
+    return [*zip(ours.ask([*map(given, queries)], k, **how), wanted, strict=True)]
+
+
+def told(pairs: Sequence[Any]) -> list[Any]:
+    """Return all but the scores of both answers, so that they can be compared."""
+    ours = [
+        ([(h[0], h[1], h[6]) for h in a.hits], a.notes, a.error, a.nothing, a.ran, a.composition)
+        for a, _ in pairs
+    ]
+    theirs = [
+        (
+            [(h.rank, h.id, h.above_unrelated) for h in b.hits],
+            tuple(note for note in b.notes if "images scored; no other" not in note),
+            b.error,
+            b.nothing,
+            b.ran,
+            b.composition,
+        )
+        for _, b in pairs
+    ]
+    return [ours, theirs]
+
+
+def worst(pairs: Sequence[Any]) -> float:
+    """Return the largest difference between two scores."""
+    both = ((h[2], w.score) for a, b in pairs for h, w in zip(a.hits, b.hits, strict=True))
+    return max(abs(ours - theirs) for ours, theirs in both)
+
+
+@pytest.mark.parametrize("field", ["image", "sketch"])
+def test_every_composition(pair: Any, photos: list[Path], drawings: list[Path], field: str) -> None:
+    """By name, and by default, with and without what the text replaces, 20 queries each.
+
+    Scores of one vector, of products and of the graph are equal to the last bit.
+    """
+    from bundles import captions
+
+    texts, seen = captions(20), drawings if field == "sketch" else photos
+    ways = [None, *pair[1].bundle.composed[frozenset({field, "text"})]]
+    assert len(ways) == (14 if field == "image" else 13)
+    for name in ways:
+        for instead in (False, True):
+            rows = enumerate(zip(seen, texts, strict=True))
+            queries = [
+                Query(str(n + 1), text=text, compose=name, **{field: photo})
+                for n, (photo, text) in rows
+            ]
+            if instead:
+                queries = [
+                    Query(one.id, one.text, one.image, one.sketch, None, None, text, name)
+                    for one, text in zip(queries, reversed(texts), strict=True)
+                ]
+            pairs = asked(pair, queries)
+            ours, theirs = told(pairs)
+            assert ours == theirs, (name, instead)
+            answered = instead == (name in INSTEAD) or name in (None, "arithmetic")
+            assert all((a.error is None) == answered for a, _ in pairs), (name, instead)
+            if answered:
+                assert worst(pairs) <= TOLERANCE.get(str(name), 0), (name, instead)
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("clip", {}),
+        ("clip", {"pad_to": 14, "names": ["ids", "mask", "slot"]}),
+        ("bert", {"template": "{} as a * , seen from above", "words": 3}),
+        ("left", {"max_length": 20}),
+    ],
+    ids=["clip", "padded", "bert", "left"],
+)
+def test_sentences(
+    kind: str, more: dict[str, Any], library: Any, photos: list[Path], tmp_path: Path
+) -> None:
+    """Captions, sentences with a place, too long ones: the graph's own rows, notes and refusals.
+
+    Its row counts every id, and the image by its place.
+    """
+    from bundles import DIM, captions, make_bundle, make_index
+    from composed_bundles import with_compositions
+
+    plain = make_bundle(tmp_path / "plain", "clip" if kind == "left" else kind)
+    if kind == "left":  # padded and cut at the left
+        _turned_left(plain)
+    bundle = with_compositions(tmp_path / "b", plain, **more)
+    make_index(tmp_path / "b.index", bundle, 40)
+    ours, theirs = library.open(bundle), Searcher.open(bundle, runtime=Runtime(threads=1))
+    lot, texts = np.random.default_rng(8), captions(150, seed=9)
+    for text in captions(150, seed=10):
+        words = text.split()
+        words.insert(lot.integers(len(words) + 1), "*")
+        texts.append(" ".join(words))
+    texts += ["*", "* ", " *\u2003b", "a* b", "* *", "a *, b", "'*\"*", "\u00fc*\U0001f415\n\x01",
+              "cafe\u0301 * nai\u0308ve \U0001f415 \u5c0f", "\u5c0f * \u200b", "zzz\U0001f415 * qq",
+              "a" * 90 + " *b", "...", "\u200b", " "]  # fmt: skip
+    pairs = []
+    for start in range(0, len(texts), 16):
+        queries = [
+            Query(str(start + n), text=text, image=photos[n], compose="pic2word")
+            for n, text in enumerate(texts[start : start + 16])
+        ]
+        pairs += asked((ours, theirs), queries)
+    mine, wanted = told(pairs)
+    for text, a, b in zip(texts, mine, wanted, strict=True):
+        assert a == b, text
+    assert worst(pairs) == 0
+    sentences = " ".join(str(b.error) for _, b in pairs)
+    for refusal in (
+        "2 places",
+        "touches another",
+        "an empty text",
+        "that the model's text encoder",
+    ):
+        assert refusal in sentences
+    assert 20 < sum("truncated" in str(b.notes) for _, b in pairs) < 290
+    query = Query("1", text="a * of red", image=photos[0])
+    [row] = theirs.bundle.graph("composed").encode([query])
+    assert np.array_equal(np.array(ours.embed(DIM, **given(query)), np.float32), row)
+
+
+def _turned_left(bundle: Path) -> None:
+    """Let a bundle's tokenizer pad and cut at the left, and pad with another number."""
+    from test_refusals import signed
+
+    from zscr.artefact import hash_file
+
+    path = bundle / "tokenizer.json"
+    content = json.loads(path.read_bytes())
+    content["truncation"] = {"direction": "Left", "max_length": 9, "strategy": "LongestFirst"}
+    content["truncation"] |= {"stride": 0}
+    content["padding"] = {"strategy": "BatchLongest", "direction": "Left", "pad_id": 5}
+    content["padding"] |= {"pad_to_multiple_of": None, "pad_type_id": 0, "pad_token": "x"}
+    path.write_text(json.dumps(content))
+    files = json.loads((bundle / "manifest.json").read_bytes())["files"]
+    files["tokenizer.json"] = {"sha256": hash_file(path), "bytes": path.stat().st_size}
+    signed(bundle / "manifest.json", files=files)
+
+
+def test_a_mixture(small: Any, photos: list[Path], drawings: list[Path], tmp_path: Path) -> None:
+    """Queries of every kind in one call, and such as cannot be used: these cost no other a bit."""
+    image, sketch, bad = photos[0], drawings[1], tmp_path / "none.png"
+    bad.touch()
+    queries = [
+        Query("1", text="red", image=image),
+        Query("2", text="a * in red", image=image),
+        Query("3", text="a small bird"),
+        Query("4", image=image),
+        Query("5", text="red", image=bad),
+        Query("6", text="red", image=image),
+        Query("7", text="red", image=image, compose="nothing of the kind"),
+        Query("8", text="red", image=image, compose="average"),
+        Query("9", text="red", sketch=sketch),
+        Query("10", text=" ", image=image, compose="average"),
+        Query("11", text="two dogs", image=image, compose="average"),
+        Query("12", text="red", image=image, instead_of="blue"),
+        Query("13", text="red", image=image, instead_of="\t"),
+        Query("14", text="red *", image=image, compose="average"),
+        Query("15", text="red", image=image, instead_of="a *"),
+        Query("16", text="red", image=image, instead_of="blue", compose="pic2word"),
+        Query("17", text="red", image=image, compose="stored"),
+        Query("18", text="red", instead_of="blue"),
+        Query("19", image=image, compose="average"),
+        Query("20", text="...", image=image, compose="product"),
+        Query("21", text="red", image=image, instead_of="...", compose="arithmetic"),
+        Query("22", text="red", image=bad, instead_of="...", compose="arithmetic"),
+        Query("23", text="red", image=image, compose="x" * 60),
+        Query("24", text="red", image=image, instead_of="Red", compose="difference"),
+    ]
+    pairs = asked(small, queries)
+    ours, theirs = told(pairs)
+    assert ours == theirs
+    assert [n for n, (_, b) in enumerate(pairs, 1) if b.error] == [5, 7, 10, *range(13, 25)]
+    assert worst(pairs) == 0
+
+
+def test_notes_of_both_texts(small: Any, photos: list[Path], drawings: list[Path]) -> None:
+    """What was cut and what is unknown, of the text and of what it replaces, in Python's order."""
+    queries = [
+        Query("1", text="red " * 30, image=photos[0], instead_of="blue \U0001f415"),
+        Query("2", text="cafe\u0301 \U0001f415", image=photos[1], instead_of="blue " * 30),
+        Query("3", text="red " * 30, image=photos[2], compose="basic"),
+        Query("4", text="red " * 30, image=photos[2], compose="freedom"),
+        Query("5", text="red", sketch=drawings[3], compose="basic-expanded"),
+    ]
+    pairs = asked(small, queries)
+    ours, theirs = told(pairs)
+    assert ours == theirs
+    assert "instead_of: truncated to 16 tokens" in pairs[1][0].notes
+    assert "truncated in 80 of the phrases of the text and a word" in pairs[2][0].notes
+    assert "expanded by all" not in str(pairs[4][0].notes)
+
+
+def test_a_small_gallery(library: Any, bundle: Path, photos: list[Path], tmp_path: Path) -> None:
+    """Fewer images than are asked for, or expanded by: all of them, and a note."""
+    from bundles import make_index
+
+    make_index(tmp_path / "few", bundle, 7)
+    pair = library.open(bundle, tmp_path / "few"), Searcher.open(bundle, tmp_path / "few")
+    names = ["basic-expanded", "product", "weicom", "freedom", "pic2word"]
+    pairs = asked(pair, [Query(n, text="red", image=photos[0], compose=n) for n in names])
+    ours, theirs = told(pairs)
+    assert [one[:4] for one in ours] == [one[:4] for one in theirs]
+    assert "expanded by all 7 images, not by 25" in pairs[0][0].notes
+    assert worst(pairs) < 2e-6
+
+
+def test_least_scores(small: Any, photos: list[Path]) -> None:
+    """`min_score` leaves out what scores less, and says how many; what is no number is refused."""
+    from library import Refused
+
+    queries = [
+        Query("1", text="red", image=photos[0], compose="average"),
+        Query("2", text="a small bird"),
+        Query("3", text="red", image=photos[0], compose="product"),
+    ]
+    cut = small[0].ask([given(queries[0])], 10)[0].hits[4][2]
+    for least in (cut, 0, -1, 1.5):
+        ours, theirs = told(asked(small, queries, min_score=least))
+        assert ours == theirs
+    assert len(small[0].ask([given(queries[0])], 10, min_score=cut)[0].hits) == 5
+    assert small[0].ask([given(queries[0])], 10, min_score=2)[0].notes[-1:] == (
+        "10 of 10 score under 2: left out",
+    )
+    with pytest.raises(Refused, match="min_score is no number"):
+        small[0].ask([given(queries[1])], 10, min_score=float("nan"))
+
+
+def test_structures_of_before(small: Any, photos: list[Path]) -> None:
+    """A program that was built when they were shorter gets what it got then, and no garbage."""
+    import ctypes as c
+
+    from library import How, Query, Refused
+
+    searcher, size = small[0], Query.instead_of.offset
+    text, image = b"red", str(photos[0]).encode()
+    wanted = searcher.ask([{"text": text, "text_size": 3, "image": image}] * 2, 3)
+    one = Query(size, text=text, text_size=3, image=image, compose=b"nothing of the kind")
+    packed = (c.c_char * (2 * size)).from_buffer_copy(bytes(one)[:size] * 2)
+    how = How(How.min_score.offset, 3, 0, 0, 2.0)
+    found = searcher._answers("zscr_search", packed, 2, c.byref(how))
+    assert [one.hits for one in found] == [one.hits for one in wanted]
+    how.size -= 1
+    with pytest.raises(Refused, match="how is missing or not started from its INIT value"):
+        searcher._answers("zscr_search", packed, 2, c.byref(how))
+
+
+def test_rows(small: Any, photos: list[Path]) -> None:
+    """`zscr_embed` gives the one vector that a composition makes; fused scores have none."""
+    from bundles import DIM
+    from library import Refused
+
+    from zscr.infer.composed.embedding import Embedding
+
+    ours, theirs = small
+    query = Query("1", text="red", image=photos[0], compose="arithmetic")
+    wanted = Embedding(theirs.bundle, BOTH)
+    assert wanted.composition.name == "arithmetic"
+    row = np.array(ours.embed(DIM, **given(query)), np.float32)
+    assert np.array_equal(row, wanted.encode([query])[0])
+    for name in ("product", "freedom"):
+        query = Query("1", text="red", image=photos[0], compose=name)
+        with pytest.raises(Refused, match=f"'{name}' makes no vector of a query alone"):
+            ours.embed(DIM, **given(query))
+    with pytest.raises(Refused, match="has an empty text"):
+        ours.embed(DIM, **given(Query("1", text=" ", image=photos[0])))
+
+
+@pytest.fixture
+def copy(small: Any, bundle: Path, tmp_path: Path) -> Path:
+    """Copy the bundle and its index, to be damaged."""
+    for name in ("b", "b.index"):
+        shutil.copytree(bundle.parent / name, tmp_path / name)
+    return tmp_path / "b"
+
+
+def changed(bundle: Path, name: str, **entry: Any) -> None:
+    """Change the entry of a composition; None takes a field away."""
+    from test_refusals import signed
+
+    compositions = json.loads((bundle / "manifest.json").read_bytes())["compositions"]
+    whole = compositions[name] | entry
+    compositions[name] = {key: value for key, value in whole.items() if value is not None}
+    signed(bundle / "manifest.json", compositions=compositions)
+
+
+IMAGE = {"field": "image", "graph": "gallery"}
+MISFITS = {
+    "'corner' names no graph: 'no'; make the bundle anew": {"graph": "no", "channels": None},
+    "'corner' has not just one of a graph and channels": {"graph": "composed"},
+    "the fusion harris takes 2 channels, not 1;": {"channels": [IMAGE]},
+    "'corner' has two channels of one field": {"channels": [IMAGE, IMAGE]},
+    "a channel of text by 'gallery', which does not take it alone": {
+        "channels": [IMAGE, {"field": "text", "graph": "gallery"}]
+    },
+    "has a template without a place for the text, 'a b'": {
+        "channels": [IMAGE, {"field": "text", "graph": "text", "template": "a b"}]
+    },
+    "'corner' has neither the least that texts score nor samples": {
+        "channels": [
+            IMAGE | {"centred": True},
+            {"field": "text", "graph": "text", "centred": True},
+        ]
+    },
+    "manifest.json does not list none.npy": {"gallery_mean": "none.npy"},
+    "moments.npy holds <f4 of shape (41, 40), not finite float32 of (40)": {
+        "gallery_mean": "moments.npy"
+    },
+    "mean.npy holds <f4 of shape (40), not finite float32 of (any, 40)": {
+        "fusion": {"kind": "cdf", "value": 0.5},
+        "moments": "mean.npy",
+    },
+    "samples.npy holds 56 rows, not a mean and a covariance of 40": {
+        "fusion": {"kind": "cdf", "value": 0.5},
+        "moments": "samples.npy",
+    },
+}
+
+
+@pytest.mark.parametrize("sentence", MISFITS, ids=range(len(MISFITS)))
+def test_what_does_not_fit(sentence: str, copy: Path, library: Any, photos: list[Path]) -> None:
+    """A composition that its graphs or files do not bear out; texts are answered all the same."""
+    from test_refusals import refused
+
+    changed(copy, "corner", **MISFITS[sentence])
+    searcher = library.open(copy)
+    query = Query("1", text="red", image=photos[0], compose="corner")
+    code, message = refused(lambda: searcher.ask([given(query)]))
+    assert code == ARTEFACT
+    assert sentence in message
+    assert searcher.search(["red"])[0].hits
+
+
+def test_a_file_that_is_damaged(copy: Path, library: Any, photos: list[Path]) -> None:
+    """One bit of an array: no composition that needs it answers, and the others do."""
+    from test_refusals import refused
+
+    path = copy / "centre.npy"
+    raw = bytearray(path.read_bytes())
+    raw[-1] ^= 1
+    path.write_bytes(raw)
+    searcher = library.open(copy)
+    both = given(Query("1", text="red", image=photos[0]))
+    code, message = refused(lambda: searcher.ask([both | {"compose": b"corner"}]))
+    assert code == ARTEFACT
+    assert "centre.npy is damaged: its sha256" in message
+    assert searcher.ask([both | {"compose": b"basic"}])[0].hits
+
+
+def test_no_such_field(copy: Path, library: Any) -> None:
+    """What no composition may be is refused when the bundle is opened, as in Python."""
+    from test_refusals import refused
+
+    for sentence, entry in {
+        "corner.fusion.value is 0.3, not a number": {"fusion": {"kind": "harris", "value": 0.3}},
+        "corner.fusion.kind is 'x', not one of": {"fusion": {"kind": "x"}},
+        "corner.moments is '../a.npy', not a file": {"moments": "../a.npy"},
+        "corner.expansion.images is 0.0, not": {"expansion": {"images": 0, "sharpness": 1}},
+    }.items():
+        shutil.copyfile(copy / "manifest.json", copy / "kept")
+        changed(copy, "corner", **entry)
+        code, message = refused(lambda: library.open(copy))
+        assert code == ARTEFACT
+        assert sentence in message
+        shutil.copyfile(copy / "kept", copy / "manifest.json")
+
+
+def test_the_program(built: Path, small: Any, bundle: Path, photos: list[Path]) -> None:
+    """`zscr-query` puts a text beside each image, by a composition that it names."""
+    from library import capi
+
+    about = [built / "zscr-query", bundle, "-k", "2", "--onnxruntime", capi(), "--threads", "1"]
+
+    def ran(*more: Any, code: int = 0) -> Any:
+        done = subprocess.run(
+            [*map(str, [*about, *more])], capture_output=True, text=True, input=""
+        )
+        assert done.returncode == code, done.stderr
+        return done
+
+    image = photos[0]
+    query = {"text": "red", "image": image, "compose": "arithmetic", "instead_of": "blue"}
+    [answer] = small[0].ask([given(Query("1", **query))], 2)
+    done = ran("--image", image, "--text", "red", "--instead-of", "blue")
+    assert done.stdout.splitlines() == [
+        f"{image} + red\t{rank}\t{id}\t{score:.17g}" for rank, id, score, *_ in answer.hits
+    ]
+    assert f"{image} + red: composed by arithmetic\n" in done.stderr
+    done = ran("--image", image, "--image", photos[1], "--text", "red", "--compose", "no", code=1)
+    assert done.stderr.count("composes image and text by pic2word, arithmetic, ") == 2
+    done = ran("--text", "red", "--compose", "average", code=1)
+    assert "it has compose without a text beside an image or a sketch" in done.stderr
+    assert "10 of" not in ran("--text", "red", "--min-score", "-1").stderr
+    assert "2 of 2 score under 2: left out" in ran("--text", "red", "--min-score", "2").stderr
+    assert ran("--min-score", "much", code=2).stderr.startswith("usage: ")
