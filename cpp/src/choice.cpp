@@ -100,9 +100,9 @@ std::string text_fault(const Bundle& bundle, const Composition& composition, con
     if (bundle.has_place(one)) fix += " or compose by " + one.name;
   for (const auto& [name, text] : texts)
     if (text && text->find(kPlace) != std::string::npos)
-      return "query " + query.id + " has a " + kPlace + " in its " + name +
-             ", where an image would stand, but '" + composition.name +
-             "' puts none into a text; " + fix;
+      return printable("query " + query.id + " has a " + kPlace + " in its " + name +
+                       ", where an image would stand, but '" + composition.name +
+                       "' puts none into a text; " + fix);
   return "";
 }
 

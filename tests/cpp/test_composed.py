@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,13 @@ from PIL import Image, ImageDraw
 pytest.importorskip("onnx", reason="needs the extra 'export'")
 pytest.importorskip("onnxruntime", reason="needs the extra 'cpu'")
 
+from tests.cpp.composed_answers import INSTEAD, TOLERANCE, asked, given, told, worst
 from zscr.data.records import Query
 from zscr.infer.runners.runner import Runtime
 from zscr.infer.searcher import Searcher
 
 ARTEFACT, MISMATCH, INPUT, CONFIG, RUNTIME, MISSING = range(1, 7)
 BOTH = frozenset({"image", "text"})
-# Products of matrices, whose sums have another order, go into these; measured: see docs/cpp.md.
-TOLERANCE = {"basic": 2e-6, "basic-expanded": 2e-6, "corner": 1e-12, "stored": 1e-12}
-TOLERANCE |= {"weicom": 1e-12}
-INSTEAD = ("arithmetic", "stored", "difference")  # which subtract what the text replaces
 
 
 @pytest.fixture(scope="module")
@@ -88,47 +85,6 @@ def small(library: Any, bundle: Path) -> Any:
 
     make_index(bundle.parent / "b.index", bundle, 60)
     return library.open(bundle), Searcher.open(bundle, runtime=Runtime(threads=1))
-
-
-def given(query: Query) -> dict[str, Any]:
-    """Return a query as C takes it."""
-    names = ("id", "text", "image", "sketch", "instead_of", "compose")
-    found = {name: getattr(query, name) for name in names}
-    raw = {name: str(value).encode() for name, value in found.items() if value is not None}
-    return raw | {"text_size": len(raw.get("text", b""))}
-
-
-def asked(pair: Any, queries: Sequence[Query], k: int = 10, **how: float) -> list[Any]:
-    """Ask both the same; return C++'s and Python's answer to each."""
-    ours, theirs = pair
-    wanted = theirs.answers(queries, k, **how)
-    return [*zip(ours.ask([*map(given, queries)], k, **how), wanted, strict=True)]
-
-
-def told(pairs: Sequence[Any]) -> list[Any]:
-    """Return all but the scores of both answers, so that they can be compared."""
-    ours = [
-        ([(h[0], h[1], h[6]) for h in a.hits], a.notes, a.error, a.nothing, a.ran, a.composition)
-        for a, _ in pairs
-    ]
-    theirs = [
-        (
-            [(h.rank, h.id, h.above_unrelated) for h in b.hits],
-            tuple(note for note in b.notes if "images scored; no other" not in note),
-            b.error,
-            b.nothing,
-            b.ran,
-            b.composition,
-        )
-        for _, b in pairs
-    ]
-    return [ours, theirs]
-
-
-def worst(pairs: Sequence[Any]) -> float:
-    """Return the largest difference between two scores."""
-    both = ((h[2], w.score) for a, b in pairs for h, w in zip(a.hits, b.hits, strict=True))
-    return max(abs(ours - theirs) for ours, theirs in both)
 
 
 @pytest.mark.parametrize("field", ["image", "sketch"])
@@ -305,7 +261,7 @@ def test_a_small_gallery(library: Any, bundle: Path, photos: list[Path], tmp_pat
     ours, theirs = told(pairs)
     assert [one[:4] for one in ours] == [one[:4] for one in theirs]
     assert "expanded by all 7 images, not by 25" in pairs[0][0].notes
-    assert worst(pairs) < 2e-6
+    assert worst(pairs) < 1e-6
 
 
 def test_least_scores(small: Any, photos: list[Path]) -> None:
@@ -327,6 +283,23 @@ def test_least_scores(small: Any, photos: list[Path]) -> None:
     )
     with pytest.raises(Refused, match="min_score is no number"):
         small[0].ask([given(queries[1])], 10, min_score=float("nan"))
+
+
+def test_threads_share_what_is_measured(
+    library: Any, bundle: Path, small: Any, photos: list[Path]
+) -> None:
+    """Eight threads at once with a new handle: graphs, files, figures and kept texts are shared."""
+    names = ["basic", "weicom", "pic2word", "basic-expanded", "freedom", "arithmetic", "corner"]
+    queries = [
+        [given(Query("1", text=text, image=photos[n], compose=name))]
+        for n, text in enumerate(("red", "a small bird", "two dogs"))
+        for name in names
+    ]
+    wanted = [small[0].ask(one)[0].hits for one in queries]
+    fresh = library.open(bundle)
+    with ThreadPoolExecutor(8) as pool:
+        found = [*pool.map(lambda one: fresh.ask(one)[0].hits, queries * 4)]
+    assert found == wanted * 4
 
 
 def test_structures_of_before(small: Any, photos: list[Path]) -> None:

@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("transformers", reason="needs the extra 'train'")
 pytest.importorskip("onnxruntime", reason="needs the extra 'cpu'")
 
+from tests.cpp.composed_answers import TOLERANCE, asked, told, worst
 from tests.export.pretrained.conftest import saved as saved
 from tests.export.pretrained.test_composed import composed as composed
 from tests.export.pretrained.test_composed import mapper as mapper
@@ -31,8 +32,6 @@ def test_photos_and_captions(
     tmp_path: Path,
 ) -> None:
     """A photo of flickr8k and another one's caption, 80 times: as Python answers them."""
-    from test_composed import TOLERANCE, asked, told, worst
-
     folder = realdata_folder("flickr8k_1k")
     lines = (folder / "captions.txt").read_text(encoding="utf-8").splitlines()[1::7]
     captions = [line.partition(",")[2] for line in lines]
