@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,8 +127,9 @@ def test_every_composition(pair: Any, photos: list[Path], drawings: list[Path], 
         ("clip", {"pad_to": 14, "names": ["ids", "mask", "slot"]}),
         ("bert", {"template": "{} as a * , seen from above", "words": 3}),
         ("left", {"max_length": 20}),
+        ("own", {"max_length": 24}),  # to which a space is a part of a word
     ],
-    ids=["clip", "padded", "bert", "left"],
+    ids=["clip", "padded", "bert", "left", "own"],
 )
 def test_sentences(
     kind: str, more: dict[str, Any], library: Any, photos: list[Path], tmp_path: Path
@@ -139,6 +141,8 @@ def test_sentences(
     from bundles import DIM, captions, make_bundle, make_index
     from composed_bundles import with_compositions
 
+    if kind == "own":
+        pytest.importorskip("torch", reason="needs the extra 'train'")
     plain = make_bundle(tmp_path / "plain", "clip" if kind == "left" else kind)
     if kind == "left":  # padded and cut at the left
         _turned_left(plain)
@@ -176,6 +180,27 @@ def test_sentences(
     query = Query("1", text="a * of red", image=photos[0])
     [row] = theirs.bundle.graph("composed").encode([query])
     assert np.array_equal(np.array(ours.embed(DIM, **given(query)), np.float32), row)
+
+
+def test_sentences_that_leave_no_room(library: Any, copy: Path, photos: list[Path]) -> None:
+    """Of each limit of tokens: what is cut, and when the sentence itself is too long."""
+    from test_refusals import signed
+
+    texts = ("red", "red blue cats", "a small * in", "two dogs run *", "* " + "red " * 9, "9 " * 9)
+    queries = [Query(text, text=text, image=photos[0], compose="pic2word") for text in texts]
+    refused = []
+    for limit in range(5, 15):
+        graphs = json.loads((copy / "manifest.json").read_bytes())["graphs"]
+        graphs["composed"]["inputs"][1]["max_length"] = limit
+        signed(copy / "manifest.json", graphs=graphs)
+        pairs = asked((library.open(copy), Searcher.open(copy, None, Runtime(threads=1))), queries)
+        ours, theirs = told(pairs)
+        assert ours == theirs, limit
+        assert worst(pairs) == 0
+        refused.append([one.error is not None for one, _ in pairs])
+    assert refused[0][:2] == [True, True]
+    assert not any(refused[-1])
+    assert len({tuple(one) for one in refused}) > 2
 
 
 def _turned_left(bundle: Path) -> None:
@@ -225,12 +250,61 @@ def test_a_mixture(small: Any, photos: list[Path], drawings: list[Path], tmp_pat
         Query("22", text="red", image=bad, instead_of="...", compose="arithmetic"),
         Query("23", text="red", image=image, compose="x" * 60),
         Query("24", text="red", image=image, instead_of="Red", compose="difference"),
+        Query("25", text="red", image=image),
+        Query("26", text="red", image=image, instead_of="blue"),
     ]
     pairs = asked(small, queries)
     ours, theirs = told(pairs)
     assert ours == theirs
     assert [n for n, (_, b) in enumerate(pairs, 1) if b.error] == [5, 7, 10, *range(13, 25)]
     assert worst(pairs) == 0
+
+
+def test_which_one_answers(library: Any, copy: Path, plain: Path, photos: list[Path]) -> None:
+    """The default, unless the text has a place or something is replaced; without any that is stored
+    those that need no data.
+    """
+    from bundles import make_index
+    from test_refusals import signed
+
+    signed(copy / "manifest.json", composition="weighted")
+    about = {"image": photos[0], "text": "red"}
+    ways = [about, about | {"text": "a * in red"}, about | {"instead_of": "blue"}]
+    names = (["weighted", "pic2word", "arithmetic"], ["average", None, "arithmetic"])
+    make_index(plain.with_name("plain.index"), plain, 60)
+    for bundle, wanted in zip((copy, plain), names, strict=True):
+        pair = library.open(bundle), Searcher.open(bundle, runtime=Runtime(threads=1))
+        pairs = asked(pair, [Query(str(n), **way) for n, way in enumerate(ways)])
+        ours, theirs = told(pairs)
+        assert ours == theirs
+        assert [one.composition for one, _ in pairs] == wanted
+        [alone] = asked(pair, [Query("1", **about, compose="arithmetic")])
+        assert (alone[0].error is None) == (bundle is copy)
+        assert alone[0].error == alone[1].error
+
+
+def test_a_commit_is_measured_anew(library: Any, copy: Path, photos: list[Path]) -> None:
+    """What compositions know of a gallery is of the generation that is searched."""
+    from bundles import entries, unit
+
+    from zscr.infer.index.index import Change, Index
+
+    index = Index.open(copy.with_name("b.index"))
+    pair = library.open(copy), Searcher.open(copy, runtime=Runtime(threads=1))
+    queries = [
+        Query(name, text="red", image=photos[0], compose=name) for name in ("basic", "weicom")
+    ]
+    before = asked(pair, queries)
+    rows = unit(30, 77) + unit(1, 78) * 2
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    index.apply(Change(entries(range(100, 130)), rows.astype(np.float32)))
+    after = asked(pair, queries)
+    for pairs in (before, after):
+        ours, theirs = told(pairs)
+        assert ours == theirs
+        assert worst(pairs) <= 1e-6
+    kept = {hit[1]: hit[2] for hit in before[1][0].hits}
+    assert all(kept.get(hit[1]) != hit[2] for hit in after[1][0].hits)
 
 
 def test_notes_of_both_texts(small: Any, photos: list[Path], drawings: list[Path]) -> None:
@@ -405,6 +479,45 @@ def test_what_does_not_fit(sentence: str, copy: Path, library: Any, photos: list
     assert code == ARTEFACT
     assert sentence in message
     assert searcher.search(["red"])[0].hits
+
+
+def _header(shape: str, kind: str = "<f4", order: str = "False") -> bytes:
+    text = f"{{'descr': '{kind}', 'fortran_order': {order}, 'shape': {shape}, }}"
+    return b"\x93NUMPY\x01\0" + (118).to_bytes(2, "little") + f"{text:<117}\n".encode()
+
+
+ROW = np.full(40, 0.1, np.float32).tobytes()
+ARRAYS = {
+    "a header": (b"\x93NUMPY\x01\0\xff\xff" + ROW, "is no .npy file of numbers"),
+    "nothing": (b"", "is no .npy file of numbers"),
+    "another order": (_header("(40,)", order="True") + ROW, "is no .npy file of numbers"),
+    "too few numbers": (_header("(40,)") + ROW[:-4], "holds <f4 of shape (40), not finite"),
+    "too many": (_header("(40,)") + ROW + b"\0", "holds <f4 of shape (40), not finite"),
+    "a shape that is none": (_header("(-40,)") + ROW, "is no .npy file of numbers"),
+    "a huge shape": (_header("(999999999999, 999999999999)") + ROW, "not finite float32 of (40)"),
+    "another shape": (_header("(20, 2)") + ROW, "holds <f4 of shape (20, 2), not finite"),
+    "doubles": (_header("(20,)", "<f8") + ROW, "holds <f8 of shape (20), not finite"),
+    "no number": (_header("(40,)") + ROW[:-4] + b"\0\0\xc0\x7f", "not finite float32 of (40)"),
+}
+
+
+@pytest.mark.parametrize("what", ARRAYS)
+def test_arrays_of_strangers(what: str, copy: Path, library: Any, photos: list[Path]) -> None:
+    """A file that is as its manifest says and yet no such array: one sentence, no crash."""
+    from test_refusals import refused, signed
+
+    from zscr.artefact import hash_file
+
+    content, sentence = ARRAYS[what]
+    (copy / "centre.npy").write_bytes(content)
+    files = json.loads((copy / "manifest.json").read_bytes())["files"]
+    files["centre.npy"] = {"sha256": hash_file(copy / "centre.npy"), "bytes": len(content)}
+    signed(copy / "manifest.json", files=files)
+    searcher, query = library.open(copy), Query("1", text="red", image=photos[0], compose="corner")
+    code, message = refused(lambda: searcher.ask([given(query)]))
+    assert code == ARTEFACT
+    assert sentence in message
+    assert searcher.ask([given(replace(query, compose="average"))])[0].hits
 
 
 def test_a_file_that_is_damaged(copy: Path, library: Any, photos: list[Path]) -> None:
