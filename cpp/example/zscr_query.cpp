@@ -1,7 +1,9 @@
-// Answers captions, a line each, or images: what is most like them, as tab-separated lines.
+// Answers captions, a line each, or images, alone or beside a text: what is most like them, as
+// tab-separated lines.
 #include <cstdlib>
 #include <iomanip>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <zscr.hpp>
 
@@ -9,11 +11,13 @@ namespace {
 
 constexpr char kUsage[] =
     "usage: zscr-query BUNDLE [INDEX] [-k K] [--threads N] [--exact] [--onnxruntime PATH] "
-    "[--image FILE]... [--sketch FILE]... < captions\n";
+    "[--min-score S] [--image FILE]... [--sketch FILE]... [--text TEXT] [--instead-of TEXT] "
+    "[--compose NAME] [< captions]\n";
 
 struct Arguments {
   std::vector<std::string> folders;
-  std::vector<std::pair<std::string, zscr::Query>> files;  // by name
+  std::vector<std::pair<std::string, zscr::Query>> queries;  // by what they are called
+  std::optional<std::string> text, instead_of, compose;      // of each of them
   zscr::Options options;
   zscr::How how;
 };
@@ -37,10 +41,20 @@ Arguments read(int count, char** given) {
       made.options.onnxruntime = given[++n];
     } else if (one == "--image") {
       ++n;
-      made.files.emplace_back(given[n], zscr::Query::of_image(given[n]));
+      made.queries.emplace_back(given[n], zscr::Query::of_image(given[n]));
     } else if (one == "--sketch") {
       ++n;
-      made.files.emplace_back(given[n], zscr::Query::of_sketch(given[n]));
+      made.queries.emplace_back(given[n], zscr::Query::of_sketch(given[n]));
+    } else if (one == "--min-score") {
+      char* end = nullptr;
+      made.how.min_score = std::strtod(given[++n], &end);
+      if (end == given[n] || *end) return {};
+    } else if (one == "--text") {
+      made.text = given[++n];
+    } else if (one == "--instead-of") {
+      made.instead_of = given[++n];
+    } else if (one == "--compose") {
+      made.compose = given[++n];
     } else {
       return {};
     }
@@ -48,10 +62,19 @@ Arguments read(int count, char** given) {
   return made;
 }
 
+// Returns a query with a text beside it, and with what else was said of all.
+zscr::Query with(zscr::Query query, const Arguments& asked, std::optional<std::string> text) {
+  query.text = std::move(text);
+  query.instead_of = asked.instead_of;
+  query.compose = asked.compose;
+  return query;
+}
+
 // Prints an answer; false where there is none.
 bool print(const std::string& asked, const zscr::Answer& answer) {
   for (const zscr::Hit& hit : answer.hits)
     std::cout << asked << '\t' << hit.rank << '\t' << hit.id << '\t' << hit.score << '\n';
+  if (answer.composition) std::cerr << asked << ": composed by " << *answer.composition << '\n';
   for (const std::string& note : answer.notes) std::cerr << asked << ": " << note << '\n';
   if (answer.error) std::cerr << "error: " << *answer.error << '\n';
   return !answer.error;
@@ -72,9 +95,14 @@ int main(int count, char** given) try {
   const auto answer = [&](const std::string& name, const zscr::Query& query) {
     if (!print(name, searcher.search({query}, asked.how).at(0))) answered = false;
   };
-  for (const auto& [name, query] : asked.files) answer(name, query);
-  if (asked.files.empty())
-    for (std::string text; std::getline(std::cin, text);) answer(text, zscr::Query::of_text(text));
+  for (const auto& [name, query] : asked.queries)
+    answer(asked.text ? name + " + " + *asked.text : name, with(query, asked, asked.text));
+  if (!asked.queries.empty()) return !answered;
+  if (asked.text) {
+    answer(*asked.text, with({}, asked, asked.text));
+    return !answered;
+  }
+  for (std::string text; std::getline(std::cin, text);) answer(text, with({}, asked, text));
   return !answered;
 } catch (const zscr::Error& error) {
   std::cerr << "error: " << error.what() << '\n';

@@ -43,7 +43,8 @@ typedef struct zscr_options {
 } zscr_options;
 #define ZSCR_OPTIONS_INIT {sizeof(zscr_options), NULL, NULL, 0, 0}
 
-/* What is asked: exactly the fields that one graph of the bundle takes. */
+/* What is asked: the fields that a graph of the bundle takes, or an image, or a sketch, and a text,
+ * which the bundle composes; see docs/composed.md. */
 typedef struct zscr_query {
   size_t size;         /* of this structure */
   const char *id;      /* in messages; NULL: its number, from 1 */
@@ -57,18 +58,23 @@ typedef struct zscr_query {
   size_t image_size;       /* their number */
   const void *sketch_bytes; /* in place of `sketch` */
   size_t sketch_size;
+  const char *instead_of; /* what the text replaces on the image; NULL: it is not said */
+  const char *compose;    /* the composition that answers; NULL: the bundle's first that can */
 } zscr_query;
 #define ZSCR_TERMINATED ((size_t)-1)
 #define ZSCR_QUERY_INIT \
-  {sizeof(zscr_query), NULL, NULL, ZSCR_TERMINATED, NULL, NULL, NULL, 0, NULL, 0, NULL, 0}
+  {sizeof(zscr_query), NULL, NULL, ZSCR_TERMINATED, NULL, NULL, NULL, 0, \
+   NULL, 0, NULL, 0, NULL, NULL}
 
 typedef struct zscr_how {
   size_t size; /* of this structure */
   int k;       /* images a query, at least 1 */
   int ef;      /* candidates that HNSW keeps; 0: as measured when the index was made */
   int exact;   /* 1: search exactly even where there is HNSW */
+  double min_score; /* images that score less are left out */
 } zscr_how;
-#define ZSCR_HOW_INIT {sizeof(zscr_how), 10, 0, 0}
+#define ZSCR_ALL_SCORES (-1.7976931348623157e308)
+#define ZSCR_HOW_INIT {sizeof(zscr_how), 10, 0, 0, ZSCR_ALL_SCORES}
 
 typedef struct zscr_hit {
   int rank; /* 1 is the best */
@@ -88,6 +94,7 @@ typedef struct zscr_answer {
   const char *error; /* why this query could not be answered; NULL if it was */
   const char *ran;   /* such as "onnxruntime 1.31.1, cpu, 2 threads" */
   int nothing;       /* 1: nothing in the index looks like the query */
+  const char *composition; /* what made one ranking of several fields; NULL for a single one */
 } zscr_answer;
 
 /* Opens a bundle, and an index, by default the one beside the bundle (index NULL). */

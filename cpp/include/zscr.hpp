@@ -32,6 +32,8 @@ struct Query {
   std::string id;                   // empty: its number
   std::string image, sketch;        // files; empty: none
   Bytes image_bytes, sketch_bytes;  // in their place: what they hold
+  // Of a text beside an image or a sketch: what it replaces, and the composition that answers.
+  std::optional<std::string> instead_of, compose;
 
   static Query of_text(std::string text) { return of(&Query::text, std::move(text)); }
   static Query of_vector(std::vector<float> row) { return of(&Query::vector, std::move(row)); }
@@ -42,7 +44,7 @@ struct Query {
 
  private:
   template <typename Field, typename Value>
-  static Query of(Field Query::* field, Value value) {
+  static Query of(Field Query::*field, Value value) {
     Query made;
     made.*field = std::move(value);
     return made;
@@ -63,7 +65,8 @@ struct Answer {
   std::vector<std::string> notes;
   std::string ran;
   bool nothing = false;
-  std::optional<std::string> error;  // there are no hits then
+  std::optional<std::string> error;        // there are no hits then
+  std::optional<std::string> composition;  // of an answer to several fields
 };
 
 struct Options {
@@ -76,6 +79,7 @@ struct How {
   int k = 10;
   int ef = 0;
   bool exact = false;
+  double min_score = ZSCR_ALL_SCORES;  // images that score less are left out
 };
 
 // A bundle and an index together. It moves and does not copy; any number of threads may search.
@@ -95,7 +99,7 @@ class Searcher {
   std::vector<Answer> search(const std::vector<Query>& queries, const How& how = {}) const {
     std::vector<zscr_query> asked;
     for (const Query& query : queries) asked.push_back(plain(query));
-    const zscr_how wanted{sizeof(zscr_how), how.k, how.ef, how.exact};
+    const zscr_how wanted = plain(how);
     zscr_answers* found = nullptr;
     check(zscr_search(held_.get(), asked.data(), asked.size(), &wanted, &found));
     return taken(found);
@@ -103,7 +107,7 @@ class Searcher {
 
   // Answers one text; throws where it cannot be read.
   Answer search(const std::string& text, int k = 10) const {
-    Answer answer = search({Query::of_text(text)}, How{k, 0, false}).at(0);
+    Answer answer = search({Query::of_text(text)}, with(k)).at(0);
     if (answer.error) throw Error(ZSCR_INPUT, *answer.error);
     return answer;
   }
@@ -111,7 +115,7 @@ class Searcher {
   // Searches with unit rows (count, dim) of the index's own space, one after the other.
   std::vector<Answer> search_vectors(const std::vector<float>& rows, const How& how = {}) const {
     if (rows.size() % dim()) throw Error(ZSCR_INPUT, "the vectors are no whole number of rows");
-    const zscr_how wanted{sizeof(zscr_how), how.k, how.ef, how.exact};
+    const zscr_how wanted = plain(how);
     zscr_answers* found = nullptr;
     check(
         zscr_search_vectors(held_.get(), rows.data(), rows.size() / dim(), dim(), &wanted, &found));
@@ -142,6 +146,16 @@ class Searcher {
     if (code != ZSCR_OK) throw Error(code);
   }
 
+  static How with(int k) {
+    How made;
+    made.k = k;
+    return made;
+  }
+
+  static zscr_how plain(const How& how) {
+    return {sizeof(zscr_how), how.k, how.ef, how.exact, how.min_score};
+  }
+
   static zscr_query plain(const Query& query) {
     zscr_query made = ZSCR_QUERY_INIT;
     if (!query.id.empty()) made.id = query.id.c_str();
@@ -160,6 +174,8 @@ class Searcher {
       made.image_bytes = query.image_bytes.data();
       made.image_size = query.image_bytes.size();
     }
+    if (query.instead_of) made.instead_of = query.instead_of->c_str();
+    if (query.compose) made.compose = query.compose->c_str();
     return made;
   }
 
@@ -183,6 +199,7 @@ class Searcher {
       answer.ran = one.ran;
       answer.nothing = one.nothing != 0;
       answer.error = maybe(one.error);
+      answer.composition = maybe(one.composition);
       answers.push_back(std::move(answer));
     }
     return answers;

@@ -1,10 +1,13 @@
 #include "bundle.hpp"
 
+#include <algorithm>
+
 namespace zscr {
 namespace {
 
 constexpr int kSchema = 4;
-const std::set<std::string> kAhead[] = {{"text"}, {"vector"}};  // loaded when a bundle is opened
+constexpr char kGallery[] = "gallery";
+const Fields kAhead[] = {{"text"}, {"vector"}};  // loaded when a bundle is opened
 
 }  // namespace
 
@@ -20,61 +23,113 @@ Bundle::Bundle(const fs::path& folder, const std::string& onnxruntime, int threa
     dim = std::size_t(body.at("dim").integer(1, 1 << 16));
     space = body.at("space").text(200);
     const std::string precision = body.at("default_precision").text(40);
-    for (const auto& [graph, about] : body.at("graphs").object()) {
-      if (!about.at("variants").object().count(precision))
+    body.at("graphs").at(kGallery);
+    for (const auto& [graph, about] : body.at("graphs").members()) {
+      if (!about->at("variants").object().count(precision))
         damaged(manifest.folder.string() + " has no graph '" + graph + "' in " + precision +
                 "; make it again");
-      if (about.at("role").text() == "query") add(graph, about, "");
+      if (about->at("role").text() != "pair") add(graph, *about);
     }
-    add("gallery", body.at("graphs").at("gallery"), space);
-    for (const auto& fields : kAhead)
-      if (const auto found = graphs_.find(fields); found != graphs_.end()) loaded(found->second);
+    Graph& gallery = graphs_[kGallery];
+    gallery.key = space;
+    if (gallery.fields == Fields{"image"} && !taken(gallery.fields))
+      takes_.emplace_back(gallery.fields, kGallery);
+    read_compositions();
   });
+  for (const Fields& fields : kAhead)
+    if (const std::string* const found = taken(fields); found && !graphs_[*found].reranks)
+      graph(*found);
 }
 
-// Lets a graph answer queries of its fields; the gallery's an image alone where no other does.
-void Bundle::add(const std::string& graph, const Json& about, const std::string& key) {
-  std::set<std::string> fields;
-  for (const Json& spec : about.at("inputs").list(1, 8)) fields.insert(spec.at("field").text());
-  if (!key.empty() && fields != std::set<std::string>{"image"}) return;
+void Bundle::add(const std::string& graph, const Json& about) {
   const Json& body = manifest.body;
-  const bool reranks = body.has("reranking") && body.at("reranking").at("kept").flag();
-  if (graphs_.count(fields) || missing_.count(fields)) return;
-  if (fields.size() > 1) {
-    missing_[fields] = "queries of " + spoken(fields);
-  } else if (reranks && about.has("tokens")) {
-    missing_[fields] = "re-ranking, which '" + name + "' asks for";
+  const bool kept = body.has("reranking") && body.at("reranking").at("kept").flag();
+  Graph& made = graphs_[graph];
+  made.reranks = kept && about.has("tokens");
+  for (const Json& spec : about.at("inputs").list(1, 8)) {
+    made.fields.insert(spec.at("field").text());
+    made.has_place = made.has_place || spec.at("kind").text() == "prompt";
+  }
+  if (about.at("role").text() != "query") return;
+  const auto known = std::find_if(takes_.begin(), takes_.end(),
+                                  [&](const auto& one) { return one.first == made.fields; });
+  if (known == takes_.end()) {
+    takes_.emplace_back(made.fields, graph);
   } else {
-    graphs_[fields].name = graph;
-    graphs_[fields].key = key;
+    known->second = graph;
   }
 }
 
-const Encoder& Bundle::loaded(const Graph& graph) const {
-  const std::lock_guard<std::mutex> held(graph.loading);
-  if (!graph.encoder) {
-    auto made = std::make_unique<Encoder>(manifest, graph.name, dim, load_onnxruntime(onnxruntime_),
-                                          threads_);
-    if (!graph.key.empty()) made->key = graph.key;
-    graph.encoder = std::move(made);
+void Bundle::read_compositions() {
+  const Json& body = manifest.body;
+  const std::string first = body.has("composition") ? body.at("composition").text(200) : "";
+  Ways stored;
+  if (body.has("compositions"))
+    for (const auto& [called, entry] : body.at("compositions").members()) {
+      const auto place = called == first ? stored.begin() : stored.end();
+      stored.insert(place, composition_from(called, *entry));
+    }
+  std::map<std::string, Fields> fields;
+  for (const auto& [graph, one] : graphs_) fields[graph] = one.fields;
+  try {
+    for (const Composition& one : stored) require_fitting(one, fields);
+    composed_ = available(takes_, stored);
+  } catch (const Fault& fault) {  // other queries are answered all the same
+    composed_fault_ = fault.what();
   }
+}
+
+const std::string* Bundle::taken(const Fields& fields) const {
+  for (const auto& [known, graph] : takes_)
+    if (known == fields) return &graph;
+  return nullptr;
+}
+
+const Encoder& Bundle::graph(const std::string& called) const {
+  const Graph& graph = graphs_.at(called);
+  const std::lock_guard<std::mutex> held(graph.loading);
+  if (!graph.encoder)
+    graph.encoder = reading(manifest, [&] {
+      auto made = std::make_unique<Encoder>(manifest, called, dim, load_onnxruntime(onnxruntime_),
+                                            threads_);
+      if (!graph.key.empty()) made->key = graph.key;
+      return made;
+    });
   return *graph.encoder;
 }
 
-const Encoder& Bundle::route(const std::set<std::string>& fields) const {
-  if (const auto found = graphs_.find(fields); found != graphs_.end())
-    return reading(manifest, [&]() -> const Encoder& { return loaded(found->second); });
-  if (const auto found = missing_.find(fields); found != missing_.end())
-    throw Fault(ZSCR_MISSING,
-                found->second + ", is not in this version of libzscr; use the Python runtime");
-  if (fields.size() > 1)
-    throw Fault(ZSCR_MISSING, "queries of " + spoken(fields) +
-                                  " are not in this version of libzscr; use the Python runtime");
+void Bundle::require(const Fields& fields) const {
+  const std::string* const graph = taken(fields);
+  if (fields.size() < 2 && graph && graphs_.at(*graph).reranks)
+    throw Fault(ZSCR_MISSING, "re-ranking, which '" + name +
+                                  "' asks for, is not in this version of libzscr; use the Python "
+                                  "runtime");
+  if (graph || (fields.size() > 1 && !composed_fault_.empty())) return;
   std::string known;
-  for (const auto& [taken, graph] : graphs_) known += (known.empty() ? "" : " or ") + spoken(taken);
-  unusable("'" + name + "' answers queries of " +
-           (known.empty() ? "nothing that libzscr can embed" : known) + ", not of " +
+  for (const auto& [own, _] : takes_) known += (known.empty() ? "" : " or ") + spoken(own);
+  for (const auto& [own, _] : composed_) {
+    if (own == fields) return;
+    if (!taken(own)) known += " or " + spoken(own);
+  }
+  unusable("'" + name + "' answers queries of " + known + ", not of " +
            (fields.empty() ? "nothing" : spoken(fields)));
+}
+
+const Encoder& Bundle::route(const Fields& fields) const {
+  require(fields);
+  return graph(*taken(fields));
+}
+
+const Ways& Bundle::composed(const Fields& fields) const {
+  if (!composed_fault_.empty()) damaged(composed_fault_);
+  for (const auto& [own, ways] : composed_)
+    if (own == fields) return ways;
+  require(fields);
+  damaged("'" + name + "' has no way to answer queries of " + spoken(fields));
+}
+
+bool Bundle::has_place(const Composition& composition) const {
+  return !composition.graph.empty() && graphs_.at(composition.graph).has_place;
 }
 
 }  // namespace zscr

@@ -1,5 +1,6 @@
 // The functions of zscr.h: arguments checked, faults kept as a code and a sentence.
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstring>
 #include <new>
@@ -35,7 +36,8 @@ struct zscr_answers {
       for (const std::string& note : answer.notes) told.push_back(note.c_str());
       shown.push_back({own.data(), own.size(), told.data(), told.size(),
                        answer.error.empty() ? nullptr : answer.error.c_str(), answer.ran.c_str(),
-                       answer.nothing});
+                       answer.nothing,
+                       answer.composition.empty() ? nullptr : answer.composition.c_str()});
     }
   }
 };
@@ -74,12 +76,17 @@ void require(bool there, const char* what) {
   if (!there) zscr::unusable(std::string(what) + " is missing or not started from its INIT value");
 }
 
-// Returns a structure as this version has it: what an earlier one lacks is as in INIT.
+// Returns a structure as this version has it: what an earlier one lacks is as in INIT. `least`: of
+// the first version.
+template <typename Structure>
+Structure full(const Structure& given, Structure init, std::size_t least, const char* what) {
+  require(given.size >= least, what);
+  std::memcpy(&init, &given, std::min(given.size, sizeof init));
+  return init;
+}
+
 zscr_query full(const zscr_query* given) {
-  zscr_query made = ZSCR_QUERY_INIT;
-  require(given->size >= offsetof(zscr_query, image_bytes), "a query");
-  std::memcpy(&made, given, std::min(given->size, sizeof made));
-  return made;
+  return full(*given, zscr_query ZSCR_QUERY_INIT, offsetof(zscr_query, image_bytes), "a query");
 }
 
 std::optional<zscr::ImageFile> file(const char* path, const void* bytes, std::size_t size,
@@ -99,19 +106,19 @@ zscr::Query made(const zscr_query& one, std::size_t number) {
   if (one.vector) query.vector = std::vector<float>(one.vector, one.vector + one.vector_size);
   query.image = file(one.image, one.image_bytes, one.image_size, query.id);
   query.sketch = file(one.sketch, one.sketch_bytes, one.sketch_size, query.id);
+  if (one.instead_of) query.instead_of = one.instead_of;
+  if (one.compose) query.compose = one.compose;
   return query;
 }
 
 zscr::Wanted wanted(const zscr_how* how) {
   zscr_how given = ZSCR_HOW_INIT;
-  if (how) {
-    require(how->size >= sizeof given, "how");
-    given = *how;
-  }
+  if (how) given = full(*how, given, offsetof(zscr_how, min_score), "how");
   if (given.k < 1 || given.ef < 0)
     zscr::unusable("k is " + std::to_string(given.k) + " and ef is " + std::to_string(given.ef) +
                    "; k must be at least 1, and ef 0 or more");
-  return {std::size_t(given.k), std::size_t(given.ef), given.exact != 0};
+  if (std::isnan(given.min_score)) zscr::unusable("min_score is no number; give one, such as 0.5");
+  return {std::size_t(given.k), std::size_t(given.ef), given.exact != 0, given.min_score};
 }
 
 }  // namespace

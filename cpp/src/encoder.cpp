@@ -34,67 +34,14 @@ std::vector<std::string> common(const std::vector<std::string>& first,
 
 }  // namespace
 
-std::string spoken(const std::set<std::string>& fields) {
-  std::string made;
-  for (const auto& one : fields) made += (made.empty() ? "" : " and ") + one;
-  return made;
-}
-
-std::set<std::string> Query::fields() const {
-  std::set<std::string> made;
-  if (text) made.insert("text");
-  if (vector) made.insert("vector");
-  if (image) made.insert("image");
-  if (sketch) made.insert("sketch");
-  return made;
-}
-
-Encoder::Input Encoder::make_input(const Manifest& bundle, const Json& spec,
-                                   const std::string& graph) {
-  Input made;
-  made.field = spec.at("field").text(40);
-  for (const Json& name : spec.at("names").list(1, 2)) made.names.push_back(name.text(200));
-  const std::string& kind = spec.at("kind").text();
-  if (kind == "vector") {
-    made.vector_size = std::size_t(spec.at("shape").list(2, 2)[1].integer(1, 1 << 16));
-    return made;
-  }
-  if (kind == "image") {
-    made.image = std::make_unique<const ImageReader>(spec.at("preprocess"));
-    return made;
-  }
-  if (kind != "text" && kind != "characters")
-    throw Fault(ZSCR_MISSING, "the graph '" + graph + "' is fed by the kind '" +
-                                  kind.substr(0, 40) +
-                                  "', which is not in this version of libzscr");
-  made.max_length = std::size_t(spec.at("max_length").integer(1, 1 << 20));
-  made.unit = spec.has("unit") ? spec.at("unit").text(40) : "tokens";
-  if (kind == "characters") {
-    made.characters = std::make_unique<const CharacterReader>(decoded(spec.at("alphabet").text()),
-                                                              made.max_length);
-    return made;
-  }
-  if (spec.has("pad_to")) made.pad_to = std::size_t(spec.at("pad_to").integer(1, 1 << 16));
-  std::optional<std::int64_t> unknown;
-  if (spec.has("unknown_id")) unknown = spec.at("unknown_id").integer(0, std::int64_t(1) << 32);
-  const std::string file = spec.at("tokenizer").text(255);
-  if (file.find('/') != file.npos) spec.at("tokenizer").refuse("a file of the bundle's own folder");
-  made.text = std::make_unique<const TextReader>(parse_json(bundle.verified(file)), made.max_length,
-                                                 unknown);
-  return made;
-}
-
 Encoder::Encoder(const Manifest& bundle, const std::string& name, std::size_t dim,
                  const std::shared_ptr<const Onnxruntime>& library, int threads)
     : dim_(dim) {
   const Json& graph = bundle.body.at("graphs").at(name);
-  for (const Json& spec : graph.at("inputs").list(1, 8))
-    inputs_.push_back(make_input(bundle, spec, name));
-  for (const Input& one : inputs_)
+  for (const Json& spec : graph.at("inputs").list(1, 8)) inputs_.emplace_back(bundle, spec, name);
+  for (const GraphInput& one : inputs_)
     if (!limit_ && one.is_text()) limit_ = &one;
-  const Input& first = inputs_.front();
-  has_mask_ = inputs_.size() == 1 && first.text && first.names.size() == 2 && !first.pad_to &&
-              !first.text->pads_left();
+  has_mask_ = inputs_.size() == 1 && inputs_.front().has_mask();
   const std::string precision = bundle.body.at("default_precision").text(40);
   const std::string file = graph.at("variants").at(precision).at("file").text(255);
   if (file.find('/') != file.npos) graph.refuse("a graph in the bundle's own folder");
@@ -120,9 +67,9 @@ std::optional<Encoder::Ready> Encoder::read(const Query& query, std::size_t numb
   const auto blank = [](char32_t one) { return is(Kind::blank, one); };
   if (query.text && std::all_of(text.begin(), text.end(), blank))
     return refused(" has an empty text; give it words or leave it out");
-  Ready ready{number, {}, {}, {}};
+  Ready ready{number, {}};
   try {
-    for (const Input& input : inputs_) read_input(input, text, query, ready);
+    for (const GraphInput& input : inputs_) ready.fields.push_back(input.read(query, text));
   } catch (const Fault& fault) {
     return refused(std::string(" cannot be read: ") + fault.what());
   }
@@ -131,27 +78,9 @@ std::optional<Encoder::Ready> Encoder::read(const Query& query, std::size_t numb
     return refused(" has no word that the model's text encoder knows" +
                    (words.empty() ? "" : " (" + words + ")") + "; say it in other words");
   }
-  made.notes.insert(made.notes.end(), ready.told.begin(), ready.told.end());
+  for (const ReadField& one : ready.fields)
+    made.notes.insert(made.notes.end(), one.told.begin(), one.told.end());
   return ready;
-}
-
-void Encoder::read_input(const Input& input, const std::u32string& text, const Query& query,
-                         Ready& ready) {
-  auto& read = ready.texts.emplace_back();
-  auto& numbers = ready.numbers.emplace_back();
-  if (input.text) read = input.text->read(text);
-  if (input.characters) read = input.characters->read(text);
-  if (input.image) {
-    ReadImage seen = input.image->read(input.field == "image" ? *query.image : *query.sketch);
-    numbers = std::move(seen.pixels);
-    ready.told.insert(ready.told.end(), seen.told.begin(), seen.told.end());
-  }
-  if (!input.vector_size) return;
-  numbers = *query.vector;
-  if (numbers.size() != input.vector_size)
-    unusable("input '" + input.names[0] + "' takes float vectors of " +
-             std::to_string(input.vector_size) + " numbers, this one has " +
-             std::to_string(numbers.size()) + "; give vectors of the model's own kind");
 }
 
 // Returns the words that none of the tokenizers knows.
@@ -159,21 +88,21 @@ std::vector<std::string> Encoder::unknown(const Ready& ready) const {
   std::optional<std::vector<std::string>> made;
   for (std::size_t at = 0; at < inputs_.size(); ++at)
     if (inputs_[at].is_text())
-      made = made ? common(*made, ready.texts[at].unknown) : ready.texts[at].unknown;
+      made = made ? common(*made, ready.fields[at].text.unknown) : ready.fields[at].text.unknown;
   return made.value_or(std::vector<std::string>{});
 }
 
 // Tells what the model could not look at; false where that is the whole text.
 bool Encoder::note(const Ready& ready, Embedded& made) const {
-  bool says = false, told = false;
+  bool says = false;
   for (std::size_t at = 0; at < inputs_.size(); ++at) {
-    const ReadText& one = ready.texts[at];
+    const ReadText& one = ready.fields[at].text;
     says = says || (inputs_[at].is_text() && !one.blank);
-    if (one.cut && !told)
-      made.notes.push_back("truncated to " + std::to_string(limit_->max_length) + " " +
-                           limit_->unit);
-    told = told || one.cut;
+    made.cut = made.cut || one.cut;
   }
+  if (made.cut)
+    made.notes.push_back("truncated to " + std::to_string(limit_->max_length()) + " " +
+                         limit_->unit());
   if (const auto words = unknown(ready); !words.empty())
     made.notes.push_back(std::to_string(words.size()) + " unknown: " + listed(words));
   return says;
@@ -185,7 +114,8 @@ std::vector<Embedded> Encoder::embed(const std::vector<Query>& queries) const {
   for (std::size_t n = 0; n < queries.size(); ++n) {
     auto ready = read(queries[n], n, made[n]);
     if (!ready) continue;
-    const std::size_t length = has_mask_ ? std::max<std::size_t>(1, ready->texts[0].ids.size()) : 0;
+    const std::size_t length =
+        has_mask_ ? std::max<std::size_t>(1, ready->fields[0].text.ids.size()) : 0;
     groups[(length + kStep - 1) / kStep].push_back(std::move(*ready));
   }
   for (const auto& [step, group] : groups) run(group, made);
@@ -193,50 +123,18 @@ std::vector<Embedded> Encoder::embed(const std::vector<Query>& queries) const {
 }
 
 void Encoder::run(const std::vector<Ready>& group, std::vector<Embedded>& made) const {
-  const std::vector<float> rows = runner_->run(feeds(group));
+  Feeds feeds;
+  for (std::size_t at = 0; at < inputs_.size(); ++at) {
+    std::vector<const ReadField*> fields;
+    for (const Ready& one : group) fields.push_back(&one.fields[at]);
+    inputs_[at].feed(fields, feeds);
+  }
+  const std::vector<float> rows = runner_->run(feeds);
   for (std::size_t n = 0; n < group.size(); ++n) {
     auto& row = made[group[n].number].row;
     row.assign(rows.begin() + std::ptrdiff_t(n * dim_),
                rows.begin() + std::ptrdiff_t((n + 1) * dim_));
   }
-}
-
-Feeds Encoder::feeds(const std::vector<Ready>& group) const {
-  Feeds made;
-  for (std::size_t at = 0; at < inputs_.size(); ++at) {
-    const Input& input = inputs_[at];
-    if (input.is_text()) {
-      feed_texts(at, group, made);
-      continue;
-    }
-    std::vector<float> rows;
-    for (const Ready& one : group)
-      rows.insert(rows.end(), one.numbers[at].begin(), one.numbers[at].end());
-    std::vector<std::int64_t> shape{std::int64_t(group.size()), std::int64_t(input.vector_size)};
-    if (input.image)
-      shape = {std::int64_t(group.size()), 3, input.image->side(), input.image->side()};
-    made[input.names[0]] = {std::move(rows), std::move(shape)};
-  }
-  return made;
-}
-
-// Feeds token ids, padded to the longest, and a mask where the graph takes one.
-void Encoder::feed_texts(std::size_t at, const std::vector<Ready>& group, Feeds& made) const {
-  const Input& input = inputs_[at];
-  std::size_t length = std::max<std::size_t>(1, input.pad_to);
-  for (const Ready& one : group) length = std::max(length, one.texts[at].ids.size());
-  const bool left = input.text && input.text->pads_left();
-  std::vector<std::int64_t> ids(group.size() * length, input.text ? input.text->pad_id() : 0);
-  std::vector<std::int64_t> mask(ids.size(), 0);
-  for (std::size_t n = 0; n < group.size(); ++n) {
-    const auto& own = group[n].texts[at].ids;
-    const std::size_t begin = n * length + (left ? length - own.size() : 0);
-    std::copy(own.begin(), own.end(), ids.begin() + std::ptrdiff_t(begin));
-    std::fill_n(mask.begin() + std::ptrdiff_t(begin), own.size(), 1);
-  }
-  const std::vector<std::int64_t> shape{std::int64_t(group.size()), std::int64_t(length)};
-  made[input.names[0]] = {std::move(ids), shape};
-  if (input.names.size() > 1) made[input.names[1]] = {std::move(mask), shape};
 }
 
 }  // namespace zscr

@@ -36,6 +36,9 @@ class Index {
   std::map<std::string, std::vector<double>> calibrations;  // by graph: scores of unrelated queries
 
   std::size_t count() const { return stack_->count(); }
+  // Returns a row (dim); `scratch` holds it where it is stored as float16.
+  const float* row(std::size_t row, float* scratch) const { return stack_->row(row, scratch); }
+  std::size_t ef() const { return ef_; }  // as measured; 0 where it was not
   bool has_hnsw() const { return !hnsw_name_.empty(); }
 
  private:

@@ -1,5 +1,6 @@
 #include "json.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace zscr {
@@ -60,11 +61,11 @@ class Builder : public nlohmann::json::json_sax_t {
     Json& parent = *open_.back();
     if (auto* list = std::get_if<Json::List>(&parent.value)) {
       if (!first_) canonical += ", ";
-      list->push_back({{}, parent.where + "[" + std::to_string(list->size()) + "]"});
+      list->push_back({{}, parent.where + "[" + std::to_string(list->size()) + "]", values_});
       return list->back();
     }
     const std::string where = (parent.where.empty() ? "" : parent.where + ".") + key_.substr(0, 40);
-    return std::get<Json::Object>(parent.value)[key_] = Json{{}, where};
+    return std::get<Json::Object>(parent.value)[key_] = Json{{}, where, values_};
   }
 
   bool is_checksum() const { return open_.size() == 1 && key_ == "checksum"; }
@@ -153,6 +154,15 @@ const Json& Json::at(const std::string& name) const {
 const Json::Object& Json::object() const {
   if (auto* found = std::get_if<Object>(&value)) return *found;
   refuse("an object");
+}
+
+std::vector<std::pair<std::string, const Json*>> Json::members() const {
+  std::vector<std::pair<std::string, const Json*>> made;
+  for (const auto& [name, one] : object()) made.emplace_back(name, &one);
+  std::sort(made.begin(), made.end(), [](const auto& first, const auto& second) {
+    return first.second->place < second.second->place;
+  });
+  return made;
 }
 
 const Json::List& Json::list(std::size_t least, std::size_t most) const {

@@ -25,11 +25,14 @@ class Json {
   std::variant<std::nullptr_t, bool, std::int64_t, std::uint64_t, double, std::string, List, Object>
       value;
   std::string where;
+  std::size_t place = 0;  // among the values of its text
 
   bool is_null() const { return std::holds_alternative<std::nullptr_t>(value); }
   bool has(const std::string& name) const;        // and is not null
   const Json& at(const std::string& name) const;  // which must be there, and may be null
   const Object& object() const;
+  // The members of an object in the order in which they are written.
+  std::vector<std::pair<std::string, const Json*>> members() const;
   const List& list(std::size_t least = 0, std::size_t most = 1000000) const;
   const std::string& text(std::size_t longest = 10000) const;
   std::int64_t integer(std::int64_t low, std::int64_t high) const;

@@ -4,10 +4,8 @@
 #include <cstring>
 
 namespace zscr {
-namespace {
-
 // numpy's pairwise summation (loops_utils.h.src), so that scores are equal to the last bit.
-double pairwise(const double* numbers, std::size_t count) {
+double pairwise_sum(const double* numbers, std::size_t count) {
   if (count < 8) {
     double sum = -0.0;
     for (std::size_t n = 0; n < count; ++n) sum += numbers[n];
@@ -26,10 +24,8 @@ double pairwise(const double* numbers, std::size_t count) {
   }
   std::size_t half = count / 2;
   half -= half % 8;
-  return pairwise(numbers, half) + pairwise(numbers + half, count - half);
+  return pairwise_sum(numbers, half) + pairwise_sum(numbers + half, count - half);
 }
-
-}  // namespace
 
 float half_to_float(std::uint16_t half) {
   const std::uint32_t sign = std::uint32_t(half >> 15) << 31;
@@ -62,7 +58,7 @@ float dot(const float* first, const float* second, std::size_t dim) {
 
 double exact_dot(const float* row, const float* query, std::size_t dim, double* scratch) {
   for (std::size_t n = 0; n < dim; ++n) scratch[n] = double(row[n]) * double(query[n]);
-  return pairwise(scratch, dim);
+  return pairwise_sum(scratch, dim);
 }
 
 void keep_best(std::vector<Scored>& scored, std::size_t k) {

@@ -16,6 +16,8 @@ struct Scored {
 float half_to_float(std::uint16_t half);
 float dot(const float* first, const float* second, std::size_t dim);
 
+double pairwise_sum(const double* numbers, std::size_t count);  // in numpy's order
+
 // Returns the product in float64, added up in numpy's order; `scratch` holds `dim` numbers.
 double exact_dot(const float* row, const float* query, std::size_t dim, double* scratch);
 

@@ -2,24 +2,20 @@
 
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <chrono>
-#include <cmath>
 
 namespace zscr {
 namespace {
 
 constexpr std::size_t kBatch = 32;
-constexpr double kTolerance = 1e-3;  // what an fp16 or int8 graph may be off by
-constexpr double kAgain = 5;         // seconds until an index that cannot be used is read again
-constexpr double kLevel = 0.5;       // see docs/formats.md, calibration
+constexpr double kAgain = 5;  // seconds until an index that cannot be used is read again
 
 double seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 std::vector<std::int64_t> stamp_of(const fs::path& folder) {
-  struct stat found{};
+  struct stat found {};
   if (stat((folder / "manifest.json").c_str(), &found)) return {};
   return {std::int64_t(found.st_ino), found.st_mtim.tv_sec, found.st_mtim.tv_nsec, found.st_size};
 }
@@ -35,14 +31,6 @@ fs::path index_of(const Bundle& bundle, const std::optional<fs::path>& named) {
 void require(const Index& index, const Wanted& wanted) {
   if (wanted.ef && (wanted.exact || !index.has_hnsw()))
     unusable("ef " + std::to_string(wanted.ef) + " means nothing to exact search; leave it out");
-}
-
-void require_unit(const float* row, std::size_t dim, std::size_t number) {
-  double squared = 0;
-  for (std::size_t n = 0; n < dim; ++n) squared += double(row[n]) * double(row[n]);
-  if (!(std::abs(std::sqrt(squared) - 1) <= kTolerance))
-    unusable("row " + std::to_string(number) + " is no unit vector, its norm is " +
-             std::to_string(std::sqrt(squared)) + "; normalise it");
 }
 
 }  // namespace
@@ -85,54 +73,24 @@ std::pair<std::shared_ptr<const Index>, std::string> Searcher::follow() {
   return {now(), fault_};
 }
 
-Answer Searcher::answer(const Index& index, const float* row, const Wanted& wanted,
-                        const std::string& graph) const {
-  Answer made;
-  Found found = index.search(row, wanted.k, wanted.ef, wanted.exact);
-  if (!found.note.empty()) made.notes.push_back(found.note);
-  const auto known = index.calibrations.find(graph);
-  for (const Scored& one : found.rows) {
-    double above = -1;
-    if (known != index.calibrations.end()) {
-      const auto& scores = known->second;
-      const auto lower = std::lower_bound(scores.begin(), scores.end(), one.score) - scores.begin();
-      above = double(lower) / double(scores.size());
-    }
-    made.hits.push_back(
-        {int(made.hits.size()) + 1, one.score, above, index.entry(std::size_t(one.row))});
-  }
-  made.nothing = !made.hits.empty() && made.hits[0].above_unrelated >= 0 &&
-                 made.hits[0].above_unrelated <= kLevel;
-  return made;
-}
-
 std::vector<Answer> Searcher::search(const std::vector<Query>& queries, const Wanted& wanted) {
-  for (const Query& query : queries) bundle_.route(query.fields());  // before any is answered
+  for (const Query& query : queries) bundle_.require(query.fields());  // before any is answered
   std::vector<Answer> answers;
   for (std::size_t start = 0; start < queries.size();) {
     std::size_t stop = start + 1;
-    const auto fields = queries[start].fields();
-    while (stop < queries.size() && stop - start < kBatch && queries[stop].fields() == fields)
+    while (stop < queries.size() && stop - start < kBatch && alike(queries[start], queries[stop]))
       ++stop;
-    const Encoder& encoder = bundle_.route(fields);
     const auto [index, note] = follow();
     require(*index, wanted);
-    const auto batch = encoder.embed(
-        {queries.begin() + std::ptrdiff_t(start), queries.begin() + std::ptrdiff_t(stop)});
-    for (const Embedded& one : batch) {
-      Answer made;
-      if (one.error.empty()) {
-        require_unit(one.row.data(), dim(), answers.size());
-        made = answer(*index, one.row.data(), wanted, encoder.key);
-        made.notes.insert(made.notes.begin(), one.notes.begin(), one.notes.end());
-        if (!note.empty()) made.notes.push_back(note);
-        made.ran = encoder.ran();
-      }
-      made.error = one.error;
-      answers.push_back(std::move(made));
+    for (Answer& one : lookup_.found(
+             {queries.begin() + std::ptrdiff_t(start), queries.begin() + std::ptrdiff_t(stop)},
+             index, wanted)) {
+      if (!note.empty() && one.error.empty()) one.notes.push_back(note);
+      answers.push_back(std::move(one));
     }
     start = stop;
   }
+  for (Answer& one : answers) leave_out(one, wanted.min_score);
   return answers;
 }
 
@@ -143,16 +101,13 @@ std::vector<Answer> Searcher::search_vectors(const float* rows, std::size_t coun
   for (std::size_t n = 0; n < count; ++n) require_unit(rows + n * dim(), dim(), n);
   std::vector<Answer> answers;
   for (std::size_t n = 0; n < count; ++n) {
-    answers.push_back(answer(*index, rows + n * dim(), wanted, ""));
+    answers.push_back(lookup_.nearest(*index, rows + n * dim(), wanted));
     if (!note.empty()) answers.back().notes.push_back(note);
+    leave_out(answers.back(), wanted.min_score);
   }
   return answers;
 }
 
-std::vector<float> Searcher::embed(const Query& query) const {
-  const auto made = bundle_.route(query.fields()).embed({query});
-  if (!made[0].error.empty()) unusable(made[0].error);
-  return made[0].row;
-}
+std::vector<float> Searcher::embed(const Query& query) const { return lookup_.embed(query); }
 
 }  // namespace zscr

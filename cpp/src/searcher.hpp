@@ -1,30 +1,9 @@
 // A bundle and an index together: queries in, images out, from any number of threads.
 #pragma once
 
-#include <mutex>
-
-#include "bundle.hpp"
-#include "index.hpp"
+#include "lookup.hpp"
 
 namespace zscr {
-
-struct Hit {
-  int rank;
-  double score, above_unrelated;  // -1 where it is not calibrated
-  Entry entry;
-};
-
-struct Answer {
-  std::vector<Hit> hits;
-  std::vector<std::string> notes;
-  std::string ran, error;
-  bool nothing = false;
-};
-
-struct Wanted {
-  std::size_t k = 10, ef = 0;
-  bool exact = false;
-};
 
 class Searcher {
  public:
@@ -43,6 +22,7 @@ class Searcher {
   using Stamp = std::vector<std::int64_t>;  // what the manifest's file is known by
 
   const Bundle bundle_;
+  const Lookup lookup_{bundle_};
   const fs::path folder_;  // of the index
   const bool follows_;
   std::shared_ptr<const Index> index_;
@@ -53,8 +33,6 @@ class Searcher {
 
   std::shared_ptr<const Index> opened(const Index* before) const;
   std::pair<std::shared_ptr<const Index>, std::string> follow();
-  Answer answer(const Index& index, const float* row, const Wanted& wanted,
-                const std::string& graph) const;
 };
 
 }  // namespace zscr

@@ -1,28 +1,11 @@
 #include "text_input.hpp"
 
-#include <algorithm>
 #include <set>
 
 #include "unicode.hpp"
+#include "unread.hpp"
 
 namespace zscr {
-namespace {
-
-using Places = std::vector<bool>;
-
-// Returns the parts of a text whose characters stand at these places.
-std::vector<std::string> runs(const std::u32string& text, const Places& places) {
-  std::vector<std::string> made;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    if (!places[at]) continue;
-    if (!at || !places[at - 1]) made.emplace_back();
-    append_utf8(made.back(), text[at]);
-  }
-  return made;
-}
-
-}  // namespace
-
 TextReader::TextReader(const Json& file, std::size_t max_length,
                        std::optional<std::int64_t> unknown_id)
     : tokenizer_(file), unknown_id_(unknown_id ? unknown_id : tokenizer_.unknown_id) {
@@ -41,24 +24,9 @@ ReadText TextReader::read(const std::u32string& text) const {
   } else if (made.cut) {
     tokens.resize(room_);
   }
-  Places covered(text.size()), unread(text.size());
-  std::size_t end = made.cut ? 0 : text.size();  // of what was read
-  for (const Token& one : tokens) {
-    for (std::size_t at = one.start; at < one.stop; ++at) {
-      // A character that BPE spells in several tokens is in none of them whole.
-      if (one.id == unknown_id_ || (tokenizer_.spells_bytes && covered[at])) unread[at] = true;
-    }
-    std::fill(covered.begin() + std::ptrdiff_t(one.start),
-              covered.begin() + std::ptrdiff_t(one.stop), true);
-    end = std::max(end, one.stop);
-  }
-  made.blank = true;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    const bool silent = !covered[at] && at < end && text[at] >= 0x80;
-    if (silent && is(Kind::telling, text[at])) unread[at] = true;
-    if (covered[at] && !unread[at] && is(Kind::telling, text[at])) made.blank = false;
-  }
-  made.unknown = runs(text, unread);
+  const Seen seen(text, tokens, made.cut, unknown_id_, tokenizer_.spells_bytes);
+  made.unknown = seen.unknown(0, text.size());
+  made.blank = !seen.says(0, text.size());
   made.ids = tokenizer_.before;
   for (const Token& one : tokens) made.ids.push_back(one.id);
   made.ids.insert(made.ids.end(), tokenizer_.behind.begin(), tokenizer_.behind.end());

@@ -11,7 +11,8 @@ struct ReadText {
   std::vector<std::int64_t> ids;  // with the tokens that stand around every text
   bool cut = false;               // the text was longer than the limit
   std::vector<std::string> unknown;
-  bool blank = false;  // nothing that says something was read
+  bool blank = false;      // nothing that says something was read
+  std::int64_t slot = -1;  // of a prompt: where the image stands for a word
 };
 
 // A tokenizer with a limit of tokens; tells what it cannot read as `zscr query` does.

@@ -73,8 +73,9 @@ def make_bundle(
         KINDS[kind](TEXTS, stage.folder / "tokenizer.json")
         content = json.loads((stage.folder / "tokenizer.json").read_bytes())
         ids = [*content["model"]["vocab"].values(), *(t["id"] for t in content["added_tokens"])]
-        _save(stage.folder / "text.onnx", _text_graph(mask), "table", (1 + max(ids), DIM))
-        _save(stage.folder / "gallery.onnx", _gallery_graph(side), "matrix", (3 * side**2, DIM))
+        _write_graph(stage.folder / "text.onnx", _text_graph(mask), {"table": (1 + max(ids), DIM)})
+        matrix = {"matrix": (3 * side**2, DIM)}
+        _write_graph(stage.folder / "gallery.onnx", _gallery_graph(side), matrix)
         sha256 = hash_file(stage.folder / "gallery.onnx")
         graphs = {
             "text": _entry("text", "query", spec),
@@ -134,12 +135,14 @@ def _text_graph(mask: bool) -> str:
     }}"""
 
 
-def _save(path: Path, text: str, name: str, shape: tuple[int, int]) -> None:
+def _write_graph(path: Path, text: str, tables: Mapping[str, tuple[int, int]]) -> None:
+    """Write a graph with random tables."""
     import onnx.parser
 
     model = onnx.parser.parse_model(text)
-    values = np.random.default_rng(len(name)).standard_normal(shape).astype(np.float32)
-    model.graph.initializer.append(onnx.numpy_helper.from_array(values, name))
+    for name, shape in tables.items():
+        values = np.random.default_rng(len(name)).standard_normal(shape).astype(np.float32)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(values, name))
     onnx.save(model, path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes as c
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,11 +37,19 @@ class Query(c.Structure):
         ("image_size", c.c_size_t),
         ("sketch_bytes", c.c_char_p),
         ("sketch_size", c.c_size_t),
+        ("instead_of", c.c_char_p),
+        ("compose", c.c_char_p),
     ]
 
 
 class How(c.Structure):
-    _fields_ = [("size", c.c_size_t), ("k", c.c_int), ("ef", c.c_int), ("exact", c.c_int)]
+    _fields_ = [
+        ("size", c.c_size_t),
+        ("k", c.c_int),
+        ("ef", c.c_int),
+        ("exact", c.c_int),
+        ("min_score", c.c_double),
+    ]
 
 
 class _Hit(c.Structure):
@@ -64,6 +73,7 @@ class _Answer(c.Structure):
         ("error", c.c_char_p),
         ("ran", c.c_char_p),
         ("nothing", c.c_int),
+        ("composition", c.c_char_p),
     ]
 
 
@@ -84,6 +94,7 @@ class Answer:
     error: str | None
     nothing: bool
     ran: str
+    composition: str | None
 
 
 class Library:
@@ -122,24 +133,22 @@ class Searcher:
     def generation(self) -> int:
         return self.library.c.zscr_generation(self.handle)
 
-    def search(self, texts: Sequence[str | bytes], k: int = 10, **how: int) -> list[Answer]:
+    def search(self, texts: Sequence[str | bytes], k: int = 10, **how: float) -> list[Answer]:
         raw = [one if isinstance(one, bytes) else one.encode() for one in texts]
         return self.ask([{"text": one, "text_size": len(one)} for one in raw], k, **how)
 
-    def ask(self, queries: Sequence[dict[str, Any]], k: int = 10, **how: int) -> list[Answer]:
+    def ask(self, queries: Sequence[dict[str, Any]], k: int = 10, **how: float) -> list[Answer]:
         size = c.sizeof(Query)
         asked = (Query * len(queries))(*(Query(size, **one) for one in queries))
-        wanted = How(c.sizeof(How), k, how.get("ef", 0), how.get("exact", 0))
-        return self._answers("zscr_search", asked, len(queries), c.byref(wanted))
+        return self._answers("zscr_search", asked, len(queries), c.byref(_how(k, **how)))
 
     def search_images(self, paths: Sequence[Path], k: int = 10) -> list[Answer]:
         return self.ask([{"image": str(path).encode()} for path in paths], k)
 
-    def search_vectors(self, rows: Any, k: int = 10, **how: int) -> list[Answer]:
-        wanted = How(c.sizeof(How), k, how.get("ef", 0), how.get("exact", 0))
+    def search_vectors(self, rows: Any, k: int = 10, **how: float) -> list[Answer]:
         held = rows.ctypes.data_as(c.POINTER(c.c_float))
         shape = [c.c_size_t(one) for one in rows.shape]
-        return self._answers("zscr_search_vectors", held, *shape, c.byref(wanted))
+        return self._answers("zscr_search_vectors", held, *shape, c.byref(_how(k, **how)))
 
     def embed(self, dim: int, **fields: Any) -> list[float]:
         made = (c.c_float * dim)()
@@ -158,12 +167,15 @@ class Searcher:
             lib.zscr_free_answers(found)
 
 
+def _how(k: int, ef: int = 0, exact: int = 0, min_score: float = -sys.float_info.max) -> How:
+    return How(c.sizeof(How), k, ef, exact, min_score)
+
+
 def _answer(one: _Answer) -> Answer:
     hits = tuple(_hit(one.hits[n]) for n in range(one.hit_count))
     notes = tuple(one.notes[n].decode() for n in range(one.note_count))
-    return Answer(
-        hits, notes, one.error and one.error.decode(), bool(one.nothing), one.ran.decode()
-    )
+    error, composition = (one and one.decode() for one in (one.error, one.composition))
+    return Answer(hits, notes, error, bool(one.nothing), one.ran.decode(), composition)
 
 
 def _hit(hit: _Hit) -> tuple[Any, ...]:

@@ -184,8 +184,8 @@ def test_what_cannot_be_asked(searcher, files, library):
     both = {"image": str(files[0]).encode(), "image_bytes": raw, "image_size": len(raw)}
     with pytest.raises(Refused, match="query 1 has a file and bytes; give one"):
         searcher.ask([both])
-    with pytest.raises(Refused, match="image and text are not in this version"):
-        searcher.ask([{"image": b"a.jpg", "text": b"red", "text_size": 3}])
+    with pytest.raises(Refused, match="or image and text, not of image and sketch$"):
+        searcher.ask([{"image": b"a.jpg", "sketch": b"b.png"}])
 
 
 def test_a_line_is_not_resized_beyond_all_bounds(library, tmp_path):

@@ -65,7 +65,8 @@ def test_queries(made, library):
     assert searcher.search([]) == []
     for asked, said in (({"sketch": b"a.jpg"}, "sketch"), ({}, "nothing")):
         found = refused(lambda asked=asked: searcher.ask([asked]))
-        assert found == (INPUT, f"'b' answers queries of image or text, not of {said}")
+        known = "text or image or image and text"
+        assert found == (INPUT, f"'b' answers queries of {known}, not of {said}")
     assert refused(lambda: searcher.embed(3, text=TEXT.encode()))[0] == INPUT
 
 
