@@ -1,5 +1,7 @@
 #include "bundle.hpp"
 
+#include "provider.hpp"
+
 namespace zscr {
 namespace {
 
@@ -8,12 +10,12 @@ const std::set<std::string> kAhead[] = {{"text"}, {"vector"}};  // loaded when a
 
 }  // namespace
 
-Bundle::Bundle(const fs::path& folder, const std::string& onnxruntime, int threads)
-    : onnxruntime_(onnxruntime), threads_(threads) {
+Bundle::Bundle(const fs::path& folder, const Runtime& runtime) : runtime_(runtime) {
   std::error_code ignored;
   if (!fs::exists(folder, ignored))
     damaged("there is no bundle " + folder.string() + "; run 'zscr export' or name another");
   manifest = read_manifest(fs::canonical(folder), "bundle", kSchema);
+  require_provider(*load_onnxruntime(runtime.onnxruntime), runtime.provider);
   name = manifest.folder.filename().string();
   reading(manifest, [&] {
     const Json& body = manifest.body;
@@ -53,8 +55,7 @@ void Bundle::add(const std::string& graph, const Json& about, const std::string&
 const Encoder& Bundle::loaded(const Graph& graph) const {
   const std::lock_guard<std::mutex> held(graph.loading);
   if (!graph.encoder) {
-    auto made = std::make_unique<Encoder>(manifest, graph.name, dim, load_onnxruntime(onnxruntime_),
-                                          threads_);
+    auto made = std::make_unique<Encoder>(manifest, graph.name, dim, runtime_);
     if (!graph.key.empty()) made->key = graph.key;
     graph.encoder = std::move(made);
   }

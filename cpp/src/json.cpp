@@ -35,7 +35,7 @@ class Builder : public nlohmann::json::json_sax_t {
   bool end_array() override { return close("]"); }
 
   bool key(string_t& name) override {
-    auto& object = std::get<Json::Object>(open_.back()->value);
+    auto& object = std::get<Json::Object>(open_.back().json->value);
     if (object.count(name)) throw JsonFault("the key '" + name.substr(0, 40) + "' is there twice");
     key_ = name;
     before_key_ = canonical.size();
@@ -49,7 +49,11 @@ class Builder : public nlohmann::json::json_sax_t {
   }
 
  private:
-  std::vector<Json*> open_;
+  struct Open {
+    Json* json;
+    std::shared_ptr<const Json::Step> step;  // of its first value on, which all share
+  };
+  std::vector<Open> open_;
   std::string key_;
   std::size_t values_ = 0, before_key_ = 0;
   bool first_ = true;
@@ -57,17 +61,20 @@ class Builder : public nlohmann::json::json_sax_t {
   Json& place() {
     if (++values_ > kValues) throw JsonFault("it holds over 4000000 values");
     if (open_.empty()) return root;
-    Json& parent = *open_.back();
-    if (auto* list = std::get_if<Json::List>(&parent.value)) {
+    auto& [parent, step] = open_.back();
+    if (!step) step = std::make_shared<const Json::Step>(parent->step);
+    if (auto* list = std::get_if<Json::List>(&parent->value)) {
       if (!first_) canonical += ", ";
-      list->push_back({{}, parent.where + "[" + std::to_string(list->size()) + "]"});
+      list->push_back({{}, {step, "[" + std::to_string(list->size()) + "]"}});
       return list->back();
     }
-    const std::string where = (parent.where.empty() ? "" : parent.where + ".") + key_.substr(0, 40);
-    return std::get<Json::Object>(parent.value)[key_] = Json{{}, where};
+    return std::get<Json::Object>(parent->value)[key_] = {{}, {step, "." + key_.substr(0, 40)}};
   }
 
-  bool is_checksum() const { return open_.size() == 1 && key_ == "checksum"; }
+  bool is_checksum() const {
+    return open_.size() == 1 && key_ == "checksum" &&
+           std::holds_alternative<Json::Object>(open_.back().json->value);
+  }
 
   template <typename Value>
   bool add(Value one, const std::string& written) {
@@ -87,7 +94,7 @@ class Builder : public nlohmann::json::json_sax_t {
     if (is_checksum()) throw JsonFault("its checksum is no text");
     Json& made = place();
     made.value = std::move(empty);
-    open_.push_back(&made);
+    open_.push_back({&made, nullptr});
     canonical += sign;
     first_ = true;
     return true;
@@ -134,8 +141,14 @@ Json parse_json(std::string_view text, std::string& canonical) {
   return root;
 }
 
+std::string Json::where() const {
+  std::string made;
+  for (const Step* one = &step; one; one = one->above.get()) made = one->name + made;
+  return made.empty() ? "it" : made[0] == '.' ? made.substr(1) : made;
+}
+
 void Json::refuse(const std::string& wanted) const {
-  throw JsonFault((where.empty() ? "it" : where) + " is " + shown(*this) + ", not " + wanted);
+  throw JsonFault(where() + " is " + shown(*this) + ", not " + wanted);
 }
 
 bool Json::has(const std::string& name) const {
@@ -145,8 +158,7 @@ bool Json::has(const std::string& name) const {
 
 const Json& Json::at(const std::string& name) const {
   const auto found = object().find(name);
-  if (found == object().end())
-    throw JsonFault((where.empty() ? "it" : where) + " lacks '" + name + "'");
+  if (found == object().end()) throw JsonFault(where() + " lacks '" + name + "'");
   return found->second;
 }
 

@@ -1,0 +1,69 @@
+"""Damaged files of each kind are read or refused in one sentence, whatever their hashes say."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra 'train'")
+pytest.importorskip("onnx", reason="needs the extra 'export'")
+pytest.importorskip("onnxruntime", reason="needs the extra 'cpu'")
+pytest.importorskip("hnswlib", reason="needs the extra 'hnsw'")
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+CASES = 60  # of each seed, and at most MOST of a reader
+MOST = 400
+READERS = ("json", "manifest", "bundle", "index", "hnsw", "segment", "blocks", "entry", "tokenizer")
+READERS += ("text", "graph", "jpeg", "png", "webp", "orientation", "pixels")
+
+
+@pytest.fixture(scope="module")
+def seeds(tmp_path_factory) -> Any:
+    """Lay out what is damaged -> the folder of a sound sample, and the files of each reader."""
+    from fuzz_seeds import LOADERS, lay_out
+
+    assert LOADERS == READERS
+    folder = tmp_path_factory.mktemp("fuzz")
+    return folder / "sample", lay_out(folder)
+
+
+@pytest.fixture(scope="module")
+def damage_file() -> Any:
+    """Import what scripts/fuzz damages files with."""
+    sys.path.insert(0, str(SCRIPTS))
+    from fuzz_cases import damage_file
+
+    yield damage_file
+    sys.path.remove(str(SCRIPTS))
+
+
+def read(built: Path, reader: str, sample: Path, files: list[Path]) -> str:
+    """Let a reader read files; returns what is wrong."""
+    from library import capi
+
+    about = {"ZSCR_LOADER": reader, "ZSCR_SAMPLE": str(sample), "ZSCR_ONNXRUNTIME": capi()}
+    program = built / "zscr-fuzz"
+    done = subprocess.run(
+        [program, *files], env={**os.environ, **about}, capture_output=True, text=True
+    )
+    return "" if not done.returncode else done.stdout[-200:] + done.stderr[-3000:]
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_damaged_files(reader, seeds, built, damage_file, tmp_path):
+    """Sound ones, and a fixed number damaged by a fixed seed: no crash, no promise broken."""
+    sample, files = seeds
+    cases, rng = [*files[reader]], Random(7)
+    for number in range(min(MOST, CASES * len(cases))):
+        seed = files[reader][number % len(files[reader])]
+        case = tmp_path / f"{number}{seed.suffix}"
+        case.write_bytes(seed.read_bytes())
+        damage_file(case, rng)
+        cases.append(case)
+    assert read(built, reader, sample, cases) == ""
