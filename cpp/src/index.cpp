@@ -106,7 +106,7 @@ void Index::check_names(const std::vector<std::string>& numbers) {
   std::set<std::string> needed;
   for (const std::string& number : numbers) {
     const std::string name = "segment." + number + ".safetensors";
-    needed.insert(name);
+    if (!needed.insert(name).second) throw JsonFault("segment " + number + " is there twice");
     if (manifest.listed(name).bytes > kBlock) needed.insert("blocks." + number + ".npy");
   }
   std::set<std::string> whole;

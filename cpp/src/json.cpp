@@ -124,6 +124,8 @@ std::string shown(const Json& one) {
     return "a list of " + std::to_string(list->size());
   if (auto* text = std::get_if<std::string>(&one.value)) return "'" + text->substr(0, 60) + "'";
   if (auto* flag = std::get_if<bool>(&one.value)) return *flag ? "true" : "false";
+  if (auto* number = std::get_if<std::int64_t>(&one.value)) return std::to_string(*number);
+  if (auto* number = std::get_if<std::uint64_t>(&one.value)) return std::to_string(*number);
   return one.is_null() ? "null" : nlohmann::json(one.number()).dump();
 }
 

@@ -1,5 +1,6 @@
 // PNG, by libpng.
 #include <png.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <cctype>
@@ -45,6 +46,13 @@ struct Reader {
     reader.rest.remove_prefix(size);
   }
 
+  // Says whether all rows were read, and no more is missing than their checksum: Pillow needs none.
+  bool lacks_checksum(int height) const {
+    const bool whole = png_get_current_pass_number(png) == 7 ||
+                       png_get_current_row_number(png) == png_uint_32(height);
+    return whole && std::strcmp(reason, "Not enough image data") == 0;
+  }
+
   template <typename Calls>
   bool tried(Calls calls) {
     if (setjmp(back)) return false;
@@ -87,13 +95,14 @@ Kind kind_of(const Reader& reader) {
 
 // Reads rows as grey of 16 bits, or else as RGB or RGBA of 8.
 Image read_rows(Reader& reader, const Kind& kind) {
+  int passes = 1;
   reader.guarded([&] {
     if (kind.colour == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(reader.png);
     if (kind.colour == PNG_COLOR_TYPE_GRAY && kind.depth < 8)
       png_set_expand_gray_1_2_4_to_8(reader.png);
     if (kind.depth == 16 && !kind.deep_grey()) png_set_strip_16(reader.png);
     if (!kind.deep_grey()) png_set_gray_to_rgb(reader.png);
-    png_set_interlace_handling(reader.png);
+    passes = png_set_interlace_handling(reader.png);
     png_read_update_info(reader.png, reader.head);
   });
   const int channels = kind.deep_grey() ? 2 : png_get_channels(reader.png, reader.head);
@@ -101,9 +110,11 @@ Image read_rows(Reader& reader, const Kind& kind) {
              int(png_get_image_height(reader.png, reader.head)), channels);
   const std::size_t stride = std::size_t(made.width) * std::size_t(channels);
   if (png_get_rowbytes(reader.png, reader.head) != stride) broken("its rows have an unknown form");
-  std::vector<png_bytep> rows;
-  for (int y = 0; y < made.height; ++y) rows.push_back(made.at(0, y));
-  reader.guarded([&] { png_read_image(reader.png, rows.data()); });
+  const bool ended = reader.tried([&] {
+    for (int pass = 0; pass < passes; ++pass)
+      for (int y = 0; y < made.height; ++y) png_read_row(reader.png, made.at(0, y), nullptr);
+  });
+  if (!ended && !reader.lacks_checksum(made.height)) broken(reader.reason);
   return made;
 }
 
@@ -162,14 +173,18 @@ void keep_metadata(const Reader& reader, png_infop info, Decoded& made, std::str
   }
 }
 
-}  // namespace
-
-Decoded decode_png(std::string_view file) {
+Decoded read_once(std::string_view file) {
   Reader reader(file);
   reader.guarded([&] {
     png_set_user_limits(reader.png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // ours come next
+    // Texts as Pillow bounds them: they may grow a thousandfold when they are unpacked.
+    png_set_chunk_malloc_max(reader.png, 1 << 20);
+    png_set_chunk_cache_max(reader.png, 64);
+    png_set_crc_action(reader.png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
     png_set_read_fn(reader.png, &reader, Reader::take);
     png_read_info(reader.png, reader.head);
+    // Pillow looks at checksums of what stands before the pixels; those have another one inside.
+    png_set_crc_action(reader.png, PNG_CRC_QUIET_USE, PNG_CRC_QUIET_USE);
   });
   Decoded made;
   require_size(png_get_image_width(reader.png, reader.head),
@@ -191,6 +206,43 @@ Decoded decode_png(std::string_view file) {
   made.height = made.image.height;
   made.box = {0, 0, float(made.width), float(made.height)};
   return made;
+}
+
+std::uint32_t big_endian(std::string_view four) {
+  std::uint32_t made = 0;
+  for (const char one : four) made = made << 8 | std::uint8_t(one);
+  return made;
+}
+
+// Returns the chunks that make a file's pixels, and a sound EXIF block.
+std::string needed(std::string_view file) {
+  std::string made(file.substr(0, 8));
+  for (std::size_t at = 8; at + 8 <= file.size();) {
+    const std::size_t size = 12 + std::size_t(big_endian(file.substr(at, 4)));
+    const std::string_view chunk = file.substr(at, size), kind = chunk.substr(4, 4);
+    const auto* const hashed = reinterpret_cast<const unsigned char*>(kind.data());
+    const bool sound = chunk.size() == size &&
+                       big_endian(chunk.substr(size - 4)) == crc32(0, hashed, uInt(size - 8));
+    const bool critical = kind[0] >= 'A' && kind[0] <= 'Z';
+    if (critical || kind == "tRNS" || (kind == "eXIf" && sound)) made += chunk;
+    at += size;
+  }
+  return made;
+}
+
+}  // namespace
+
+// As in Python, what cannot be read with its texts and the like is read without.
+Decoded decode_png(std::string_view file) {
+  try {
+    return read_once(file);
+  } catch (const ImageFault& fault) {
+    try {
+      return read_once(needed(file));
+    } catch (const ImageFault&) {
+      throw fault;
+    }
+  }
 }
 
 }  // namespace zscr

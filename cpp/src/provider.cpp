@@ -39,7 +39,7 @@ std::string named(const Onnxruntime& library, const std::string& asked) {
   }
   throw Fault(ZSCR_CONFIG, "provider '" + asked.substr(0, 40) + "' cannot run here: onnxruntime " +
                                library.version + " (" + library.path + ") has " + known +
-                               "; use one of these, or another onnxruntime");
+                               "; use one of these, or the onnxruntime of a package that has it");
 }
 
 // Returns the name of the first CUDA device; throws where there is no driver, or no device.
@@ -98,9 +98,8 @@ OrtStatus* append(const OrtApi& api, OrtSessionOptions* options, const std::stri
   if (brief(name) == "openvino")  // which would round to bfloat16 where a processor has it
     settings = {
         {"device_type", "CPU"}, {"precision", "FP32"}, {"num_of_threads", std::to_string(threads)}};
-  const std::string plain = name.substr(0, name.rfind("ExecutionProvider"));
   return append_with(settings, [&](auto keys, auto values, std::size_t count) {
-    return api.SessionOptionsAppendExecutionProvider(options, plain.c_str(), keys, values, count);
+    return api.SessionOptionsAppendExecutionProvider(options, name.c_str(), keys, values, count);
   });
 }
 

@@ -1,16 +1,16 @@
-"""What the C++ library's readers are fuzzed with: a sound bundle and index, and files of each kind."""
+"""What the C++ library's readers are fuzzed with: a sound bundle and index, files of each kind."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bundles import TEXTS, WORDS, entries, make_bundle, make_index, unit
-from image_files import FILES, _exif, noise
+from bundles import TEXTS, entries, make_bundle, make_index, unit
+from image_files import _XMP, FILES, _exif, noise
 from PIL import Image
 from tokenizer_files import KINDS
 
@@ -18,7 +18,7 @@ from zscr.infer.index.index import Change
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 LOADERS = ("json", "manifest", "bundle", "index", "hnsw", "segment", "blocks", "entry", "tokenizer")
-LOADERS += ("text", "graph", "jpeg", "png", "webp", "orientation", "pixels")
+LOADERS += ("text", "graph", "orientation", "pixels", "jpeg", "png", "webp")
 IN_JSON = ("json", "manifest", "bundle", "index", "entry", "tokenizer")
 
 
@@ -33,61 +33,64 @@ def lay_out(folder: Path) -> dict[str, list[Path]]:
     (sample / "tokenizers").mkdir()
     for kind, make in KINDS.items():
         make(TEXTS, sample / "tokenizers" / f"{kind}.json")
-    seeds: dict[str, list[Path]] = {}
-    for loader in LOADERS:
-        into = folder / "seeds" / loader
-        into.mkdir(parents=True)
-        for number, content in enumerate(_seeds(loader, sample, [index.folder, half.folder])):
-            suffix = ".json" if loader in IN_JSON else ""
-            (into / f"{number}{suffix}").write_bytes(content)
-        seeds[loader] = sorted(into.iterdir())
-    return seeds
+    return {
+        loader: _written(folder / "seeds" / loader, contents)
+        for loader, contents in _seeds(sample, [index.folder, half.folder]).items()
+    }
 
 
-def _seeds(loader: str, sample: Path, indexes: list[Path]) -> Iterator[bytes]:
-    manifests = [folder / "manifest.json" for folder in (sample / "b", *indexes)]
-    if loader in ("json", "manifest"):
-        yield from (path.read_bytes() for path in manifests)
-    if loader in ("json", "tokenizer"):
-        yield from map(_small, sorted((sample / "tokenizers").iterdir()))
-    if loader in ("bundle", "index"):
-        yield manifests[loader == "index"].read_bytes()
-    if loader == "hnsw":
-        yield from (path.read_bytes() for path in indexes[0].glob("hnsw.*.bin"))
-    if loader == "segment":
-        yield from _segments(indexes)
-    if loader == "blocks":
-        yield _npy(np.zeros((2, 32), np.uint8))
-    if loader in ("json", "entry"):
-        yield from _ENTRIES
-    if loader == "text":
-        yield from (text.encode() for text in (*TEXTS, *_TEXTS))
-    if loader == "graph":
-        yield from _graphs()
-    if loader in ("jpeg", "png", "webp"):
-        yield from _images(loader, sample)
-    if loader == "orientation":
-        yield from (_exif(how, order) for how in (1, 6) for order in ("big", "little"))
-        yield b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
-    if loader == "pixels":
-        yield bytes([40, 30, 7, 9]) + np.random.default_rng(7).bytes(400)
+def _written(folder: Path, contents: Iterable[bytes]) -> list[Path]:
+    folder.mkdir(parents=True)
+    suffix = ".json" if folder.name in IN_JSON else ""
+    for number, content in enumerate(contents):
+        (folder / f"{number}{suffix}").write_bytes(content)
+    return sorted(folder.iterdir())
+
+
+def _seeds(sample: Path, indexes: list[Path]) -> dict[str, Iterable[bytes]]:
+    manifests = [(folder / "manifest.json").read_bytes() for folder in (sample / "b", *indexes)]
+    tokenizers = [*map(_small, sorted((sample / "tokenizers").iterdir()))]
+    orientations = [_exif(how, order) for how in (1, 6) for order in ("big", "little")]
+    made: dict[str, Iterable[bytes]] = {
+        "json": [*manifests, *tokenizers, *_ENTRIES, _NO_MANIFEST],
+        "manifest": manifests,
+        "bundle": manifests[:1],
+        "index": manifests[1:2],
+        "hnsw": [path.read_bytes() for path in indexes[0].glob("hnsw.*.bin")],
+        "segment": _segments(indexes),
+        "blocks": [_npy(np.zeros((2, 32), np.uint8))],
+        "entry": _ENTRIES,
+        "tokenizer": tokenizers,
+        "text": [text.encode() for text in (*TEXTS, *_TEXTS)],
+        "graph": _graphs(),
+        "orientation": [*orientations, _XMP],
+        "pixels": [bytes([40, 30, 7, 9]) + np.random.default_rng(7).bytes(400)],
+    }
+    return made | {loader: _images(loader, sample) for loader in ("jpeg", "png", "webp")}
 
 
 _ENTRIES = (
     b'{"id": "a", "sha256": "00", "image": "a/b.jpg", "root": "photos"}',
     '{"id": "ü", "sha256": "0", "image": "/c.jpg", "attributes": {"class": "x", "y": 1}}'.encode(),
 )
-_TEXTS = ("Cafe\u0301 na\u00efve 日本語 각 \U0001f415\u200d", "\u0e01\u0e33 ـَبّ \0 <|endoftext|> [MASK] don't 12")
+_NO_MANIFEST = b'[{"checksum": 1}, 2]'
+_TEXTS = (
+    "Cafe\u0301 na\u00efve 日本語 각 \U0001f415\u200d",
+    "\u0e01\u0e33 ـَبّ \0 <|endoftext|> don't 12",
+)
 
 
 def _small(path: Path) -> bytes:
-    """Return a tokenizer with the words of some texts: of 30,000 a damage hits little else."""
+    """Return a tokenizer that knows few words: of 30,000 a damage would hit little else."""
     content = json.loads(path.read_bytes())
-    vocabulary = content["model"]["vocab"]
-    if content["model"]["type"] == "WordPiece":
-        added = {one["content"] for one in content["added_tokens"]}
-        kept = {t: n for t, n in vocabulary.items() if t in added | {*WORDS} or len(t) in (1, 3)}
-        content["model"]["vocab"] = dict([*kept.items()][:400]) | {t: vocabulary[t] for t in added}
+    model = content["model"]
+    added = {one["content"] for one in content["added_tokens"]} | {model.get("unk_token")}
+    plain = {t for t in model["vocab"] if t.removesuffix("</w>").strip("#").isascii()}
+    kept = added | {*sorted(plain, key=lambda token: (len(token), token))[:80]}
+    model["vocab"] = {token: number for token, number in model["vocab"].items() if token in kept}
+    if "merges" in model:
+        pairs = (one.split(" ") if isinstance(one, str) else one for one in model["merges"])
+        model["merges"] = [pair for pair in pairs if {*pair, "".join(pair)} <= kept]
     return json.dumps(content).encode()
 
 
@@ -97,7 +100,16 @@ def _segments(indexes: list[Path]) -> Iterator[bytes]:
         more: dict[str, Any] = {"half": True} if content["stored"] == "float16" else {}
         for about in content["segments"]:
             file = folder / f"segment.{about['number']}.safetensors"
-            yield json.dumps(about | more).encode() + b"\n" + file.read_bytes()
+            line = json.dumps(about | more).encode() + b"\n"
+            yield line + file.read_bytes()
+            yield line + _relabelled(file.read_bytes())
+
+
+def _relabelled(raw: bytes) -> bytes:
+    """Return a segment whose last label is the least number that there is."""
+    base = 8 + int.from_bytes(raw[:8], "little")
+    stop = base + json.loads(raw[8:base])["labels"]["data_offsets"][1]
+    return raw[: stop - 8] + (-(1 << 63)).to_bytes(8, "little", signed=True) + raw[stop:]
 
 
 def _npy(array: Any) -> bytes:

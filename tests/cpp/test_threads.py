@@ -31,7 +31,8 @@ def test_threads_search_while_another_commits(search, built, tmp_path):
     searching = subprocess.Popen(
         [*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    assert searching.stdout and searching.stdout.readline() == "open\n"
+    assert searching.stdout
+    assert searching.stdout.readline() == "open\n"
     for number in range(COMMITS):
         gone = [one.id for one in entries([3 * number])]
         index.apply(Change(entries([200 + number]), unit(1, number + 20), removals=gone))
