@@ -11,7 +11,7 @@ pytest.importorskip("hnswlib", reason="needs the extra 'hnsw'")
 
 @pytest.mark.parametrize("kind", ["exact-float32", "exact-float16", "hnsw-float32", "hnsw-float16"])
 def test_flipped_bits(kind, library, tmp_path):
-    """25 bits of all files in turn: one sentence or the same hits; scripts/flips-cpp takes 2,000."""
+    """25 bits of all files in turn: one sentence, or the same hits. scripts/flips-cpp: 2,000."""
     from flips import KINDS, flips
 
     assert kind in KINDS

@@ -48,7 +48,7 @@ def read(built: Path, reader: str, sample: Path, files: list[Path]) -> str:
     from library import capi
 
     about = {"ZSCR_LOADER": reader, "ZSCR_SAMPLE": str(sample), "ZSCR_ONNXRUNTIME": capi()}
-    about["ASAN_OPTIONS"] = "detect_leaks=0"  # onnxruntime's
+    about["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "detect_leaks=0")  # onnxruntime's
     command = [built / "zscr-fuzz", *files]
     done = subprocess.run(command, env={**os.environ, **about}, capture_output=True, text=True)
     return "" if not done.returncode else done.stdout[-200:] + done.stderr[-3000:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from hashlib import sha256
 from random import Random
 
@@ -206,6 +207,37 @@ def test_one_bit_of_each_file(name, sentence, copy, library):
     code, message = refused(lambda: library.open(copy / "b").search([TEXT]))
     assert code == ARTEFACT
     assert sentence in message
+
+
+def test_a_handle_outlives_a_damaged_file(copy, library):
+    """What is proved at the first search is proved at the next one again, once it is mended."""
+    [path] = (copy / "b.index").glob("hnsw.*.bin")
+    searcher, kept = library.open(copy / "b"), path.read_bytes()
+    path.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
+    for _ in range(2):
+        assert refused(lambda: searcher.search([TEXT]))[0] == ARTEFACT
+    [exact] = searcher.search([TEXT], exact=1)
+    path.write_bytes(kept)
+    assert searcher.search([TEXT])[0].hits == exact.hits
+
+
+OLD = """
+const char *version(void) { return "1.20.1"; }
+const void *none(unsigned api) { return (void *)0; }
+struct base { const void *(*api)(unsigned); const char *(*version)(void); } base = {none, version};
+const struct base *OrtGetApiBase(void) { return &base; }
+"""
+
+
+def test_an_older_onnxruntime(made, library, tmp_path):
+    """A stand-in that has no API of 1.21, as 1.20's library answers; see docs/cpp.md."""
+    (tmp_path / "old.c").write_text(OLD)
+    old = tmp_path / "libonnxruntime.so.1.20.1"
+    command = ["env", "-u", "LD_PRELOAD", "cc", "-shared", "-fPIC", "-o", old, tmp_path / "old.c"]
+    subprocess.run(command, check=True)
+    said = f"onnxruntime 1.20.1 ({old}) lacks the API of version 1.21; use that or a later one"
+    found = refused(lambda: library.open(made / "b", onnxruntime=str(tmp_path).encode()))
+    assert found == (RUNTIME, said)
 
 
 def test_unrelated_queries_of_the_same_score_are_not_below(copy, library):
