@@ -17,13 +17,13 @@ from tokenizer_files import KINDS
 from zscr.infer.index.index import Change
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
-LOADERS = ("json", "manifest", "bundle", "index", "hnsw", "segment", "blocks", "entry", "tokenizer")
-LOADERS += ("text", "graph", "orientation", "pixels", "jpeg", "png", "webp")
+READERS = ("json", "manifest", "bundle", "index", "hnsw", "segment", "blocks", "entry", "tokenizer")
+READERS += ("text", "graph", "orientation", "pixels", "jpeg", "png", "webp")
 IN_JSON = ("json", "manifest", "bundle", "index", "entry", "tokenizer")
 
 
 def lay_out(folder: Path) -> dict[str, list[Path]]:
-    """Write `folder/sample`, see fuzz.cpp, and files to damage -> the files of each loader."""
+    """Write `folder/sample`, see fuzz.cpp, and files to damage -> the files of each reader."""
     sample = folder / "sample"
     make_bundle(sample / "b", "clip")
     index = make_index(sample / "b.index", sample / "b", 30, search="hnsw")
@@ -34,8 +34,8 @@ def lay_out(folder: Path) -> dict[str, list[Path]]:
     for kind, make in KINDS.items():
         make(TEXTS, sample / "tokenizers" / f"{kind}.json")
     return {
-        loader: _written(folder / "seeds" / loader, contents)
-        for loader, contents in _seeds(sample, [index.folder, half.folder]).items()
+        reader: _written(folder / "seeds" / reader, contents)
+        for reader, contents in _seeds(sample, [index.folder, half.folder]).items()
     }
 
 
@@ -66,7 +66,7 @@ def _seeds(sample: Path, indexes: list[Path]) -> dict[str, Iterable[bytes]]:
         "orientation": [*orientations, _XMP],
         "pixels": [bytes([40, 30, 7, 9]) + np.random.default_rng(7).bytes(400)],
     }
-    return made | {loader: _images(loader, sample) for loader in ("jpeg", "png", "webp")}
+    return made | {reader: _images(reader, sample) for reader in ("jpeg", "png", "webp")}
 
 
 _ENTRIES = (
@@ -135,8 +135,8 @@ def _graphs() -> Iterator[bytes]:
     yield model.SerializeToString()
 
 
-def _images(loader: str, folder: Path) -> Iterator[bytes]:
-    suffix = {"jpeg": ".jpg"}.get(loader, f".{loader}")
+def _images(reader: str, folder: Path) -> Iterator[bytes]:
+    suffix = {"jpeg": ".jpg"}.get(reader, f".{reader}")
     for name, write in FILES.items():
         if name.endswith(suffix):
             write(folder / name)

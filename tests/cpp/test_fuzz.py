@@ -25,11 +25,11 @@ READERS += ("text", "graph", "orientation", "pixels", "jpeg", "png", "webp")
 @pytest.fixture(scope="module")
 def seeds(tmp_path_factory) -> Any:
     """Lay out what is damaged -> the folder of a sound sample, and the files of each reader."""
-    from fuzz_seeds import LOADERS, lay_out
+    import fuzz_seeds
 
     folder = tmp_path_factory.mktemp("fuzz")
-    made = lay_out(folder)
-    assert (*made,) == LOADERS == READERS
+    made = fuzz_seeds.lay_out(folder)
+    assert (*made,) == fuzz_seeds.READERS == READERS
     return folder / "sample", made
 
 
@@ -47,7 +47,7 @@ def read(built: Path, reader: str, sample: Path, files: list[Path]) -> str:
     """Let a reader read files; returns what is wrong."""
     from library import capi
 
-    about = {"ZSCR_LOADER": reader, "ZSCR_SAMPLE": str(sample), "ZSCR_ONNXRUNTIME": capi()}
+    about = {"ZSCR_READER": reader, "ZSCR_SAMPLE": str(sample), "ZSCR_ONNXRUNTIME": capi()}
     about["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "detect_leaks=0")  # onnxruntime's
     command = [built / "zscr-fuzz", *files]
     done = subprocess.run(command, env={**os.environ, **about}, capture_output=True, text=True)

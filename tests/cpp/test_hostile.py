@@ -114,7 +114,7 @@ def peak(built: Path, reader: str, content: bytes, folder: Path) -> int:
     if re.search(r"ZSCR_SANITIZE:\w+=.", (built / "CMakeCache.txt").read_text("utf-8")):
         pytest.skip("sanitizers take memory of their own")
     (folder / "file").write_bytes(content)
-    about = {"ZSCR_LOADER": reader, "ZSCR_SAMPLE": str(folder / "none")}
+    about = {"ZSCR_READER": reader, "ZSCR_SAMPLE": str(folder / "none")}
     command = [str(built / "zscr-fuzz"), str(folder / "file")]
     (folder / "none").mkdir()
     done = subprocess.run(

@@ -137,6 +137,6 @@ def test_the_example_answers_images(installed, bundle, tmp_path):
     [answer] = Searcher.open(bundle).search(images=image)
     found = [line.split("\t")[2] for line in done.stdout.splitlines()]
     assert found == [hit.id for hit in answer.hits]
+    assert (done.returncode, "none.png cannot be read" in done.stderr) == (1, True)
     done = subprocess.run([*command, "--provider", "ort-abacus"], capture_output=True, text=True)
     assert done.stderr.startswith("error: provider 'ort-abacus' cannot run here")
-    assert (done.returncode, "none.png cannot be read" in done.stderr) == (1, True)
