@@ -1,14 +1,13 @@
 // PNG, by libpng.
 #include <png.h>
-#include <zlib.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <csetjmp>
 #include <cstring>
 
 #include "decoders.hpp"
+#include "png_chunks.hpp"
 
 namespace zscr {
 namespace {
@@ -140,23 +139,6 @@ Image with_clear(const Image& opaque, const Kind& kind) {
   return made;
 }
 
-// Returns what ImageMagick writes into a text: three lines, then hexadecimal digits.
-std::string unhexed(std::string_view text) {
-  for (int line = 0; line < 3; ++line) {
-    const auto end = text.find('\n');
-    if (end == text.npos) return "";
-    text.remove_prefix(end + 1);
-  }
-  std::string digits, made;
-  for (const char one : text)
-    if (!std::isspace(static_cast<unsigned char>(one))) digits += one;
-  if (digits.size() % 2 || digits.find_first_not_of("0123456789abcdefABCDEF") != digits.npos)
-    return "";
-  for (std::size_t at = 0; at < digits.size(); at += 2)
-    made += char(std::stoi(digits.substr(at, 2), nullptr, 16));
-  return made;
-}
-
 void keep_metadata(const Reader& reader, png_infop info, Decoded& made, std::string& raw) {
   png_uint_32 size = 0;
   png_bytep exif = nullptr;
@@ -208,28 +190,6 @@ Decoded read_once(std::string_view file) {
   return made;
 }
 
-std::uint32_t big_endian(std::string_view four) {
-  std::uint32_t made = 0;
-  for (const char one : four) made = made << 8 | std::uint8_t(one);
-  return made;
-}
-
-// Returns the chunks that make a file's pixels, and a sound EXIF block.
-std::string needed(std::string_view file) {
-  std::string made(file.substr(0, 8));
-  for (std::size_t at = 8; at + 8 <= file.size();) {
-    const std::size_t size = 12 + std::size_t(big_endian(file.substr(at, 4)));
-    const std::string_view chunk = file.substr(at, size), kind = chunk.substr(4, 4);
-    const auto* const hashed = reinterpret_cast<const unsigned char*>(kind.data());
-    const bool sound = chunk.size() == size &&
-                       big_endian(chunk.substr(size - 4)) == crc32(0, hashed, uInt(size - 8));
-    const bool critical = kind[0] >= 'A' && kind[0] <= 'Z';
-    if (critical || kind == "tRNS" || (kind == "eXIf" && sound)) made += chunk;
-    at += size;
-  }
-  return made;
-}
-
 }  // namespace
 
 // As in Python, what cannot be read with its texts and the like is read without.
@@ -238,7 +198,7 @@ Decoded decode_png(std::string_view file) {
     return read_once(file);
   } catch (const ImageFault& fault) {
     try {
-      return read_once(needed(file));
+      return read_once(needed_chunks(file));
     } catch (const ImageFault&) {
       throw fault;
     }
