@@ -37,7 +37,7 @@ typedef struct zscr_answers zscr_answers;
 typedef struct zscr_options {
   size_t size;             /* of this structure */
   const char *onnxruntime; /* its library, or a folder that has one; NULL: see docs/cpp.md */
-  const char *provider;    /* "cpu"; NULL is the same */
+  const char *provider;    /* what computes, such as "ort-cuda"; NULL: "ort-cpu" */
   int threads;             /* of one query; 0: every core that the process may use */
   int keep_generation;     /* 0: follow the index on the disk; 1: stay with what was opened */
 } zscr_options;

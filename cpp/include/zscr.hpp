@@ -73,6 +73,7 @@ struct Options {
   std::string onnxruntime;  // its library, or a folder that has one
   int threads = 0;
   bool keep_generation = false;
+  std::string provider;  // what computes, such as `ort-cuda`; empty is `ort-cpu`
 };
 
 struct How {
@@ -89,6 +90,7 @@ class Searcher {
                        const Options& options = {}) {
     zscr_options how = ZSCR_OPTIONS_INIT;
     how.onnxruntime = options.onnxruntime.empty() ? nullptr : options.onnxruntime.c_str();
+    how.provider = options.provider.empty() ? nullptr : options.provider.c_str();
     how.threads = options.threads;
     how.keep_generation = options.keep_generation;
     zscr_searcher* made = nullptr;

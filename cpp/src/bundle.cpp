@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "provider.hpp"
+
 namespace zscr {
 namespace {
 
@@ -11,12 +13,12 @@ const Fields kAhead[] = {{"text"}, {"vector"}};  // loaded when a bundle is open
 
 }  // namespace
 
-Bundle::Bundle(const fs::path& folder, const std::string& onnxruntime, int threads)
-    : onnxruntime_(onnxruntime), threads_(threads) {
+Bundle::Bundle(const fs::path& folder, const Runtime& runtime) : runtime_(runtime) {
   std::error_code ignored;
   if (!fs::exists(folder, ignored))
     damaged("there is no bundle " + folder.string() + "; run 'zscr export' or name another");
   manifest = read_manifest(fs::canonical(folder), "bundle", kSchema);
+  require_provider(*load_onnxruntime(runtime.onnxruntime), runtime.provider);
   name = manifest.folder.filename().string();
   reading(manifest, [&] {
     const Json& body = manifest.body;
@@ -90,8 +92,7 @@ const Encoder& Bundle::graph(const std::string& called) const {
   const std::lock_guard<std::mutex> held(graph.loading);
   if (!graph.encoder)
     graph.encoder = reading(manifest, [&] {
-      auto made = std::make_unique<Encoder>(manifest, called, dim, load_onnxruntime(onnxruntime_),
-                                            threads_);
+      auto made = std::make_unique<Encoder>(manifest, called, dim, runtime_);
       if (!graph.key.empty()) made->key = graph.key;
       return made;
     });

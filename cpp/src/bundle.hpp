@@ -12,7 +12,7 @@ class Bundle {
  public:
   // Opens a bundle and loads its graphs of texts and of vectors; those of images are loaded when
   // they are first asked for. Throws a fault.
-  Bundle(const fs::path& folder, const std::string& onnxruntime, int threads);
+  Bundle(const fs::path& folder, const Runtime& runtime);
 
   // Refuses fields that no graph and no composition takes; throws an INPUT or MISSING fault.
   void require(const Fields& fields) const;
@@ -37,8 +37,7 @@ class Bundle {
     mutable std::mutex loading;
     mutable std::unique_ptr<const Encoder> encoder;
   };
-  std::string onnxruntime_;
-  int threads_;
+  const Runtime runtime_;
   std::map<std::string, Graph> graphs_;
   Takes takes_;
   std::vector<std::pair<Fields, Ways>> composed_;

@@ -133,17 +133,16 @@ int zscr_open(const char* bundle, const char* index, const zscr_options* options
       require(options->size >= sizeof given, "options");
       given = *options;
     }
-    if (given.provider && std::strcmp(given.provider, "cpu") != 0)
-      throw zscr::Fault(ZSCR_CONFIG, std::string("the provider '") + given.provider +
-                                         "' is not in this version of libzscr; use cpu");
     if (given.threads < 0)
       throw zscr::Fault(ZSCR_CONFIG,
                         std::to_string(given.threads) +
                             " threads cannot run anything; give at least 1, or 0 for all");
     const std::optional<zscr::fs::path> named =
         index ? std::optional<zscr::fs::path>(index) : std::nullopt;
-    *searcher = new zscr_searcher{{bundle, named, given.onnxruntime ? given.onnxruntime : "",
-                                   given.threads, !given.keep_generation}};
+    const auto text = [](const char* one) { return std::string(one ? one : ""); };
+    const zscr::Runtime runtime{text(given.onnxruntime), text(given.provider),
+                                given.threads ? given.threads : zscr::usable_cores()};
+    *searcher = new zscr_searcher{{bundle, named, runtime, !given.keep_generation}};
   });
 }
 

@@ -35,7 +35,7 @@ std::vector<std::string> common(const std::vector<std::string>& first,
 }  // namespace
 
 Encoder::Encoder(const Manifest& bundle, const std::string& name, std::size_t dim,
-                 const std::shared_ptr<const Onnxruntime>& library, int threads)
+                 const Runtime& runtime)
     : dim_(dim) {
   const Json& graph = bundle.body.at("graphs").at(name);
   for (const Json& spec : graph.at("inputs").list(1, 8)) inputs_.emplace_back(bundle, spec, name);
@@ -47,7 +47,7 @@ Encoder::Encoder(const Manifest& bundle, const std::string& name, std::size_t di
   if (file.find('/') != file.npos) graph.refuse("a graph in the bundle's own folder");
   const std::string bytes = bundle.verified(file);
   key = bundle.listed(file).sha256;
-  runner_ = std::make_unique<const Runner>(library, bytes, threads, (bundle.folder / file).string(),
+  runner_ = std::make_unique<const Runner>(runtime, bytes, (bundle.folder / file).string(),
                                            graph.at("output").text(200), dim);
 }
 

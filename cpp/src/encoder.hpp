@@ -15,8 +15,7 @@ struct Embedded {
 
 class Encoder {
  public:
-  Encoder(const Manifest& bundle, const std::string& name, std::size_t dim,
-          const std::shared_ptr<const Onnxruntime>& library, int threads);
+  Encoder(const Manifest& bundle, const std::string& name, std::size_t dim, const Runtime& runtime);
 
   // Embeds a batch of queries that fill its fields; one that cannot be read costs no other its row.
   std::vector<Embedded> embed(const std::vector<Query>& queries) const;

@@ -53,7 +53,7 @@ void GraphInput::make_text(const Manifest& bundle, const Json& spec, bool prompt
         tokenizer, decoded(spec.at("template").text(1000)), room, words, unknown);
   } catch (const Fault& fault) {  // of the template
     if (fault.code != ZSCR_INPUT) throw;
-    throw JsonFault(spec.where + ": " + fault.what());
+    throw JsonFault(spec.where() + ": " + fault.what());
   }
   pad_id_ = prompt_->pad_id();
   pads_left_ = prompt_->pads_left();

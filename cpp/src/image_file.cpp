@@ -8,7 +8,11 @@
 namespace zscr {
 namespace {
 
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION  // as fuzzers call it: so that many images fit
+constexpr std::uint64_t kMaxPixels = 1 << 16;
+#else
 constexpr std::uint64_t kMaxPixels = 256000000;
+#endif
 constexpr std::size_t kMaxBytes = std::size_t(1) << 30;
 
 using Decoder = Decoded (*)(std::string_view file, int least);

@@ -106,7 +106,7 @@ void Index::check_names(const std::vector<std::string>& numbers) {
   std::set<std::string> needed;
   for (const std::string& number : numbers) {
     const std::string name = "segment." + number + ".safetensors";
-    needed.insert(name);
+    if (!needed.insert(name).second) throw JsonFault("segment " + number + " is there twice");
     if (manifest.listed(name).bytes > kBlock) needed.insert("blocks." + number + ".npy");
   }
   std::set<std::string> whole;
@@ -163,8 +163,7 @@ void Index::prove() const {
   if (has_hnsw()) hnsw();
 }
 
-Entry Index::entry(std::size_t row) const {
-  const std::string_view line = stack_->line(row);
+Entry read_entry(std::string_view line, const Roots& roots) {
   try {
     const Json read = parse_json(line);
     Entry made{read.at("id").text(1 << 20), read.at("sha256").text(1 << 20), {}, {}};
@@ -175,9 +174,9 @@ Entry Index::entry(std::size_t row) const {
     const fs::path image = read.at("image").text(1 << 20);
     made.image = image.string();
     if (!read.has("root")) return made;
-    const auto root = roots_.find(read.at("root").text(1 << 20));
+    const auto root = roots.find(read.at("root").text(1 << 20));
     const bool climbs = std::find(image.begin(), image.end(), "..") != image.end();
-    if (root == roots_.end() || image.is_absolute() || climbs || image.empty())
+    if (root == roots.end() || image.is_absolute() || climbs || image.empty())
       throw JsonFault("an image that is not below its root");
     made.image = root->second + (root->second.back() == '/' ? "" : "/") + image.string();
     return made;

@@ -13,6 +13,11 @@ struct Entry {
   std::optional<std::string> image, class_id;
 };
 
+using Roots = std::map<std::string, std::string>;  // name -> where it lies
+
+// Reads a line of an index's entries; throws an ARTEFACT fault.
+Entry read_entry(std::string_view line, const Roots& roots);
+
 struct Found {
   std::vector<Scored> rows;  // best first
   std::string note;          // what was not as it should be, if anything
@@ -26,7 +31,7 @@ class Index {
 
   // Returns the k best rows of a unit query; `ef` 0 takes what was measured.
   Found search(const float* query, std::size_t k, std::size_t ef, bool exact) const;
-  Entry entry(std::size_t row) const;
+  Entry entry(std::size_t row) const { return read_entry(stack_->line(row), roots_); }
   void prove() const;  // all that no search has looked at yet
 
   const Manifest manifest;
@@ -43,7 +48,7 @@ class Index {
 
  private:
   std::unique_ptr<const Stack> stack_;
-  std::map<std::string, std::string> roots_;  // name -> where it lies
+  Roots roots_;
   std::size_t ef_ = 0;
   std::string hnsw_name_;
   std::unique_ptr<Mapped> hnsw_file_;  // open, so that a later commit may delete it

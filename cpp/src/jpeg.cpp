@@ -14,11 +14,13 @@ namespace zscr {
 namespace {
 
 constexpr std::string_view kExif{"Exif\0\0", 6}, kXmp{"http://ns.adobe.com/xap/1.0/\0", 29};
+constexpr int kScans = 500;  // encoders write about 10
 
 // libjpeg's state. Its errors jump out of the calls in `guarded`, which may own nothing.
 struct Reader {
   jpeg_decompress_struct info{};
   jpeg_error_mgr errors{};
+  jpeg_progress_mgr progress{};
   std::jmp_buf back;
   char reason[JMSG_LENGTH_MAX] = "";
   bool ran_out = false;  // the file ends before the image: libjpeg would go on in grey
@@ -35,6 +37,13 @@ struct Reader {
     };
   }
   ~Reader() { jpeg_destroy_decompress(&info); }
+
+  // Each scan of a progressive JPEG goes through all of its pixels, and may take 14 bytes.
+  static void count_scans(j_common_ptr one) {
+    if (of(one).info.input_scan_number <= kScans) return;
+    std::snprintf(of(one).reason, sizeof of(one).reason, "it has over %d scans", kScans);
+    std::longjmp(of(one).back, 1);
+  }
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
 
@@ -51,6 +60,8 @@ void read_header(Reader& reader, std::string_view file) {
   reader.guarded([&] {
     jpeg_CreateDecompress(&reader.info, JPEG_LIB_VERSION, sizeof reader.info);
     reader.info.client_data = &reader;
+    reader.progress.progress_monitor = Reader::count_scans;
+    reader.info.progress = &reader.progress;
     jpeg_save_markers(&reader.info, JPEG_APP0 + 1, 0xFFFF);
     jpeg_mem_src(&reader.info, reinterpret_cast<const unsigned char*>(file.data()),
                  static_cast<unsigned long>(file.size()));

@@ -36,7 +36,7 @@ class Builder : public nlohmann::json::json_sax_t {
   bool end_array() override { return close("]"); }
 
   bool key(string_t& name) override {
-    auto& object = std::get<Json::Object>(open_.back()->value);
+    auto& object = std::get<Json::Object>(open_.back().json->value);
     if (object.count(name)) throw JsonFault("the key '" + name.substr(0, 40) + "' is there twice");
     key_ = name;
     before_key_ = canonical.size();
@@ -50,7 +50,11 @@ class Builder : public nlohmann::json::json_sax_t {
   }
 
  private:
-  std::vector<Json*> open_;
+  struct Open {
+    Json* json;
+    std::shared_ptr<const Json::Step> step;  // of its first value on, which all share
+  };
+  std::vector<Open> open_;
   std::string key_;
   std::size_t values_ = 0, before_key_ = 0;
   bool first_ = true;
@@ -58,17 +62,21 @@ class Builder : public nlohmann::json::json_sax_t {
   Json& place() {
     if (++values_ > kValues) throw JsonFault("it holds over 4000000 values");
     if (open_.empty()) return root;
-    Json& parent = *open_.back();
-    if (auto* list = std::get_if<Json::List>(&parent.value)) {
+    auto& [parent, step] = open_.back();
+    if (!step) step = std::make_shared<const Json::Step>(parent->step);
+    if (auto* list = std::get_if<Json::List>(&parent->value)) {
       if (!first_) canonical += ", ";
-      list->push_back({{}, parent.where + "[" + std::to_string(list->size()) + "]", values_});
+      list->push_back({{}, {step, "[" + std::to_string(list->size()) + "]"}, values_});
       return list->back();
     }
-    const std::string where = (parent.where.empty() ? "" : parent.where + ".") + key_.substr(0, 40);
-    return std::get<Json::Object>(parent.value)[key_] = Json{{}, where, values_};
+    const Json::Step where{step, "." + key_.substr(0, 40)};
+    return std::get<Json::Object>(parent->value)[key_] = Json{{}, where, values_};
   }
 
-  bool is_checksum() const { return open_.size() == 1 && key_ == "checksum"; }
+  bool is_checksum() const {
+    return open_.size() == 1 && key_ == "checksum" &&
+           std::holds_alternative<Json::Object>(open_.back().json->value);
+  }
 
   template <typename Value>
   bool add(Value one, const std::string& written) {
@@ -88,7 +96,7 @@ class Builder : public nlohmann::json::json_sax_t {
     if (is_checksum()) throw JsonFault("its checksum is no text");
     Json& made = place();
     made.value = std::move(empty);
-    open_.push_back(&made);
+    open_.push_back({&made, nullptr});
     canonical += sign;
     first_ = true;
     return true;
@@ -118,6 +126,8 @@ std::string shown(const Json& one) {
     return "a list of " + std::to_string(list->size());
   if (auto* text = std::get_if<std::string>(&one.value)) return "'" + text->substr(0, 60) + "'";
   if (auto* flag = std::get_if<bool>(&one.value)) return *flag ? "true" : "false";
+  if (auto* number = std::get_if<std::int64_t>(&one.value)) return std::to_string(*number);
+  if (auto* number = std::get_if<std::uint64_t>(&one.value)) return std::to_string(*number);
   return one.is_null() ? "null" : nlohmann::json(one.number()).dump();
 }
 
@@ -135,8 +145,14 @@ Json parse_json(std::string_view text, std::string& canonical) {
   return root;
 }
 
+std::string Json::where() const {
+  std::string made;
+  for (const Step* one = &step; one; one = one->above.get()) made = one->name + made;
+  return made.empty() ? "it" : made[0] == '.' ? made.substr(1) : made;
+}
+
 void Json::refuse(const std::string& wanted) const {
-  throw JsonFault((where.empty() ? "it" : where) + " is " + shown(*this) + ", not " + wanted);
+  throw JsonFault(where() + " is " + shown(*this) + ", not " + wanted);
 }
 
 bool Json::has(const std::string& name) const {
@@ -146,8 +162,7 @@ bool Json::has(const std::string& name) const {
 
 const Json& Json::at(const std::string& name) const {
   const auto found = object().find(name);
-  if (found == object().end())
-    throw JsonFault((where.empty() ? "it" : where) + " lacks '" + name + "'");
+  if (found == object().end()) throw JsonFault(where() + " lacks '" + name + "'");
   return found->second;
 }
 

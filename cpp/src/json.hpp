@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -17,16 +18,21 @@ struct JsonFault : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// A value, and the way to it for messages: `graphs.text.inputs[0].max_length`.
+// A value, and the way to it for messages.
 class Json {
  public:
+  struct Step {  // of the way to a value: `.text` or `[0]`, and what holds it
+    std::shared_ptr<const Step> above;
+    std::string name;
+  };
   using List = std::vector<Json>;
   using Object = std::map<std::string, Json>;
   std::variant<std::nullptr_t, bool, std::int64_t, std::uint64_t, double, std::string, List, Object>
       value;
-  std::string where;
+  Step step;
   std::size_t place = 0;  // among the values of its text
 
+  std::string where() const;  // `graphs.text.inputs[0].max_length`; of the whole `it`
   bool is_null() const { return std::holds_alternative<std::nullptr_t>(value); }
   bool has(const std::string& name) const;        // and is not null
   const Json& at(const std::string& name) const;  // which must be there, and may be null

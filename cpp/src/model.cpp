@@ -1,5 +1,6 @@
 #include "model.hpp"
 
+#include <algorithm>
 #include <array>
 #include <queue>
 
@@ -59,13 +60,15 @@ class WordPiece : public Model {
       : vocabulary_(read_vocabulary(file)),
         unknown_(id_of(vocabulary_, file.at("unk_token").text())),
         prefix_(file.at("continuing_subword_prefix").text()),
-        longest_(std::size_t(file.at("max_input_chars_per_word").integer(1, 1 << 20))) {}
+        longest_(std::size_t(file.at("max_input_chars_per_word").integer(1, 1000))) {
+    for (const auto& [token, id] : vocabulary_) widest_ = std::max(widest_, token.size());
+  }
 
   void add(const Chars& word, std::vector<Token>& made) const override {
     const std::size_t before = made.size();
     bool known = word.size() <= longest_;
     for (std::size_t start = 0, stop; known && start < word.size(); start = stop) {
-      for (stop = word.size(); stop > start; --stop) {
+      for (stop = std::min(word.size(), start + widest_); stop > start; --stop) {
         const auto found = vocabulary_.find((start ? prefix_ : "") + text_of(word, start, stop));
         if (found == vocabulary_.end()) continue;
         made.push_back({found->second, word[start].start, word[stop - 1].stop});
@@ -82,7 +85,7 @@ class WordPiece : public Model {
   Vocabulary vocabulary_;
   std::int64_t unknown_;
   std::string prefix_;
-  std::size_t longest_;
+  std::size_t longest_, widest_ = 0;  // a word's characters, a token's bytes
 };
 
 // Byte pair encoding (Sennrich et al. 2016): of all pairs the one that was learnt first is merged.

@@ -2,12 +2,12 @@
 #include <png.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <csetjmp>
 #include <cstring>
 
 #include "decoders.hpp"
+#include "png_chunks.hpp"
 
 namespace zscr {
 namespace {
@@ -43,6 +43,13 @@ struct Reader {
     if (size > reader.rest.size()) png_error(one, "image file is truncated");
     std::memcpy(to, reader.rest.data(), size);
     reader.rest.remove_prefix(size);
+  }
+
+  // Says whether all rows were read, and no more is missing than their checksum: Pillow needs none.
+  bool lacks_checksum(int height) const {
+    const bool whole = png_get_current_pass_number(png) == 7 ||
+                       png_get_current_row_number(png) == png_uint_32(height);
+    return whole && std::strcmp(reason, "Not enough image data") == 0;
   }
 
   template <typename Calls>
@@ -87,13 +94,14 @@ Kind kind_of(const Reader& reader) {
 
 // Reads rows as grey of 16 bits, or else as RGB or RGBA of 8.
 Image read_rows(Reader& reader, const Kind& kind) {
+  int passes = 1;
   reader.guarded([&] {
     if (kind.colour == PNG_COLOR_TYPE_PALETTE) png_set_palette_to_rgb(reader.png);
     if (kind.colour == PNG_COLOR_TYPE_GRAY && kind.depth < 8)
       png_set_expand_gray_1_2_4_to_8(reader.png);
     if (kind.depth == 16 && !kind.deep_grey()) png_set_strip_16(reader.png);
     if (!kind.deep_grey()) png_set_gray_to_rgb(reader.png);
-    png_set_interlace_handling(reader.png);
+    passes = png_set_interlace_handling(reader.png);
     png_read_update_info(reader.png, reader.head);
   });
   const int channels = kind.deep_grey() ? 2 : png_get_channels(reader.png, reader.head);
@@ -101,9 +109,11 @@ Image read_rows(Reader& reader, const Kind& kind) {
              int(png_get_image_height(reader.png, reader.head)), channels);
   const std::size_t stride = std::size_t(made.width) * std::size_t(channels);
   if (png_get_rowbytes(reader.png, reader.head) != stride) broken("its rows have an unknown form");
-  std::vector<png_bytep> rows;
-  for (int y = 0; y < made.height; ++y) rows.push_back(made.at(0, y));
-  reader.guarded([&] { png_read_image(reader.png, rows.data()); });
+  const bool ended = reader.tried([&] {
+    for (int pass = 0; pass < passes; ++pass)
+      for (int y = 0; y < made.height; ++y) png_read_row(reader.png, made.at(0, y), nullptr);
+  });
+  if (!ended && !reader.lacks_checksum(made.height)) broken(reader.reason);
   return made;
 }
 
@@ -129,23 +139,6 @@ Image with_clear(const Image& opaque, const Kind& kind) {
   return made;
 }
 
-// Returns what ImageMagick writes into a text: three lines, then hexadecimal digits.
-std::string unhexed(std::string_view text) {
-  for (int line = 0; line < 3; ++line) {
-    const auto end = text.find('\n');
-    if (end == text.npos) return "";
-    text.remove_prefix(end + 1);
-  }
-  std::string digits, made;
-  for (const char one : text)
-    if (!std::isspace(static_cast<unsigned char>(one))) digits += one;
-  if (digits.size() % 2 || digits.find_first_not_of("0123456789abcdefABCDEF") != digits.npos)
-    return "";
-  for (std::size_t at = 0; at < digits.size(); at += 2)
-    made += char(std::stoi(digits.substr(at, 2), nullptr, 16));
-  return made;
-}
-
 void keep_metadata(const Reader& reader, png_infop info, Decoded& made, std::string& raw) {
   png_uint_32 size = 0;
   png_bytep exif = nullptr;
@@ -162,14 +155,18 @@ void keep_metadata(const Reader& reader, png_infop info, Decoded& made, std::str
   }
 }
 
-}  // namespace
-
-Decoded decode_png(std::string_view file) {
+Decoded read_once(std::string_view file) {
   Reader reader(file);
   reader.guarded([&] {
     png_set_user_limits(reader.png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // ours come next
+    // Texts as Pillow bounds them: they may grow a thousandfold when they are unpacked.
+    png_set_chunk_malloc_max(reader.png, 1 << 20);
+    png_set_chunk_cache_max(reader.png, 64);
+    png_set_crc_action(reader.png, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
     png_set_read_fn(reader.png, &reader, Reader::take);
     png_read_info(reader.png, reader.head);
+    // Pillow looks at checksums of what stands before the pixels; those have another one inside.
+    png_set_crc_action(reader.png, PNG_CRC_QUIET_USE, PNG_CRC_QUIET_USE);
   });
   Decoded made;
   require_size(png_get_image_width(reader.png, reader.head),
@@ -191,6 +188,21 @@ Decoded decode_png(std::string_view file) {
   made.height = made.image.height;
   made.box = {0, 0, float(made.width), float(made.height)};
   return made;
+}
+
+}  // namespace
+
+// As in Python, what cannot be read with its texts and the like is read without.
+Decoded decode_png(std::string_view file) {
+  try {
+    return read_once(file);
+  } catch (const ImageFault& fault) {
+    try {
+      return read_once(needed_chunks(file));
+    } catch (const ImageFault&) {
+      throw fault;
+    }
+  }
 }
 
 }  // namespace zscr

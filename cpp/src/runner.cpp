@@ -1,7 +1,6 @@
 #include "runner.hpp"
 
 #include <dlfcn.h>
-#include <onnxruntime_c_api.h>
 #include <sched.h>
 
 #include <cstdlib>
@@ -9,26 +8,9 @@
 #include <fstream>
 #include <mutex>
 
+#include "provider.hpp"
+
 namespace zscr {
-
-class Onnxruntime {
- public:
-  const OrtApi* api = nullptr;
-  OrtEnv* env = nullptr;
-  OrtMemoryInfo* memory = nullptr;
-  std::string version, path;
-
-  // Throws what onnxruntime says, as a fault of one line.
-  void check(OrtStatus* status, zscr_code code, const std::string& what) const {
-    if (!status) return;
-    std::string words = api->GetErrorMessage(status);
-    api->ReleaseStatus(status);
-    for (char& one : words)
-      if (one == '\n' || one == '\r' || one == '\t') one = ' ';
-    throw Fault(code,
-                what + " (" + words.substr(0, 400) + "); make it again or upgrade onnxruntime");
-  }
-};
 
 namespace {
 
@@ -113,9 +95,9 @@ struct Runner::Session {
   }
 };
 
-Runner::Runner(std::shared_ptr<const Onnxruntime> library, std::string_view graph, int threads,
-               std::string name, const std::string& output, std::size_t dim)
-    : library_(std::move(library)),
+Runner::Runner(const Runtime& runtime, std::string_view graph, std::string name,
+               const std::string& output, std::size_t dim)
+    : library_(load_onnxruntime(runtime.onnxruntime)),
       session_(new Session{*library_->api}),
       name_(std::move(name)),
       output_(output),
@@ -128,13 +110,16 @@ Runner::Runner(std::shared_ptr<const Onnxruntime> library, std::string_view grap
   check(api.CreateSessionOptions(&made));
   const std::unique_ptr<OrtSessionOptions, void (*)(OrtSessionOptions*)> options(
       made, api.ReleaseSessionOptions);
-  check(api.SetIntraOpNumThreads(made, threads));
+  check(api.SetIntraOpNumThreads(made, runtime.threads));
   // Spinning workers would take the cores from other threads and processes.
   check(api.AddSessionConfigEntry(made, "session.intra_op.allow_spinning", "0"));
   check(api.SetSessionLogSeverityLevel(made, 4));  // what fails is returned as well
-  check(api.CreateSessionFromArray(library_->env, graph.data(), graph.size(), made,
-                                   &session_->session));
-  ran_ = "onnxruntime " + library_->version + ", cpu, " + std::to_string(threads) + " threads";
+  ran_ = "onnxruntime " + library_->version + ", " + use_provider(*library_, made, runtime);
+  OrtStatus* const status = api.CreateSessionFromArray(library_->env, graph.data(), graph.size(),
+                                                       made, &session_->session);
+  if (status && is_fallback(api.GetErrorMessage(status)))
+    library_->check(status, ZSCR_CONFIG, name_ + " would run in part on the CPU", "use ort-cpu");
+  check(status);
 }
 
 Runner::~Runner() = default;
@@ -147,7 +132,8 @@ std::vector<float> Runner::run(const Feeds& feeds) const {
   std::vector<Value> held;
   std::vector<const OrtValue*> values;
   std::vector<const char*> names;
-  for (const auto& [name, feed] : feeds) {
+  for (const auto& one : feeds) {
+    const Feed& feed = one.second;
     OrtValue* made = nullptr;
     std::visit(
         [&](const auto& numbers) {
@@ -161,7 +147,7 @@ std::vector<float> Runner::run(const Feeds& feeds) const {
         feed.numbers);
     held.emplace_back(made, api.ReleaseValue);
     values.push_back(made);
-    names.push_back(name.c_str());
+    names.push_back(one.first.c_str());
   }
   const char* const outputs[] = {output_.c_str()};
   OrtValue* found = nullptr;

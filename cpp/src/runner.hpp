@@ -16,6 +16,13 @@ namespace zscr {
 // onnxruntime's library, once it is loaded; it stays until the process ends.
 class Onnxruntime;
 
+// How graphs are run.
+struct Runtime {
+  std::string onnxruntime;  // its library, or a folder that has one; see `load_onnxruntime`
+  std::string provider;     // as Python calls it, such as `ort-cuda`; empty is `ort-cpu`
+  int threads = 1;
+};
+
 // Loads the library: `path`, or the one in the folder `path`; else what $ZSCR_ONNXRUNTIME names so;
 // else the one that is loaded already, or that the system's linker finds. Throws a RUNTIME fault.
 std::shared_ptr<const Onnxruntime> load_onnxruntime(const std::string& path);
@@ -29,9 +36,10 @@ using Feeds = std::map<std::string, Feed>;
 // Runs one graph; any number of threads may.
 class Runner {
  public:
-  // Loads a graph from its bytes; `name` is for messages. Throws an ARTEFACT fault.
-  Runner(std::shared_ptr<const Onnxruntime> library, std::string_view graph, int threads,
-         std::string name, const std::string& output, std::size_t dim);
+  // Loads a graph from its bytes; `name` is for messages. Throws an ARTEFACT fault, or a CONFIG
+  // fault where not all of it can run on what the runtime asks for.
+  Runner(const Runtime& runtime, std::string_view graph, std::string name,
+         const std::string& output, std::size_t dim);
   ~Runner();
   // Computes rows (B, dim) of a batch, one after the other.
   std::vector<float> run(const Feeds& feeds) const;

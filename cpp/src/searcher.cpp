@@ -36,8 +36,8 @@ void require(const Index& index, const Wanted& wanted) {
 }  // namespace
 
 Searcher::Searcher(const fs::path& bundle, const std::optional<fs::path>& index,
-                   const std::string& onnxruntime, int threads, bool follows)
-    : bundle_(bundle, onnxruntime, threads ? threads : usable_cores()),
+                   const Runtime& runtime, bool follows)
+    : bundle_(bundle, runtime),
       folder_(index_of(bundle_, index)),
       follows_(follows),
       stamp_(stamp_of(folder_)) {

@@ -7,8 +7,8 @@ namespace zscr {
 
 class Searcher {
  public:
-  Searcher(const fs::path& bundle, const std::optional<fs::path>& index,
-           const std::string& onnxruntime, int threads, bool follows);
+  Searcher(const fs::path& bundle, const std::optional<fs::path>& index, const Runtime& runtime,
+           bool follows);
 
   std::vector<Answer> search(const std::vector<Query>& queries, const Wanted& wanted);
   // Searches with unit rows (count, dim).

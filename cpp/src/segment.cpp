@@ -136,7 +136,7 @@ void Segment::check(const std::vector<std::int64_t>& order, const std::vector<st
   bool runs = true;
   for (std::size_t n = 0; fit && n < count(); ++n) {
     fit = labels_[n] >= 0;
-    runs = runs && labels_[n] - labels_[0] == std::int64_t(n);
+    runs = runs && fit && labels_[n] - labels_[0] == std::int64_t(n);
   }
   if (fit && !runs) {
     for (std::size_t n = 0; n < count(); ++n) by_label_.emplace_back(labels_[n], std::int64_t(n));

@@ -12,6 +12,9 @@ namespace {
 
 constexpr char kClip[] = R"('s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+)";
 constexpr std::int64_t kMost = 1 << 30;
+// A text is normalised step by step, each of which may lengthen it; published ones take 5 at most,
+// and two tokens around a text.
+constexpr std::size_t kSteps = 32, kAround = 4096;
 
 [[noreturn]] void missing(const std::string& what) {
   throw Fault(ZSCR_MISSING, "tokenizers with " + what.substr(0, 80) + " are not in this version");
@@ -64,6 +67,7 @@ void Tokenizer::read_normalizer(const Json& one) {
   } else if (type != "NFC" || !steps_.empty()) {  // a text comes in normal form C
     missing("the normalizer " + type);
   }
+  if (steps_.size() > kSteps) missing("over " + std::to_string(kSteps) + " normalizers");
 }
 
 void Tokenizer::read_split(const Json& one) {
@@ -130,6 +134,8 @@ void Tokenizer::read_template(const Json& one) {
       const std::string& name = part.at("SpecialToken").at("id").text();
       for (const Json& id : one.at("special_tokens").at(name).at("ids").list())
         (seen ? behind : before).push_back(id.integer(0, kMost));
+      if (before.size() + behind.size() > kAround)
+        missing("over " + std::to_string(kAround) + " tokens around a text");
     }
     if (!seen) missing("a template without the text");
   } else if (type != "ByteLevel") {  // which moves offsets alone
@@ -140,6 +146,7 @@ void Tokenizer::read_template(const Json& one) {
 void Tokenizer::read_added(const Json& list) {
   for (const Json& one : list.list()) {
     const std::u32string text = decoded(one.at("content").text());
+    if (text.empty()) continue;  // as the `tokenizers` library does: it would be found everywhere
     for (const char* name : {"single_word", "lstrip", "rstrip"})
       if (says(one, name, true)) missing(std::string("added tokens that are ") + name);
     const std::int64_t id = one.at("id").integer(0, kMost);
@@ -151,7 +158,7 @@ void Tokenizer::read_added(const Json& list) {
     for (const char32_t sign : text) chars.push_back({sign, 0, 0});
     std::u32string made;
     for (const Char& sign : normalised(chars)) made += sign.one;
-    normal_.push_back({made, id});
+    if (!made.empty()) normal_.push_back({made, id});
   }
 }
 

@@ -138,3 +138,5 @@ def test_the_example_answers_images(installed, bundle, tmp_path):
     found = [line.split("\t")[2] for line in done.stdout.splitlines()]
     assert found == [hit.id for hit in answer.hits]
     assert (done.returncode, "none.png cannot be read" in done.stderr) == (1, True)
+    done = subprocess.run([*command, "--provider", "ort-abacus"], capture_output=True, text=True)
+    assert done.stderr.startswith("error: provider 'ort-abacus' cannot run here")

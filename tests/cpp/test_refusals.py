@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from hashlib import sha256
 from random import Random
 
@@ -90,7 +91,6 @@ def test_opening(copy, library, tmp_path):
         "there is no bundle": (ARTEFACT, lambda: library.open(tmp_path / "none")),
         "there is no index": (ARTEFACT, lambda: library.open(bundle, tmp_path / "none")),
         "is of kind bundle, and no index": (ARTEFACT, lambda: library.open(bundle, bundle)),
-        "the provider 'cuda' is not in": (CONFIG, lambda: library.open(bundle, provider=b"cuda")),
         "-1 threads cannot run anything": (CONFIG, lambda: library.open(bundle, threads=-1)),
         "onnxruntime cannot be loaded": (
             RUNTIME,
@@ -106,6 +106,30 @@ def test_opening(copy, library, tmp_path):
         found = refused(work)
         assert found[0] == code
         assert sentence in found[1]
+
+
+def test_providers(copy, library):
+    """Each by onnxruntime's name, Python's or without `ort-`; never the CPU in place of another."""
+    [plain] = library.open(copy / "b").search([TEXT])
+    for name in (b"ort-cpu", b"cpu", b"CPUExecutionProvider"):
+        [answer] = library.open(copy / "b", provider=name).search([TEXT])
+        assert (answer.hits, answer.ran) == (plain.hits, plain.ran)
+    code, message = refused(lambda: library.open(copy / "b", provider=b"ort-abacus"))
+    assert code == CONFIG
+    assert message.startswith("provider 'ort-abacus' cannot run here: onnxruntime 1.")
+    assert "ort-cpu; use one of these" in message
+
+
+def test_no_provider_falls_back_to_the_cpu(copy, library):
+    """Azure's, which onnxruntime's wheel has, takes no node of a graph: the CPU would run all."""
+    import onnxruntime
+
+    if "AzureExecutionProvider" not in onnxruntime.get_available_providers():
+        pytest.skip("this onnxruntime has no Azure provider")
+    code, message = refused(lambda: library.open(copy / "b", provider=b"azure"))
+    assert code == CONFIG
+    assert "text.onnx would run in part on the CPU (" in message
+    assert message.endswith("; use ort-cpu")
 
 
 @pytest.mark.parametrize(
@@ -186,6 +210,37 @@ def test_one_bit_of_each_file(name, sentence, copy, library):
     assert sentence in message
 
 
+def test_a_handle_outlives_a_damaged_file(copy, library):
+    """What is proved at the first search is proved at the next one again, once it is mended."""
+    [path] = (copy / "b.index").glob("hnsw.*.bin")
+    searcher, kept = library.open(copy / "b"), path.read_bytes()
+    path.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
+    for _ in range(2):
+        assert refused(lambda: searcher.search([TEXT]))[0] == ARTEFACT
+    [exact] = searcher.search([TEXT], exact=1)
+    path.write_bytes(kept)
+    assert searcher.search([TEXT])[0].hits == exact.hits
+
+
+OLD = """
+const char *version(void) { return "1.20.1"; }
+const void *none(unsigned api) { return (void *)0; }
+struct base { const void *(*api)(unsigned); const char *(*version)(void); } base = {none, version};
+const struct base *OrtGetApiBase(void) { return &base; }
+"""
+
+
+def test_an_older_onnxruntime(made, library, tmp_path):
+    """A stand-in that has no API of 1.21, as 1.20's library answers; see docs/cpp.md."""
+    (tmp_path / "old.c").write_text(OLD)
+    old = tmp_path / "libonnxruntime.so.1.20.1"
+    command = ["env", "-u", "LD_PRELOAD", "cc", "-shared", "-fPIC", "-o", old, tmp_path / "old.c"]
+    subprocess.run(command, check=True)
+    said = f"onnxruntime 1.20.1 ({old}) lacks the API of version 1.21; use that or a later one"
+    found = refused(lambda: library.open(made / "b", onnxruntime=str(tmp_path).encode()))
+    assert found == (RUNTIME, said)
+
+
 def test_unrelated_queries_of_the_same_score_are_not_below(copy, library):
     """Of unrelated queries that score exactly as much, none scores lower: nothing looks like it."""
     manifest = copy / "b.index" / "manifest.json"
@@ -194,29 +249,6 @@ def test_unrelated_queries_of_the_same_score_are_not_below(copy, library):
     signed(manifest, calibrations=[known | {"scores": [best, best]}])
     answer = library.open(copy / "b").search([TEXT])[0]
     assert (answer.hits[0][6], answer.nothing) == (0.0, True)
-
-
-def test_flipped_bits_are_refused_or_harmless(copy, library):
-    """400 single bits of all files: refused in one sentence, or the answer is the same."""
-    from library import Refused
-
-    wanted = library.open(copy / "b").search([TEXT])[0].hits
-    paths = [path for path in sorted(copy.rglob("*")) if path.stat().st_size and path.is_file()]
-    rng, refusals = Random(7), []
-    for _ in range(400):
-        path = rng.choice(paths)
-        raw = bytearray(path.read_bytes())
-        raw[rng.randrange(len(raw))] ^= 1 << rng.randrange(8)
-        kept = path.read_bytes()
-        path.write_bytes(raw)
-        try:
-            assert library.open(copy / "b").search([TEXT])[0].hits == wanted
-        except Refused as refusal:
-            refusals.append(refusal)
-        path.write_bytes(kept)
-    assert len(refusals) > 200
-    assert {one.code for one in refusals} == {ARTEFACT}
-    assert all(one.message.isprintable() for one in refusals)
 
 
 def test_hnsw_of_a_stranger_never_leads_outside(copy, library):
