@@ -9,7 +9,7 @@ namespace {
 
 constexpr char kUsage[] =
     "usage: zscr-query BUNDLE [INDEX] [-k K] [--threads N] [--exact] [--onnxruntime PATH] "
-    "[--image FILE]... [--sketch FILE]... < captions\n";
+    "[--precision NAME] [--image FILE]... [--sketch FILE]... < captions\n";
 
 struct Arguments {
   std::vector<std::string> folders;
@@ -35,6 +35,8 @@ Arguments read(int count, char** given) {
       made.options.threads = std::atoi(given[++n]);
     } else if (one == "--onnxruntime") {
       made.options.onnxruntime = given[++n];
+    } else if (one == "--precision") {
+      made.options.precision = given[++n];
     } else if (one == "--image") {
       ++n;
       made.files.emplace_back(given[n], zscr::Query::of_image(given[n]));

@@ -40,8 +40,9 @@ typedef struct zscr_options {
   const char *provider;    /* "cpu"; NULL is the same */
   int threads;             /* of one query; 0: every core that the process may use */
   int keep_generation;     /* 0: follow the index on the disk; 1: stay with what was opened */
+  const char *precision;   /* of the graphs that answer queries; NULL: the bundle's own choice */
 } zscr_options;
-#define ZSCR_OPTIONS_INIT {sizeof(zscr_options), NULL, NULL, 0, 0}
+#define ZSCR_OPTIONS_INIT {sizeof(zscr_options), NULL, NULL, 0, 0, NULL}
 
 /* What is asked: exactly the fields that one graph of the bundle takes. */
 typedef struct zscr_query {

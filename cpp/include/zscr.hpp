@@ -70,6 +70,7 @@ struct Options {
   std::string onnxruntime;  // its library, or a folder that has one
   int threads = 0;
   bool keep_generation = false;
+  std::string precision;  // of the graphs that answer queries; empty: the bundle's own choice
 };
 
 struct How {
@@ -87,6 +88,7 @@ class Searcher {
     how.onnxruntime = options.onnxruntime.empty() ? nullptr : options.onnxruntime.c_str();
     how.threads = options.threads;
     how.keep_generation = options.keep_generation;
+    how.precision = options.precision.empty() ? nullptr : options.precision.c_str();
     zscr_searcher* made = nullptr;
     check(zscr_open(bundle.c_str(), index.empty() ? nullptr : index.c_str(), &how, &made));
     return Searcher(made);

@@ -1,5 +1,7 @@
 #include "bundle.hpp"
 
+#include "precision.hpp"
+
 namespace zscr {
 namespace {
 
@@ -8,8 +10,7 @@ const std::set<std::string> kAhead[] = {{"text"}, {"vector"}};  // loaded when a
 
 }  // namespace
 
-Bundle::Bundle(const fs::path& folder, const std::string& onnxruntime, int threads)
-    : onnxruntime_(onnxruntime), threads_(threads) {
+Bundle::Bundle(const fs::path& folder, const Runtime& runtime) : runtime_(runtime) {
   std::error_code ignored;
   if (!fs::exists(folder, ignored))
     damaged("there is no bundle " + folder.string() + "; run 'zscr export' or name another");
@@ -26,6 +27,7 @@ Bundle::Bundle(const fs::path& folder, const std::string& onnxruntime, int threa
                 "; make it again");
       if (about.at("role").text() == "query") add(graph, about, "");
     }
+    runtime_.precision = chosen_precision(body, runtime.precision);
     add("gallery", body.at("graphs").at("gallery"), space);
     for (const auto& fields : kAhead)
       if (const auto found = graphs_.find(fields); found != graphs_.end()) loaded(found->second);
@@ -53,8 +55,7 @@ void Bundle::add(const std::string& graph, const Json& about, const std::string&
 const Encoder& Bundle::loaded(const Graph& graph) const {
   const std::lock_guard<std::mutex> held(graph.loading);
   if (!graph.encoder) {
-    auto made = std::make_unique<Encoder>(manifest, graph.name, dim, load_onnxruntime(onnxruntime_),
-                                          threads_);
+    auto made = std::make_unique<Encoder>(manifest, graph.name, dim, runtime_);
     if (!graph.key.empty()) made->key = graph.key;
     graph.encoder = std::move(made);
   }

@@ -11,7 +11,7 @@ class Bundle {
  public:
   // Opens a bundle and loads its graphs of texts and of vectors; those of images are loaded when
   // they are first asked for. Throws a fault.
-  Bundle(const fs::path& folder, const std::string& onnxruntime, int threads);
+  Bundle(const fs::path& folder, const Runtime& runtime);
 
   // Returns the graph of queries that fill these fields; throws an INPUT or MISSING fault, or as
   // loading it does.
@@ -27,8 +27,7 @@ class Bundle {
     mutable std::mutex loading;
     mutable std::unique_ptr<const Encoder> encoder;
   };
-  std::string onnxruntime_;
-  int threads_;
+  Runtime runtime_;  // with the precision that was chosen
   std::map<std::set<std::string>, Graph> graphs_;         // by the fields that they take
   std::map<std::set<std::string>, std::string> missing_;  // fields -> what this library lacks
 

@@ -74,12 +74,16 @@ void require(bool there, const char* what) {
   if (!there) zscr::unusable(std::string(what) + " is missing or not started from its INIT value");
 }
 
-// Returns a structure as this version has it: what an earlier one lacks is as in INIT.
-zscr_query full(const zscr_query* given) {
-  zscr_query made = ZSCR_QUERY_INIT;
-  require(given->size >= offsetof(zscr_query, image_bytes), "a query");
+// Returns a structure as this version has it: what an earlier one lacks is as in `made`, its INIT.
+template <typename Structure>
+Structure full(const Structure* given, Structure made, std::size_t least, const char* what) {
+  require(given->size >= least, what);
   std::memcpy(&made, given, std::min(given->size, sizeof made));
   return made;
+}
+
+zscr_query full(const zscr_query* given) {
+  return full(given, ZSCR_QUERY_INIT, offsetof(zscr_query, image_bytes), "a query");
 }
 
 std::optional<zscr::ImageFile> file(const char* path, const void* bytes, std::size_t size,
@@ -122,10 +126,7 @@ int zscr_open(const char* bundle, const char* index, const zscr_options* options
     require(bundle && searcher, "bundle or searcher");
     *searcher = nullptr;
     zscr_options given = ZSCR_OPTIONS_INIT;
-    if (options) {
-      require(options->size >= sizeof given, "options");
-      given = *options;
-    }
+    if (options) given = full(options, given, offsetof(zscr_options, precision), "options");
     if (given.provider && std::strcmp(given.provider, "cpu") != 0)
       throw zscr::Fault(ZSCR_CONFIG, std::string("the provider '") + given.provider +
                                          "' is not in this version of libzscr; use cpu");
@@ -135,8 +136,9 @@ int zscr_open(const char* bundle, const char* index, const zscr_options* options
                             " threads cannot run anything; give at least 1, or 0 for all");
     const std::optional<zscr::fs::path> named =
         index ? std::optional<zscr::fs::path>(index) : std::nullopt;
-    *searcher = new zscr_searcher{{bundle, named, given.onnxruntime ? given.onnxruntime : "",
-                                   given.threads, !given.keep_generation}};
+    const auto told = [](const char* one) { return std::string(one ? one : ""); };
+    const zscr::Runtime runtime{told(given.onnxruntime), given.threads, told(given.precision)};
+    *searcher = new zscr_searcher{{bundle, named, runtime, !given.keep_generation}};
   });
 }
 

@@ -85,7 +85,7 @@ Encoder::Input Encoder::make_input(const Manifest& bundle, const Json& spec,
 }
 
 Encoder::Encoder(const Manifest& bundle, const std::string& name, std::size_t dim,
-                 const std::shared_ptr<const Onnxruntime>& library, int threads)
+                 const Runtime& runtime)
     : dim_(dim) {
   const Json& graph = bundle.body.at("graphs").at(name);
   for (const Json& spec : graph.at("inputs").list(1, 8))
@@ -95,13 +95,20 @@ Encoder::Encoder(const Manifest& bundle, const std::string& name, std::size_t di
   const Input& first = inputs_.front();
   has_mask_ = inputs_.size() == 1 && first.text && first.names.size() == 2 && !first.pad_to &&
               !first.text->pads_left();
-  const std::string precision = bundle.body.at("default_precision").text(40);
-  const std::string file = graph.at("variants").at(precision).at("file").text(255);
-  if (file.find('/') != file.npos) graph.refuse("a graph in the bundle's own folder");
+  const auto file_in = [&](const std::string& precision) {
+    std::string file = graph.at("variants").at(precision).at("file").text(255);
+    if (file.find('/') != file.npos) graph.refuse("a graph in the bundle's own folder");
+    return file;
+  };
+  const std::string plain = bundle.body.at("default_precision").text(40);
+  const std::string precision = graph.at("role").text() == "query" ? runtime.precision : plain;
+  const std::string file = file_in(precision);
   const std::string bytes = bundle.verified(file);
-  key = bundle.listed(file).sha256;
-  runner_ = std::make_unique<const Runner>(library, bytes, threads, (bundle.folder / file).string(),
+  key = bundle.listed(file_in(plain)).sha256;
+  runner_ = std::make_unique<const Runner>(load_onnxruntime(runtime.onnxruntime), bytes,
+                                           runtime.thread_count(), (bundle.folder / file).string(),
                                            graph.at("output").text(200), dim);
+  ran_ = runner_->ran() + (precision == plain ? "" : ", " + precision);
 }
 
 std::optional<Encoder::Ready> Encoder::read(const Query& query, std::size_t number,

@@ -28,13 +28,14 @@ struct Embedded {
 
 class Encoder {
  public:
+  // Loads a graph: of queries' in the runtime's precision, which is there, else in the default one.
   Encoder(const Manifest& bundle, const std::string& name, std::size_t dim,
-          const std::shared_ptr<const Onnxruntime>& library, int threads);
+          const Runtime& runtime);
 
   // Embeds a batch of queries that fill its fields; one that cannot be read costs no other its row.
   std::vector<Embedded> embed(const std::vector<Query>& queries) const;
-  const std::string& ran() const { return runner_->ran(); }
-  std::string key;  // what names it in an index's calibration: its sha256
+  const std::string& ran() const { return ran_; }
+  std::string key;  // what names it in an index's calibration: its sha256 in the default precision
 
  private:
   struct Input {
@@ -51,6 +52,7 @@ class Encoder {
   std::vector<Input> inputs_;
   const Input* limit_ = nullptr;  // of texts: the first of them
   std::unique_ptr<const Runner> runner_;
+  std::string ran_;
   std::size_t dim_;
   bool has_mask_ = false;  // of its one input: padding says nothing
 

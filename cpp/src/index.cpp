@@ -87,10 +87,11 @@ void Index::read_fields(const Index* before) {
     roots_[name] = root_path(row, manifest.folder);
   }
   for (const Json& row : body.at("calibrations").list(0, 100)) {
-    auto& scores = calibrations[row.at("graph").text(200)];
+    std::vector<double> scores;
     for (const Json& one : row.at("scores").list(1, 128)) scores.push_back(one.number());
     if (!std::is_sorted(scores.begin(), scores.end()))
       throw JsonFault("scores of a calibration that are not ascending");
+    calibrations.emplace(row.at("graph").text(200), std::move(scores));  // the first of a graph
   }
   if (how == "hnsw") {
     std::error_code ignored;

@@ -47,6 +47,15 @@ class Runner {
 
 int usable_cores();  // by the process's affinity and the quota of its container
 
+// How graphs are run.
+struct Runtime {
+  std::string onnxruntime;  // see `load_onnxruntime`
+  int threads = 0;          // 0: every core that the process may use
+  std::string precision;    // of the graphs that answer queries; empty: the bundle's own choice
+
+  int thread_count() const { return threads ? threads : usable_cores(); }
+};
+
 // Refuses an ONNX file whose weights lie in other files: it could name any. Throws a fault.
 void refuse_external_data(std::string_view graph, const std::string& name);
 

@@ -48,8 +48,8 @@ void require_unit(const float* row, std::size_t dim, std::size_t number) {
 }  // namespace
 
 Searcher::Searcher(const fs::path& bundle, const std::optional<fs::path>& index,
-                   const std::string& onnxruntime, int threads, bool follows)
-    : bundle_(bundle, onnxruntime, threads ? threads : usable_cores()),
+                   const Runtime& runtime, bool follows)
+    : bundle_(bundle, runtime),
       folder_(index_of(bundle_, index)),
       follows_(follows),
       stamp_(stamp_of(folder_)) {

@@ -29,7 +29,7 @@ struct Wanted {
 class Searcher {
  public:
   Searcher(const fs::path& bundle, const std::optional<fs::path>& index,
-           const std::string& onnxruntime, int threads, bool follows);
+           const Runtime& runtime, bool follows);
 
   std::vector<Answer> search(const std::vector<Query>& queries, const Wanted& wanted);
   // Searches with unit rows (count, dim).

@@ -195,6 +195,19 @@ def test_unrelated_queries_of_the_same_score_are_not_below(copy, library):
     assert (answer.hits[0][6], answer.nothing) == (0.0, True)
 
 
+def test_of_two_calibrations_of_a_graph_the_first_counts(copy, library):
+    """As in Python."""
+    from zscr.infer.searcher import Searcher
+
+    manifest = copy / "b.index" / "manifest.json"
+    [known, *_] = json.loads(manifest.read_bytes())["calibrations"]
+    least, most = known | {"scores": [-1.0]}, known | {"scores": [1.0]}
+    for rows, share in (([least, most], 1.0), ([most, least], 0.0)):
+        signed(manifest, calibrations=rows)
+        assert library.open(copy / "b").search([TEXT])[0].hits[0][6] == share
+        assert Searcher.open(copy / "b").search(TEXT)[0].hits[0].above_unrelated == share
+
+
 def test_flipped_bits_are_refused_or_harmless(copy, library):
     """400 single bits of all files: refused in one sentence, or the answer is the same."""
     from library import Refused
