@@ -31,9 +31,9 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+from clocks import CLOCKS, percentiles, taken
 from cold_start import SETTLED, timed
 from machine import describe
-from query_latency import CLOCKS, percentiles, taken
 from query_memory import resident
 
 from zscr.data.records import Query
@@ -61,19 +61,19 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS / "cpp_query.json")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        latency = {
-            about: measure(given, index) for about, index in indexes(given, Path(name)).items()
-        }
+        work = Path(name)
         result = {
             "benchmark": "a text query by libzscr beside Python",
             "queries": given.queries,
             "runs": given.runs,
             "threads": given.threads,
             "seed": given.seed,
-            "latency": latency,
-            "cold_start": cold_start(given, Path(name)),
+            "cold_start": cold_start(given, work),  # first: a child's peak begins with its parent's
             "memory_mb": memory(given),
-            "library_kb": size(given.build / "libzscr.so", Path(name)),
+            "latency": {
+                about: measure(given, index) for about, index in indexes(given, work).items()
+            },
+            "library_kb": size(given.build / "libzscr.so", work),
             "machine": describe(),
         }
     given.out.write_text(json.dumps(result, indent=1) + "\n")
@@ -130,7 +130,7 @@ def measure(given: argparse.Namespace, index: Path) -> dict[str, Any]:
 
 def summary(rows: dict[str, list[float]]) -> dict[str, Any]:
     """Return percentiles in milliseconds, and what share of Python's the library's are."""
-    found = {name: {"p10": float(np.percentile(v, 10))} | percentiles(v) for name, v in rows.items()}
+    found = {name: percentiles(values, lowest=True) for name, values in rows.items()}
     share = {p: round(value / found[PYTHON][p], 3) for p, value in found[CPP].items()}
     return {"milliseconds": found, "of_python": share}
 
@@ -163,7 +163,14 @@ def cold_start(given: argparse.Namespace, work: Path) -> dict[str, Any]:
     python = [sys.executable, "-m", "zscr.cli", "query", "--bundle", given.bundle, "--text", text]
     commands = {
         PYTHON: [*python, "--threads", threads],
-        CPP: [given.build / "zscr-query", given.bundle, "--onnxruntime", CAPI, "--threads", threads],
+        CPP: [
+            given.build / "zscr-query",
+            given.bundle,
+            "--onnxruntime",
+            CAPI,
+            "--threads",
+            threads,
+        ],
         LOAD: [given.build / "zscr-load", CAPI, given.bundle / "text.onnx", threads],
     }
     times: dict[str, list[dict[str, float]]] = {name: [] for name in commands}

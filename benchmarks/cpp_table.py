@@ -21,7 +21,10 @@ def cpp_table(result: dict[str, Any]) -> str:
             cells += [f"{one['p50']:.2f} ({one['p10']:.2f})" for one in times]
             cells.append(f"{found['of_python']['p50']:.2f} ({found['of_python']['p10']:.2f})")
         lines.append(row(index, cells))
-    lines += ["", *head("a cold start, seconds", ["wall", "CPU", "wall beside the load", "peak MB"])]
+    lines += [
+        "",
+        *head("a cold start, seconds", ["wall", "CPU", "wall beside the load", "peak MB"]),
+    ]
     start = result["cold_start"]
     for name, found in start["seconds"].items():
         beside = start["seconds_beside_the_load"].get(name, {}).get("wall")
@@ -34,8 +37,8 @@ def cpp_table(result: dict[str, Any]) -> str:
     machine, packages = result["machine"], result["machine"]["packages"]
     note = (
         f"`libzscr.so` has {result['library_kb']:.0f} KB without symbols. {machine['cpu']}, "
-        f"{machine['cores']} cores, {result['threads']} thread, {result['queries']} texts an index, "
-        f"{result['runs']} starts, seed {result['seed']}, onnxruntime {packages['onnxruntime']}, "
-        f"in turns."
+        f"{machine['cores']} cores, {result['threads']} thread, {result['queries']} texts an "
+        f"index, {result['runs']} starts, seed {result['seed']}, onnxruntime "
+        f"{packages['onnxruntime']}, in turns."
     )
     return "\n".join([*lines, "", note])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-onnx = pytest.importorskip("onnx", reason="needs the extra 'export'")
+pytest.importorskip("onnx", reason="needs the extra 'export'")
 pytest.importorskip("onnxruntime", reason="needs the extra 'cpu'")
 
 from zscr.artefact import hash_file, read_manifest, write_manifest
@@ -26,6 +26,7 @@ HERE = sorted(processor_flags() or ())[:3]
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
     """Make a bundle whose text graph is there in 8 bits, too, and one that was refused in 4."""
+    import onnx
     from bundles import make_bundle, make_index
 
     folder = make_bundle(tmp_path / "b", "clip")
