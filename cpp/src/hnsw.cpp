@@ -139,7 +139,7 @@ const float* Hnsw::vector(std::uint32_t node) const {  // all before it are of 4
 }
 
 float Hnsw::distance(std::uint32_t node, const float* query) const {
-  return 1.0F - dot(vector(node), query, dim_);
+  return 1.0F - hnswlib_dot(vector(node), query, dim_);
 }
 
 // Goes to the node of level 1 that is nearest, from level to level.
