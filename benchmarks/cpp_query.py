@@ -44,9 +44,10 @@ from zscr.infer.searcher import Searcher
 
 RESULTS = Path(__file__).parent / "results"
 CAPI = Path(onnxruntime.__file__).parent / "capi"
-WARM_UP = 20
+WARM_UP, ROUNDS = 10, 7
 AROUND = 0.6  # how far the rows of the large index lie from those of the bundle's own
 PYTHON, CPP, LOAD = "Python", "libzscr", "onnxruntime alone"
+Times = dict[str, dict[str, list[float]]]  # by clock and way
 
 
 def main() -> None:
@@ -65,6 +66,7 @@ def main() -> None:
         result = {
             "benchmark": "a text query by libzscr beside Python",
             "queries": given.queries,
+            "rounds": ROUNDS,
             "runs": given.runs,
             "threads": given.threads,
             "seed": given.seed,
@@ -97,11 +99,18 @@ def indexes(given: argparse.Namespace, work: Path) -> dict[str, Path]:
 
 
 def measure(given: argparse.Namespace, index: Path) -> dict[str, Any]:
-    """Time each text both ways, the first of them in turns."""
+    """Time each text both ways, opened anew in each round: where weights come to lie decides, too."""
+    examples = list(Searcher.open(given.bundle, index).bundle.examples)
+    texts = [*map(str, np.random.default_rng(given.seed).choice(examples, given.queries))]
+    times: Times = {clock: {PYTHON: [], CPP: []} for clock in CLOCKS}
+    for begin in range(ROUNDS):
+        take_turns(given, index, texts[begin::ROUNDS], times)
+    return {clock: summary(rows) for clock, rows in times.items()}
+
+
+def take_turns(given: argparse.Namespace, index: Path, texts: list[str], times: Times) -> None:
+    """Add what each text takes both ways, the first of them in turns."""
     searcher = Searcher.open(given.bundle, index, Runtime(threads=given.threads))
-    rng = np.random.default_rng(given.seed)
-    texts = [*map(str, rng.choice(list(searcher.bundle.examples), given.queries + WARM_UP))]
-    times = {clock: {PYTHON: list[float](), CPP: list[float]()} for clock in CLOCKS}
     best: dict[str, str] = {}
 
     def answer(query: Query) -> None:
@@ -118,14 +127,13 @@ def measure(given: argparse.Namespace, index: Path) -> dict[str, Any]:
             return {"wall": int(wall) / 1e6, "cpu": int(cpu) / 1e6}
 
         ways = {PYTHON: by_python, CPP: by_cpp}
-        for number, text in enumerate(texts):
+        for number, text in enumerate([*texts[:WARM_UP], *texts]):
             for name in sorted(ways, reverse=number % 2 == 1):
                 spent = ways[name](text)
                 for clock in times if number >= WARM_UP else ():
                     times[clock][name].append(spent[clock])
             if best[PYTHON] != best[CPP]:
                 raise SystemExit(f"they differ in {text!r}: {best}")
-    return {clock: summary(rows) for clock, rows in times.items()}
 
 
 def summary(rows: dict[str, list[float]]) -> dict[str, Any]:

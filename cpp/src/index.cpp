@@ -129,9 +129,9 @@ void Index::check_names(const std::vector<std::string>& numbers) {
 const Hnsw* Index::hnsw() const {
   std::call_once(hnsw_once_, [&] {
     const Listed& entry = manifest.listed(hnsw_name_);
-    std::string content(
-        hnsw_file_->bytes());  // our own, so that nobody changes it once it is proved
-    if (content.size() != entry.bytes || sha256(content) != entry.sha256)
+    // Our own, so that nobody changes it once it is proved.
+    auto content = std::make_unique<const Pages>(hnsw_file_->bytes());
+    if (content->size() != entry.bytes || sha256(content->bytes()) != entry.sha256)
       damaged((manifest.folder / hnsw_name_).string() + " is damaged; run 'zscr index repair " +
               manifest.folder.string() + "'");
     try {

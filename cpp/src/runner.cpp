@@ -9,6 +9,8 @@
 #include <fstream>
 #include <mutex>
 
+#include "graph_memory.hpp"
+
 namespace zscr {
 
 class Onnxruntime {
@@ -16,6 +18,7 @@ class Onnxruntime {
   const OrtApi* api = nullptr;
   OrtEnv* env = nullptr;
   OrtMemoryInfo* memory = nullptr;
+  GraphMemory* graphs = nullptr;  // of the environment, which stays; null where it has another
   std::string version, path;
 
   // Throws what onnxruntime says, as a fault of one line.
@@ -91,6 +94,15 @@ std::shared_ptr<const Onnxruntime> made(const std::string& asked) {
   library->check(api.CreateEnv(ORT_LOGGING_LEVEL_FATAL, "zscr", &library->env), ZSCR_RUNTIME, what);
   library->check(api.CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, &library->memory),
                  ZSCR_RUNTIME, what);
+  OrtMemoryInfo* info = nullptr;
+  library->check(api.CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &info),
+                 ZSCR_RUNTIME, what);
+  auto graphs = std::make_unique<GraphMemory>(info);
+  if (OrtStatus* const refused = api.RegisterAllocator(library->env, graphs.get())) {
+    api.ReleaseStatus(refused);  // the program has registered one: sessions have their own then
+  } else {
+    library->graphs = graphs.release();
+  }
   return library;
 }
 
@@ -106,17 +118,18 @@ std::shared_ptr<const Onnxruntime> load_onnxruntime(const std::string& path) {
 }
 
 struct Runner::Session {
-  const OrtApi& api;
+  const Onnxruntime& library;
   OrtSession* session = nullptr;
   ~Session() {
-    if (session) api.ReleaseSession(session);
+    if (session) library.api->ReleaseSession(session);
+    if (library.graphs) library.graphs->trim();
   }
 };
 
 Runner::Runner(std::shared_ptr<const Onnxruntime> library, std::string_view graph, int threads,
                std::string name, const std::string& output, std::size_t dim)
     : library_(std::move(library)),
-      session_(new Session{*library_->api}),
+      session_(new Session{*library_}),
       name_(std::move(name)),
       output_(output),
       dim_(dim) {
@@ -131,9 +144,11 @@ Runner::Runner(std::shared_ptr<const Onnxruntime> library, std::string_view grap
   check(api.SetIntraOpNumThreads(made, threads));
   // Spinning workers would take the cores from other threads and processes.
   check(api.AddSessionConfigEntry(made, "session.intra_op.allow_spinning", "0"));
+  if (library_->graphs) check(api.AddSessionConfigEntry(made, "session.use_env_allocators", "1"));
   check(api.SetSessionLogSeverityLevel(made, 4));  // what fails is returned as well
   check(api.CreateSessionFromArray(library_->env, graph.data(), graph.size(), made,
                                    &session_->session));
+  if (library_->graphs) library_->graphs->trim();
   ran_ = "onnxruntime " + library_->version + ", cpu, " + std::to_string(threads) + " threads";
 }
 
