@@ -99,7 +99,7 @@ def indexes(given: argparse.Namespace, work: Path) -> dict[str, Path]:
 
 
 def measure(given: argparse.Namespace, index: Path) -> dict[str, Any]:
-    """Time each text both ways, opened anew in each round: where weights come to lie decides, too."""
+    """Time each text both ways, opened anew in each round: where weights lie decides, too."""
     examples = list(Searcher.open(given.bundle, index).bundle.examples)
     texts = [*map(str, np.random.default_rng(given.seed).choice(examples, given.queries))]
     times: Times = {clock: {PYTHON: [], CPP: []} for clock in CLOCKS}

@@ -38,7 +38,7 @@ def cpp_table(result: dict[str, Any]) -> str:
     note = (
         f"`libzscr.so` has {result['library_kb']:.0f} KB without symbols. {machine['cpu']}, "
         f"{machine['cores']} cores, {result['threads']} thread, {result['queries']} texts an "
-        f"index in {result['rounds']} processes, {result['runs']} starts, seed {result['seed']}, onnxruntime "
-        f"{packages['onnxruntime']}, in turns."
+        f"index in {result['rounds']} processes, {result['runs']} starts, seed {result['seed']}, "
+        f"onnxruntime {packages['onnxruntime']}, in turns."
     )
     return "\n".join([*lines, "", note])
