@@ -43,7 +43,7 @@ struct Query {
 
  private:
   template <typename Field, typename Value>
-  static Query of(Field Query::* field, Value value) {
+  static Query of(Field Query::*field, Value value) {
     Query made;
     made.*field = std::move(value);
     return made;

@@ -27,7 +27,7 @@ class Bundle {
     mutable std::mutex loading;
     mutable std::unique_ptr<const Encoder> encoder;
   };
-  Runtime runtime_;  // with the precision that was chosen
+  Runtime runtime_;                                       // with the precision that was chosen
   std::map<std::set<std::string>, Graph> graphs_;         // by the fields that they take
   std::map<std::set<std::string>, std::string> missing_;  // fields -> what this library lacks
 

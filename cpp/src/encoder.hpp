@@ -29,8 +29,7 @@ struct Embedded {
 class Encoder {
  public:
   // Loads a graph: of queries' in the runtime's precision, which is there, else in the default one.
-  Encoder(const Manifest& bundle, const std::string& name, std::size_t dim,
-          const Runtime& runtime);
+  Encoder(const Manifest& bundle, const std::string& name, std::size_t dim, const Runtime& runtime);
 
   // Embeds a batch of queries that fill its fields; one that cannot be read costs no other its row.
   std::vector<Embedded> embed(const std::vector<Query>& queries) const;

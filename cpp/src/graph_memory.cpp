@@ -86,9 +86,9 @@ void GraphMemory::trim() {
         head->slab->pages.forget(reinterpret_cast<char*>(head) + kLine, size - kLine);
     }
     auto& slabs = area->slabs;
-    slabs.erase(std::remove_if(slabs.begin(), slabs.end(),
-                               [](const auto& slab) { return !slab->live; }),
-                slabs.end());
+    slabs.erase(
+        std::remove_if(slabs.begin(), slabs.end(), [](const auto& slab) { return !slab->live; }),
+        slabs.end());
   }
 #ifdef __GLIBC__
   malloc_trim(0);  // parsing a model leaves 60 MB of small blocks

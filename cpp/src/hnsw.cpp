@@ -135,7 +135,8 @@ void Hnsw::check_links(std::uint32_t node, std::uint32_t level) const {
 }
 
 const float* Hnsw::vector(std::uint32_t node) const {  // all before it are of 4 bytes
-  return reinterpret_cast<const float*>(content_->data() + kHeader + node * node_size_ + 4 + 8 * kM);
+  return reinterpret_cast<const float*>(content_->data() + kHeader + node * node_size_ + 4 +
+                                        8 * kM);
 }
 
 float Hnsw::distance(std::uint32_t node, const float* query) const {

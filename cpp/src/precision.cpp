@@ -34,8 +34,9 @@ void require(const Json& body, const std::string& precision) {
     if (graph.at("role").text() != "query" || variants.count(precision)) continue;
     std::string known;
     for (const auto& [one, about] : variants) known += (known.empty() ? "" : ", ") + one;
-    throw Fault(ZSCR_CONFIG, "the bundle has no graph '" + name + "' in " + precision.substr(0, 40) +
-                                 refusal_of(body, precision) + ", only in " + known +
+    throw Fault(ZSCR_CONFIG, "the bundle has no graph '" + name + "' in " +
+                                 precision.substr(0, 40) + refusal_of(body, precision) +
+                                 ", only in " + known +
                                  "; choose one of these or run 'zscr export' with --precision " +
                                  precision.substr(0, 40));
   }

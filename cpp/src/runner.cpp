@@ -110,7 +110,7 @@ std::shared_ptr<const Onnxruntime> made(const std::string& asked) {
 
 std::shared_ptr<const Onnxruntime> load_onnxruntime(const std::string& path) {
   static std::mutex lock;
-  static std::map<std::string, std::shared_ptr<const Onnxruntime>> loaded;  // never unloaded
+  static auto& loaded = *new std::map<std::string, std::shared_ptr<const Onnxruntime>>;  // stays
   const std::lock_guard<std::mutex> held(lock);
   auto& library = loaded[path];
   if (!library) library = made(path);

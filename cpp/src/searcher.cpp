@@ -19,7 +19,7 @@ double seconds() {
 }
 
 std::vector<std::int64_t> stamp_of(const fs::path& folder) {
-  struct stat found{};
+  struct stat found {};
   if (stat((folder / "manifest.json").c_str(), &found)) return {};
   return {std::int64_t(found.st_ino), found.st_mtim.tv_sec, found.st_mtim.tv_nsec, found.st_size};
 }

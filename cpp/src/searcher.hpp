@@ -28,8 +28,8 @@ struct Wanted {
 
 class Searcher {
  public:
-  Searcher(const fs::path& bundle, const std::optional<fs::path>& index,
-           const Runtime& runtime, bool follows);
+  Searcher(const fs::path& bundle, const std::optional<fs::path>& index, const Runtime& runtime,
+           bool follows);
 
   std::vector<Answer> search(const std::vector<Query>& queries, const Wanted& wanted);
   // Searches with unit rows (count, dim).

@@ -18,8 +18,10 @@ std::string memory() {
   std::ifstream told("/proc/self/status");
   std::string most, now;
   for (std::string key; told >> key;)
-    if (key == "VmHWM:") told >> most;
-    else if (key == "VmRSS:") told >> now;
+    if (key == "VmHWM:")
+      told >> most;
+    else if (key == "VmRSS:")
+      told >> now;
   return most + ' ' + now;
 }
 
