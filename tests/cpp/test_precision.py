@@ -25,19 +25,20 @@ HERE = sorted(processor_flags() or ())[:3]
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    """Make a bundle whose text graph is there in 8 bits, too, and one that was refused in 4."""
+    """Make a bundle whose graphs are there in 8 bits, too, and were refused in 4."""
     import onnx
     from bundles import make_bundle, make_index
 
     folder = make_bundle(tmp_path / "b", "clip")
     make_index(tmp_path / "b.index", folder, 60)
-    model = onnx.load(folder / "text.onnx")
-    [table] = model.graph.initializer
-    rounded = np.round(onnx.numpy_helper.to_array(table) * 8) / 8
-    table.CopyFrom(onnx.numpy_helper.from_array(rounded, table.name))
-    onnx.save(model, folder / "text.int8.onnx")
     manifest = read_manifest(folder, "bundle")
-    manifest.body["graphs"]["text"]["variants"]["int8"] = {"file": "text.int8.onnx"}
+    for name in ("text", "gallery"):
+        model = onnx.load(folder / f"{name}.onnx")
+        [weights] = model.graph.initializer
+        rounded = np.round(onnx.numpy_helper.to_array(weights) * 8) / 8
+        weights.CopyFrom(onnx.numpy_helper.from_array(rounded, weights.name))
+        onnx.save(model, folder / f"{name}.int8.onnx")
+        manifest.body["graphs"][name]["variants"]["int8"] = {"file": f"{name}.int8.onnx"}
     manifest.body["precisions"] = {"rungs": {"int4": {"why": "mAP may drop by 0.01"}}}
     sign(folder, **manifest.body)
     return folder
