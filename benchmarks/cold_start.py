@@ -73,14 +73,23 @@ def measure(commands: dict[str, list[str]], runs: int) -> dict[str, list[dict[st
     return times
 
 
-def timed(command: list[str]) -> dict[str, float]:
-    """Run one command; return its CPU time and wall time in seconds, and its peak memory in MB."""
+def timed(command: list[str], given: Path = Path(os.devnull)) -> dict[str, float]:
+    """Run one command; return its CPU time and wall time in seconds, and its peak memory in MB.
+
+    Args:
+        given: a file that is its standard input.
+    """
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    begin = time.perf_counter()
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    _, status, usage = os.wait4(process.pid, 0)
+    with given.open("rb") as stdin:
+        begin = time.perf_counter()
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=stdin,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")

@@ -18,15 +18,14 @@ import argparse
 import json
 import statistics
 import tempfile
-import time
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import torch
+from clocks import CLOCKS, percentiles, taken
 from machine import describe
 from query_subjects import Imagining, Subject, demo, published, published_method
 
@@ -39,9 +38,7 @@ from zscr.train.methods.contract import Head, Port
 
 RESULTS = Path(__file__).parent / "results"
 WARM_UP = 20
-FEWEST = 662  # queries that a 99th percentile takes
 GRAPH, BESIDE, WHOLE, EAGER = "graph", "beside the graph", "whole query", "torch and hnswlib"
-CLOCKS = {"wall": time.perf_counter_ns, "cpu": time.process_time_ns}
 
 
 def main() -> None:
@@ -129,13 +126,6 @@ def measure(subject: Subject) -> dict[str, Any]:
     }
 
 
-def taken(call: Callable[[Query], None], query: Query) -> dict[str, float]:
-    """Return the milliseconds of a call by each clock."""
-    before = {name: clock() for name, clock in CLOCKS.items()}
-    call(query)
-    return {name: (clock() - before[name]) / 1e6 for name, clock in CLOCKS.items()}
-
-
 def summary(rows: dict[str, list[float]]) -> dict[str, Any]:
     """Return percentiles, and medians of the ratios query by query."""
     shares = [a / b for a, b in zip(rows[BESIDE], rows[WHOLE], strict=True)]
@@ -145,11 +135,6 @@ def summary(rows: dict[str, list[float]]) -> dict[str, Any]:
         "share_beside_the_graph": round(statistics.median(shares), 4),
         "faster_than_torch": round(statistics.median(ratios), 3),
     }
-
-
-def percentiles(values: list[float]) -> dict[str, float]:
-    shown = {"p50": 50, "p90": 90} | ({"p99": 99} if len(values) >= FEWEST else {})
-    return {name: round(float(np.percentile(values, p)), 3) for name, p in shown.items()}
 
 
 def floor_of(work: Path, runtime: Runtime, seed: int, repeats: int = 50) -> dict[str, float]:

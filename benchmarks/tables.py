@@ -17,6 +17,7 @@ from backends_table import backends_table
 from clip_table import clip_table
 from composed_speed_table import mapper_table, search_table
 from composed_table import composed_table
+from cpp_table import cpp_table
 from cuda_table import found_table, graphs_table
 from find_table import export_table, find_table
 from index_changes_table import changes_table, growth_table
@@ -91,6 +92,7 @@ def tables() -> dict[str, dict[str, str]]:
             "cold-start": start_table(loaded("cold_start.json")[0]),
             "text-batches": batches_table(loaded("text_batches.json")[0]),
             "memory": memory_table(loaded("query_memory.json")[0]),
+            "cpp": cpp_table(loaded("cpp_query.json")[0]),
             "adding": adding_table(loaded("index_add_*.json")),
             "changes": changes_table(loaded("index_changes.json")[0]),
             "growth": growth_table(loaded("index_memory.json")[0]),

@@ -11,8 +11,8 @@ namespace {
 
 constexpr char kUsage[] =
     "usage: zscr-query BUNDLE [INDEX] [-k K] [--threads N] [--exact] [--onnxruntime PATH] "
-    "[--provider ort-cpu|ort-cuda|...] [--min-score S] [--image FILE]... [--sketch FILE]... "
-    "[--text TEXT] [--instead-of TEXT] [--compose NAME] [< captions]\n";
+    "[--provider ort-cpu|ort-cuda|...] [--precision NAME] [--min-score S] [--image FILE]... "
+    "[--sketch FILE]... [--text TEXT] [--instead-of TEXT] [--compose NAME] [< captions]\n";
 
 struct Arguments {
   std::vector<std::string> folders;
@@ -41,6 +41,8 @@ Arguments read(int count, char** given) {
       made.options.onnxruntime = given[++n];
     } else if (one == "--provider") {
       made.options.provider = given[++n];
+    } else if (one == "--precision") {
+      made.options.precision = given[++n];
     } else if (one == "--image") {
       ++n;
       made.queries.emplace_back(given[n], zscr::Query::of_image(given[n]));

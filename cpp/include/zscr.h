@@ -40,8 +40,9 @@ typedef struct zscr_options {
   const char *provider;    /* what computes, such as "ort-cuda"; NULL: "ort-cpu" */
   int threads;             /* of one query; 0: every core that the process may use */
   int keep_generation;     /* 0: follow the index on the disk; 1: stay with what was opened */
+  const char *precision;   /* of the graphs that answer queries; NULL: the bundle's own choice */
 } zscr_options;
-#define ZSCR_OPTIONS_INIT {sizeof(zscr_options), NULL, NULL, 0, 0}
+#define ZSCR_OPTIONS_INIT {sizeof(zscr_options), NULL, NULL, 0, 0, NULL}
 
 /* What is asked: the fields that a graph of the bundle takes, or an image, or a sketch, and a text,
  * which the bundle composes; see docs/composed.md. */

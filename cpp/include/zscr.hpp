@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -74,6 +75,7 @@ struct Options {
   int threads = 0;
   bool keep_generation = false;
   std::string provider;  // what computes, such as `ort-cuda`; empty is `ort-cpu`
+  std::string precision;  // of the graphs that answer queries; empty: the bundle's own choice
 };
 
 struct How {
@@ -93,6 +95,7 @@ class Searcher {
     how.provider = options.provider.empty() ? nullptr : options.provider.c_str();
     how.threads = options.threads;
     how.keep_generation = options.keep_generation;
+    how.precision = options.precision.empty() ? nullptr : options.precision.c_str();
     zscr_searcher* made = nullptr;
     check(zscr_open(bundle.c_str(), index.empty() ? nullptr : index.c_str(), &how, &made));
     return Searcher(made);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "precision.hpp"
 #include "provider.hpp"
 
 namespace zscr {
@@ -32,6 +33,7 @@ Bundle::Bundle(const fs::path& folder, const Runtime& runtime) : runtime_(runtim
                 "; make it again");
       if (about->at("role").text() != "pair") add(graph, *about);
     }
+    runtime_.precision = chosen_precision(body, runtime);
     Graph& gallery = graphs_[kGallery];
     gallery.key = space;
     if (gallery.fields == Fields{"image"} && !taken(gallery.fields))

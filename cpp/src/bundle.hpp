@@ -37,7 +37,7 @@ class Bundle {
     mutable std::mutex loading;
     mutable std::unique_ptr<const Encoder> encoder;
   };
-  const Runtime runtime_;
+  Runtime runtime_;  // with the precision that was chosen
   std::map<std::string, Graph> graphs_;
   Takes takes_;
   std::vector<std::pair<Fields, Ways>> composed_;

@@ -76,17 +76,16 @@ void require(bool there, const char* what) {
   if (!there) zscr::unusable(std::string(what) + " is missing or not started from its INIT value");
 }
 
-// Returns a structure as this version has it: what an earlier one lacks is as in INIT. `least`: of
-// the first version.
+// Returns a structure as this version has it: what an earlier one lacks is as in `made`, its INIT.
 template <typename Structure>
-Structure full(const Structure& given, Structure init, std::size_t least, const char* what) {
-  require(given.size >= least, what);
-  std::memcpy(&init, &given, std::min(given.size, sizeof init));
-  return init;
+Structure full(const Structure* given, Structure made, std::size_t least, const char* what) {
+  require(given->size >= least, what);
+  std::memcpy(&made, given, std::min(given->size, sizeof made));
+  return made;
 }
 
 zscr_query full(const zscr_query* given) {
-  return full(*given, zscr_query ZSCR_QUERY_INIT, offsetof(zscr_query, image_bytes), "a query");
+  return full(given, ZSCR_QUERY_INIT, offsetof(zscr_query, image_bytes), "a query");
 }
 
 std::optional<zscr::ImageFile> file(const char* path, const void* bytes, std::size_t size,
@@ -113,7 +112,7 @@ zscr::Query made(const zscr_query& one, std::size_t number) {
 
 zscr::Wanted wanted(const zscr_how* how) {
   zscr_how given = ZSCR_HOW_INIT;
-  if (how) given = full(*how, given, offsetof(zscr_how, min_score), "how");
+  if (how) given = full(how, given, offsetof(zscr_how, min_score), "how");
   if (given.k < 1 || given.ef < 0)
     zscr::unusable("k is " + std::to_string(given.k) + " and ef is " + std::to_string(given.ef) +
                    "; k must be at least 1, and ef 0 or more");
@@ -129,19 +128,17 @@ int zscr_open(const char* bundle, const char* index, const zscr_options* options
     require(bundle && searcher, "bundle or searcher");
     *searcher = nullptr;
     zscr_options given = ZSCR_OPTIONS_INIT;
-    if (options) {
-      require(options->size >= sizeof given, "options");
-      given = *options;
-    }
+    if (options) given = full(options, given, offsetof(zscr_options, precision), "options");
     if (given.threads < 0)
       throw zscr::Fault(ZSCR_CONFIG,
                         std::to_string(given.threads) +
                             " threads cannot run anything; give at least 1, or 0 for all");
     const std::optional<zscr::fs::path> named =
         index ? std::optional<zscr::fs::path>(index) : std::nullopt;
-    const auto text = [](const char* one) { return std::string(one ? one : ""); };
-    const zscr::Runtime runtime{text(given.onnxruntime), text(given.provider),
-                                given.threads ? given.threads : zscr::usable_cores()};
+    const auto told = [](const char* one) { return std::string(one ? one : ""); };
+    const zscr::Runtime runtime{told(given.onnxruntime), told(given.provider),
+                                given.threads ? given.threads : zscr::usable_cores(),
+                                told(given.precision)};
     *searcher = new zscr_searcher{{bundle, named, runtime, !given.keep_generation}};
   });
 }

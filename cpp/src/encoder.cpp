@@ -42,13 +42,19 @@ Encoder::Encoder(const Manifest& bundle, const std::string& name, std::size_t di
   for (const GraphInput& one : inputs_)
     if (!limit_ && one.is_text()) limit_ = &one;
   has_mask_ = inputs_.size() == 1 && inputs_.front().has_mask();
-  const std::string precision = bundle.body.at("default_precision").text(40);
-  const std::string file = graph.at("variants").at(precision).at("file").text(255);
-  if (file.find('/') != file.npos) graph.refuse("a graph in the bundle's own folder");
+  const auto file_in = [&](const std::string& precision) {
+    std::string file = graph.at("variants").at(precision).at("file").text(255);
+    if (file.find('/') != file.npos) graph.refuse("a graph in the bundle's own folder");
+    return file;
+  };
+  const std::string plain = bundle.body.at("default_precision").text(40);
+  const std::string precision = graph.at("role").text() == "query" ? runtime.precision : plain;
+  const std::string file = file_in(precision);
   const std::string bytes = bundle.verified(file);
-  key = bundle.listed(file).sha256;
+  key = bundle.listed(file_in(plain)).sha256;
   runner_ = std::make_unique<const Runner>(runtime, bytes, (bundle.folder / file).string(),
                                            graph.at("output").text(200), dim);
+  ran_ = runner_->ran() + (precision == plain ? "" : ", " + precision);
 }
 
 std::optional<Encoder::Ready> Encoder::read(const Query& query, std::size_t number,

@@ -15,17 +15,19 @@ struct Embedded {
 
 class Encoder {
  public:
+  // Loads a graph: of queries' in the runtime's precision, which is there, else in the default one.
   Encoder(const Manifest& bundle, const std::string& name, std::size_t dim, const Runtime& runtime);
 
   // Embeds a batch of queries that fill its fields; one that cannot be read costs no other its row.
   std::vector<Embedded> embed(const std::vector<Query>& queries) const;
-  const std::string& ran() const { return runner_->ran(); }
-  std::string key;  // what names it in an index's calibration: its sha256
+  const std::string& ran() const { return ran_; }
+  std::string key;  // what names it in an index's calibration: its sha256 in the default precision
 
  private:
   std::vector<GraphInput> inputs_;
   const GraphInput* limit_ = nullptr;  // of texts: the first of them
   std::unique_ptr<const Runner> runner_;
+  std::string ran_;
   std::size_t dim_;
   bool has_mask_ = false;  // of its one input: padding says nothing
 

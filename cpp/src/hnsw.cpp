@@ -13,7 +13,7 @@ constexpr std::size_t kHeader = 96, kM = 16, kEfConstruction = 200;
 constexpr double kLongest = 1e6;  // squared, of a vector; unit vectors have 1
 
 template <typename Number>
-Number number_at(const std::string& content, std::size_t at) {
+Number number_at(const Pages& content, std::size_t at) {
   Number made;
   std::memcpy(&made, content.data() + at, sizeof made);
   return made;
@@ -29,14 +29,14 @@ std::uint32_t id_at(const char* ids, std::uint32_t number) {
 
 }  // namespace
 
-Hnsw::Hnsw(std::string content, std::size_t dim, const Stack& stack)
+Hnsw::Hnsw(std::unique_ptr<const Pages> content, std::size_t dim, const Stack& stack)
     : content_(std::move(content)), dim_(dim), node_size_(4 + 8 * kM + 4 * dim + 8) {
-  if (content_.size() < kHeader)
-    refuse(std::to_string(content_.size()) + " bytes cannot hold a header");
-  const auto count = number_at<std::uint64_t>(content_, 16);
-  const std::size_t room = content_.size() - kHeader;
+  if (content_->size() < kHeader)
+    refuse(std::to_string(content_->size()) + " bytes cannot hold a header");
+  const auto count = number_at<std::uint64_t>(*content_, 16);
+  const std::size_t room = content_->size() - kHeader;
   if (!count || count > room / (node_size_ + 4) || room % 4)
-    refuse(std::to_string(content_.size()) + " bytes cannot hold " + std::to_string(count) +
+    refuse(std::to_string(content_->size()) + " bytes cannot hold " + std::to_string(count) +
            " nodes");
   nodes_ = std::size_t(count);
   read_upper(kHeader + nodes_ * node_size_);
@@ -47,8 +47,8 @@ Hnsw::Hnsw(std::string content, std::size_t dim, const Stack& stack)
 }
 
 void Hnsw::read_upper(std::size_t at) {
-  std::vector<std::uint32_t> words((content_.size() - at) / 4);
-  std::memcpy(words.data(), content_.data() + at, words.size() * 4);
+  std::vector<std::uint32_t> words((content_->size() - at) / 4);
+  std::memcpy(words.data(), content_->data() + at, words.size() * 4);
   std::size_t next = 0;
   for (std::size_t node = 0; node < nodes_; ++node) {
     if (next >= words.size()) refuse("its upper levels end too early");
@@ -68,17 +68,17 @@ void Hnsw::read_header() {
       {0, 0},       {24, node_size_}, {32, node_size_ - 8}, {40, 4 + 8 * kM}, {56, kM},
       {64, 2 * kM}, {72, kM},         {88, kEfConstruction}};
   for (const auto& [at, number] : wanted)
-    if (const auto found = number_at<std::uint64_t>(content_, at); found != number)
+    if (const auto found = number_at<std::uint64_t>(*content_, at); found != number)
       refuse("its header has " + std::to_string(found) + " at " + std::to_string(at) + ", not " +
              std::to_string(number));
-  const auto most = number_at<std::uint64_t>(content_, 8);
-  const double scale = number_at<double>(content_, 80);
+  const auto most = number_at<std::uint64_t>(*content_, 8);
+  const double scale = number_at<double>(*content_, 80);
   if (!(std::abs(scale - 1 / std::log(double(kM))) < 1e-5)) refuse("its mult is another");
   if (most < nodes_ || most >= std::uint64_t(1) << 40)
     refuse("its max_elements is " + std::to_string(most));
   const std::uint32_t top = *std::max_element(levels_.begin(), levels_.end());
-  entry_ = number_at<std::uint32_t>(content_, 52);
-  if (number_at<std::int32_t>(content_, 48) != std::int32_t(top) || entry_ >= nodes_ ||
+  entry_ = number_at<std::uint32_t>(*content_, 52);
+  if (number_at<std::int32_t>(*content_, 48) != std::int32_t(top) || entry_ >= nodes_ ||
       levels_[entry_] != top)
     refuse("its entry point " + std::to_string(entry_) + " is not on its highest level");
 }
@@ -89,9 +89,9 @@ void Hnsw::read_nodes(const Stack& stack) {
   std::size_t covered = 0;
   for (std::uint32_t node = 0; node < nodes_; ++node) {
     const std::size_t at = kHeader + node * node_size_;
-    const auto label = number_at<std::uint64_t>(content_, at + node_size_ - 8);
+    const auto label = number_at<std::uint64_t>(*content_, at + node_size_ - 8);
     if (label >= std::uint64_t(1) << 62) refuse("a label is none");
-    if (number_at<std::uint16_t>(content_, at + 2)) refuse("a node is marked as deleted");
+    if (number_at<std::uint16_t>(*content_, at + 2)) refuse("a node is marked as deleted");
     labels.push_back(std::int64_t(label));
     rows_.push_back(stack.row_of(labels.back()));
     if (rows_.back() >= 0) {
@@ -118,7 +118,7 @@ Hnsw::Links Hnsw::links(std::uint32_t node, std::uint32_t level) const {
     return {*list & 0xFFFF, reinterpret_cast<const char*>(list + 1)};
   }
   const std::size_t at = kHeader + node * node_size_;
-  return {number_at<std::uint16_t>(content_, at), content_.data() + at + 4};
+  return {number_at<std::uint16_t>(*content_, at), content_->data() + at + 4};
 }
 
 void Hnsw::check_links(std::uint32_t node, std::uint32_t level) const {
@@ -135,11 +135,12 @@ void Hnsw::check_links(std::uint32_t node, std::uint32_t level) const {
 }
 
 const float* Hnsw::vector(std::uint32_t node) const {  // all before it are of 4 bytes
-  return reinterpret_cast<const float*>(content_.data() + kHeader + node * node_size_ + 4 + 8 * kM);
+  return reinterpret_cast<const float*>(content_->data() + kHeader + node * node_size_ + 4 +
+                                        8 * kM);
 }
 
 float Hnsw::distance(std::uint32_t node, const float* query) const {
-  return 1.0F - dot(vector(node), query, dim_);
+  return 1.0F - hnswlib_dot(vector(node), query, dim_);
 }
 
 // Goes to the node of level 1 that is nearest, from level to level.
@@ -185,6 +186,7 @@ std::vector<std::int64_t> Hnsw::nearest(const float* query, std::size_t k, std::
     const Links list = links(node, 0);
     for (std::uint32_t n = 0; n < list.count; ++n) {
       const std::uint32_t to = id_at(list.ids, n);
+      if (n + 1 < list.count) __builtin_prefetch(vector(id_at(list.ids, n + 1)));
       if (visited[to]) continue;
       visited[to] = true;
       const float found = distance(to, query);

@@ -4,8 +4,9 @@
 // The search below takes the same steps as hnswlib's searchKnn, so it finds the same.
 #pragma once
 
-#include <string>
+#include <memory>
 
+#include "pages.hpp"
 #include "stack.hpp"
 
 namespace zscr {
@@ -14,14 +15,14 @@ class Hnsw {
  public:
   // Takes the bytes of a file whose hash was proved. Throws a JsonFault where hnswlib would not
   // have written them of these rows: then nothing can be searched with them.
-  Hnsw(std::string content, std::size_t dim, const Stack& stack);
+  Hnsw(std::unique_ptr<const Pages> content, std::size_t dim, const Stack& stack);
 
   // Returns the rows of the k nearest, in no order; fewer where it reaches fewer.
   std::vector<std::int64_t> nearest(const float* query, std::size_t k, std::size_t ef) const;
   std::size_t count() const { return found_; }  // how many it can find
 
  private:
-  std::string content_;
+  std::unique_ptr<const Pages> content_;
   std::size_t dim_, node_size_, nodes_ = 0, found_ = 0;
   std::uint32_t entry_ = 0;
   std::vector<std::int64_t> rows_;     // of each node; -1 where it is no longer there

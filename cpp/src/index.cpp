@@ -87,10 +87,11 @@ void Index::read_fields(const Index* before) {
     roots_[name] = root_path(row, manifest.folder);
   }
   for (const Json& row : body.at("calibrations").list(0, 100)) {
-    auto& scores = calibrations[row.at("graph").text(200)];
+    std::vector<double> scores;
     for (const Json& one : row.at("scores").list(1, 128)) scores.push_back(one.number());
     if (!std::is_sorted(scores.begin(), scores.end()))
       throw JsonFault("scores of a calibration that are not ascending");
+    calibrations.emplace(row.at("graph").text(200), std::move(scores));  // the first of a graph
   }
   if (how == "hnsw") {
     std::error_code ignored;
@@ -128,9 +129,9 @@ void Index::check_names(const std::vector<std::string>& numbers) {
 const Hnsw* Index::hnsw() const {
   std::call_once(hnsw_once_, [&] {
     const Listed& entry = manifest.listed(hnsw_name_);
-    std::string content(
-        hnsw_file_->bytes());  // our own, so that nobody changes it once it is proved
-    if (content.size() != entry.bytes || sha256(content) != entry.sha256)
+    // Our own, so that nobody changes it once it is proved.
+    auto content = std::make_unique<const Pages>(hnsw_file_->bytes());
+    if (content->size() != entry.bytes || sha256(content->bytes()) != entry.sha256)
       damaged((manifest.folder / hnsw_name_).string() + " is damaged; run 'zscr index repair " +
               manifest.folder.string() + "'");
     try {

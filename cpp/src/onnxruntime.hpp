@@ -3,6 +3,7 @@
 
 #include <onnxruntime_c_api.h>
 
+#include "graph_memory.hpp"
 #include "runner.hpp"
 
 namespace zscr {
@@ -12,6 +13,7 @@ class Onnxruntime {
   const OrtApi* api = nullptr;
   OrtEnv* env = nullptr;
   OrtMemoryInfo* memory = nullptr;
+  GraphMemory* graphs = nullptr;  // of the environment, which stays; null where it has another
   std::string version, path;
 
   // Throws what onnxruntime says, as a fault of one line.

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <mutex>
 
+#include "graph_memory.hpp"
 #include "provider.hpp"
 
 namespace zscr {
@@ -73,6 +74,15 @@ std::shared_ptr<const Onnxruntime> made(const std::string& asked) {
   library->check(api.CreateEnv(ORT_LOGGING_LEVEL_FATAL, "zscr", &library->env), ZSCR_RUNTIME, what);
   library->check(api.CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, &library->memory),
                  ZSCR_RUNTIME, what);
+  OrtMemoryInfo* info = nullptr;
+  library->check(api.CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeDefault, &info),
+                 ZSCR_RUNTIME, what);
+  auto graphs = std::make_unique<GraphMemory>(info);
+  if (OrtStatus* const refused = api.RegisterAllocator(library->env, graphs.get())) {
+    api.ReleaseStatus(refused);  // the program has registered one: sessions have their own then
+  } else {
+    library->graphs = graphs.release();
+  }
   return library;
 }
 
@@ -80,7 +90,7 @@ std::shared_ptr<const Onnxruntime> made(const std::string& asked) {
 
 std::shared_ptr<const Onnxruntime> load_onnxruntime(const std::string& path) {
   static std::mutex lock;
-  static std::map<std::string, std::shared_ptr<const Onnxruntime>> loaded;  // never unloaded
+  static auto& loaded = *new std::map<std::string, std::shared_ptr<const Onnxruntime>>;  // stays
   const std::lock_guard<std::mutex> held(lock);
   auto& library = loaded[path];
   if (!library) library = made(path);
@@ -88,17 +98,18 @@ std::shared_ptr<const Onnxruntime> load_onnxruntime(const std::string& path) {
 }
 
 struct Runner::Session {
-  const OrtApi& api;
+  const Onnxruntime& library;
   OrtSession* session = nullptr;
   ~Session() {
-    if (session) api.ReleaseSession(session);
+    if (session) library.api->ReleaseSession(session);
+    if (library.graphs) library.graphs->trim();
   }
 };
 
 Runner::Runner(const Runtime& runtime, std::string_view graph, std::string name,
                const std::string& output, std::size_t dim)
     : library_(load_onnxruntime(runtime.onnxruntime)),
-      session_(new Session{*library_->api}),
+      session_(new Session{*library_}),
       name_(std::move(name)),
       output_(output),
       dim_(dim) {
@@ -113,6 +124,7 @@ Runner::Runner(const Runtime& runtime, std::string_view graph, std::string name,
   check(api.SetIntraOpNumThreads(made, runtime.threads));
   // Spinning workers would take the cores from other threads and processes.
   check(api.AddSessionConfigEntry(made, "session.intra_op.allow_spinning", "0"));
+  if (library_->graphs) check(api.AddSessionConfigEntry(made, "session.use_env_allocators", "1"));
   check(api.SetSessionLogSeverityLevel(made, 4));  // what fails is returned as well
   ran_ = "onnxruntime " + library_->version + ", " + use_provider(*library_, made, runtime);
   OrtStatus* const status = api.CreateSessionFromArray(library_->env, graph.data(), graph.size(),
@@ -120,6 +132,7 @@ Runner::Runner(const Runtime& runtime, std::string_view graph, std::string name,
   if (status && is_fallback(api.GetErrorMessage(status)))
     library_->check(status, ZSCR_CONFIG, name_ + " would run in part on the CPU", "use ort-cpu");
   check(status);
+  if (library_->graphs) library_->graphs->trim();
 }
 
 Runner::~Runner() = default;

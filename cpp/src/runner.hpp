@@ -21,6 +21,9 @@ struct Runtime {
   std::string onnxruntime;  // its library, or a folder that has one; see `load_onnxruntime`
   std::string provider;     // as Python calls it, such as `ort-cuda`; empty is `ort-cpu`
   int threads = 1;
+  std::string precision;  // of the graphs that answer queries; empty: the bundle's own choice
+
+  bool is_on_cpu() const { return provider.empty() || provider == "ort-cpu"; }
 };
 
 // Loads the library: `path`, or the one in the folder `path`; else what $ZSCR_ONNXRUNTIME names so;

@@ -56,6 +56,17 @@ float dot(const float* first, const float* second, std::size_t dim) {
   return sum;
 }
 
+float hnswlib_dot(const float* first, const float* second, std::size_t dim) {
+  std::size_t head = dim > 4 ? dim / 4 * 4 : dim % 4 ? 0 : dim;  // space_ip.h: in four sums
+  if (dim > 16 && dim % 4) head = dim / 16 * 16;
+  float sums[4] = {};
+  for (std::size_t at = 0; at < head; at += 4)
+    for (std::size_t n = 0; n < 4; ++n) sums[n] += first[at + n] * second[at + n];
+  float tail = 0;
+  for (std::size_t at = head; at < dim; ++at) tail += first[at] * second[at];
+  return sums[0] + sums[1] + sums[2] + sums[3] + tail;
+}
+
 double exact_dot(const float* row, const float* query, std::size_t dim, double* scratch) {
   for (std::size_t n = 0; n < dim; ++n) scratch[n] = double(row[n]) * double(query[n]);
   return pairwise_sum(scratch, dim);

@@ -15,6 +15,9 @@ struct Scored {
 
 float half_to_float(std::uint16_t half);
 float dot(const float* first, const float* second, std::size_t dim);
+// Returns the product as hnswlib adds it up where it is compiled for any processor of its kind, so
+// that rows that are all but equally near are met in the same order.
+float hnswlib_dot(const float* first, const float* second, std::size_t dim);
 
 double pairwise_sum(const double* numbers, std::size_t count);  // in numpy's order
 

@@ -1,5 +1,6 @@
 // Images, and what is made of their pixels.
 #include "../src/image_input.hpp"
+#include "../src/layer.hpp"
 #include "../src/orientation.hpp"
 #include "../src/sketch.hpp"
 #include "fuzz.hpp"

@@ -42,7 +42,7 @@ void read_hnsw(std::string_view bytes) {
       std::memcpy(content.data() + at + kVector, stack().row(std::size_t(row), scratch.data()),
                   4 * dim());
   }
-  const Hnsw hnsw(content, dim(), stack());
+  const Hnsw hnsw(std::make_unique<const Pages>(content), dim(), stack());
   query[0] = 1;
   for (const std::size_t k : {std::size_t(1), std::size_t(7), stack().count()})
     for (const std::int64_t row : hnsw.nearest(query.data(), k, 3))

@@ -20,6 +20,7 @@ class Options(c.Structure):
         ("provider", c.c_char_p),
         ("threads", c.c_int),
         ("keep_generation", c.c_int),
+        ("precision", c.c_char_p),
     ]
 
 
@@ -113,8 +114,8 @@ class Library:
             raise Refused(code, self.c.zscr_message().decode())
 
     def open(self, bundle: Path, index: Path | None = None, **options: Any) -> Searcher:
-        given = {"onnxruntime": capi().encode(), "threads": 1} | options
-        made, how = c.c_void_p(), Options(c.sizeof(Options), **given)
+        given = {"size": c.sizeof(Options), "onnxruntime": capi().encode(), "threads": 1} | options
+        made, how = c.c_void_p(), Options(**given)
         folder = None if index is None else str(index).encode()
         self.check(self.c.zscr_open(str(bundle).encode(), folder, c.byref(how), c.byref(made)))
         return Searcher(self, made)

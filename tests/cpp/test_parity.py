@@ -109,6 +109,28 @@ def test_ef_decides_what_hnsw_finds(pair):
     assert found != [tuple(h[1] for h in one.hits) for one in ours.search_vectors(rows, 5, exact=1)]
 
 
+def test_rows_that_are_all_but_equally_near(library, tmp_path):
+    """HNSW meets them in the order of hnswlib's own sums, here of a crowd within float32's step."""
+    from bundles import entries, make_bundle, make_index, unit
+
+    pytest.importorskip("hnswlib", reason="needs the extra 'hnsw'")
+    bundle = make_bundle(tmp_path / "b", "clip")
+    own = make_index(tmp_path / "own.index", bundle, 10)
+    rows, asked = (unit(1, 4) + 1e-3 * unit(count, seed) for count, seed in ((2000, 5), (200, 6)))
+    rows, asked = (one / np.linalg.norm(one, axis=1, keepdims=True) for one in (rows, asked))
+    index = Index.create(
+        tmp_path / "crowd",
+        space=own.space,
+        bundle_name=own.bundle_name,
+        entries=entries(range(2000)),
+        vectors=rows,
+        search="hnsw",
+    )
+    found = library.open(bundle, index.folder).search_vectors(asked)
+    wanted = index.search(asked, 10)
+    assert [[h[1] for h in one.hits] for one in found] == [[m.entry.id for m in o] for o in wanted]
+
+
 def test_embedding_is_that_of_python(pair):
     """`zscr_embed` gives the graph's own row, of the text in normal form C."""
     ours, theirs = pair

@@ -251,6 +251,19 @@ def test_unrelated_queries_of_the_same_score_are_not_below(copy, library):
     assert (answer.hits[0][6], answer.nothing) == (0.0, True)
 
 
+def test_of_two_calibrations_of_a_graph_the_first_counts(copy, library):
+    """As in Python."""
+    from zscr.infer.searcher import Searcher
+
+    manifest = copy / "b.index" / "manifest.json"
+    [known, *_] = json.loads(manifest.read_bytes())["calibrations"]
+    least, most = known | {"scores": [-1.0]}, known | {"scores": [1.0]}
+    for rows, share in (([least, most], 1.0), ([most, least], 0.0)):
+        signed(manifest, calibrations=rows)
+        assert library.open(copy / "b").search([TEXT])[0].hits[0][6] == share
+        assert Searcher.open(copy / "b").search(TEXT)[0].hits[0].above_unrelated == share
+
+
 def test_hnsw_of_a_stranger_never_leads_outside(copy, library):
     """Every word of HNSW's file replaced in turn, its hash made right: exact, or the same."""
     [path] = (copy / "b.index").glob("hnsw.*.bin")
