@@ -2,66 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
 
 pytest.importorskip("onnx", reason="needs the extra 'export'")
 pytest.importorskip("onnxruntime", reason="needs the extra 'cpu'")
 
 from tests.cpp.composed_answers import INSTEAD, TOLERANCE, asked, given, told, worst
+from tests.cpp.composed_fixtures import bundle as bundle
+from tests.cpp.composed_fixtures import copy as copy
+from tests.cpp.composed_fixtures import drawings as drawings
+from tests.cpp.composed_fixtures import photos as photos
+from tests.cpp.composed_fixtures import plain as plain
+from tests.cpp.composed_fixtures import small as small
 from zscr.data.records import Query
 from zscr.infer.runners.runner import Runtime
 from zscr.infer.searcher import Searcher
 
-ARTEFACT, MISMATCH, INPUT, CONFIG, RUNTIME, MISSING = range(1, 7)
 BOTH = frozenset({"image", "text"})
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Draw 20 images of noise."""
-    folder, lot = tmp_path_factory.mktemp("photos"), np.random.default_rng(3)
-    for n in range(20):
-        Image.fromarray(lot.integers(0, 256, (30, 40, 3), np.uint8)).save(folder / f"{n}.png")
-    return [folder / f"{n}.png" for n in range(20)]
-
-
-@pytest.fixture(scope="module")
-def drawings(photos: list[Path]) -> list[Path]:
-    """Draw 20 of black lines on white."""
-    lot, found = np.random.default_rng(6), []
-    for n in range(20):
-        sheet = Image.new("L", (48, 48), 255)
-        points = [tuple(map(int, one)) for one in lot.integers(4, 44, (5, 2))]
-        ImageDraw.Draw(sheet).line(points, fill=0, width=2)
-        found.append(photos[0].parent / f"drawn{n}.png")
-        sheet.save(found[-1])
-    return found
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a bundle of texts, images and sketches."""
-    from bundles import make_bundle
-
-    return make_bundle(tmp_path_factory.mktemp("plain") / "plain", "clip", sketches=True)
-
-
-@pytest.fixture(scope="module")
-def bundle(plain: Path) -> Path:
-    """Make one with every composition."""
-    from composed_bundles import with_compositions
-
-    return with_compositions(plain.parent / "b", plain)
 
 
 @pytest.fixture(scope="module", params=["exact", "hnsw", "float16", "large"])
@@ -77,15 +40,6 @@ def pair(request: Any, library: Any, bundle: Path, tmp_path_factory: Any) -> Any
     index = tmp_path_factory.mktemp(kind) / "index"
     make_index(index, bundle, 6000 if kind == "large" else 1200, **how)
     return library.open(bundle, index), Searcher.open(bundle, index, Runtime(threads=1))
-
-
-@pytest.fixture(scope="module")
-def small(library: Any, bundle: Path) -> Any:
-    """Open the bundle with an index of 60 images beside it."""
-    from bundles import make_index
-
-    make_index(bundle.parent / "b.index", bundle, 60)
-    return library.open(bundle), Searcher.open(bundle, runtime=Runtime(threads=1))
 
 
 @pytest.mark.parametrize("field", ["image", "sketch"])
@@ -118,107 +72,6 @@ def test_every_composition(pair: Any, photos: list[Path], drawings: list[Path], 
             assert all((a.error is None) == answered for a, _ in pairs), (name, instead)
             if answered:
                 assert worst(pairs) <= TOLERANCE.get(str(name), 0), (name, instead)
-
-
-@pytest.mark.parametrize(
-    ("kind", "more"),
-    [
-        ("clip", {}),
-        ("clip", {"pad_to": 14, "names": ["ids", "mask", "slot"]}),
-        ("bert", {"template": "{} as a * , seen from above", "words": 3}),
-        ("left", {"max_length": 20}),
-        ("own", {"max_length": 24}),  # to which a space is a part of a word
-    ],
-    ids=["clip", "padded", "bert", "left", "own"],
-)
-def test_sentences(
-    kind: str, more: dict[str, Any], library: Any, photos: list[Path], tmp_path: Path
-) -> None:
-    """Captions, sentences with a place, too long ones: the graph's own rows, notes and refusals.
-
-    Its row counts every id, and the image by its place.
-    """
-    from bundles import DIM, captions, make_bundle, make_index
-    from composed_bundles import with_compositions
-
-    if kind == "own":
-        pytest.importorskip("torch", reason="needs the extra 'train'")
-    plain = make_bundle(tmp_path / "plain", "clip" if kind == "left" else kind)
-    if kind == "left":  # padded and cut at the left
-        _turned_left(plain)
-    bundle = with_compositions(tmp_path / "b", plain, **more)
-    make_index(tmp_path / "b.index", bundle, 40)
-    ours, theirs = library.open(bundle), Searcher.open(bundle, runtime=Runtime(threads=1))
-    lot, texts = np.random.default_rng(8), captions(150, seed=9)
-    for text in captions(150, seed=10):
-        words = text.split()
-        words.insert(lot.integers(len(words) + 1), "*")
-        texts.append(" ".join(words))
-    texts += ["*", "* ", " *\u2003b", "a* b", "* *", "a *, b", "'*\"*", "\u00fc*\U0001f415\n\x01",
-              "cafe\u0301 * nai\u0308ve \U0001f415 \u5c0f", "\u5c0f * \u200b", "zzz\U0001f415 * qq",
-              "a" * 90 + " *b", "...", "\u200b", " "]  # fmt: skip
-    pairs = []
-    for start in range(0, len(texts), 16):
-        queries = [
-            Query(str(start + n), text=text, image=photos[n], compose="pic2word")
-            for n, text in enumerate(texts[start : start + 16])
-        ]
-        pairs += asked((ours, theirs), queries)
-    mine, wanted = told(pairs)
-    for text, a, b in zip(texts, mine, wanted, strict=True):
-        assert a == b, text
-    assert worst(pairs) == 0
-    sentences = " ".join(str(b.error) for _, b in pairs)
-    for refusal in (
-        "2 places",
-        "touches another",
-        "an empty text",
-        "that the model's text encoder",
-    ):
-        assert refusal in sentences
-    assert 20 < sum("truncated" in str(b.notes) for _, b in pairs) < 290
-    query = Query("1", text="a * of red", image=photos[0])
-    [row] = theirs.bundle.graph("composed").encode([query])
-    assert np.array_equal(np.array(ours.embed(DIM, **given(query)), np.float32), row)
-
-
-def test_sentences_that_leave_no_room(library: Any, copy: Path, photos: list[Path]) -> None:
-    """Of each limit of tokens: what is cut, and when the sentence itself is too long."""
-    from test_refusals import signed
-
-    texts = ("red", "red blue cats", "a small * in", "two dogs run *", "* " + "red " * 9, "9 " * 9)
-    queries = [Query(text, text=text, image=photos[0], compose="pic2word") for text in texts]
-    refused = []
-    for limit in range(5, 15):
-        graphs = json.loads((copy / "manifest.json").read_bytes())["graphs"]
-        graphs["composed"]["inputs"][1]["max_length"] = limit
-        signed(copy / "manifest.json", graphs=graphs)
-        pairs = asked((library.open(copy), Searcher.open(copy, None, Runtime(threads=1))), queries)
-        ours, theirs = told(pairs)
-        assert ours == theirs, limit
-        assert worst(pairs) == 0
-        refused.append([one.error is not None for one, _ in pairs])
-    assert refused[0][:2] == [True, True]
-    assert not any(refused[-1])
-    assert len({tuple(one) for one in refused}) > 2
-
-
-def _turned_left(bundle: Path) -> None:
-    """Let a bundle's tokenizer pad and cut at the left, and pad with another number."""
-    from test_refusals import signed
-
-    from zscr.artefact import hash_file
-
-    path = bundle / "tokenizer.json"
-    content = json.loads(path.read_bytes())
-    content["truncation"] = {"direction": "Left", "max_length": 9, "strategy": "LongestFirst"}
-    content["truncation"] |= {"stride": 0}
-    content["padding"] = {"strategy": "BatchLongest", "direction": "Left", "pad_id": 5}
-    content["padding"] |= {"pad_to_multiple_of": None, "pad_type_id": 0, "pad_token": "x"}
-    path.write_text(json.dumps(content))
-    files = json.loads((bundle / "manifest.json").read_bytes())["files"]
-    files["tokenizer.json"] = {"sha256": hash_file(path), "bytes": path.stat().st_size}
-    signed(bundle / "manifest.json", files=files)
 
 
 def test_a_mixture(small: Any, photos: list[Path], drawings: list[Path], tmp_path: Path) -> None:
@@ -272,14 +125,14 @@ def test_which_one_answers(library: Any, copy: Path, plain: Path, photos: list[P
     ways = [about, about | {"text": "a * in red"}, about | {"instead_of": "blue"}]
     names = (["weighted", "pic2word", "arithmetic"], ["average", None, "arithmetic"])
     make_index(plain.with_name("plain.index"), plain, 60)
-    for bundle, wanted in zip((copy, plain), names, strict=True):
-        pair = library.open(bundle), Searcher.open(bundle, runtime=Runtime(threads=1))
+    for folder, wanted in zip((copy, plain), names, strict=True):
+        pair = library.open(folder), Searcher.open(folder, runtime=Runtime(threads=1))
         pairs = asked(pair, [Query(str(n), **way) for n, way in enumerate(ways)])
         ours, theirs = told(pairs)
         assert ours == theirs
         assert [one.composition for one, _ in pairs] == wanted
         [alone] = asked(pair, [Query("1", **about, compose="arithmetic")])
-        assert (alone[0].error is None) == (bundle is copy)
+        assert (alone[0].error is None) == (folder is copy)
         assert alone[0].error == alone[1].error
 
 
@@ -414,144 +267,6 @@ def test_rows(small: Any, photos: list[Path]) -> None:
             ours.embed(DIM, **given(query))
     with pytest.raises(Refused, match="has an empty text"):
         ours.embed(DIM, **given(Query("1", text=" ", image=photos[0])))
-
-
-@pytest.fixture
-def copy(small: Any, bundle: Path, tmp_path: Path) -> Path:
-    """Copy the bundle and its index, to be damaged."""
-    for name in ("b", "b.index"):
-        shutil.copytree(bundle.parent / name, tmp_path / name)
-    return tmp_path / "b"
-
-
-def changed(bundle: Path, name: str, **entry: Any) -> None:
-    """Change the entry of a composition; None takes a field away."""
-    from test_refusals import signed
-
-    compositions = json.loads((bundle / "manifest.json").read_bytes())["compositions"]
-    whole = compositions[name] | entry
-    compositions[name] = {key: value for key, value in whole.items() if value is not None}
-    signed(bundle / "manifest.json", compositions=compositions)
-
-
-IMAGE = {"field": "image", "graph": "gallery"}
-MISFITS = {
-    "'corner' names no graph: 'no'; make the bundle anew": {"graph": "no", "channels": None},
-    "'corner' has not just one of a graph and channels": {"graph": "composed"},
-    "the fusion harris takes 2 channels, not 1;": {"channels": [IMAGE]},
-    "'corner' has two channels of one field": {"channels": [IMAGE, IMAGE]},
-    "a channel of text by 'gallery', which does not take it alone": {
-        "channels": [IMAGE, {"field": "text", "graph": "gallery"}]
-    },
-    "has a template without a place for the text, 'a b'": {
-        "channels": [IMAGE, {"field": "text", "graph": "text", "template": "a b"}]
-    },
-    "'corner' has neither the least that texts score nor samples": {
-        "channels": [
-            IMAGE | {"centred": True},
-            {"field": "text", "graph": "text", "centred": True},
-        ]
-    },
-    "manifest.json does not list none.npy": {"gallery_mean": "none.npy"},
-    "moments.npy holds <f4 of shape (41, 40), not finite float32 of (40)": {
-        "gallery_mean": "moments.npy"
-    },
-    "mean.npy holds <f4 of shape (40), not finite float32 of (any, 40)": {
-        "fusion": {"kind": "cdf", "value": 0.5},
-        "moments": "mean.npy",
-    },
-    "samples.npy holds 56 rows, not a mean and a covariance of 40": {
-        "fusion": {"kind": "cdf", "value": 0.5},
-        "moments": "samples.npy",
-    },
-}
-
-
-@pytest.mark.parametrize("sentence", MISFITS, ids=range(len(MISFITS)))
-def test_what_does_not_fit(sentence: str, copy: Path, library: Any, photos: list[Path]) -> None:
-    """A composition that its graphs or files do not bear out; texts are answered all the same."""
-    from test_refusals import refused
-
-    changed(copy, "corner", **MISFITS[sentence])
-    searcher = library.open(copy)
-    query = Query("1", text="red", image=photos[0], compose="corner")
-    code, message = refused(lambda: searcher.ask([given(query)]))
-    assert code == ARTEFACT
-    assert sentence in message
-    assert searcher.search(["red"])[0].hits
-
-
-def _header(shape: str, kind: str = "<f4", order: str = "False") -> bytes:
-    text = f"{{'descr': '{kind}', 'fortran_order': {order}, 'shape': {shape}, }}"
-    return b"\x93NUMPY\x01\0" + (118).to_bytes(2, "little") + f"{text:<117}\n".encode()
-
-
-ROW = np.full(40, 0.1, np.float32).tobytes()
-ARRAYS = {
-    "a header": (b"\x93NUMPY\x01\0\xff\xff" + ROW, "is no .npy file of numbers"),
-    "nothing": (b"", "is no .npy file of numbers"),
-    "another order": (_header("(40,)", order="True") + ROW, "is no .npy file of numbers"),
-    "too few numbers": (_header("(40,)") + ROW[:-4], "holds <f4 of shape (40), not finite"),
-    "too many": (_header("(40,)") + ROW + b"\0", "holds <f4 of shape (40), not finite"),
-    "a shape that is none": (_header("(-40,)") + ROW, "is no .npy file of numbers"),
-    "a huge shape": (_header("(999999999999, 999999999999)") + ROW, "not finite float32 of (40)"),
-    "another shape": (_header("(20, 2)") + ROW, "holds <f4 of shape (20, 2), not finite"),
-    "doubles": (_header("(20,)", "<f8") + ROW, "holds <f8 of shape (20), not finite"),
-    "no number": (_header("(40,)") + ROW[:-4] + b"\0\0\xc0\x7f", "not finite float32 of (40)"),
-}
-
-
-@pytest.mark.parametrize("what", ARRAYS)
-def test_arrays_of_strangers(what: str, copy: Path, library: Any, photos: list[Path]) -> None:
-    """A file that is as its manifest says and yet no such array: one sentence, no crash."""
-    from test_refusals import refused, signed
-
-    from zscr.artefact import hash_file
-
-    content, sentence = ARRAYS[what]
-    (copy / "centre.npy").write_bytes(content)
-    files = json.loads((copy / "manifest.json").read_bytes())["files"]
-    files["centre.npy"] = {"sha256": hash_file(copy / "centre.npy"), "bytes": len(content)}
-    signed(copy / "manifest.json", files=files)
-    searcher, query = library.open(copy), Query("1", text="red", image=photos[0], compose="corner")
-    code, message = refused(lambda: searcher.ask([given(query)]))
-    assert code == ARTEFACT
-    assert sentence in message
-    assert searcher.ask([given(replace(query, compose="average"))])[0].hits
-
-
-def test_a_file_that_is_damaged(copy: Path, library: Any, photos: list[Path]) -> None:
-    """One bit of an array: no composition that needs it answers, and the others do."""
-    from test_refusals import refused
-
-    path = copy / "centre.npy"
-    raw = bytearray(path.read_bytes())
-    raw[-1] ^= 1
-    path.write_bytes(raw)
-    searcher = library.open(copy)
-    both = given(Query("1", text="red", image=photos[0]))
-    code, message = refused(lambda: searcher.ask([both | {"compose": b"corner"}]))
-    assert code == ARTEFACT
-    assert "centre.npy is damaged: its sha256" in message
-    assert searcher.ask([both | {"compose": b"basic"}])[0].hits
-
-
-def test_no_such_field(copy: Path, library: Any) -> None:
-    """What no composition may be is refused when the bundle is opened, as in Python."""
-    from test_refusals import refused
-
-    for sentence, entry in {
-        "corner.fusion.value is 0.3, not a number": {"fusion": {"kind": "harris", "value": 0.3}},
-        "corner.fusion.kind is 'x', not one of": {"fusion": {"kind": "x"}},
-        "corner.moments is '../a.npy', not a file": {"moments": "../a.npy"},
-        "corner.expansion.images is 0.0, not": {"expansion": {"images": 0, "sharpness": 1}},
-    }.items():
-        shutil.copyfile(copy / "manifest.json", copy / "kept")
-        changed(copy, "corner", **entry)
-        code, message = refused(lambda: library.open(copy))
-        assert code == ARTEFACT
-        assert sentence in message
-        shutil.copyfile(copy / "kept", copy / "manifest.json")
 
 
 def test_the_program(built: Path, small: Any, bundle: Path, photos: list[Path]) -> None:
