@@ -149,7 +149,7 @@ def test_no_such_field(copy: Path, library: Any) -> None:
         "corner.fusion.value is 0.3, not a number": {"fusion": {"kind": "harris", "value": 0.3}},
         "corner.fusion.kind is 'x', not one of": {"fusion": {"kind": "x"}},
         "corner.moments is '../a.npy', not a file": {"moments": "../a.npy"},
-        "corner.expansion.images is 0.0, not": {"expansion": {"images": 0, "sharpness": 1}},
+        "corner.expansion.images is 0, not": {"expansion": {"images": 0, "sharpness": 1}},
     }.items():
         shutil.copyfile(copy / "manifest.json", copy / "kept")
         changed(copy, "corner", **entry)
