@@ -110,8 +110,8 @@ def test_engines_are_built_of_a_bundle_that_is_there(exported: Callable[[str], E
     place = made.bundle.folder
     done = export(f"clip:{made.source}", "--out", place, "--trt", "--target", "sm86")
     assert done.exit_code == 0, done.output
-    [engines] = place.with_name(f"{place.name}.engines").iterdir()
-    assert {"text.engine", "gallery.engine"} <= {path.name for path in engines.iterdir()}
+    built = place.with_name(f"{place.name}.engines").glob("*/*.engine")
+    assert {"text-fp32.engine", "gallery-fp32.engine"} <= {path.name for path in built}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from zscr.artefact import read_manifest
 from zscr.data.collection import read_collection
 from zscr.data.records import Query
 from zscr.export.deploy import deploy
-from zscr.export.tensorrt.engines import build_engine
+from zscr.export.tensorrt.builder import build_engine
 from zscr.infer.encoder import Encoder, load_encoder
 from zscr.infer.searcher import Searcher
 from zscr.train.encoders import fitted, resolve
