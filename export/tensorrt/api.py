@@ -138,3 +138,5 @@ class TensorRT(Protocol):
     BuilderFlag: Enumeration
     MemoryPoolType: Enumeration
     NetworkDefinitionCreationFlag: Enumeration
+
+    def __hash__(self) -> int: ...

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from zscr.errors import ConfigError, MissingExtraError, ZscrError
 from zscr.export.tensorrt.api import TensorRT
@@ -27,8 +27,7 @@ def find_tensorrt(names: Sequence[str] = LIBRARIES) -> TensorRT:
     """
     for name in names:
         try:
-            module: Any = importlib.import_module(name)
-            return module
+            return cast("TensorRT", importlib.import_module(name))
         except (ImportError, OSError) as error:
             if isinstance(error, ModuleNotFoundError) and error.name == name:
                 continue

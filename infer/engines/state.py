@@ -109,7 +109,8 @@ def _fits(built: Toolchain, look: Look) -> tuple[State, str]:
 
 def spoken(changes: list[_Change]) -> str:
     """Say what changed: `built for sm86, driver 550; here sm89, driver 580`."""
-    was, now = (", ".join(one[n] for one in changes) for n in (0, 1))
+    was = ", ".join(one.was for one in changes)
+    now = ", ".join(one.now for one in changes)
     return f"built for {was}; here {now}"
 
 
@@ -118,7 +119,8 @@ def changes_of(built: Toolchain, here: Here) -> Iterator[_Change]:
     changed = False
     if built.version != here.version:
         changed = True
-        yield _Change(*(f"{built.library} {one.version}" for one in (built, here)), gone=True)
+        was, now = (f"{built.library} {one.version}" for one in (built, here))
+        yield _Change(was, now, gone=True)
     if built.cuda != here.cuda:
         changed = True
         yield _Change(f"CUDA {built.cuda}", f"CUDA {here.cuda}", gone=True)
@@ -134,7 +136,8 @@ def changes_of(built: Toolchain, here: Here) -> Iterator[_Change]:
 
 def _device_changes(built: Device, here: Device) -> Iterator[_Change]:
     if (built.name, built.capability) != (here.name, here.capability):
-        yield _Change(*(f"{d.name} ({d.capability.lower()})" for d in (built, here)), gone=False)
+        was, now = (f"{one.name} ({one.capability.lower()})" for one in (built, here))
+        yield _Change(was, now, gone=False)
     if built.driver != here.driver:
         same = built.name == here.name  # else it is the driver of another machine
         yield _Change(f"driver {built.driver}", f"driver {here.driver}", gone=same)
