@@ -69,7 +69,7 @@ def engine() -> None:
     "precisions",
     multiple=True,
     metavar="NAME",
-    help="Also of the graphs in fp16, bf16, int8 or int4, or in all that BUNDLE has; repeatable.",
+    help="Of graphs in fp32, fp16, bf16, int8 or int4, or all that BUNDLE has [fp32]; repeatable.",
 )
 @target_option
 @workspace_option

@@ -42,8 +42,8 @@ def build_engines(
     Args:
         bundle: its folder.
         targets: GPUs; see `choose_toolchain`.
-        precisions: that the graphs are to be built in beside the bundle's default one; `all` are
-            those that the bundle has. Of a graph that is not there in one, none is built.
+        precisions: that graphs are built in, those that are there in it; `all` are those that the
+            bundle has, none is its default one.
         workspace: see `build_engine`.
 
     Raises:
@@ -73,7 +73,7 @@ def _variants(bundle: Manifest, precisions: Sequence[str]) -> Iterator[tuple[str
                 f"the bundle has no graph in {precision}, only in {', '.join(there)}; choose one "
                 f"of these or run 'zscr export' with --precision {precision}"
             )
-    wanted = dict.fromkeys([default, *(there if everything else precisions)])
+    wanted = dict.fromkeys(there if everything else precisions or [default])
     for precision in (one for one in wanted if one in UNSUPPORTED):
         say(f"no engine is built in {precision}: TensorRT has no such operators")
     for name, graph in graphs.items():

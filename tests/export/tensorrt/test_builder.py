@@ -173,6 +173,19 @@ def test_layers_are_computed_in_the_type_of_the_graph(
 
 
 @pytest.mark.engines
+@pytest.mark.usefixtures("tensorrt_rtx")
+def test_turing_takes_products_of_halves_alone(
+    save_bundle: Callable[..., Path], tmp_path: Path
+) -> None:
+    """As the documents say of tensorrt_rtx; the node that it cannot take is named."""
+    made = save_bundle(tmp_path / "birds", precisions=("fp16", "int8"))
+    assert build_engine(made / "text.fp16.onnx", tmp_path / "x.engine", targets=["sm75"])
+    for graph in ("text.onnx", "text.int8.onnx"):
+        with pytest.raises(ArtefactError, match="node_of_hidden.*FP32 GEMM is not supported"):
+            build_engine(made / graph, tmp_path / "y.engine", targets=["sm75"])
+
+
+@pytest.mark.engines
 def test_times_of_kernels_are_kept(tensorrt_rtx, tmp_path: Path) -> None:
     """By calls that `tensorrt` shares; `tensorrt_rtx` has them and times nothing, as it warns.
 

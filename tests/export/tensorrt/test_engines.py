@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_formats import names_of
 from zscr.artefact import read_manifest, verify
 from zscr.errors import ArtefactError, ConfigError
 from zscr.export.tensorrt.engines import build_engines
@@ -59,6 +60,13 @@ def test_every_graph_of_a_bundle_gets_an_engine_beside_it(bundle: Path) -> None:
     assert before == {path: path.read_bytes() for path in bundle.iterdir()}
 
 
+def test_the_document_of_formats_names_every_field(bundle: Path) -> None:
+    """Of the manifest, its recipe and the toolchain."""
+    body = read_entry(build_engines(bundle, targets=["sm86"])[-1]).body
+    fields = {*body, *body["recipe"], *body["recipe"]["toolchain"], "capability", "driver"}
+    assert fields <= names_of("Engines")
+
+
 def test_an_engine_is_built_once_for_the_same_things(
     bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -84,6 +92,8 @@ def test_precisions_are_those_that_the_bundle_has(
         *(("story", "fp32"), ("gallery", "fp32")),
     ]
     assert "no engine is built in int8-dynamic" in capsys.readouterr().err
+    only = build_engines(bundle, precisions=["fp16"])
+    assert only == [built[1].folder]
     with pytest.raises(ConfigError, match="no graph in int4, only in fp32, fp16, int8-dynamic"):
         build_engines(bundle, precisions=["int4"])
 
