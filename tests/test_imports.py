@@ -80,7 +80,7 @@ FLOORS = {
     "zscr.train.language": "families mappers tower <- bodies prefix released <- language",
     "zscr.train.vision": "cuts operators tower transformer <- folder halves rebuilt"
     " <- frozen network tokens upper whole <- states <- backbone",
-    "zscr.infer.engines": "seal toolchain <- recipe <- entry <- state <- cache <- listing",
+    "zscr.infer.engines": "seal toolchain <- recipe <- entry <- state <- cache <- listing <- table",
     "zscr.export.tensorrt": "api profile <- library listener monitor network timing"
     " <- builder <- engines <- commands",
     "zscr.export": "card heads tensorrt words <- begun composition parity samples"

@@ -69,7 +69,7 @@ class TimingCache(Protocol):
 class Config(Protocol):
     """IBuilderConfig."""
 
-    num_compute_capabilities: int
+    num_compute_capabilities: int  # of tensorrt_rtx alone, as set_compute_capability
     progress_monitor: Any
 
     def clear_flag(self, flag: Named) -> None: ...

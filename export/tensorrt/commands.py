@@ -110,7 +110,7 @@ def list_(bundles: tuple[Path, ...], style: str | None) -> None:
       zscr engine list
       zscr engine list bundles/latest --format jsonl
     """
-    from zscr.infer.engines.listing import engines_table
+    from zscr.infer.engines.table import engines_table
 
     rows = _rows(bundles)
     if (style or ("table" if sys.stdout.isatty() else "jsonl")) == "table":

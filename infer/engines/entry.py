@@ -9,6 +9,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,14 @@ from zscr.infer.engines.recipe import RECIPE, Recipe, recipe_from
 from zscr.infer.engines.seal import is_sealed, key_name, user_key
 from zscr.regular import open_regular, read_regular
 from zscr.schema import anything, file_name, listing, mapping, number, record, text, title
+
+
+def _moment(value: Any, where: str) -> None:
+    """Take a time that says its zone, as `2026-01-01T00:00:00+00:00`."""
+    text(40)(value, where)
+    if datetime.fromisoformat(value).tzinfo is None:
+        raise ValueError(f"{where} is {value!a}, without a zone")
+
 
 KIND = "engine"
 BUILT = "built, not run"  # only a run on its GPU can say more of an engine
@@ -33,7 +42,7 @@ _FIELDS = record(
         "bundle": title,
         "status": text(200),
         "sealed_by": text(16, "[0-9a-f]{16}"),
-        "when": text(40, r"\d{4}-\d\d-\d\dT[\d:]+\+00:00"),
+        "when": _moment,
         "recipe": RECIPE,
         "inputs": listing(_TENSOR, 0, 64),
         "outputs": listing(_TENSOR, 0, 64),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,11 +12,8 @@ from zscr.errors import ArtefactError
 from zscr.infer.bundle import Bundle
 from zscr.infer.engines.cache import SUFFIX, discard, engines_folder, judged_engines
 from zscr.infer.engines.state import Judged, State
-from zscr.printable import printable
 
 USELESS = (State.STALE, State.DAMAGED)  # another user's may be of use to that one
-_HEAD = ("bundle", "graph", "precision", "for", "MB", "age", "state")
-_UNITS = (("d", 86400), ("h", 3600), ("min", 60))
 
 
 @dataclass(frozen=True)
@@ -125,28 +122,3 @@ def prune(rows: Iterable[Row]) -> int:
         freed += sum(path.stat().st_size for path in files)
         discard(row.judged.folder)
     return freed
-
-
-def engines_table(rows: Sequence[Row]) -> str:
-    """Lay a list of engines out, with the reason below what cannot be used."""
-    cells = [_HEAD, *map(_cells, rows)]
-    widths = [max(len(row[n]) for row in cells) for n in range(len(_HEAD))]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in cells]
-    why = {str(row.judged.state): row.judged.why for row in rows if row.judged.state != "usable"}
-    return "\n".join([*lines, *(printable(f"{state}: {reason}") for state, reason in why.items())])
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    told, entry = row.to_json(), row.judged.entry
-    name = printable(row.bundle.name)
-    if entry is None:
-        return name, printable(row.judged.folder.name), "", "", "", "", told["state"]
-    graph, megabytes = printable(told["graph"]), f"{entry.size / 1e6:.1f}"
-    return name, graph, told["precision"], told["for"], megabytes, _spoken(row.age), told["state"]
-
-
-def _spoken(age: timedelta | None) -> str:
-    seconds = age.total_seconds() if age else 0.0
-    return next(
-        (f"{seconds // size:.0f} {unit}" for unit, size in _UNITS if seconds >= size), "now"
-    )

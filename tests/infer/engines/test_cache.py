@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.infer.engines.conftest import A10, L4, RTX, TRT, here_of
+from zscr.errors import ArtefactError
 from zscr.infer.bundle import Bundle
 from zscr.infer.engines.cache import Rebuild, engine_for, judged_engines
-from zscr.infer.engines.entry import Entry
+from zscr.infer.engines.entry import Entry, read_entry
 from zscr.infer.engines.state import State
 from zscr.infer.engines.toolchain import Here, Toolchain
 
@@ -98,6 +99,13 @@ def test_an_engine_of_another_graph_is_stale(bundle: Bundle, save_engine: Save) 
     found = engine_for(bundle, "text", "fp32", here_of(RTX))
     assert isinstance(found, Rebuild)
     assert found.why == "text.onnx is another graph than the one it was built of"
+
+
+@pytest.mark.parametrize("when", ["2026-99-01T00:00:00+00:00", "2026-01-01", "soon"])
+def test_a_time_that_is_none_is_damage(save_engine: Save, when: str) -> None:
+    """Of a stranger's engine, which is only listed."""
+    with pytest.raises(ArtefactError, match="is no engine's"):
+        read_entry(save_engine(when=when))
 
 
 def test_what_is_wrong_with_an_engine_is_told_apart(bundle: Bundle, save_engine: Save) -> None:
