@@ -113,11 +113,13 @@ def list_(bundles: tuple[Path, ...], style: str | None) -> None:
     from zscr.infer.engines.table import engines_table
 
     rows = _rows(bundles)
-    if (style or ("table" if sys.stdout.isatty() else "jsonl")) == "table":
+    if not rows:
+        say("there are no engines; 'zscr engine build' makes those of a bundle")
+    elif (style or ("table" if sys.stdout.isatty() else "jsonl")) == "table":
         click.echo(engines_table(rows))
-        return
-    for row in rows:
-        click.echo(printable_json(row.to_json()))
+    else:
+        for row in rows:
+            click.echo(printable_json(row.to_json()))
 
 
 @engine.command()

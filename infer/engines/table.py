@@ -18,12 +18,12 @@ def engines_table(rows: Sequence[Row]) -> str:
     cells = [_HEAD, *map(_cells, rows)]
     widths = [max(len(row[n]) for row in cells) for n in range(len(_HEAD))]
     lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in cells]
-    why = {
-        str(row.judged.state): row.judged.why
-        for row in rows
-        if row.judged.state is not State.USABLE
-    }
-    return "\n".join([*lines, *(printable(f"{state}: {reason}") for state, reason in why.items())])
+    told = (f"{row.judged.state}: {row.judged.why}" for row in rows if _is_told(row))
+    return "\n".join([*lines, *map(printable, dict.fromkeys(told))])
+
+
+def _is_told(row: Row) -> bool:
+    return row.judged.state is not State.USABLE
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -97,4 +97,8 @@ def test_list_finds_the_engines_of_this_folder(bundle: Bundle, save_engine: Save
     assert table[1].startswith("birds   text   fp32       sm86, sm120  0.0  ")
     assert table[-1] == "stale: its bundle birds is gone"
     assert '"by": "tensorrt_rtx 1.7"' in zscr("list").stdout
+    shutil.rmtree("bundles/birds.engines")
+    empty = zscr("list")
+    assert (empty.exit_code, empty.stdout) == (0, "")
+    assert "there are no engines" in empty.stderr
     assert "there is no bundle nowhere" in zscr("list", "nowhere").stderr
