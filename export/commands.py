@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from zscr.export.tensorrt.commands import target_option, workspace_option
 from zscr.options import NamedPath, memory_option, offline_option
 from zscr.printable import printable
 from zscr.progress import say
@@ -103,13 +104,8 @@ _DUAL, _IMAGE = "clip:", "image:"  # what the names of pretrained models begin w
 )
 @offline_option
 @click.option("--trt", is_flag=True, help="Also build TensorRT engines, beside the bundle.")
-@click.option(
-    "--target",
-    "targets",
-    multiple=True,
-    metavar="SM",
-    help="A GPU to build engines for, such as sm86; repeatable.",
-)
+@target_option
+@workspace_option
 @memory_option
 def export(
     run: str,
@@ -130,6 +126,7 @@ def export(
     offline: bool | None,
     trt: bool,
     targets: tuple[str, ...],
+    workspace: int | None,
 ) -> None:
     """Export RUN to an ONNX bundle with proof of parity, and index the collection's gallery.
 
@@ -141,7 +138,7 @@ def export(
     Example:
       zscr export
       zscr export --precision fp16 --precision int8 --max-drop 0.01
-      zscr export runs/zscrgan-aviary-001 --trt --target sm86 --target sm89
+      zscr export runs/zscrgan-aviary-001 --trt --target sm86,sm89 --workspace 1GiB
       zscr export clip:openai/clip-vit-base-patch32
       zscr export clip:openai/clip-vit-large-patch14 --mapper pic2word_large.pt
       zscr export image:efficientnet-lite0
@@ -149,8 +146,8 @@ def export(
     from zscr.extras import require_extras
 
     require_extras("exporting", "export", "cpu")
-    if targets and not trt:
-        raise click.UsageError("--target goes with --trt")
+    if not trt:
+        _refuse("--trt", {"target": targets, "workspace": workspace})
     limits = {"max_drop": max_drop, "min_cosine": min_cosine, "min_overlap": min_overlap}
     if not precisions:
         _refuse("--precision", limits)
@@ -169,8 +166,9 @@ def export(
     if trt:
         from zscr.export.tensorrt.engines import build_engines
 
-        built = build_engines(bundle, targets=targets)
-        click.echo(f"built engines in {printable(built)}")
+        kept = ("all",) if precisions else ()  # of those that were tried, the ones that are there
+        for built in build_engines(bundle, targets=targets, precisions=kept, workspace=workspace):
+            click.echo(printable(built))
 
 
 def _refuse(what: str, given: Mapping[str, Any]) -> None:

@@ -174,7 +174,7 @@ def test_wrong_manifests_are_refused(tmp_path, content, named):
         ("run", "'zscr train'"),
         ("bundle", "'zscr export'"),
         ("index", "'zscr index add'"),
-        ("engines", "'zscr export --trt'"),
+        ("engine", "'zscr engine build'"),
         ("snapshot", "the same command again"),
     ],
 )

@@ -28,6 +28,7 @@ from zscr.schema import Check, anything
 from zscr.strict_json import parse_json
 
 MANIFEST = "manifest.json"
+SEAL = "seal"  # the file of a signature, where an artefact has one
 SCHEMA = 4
 SCHEMAS = {"index": 5}  # kind -> where it is another
 REMAKE = {  # kind -> how one is made anew, once the old one is out of the way
@@ -36,7 +37,7 @@ REMAKE = {  # kind -> how one is made anew, once the old one is out of the way
     "run": "'zscr train'",
     "bundle": "'zscr export'",
     "index": "'zscr index add'",
-    "engines": "'zscr export --trt'",
+    "engine": "'zscr engine build'",
     "snapshot": "the same command again",
     "descriptions": "'zscr data describe'",
     "bench": "'zscr bench'",
@@ -50,7 +51,7 @@ class Manifest:
     """What `manifest.json` says: the artefact's kind, its files, and the kind's own fields.
 
     Attributes:
-        kind: `collection`, `encoder`, `run`, `bundle`, `index`, `engines`, `snapshot`,
+        kind: `collection`, `encoder`, `run`, `bundle`, `index`, `engine`, `snapshot`,
             `descriptions`, `bench`, `graph` or `exchange`.
         files: relative posix path -> `{"sha256": hex, "bytes": size}`.
         body: the remaining fields, which belong to the kind.
@@ -71,11 +72,13 @@ class Stage:
         folder: hidden, and locked until it is published; its manifest is empty until then.
         path: where it is published; of a numbered one known at the end alone.
         body: the kind's fields of the manifest.
+        sign: makes the file `seal` of the manifest's sha256; without it there is none.
     """
 
     folder: Path
     path: Path
     body: dict[str, Any] = field(default_factory=dict)
+    sign: Callable[[str], str] | None = None
 
     @property
     def files(self) -> dict[str, Path]:
@@ -166,8 +169,11 @@ def _seal(stage: Stage, kind: str, handle: int) -> None:
     for path in stage.files.values():
         fsync(path)
     with open(handle, "wb", closefd=False) as manifest:
-        manifest.write(_manifest(kind, files, stage.body))
+        manifest.write(content := _manifest(kind, files, stage.body))
     os.fsync(handle)
+    if stage.sign:
+        (stage.folder / SEAL).write_text(stage.sign(hash_bytes(content)) + "\n", "ascii")
+        fsync(stage.folder / SEAL)
     for folder in sorted(path for path in stage.folder.rglob("*") if path.is_dir()):
         fsync(folder)
     fsync(stage.folder)

@@ -24,6 +24,7 @@ COMMANDS = {
     "evaluate": "zscr.train.evaluation.commands:evaluate",
     "adapt": "zscr.train.adaptation.commands:adapt",
     "export": "zscr.export.commands:export",
+    "engine": "zscr.export.tensorrt.commands:engine",
     "query": "zscr.infer.commands:query",
     "find": "zscr.infer.find.commands:find",
     "index": "zscr.infer.exchange.commands:index",  # with all of zscr.infer.index

@@ -8,36 +8,17 @@ from __future__ import annotations
 
 import importlib
 import re
-import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
-from types import ModuleType
+from typing import Any, cast
 
 from zscr.errors import ConfigError, MissingExtraError, ZscrError
+from zscr.export.tensorrt.api import TensorRT
+from zscr.infer.engines.toolchain import LIBRARIES, Device, Toolchain, cuda_of, read_device
 
-LIBRARIES = ("tensorrt", "tensorrt_rtx")  # in the order in which they are tried
-
-
-@dataclass(frozen=True)
-class Toolchain:
-    """What determines an engine besides its graph and its profile.
-
-    Attributes:
-        library: `tensorrt` or `tensorrt_rtx`.
-        version: of that library.
-        targets: compute capabilities such as `SM86`. With none, `tensorrt_rtx` makes an engine that
-            runs on Ampere and later (SM80, SM86, SM89, SM120, ...; not on Turing, which must be
-            named), and `tensorrt` one for `gpu` alone.
-        gpu: name and driver of the GPU that is built on; None where none is used.
-    """
-
-    library: str
-    version: str
-    targets: tuple[str, ...]
-    gpu: str | None
+CURRENT = "current"  # the target that is this machine's own GPU
 
 
-def find_tensorrt(names: Sequence[str] = LIBRARIES) -> ModuleType:
+def find_tensorrt(names: Sequence[str] = LIBRARIES) -> TensorRT:
     """Import the first of `names` that is installed.
 
     Raises:
@@ -46,7 +27,7 @@ def find_tensorrt(names: Sequence[str] = LIBRARIES) -> ModuleType:
     """
     for name in names:
         try:
-            return importlib.import_module(name)
+            return cast("TensorRT", importlib.import_module(name))
         except (ImportError, OSError) as error:
             if isinstance(error, ModuleNotFoundError) and error.name == name:
                 continue
@@ -63,31 +44,44 @@ def find_tensorrt(names: Sequence[str] = LIBRARIES) -> ModuleType:
 
 
 def choose_toolchain(targets: Sequence[str] = ()) -> Toolchain:
-    """Choose the library for `targets` (such as `sm86` or `8.6`), or for this machine without any.
+    """Choose the library for `targets`, or for this machine without any.
+
+    Args:
+        targets: such as `sm86`, `8.6`, `sm86,sm120`, or `current` for the GPU of this machine.
 
     Raises:
-        ConfigError: the library does not know a target, or is `tensorrt` and finds no GPU.
-        MissingExtraError, ZscrError: as `find_tensorrt`; targets need `tensorrt-rtx`.
+        ConfigError: the library does not know a target, or there is no GPU where one is needed.
+        MissingExtraError, ZscrError: as `find_tensorrt`; named targets need `tensorrt-rtx`.
     """
+    asked = [name for target in targets for name in re.split(r"[,\s]+", target.lower()) if name]
+    if CURRENT in asked and len(set(asked)) > 1:
+        raise ConfigError(f"the target '{CURRENT}' goes with no other; leave it or the others out")
     # tensorrt cannot build for a GPU that is not in the machine, so a named one is for tensorrt-rtx
-    module = find_tensorrt(LIBRARIES[1:] if targets else LIBRARIES)
-    gpu = _gpu() if module.__name__ == "tensorrt" else None
-    return Toolchain(module.__name__, module.__version__, _known(module, targets), gpu)
+    named = [name for name in asked if name != CURRENT]
+    module = find_tensorrt(LIBRARIES[1:] if named else LIBRARIES)
+    builds_here = module.__name__ == LIBRARIES[0]
+    device = _device(module.__name__) if builds_here or CURRENT in asked else None
+    if device and not builds_here:
+        named = [device.capability]
+    return Toolchain(
+        module.__name__,
+        module.__version__,
+        cuda_of(module.__name__),
+        _known(module, named),
+        device if builds_here else None,
+    )
 
 
-def _gpu() -> str:
-    command = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-        return found.stdout.splitlines()[0]
-    except (OSError, subprocess.SubprocessError, IndexError) as error:
-        raise ConfigError(
-            "tensorrt builds only for a GPU of this machine and nvidia-smi lists none; name the "
-            "GPU to build for, such as --target sm86, and tensorrt-rtx builds without it"
-        ) from error
+def _device(library: str) -> Device:
+    if found := read_device():
+        return found
+    raise ConfigError(
+        f"{library} is to build for a GPU of this machine and CUDA shows none; name the GPU to "
+        f"build for, such as --target sm86, and tensorrt-rtx builds without it"
+    )
 
 
-def _known(module: ModuleType, targets: Sequence[str]) -> tuple[str, ...]:
+def _known(module: Any, targets: Sequence[str]) -> tuple[str, ...]:
     """Spell `sm86`, `SM86` and `8.6` as the library does; refuse what it does not know."""
     if not targets:  # tensorrt has no list of capabilities, it needs none
         return ()

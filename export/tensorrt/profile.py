@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from zscr.errors import ConfigError
 
 Shape = tuple[int, ...]
 
-BATCHES = (1, 8, 64)  # smallest, usual and largest batch
-LENGTHS = (1, 16, 128)  # the same for a text in tokens
+BATCHES = (1, 8, 64, 512)  # the largest batch of each profile, which it is tuned for
+LENGTHS = (1, 16, 128)  # smallest, usual and largest length of a text in tokens
 
 
 @dataclass(frozen=True)
@@ -22,33 +22,47 @@ class Range:
     max: Shape
 
 
-@dataclass(frozen=True)
-class Profile:
-    """An optimisation profile: input name -> the shapes that it may take."""
-
-    ranges: Mapping[str, Range]
+Profile = Mapping[str, Range]  # an input's name -> the shapes that it may take
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """An input or output of an engine. An axis of -1 is one that the profile bounds."""
+    """An input or output of an engine. An axis of -1 is one that a profile bounds."""
 
     name: str
     dtype: str
     shape: Shape
 
 
-def profile_for(
+def profiles_for(
     inputs: Sequence[Tensor], *, batches: Shape = BATCHES, lengths: Shape = LENGTHS
-) -> Profile:
-    """Bound the dynamic axes of a graph's inputs.
+) -> tuple[Profile, ...]:
+    """Bound the dynamic axes of a graph's inputs, once a bucket of batches.
 
-    Axis 0 is the batch; axis 1 of a matrix, if it is dynamic, is the length of a text in tokens.
+    Axis 0 is the batch: a profile takes those above the last one's, up to its own largest. Axis 1
+    of a matrix, if it is dynamic, is the length of a text in tokens. A graph whose batch is fixed
+    has one profile.
+
+    Args:
+        inputs: of the graph.
+        batches: the largest of each bucket, ascending.
+        lengths: smallest, usual and largest.
 
     Raises:
         ConfigError: another axis is dynamic (such as an image's height), so nothing bounds it.
     """
-    return Profile({tensor.name: _range(tensor, batches, lengths) for tensor in inputs})
+    profiles: list[Profile] = []
+    for bucket in _buckets(batches):
+        profile = {tensor.name: _range(tensor, bucket, lengths) for tensor in inputs}
+        if profile not in profiles:
+            profiles.append(profile)
+    return tuple(profiles)
+
+
+def _buckets(batches: Shape) -> Iterator[Shape]:
+    """Yield smallest, usual and largest batch of each profile."""
+    for before, largest in zip((0, *batches), batches, strict=False):
+        yield before + 1, largest, largest
 
 
 def _range(tensor: Tensor, batches: Shape, lengths: Shape) -> Range:

@@ -167,10 +167,9 @@ def _index(folder: Path, manifest: Manifest) -> Described:
     )
 
 
-def _engines(folder: Path, manifest: Manifest) -> Described:
-    engines = manifest.body.get("engines") or {}
-    lines = (f"engine of {name}: {one['file']}" for name, one in engines.items())
-    return Described(_plain(manifest), tuple(lines))
+def _engine(folder: Path, manifest: Manifest) -> Described:
+    bundle = folder.parent.with_suffix("")  # beside which it stands
+    return Described(_plain(manifest), next=(f"zscr engine explain {bundle}",))
 
 
 def _snapshot(folder: Path, manifest: Manifest) -> Described:
@@ -206,7 +205,7 @@ DESCRIBE: dict[str, Callable[[Path, Manifest], Described]] = {
     "run": _run,
     "bundle": _bundle,
     "index": _index,
-    "engines": _engines,
+    "engine": _engine,
     "snapshot": _snapshot,
     "descriptions": _descriptions,
     "bench": _bench,

@@ -16,7 +16,7 @@ from zscr.printable import printable, printable_json
 @click.option("--verify", is_flag=True, help="Compare every file's hash with the manifest.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON for machines.")
 def inspect(path: Path, verify: bool, as_json: bool) -> None:
-    """Say what PATH is: a collection, encoder, run, bundle, index, engines, or a file of one.
+    """Say what PATH is: a collection, encoder, run, bundle, index, engine, or a file of one.
 
     Its fields, its files with their sizes, its graphs with inputs, outputs, operators and
     parameters, and the commands that take it. ONNX, NPY, safetensors and JSON files and caches of

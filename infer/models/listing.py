@@ -8,6 +8,7 @@ from pathlib import Path
 
 from zscr.artefact import kind_of
 from zscr.errors import ArtefactError, ConfigError
+from zscr.infer.engines.cache import SUFFIX
 from zscr.infer.models.comparison import compared
 from zscr.infer.models.installed import chosen_model, inside, models_folder
 from zscr.infer.models.known import KNOWN
@@ -15,7 +16,7 @@ from zscr.infer.models.listed import Kind, Listed, listed_bundle, listed_name
 from zscr.progress import say
 
 BUNDLES = Path("bundles")
-_BESIDE = ("index", "engines")  # what stands beside bundles and is none
+_BESIDE = "index"  # the kind of what stands beside bundles and is none
 
 
 def list_models() -> list[Listed]:
@@ -39,7 +40,7 @@ def sound_folders(rows: Sequence[Listed]) -> list[Path]:
 
 def _folders(chosen: Path | None) -> Iterator[tuple[Path, str, Kind]]:
     """Yield what may be a bundle, with its name: the user's, this folder's, the chosen one."""
-    own = inside(models_folder())
+    own = [path for path in inside(models_folder()) if not path.name.endswith(SUFFIX)]
     yield from ((path, path.name, "installed") for path in own)
     project = [path for path in inside(BUNDLES) if not _is_beside(path)]
     yield from ((path, str(path), "bundle") for path in project)
@@ -49,10 +50,12 @@ def _folders(chosen: Path | None) -> Iterator[tuple[Path, str, Kind]]:
 
 def _is_beside(path: Path) -> bool:
     """Say whether a folder is an index or engines of a bundle, or a link to one of the others."""
+    if path.name.endswith(SUFFIX):
+        return True
     if path.is_symlink() and path.resolve().parent == BUNDLES.resolve() and path.exists():
         return True
     try:
-        return kind_of(path) in _BESIDE
+        return kind_of(path) == _BESIDE
     except ArtefactError:
         return False
 

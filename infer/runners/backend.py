@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from zscr.errors import ConfigError
+from zscr.infer.runners.cuda_device import first_device
 from zscr.infer.runners.runner import Runtime
 from zscr.progress import say
 
 _LIBRARIES = "pip install 'onnxruntime-gpu[cuda,cudnn]'"
-_DRIVER, _CUDNN = "libcuda.so.1", "libcudnn.so.9"
+_CUDNN = "libcudnn.so.9"
 
 
 def chosen(runtime: Runtime, ort: Any) -> str:
@@ -64,16 +65,7 @@ def device_name() -> str:
     Raises:
         OSError: there is no driver, or it has no device; says which.
     """
-    cuda = ctypes.CDLL(_DRIVER)
-    device, name = ctypes.c_int(), ctypes.create_string_buffer(256)
-    code = (
-        cuda.cuInit(0)
-        or cuda.cuDeviceGet(ctypes.byref(device), 0)
-        or cuda.cuDeviceGetName(name, len(name), device)
-    )
-    if code:
-        raise OSError(f"there is no CUDA device (the driver gives error {code})")
-    return name.value.decode()
+    return first_device()[0]
 
 
 def missing_library(ort: Any) -> str | None:

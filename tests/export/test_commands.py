@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from zscr.artefact import read_manifest, verify
 from zscr.cli import main
 from zscr.export.commands import first_query
-from zscr.infer.bundle import Bundle
+from zscr.infer.engines.entry import read_entry
 
 
 @pytest.fixture(autouse=True)
@@ -57,17 +57,20 @@ def test_trt_without_the_library_keeps_the_bundle(
 
 @pytest.mark.engines
 def test_trt_puts_the_engines_beside_the_bundle(vector_run) -> None:
-    """Built for a GPU that is not here; the bundle itself is not touched."""
+    """In each precision that is kept, for a GPU that is not here; the bundle is not touched."""
     pytest.importorskip("tensorrt_rtx", reason="needs the extra 'trt-rtx'")
     args = ("--noise-samples", 3, "--trt", "--target", "sm86")
+    args += ("--precision", "fp16", "--max-drop", 1)
     done = zscr("export", vector_run.folder, "--out", "bundles/b", *args)
     assert done.exit_code == 0, done.output
-    [folder] = Path("bundles/b.engines").iterdir()
-    assert f"built engines in {folder.resolve()}" in done.stdout
-    manifest = read_manifest(folder, "engines")
-    verify(folder, manifest)
-    assert manifest.body["bundle"] == Bundle.open(Path("bundles/b")).manifest.sha256
-    assert {"text.engine", "gallery.engine"} <= set(manifest.files)
+    folders = [Path(line) for line in done.stdout.splitlines()]
+    assert sorted(folders) == sorted(Path("bundles/b.engines").resolve().iterdir())
+    entries = [read_entry(folder) for folder in folders]
+    assert [(entry.body["graph"], entry.recipe.precision) for entry in entries] == [
+        *(("text", "fp32"), ("text", "fp16")),
+        ("gallery", "fp32"),
+    ]
+    assert all(len(entry.read()) > 1000 for entry in entries)
     verify(Path("bundles/b"), read_manifest(Path("bundles/b"), "bundle"))
 
 
@@ -77,6 +80,7 @@ def test_trt_puts_the_engines_beside_the_bundle(vector_run) -> None:
         ([], 1, "Error: "),
         (["nowhere"], 1, "nowhere is no run: it has no manifest.json"),
         (["nowhere", "--target", "sm86"], 2, "--target goes with --trt"),
+        (["nowhere", "--workspace", "1GiB"], 2, "--workspace goes with --trt"),
         (["nowhere", "--noise-samples", "-1"], 2, "-1 is not in the range x>=0"),
         (["nowhere", "--set", "noise_samples"], 2, "--set takes KEY=VALUE, not 'noise_samples'"),
         (["nowhere", "--gallery", "seen"], 2, "'seen' is not one of 'unseen', 'all'"),

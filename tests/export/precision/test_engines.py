@@ -9,7 +9,7 @@ import pytest
 
 from zscr.errors import ArtefactError
 from zscr.export.precision.rungs import RUNGS
-from zscr.export.tensorrt.engines import build_engine
+from zscr.export.tensorrt.builder import build_engine
 
 
 @pytest.mark.engines

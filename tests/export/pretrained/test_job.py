@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 import zscr
+from tests.engines import build_all, products
 from tests.export.pretrained.conftest import Exported
 from tests.train.hub.conftest import cache as cache
 from tests.train.hub.conftest import hub as hub
@@ -103,15 +104,18 @@ def test_what_is_in_the_way_is_not_replaced(
 
 
 @pytest.mark.engines
-def test_engines_are_built_of_a_bundle_that_is_there(exported: Callable[[str], Exported]) -> None:
+def test_engines_are_built_of_a_bundle_that_is_there(
+    exported: Callable[[str], Exported], tmp_path: Path
+) -> None:
     """Of texts of any length and images of one size, for a GPU that is not here."""
     pytest.importorskip("tensorrt_rtx", reason="needs the extra 'trt-rtx'")
     made = exported("clip")
     place = made.bundle.folder
     done = export(f"clip:{made.source}", "--out", place, "--trt", "--target", "sm86")
     assert done.exit_code == 0, done.output
-    [engines] = place.with_name(f"{place.name}.engines").iterdir()
-    assert {"text.engine", "gallery.engine"} <= {path.name for path in engines.iterdir()}
+    assert products(build_all(made.bundle, tmp_path, "fp16", "int8")["text"]["fp16"])["float16"]
+    built = place.with_name(f"{place.name}.engines").glob("*/*.engine")
+    assert {"text-fp32.engine", "gallery-fp32.engine"} <= {path.name for path in built}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,9 @@ onnx = pytest.importorskip("onnx", reason="needs the extra 'export'")
 from onnx import TensorProto as T  # noqa: E402
 from onnx import helper, numpy_helper  # noqa: E402
 
-WIDTH, DIM = 8, 4
+from zscr.export.precision.rungs import RUNGS  # noqa: E402
+
+WIDTH, WIDE, DIM = 8, 32, 4
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +56,8 @@ def _save_mlp(path: Path) -> Path:
 
 
 def _save_text_encoder(path: Path) -> Path:
-    """Mean of the token embeddings under the mask: two int64 (batch, length) -> (batch, 4)."""
+    """Mean of the tokens under the mask, two layers: two int64 (batch, length) -> (batch, 4)."""
+    rng = np.random.default_rng(0)
     ids = [
         helper.make_tensor_value_info(name, T.INT64, ["batch", "length"])
         for name in ("input_ids", "attention_mask")
@@ -68,11 +71,15 @@ def _save_text_encoder(path: Path) -> Path:
             helper.make_node("Mul", ["tokens", "m3"], ["kept"]),
             helper.make_node("ReduceSum", ["kept", "axis"], ["total"], keepdims=0),
             helper.make_node("ReduceSum", ["m3", "axis"], ["count"], keepdims=0),
-            helper.make_node("Div", ["total", "count"], ["text_embedding"]),
+            helper.make_node("Div", ["total", "count"], ["mean"]),
+            helper.make_node("MatMul", ["mean", "w1"], ["hidden"]),
+            helper.make_node("MatMul", ["hidden", "w2"], ["text_embedding"]),
         ],
         ids,
         [helper.make_tensor_value_info("text_embedding", T.FLOAT, ["batch", DIM])],
-        table=np.random.default_rng(0).standard_normal((50, DIM)).astype(np.float32),
+        table=rng.standard_normal((50, WIDE)).astype(np.float32),
+        w1=rng.standard_normal((WIDE, WIDE)).astype(np.float32),
+        w2=rng.standard_normal((WIDE, DIM)).astype(np.float32),
         last=np.array([2], np.int64),
         axis=np.array([1], np.int64),
     )
@@ -88,18 +95,28 @@ def save_mlp() -> Callable[[Path], Path]:
 def save_bundle() -> Callable[..., Path]:
     """Return a function that writes a bundle: texts of at most 32 or 200 tokens, and vectors.
 
-    `damage` is done to the gallery's graph before the bundle is sealed.
+    `damage` is done to the gallery's graph before the bundle is sealed; `precisions` are those that
+    texts can be answered in beside fp32.
     """
 
-    def save(path: Path, damage: Callable[[Path], None] | None = None) -> Path:
+    def save(
+        path: Path, damage: Callable[[Path], None] | None = None, precisions: tuple[str, ...] = ()
+    ) -> Path:
         with staged(path, "bundle") as stage:
             graphs = {"text": ("query", 32), "story": ("query", 200), "gallery": ("gallery", None)}
             for name, (_, length) in graphs.items():
                 (_save_text_encoder if length else _save_mlp)(stage.folder / f"{name}.onnx")
             if damage:
                 damage(stage.folder / "gallery.onnx")
-            stage.body["default_precision"] = "fp32"
+            stage.body |= {"dim": DIM, "space": "vectors", "default_precision": "fp32"}
             stage.body["graphs"] = {name: _entry(name, *rest) for name, rest in graphs.items()}
+            for precision in precisions:
+                file = f"text.{precision}.onnx"
+                onnx.save(
+                    RUNGS[precision].make(onnx.load(stage.folder / "text.onnx")),
+                    stage.folder / file,
+                )
+                stage.body["graphs"]["text"]["variants"][precision] = {"file": file}
         return path
 
     return save
@@ -107,9 +124,20 @@ def save_bundle() -> Callable[..., Path]:
 
 def _entry(name: str, role: str, length: int | None) -> dict[str, Any]:
     tokens = {"field": "text", "kind": "text", "names": ["input_ids", "attention_mask"]}
-    vector = {"field": "vector", "kind": "vector", "names": ["features"]}
+    tokens |= {"tokenizer": "tokenizer.json"}
+    vector = {"field": "vector", "kind": "vector", "names": ["features"], "shape": [1, WIDTH]}
     spec = vector if length is None else tokens | {"max_length": length}
-    return {"role": role, "inputs": [spec], "variants": {"fp32": {"file": f"{name}.onnx"}}}
+    output = "gallery_embedding" if length is None else "text_embedding"
+    variants = {"fp32": {"file": f"{name}.onnx"}}
+    return {"role": role, "inputs": [spec], "output": output, "variants": variants}
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep the key of engines out of the user's own cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("ZSCR_CACHE", str(folder))
+    return folder
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ def test_an_index(bundle: Bundle, images: Callable[..., list[Path]], tmp_path: P
             {"method": "zscrgan", "step": 3, "best": {"value": 0.5, "step": 2}, "sources": {}},
             "0.5 at step 2",
         ),
-        ("engines", {"status": "built, not run", "engines": {"text": {"file": "t"}}}, "not run"),
+        ("engine", {"status": "built, not run", "graph": "text"}, "not run"),
         ("snapshot", {"repository": "openai/clip"}, "openai/clip"),
         ("descriptions", {"source": "file", "prompts": {"a": "b"}}, "file"),
     ],

@@ -25,6 +25,8 @@ def test_the_users_models_the_folders_bundles_and_known_names_are_listed(
     made = dual(Path("bundles/mine-001"), seed=2, texts=False)
     Path("bundles/latest").symlink_to("mine-001")
     shutil.copytree(made, "bundles/mine-001.index")
+    for place in (home / "models/small", made):
+        place.with_name(f"{place.name}.engines").mkdir()
     manifest = Path("bundles/mine-001.index/manifest.json")
     manifest.write_text(manifest.read_text().replace('"bundle"', '"index"'))
     choose_model("bundles/latest")

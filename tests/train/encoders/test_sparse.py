@@ -14,7 +14,7 @@ from torch import nn
 from zscr.data.records import Query
 from zscr.export.deploy import deploy
 from zscr.export.heads import DeployedHead, build_graph
-from zscr.export.tensorrt import engines
+from zscr.export.tensorrt.builder import build_engine
 from zscr.infer.encoder import Encoder, load_encoder
 from zscr.infer.runners.runner import Runtime
 from zscr.infer.searcher import Searcher
@@ -99,7 +99,7 @@ def test_tensorrt_compiles_the_gathered_graph(encoder: Encoder, tmp_path: Path) 
     """Ids, counts and gathered rows are all known to TensorRT; nothing is run."""
     pytest.importorskip("tensorrt_rtx")
     onnx.save(build(encoder, "plain")[1], tmp_path / "text.onnx")
-    info = engines.build_engine(tmp_path / "text.onnx", tmp_path / "text.engine")
+    info = build_engine(tmp_path / "text.onnx", tmp_path / "text.engine")
     assert [tensor.name for tensor in info.inputs] == ["input_ids", "attention_mask"]
     assert (tmp_path / "text.engine").stat().st_size > 0
 

@@ -11,9 +11,11 @@ import pytest
 import torch
 
 from tests.checkpoints import save_clip
+from tests.engines import build_all, products
 from tests.train.pic2word.conftest import SETTINGS
 from zscr.errors import ConfigError, MismatchError
 from zscr.export.bundle import export_run
+from zscr.infer.bundle import Bundle
 from zscr.train.evaluation.evaluate import Question, evaluate_model
 from zscr.train.fit import Request, fit
 from zscr.train.methods.settings import make_config
@@ -70,9 +72,25 @@ def test_a_refit_takes_the_validation_images(trained: Run, scenes: Path) -> None
     assert report["controls"]["image only"]["metrics"]["mAP"] > 0
 
 
-def test_an_exported_mapper_answers_alike(trained: Run, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def bundle(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """Export the run."""
+    return export_run(trained, tmp_path_factory.mktemp("exported") / "bundle")
+
+
+@pytest.mark.engines
+def test_tensorrt_builds_the_injection(bundle: Bundle, tmp_path: Path) -> None:
+    """The image's token is put among those of the text within the graph; two inputs, one batch."""
+    built = build_all(bundle, tmp_path, "fp16")
+    assert {"composed", "gallery"} <= {*built}
+    composed = built["composed"]["fp16"]
+    assert len(composed.inputs) >= 2
+    assert {shapes.max[0] for shapes in composed.profiles[-1].values()} == {512}
+    assert products(composed)["float16"] >= 2
+
+
+def test_an_exported_mapper_answers_alike(trained: Run, bundle: Bundle) -> None:
     """The graph of image and prompt is proven, and the bundle ranks as the run does."""
-    bundle = export_run(trained, tmp_path / "bundle")
     assert frozenset({"image", "text"}) in bundle.takes
     assert next(iter(bundle.compositions)) == "pic2word"
     question = Question(task="composed")

@@ -1,0 +1,36 @@
+"""What TensorRT says while it parses and builds: errors are kept, the rest is logged."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from typing import Any
+
+from zscr.export.tensorrt.api import Named, TensorRT
+
+log = logging.getLogger(__name__)
+# Who uses the library decides whether its log is seen; without this, warnings go to stderr.
+logging.getLogger("zscr").addHandler(logging.NullHandler())
+
+
+@cache
+def listener_of(module: TensorRT) -> Any:
+    """Make a TensorRT logger that keeps errors, for the exception, and logs everything else.
+
+    One a process: TensorRT holds on to the first logger that it is given and ignores later ones.
+    """
+    severity = module.ILogger.Severity
+    levels = {severity.WARNING: logging.WARNING, severity.INFO: logging.INFO}
+
+    class Listener(module.ILogger):  # type: ignore[misc,name-defined]  # known only at run time
+        def __init__(self) -> None:
+            module.ILogger.__init__(self)
+            self.errors: list[str] = []
+
+        def log(self, level: Named, message: str) -> None:
+            if level in (severity.ERROR, severity.INTERNAL_ERROR):
+                self.errors.append(message)
+            else:
+                log.log(levels.get(level, logging.DEBUG), "%s", message)
+
+    return Listener()
