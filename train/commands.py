@@ -57,6 +57,11 @@ def _reference_flags(command: Any) -> Any:
     "--image-encoder", help="Frozen image encoder: a path or name, such as efficientnet-lite0."
 )
 @click.option("--text-encoder", help="Frozen text encoder: a path or name.")
+@click.option(
+    "--text-layers",
+    type=click.IntRange(1),
+    help="Take its first layers alone, for smaller and faster queries [all].",
+)
 @offline_option
 @click.option(
     "--device", type=click.Choice(["cpu", "cuda"]), help="Where to train [CUDA where there is one]."
@@ -82,6 +87,7 @@ def train(
     settings: tuple[str, ...],
     image_encoder: str | None,
     text_encoder: str | None,
+    text_layers: int | None,
     offline: bool | None,
     device: str | None,
     refit: bool | None,
@@ -107,6 +113,7 @@ def train(
 
     require_extras("training", "train", "cpu")
     from zscr.data.registry import find_collection, is_made
+    from zscr.train.encoders.resolve import cut
     from zscr.train.evaluation.evaluate import Question, evaluate_model
     from zscr.train.fit import Request, check_early, fit
     from zscr.train.fit import resume as resume_run
@@ -120,7 +127,7 @@ def train(
         if resume:
             run = resume_run(out or Path("runs/latest"), device, given)
         else:
-            encoders = image_encoder, text_encoder
+            encoders = image_encoder, cut(text_encoder, text_layers)
             asked = Path(collection), out, given, *encoders, device, refit, offline, recipe
             if not is_made(collection):
                 check_early(Request(method, *asked))

@@ -57,13 +57,14 @@ def _clip_part(kind: str, source: Path) -> Any:
     return model
 
 
-def _load_states(source: Path, *, clip: bool) -> Any:
+def _load_states(source: Path, *, clip: bool, layers: int | None) -> Any:
     """Load a model that ends in token states; CLIP's are those behind its last norm."""
     if clip:
         return _clip_part("CLIPTextModel", source)
     # "eager" attention is plain matrix products, which every ONNX runtime has.
+    fewer = {"num_hidden_layers": layers} if layers else {}
     return library(_PURPOSE).AutoModel.from_pretrained(
-        source, attn_implementation="eager", **STRANGERS
+        source, attn_implementation="eager", **fewer, **STRANGERS
     )
 
 
@@ -82,11 +83,25 @@ class _ClipText(nn.Module):
         return functional.normalize(rows, dim=1)
 
 
+def _require_layers(source: Path, config: dict[str, Any], layers: int) -> None:
+    """Refuse layers that there are not, and of CLIP any: what projects its rows knows the last."""
+    there = config.get("num_hidden_layers")
+    if config.get("model_type") in _CLIP or not isinstance(there, int):
+        raise InputError(f"{source} is no model whose first {layers} layers could stand alone")
+    if layers > there:
+        raise InputError(f"{source} has {there} layers, not {layers}; take as many or fewer")
+
+
 _CLIP = ("clip", "clip_text_model")  # the whole model, whose other tower is not loaded; this one
 
 
 def trace_checkpoint(
-    source: Path, config: dict[str, Any], spec: dict[str, Any], *, states: bool = False
+    source: Path,
+    config: dict[str, Any],
+    spec: dict[str, Any],
+    *,
+    states: bool = False,
+    layers: int | None = None,
 ) -> tuple[Any, float]:
     """Trace the checkpoint in `source`.
 
@@ -95,20 +110,27 @@ def trace_checkpoint(
         config: its `config.json`.
         spec: the encoder's input entry.
         states: whether the states of CLIP's tokens are wanted, too, and not its pooled rows.
+        layers: of the model that are taken, from the first on; None takes all.
 
     Returns:
         A graph whose output is `features` (CLIP) or the token states, and the largest difference
         between onnxruntime's and torch's.
 
     Raises:
-        InputError: the checkpoint lacks weights.
+        InputError: the checkpoint lacks weights, or layers cannot be left out.
         ParityError: onnxruntime's output differs from torch's.
         MissingExtraError: transformers is not installed.
     """
     of_clip = config.get("model_type") in _CLIP
     clip = of_clip and not states
+    if layers:
+        _require_layers(source, config, layers)
     with loading_faults(source):
-        module = _ClipText(source) if clip else _TokenStates(_load_states(source, clip=of_clip))
+        module = (
+            _ClipText(source)
+            if clip
+            else _TokenStates(_load_states(source, clip=of_clip, layers=layers))
+        )
         module.eval()
     texts, axes = TextInput(spec, source), {0: "batch", 1: "length"}
     names = ("input_ids", "attention_mask")

@@ -11,7 +11,7 @@ import zscr
 from zscr.artefact import MANIFEST, SCHEMA, hash_bytes, hash_file
 from zscr.data.collection import Collection
 from zscr.data.sources.archive import opened
-from zscr.errors import InputError, MissingExtraError
+from zscr.errors import ConfigError, InputError, MissingExtraError
 from zscr.infer.encoder import Encoder
 from zscr.progress import say
 from zscr.train.encoders.cnn import CnnConfig
@@ -36,6 +36,7 @@ from zscr.train.hub.checkpoint import Checkpoint, find_checkpoint
 from zscr.train.kept import kept_encoder
 
 DEFAULT_TEXT = "all-MiniLM-L6-v2"
+LAYERS = "#"  # stands between a model's name and how many of its layers are taken
 _Convert = Callable[[Path, Path, str], None]
 _MADE_OF = (".onnx", ".safetensors", ".json", ".pth")  # files whose change makes another encoder
 # What is fetched of a hub's model: a graph needs no checkpoint beside it.
@@ -53,13 +54,14 @@ def text_encoder(
         name: a path, the default, one of `TFIDF` (fitted here on the texts of the collection's seen
             classes), one of `CHARACTERS` (trained here), the name of a folder or ZIP in
             `$ZSCR_DATA`, or a hub name, perhaps with `@revision`; or several of these, joined by
-            `+`.
+            `+`. `#3` behind the name of a pretrained one takes its first 3 layers alone.
         collection: what `TFIDF` and `CHARACTERS` are fitted on.
         image: the image encoder that `CHARACTERS` are trained with; None for image vectors.
         offline: ask no hub; see `snapshot`.
 
     Raises:
-        ConfigError: nothing of that name is here or can be had.
+        ConfigError: nothing of that name is here or can be had, or it takes no such layers.
+        InputError: it has no such layers that could be left out.
         ArtefactError: what a hub sent is not what it lists, or the disk refuses.
     """
     if JOIN in name and not Path(name).exists():
@@ -69,9 +71,16 @@ def text_encoder(
         return fitted_tfidf(name, collection)
     if name in CHARACTERS and not Path(name).exists():
         return fitted_characters(name, collection, image)
-    found = _pretrained_text(name, offline=offline)
+    whole, layers = _first_layers(name)
+    found = _pretrained_text(whole, offline=offline)
     with opened(found.path) as source:
-        return _converted(source, found.name, convert_text_encoder)
+        if layers and (source / MANIFEST).is_file():
+            raise InputError(
+                f"{whole} is a frozen encoder already, of which no layers can be left out; name "
+                f"the model that it was made of"
+            )
+        called = f"{found.name}-{layers}-layers" if layers else found.name
+        return _converted(source, called, partial(convert_text_encoder, layers=layers))
 
 
 def token_encoder(name: str, *, length: int = LONGEST, offline: bool | None = None) -> Path:
@@ -95,6 +104,33 @@ def token_encoder(name: str, *, length: int = LONGEST, offline: bool | None = No
             )
         convert = partial(convert_token_encoder, length=length)
         return _converted(source, f"{found.name}-{length}-tokens", convert)
+
+
+def cut(name: str | None, layers: int | None) -> str | None:
+    """Return the name of a text encoder of which the first layers alone are taken.
+
+    Args:
+        name: as `text_encoder` takes it; None is the default one, where layers are given.
+        layers: how many; None takes all of them.
+    """
+    return f"{name or DEFAULT_TEXT}{LAYERS}{layers}" if layers else name
+
+
+def _first_layers(name: str) -> tuple[str, int | None]:
+    """Split `all-MiniLM-L6-v2#3` into the model's name and how many layers are taken of it."""
+    whole, mark, number = name.rpartition(LAYERS)
+    if not mark or Path(name).exists():
+        return name, None
+    if whole in (*TFIDF, *CHARACTERS):
+        raise ConfigError(
+            f"'{whole}' has no layers that could be left out; leave {LAYERS}{number} out"
+        )
+    if not number.isdecimal() or not 0 < int(number) < 1000:
+        raise ConfigError(
+            f"'{name}' takes the first '{number:.20}' layers; give a number from 1, as in "
+            f"{DEFAULT_TEXT}{LAYERS}3"
+        )
+    return whole, int(number)
 
 
 def _pretrained_text(name: str, *, offline: bool | None = None) -> Checkpoint:

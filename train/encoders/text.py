@@ -43,8 +43,12 @@ _CONSTANTS = """
     float[1] tiny = {1e-24}"""
 
 
-def convert_text_encoder(source: Path, out: Path, name: str) -> None:
+def convert_text_encoder(source: Path, out: Path, name: str, layers: int | None = None) -> None:
     """Write the frozen encoder `out` from a published sentence encoder's or CLIP's folder.
+
+    Args:
+        source: the folder; out: must not exist; name: short, for files and messages.
+        layers: that are taken, from the first on, of a checkpoint; the pooling is that of all.
 
     Raises:
         InputError: the folder has no tokenizer, or neither a graph nor a sound checkpoint, or what
@@ -52,11 +56,12 @@ def convert_text_encoder(source: Path, out: Path, name: str) -> None:
         ParityError: onnxruntime's rows differ from torch's.
     """
     pooling, unit = pooling_of(source), is_normalised(source)
-    model, parity = published_graph(source)
+    model, parity = published_graph(source, layers=layers)
     if parity is None or model.graph.output[0].name != OUTPUT:  # CLIP's ends in rows by itself
         states, width = states_of(model, source)
         tail = _POOLING[pooling].format(states=states) + (_NORMALISE if unit else _AS_IT_IS)
         append(model, tail, f"float[batch, {width}]", _CONSTANTS)
     about = {"source": source.name, "max_abs_difference_to_torch": parity}
+    about |= {"layers": layers} if layers else {}
     files = {TOKENIZER: (source / TOKENIZER).read_bytes()}
     write_encoder(out, name, model, input_spec(source), about, files)

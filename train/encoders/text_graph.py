@@ -21,26 +21,37 @@ _WEIGHTS = ("model.safetensors", "model.safetensors.index.json")  # the latter n
 _STATES = (STATES, "token_embeddings")
 
 
-def published_graph(source: Path, *, states: bool = False) -> tuple[onnx.ModelProto, float | None]:
+def published_graph(
+    source: Path, *, states: bool = False, layers: int | None = None
+) -> tuple[onnx.ModelProto, float | None]:
     """Return a folder's graph from ids and mask, and its difference to torch if it was traced.
 
     Args:
         source: a published sentence encoder's or CLIP's folder.
         states: whether CLIP's, too, is to end in token states.
+        layers: that are taken of a checkpoint, from the first on; None takes all.
 
     Raises:
-        InputError: it has no tokenizer, or neither a graph nor a sound checkpoint.
+        InputError: it has no tokenizer, or neither a graph nor a sound checkpoint, or no layers
+            that could be left out.
         ParityError: onnxruntime's rows differ from torch's.
     """
     if not (source / TOKENIZER).is_file():
         raise InputError(f"{source} has no tokenizer.json, so it is no sentence encoder")
     parity = None
     graphs = [p for p in (source / "model.onnx", source / "onnx/model.onnx") if p.is_file()]
+    if graphs and layers:
+        raise InputError(
+            f"{source} has a graph, whose layers cannot be told apart; take a folder with a "
+            f"checkpoint (model.safetensors) alone"
+        )
     if graphs:
         model = load_graph(graphs[0])
     elif any((source / name).is_file() for name in _WEIGHTS):
         config = read_object(source / "config.json")
-        model, parity = trace_checkpoint(source, config, input_spec(source), states=states)
+        model, parity = trace_checkpoint(
+            source, config, input_spec(source), states=states, layers=layers
+        )
     else:
         raise InputError(f"{source} has neither model.onnx nor model.safetensors")
     _drop_token_types(model)
