@@ -36,14 +36,16 @@ Json read_json(const fs::path& path) { return parse_json(read_file(path, 1 << 28
 namespace {
 
 const std::map<std::string, Reader> kReaders{
-    {"json", read_anything}, {"manifest", read_signed_manifest},
-    {"bundle", read_bundle}, {"index", read_index},
-    {"hnsw", read_hnsw},     {"segment", read_segment},
-    {"blocks", read_blocks}, {"entry", read_line},
-    {"text", read_text},     {"tokenizer", read_tokenizer},
-    {"graph", read_graph},   {"jpeg", read_image},
-    {"png", read_image},     {"webp", read_image},
-    {"pixels", read_pixels}, {"orientation", read_orientation},
+    {"json", read_anything},     {"manifest", read_signed_manifest},
+    {"bundle", read_bundle},     {"index", read_index},
+    {"hnsw", read_hnsw},         {"segment", read_segment},
+    {"blocks", read_blocks},     {"entry", read_line},
+    {"text", read_text},         {"tokenizer", read_tokenizer},
+    {"graph", read_graph},       {"jpeg", read_image},
+    {"png", read_image},         {"webp", read_image},
+    {"pixels", read_pixels},     {"orientation", read_orientation},
+    {"array", read_array},       {"composition", read_composition},
+    {"sentence", read_sentence},
 };
 
 }  // namespace

@@ -48,5 +48,8 @@ void read_segment(std::string_view bytes);
 void read_blocks(std::string_view bytes);
 void read_line(std::string_view bytes);
 void read_graph(std::string_view bytes);
+void read_composition(std::string_view bytes);
+void read_array(std::string_view bytes);
+void read_sentence(std::string_view bytes);
 
 }  // namespace zscr::fuzz

@@ -18,8 +18,9 @@ from zscr.infer.index.index import Change
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 READERS = ("json", "manifest", "bundle", "index", "hnsw", "segment", "blocks", "entry", "tokenizer")
-READERS += ("text", "graph", "orientation", "pixels", "jpeg", "png", "webp")
-IN_JSON = ("json", "manifest", "bundle", "index", "entry", "tokenizer")
+READERS += ("text", "graph", "composition", "array", "sentence")
+READERS += ("orientation", "pixels", "jpeg", "png", "webp")
+IN_JSON = ("json", "manifest", "bundle", "index", "entry", "tokenizer", "composition")
 
 
 def lay_out(folder: Path) -> dict[str, list[Path]]:
@@ -63,6 +64,9 @@ def _seeds(sample: Path, indexes: list[Path]) -> dict[str, Iterable[bytes]]:
         "tokenizer": tokenizers,
         "text": [text.encode() for text in (*TEXTS, *_TEXTS)],
         "graph": _graphs(),
+        "composition": [json.dumps(one).encode() for one in _COMPOSITIONS],
+        "array": [*_arrays()],
+        "sentence": _SENTENCES,
         "orientation": [*orientations, _XMP],
         "pixels": [bytes([40, 30, 7, 9]) + np.random.default_rng(7).bytes(400)],
     }
@@ -73,6 +77,26 @@ _ENTRIES = (
     b'{"id": "a", "sha256": "00", "image": "a/b.jpg", "root": "photos"}',
     '{"id": "ü", "sha256": "0", "image": "/c.jpg", "attributes": {"class": "x", "y": 1}}'.encode(),
 )
+_CHANNELS = [
+    {"field": field, "graph": graph} for field, graph in (("image", "gallery"), ("text", "text"))
+]
+_COMPOSITIONS: tuple[dict[str, Any], ...] = (
+    {"about": "a", "graph": "text"},
+    {"about": "b", "channels": _CHANNELS, "fusion": {"kind": "slerp", "value": 0.5}},
+    {
+        "about": "c",
+        "channels": [
+            _CHANNELS[0] | {"centred": True, "mean": "m.npy", "least": 0.1},
+            _CHANNELS[1] | {"template": "a {}", "context": "w.txt", "projection": "p.npy"},
+        ],
+        "fusion": {"kind": "harris", "value": 0.1},
+        "gallery_mean": "g.npy",
+        "moments": "o.npy",
+        "expansion": {"images": 3, "sharpness": 2.5},
+    },
+    {"about": "d", "channels": _CHANNELS, "vocabulary": {"words": "w.txt", "vectors": "v.npy"}},
+)
+_SENTENCES = (b"a photo of * , {}\nin red", b"{} *\nthe * is red", "* ü {}\n日本".encode())
 _NO_MANIFEST = b'[{"checksum": 1}, 2]'
 _TEXTS = (
     "Cafe\u0301 na\u00efve 日本語 각 \U0001f415\u200d",
@@ -110,6 +134,14 @@ def _relabelled(raw: bytes) -> bytes:
     base = 8 + int.from_bytes(raw[:8], "little")
     stop = base + json.loads(raw[8:base])["labels"]["data_offsets"][1]
     return raw[: stop - 8] + (-(1 << 63)).to_bytes(8, "little", signed=True) + raw[stop:]
+
+
+def _arrays() -> Iterator[bytes]:
+    """Yield a row, rows, columns and words, behind the byte that says so."""
+    rng = np.random.default_rng(7)
+    for kind, shape in enumerate(((4,), (3, 4), (4, 5))):
+        yield bytes([kind]) + _npy(rng.standard_normal(shape).astype(np.float32))
+    yield b"\x03red\n\xc3\xbc blue\n\n"
 
 
 def _npy(array: Any) -> bytes:

@@ -19,7 +19,8 @@ pytest.importorskip("hnswlib", reason="needs the extra 'hnsw'")
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 CASES = 1500  # of each reader; of those that decode images, a tenth
 READERS = ("json", "manifest", "bundle", "index", "hnsw", "segment", "blocks", "entry", "tokenizer")
-READERS += ("text", "graph", "orientation", "pixels", "jpeg", "png", "webp")
+READERS += ("text", "graph", "composition", "array", "sentence")
+READERS += ("orientation", "pixels", "jpeg", "png", "webp")
 
 
 @pytest.fixture(scope="module")
