@@ -67,12 +67,14 @@ class Listing:
         skipped: those that could not be read, or have a name that cannot be kept.
         folders: what is in each folder that was named.
         named: the files that were named themselves, without links.
+        others: how many images are of other shares.
     """
 
     files: tuple[ImageFile, ...]
     skipped: tuple[Skipped, ...]
     folders: tuple[Walk, ...]
     named: tuple[Path, ...]
+    others: int = 0
 
     @property
     def passed(self) -> Counter[str]:
@@ -117,7 +119,7 @@ def list_images(
             images.setdefault(place, image)
     mine = [image for place, image in images.items() if share.has(place)]
     files, skipped = _hashed(mine, hashes or Hashes())
-    return Listing(files, skipped, tuple(folders), tuple(alone))
+    return Listing(files, skipped, tuple(folders), tuple(alone), len(images) - len(mine))
 
 
 def _is_folder(name: Path) -> bool:

@@ -76,6 +76,11 @@ def require_some(listing: Listing, named: Sequence[Path]) -> None:
     Raises:
         InputError: says where, and what was passed over there.
     """
+    if listing.others and not listing.files and not listing.skipped:
+        raise InputError(
+            f"none of the {listing.others} images in {', '.join(map(str, named))} is of this "
+            f"share; take fewer shares, and leave this one out of the merge"
+        )
     if not listing.files and not listing.skipped:
         there = passed_over(listing.passed)
         raise InputError(

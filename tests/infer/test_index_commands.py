@@ -182,23 +182,34 @@ def run(*words):
 
 def test_jobs_of_an_array_make_one_index(deployed, tmp_path, images):
     """Each image is of one share, whatever else is there; all merged are as one made at once."""
-    images(9, "own")
+    images(40, "own")  # of 9, all may be of one share, by where they lie
     parts = [tmp_path / f"part.{number}" for number in (1, 2)]
     for number, part in enumerate(parts, 1):
         words = ("--shard", f"{number}/2", "--bundle", deployed.bundle, "--index", part)
         assert run("index", "add", tmp_path / "own", *words)[0] == 0
     counts = [Index.open(part).count for part in parts]
-    assert (sum(counts), min(counts) > 0) == (9, True)
+    assert (sum(counts), min(counts) > 0) == (40, True)
     code, said = run("index", "merge", tmp_path / "all", *parts)
-    assert (code, said) == (0, f"{tmp_path / 'all'} holds the 9 images of 2 indexes\n")
+    assert (code, said) == (0, f"{tmp_path / 'all'} holds the 40 images of 2 indexes\n")
     run("index", "add", tmp_path / "own", "--bundle", deployed.bundle, "--index", tmp_path / "once")
     ids = [{entry.id for entry in Index.open(tmp_path / name).entries} for name in ("all", "once")]
     assert ids[0] == ids[1]
     again = ("--bundle", deployed.bundle, "--index", tmp_path / "all")
-    assert "0 added, 0 replaced, 9 unchanged" in run("index", "add", tmp_path / "own", *again)[1]
+    assert "0 added, 0 replaced, 40 unchanged" in run("index", "add", tmp_path / "own", *again)[1]
     assert run("index", "add", tmp_path / "own", "--shard", "3/2")[1].startswith(
         "Error: '3/2' is no share; write the third of sixteen as 3/16"
     )
+
+
+def test_a_share_without_an_image_is_told(deployed, tmp_path, images):
+    """A single image is of one of two shares; the other one's job says why it has none."""
+    images(1, "own")
+    about = (tmp_path / "own", "--bundle", deployed.bundle, "--index")
+    shares = [run("index", "add", *about, tmp_path / n, "--shard", f"{n}/2") for n in "12"]
+    (added, _), (code, said) = sorted(shares)
+    assert (added, code) == (0, 1)
+    own = f"none of the 1 images in {tmp_path / 'own'} is of this share; take fewer shares"
+    assert own in said
 
 
 def test_upkeep_from_the_shell(deployed, tmp_path, images):
