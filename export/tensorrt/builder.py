@@ -16,24 +16,21 @@ from zscr.export.tensorrt.monitor import STEPS, monitor_of
 from zscr.export.tensorrt.network import failure, inputs_of, layers_of, outputs_of, parse
 from zscr.export.tensorrt.profile import BATCHES, LENGTHS, Profile, Shape, Tensor, profiles_for
 from zscr.export.tensorrt.timing import LIBRARY, attach_timings, keep_timings, timings_file
-from zscr.infer.engines.toolchain import Toolchain
 from zscr.partial import write_atomically
 from zscr.progress import progress
 
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """What was built, with what, in how many seconds.
+    """What was built, in how many seconds.
 
     Attributes:
-        toolchain: library, versions, GPUs.
         profiles: one a bucket of batches.
         inputs, outputs: of the engine.
         layers: kind -> type of what it gives -> how many; see `layers_of`.
         seconds: that it took.
     """
 
-    toolchain: Toolchain
     profiles: tuple[Profile, ...]
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
@@ -57,7 +54,7 @@ def build_engine(
         out: written atomically; a failed build leaves nothing there.
         batches: the largest of each bucket, ascending.
         lengths: smallest, usual and largest length of a text in tokens, where the graph takes one.
-        targets: compute capabilities such as `sm86`; see `Toolchain` for what none means.
+        targets: compute capabilities such as `sm86`; see `choose_toolchain` for what none means.
         workspace: bytes of the GPU's memory that a layer may use beside its tensors.
 
     Raises:
@@ -82,7 +79,7 @@ def build_engine(
     write_atomically(out, bytes(plan))
     seconds = round(time.monotonic() - start, 3)
     tensors = inputs_of(network), outputs_of(network)
-    return EngineInfo(toolchain, profiles, *tensors, layers_of(network), seconds)
+    return EngineInfo(profiles, *tensors, layers_of(network), seconds)
 
 
 def _configure(

@@ -10,7 +10,7 @@ from typing import Any
 
 from zscr.artefact import Manifest, staged, verify
 from zscr.errors import ArtefactError, ConfigError
-from zscr.export.tensorrt.builder import EngineInfo, build_engine
+from zscr.export.tensorrt.builder import build_engine
 from zscr.export.tensorrt.library import choose_toolchain
 from zscr.export.tensorrt.profile import BATCHES, LENGTHS, Shape
 from zscr.infer.bundle import Bundle, graph_file
@@ -143,12 +143,5 @@ def _build(folder: Path, bundle: Bundle, name: str, recipe: Recipe, key: bytes) 
         stage.body |= {"graph": name, "file": f"{name}-{recipe.precision}.engine"}
         stage.body |= {"bundle": bundle.name, "status": BUILT, "sealed_by": key_name(key)}
         stage.body |= {"when": datetime.now(UTC).isoformat(timespec="seconds")}
-        stage.body |= {"recipe": asdict(recipe), **_told(info)}
+        stage.body |= {"recipe": asdict(recipe), **asdict(info)}
     say(f"built the engine of '{name}' in {recipe.precision} in {info.seconds:.1f} s")
-
-
-def _told(info: EngineInfo) -> dict[str, Any]:
-    """Return what a manifest says of a build, without what the recipe says."""
-    told = asdict(info)
-    del told["toolchain"]
-    return told
