@@ -14,17 +14,25 @@ WAYS = {
     "onnxruntime, plain run, host to host": "onnxruntime, plain",
     "zscr's runner, CUDA graph": "zscr",
     "zscr's runner, CUDA graph, host to host": "zscr, host to host",
+    "zscr's runner, TensorRT, host to host": "zscr, TensorRT",
     "onnxruntime on the CPU": "the machine's CPU",
 }
+UNRUN = {"zscr's runner, TensorRT, host to host": "built, not run"}
 
 
-def graphs_table(result: Mapping[str, Any]) -> str:
-    """A row a graph, precision and batch: medians of milliseconds, and the floor of the device."""
+def graphs_table(result: Mapping[str, Any], engines: Mapping[str, Any]) -> str:
+    """A row a graph, precision and batch: medians of milliseconds, and the floor of the device.
+
+    Args:
+        engines: what `cuda_engines.py` has built.
+    """
     lines = head(f"{result['device']}, milliseconds", [*WAYS.values(), "floor"])
     for name, section in result["sections"].items():
         for batch, found in section["batches"].items():
             times = found["times"]
             cells = [milliseconds(times[way]["p50_us"]) if way in times else "" for way in WAYS]
+            if "seconds" in engines["engines"].get(name, {}):
+                cells = [c or UNRUN.get(w, "") for w, c in zip(WAYS, cells, strict=True)]
             floor = milliseconds(max(found["floors_us"].values()))
             lines.append(row(f"{name}, batch {batch}", [*cells, floor]))
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The contenders of `cuda_query.py`: a batch by torch and by onnxruntime, each as it is best run.
+"""The contenders of `cuda_query.py`: a batch by torch, onnxruntime and TensorRT, each at its best.
 
 All of torch but `torch eager` compute attention by torch's own function (SDPA). Of those that say
 nothing else the batch is on the device, and its rows stay there; `host to host`
@@ -18,6 +18,10 @@ import numpy as np
 import torch
 from cuda_models import INPUT, OUTPUT, Model
 
+from zscr.export.tensorrt.builder import build_engine
+from zscr.infer.engines.library import find_tensorrt
+from zscr.infer.engines.opening import here_now
+from zscr.infer.engines.runner import EngineRunner
 from zscr.infer.runners.backend import chosen
 from zscr.infer.runners.bound import BoundGraph
 from zscr.infer.runners.cuda import OPTIONS, PROVIDER, open_on_cuda
@@ -129,6 +133,20 @@ def ort_runner(of: Section) -> Turn:
     return lambda: graph.run(of.feeds)[0]
 
 
+def engine(of: Section) -> Turn:
+    """Build an engine on this GPU, and run it as `--backend trt` does."""
+    runner = of.once("engine", lambda: _engine(of))
+    return lambda: runner.run(of.feeds)[OUTPUT]
+
+
+def _engine(of: Section) -> EngineRunner:
+    path, here = of.model.graph.with_suffix(".engine"), here_now()
+    build_engine(of.model.graph, path, targets=["current"])
+    return EngineRunner(
+        find_tensorrt([here.library]), path.read_bytes(), name=of.model.name, device="GPU"
+    )
+
+
 def ort_cpu(of: Section) -> Turn:
     runner = of.once("cpu", lambda: OnnxRunner(of.model.graph, Runtime("ort-cpu")))
     return lambda: runner.run(of.feeds)[OUTPUT]
@@ -185,6 +203,7 @@ ON_CUDA = {
     "torch CUDA graph, host to host": recorded_from_host,
     "zscr's runner, CUDA graph": ort_recorded,
     "zscr's runner, CUDA graph, host to host": ort_runner,
+    "zscr's runner, TensorRT, host to host": engine,
 }
 COMPILED = {"torch.compile, reduce-overhead": compiled}
 ON_CPU = {"onnxruntime on the CPU": ort_cpu}  # fp32 alone

@@ -67,7 +67,7 @@ def tables() -> dict[str, dict[str, str]]:
         },
         "docs/backends.md": {
             "backends": backends_table(loaded("backends.json")[0]),
-            "cuda": graphs_table(loaded("cuda_query.json")[0]),
+            "cuda": graphs_table(loaded("cuda_query.json")[0], loaded("cuda_engines.json")[0]),
             "cuda-search": found_table(loaded("cuda_query.json")[0]),
         },
         "docs/clip.md": {"clip": clip_table(titled)},

@@ -8,24 +8,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from zscr.artefact import Manifest, hash_bytes, read_manifest, verify
-from zscr.disk import reading_faults
-from zscr.errors import ArtefactError, InputError
+from zscr.artefact import Manifest, hash_bytes, verify
+from zscr.errors import InputError
 from zscr.infer.ahead import Ahead
 from zscr.infer.bundle_manifest import (
-    FIELDS,
     GALLERY,
     KIND,
     fields_of,
     graph_file,
+    open_manifest,
     pair_name,
     read_examples,
     stored_compositions,
 )
 from zscr.infer.encoder import Encoder
 from zscr.infer.precision import chosen_precision
-from zscr.infer.runners.opening import import_library
-from zscr.infer.runners.runner import Runtime
+from zscr.infer.runners.opening import import_library, open_runner
+from zscr.infer.runners.runner import TRT, Runner, Runtime
 
 if TYPE_CHECKING:
     from zscr.infer.composition.composition import Composition
@@ -72,21 +71,18 @@ class Bundle:
 
         Raises:
             ArtefactError: the folder is absent, or no bundle.
-            ConfigError: it is not there in the precision that is asked for.
+            ConfigError: it is not there in the precision that is asked for, or this machine cannot
+                run TensorRT's engines, which are.
+            MissingExtraError: what runs them is not installed.
         """
-        folder = Path(folder)
-        with reading_faults(folder):
-            there = folder.exists()
-        if not there:
-            raise ArtefactError(f"there is no bundle {folder}; run 'zscr export' or name another")
-        folder = folder.resolve()
-        manifest = read_manifest(folder, KIND, FIELDS)
-        for name, graph in manifest.body["graphs"].items():
-            if manifest.body["default_precision"] not in graph["variants"]:
-                precision = manifest.body["default_precision"]
-                raise ArtefactError(f"{folder} has no graph '{name}' in {precision}; make it again")
+        folder, runtime = Path(folder), runtime or Runtime()
+        manifest = open_manifest(folder)
         pair_name(manifest)  # which refuses one that could not be fed
-        bundle = cls(folder, manifest, runtime or Runtime())
+        if runtime.backend == TRT:
+            from zscr.infer.engines.opening import ready
+
+            runtime = ready(runtime)
+        bundle = cls(folder.resolve(), manifest, runtime)
         _ = bundle.precision  # which refuses one that is not there
         return bundle
 
@@ -236,6 +232,19 @@ class Bundle:
             import_library(self.runtime)
             self._coming[name] = Ahead(lambda: self._load(name, name, ("output",)))
 
+    def runner(self, name: str) -> Runner:
+        """Open what computes a graph, in the precision that it runs in.
+
+        Raises:
+            ArtefactError: it cannot be loaded.
+        """
+        if self.runtime.backend == TRT:
+            from zscr.infer.engines.opening import open_engine
+
+            return open_engine(self.folder, self.manifest, name, self.precision_of(name))
+        file = self.file_of(name)
+        return open_runner(self.folder / file, self.runtime, self.manifest.files[file]["sha256"])
+
     def _load(self, name: str, called: str, outputs: Sequence[str]) -> Encoder:
         entry, file = self.graphs[name], self.file_of(name)
         tokenizers = [spec["tokenizer"] for spec in entry["inputs"] if "tokenizer" in spec]
@@ -249,7 +258,7 @@ class Bundle:
             sha256=self.manifest.sha256,
             beside=beside,
             runtime=self.runtime,
-            graph_sha256=self.manifest.files[file]["sha256"],
+            opening=lambda: self.runner(name),
         )
         if (precision := self.precision_of(name)) != self.manifest.body["default_precision"]:
             made.runner.ran += f", {precision}"

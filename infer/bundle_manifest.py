@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zscr.artefact import Manifest, read_verified
+from zscr.artefact import Manifest, read_manifest, read_verified
+from zscr.disk import reading_faults
 from zscr.errors import ArtefactError
 from zscr.infer.composition.fields import COMPOSITION
 from zscr.infer.inputs.make import INPUT
@@ -149,3 +150,22 @@ def read_examples(folder: Path, manifest: Manifest) -> dict[str, str]:
     except ValueError as error:
         raise ArtefactError(f"{folder / EXAMPLES}: {error}") from error
     return found
+
+
+def open_manifest(folder: Path) -> Manifest:
+    """Read the manifest of a bundle, or of what a link names.
+
+    Raises:
+        ArtefactError: the folder is absent, or no bundle.
+    """
+    with reading_faults(folder):
+        there = folder.exists()
+    if not there:
+        raise ArtefactError(f"there is no bundle {folder}; run 'zscr export' or name another")
+    folder = folder.resolve()
+    manifest = read_manifest(folder, KIND, FIELDS)
+    precision = manifest.body["default_precision"]
+    for name, graph in manifest.body["graphs"].items():
+        if precision not in graph["variants"]:
+            raise ArtefactError(f"{folder} has no graph '{name}' in {precision}; make it again")
+    return manifest

@@ -5,7 +5,7 @@ Frozen encoders are folders with one graph; a bundle is a folder with several. A
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from math import prod
 from operator import or_
@@ -43,12 +43,14 @@ class Encoder:
         graph: the ONNX file.
         specs: the manifest's entry of each input, from which `inputs` are made.
         runner: what computes the graph.
-        sha256: of the manifest that it came with, so of graph and preparation together; the
-            graph's own is given where it has been compared.
+        sha256: of the manifest that it came with, so of graph and preparation together.
         fields: the fields of a query that it takes, all of them at once.
         row_shape: of one output row: (D,) for a vector; dtype: of its numbers.
         outputs: of the graph, which rows are made of: one, or two side by side, laid flat; shapes:
             of a row of each.
+
+    Args:
+        opening: opens what computes the graph, on a thread of its own; None opens its file.
     """
 
     def __init__(
@@ -61,20 +63,17 @@ class Encoder:
         sha256: str,
         beside: str | None = None,
         runtime: Runtime | None = None,
-        runner: Runner | None = None,
+        opening: Callable[[], Runner] | None = None,
         dtype: str = "float32",
-        graph_sha256: str | None = None,
     ) -> None:
         self.name, self.sha256, self.graph, self.dtype = name, sha256, graph, np.dtype(dtype)
         self.specs = tuple(specs)
         how = runtime or Runtime()
-        loading = None if runner else Ahead(lambda: open_runner(graph, how, graph_sha256))
+        loading = Ahead(opening or (lambda: open_runner(graph, how)))
         try:
             self.inputs = tuple(make_input(spec, graph.parent, how.thread_count) for spec in specs)
         finally:  # a thread is waited for, whatever has happened
-            loaded = loading.result() if loading else runner
-        assert loaded is not None, "one or the other is there"
-        self.runner: Runner = loaded
+            self.runner = loading.result()
         self.fields = frozenset(one.field for one in self.inputs)
         self.outputs = (output, beside) if beside else (output,)
         for wanted in self.outputs:
@@ -163,13 +162,14 @@ def load_encoder(folder: Path, runtime: Runtime | None = None) -> Encoder:
     inputs = manifest.body["inputs"]
     named = {spec["tokenizer"] for spec in inputs if "tokenizer" in spec}
     verify(folder, manifest, sorted({*manifest.files, "model.onnx", *named}))
+    graph, how = folder / "model.onnx", runtime or Runtime()
     return Encoder(
-        folder / "model.onnx",
+        graph,
         inputs,
         output=manifest.body["output"],
         name=manifest.body["name"],
         sha256=manifest.sha256,
-        runtime=runtime,
+        opening=lambda: open_runner(graph, how, manifest.files["model.onnx"]["sha256"]),
         dtype=manifest.body.get("dtype", "float32"),
-        graph_sha256=manifest.files["model.onnx"]["sha256"],
+        runtime=how,
     )

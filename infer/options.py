@@ -26,7 +26,9 @@ def runtime_options(command: Any) -> Any:
             is_flag=True,
             help="Give the memory of a batch back after it: a smaller process between batches.",
         ),
-        click.option("--allow-fallback", is_flag=True, help="Let CUDA fall back to the CPU."),
+        click.option(
+            "--allow-fallback", is_flag=True, help="Let CUDA and TensorRT fall back to the CPU."
+        ),
         click.option(
             "--threads",
             type=click.IntRange(1),
@@ -36,7 +38,8 @@ def runtime_options(command: Any) -> Any:
             "--backend",
             default="ort-cpu",
             show_default=True,
-            help="ort-cpu, openvino, ort-cuda, or auto: CUDA where it can be had, else ort-cpu.",
+            help="ort-cpu, openvino, ort-cuda, trt (TensorRT), or auto: ort-cuda where it can be "
+            "had, else ort-cpu.",
         ),
         click.option(
             "--precision",

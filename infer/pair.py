@@ -16,7 +16,6 @@ from zscr.infer.bundle import GALLERY, Bundle
 from zscr.infer.bundle_manifest import fields_of, graph_file, pair_name
 from zscr.infer.encoder import Encoder, Rows
 from zscr.infer.reranking import BLOCK, Logits, Tokens, halved
-from zscr.infer.runners.opening import open_runner
 
 
 def encode_tokens(encoder: Encoder, queries: Sequence[Query], batch_size: int = 32) -> Tokens:
@@ -51,7 +50,7 @@ class Pair:
         self.path = bundle.folder / file
         self._names = [str(spec["names"][0]) for spec in entry["inputs"]]
         self._output = str(entry["output"])
-        self.runner = open_runner(self.path, bundle.runtime, bundle.manifest.files[file]["sha256"])
+        self.runner = bundle.runner(self.name)
         if self._output not in self.runner.outputs:
             raise ArtefactError(f"{self.path} has no output '{self._output}'; make it again")
         self.gallery = bundle.encoder(GALLERY, "tokens")

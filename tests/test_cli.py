@@ -256,7 +256,7 @@ def test_importing_the_package_loads_the_standard_library_alone():
 
 def test_the_library_does_not_write_its_log_to_stderr():
     """Unless the program that uses it asks for that; engines alone have a log."""
-    code = "import logging, zscr.export.tensorrt.listener as e; e.log.warning('odd')"
+    code = "import logging, zscr.infer.engines.listener as e; e.log.warning('odd')"
     assert python(code).stderr == ""
     asked = code.replace("; e.log", "; logging.basicConfig(); e.log")
     assert "odd" in python(asked).stderr

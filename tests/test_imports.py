@@ -47,7 +47,7 @@ FLOORS = {
     " <- circo cirr coco fashioniq genecis",
     "zscr.infer": "ahead answers buckets composition inputs lines reranking runners"
     " <- precision <- batches bundle_manifest options query_rows"
-    " <- queries sketches <- encoder <- bundle features reading <- engines index pair sums"
+    " <- engines queries sketches <- encoder <- bundle features reading <- index pair sums"
     " <- columns composed evaluation exchange gallery_tokens <- found models mteb reranker"
     " <- doctor inspection lookup own_image <- searcher <- bench find <- commands",
     "zscr.infer.exchange": "gallery place rows <- arrow points sidecars"
@@ -80,8 +80,9 @@ FLOORS = {
     "zscr.train.language": "families mappers tower <- bodies prefix released <- language",
     "zscr.train.vision": "cuts operators tower transformer <- folder halves rebuilt"
     " <- frozen network tokens upper whole <- states <- backbone",
-    "zscr.infer.engines": "seal toolchain <- recipe <- entry <- state <- cache <- listing <- table",
-    "zscr.export.tensorrt": "api profile <- library listener monitor network timing"
+    "zscr.infer.engines": "api seal toolchain <- gpu library listener recipe <- entry plan"
+    " <- lane state <- cache runner <- listing opening <- table",
+    "zscr.export.tensorrt": "api profile <- library monitor network timing"
     " <- builder <- engines <- commands",
     "zscr.export": "card heads tensorrt words <- begun composition parity samples"
     " <- pairs precision proof <- bundle <- deploy pretrained <- commands",

@@ -1,22 +1,17 @@
-"""What zscr calls of TensorRT, in types: `tensorrt` 10 and 11 and `tensorrt_rtx` share it.
+"""What zscr calls of TensorRT to build, in types: `tensorrt` 10 and 11 and `tensorrt_rtx` share it.
 
-None of them brings types. A test compares these names with those of the library that is installed.
+What runs engines is in `zscr.infer.engines.api`.
 """
 
 # ruff: noqa: D102  (what the methods do is in the documents of TensorRT)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
-
-class Named(Protocol):
-    """A member of an enumeration."""
-
-    name: str
-
-    def __int__(self) -> int: ...
+from zscr.infer.engines.api import Enumeration, Named
+from zscr.infer.engines.api import TensorRT as Runs
 
 
 class Tensor(Protocol):
@@ -120,23 +115,12 @@ class MakesParser(Protocol):
     def __call__(self, network: Network, logger: Any) -> Parser: ...
 
 
-class Enumeration(Protocol):
-    """An enumeration; which members it has differs between versions."""
+class TensorRT(Runs, Protocol):
+    """The module, with what builds."""
 
-    __members__: Mapping[str, Named]
-
-
-class TensorRT(Protocol):
-    """The module."""
-
-    __name__: str
-    __version__: str
     Builder: MakesBuilder
     OnnxParser: MakesParser
-    ILogger: Any  # to be inherited from
-    IProgressMonitor: Any  # the same
+    IProgressMonitor: Any  # to be inherited from
     BuilderFlag: Enumeration
     MemoryPoolType: Enumeration
     NetworkDefinitionCreationFlag: Enumeration
-
-    def __hash__(self) -> int: ...

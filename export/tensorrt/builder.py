@@ -10,12 +10,13 @@ from typing import Any
 
 from zscr.errors import ConfigError
 from zscr.export.tensorrt.api import Builder, Config, TensorRT
-from zscr.export.tensorrt.library import choose_toolchain, find_tensorrt
-from zscr.export.tensorrt.listener import listener_of, log
+from zscr.export.tensorrt.library import choose_toolchain
 from zscr.export.tensorrt.monitor import STEPS, monitor_of
 from zscr.export.tensorrt.network import failure, inputs_of, layers_of, outputs_of, parse
 from zscr.export.tensorrt.profile import BATCHES, LENGTHS, Profile, Shape, Tensor, profiles_for
 from zscr.export.tensorrt.timing import LIBRARY, attach_timings, keep_timings, timings_file
+from zscr.infer.engines.library import find_tensorrt
+from zscr.infer.engines.listener import listener_of, log
 from zscr.partial import write_atomically
 from zscr.progress import progress
 

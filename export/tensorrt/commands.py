@@ -71,10 +71,17 @@ def engine() -> None:
     metavar="NAME",
     help="Of graphs in fp32, fp16, bf16, int8 or int4, or all that BUNDLE has [fp32]; repeatable.",
 )
+@click.option(
+    "--graph", "graphs", multiple=True, metavar="NAME", help="Of this one alone [all]; repeatable."
+)
 @target_option
 @workspace_option
 def build(
-    bundle: Path, precisions: tuple[str, ...], targets: tuple[str, ...], workspace: int | None
+    bundle: Path,
+    precisions: tuple[str, ...],
+    graphs: tuple[str, ...],
+    targets: tuple[str, ...],
+    workspace: int | None,
 ) -> None:
     """Build engines of the graphs of BUNDLE [bundles/latest]; those that are there are kept.
 
@@ -86,7 +93,7 @@ def build(
     from zscr.export.tensorrt.engines import build_engines
 
     for folder in build_engines(
-        bundle, targets=targets, precisions=precisions, workspace=workspace
+        bundle, targets=targets, precisions=precisions, graphs=graphs, workspace=workspace
     ):
         click.echo(printable(folder))
 

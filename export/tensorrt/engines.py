@@ -16,13 +16,12 @@ from zscr.export.tensorrt.profile import BATCHES, LENGTHS, Shape
 from zscr.infer.bundle import Bundle, graph_file
 from zscr.infer.engines.cache import discard, engines_folder, superseded
 from zscr.infer.engines.entry import BUILT, KIND, read_entry
-from zscr.infer.engines.recipe import Recipe
+from zscr.infer.engines.recipe import UNSUPPORTED, Recipe
 from zscr.infer.engines.seal import key_name, seal_of, user_key
 from zscr.infer.engines.toolchain import Toolchain
 from zscr.lock import work_folder
 from zscr.progress import say
 
-UNSUPPORTED = ("int8-dynamic",)  # TensorRT has no operators of dynamic quantisation
 _DIGITS = 16  # of a key, in the name of a folder
 
 
@@ -31,6 +30,7 @@ def build_engines(
     *,
     targets: Sequence[str] = (),
     precisions: Sequence[str] = (),
+    graphs: Sequence[str] = (),
     workspace: int | None = None,
 ) -> list[Path]:
     """Build the engines of a bundle's graphs; return their folders, `<bundle>.engines/<name>`.
@@ -44,16 +44,17 @@ def build_engines(
         targets: GPUs; see `choose_toolchain`.
         precisions: that graphs are built in, those that are there in it; `all` are those that the
             bundle has, none is its default one.
+        graphs: by name; none is all of them.
         workspace: see `build_engine`.
 
     Raises:
         ArtefactError: the bundle is damaged, or TensorRT cannot build one of its graphs; what was
             built before it stays.
-        ConfigError: as `build_engine`; or no graph of the bundle is in a precision.
+        ConfigError: as `build_engine`; or the bundle has no such graph, or none in a precision.
         MissingExtraError: as `build_engine`.
     """
     opened = Bundle.open(bundle)
-    variants = list(_variants(opened.manifest, precisions))
+    variants = list(_variants(opened.manifest, precisions, graphs))
     verify(opened.folder, opened.manifest, [graph_file(opened.manifest, *one) for one in variants])
     toolchain = choose_toolchain(targets)
     return [
@@ -62,9 +63,14 @@ def build_engines(
     ]
 
 
-def _variants(bundle: Manifest, precisions: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _variants(
+    bundle: Manifest, precisions: Sequence[str], names: Sequence[str]
+) -> Iterator[tuple[str, str]]:
     """Yield each graph and precision to build, by graph."""
     graphs, default = bundle.body["graphs"], str(bundle.body["default_precision"])
+    if unknown := [name for name in names if name not in graphs]:
+        raise ConfigError(f"the bundle has no graph '{unknown[0]}', only {', '.join(graphs)}")
+    graphs = {name: graph for name, graph in graphs.items() if not names or name in names}
     there = {precision: None for graph in graphs.values() for precision in graph["variants"]}
     everything = "all" in precisions
     for precision in precisions:

@@ -6,41 +6,15 @@ that are not there. They have one API under two names.
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
-from zscr.errors import ConfigError, MissingExtraError, ZscrError
-from zscr.export.tensorrt.api import TensorRT
+from zscr.errors import ConfigError
+from zscr.infer.engines.library import find_tensorrt
 from zscr.infer.engines.toolchain import LIBRARIES, Device, Toolchain, cuda_of, read_device
 
 CURRENT = "current"  # the target that is this machine's own GPU
-
-
-def find_tensorrt(names: Sequence[str] = LIBRARIES) -> TensorRT:
-    """Import the first of `names` that is installed.
-
-    Raises:
-        MissingExtraError: none is installed. Holds both pip lines.
-        ZscrError: one is installed, but its own shared libraries cannot be loaded.
-    """
-    for name in names:
-        try:
-            return cast("TensorRT", importlib.import_module(name))
-        except (ImportError, OSError) as error:
-            if isinstance(error, ModuleNotFoundError) and error.name == name:
-                continue
-            reason = " ".join(str(error).split())
-            raise ZscrError(
-                f"{name} is installed but cannot be loaded ({reason}); install it again, "
-                f"or uninstall it"
-            ) from error
-    raise MissingExtraError(
-        "an engine for this machine's GPU needs the extra 'trt': pip install 'zscr[trt]'; "
-        "one built without that GPU",
-        "trt-rtx",
-    )
 
 
 def choose_toolchain(targets: Sequence[str] = ()) -> Toolchain:

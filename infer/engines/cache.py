@@ -11,8 +11,7 @@ from pathlib import Path
 from zscr.artefact import Manifest, read_manifest
 from zscr.disk import disk_faults, reading_faults
 from zscr.errors import ArtefactError
-from zscr.infer.bundle import Bundle, graph_file
-from zscr.infer.bundle_manifest import FIELDS, KIND
+from zscr.infer.bundle_manifest import FIELDS, KIND, graph_file
 from zscr.infer.engines.entry import Entry
 from zscr.infer.engines.state import Judged, State, judge
 from zscr.infer.engines.toolchain import Here, read_here
@@ -35,13 +34,15 @@ def engines_folder(bundle: Path) -> Path:
     return folder.with_name(folder.name + SUFFIX)
 
 
-def engine_for(bundle: Bundle, graph: str, precision: str, here: Here) -> Entry | Rebuild:
+def engine_for(
+    bundle: Path, manifest: Manifest, graph: str, precision: str, here: Here
+) -> Entry | Rebuild:
     """Return the engine that a graph runs as; the newest, where there are several.
 
     `Entry.read` gives its bytes, proven to be those that this user's zscr built.
 
     Args:
-        bundle: that the graph is in.
+        bundle: its folder; manifest: of it.
         graph: its name; precision: one that the bundle has it in.
         here: the library that is to run it, and on what.
 
@@ -52,13 +53,13 @@ def engine_for(bundle: Bundle, graph: str, precision: str, here: Here) -> Entry 
     def look(library: str) -> Here | None:
         return here if library == here.library else None
 
-    place = engines_folder(bundle.folder)
-    judged = [judge(one, bundle.manifest, look) for one in _folders(place, f"{graph}-{precision}-")]
+    place = engines_folder(bundle)
+    judged = [judge(one, manifest, look) for one in _folders(place, f"{graph}-{precision}-")]
     found = [one for one in judged if one.is_of(graph, precision)]
     usable = [one.entry for one in found if one.state is State.USABLE and one.entry]
     if usable:
         return max(usable, key=lambda entry: str(entry.body["when"]))
-    onnx = bundle.folder / graph_file(bundle.manifest, graph, precision)
+    onnx = bundle / graph_file(manifest, graph, precision)
     none = f"no engine of '{graph}' in {precision} has been built for {here.library}"
     return Rebuild(onnx, "; ".join(one.why for one in found) or none)
 

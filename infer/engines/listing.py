@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zscr.errors import ArtefactError
-from zscr.infer.bundle import Bundle
+from zscr.infer.bundle_manifest import open_manifest
 from zscr.infer.engines.cache import SUFFIX, discard, engines_folder, judged_engines
 from zscr.infer.engines.state import Judged, State
 
@@ -77,15 +77,15 @@ def explained(bundle: Path) -> Iterator[str]:
     Raises:
         ArtefactError: it is no bundle, or the user's key cannot be read.
     """
-    opened = Bundle.open(bundle)
-    rows = list(judged_engines(opened.folder))
-    for name, graph in opened.graphs.items():
+    graphs = open_manifest(bundle).body["graphs"]
+    rows = list(judged_engines(bundle))
+    for name, graph in graphs.items():
         for precision in graph["variants"]:
             own = [row for row in rows if row.entry and row.is_of(name, precision)]
             yield from (f"{name} in {precision}: {row.state}: {row.why}" for row in own)
             if not own:
                 yield f"{name} in {precision}: none has been built"
-    named = {(n, p) for n, graph in opened.graphs.items() for p in graph["variants"]}
+    named = {(n, p) for n, graph in graphs.items() for p in graph["variants"]}
     for row in rows:
         if not (row.entry and any(row.is_of(*one) for one in named)):
             yield f"{row.folder.name}: {row.state}: {row.why}"

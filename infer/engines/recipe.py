@@ -10,6 +10,7 @@ from zscr.artefact import dump_json, hash_bytes
 from zscr.infer.engines.toolchain import Device, Toolchain
 from zscr.schema import SHA256, integer, listing, maybe, record, text
 
+UNSUPPORTED = ("int8-dynamic",)  # TensorRT has no operators of dynamic quantisation
 _NAME = text(200, least=1)
 _CAPABILITY = text(10, r"SM\d+")
 _DEVICE = record({"name": _NAME, "capability": _CAPABILITY, "driver": _NAME})

@@ -9,7 +9,8 @@ from zscr.errors import ConfigError
 from zscr.extras import installed_version
 from zscr.infer.runners.cuda_device import first_device
 
-LIBRARIES = ("tensorrt", "tensorrt_rtx")  # in the order in which they are tried
+EXTRAS = {"tensorrt": "trt", "tensorrt_rtx": "trt-rtx"}  # that bring each library
+LIBRARIES = tuple(EXTRAS)  # in the order in which they are tried
 _CUDA = range(11, 31)  # majors that a package of TensorRT may be made for
 _DRIVER = ("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
 _OLDEST = 80  # the capability from which on an engine of tensorrt_rtx for no GPU by name runs

@@ -1,7 +1,7 @@
 """A session run by IO binding: buffers on the device that stay, and a CUDA graph a shape.
 
 A CUDA graph is a recording of all kernels of a run, launched at once; its shapes are fixed. So
-batches are filled up to a power of two, and the recording of a shape is made when it comes again.
+batches are of few sizes (see `parts_of`), and the recording of a shape is made when it comes again.
 """
 
 from __future__ import annotations
@@ -10,12 +10,10 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
+from zscr.infer.runners.parts import Found, parts_of, together
 from zscr.infer.runners.runner import Feeds
-
-Found = list[npt.NDArray[Any]]
 
 MOST_ROWS = 512  # of a batch; more are run in parts
 MOST_SHAPES = 64  # that are kept; others are run without buffers of their own
@@ -46,20 +44,8 @@ class BoundGraph:
         sizes = {len(array) for array in feeds.values()}
         if len(sizes) > 1 or not self._any_batch or sizes == {0}:
             return self._run(feeds)  # such as a query beside many images, or a fixed batch
-        [rows] = sizes
-        parts = [self._part(feeds, start) for start in range(0, rows, MOST_ROWS)]
-        return (
-            parts[0] if len(parts) == 1 else [np.concatenate(p) for p in zip(*parts, strict=True)]
-        )
-
-    def _part(self, feeds: Feeds, start: int) -> Found:
-        """Run rows from `start` on, with the last repeated up to a power of two."""
-        part = {name: array[start : start + MOST_ROWS] for name, array in feeds.items()}
-        rows = len(next(iter(part.values())))
-        more = (1 << (rows - 1).bit_length()) - rows
-        if more:
-            part = {n: np.concatenate([a, np.repeat(a[-1:], more, 0)]) for n, a in part.items()}
-        return [found[:rows] for found in self._run(part)]
+        parts = parts_of(feeds, feeds.keys(), MOST_ROWS)
+        return together(part.own(self._run(part.feeds)) for part in parts)
 
     def bound(self, feeds: Feeds) -> Bound:
         """Return what runs batches of these very shapes, with these in its buffers."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from zscr.errors import ConfigError
 from zscr.infer.runners.onnx import OnnxRunner, import_onnxruntime
-from zscr.infer.runners.runner import OPENVINO, Runner, Runtime
+from zscr.infer.runners.runner import OPENVINO, TRT, Runner, Runtime
 
 
 def open_runner(path: Path, runtime: Runtime, sha256: str | None = None) -> Runner:
@@ -16,9 +17,15 @@ def open_runner(path: Path, runtime: Runtime, sha256: str | None = None) -> Runn
 
     Raises:
         MissingExtraError: what runs it is not installed.
-        ConfigError: this machine cannot run the backend.
+        ConfigError: this machine cannot run the backend, or it is TensorRT, whose engines are of
+            bundles.
         ArtefactError: the graph cannot be loaded.
     """
+    if runtime.backend == TRT:
+        raise ConfigError(
+            f"backend 'trt' runs the graphs of bundles, and {path.name} of {path.parent} is of "
+            f"none; use another --backend"
+        )
     if runtime.backend != OPENVINO:
         return OnnxRunner(path, runtime, sha256)
     from zscr.infer.runners.openvino import OpenVinoRunner
@@ -32,6 +39,8 @@ def import_library(runtime: Runtime) -> None:
     Raises:
         MissingExtraError: it is not installed.
     """
+    if runtime.backend == TRT:  # which `Bundle.open` has imported
+        return
     if runtime.backend != OPENVINO:
         import_onnxruntime()
         return

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from zscr.cores import usable_cores
 from zscr.errors import ConfigError
 
-ORT_CPU, OPENVINO = "ort-cpu", "openvino"
-BACKENDS = ("auto", ORT_CPU, "ort-cuda", OPENVINO)
+ORT_CPU, OPENVINO, TRT = "ort-cpu", "openvino", "trt"
+BACKENDS = ("auto", ORT_CPU, "ort-cuda", OPENVINO, TRT)
 
 Feeds = Mapping[str, npt.NDArray[Any]]
 Compute = Callable[[Feeds], list[npt.NDArray[Any]]]  # every output of a batch, in their order
@@ -24,9 +24,10 @@ class Runtime:
 
     Attributes:
         backend: of BACKENDS; `auto` is CUDA where nothing of it is missing, and else `ort-cpu`.
+            `trt` runs the engines of bundles, see `zscr.infer.engines`.
         threads: to compute and to decode images on, at least 1; None means every core that this
             process may use, by its affinity and the quota of its container.
-        allow_fallback: where CUDA cannot be had, say so and take the CPU.
+        allow_fallback: where CUDA or TensorRT cannot be had, say so and take the CPU.
         release_memory: give the memory that a batch was computed in back after it, instead of
             keeping it for the next, and have glibc, in all of the process, do so with large blocks
             (docs/benchmarks.md says what that saves and costs); on the CPU alone.

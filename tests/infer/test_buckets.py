@@ -51,7 +51,12 @@ def test_short_texts_are_not_padded_to_long_ones(encoder):
     """Two groups of 4 and of 13 tokens, which [CLS] and [SEP] add two to, instead of one."""
     shapes = Shapes(encoder.runner)
     watched = Encoder(
-        encoder.graph, encoder.specs, output=encoder.outputs[0], name="x", sha256="", runner=shapes
+        encoder.graph,
+        encoder.specs,
+        output=encoder.outputs[0],
+        name="x",
+        sha256="",
+        opening=lambda: shapes,
     )
     long, short = " ".join(WORDS), "a red circle"
     watched.encode([Query(text=text) for text in (long, short, long, short, short)])

@@ -95,7 +95,9 @@ def test_rows_of_any_shape_are_kept(tmp_path):
     """A map of tokens stays one: (B, P, C), also for no queries at all."""
     runner = Tokens()
     spec = {"field": "vector", "kind": "vector", "names": ["v"], "shape": ["batch", 6]}
-    encoder = Encoder(tmp_path / "x", [spec], output="t", name="x", sha256="", runner=runner)
+    encoder = Encoder(
+        tmp_path / "x", [spec], output="t", name="x", sha256="", opening=lambda: runner
+    )
     rows = Query.of("vector", np.arange(18, dtype=np.float32).reshape(3, 6))
     assert encoder.row_shape == (2, 3)
     np.testing.assert_array_equal(

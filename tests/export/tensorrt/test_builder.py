@@ -14,9 +14,10 @@ from zscr.errors import ArtefactError
 from zscr.export.precision.rungs import RUNGS
 from zscr.export.tensorrt import api
 from zscr.export.tensorrt.builder import build_engine
-from zscr.export.tensorrt.listener import listener_of
 from zscr.export.tensorrt.monitor import Phases
 from zscr.export.tensorrt.timing import attach_timings, keep_timings
+from zscr.infer.engines import api as run
+from zscr.infer.engines.listener import listener_of
 
 onnx = pytest.importorskip("onnx", reason="needs the extra 'export'")
 
@@ -215,6 +216,10 @@ def test_the_types_name_what_the_library_has(tensorrt_rtx) -> None:
         api.ParserError: "ParserError",
         api.Parser: "OnnxParser",
         api.TensorRT: None,
+        run.Context: "IExecutionContext",
+        run.Engine: "ICudaEngine",
+        run.Runtime: "Runtime",
+        run.TensorRT: None,
     }
     for protocol, name in classes.items():
         real = getattr(tensorrt_rtx, name) if name else tensorrt_rtx

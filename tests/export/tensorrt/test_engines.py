@@ -119,20 +119,26 @@ def test_a_graph_that_changed_is_built_again_and_said(
     bundle = save_bundle(tmp_path / "birds")
     version = read_entry(build_engines(bundle, targets=["sm86"])[0]).recipe.toolchain.version
     opened = Bundle.open(bundle)
-    assert isinstance(engine_for(opened, "gallery", "fp32", here(version)), Entry)
+    assert isinstance(
+        engine_for(opened.folder, opened.manifest, "gallery", "fp32", here(version)), Entry
+    )
     bundle.rename(tmp_path / "old")
     save_bundle(bundle, damage=lambda path: change_a_weight(path))
     opened = Bundle.open(bundle)
-    found = engine_for(opened, "gallery", "fp32", here(version))
+    found = engine_for(opened.folder, opened.manifest, "gallery", "fp32", here(version))
     assert isinstance(found, Rebuild)
     assert found.onnx == bundle / "gallery.onnx"
-    assert isinstance(engine_for(opened, "text", "fp32", here(version)), Entry)
+    assert isinstance(
+        engine_for(opened.folder, opened.manifest, "text", "fp32", here(version)), Entry
+    )
     capsys.readouterr()
     build_engines(bundle, targets=["sm86"])
     said = capsys.readouterr().err
     assert f"'gallery' in fp32 is built again: {found.why}" in said
     assert said.count("already built") == 2
-    assert isinstance(engine_for(opened, "gallery", "fp32", here(version)), Entry)
+    assert isinstance(
+        engine_for(opened.folder, opened.manifest, "gallery", "fp32", here(version)), Entry
+    )
 
 
 def change_a_weight(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A bundle, and sealed engines beside it whose bytes are of no program: nothing here loads them."""
+"""A bundle, and sealed engines beside it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper, save
 
 from zscr.artefact import read_manifest, staged
 from zscr.infer.bundle import Bundle
@@ -34,10 +36,21 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
+def save_graph(path: Path) -> None:
+    """Save a product with weights that depend on the file's name."""
+    weights = np.random.default_rng([*path.name.encode()]).standard_normal((8, 8), np.float32)
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["b", 8]) for name in "xy"]
+    node = helper.make_node("MatMul", ["x", "w"], ["y"])
+    held = [numpy_helper.from_array(weights, "w")]
+    graph = helper.make_graph([node], "g", ends[:1], ends[1:], held)
+    opset = [helper.make_opsetid("", 18)]
+    save(helper.make_model(graph, opset_imports=opset, ir_version=10), path)
+
+
 @pytest.fixture
 def bundle(tmp_path: Path) -> Bundle:
-    """Save a bundle whose graphs are of no use but for their hashes."""
-    spec = {"field": "vector", "kind": "vector", "names": ["x"], "shape": [1, 8]}
+    """Save a bundle of four graphs, each of its own weights: x (B, 8) -> y (B, 8)."""
+    spec = {"field": "vector", "kind": "vector", "names": ["x"], "shape": ["batch", 8]}
     with staged(tmp_path / "birds", "bundle") as stage:
         stage.body |= {"dim": 8, "space": "s", "default_precision": "fp32", "graphs": {}}
         for name, role in (("text", "query"), ("gallery", "gallery")):
@@ -45,7 +58,7 @@ def bundle(tmp_path: Path) -> Bundle:
             entry = {"role": role, "inputs": [spec], "output": "y", "variants": variants}
             stage.body["graphs"][name] = entry
             for variant in variants.values():
-                (stage.folder / variant["file"]).write_text(variant["file"])
+                save_graph(stage.folder / variant["file"])
     return Bundle.open(tmp_path / "birds")
 
 
@@ -58,6 +71,7 @@ def save_engine(bundle: Bundle) -> Callable[..., Path]:
         precision: str = "fp32",
         toolchain: Toolchain = RTX,
         when: str = "2026-01-01T00:00:00+00:00",
+        content: bytes = bytes(range(256)),
         **changed: Any,
     ) -> Path:
         file = bundle.graphs[graph]["variants"][precision]["file"]
@@ -66,7 +80,7 @@ def save_engine(bundle: Bundle) -> Callable[..., Path]:
         key = user_key()
         name = f"{graph}-{precision}-{recipe.key[:16]}-{key_name(key)[:4]}"
         with staged(engines_folder(bundle.folder) / name, KIND) as stage:
-            (stage.folder / "x.engine").write_bytes(bytes(range(256)))
+            (stage.folder / "x.engine").write_bytes(content)
             stage.sign = lambda sha256: seal_of(key, sha256)
             stage.body |= {"graph": graph, "file": "x.engine", "bundle": "birds", "when": when}
             stage.body |= {"status": BUILT, "sealed_by": key_name(key), "recipe": asdict(recipe)}

@@ -26,7 +26,7 @@ def test_the_newest_usable_engine_is_taken(bundle: Bundle, save_engine: Save) ->
     save_engine()
     newest = save_engine(when="2026-02-01T00:00:00+00:00", workspace=1 << 30)
     save_engine(toolchain=TRT, when="2026-03-01T00:00:00+00:00")
-    found = engine_for(bundle, "text", "fp32", here_of(RTX))
+    found = engine_for(bundle.folder, bundle.manifest, "text", "fp32", here_of(RTX))
     assert isinstance(found, Entry)
     assert found.folder == newest
     assert found.read() == bytes(range(256))
@@ -34,7 +34,7 @@ def test_the_newest_usable_engine_is_taken(bundle: Bundle, save_engine: Save) ->
         shutil.copytree(
             newest, newest.with_name(newest.name.replace("text-fp32", f"{graph}-{precision}"))
         )
-        found = engine_for(bundle, graph, precision, here_of(RTX))
+        found = engine_for(bundle.folder, bundle.manifest, graph, precision, here_of(RTX))
         assert isinstance(found, Rebuild)
         assert found.onnx.name == bundle.graphs[graph]["variants"][precision]["file"]
         assert f"no engine of '{graph}' in {precision} has been built" in found.why
@@ -83,7 +83,7 @@ def test_what_differs_from_this_machine_is_one_sentence(
     """It names both sides of what changed; an engine for another GPU is not stale."""
     save_engine(toolchain=built)
     look = here or here_of(replace(TRT, library="another"))
-    found = engine_for(bundle, "text", "fp32", look)
+    found = engine_for(bundle.folder, bundle.manifest, "text", "fp32", look)
     assert isinstance(found, Entry if state is State.USABLE else Rebuild)
     if here:
         [judged] = judged_engines(bundle.folder, look=here)
@@ -96,7 +96,7 @@ def test_what_differs_from_this_machine_is_one_sentence(
 def test_an_engine_of_another_graph_is_stale(bundle: Bundle, save_engine: Save) -> None:
     """Also where the two are of one structure: the hash is of the weights, too."""
     save_engine(onnx="0" * 64)
-    found = engine_for(bundle, "text", "fp32", here_of(RTX))
+    found = engine_for(bundle.folder, bundle.manifest, "text", "fp32", here_of(RTX))
     assert isinstance(found, Rebuild)
     assert found.why == "text.onnx is another graph than the one it was built of"
 

@@ -1,4 +1,4 @@
-"""What TensorRT says while it parses and builds: errors are kept, the rest is logged."""
+"""What TensorRT says while it builds and runs: errors are kept, the rest is logged."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 from functools import cache
 from typing import Any
 
-from zscr.export.tensorrt.api import Named, TensorRT
+from zscr.infer.engines.api import Named, TensorRT
 
 log = logging.getLogger(__name__)
 # Who uses the library decides whether its log is seen; without this, warnings go to stderr.

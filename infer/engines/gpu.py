@@ -1,0 +1,208 @@
+"""Memory, streams and recordings of the first CUDA device, by NVIDIA's own binding of its driver.
+
+Nothing waits unless it is told to: copies and kernels are put into a stream, in whose order they
+run. Host memory that takes part in a copy is pinned, or the driver would wait for the copy.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zscr.errors import MissingExtraError, ZscrError
+from zscr.infer.engines.toolchain import EXTRAS
+
+_NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: the default stream, which libraries use, is not awaited
+_MOVABLE = 1  # CU_MEMHOSTALLOC_PORTABLE: pinned for every context
+
+
+_NO_MEMORY = "CUDA_ERROR_OUT_OF_MEMORY"
+
+
+class CudaError(ZscrError):
+    """The driver refused a call.
+
+    Attributes:
+        code: the name of its error.
+    """
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class NoMemoryError(CudaError):
+    """The device has not so much memory left.
+
+    Attributes:
+        size: bytes that were asked for.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"the GPU has not {size / 1e9:.2f} GB left", _NO_MEMORY)
+        self.size = size
+
+
+class Gpu:
+    """The first CUDA device. Each thread `enter`s it before it calls anything of it.
+
+    Args:
+        library: of TensorRT, whose extra brings the binding.
+
+    Raises:
+        MissingExtraError: the binding is not installed.
+        CudaError: there is no device.
+    """
+
+    def __init__(self, library: str) -> None:
+        self.cuda = import_driver(library)
+        self.call("cuInit", 0)
+        self._context = self.call("cuDevicePrimaryCtxRetain", self.call("cuDeviceGet", 0))
+
+    def call(self, name: str, *arguments: Any) -> Any:
+        """Call the driver; return what it gives beside its code.
+
+        Raises:
+            CudaError: the code is of an error.
+        """
+        code, *found = getattr(self.cuda, name)(*arguments)
+        if code != self.cuda.CUresult.CUDA_SUCCESS:
+            raise CudaError(f"{name} failed ({code.name})", code.name)
+        return found[0] if found else None
+
+    def allocate(self, name: str, size: int, *arguments: Any) -> int:
+        """Allocate memory by a call that takes a size; return its address.
+
+        Raises:
+            NoMemoryError: there is not so much.
+        """
+        try:
+            return int(self.call(name, max(1, size), *arguments))
+        except CudaError as error:
+            if error.code == _NO_MEMORY:
+                raise NoMemoryError(size) from error
+            raise
+
+    def enter(self) -> None:
+        """Make it the device of this thread."""
+        self.call("cuCtxSetCurrent", self._context)
+
+    def later(self, of: object, name: str, address: int) -> None:
+        """Give something back when `of` is gone, on whatever thread that is."""
+        weakref.finalize(of, _give_back, self.cuda, self._context, name, address)
+
+
+class Block:
+    """Memory of the device.
+
+    Attributes:
+        address: of its first byte; size: in bytes.
+    """
+
+    def __init__(self, gpu: Gpu, size: int) -> None:
+        self.size = size
+        self.address = gpu.allocate("cuMemAlloc", size)
+        gpu.later(self, "cuMemFree", self.address)
+
+
+class Pinned:
+    """An array of the host that the device copies to and from.
+
+    Attributes:
+        array: of a shape and type; address: of its first byte.
+    """
+
+    def __init__(self, gpu: Gpu, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
+        size = prod(shape) * np.dtype(dtype).itemsize
+        self.address = gpu.allocate("cuMemHostAlloc", size, _MOVABLE)
+        memory = (ctypes.c_byte * size).from_address(self.address)
+        self.array: npt.NDArray[Any] = np.frombuffer(memoryview(memory), dtype).reshape(shape)
+        gpu.later(self, "cuMemFreeHost", self.address)
+
+
+class Stream:
+    """Work of the device, in its order.
+
+    Attributes:
+        handle: what other libraries call it by.
+    """
+
+    def __init__(self, gpu: Gpu) -> None:
+        self._gpu, self._stream = gpu, gpu.call("cuStreamCreate", _NON_BLOCKING)
+        self.handle = int(self._stream)
+        gpu.later(self, "cuStreamDestroy", self.handle)
+
+    def upload(self, block: Block, pinned: Pinned) -> None:
+        """Copy an array to the device."""
+        size = pinned.array.nbytes
+        self._gpu.call("cuMemcpyHtoDAsync", block.address, pinned.address, size, self._stream)
+
+    def download(self, pinned: Pinned, block: Block) -> None:
+        """Copy memory of the device into an array, which has it when the stream is done."""
+        size = pinned.array.nbytes
+        self._gpu.call("cuMemcpyDtoHAsync", pinned.address, block.address, size, self._stream)
+
+    def wait(self) -> None:
+        """Wait until all of it is done."""
+        self._gpu.call("cuStreamSynchronize", self._stream)
+
+    def record(self, work: Callable[[], None]) -> Recording:
+        """Record what would be put into the stream, instead of doing it.
+
+        Raises:
+            CudaError: something of it cannot be recorded.
+        """
+        mode = self._gpu.cuda.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+        self._gpu.call("cuStreamBeginCapture", self._stream, mode)
+        try:
+            work()
+        finally:  # the stream takes no other work before it ends
+            graph = self._gpu.call("cuStreamEndCapture", self._stream)
+        return Recording(self._gpu, graph)
+
+    def launch(self, recording: Recording) -> None:
+        """Do what was recorded, all at once."""
+        self._gpu.call("cuGraphLaunch", recording.graph, self._stream)
+
+
+class Recording:
+    """A CUDA graph: kernels and copies with their addresses.
+
+    Attributes:
+        graph: what launches it.
+    """
+
+    def __init__(self, gpu: Gpu, graph: Any) -> None:
+        try:
+            self.graph = gpu.call("cuGraphInstantiate", graph, 0)
+        finally:
+            gpu.call("cuGraphDestroy", graph)
+        gpu.later(self, "cuGraphExecDestroy", int(self.graph))
+
+
+def import_driver(library: str) -> Any:
+    """Return the module of NVIDIA's binding.
+
+    Args:
+        library: of TensorRT, whose extra brings it.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        from cuda.bindings import driver
+    except ImportError as error:
+        raise MissingExtraError("running TensorRT engines", EXTRAS[library]) from error
+    return driver
+
+
+def _give_back(cuda: Any, context: Any, name: str, address: int) -> None:
+    """Free memory; when the process ends the driver may be gone, and it with it."""
+    cuda.cuCtxSetCurrent(context)
+    getattr(cuda, name)(address)

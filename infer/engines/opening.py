@@ -1,0 +1,106 @@
+"""`--backend trt`: the engine that a graph runs as here, built where there is none yet."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from zscr.artefact import Manifest
+from zscr.errors import ArtefactError, ConfigError, MissingExtraError
+from zscr.infer.engines.cache import engine_for
+from zscr.infer.engines.entry import Entry
+from zscr.infer.engines.gpu import import_driver
+from zscr.infer.engines.library import find_tensorrt
+from zscr.infer.engines.recipe import UNSUPPORTED
+from zscr.infer.engines.runner import EngineRunner
+from zscr.infer.engines.toolchain import Here, read_here
+from zscr.infer.runners.runner import ORT_CPU, TRT, Runtime
+from zscr.progress import say
+
+
+def ready(runtime: Runtime) -> Runtime:
+    """Return a runtime whose backend can be had: with `trt` that one, or the CPU if it may be.
+
+    Raises:
+        MissingExtraError: TensorRT, or NVIDIA's binding of the driver, is not installed.
+        ConfigError: there is no GPU, and it may not fall back.
+        ZscrError: TensorRT is installed and cannot be loaded.
+    """
+    if runtime.backend != TRT:
+        return runtime
+    try:
+        import_driver(here_now().library)
+    except (ConfigError, MissingExtraError) as error:
+        if not runtime.allow_fallback:
+            raise
+        say(f"backend 'trt' cannot run here, so the CPU does: {error}")
+        return replace(runtime, backend=ORT_CPU)
+    return runtime
+
+
+def here_now() -> Here:
+    """Look at the library that runs engines here, and at the GPU.
+
+    Raises:
+        MissingExtraError: none is installed.
+        ConfigError: CUDA shows no GPU.
+        ZscrError: the library cannot be loaded.
+    """
+    library = find_tensorrt().__name__
+    here = read_here(library)
+    if here is None or here.device is None:
+        raise ConfigError(
+            f"backend 'trt' cannot run here: CUDA shows no GPU to {library}; install NVIDIA's "
+            f"driver, use --backend ort-cpu, or pass --allow-fallback"
+        )
+    return here
+
+
+def open_engine(bundle: Path, manifest: Manifest, graph: str, precision: str) -> EngineRunner:
+    """Open the engine of a graph; it is built first where there is none that may be loaded.
+
+    Args:
+        bundle: its folder; manifest: of it.
+        graph: its name; precision: one that the bundle has it in.
+
+    Raises:
+        ArtefactError: it cannot be built or loaded.
+        ConfigError: TensorRT cannot run that precision; or as `here_now`.
+        MissingExtraError, InputError: as `EngineRunner`.
+    """
+    if precision in UNSUPPORTED:
+        raise ConfigError(
+            f"TensorRT has no operators for {precision}; give another --precision or --backend"
+        )
+    here = here_now()
+    found = engine_for(bundle, manifest, graph, precision, here)
+    if not isinstance(found, Entry):
+        say(f"building the engine of '{graph}' in {precision}: {found.why}")
+        _build(bundle, graph, precision)
+        found = engine_for(bundle, manifest, graph, precision, here)
+    if not isinstance(found, Entry):
+        raise ArtefactError(
+            f"the engine of '{graph}' in {precision} was built and cannot be used: {found.why}"
+        )
+    assert here.device, "which here_now requires"
+    name, device = found.folder.name, here.device.name
+    return EngineRunner(find_tensorrt([here.library]), found.read(), name=name, device=device)
+
+
+def _build(bundle: Path, graph: str, precision: str) -> None:
+    """Build it in a process of its own: a builder's memory is of no use to what answers queries.
+
+    So what runs graphs need not import what makes them, either. Its words are on stderr.
+
+    Raises:
+        ArtefactError: it fails.
+    """
+    asked = ["engine", "build", str(bundle), "--graph", graph, "--precision", precision]
+    command = [sys.executable, "-P", "-m", "zscr.cli", *asked, "--target", "current"]
+    if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
+        raise ArtefactError(
+            f"the engine of '{graph}' in {precision} could not be built, for the reason above; use "
+            f"another --backend"
+        )
