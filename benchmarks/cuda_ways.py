@@ -20,7 +20,6 @@ from cuda_models import INPUT, OUTPUT, Model
 
 from zscr.export.tensorrt.builder import build_engine
 from zscr.infer.engines.library import find_tensorrt
-from zscr.infer.engines.opening import here_now
 from zscr.infer.engines.runner import EngineRunner
 from zscr.infer.runners.backend import chosen
 from zscr.infer.runners.bound import BoundGraph
@@ -140,11 +139,9 @@ def engine(of: Section) -> Turn:
 
 
 def _engine(of: Section) -> EngineRunner:
-    path, here = of.model.graph.with_suffix(".engine"), here_now()
+    path = of.model.graph.with_suffix(".engine")
     build_engine(of.model.graph, path, targets=["current"])
-    return EngineRunner(
-        find_tensorrt([here.library]), path.read_bytes(), name=of.model.name, device="GPU"
-    )
+    return EngineRunner(find_tensorrt(), path.read_bytes(), name=of.model.name, device="GPU")
 
 
 def ort_cpu(of: Section) -> Turn:

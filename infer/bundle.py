@@ -73,7 +73,6 @@ class Bundle:
             ArtefactError: the folder is absent, or no bundle.
             ConfigError: it is not there in the precision that is asked for, or this machine cannot
                 run TensorRT's engines, which are.
-            MissingExtraError: what runs them is not installed.
         """
         folder, runtime = Path(folder), runtime or Runtime()
         manifest = open_manifest(folder)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from zscr.artefact import Manifest
-from zscr.errors import ArtefactError, ConfigError, MissingExtraError
+from zscr.errors import ArtefactError, ConfigError, ZscrError
 from zscr.infer.engines.cache import engine_for
 from zscr.infer.engines.entry import Entry
 from zscr.infer.engines.gpu import import_driver
@@ -24,23 +24,29 @@ def ready(runtime: Runtime) -> Runtime:
     """Return a runtime whose backend can be had: with `trt` that one, or the CPU if it may be.
 
     Raises:
-        MissingExtraError: TensorRT, or NVIDIA's binding of the driver, is not installed.
-        ConfigError: there is no GPU, and it may not fall back.
-        ZscrError: TensorRT is installed and cannot be loaded.
+        ConfigError: TensorRT, NVIDIA's binding or a GPU is missing, and it may not fall back.
     """
-    if runtime.backend != TRT:
+    if runtime.backend != TRT or not (lack := _lack()):
         return runtime
+    if not runtime.allow_fallback:
+        raise ConfigError(
+            f"backend 'trt' cannot run here: {lack}; or use --backend ort-cpu, or pass "
+            f"--allow-fallback"
+        )
+    say(f"backend 'trt' cannot run here, so the CPU does: {lack}")
+    return replace(runtime, backend=ORT_CPU)
+
+
+def _lack() -> str | None:
+    """Say what TensorRT lacks here, and how it is had; None where nothing is missing."""
     try:
-        import_driver(here_now().library)
-    except (ConfigError, MissingExtraError) as error:
-        if not runtime.allow_fallback:
-            raise
-        say(f"backend 'trt' cannot run here, so the CPU does: {error}")
-        return replace(runtime, backend=ORT_CPU)
-    return runtime
+        import_driver(_here().library)
+    except ZscrError as error:
+        return str(error)
+    return None
 
 
-def here_now() -> Here:
+def _here() -> Here:
     """Look at the library that runs engines here, and at the GPU.
 
     Raises:
@@ -51,10 +57,7 @@ def here_now() -> Here:
     library = find_tensorrt().__name__
     here = read_here(library)
     if here is None or here.device is None:
-        raise ConfigError(
-            f"backend 'trt' cannot run here: CUDA shows no GPU to {library}; install NVIDIA's "
-            f"driver, use --backend ort-cpu, or pass --allow-fallback"
-        )
+        raise ConfigError(f"CUDA shows no GPU to {library}; install NVIDIA's driver")
     return here
 
 
@@ -67,14 +70,14 @@ def open_engine(bundle: Path, manifest: Manifest, graph: str, precision: str) ->
 
     Raises:
         ArtefactError: it cannot be built or loaded.
-        ConfigError: TensorRT cannot run that precision; or as `here_now`.
+        ConfigError: TensorRT cannot run that precision; or there is no GPU.
         MissingExtraError, InputError: as `EngineRunner`.
     """
     if precision in UNSUPPORTED:
         raise ConfigError(
             f"TensorRT has no operators for {precision}; give another --precision or --backend"
         )
-    here = here_now()
+    here = _here()
     found = engine_for(bundle, manifest, graph, precision, here)
     if not isinstance(found, Entry):
         say(f"building the engine of '{graph}' in {precision}: {found.why}")
@@ -84,7 +87,7 @@ def open_engine(bundle: Path, manifest: Manifest, graph: str, precision: str) ->
         raise ArtefactError(
             f"the engine of '{graph}' in {precision} was built and cannot be used: {found.why}"
         )
-    assert here.device, "which here_now requires"
+    assert here.device, "which `_here` requires"
     name, device = found.folder.name, here.device.name
     return EngineRunner(find_tensorrt([here.library]), found.read(), name=name, device=device)
 
