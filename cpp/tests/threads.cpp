@@ -1,5 +1,6 @@
 // Threads that search with one searcher until its index has a generation, which others commit:
-// zscr-threads BUNDLE ONNXRUNTIME GENERATION IMAGE THREADS. Prints how many answers there were.
+// zscr-threads BUNDLE ONNXRUNTIME GENERATION IMAGE THREADS [COMPOSITION]... asks by a text, an
+// image, a vector, and by each composition of both. Prints how many answers there were.
 #include <atomic>
 #include <cstdlib>
 #include <iostream>
@@ -11,7 +12,8 @@ namespace {
 // Says what is wrong with an answer of five hits; nothing where it is sound.
 std::string fault_of(const zscr::Answer& answer) {
   if (answer.error) return *answer.error;
-  if (!answer.notes.empty()) return answer.notes[0];
+  for (const std::string& note : answer.notes)
+    if (note.rfind("scores are fused", 0)) return note;
   if (answer.hits.size() != 5) return std::to_string(answer.hits.size()) + " hits";
   for (std::size_t n = 0; n < answer.hits.size(); ++n) {
     const zscr::Hit& hit = answer.hits[n];
@@ -33,8 +35,13 @@ int main(int, char** given) try {
   const auto search = [&](int number) {
     std::vector<float> row(searcher.dim());
     row[std::size_t(number) % row.size()] = 1;
-    const std::vector<zscr::Query> asked{zscr::Query::of_text("a bird on the beach"),
-                                         zscr::Query::of_image(given[4])};
+    std::vector<zscr::Query> asked{zscr::Query::of_text("a bird on the beach"),
+                                   zscr::Query::of_image(given[4])};
+    for (char** name = given + 6; *name; ++name) {
+      asked.push_back(zscr::Query::of_image(given[4]));
+      asked.back().text = "in blue";
+      asked.back().compose = *name;
+    }
     while (searcher.generation() < last && !wrong) {
       auto answers = searcher.search(asked, {5, 0, number % 2 == 0});
       answers.push_back(searcher.search_vectors(row, {5, 0, number % 2 == 1}).at(0));

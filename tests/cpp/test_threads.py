@@ -12,22 +12,36 @@ pytest.importorskip("onnxruntime", reason="needs the extra 'cpu'")
 COMMITS, THREADS = 8, 4
 
 
-@pytest.mark.parametrize("search", ["exact", "hnsw"])
+@pytest.mark.parametrize("search", ["exact", "hnsw", "composed"])
 def test_threads_search_while_another_commits(search, built, tmp_path):
-    """Texts, images and vectors, exactly and by HNSW: every answer is whole, without a note."""
+    """Texts, images, vectors, every composition: each answer is whole; none notes a stale index."""
     from bundles import entries, make_bundle, make_index, unit
+    from composed_bundles import with_compositions
     from library import capi
     from PIL import Image
 
+    from zscr.infer.bundle import Bundle
     from zscr.infer.index.index import Change
 
     if search == "hnsw":
         pytest.importorskip("hnswlib", reason="needs the extra 'hnsw'")
-    bundle = make_bundle(tmp_path / "b", "clip")
-    index = make_index(tmp_path / "b.index", bundle, 200, search=search)
+    bundle, compositions = make_bundle(tmp_path / "plain", "clip"), ()
+    if search == "composed":
+        bundle = with_compositions(tmp_path / "b", bundle)
+        compositions = Bundle.open(bundle).composed[frozenset({"image", "text"})]
+    how = "exact" if compositions else search
+    index = make_index(bundle.with_name(f"{bundle.name}.index"), bundle, 200, search=how)
     Image.new("RGB", (40, 30), "red").save(tmp_path / "a.png")
     last = index.generation + COMMITS
-    command = [built / "zscr-threads", bundle, capi(), last, tmp_path / "a.png", THREADS]
+    command = [
+        built / "zscr-threads",
+        bundle,
+        capi(),
+        last,
+        tmp_path / "a.png",
+        THREADS,
+        *compositions,
+    ]
     searching = subprocess.Popen(
         [*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
