@@ -80,7 +80,7 @@ FLOORS = {
     "zscr.train.language": "families mappers tower <- bodies prefix released <- language",
     "zscr.train.vision": "cuts operators tower transformer <- folder halves rebuilt"
     " <- frozen network tokens upper whole <- states <- backbone",
-    "zscr.infer.engines": "api seal toolchain <- gpu library listener recipe <- entry plan"
+    "zscr.infer.engines": "api seal toolchain <- library listener recipe <- entry plan"
     " <- lane state <- cache runner <- listing opening <- table",
     "zscr.export.tensorrt": "api profile <- library monitor network timing"
     " <- builder <- engines <- commands",

@@ -13,7 +13,7 @@ namespace {
 std::string fault_of(const zscr::Answer& answer) {
   if (answer.error) return *answer.error;
   for (const std::string& note : answer.notes)
-    if (note.rfind("scores are fused", 0)) return note;
+    if (!note.rfind("answered from generation", 0)) return note;
   if (answer.hits.size() != 5) return std::to_string(answer.hits.size()) + " hits";
   for (std::size_t n = 0; n < answer.hits.size(); ++n) {
     const zscr::Hit& hit = answer.hits[n];

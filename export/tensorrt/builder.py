@@ -92,6 +92,9 @@ def _configure(
 ) -> Config:
     config = builder.create_builder_config()
     config.clear_flag(module.BuilderFlag.TF32)
+    # Without it tensorrt_rtx may allocate as it runs, and its work cannot be recorded then.
+    if owned := module.BuilderFlag.__members__.get("REQUIRE_USER_ALLOCATION"):
+        config.set_flag(owned)
     for profile in profiles:
         shapes = builder.create_optimization_profile()
         for name, allowed in profile.items():

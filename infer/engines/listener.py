@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from functools import cache
 from typing import Any
 
@@ -11,6 +12,7 @@ from zscr.infer.engines.api import Named, TensorRT
 log = logging.getLogger(__name__)
 # Who uses the library decides whether its log is seen; without this, warnings go to stderr.
 logging.getLogger("zscr").addHandler(logging.NullHandler())
+_MOST = 50  # errors that are kept, the last
 
 
 @cache
@@ -25,7 +27,7 @@ def listener_of(module: TensorRT) -> Any:
     class Listener(module.ILogger):  # type: ignore[misc,name-defined]  # known only at run time
         def __init__(self) -> None:
             module.ILogger.__init__(self)
-            self.errors: list[str] = []
+            self.errors: deque[str] = deque(maxlen=_MOST)
 
         def log(self, level: Named, message: str) -> None:
             if level in (severity.ERROR, severity.INTERNAL_ERROR):

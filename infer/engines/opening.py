@@ -11,11 +11,11 @@ from zscr.artefact import Manifest
 from zscr.errors import ArtefactError, ConfigError, ZscrError
 from zscr.infer.engines.cache import engine_for
 from zscr.infer.engines.entry import Entry
-from zscr.infer.engines.gpu import import_driver
 from zscr.infer.engines.library import find_tensorrt
 from zscr.infer.engines.recipe import UNSUPPORTED
 from zscr.infer.engines.runner import EngineRunner
-from zscr.infer.engines.toolchain import Here, read_here
+from zscr.infer.engines.toolchain import EXTRAS, Here, read_here
+from zscr.infer.runners.gpu import import_driver
 from zscr.infer.runners.runner import ORT_CPU, TRT, Runtime
 from zscr.progress import say
 
@@ -40,7 +40,7 @@ def ready(runtime: Runtime) -> Runtime:
 def _lack() -> str | None:
     """Say what TensorRT lacks here, and how it is had; None where nothing is missing."""
     try:
-        import_driver(_here().library)
+        import_driver(EXTRAS[_here().library])
     except ZscrError as error:
         return str(error)
     return None
@@ -51,13 +51,21 @@ def _here() -> Here:
 
     Raises:
         MissingExtraError: none is installed.
-        ConfigError: CUDA shows no GPU.
+        ConfigError: CUDA shows no GPU, or none that the library knows.
         ZscrError: the library cannot be loaded.
     """
-    library = find_tensorrt().__name__
-    here = read_here(library)
-    if here is None or here.device is None:
-        raise ConfigError(f"CUDA shows no GPU to {library}; install NVIDIA's driver")
+    module = find_tensorrt()
+    here = read_here(module.__name__)
+    if here is None:
+        raise ConfigError(f"pip knows no package of {module.__name__}; install it again")
+    if here.device is None:
+        raise ConfigError(f"CUDA shows no GPU to {here.library}; install NVIDIA's driver")
+    known = getattr(module, "ComputeCapability", None)  # of tensorrt_rtx alone
+    if known and here.device.capability not in known.__members__:
+        raise ConfigError(
+            f"{here.library} {here.version} has no kernels for {here.device.name} "
+            f"({here.device.capability.lower()}); pip install 'zscr[trt]'"
+        )
     return here
 
 
@@ -102,7 +110,14 @@ def _build(bundle: Path, graph: str, precision: str) -> None:
     """
     asked = ["engine", "build", str(bundle), "--graph", graph, "--precision", precision]
     command = [sys.executable, "-P", "-m", "zscr.cli", *asked, "--target", "current"]
-    if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    except OSError as error:  # such as a program that Python is only a part of
+        raise ArtefactError(
+            f"{sys.executable} cannot be started to build the engine of '{graph}' "
+            f"({error.strerror}); run 'zscr engine build {bundle}'"
+        ) from error
+    if done.returncode:
         raise ArtefactError(
             f"the engine of '{graph}' in {precision} could not be built, for the reason above; use "
             f"another --backend"

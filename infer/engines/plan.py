@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 
 from zscr.errors import ArtefactError
-from zscr.infer.engines.api import Context, Engine, TensorRT
+from zscr.infer.engines.api import (
+    Context,
+    Engine,
+    Enumeration,
+    Named,
+    RuntimeConfig,
+    TensorRT,
+)
 from zscr.infer.engines.listener import listener_of
 from zscr.infer.runners.runner import Feeds
 
@@ -50,20 +57,35 @@ class Plan:
 
     def __init__(self, module: TensorRT, content: bytes, name: str) -> None:
         self.name, self._module, self._said = name, module, listener_of(module)
-        self._said.errors.clear()
-        self._runtime = module.Runtime(self._said)  # which must outlive what it has made
-        loaded = self._runtime.deserialize_cuda_engine(content)
+        self._kernels: Any = None
+        runtime = module.Runtime(self._said)
+        loaded = runtime.deserialize_cuda_engine(content)
         if loaded is None:
             raise self.fault("loaded")
         self.engine: Engine = loaded
+        self._runtime = runtime  # goes after the engine, as attributes go in their order
         names = [loaded.get_tensor_name(place) for place in range(loaded.num_io_tensors)]
         given = module.TensorIOMode.__members__["INPUT"]
         self.inputs = {n: self._type(n) for n in names if loaded.get_tensor_mode(n) == given}
         self.outputs = {n: self._type(n) for n in names if n not in self.inputs}
         self.profiles = tuple(map(self._profile, range(loaded.num_optimization_profiles)))
+        self._require_rows()
 
     def _type(self, name: str) -> np.dtype[Any]:
-        return np.dtype(self._module.nptype(self.engine.get_tensor_dtype(name)))
+        try:
+            return np.dtype(self._module.nptype(self.engine.get_tensor_dtype(name)))
+        except TypeError as error:
+            raise ArtefactError(f"{self.name}: numpy has no type for '{name}'") from error
+
+    def _require_rows(self) -> None:
+        """Prove that each output has a row for each of the batch's, and no other open size."""
+        for name in self.outputs if self.batched else ():
+            shape = tuple(self.engine.get_tensor_shape(name))
+            if not shape or shape[0] >= 0 or min(shape[1:], default=0) < 0:
+                raise ArtefactError(
+                    f"{self.name} gives '{name}' of shape {[*shape]}, not a row of one size for "
+                    f"each of a batch; export the graph again"
+                )
 
     def _profile(self, number: int) -> dict[str, Bounds]:
         found = {}
@@ -108,6 +130,10 @@ class Plan:
         wrong = ", ".join(f"'{name}' {[*shape]}" for name, shape in shapes.items())
         raise ArtefactError(f"{self.name} takes no {wrong}; it takes {self._spoken()}")
 
+    def scratch_of(self, profile: int) -> int:
+        """Return the bytes that a profile computes in."""
+        return int(self.engine.get_device_memory_size_for_profile_v2(profile))
+
     def context(self) -> Context:
         """Return what runs it in memory that the caller gives.
 
@@ -115,18 +141,38 @@ class Plan:
             ArtefactError: TensorRT cannot make one.
         """
         strategies = self._module.ExecutionContextAllocationStrategy.__members__
-        made = self.engine.create_execution_context(strategies["USER_MANAGED"])
+        how = strategies["USER_MANAGED"]
+        if kinds := getattr(self._module, "DynamicShapesKernelSpecializationStrategy", None):
+            how = self._compiled_at_once(how, kinds)
+        made = self.engine.create_execution_context(how)
         if made is None:
             raise self.fault("run")
         return made
 
-    def fault(self, what: str) -> ArtefactError:
+    def _compiled_at_once(self, strategy: Named, kinds: Enumeration) -> RuntimeConfig:
+        """Have `tensorrt_rtx`, which compiles kernels for a GPU as they are used, do so at once.
+
+        By default it goes on compiling those of a shape beside the first runs: a recording would
+        hold the slower ones for good. All contexts share what has been compiled.
+        """
+        config = self.engine.create_runtime_config()
+        config.set_execution_context_allocation_strategy(strategy)
+        config.dynamic_shapes_kernel_specialization_strategy = kinds.__members__["EAGER"]
+        self._kernels = self._kernels or config.create_runtime_cache()
+        config.set_runtime_cache(self._kernels)
+        return config
+
+    def fault(self, what: str, error: Exception | None = None) -> ArtefactError:
         """Return the error that TensorRT has refused something, with its words."""
-        words = " ".join("; ".join(self._said.errors).split())[:400]
+        said = [*self._said.errors, *([str(error)] if error else [])]
+        self._said.errors.clear()
+        words = " ".join("; ".join(said).split())[:400]
+        help_ = "use another --backend, or build the engine again with 'zscr engine build'"
+        if "memory" in words.lower():
+            help_ = "free some of the GPU's memory, or use another --backend"
         return ArtefactError(
             f"{self.name} cannot be {what} by {self._module.__name__} "
-            f"{self._module.__version__} ({words or 'it gives no reason'}); use another --backend, "
-            f"or build the engine again with 'zscr engine build'"
+            f"{self._module.__version__} ({words or 'it gives no reason'}); {help_}"
         )
 
     def _spoken(self) -> str:

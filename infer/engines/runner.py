@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from zscr.errors import ArtefactError, InputError
 from zscr.infer.engines.api import TensorRT
-from zscr.infer.engines.gpu import CudaError, Gpu, NoMemoryError
 from zscr.infer.engines.lane import Lane, can_record, smallest
 from zscr.infer.engines.plan import Plan
+from zscr.infer.engines.toolchain import EXTRAS
+from zscr.infer.runners.gpu import CudaError, Gpu, NoMemoryError
 from zscr.infer.runners.parts import Found, Part, parts_of, together
 from zscr.infer.runners.runner import Feeds
 
@@ -39,18 +40,17 @@ class EngineRunner:
     """
 
     def __init__(self, module: TensorRT, content: bytes, *, name: str, device: str) -> None:
-        self._lock, self._gpu = Lock(), Gpu(module.__name__)
-        self._gpu.enter()
-        self._plan = Plan(module, content, name)
-        self._most = 1 << (self._plan.most_rows.bit_length() - 1)
-        with self._faults("to run"):
+        self._lock, self._name, self._gpu = Lock(), name, Gpu(EXTRAS[module.__name__])
+        with self._faults("to run"), self._gpu.current():
+            self._plan = Plan(module, content, name)
             recorded = can_record(self._plan, self._gpu, smallest(self._plan))
             self._lanes = [Lane(self._plan, self._gpu, recorded=recorded)]
+        self._most = 1 << (self._plan.most_rows.bit_length() - 1)
         self.outputs: Mapping[str, tuple[int | str, ...]] = {
             output: ("batch", *map(int, tuple(self._plan.engine.get_tensor_shape(output))[1:]))
             for output in self._plan.outputs
         }
-        self._recorded = recorded
+        self._recorded, self._most_lanes = recorded, _LANES
         how = "CUDA graphs" if recorded else "without CUDA graphs"
         self.ran = f"{module.__name__} {module.__version__}, cuda ({device}), {how}"
 
@@ -62,8 +62,7 @@ class EngineRunner:
             InputError: the device has not enough memory for such a batch.
         """
         rows = max(map(len, feeds.values()))
-        with self._lock, self._faults(f"for a batch of {rows}"):
-            self._gpu.enter()
+        with self._lock, self._faults(f"for a batch of {rows}"), self._gpu.current():
             try:
                 found = together(self._found(self._parts(feeds)))
             finally:
@@ -83,15 +82,30 @@ class EngineRunner:
         """Yield what is found of each part, while the next is on its way."""
         asked: deque[tuple[Part, Lane]] = deque()
         for number, part in enumerate(parts):
-            if number == len(self._lanes) < _LANES:
+            if number == len(self._lanes) < self._most_lanes:
                 self._lanes.append(Lane(self._plan, self._gpu, recorded=self._recorded))
             if len(asked) == len(self._lanes):
                 yield _collected(*asked.popleft())
             lane = self._lanes[number % len(self._lanes)]
-            lane.submit(part.feeds)
+            if not self._has_begun(lane, part):
+                while asked:
+                    yield _collected(*asked.popleft())
+                self._most_lanes, self._lanes = 1, self._lanes[:1]
+                lane = self._lanes[0]
+                lane.submit(part.feeds)
             asked.append((part, lane))
         while asked:
             yield _collected(*asked.popleft())
+
+    def _has_begun(self, lane: Lane, part: Part) -> bool:
+        """Begin a part; say whether there is memory for it beside that of the other lane."""
+        try:
+            lane.submit(part.feeds)
+        except NoMemoryError:
+            if len(self._lanes) == 1:
+                raise
+            return False
+        return True
 
     @contextmanager
     def _faults(self, what: str) -> Iterator[None]:
@@ -99,11 +113,11 @@ class EngineRunner:
             yield
         except NoMemoryError as error:
             raise InputError(
-                f"{self._plan.name} needs {error.size / 1e9:.2f} GB more of the GPU's memory {what}"
-                f" than is free; give smaller batches, or free some"
+                f"{self._name} needs {error.size / 1e9:.2f} GB more of {error.of} {what} than is "
+                f"free; give smaller batches, or free some"
             ) from error
         except CudaError as error:
-            raise ArtefactError(f"{self._plan.name} cannot be run: {error}") from error
+            raise ArtefactError(f"{self._name} cannot be run: {error}") from error
 
 
 def _collected(part: Part, lane: Lane) -> Found:

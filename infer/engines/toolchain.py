@@ -13,7 +13,8 @@ EXTRAS = {"tensorrt": "trt", "tensorrt_rtx": "trt-rtx"}  # that bring each libra
 LIBRARIES = tuple(EXTRAS)  # in the order in which they are tried
 _CUDA = range(11, 31)  # majors that a package of TensorRT may be made for
 _DRIVER = ("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
-_OLDEST = 80  # the capability from which on an engine of tensorrt_rtx for no GPU by name runs
+# What an engine of tensorrt_rtx for no GPU by name runs on: all that it knows but Turing.
+_PORTABLE = ("SM80", "SM86", "SM89", "SM120", "SM121")
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class Toolchain:
     Attributes:
         library: `tensorrt` or `tensorrt_rtx`; version: of it; cuda: its major, where pip knows it.
         targets: compute capabilities such as `SM86`. With none, `tensorrt_rtx` makes an engine that
-            runs on Ampere and later (SM80, SM86, SM89, SM120, ...; not on Turing, which must be
-            named), and `tensorrt` one for `device` alone.
+            runs on all that it knows but Turing, which must be named, and `tensorrt` one for
+            `device` alone.
         device: the GPU that is built on; None where none is used.
     """
 
@@ -57,16 +58,14 @@ class Toolchain:
         """Say whether the engine has code for GPUs of a compute capability."""
         if self.device:
             return capability == self.device.capability
-        if self.targets:
-            return capability in self.targets
-        return int(capability.removeprefix("SM")) >= _OLDEST
+        return capability in (self.targets or _PORTABLE)
 
     @property
     def made_for(self) -> str:
-        """The GPUs in words: `sm86, sm89`, the name of one, or `sm80 and later`."""
+        """The GPUs in words: `sm86, sm89`, or the name of one."""
         if self.device:
             return f"{self.device.name} ({self.device.capability.lower()})"
-        return ", ".join(self.targets).lower() or f"sm{_OLDEST} and later"
+        return ", ".join(self.targets or _PORTABLE).lower()
 
 
 def read_here(library: str) -> Here | None:
@@ -75,8 +74,17 @@ def read_here(library: str) -> Here | None:
     Raises:
         ConfigError: there is a GPU whose driver does not say its version.
     """
-    version = installed_version(library)
+    version = version_of(library)
     return None if version is None else Here(library, version, cuda_of(library), read_device())
+
+
+def version_of(library: str) -> str | None:
+    """Return the version of an installed library; None where it is not installed.
+
+    Its package may be there alone for one version of CUDA, without the one that chooses it.
+    """
+    packages = (library, *(f"{library}_cu{n}" for n in _CUDA))
+    return next(filter(None, map(installed_version, packages)), None)
 
 
 def cuda_of(library: str) -> str | None:

@@ -218,6 +218,7 @@ def test_the_types_name_what_the_library_has(tensorrt_rtx) -> None:
         api.TensorRT: None,
         run.Context: "IExecutionContext",
         run.Engine: "ICudaEngine",
+        run.RuntimeConfig: "IRuntimeConfig",
         run.Runtime: "Runtime",
         run.TensorRT: None,
     }

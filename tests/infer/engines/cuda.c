@@ -9,7 +9,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 #define APART (1ull << 62) /* between an address of the device and the memory behind it */
-enum { OK, INVALID, NO_MEMORY, NO_CONTEXT = 201, NOT_FOUND = 500 };
+enum { OK, INVALID, NO_MEMORY, NO_CONTEXT = 201, NOT_FOUND = 500, SPOILT = 901 };
 
 typedef struct Op {
   void *to, *from, (*call)(void *), *about;
@@ -21,11 +21,12 @@ typedef struct {
 } Queue;
 typedef struct {
   Queue waiting, *recording;
+  int spoilt; /* what it records: by a call that no recording may see */
 } Stream;
 
 static size_t held, most = 64u << 20; /* bytes of the device */
 
-static _Thread_local void *entered; /* the context of this thread */
+static _Thread_local int entered; /* how often this thread has made the context its own */
 
 static void put(Queue *queue, Op op) {
   Op *made = malloc(sizeof op);
@@ -50,11 +51,15 @@ EXPORT int cuDeviceGetAttribute(int *value, int what, int device) {
   return *value = what == 75 ? 8 : 6, OK;
 }
 EXPORT int cuDevicePrimaryCtxRetain(void **context, int device) { return *context = &held, OK; }
-EXPORT int cuCtxSetCurrent(void *context) { return entered = context, OK; }
+EXPORT int cuCtxPushCurrent_v2(void *context) { return entered++, context == &held ? OK : INVALID; }
+EXPORT int cuCtxPopCurrent_v2(void **context) {
+  return *context = &held, entered-- > 0 ? OK : NO_CONTEXT;
+}
+EXPORT int cuThreadExchangeStreamCaptureMode(int *mode) { return OK; }
 EXPORT int cuMemGetInfo_v2(size_t *left, size_t *all) { return *left = most - held, *all = most, OK; }
 
 EXPORT int cuMemAlloc_v2(uint64_t *address, size_t bytes) {
-  if (entered != &held) return NO_CONTEXT;
+  if (!entered) return NO_CONTEXT;
   if (bytes > most - held) return NO_MEMORY;
   size_t *block = malloc(bytes + 16);
   *block = bytes, held += bytes;
@@ -84,8 +89,8 @@ EXPORT int cuLaunchHostFunc(Stream *stream, void (*call)(void *), void *about) {
   return ask(stream, (Op){NULL, NULL, call, about, 0, NULL});
 }
 EXPORT int cuStreamSynchronize(Stream *stream) {
-  if (entered != &held) return NO_CONTEXT;
-  if (stream->recording) return INVALID;
+  if (!entered) return NO_CONTEXT;
+  if (stream->recording) return stream->spoilt = 1, INVALID;
   Queue all = stream->waiting;
   stream->waiting = (Queue){NULL, NULL};
   for (Op *op = all.first; op; op = op->next)
@@ -94,10 +99,11 @@ EXPORT int cuStreamSynchronize(Stream *stream) {
 }
 
 EXPORT int cuStreamBeginCapture_v2(Stream *stream, int mode) {
-  return stream->recording = calloc(1, sizeof(Queue)), OK;
+  return stream->recording = calloc(1, sizeof(Queue)), stream->spoilt = 0, OK;
 }
 EXPORT int cuStreamEndCapture(Stream *stream, Queue **graph) {
-  return *graph = stream->recording, stream->recording = NULL, *graph ? OK : INVALID;
+  *graph = stream->spoilt ? NULL : stream->recording;
+  return stream->recording = NULL, *graph ? OK : SPOILT;
 }
 EXPORT int cuStreamIsCapturing(Stream *stream, int *status) {
   return *status = stream->recording != NULL, OK;

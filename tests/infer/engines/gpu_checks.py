@@ -14,9 +14,9 @@ from onnx import TensorProto, helper, numpy_helper, save
 from tests.infer.engines import stand_in
 from tests.infer.engines.stand_in import Context
 from zscr.errors import ArtefactError, InputError
-from zscr.infer.engines.gpu import Gpu
 from zscr.infer.engines.lane import MOST_SHAPES
 from zscr.infer.engines.runner import EngineRunner
+from zscr.infer.runners.gpu import Gpu
 from zscr.infer.runners.onnx import OnnxRunner
 from zscr.infer.runners.runner import Runtime
 
@@ -30,6 +30,12 @@ def fresh() -> Iterator[None]:
     Context.asked, Context.refused = 0, ""
     yield
     Context.refused = ""
+
+
+def free() -> int:
+    gpu = Gpu("trt")
+    with gpu.current():
+        return gpu.free()
 
 
 def value(name: str, kind: int, *shape: int | str) -> Any:
@@ -98,13 +104,29 @@ def test_a_shape_that_comes_again_is_launched_as_a_whole(tower: Path) -> None:
     assert Context.asked - before == 2
 
 
-def test_what_cannot_be_recorded_is_run_and_said(tower: Path) -> None:
+@pytest.mark.parametrize("refused", ["recording", "spoilt"])
+def test_what_cannot_be_recorded_is_run_and_said(tower: Path, refused: str) -> None:
     """Each batch by itself, with the same rows."""
-    Context.refused = "recording"
+    Context.refused = refused
     engine, plain = opened(tower), OnnxRunner(tower, Runtime())
     assert engine.ran.endswith(", without CUDA graphs")
     for seed in range(3):
         same(engine.run(texts(600, seed=seed)), plain.run(texts(600, seed=seed)))
+
+
+@pytest.mark.parametrize("refused", ["recording", "spoilt"])
+def test_a_shape_that_cannot_be_recorded_is_run_and_said(
+    tower: Path, refused: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once; those that were recorded are launched as before."""
+    engine, plain = opened(tower), OnnxRunner(tower, Runtime())
+    engine.run(texts(1))
+    engine.run(texts(1))
+    Context.refused = refused
+    for seed in range(4):
+        same(engine.run(texts(9, seed=seed)), plain.run(texts(9, seed=seed)))
+        same(engine.run(texts(1, seed=seed)), plain.run(texts(1, seed=seed)))
+    assert capsys.readouterr().err.count("runs batches of one shape without a CUDA graph") == 1
 
 
 def test_rows_given_once_stay_what_they_are(tower: Path) -> None:
@@ -154,23 +176,46 @@ def test_an_engine_that_fails_is_one_sentence(tower: Path) -> None:
     same(engine.run(texts(600)), OnnxRunner(tower, Runtime()).run(texts(600)))
 
 
+def test_an_exception_of_tensorrt_is_one_sentence(tower: Path) -> None:
+    """Where it raises one in place of saying no."""
+    engine = opened(tower)
+    Context.refused = "prepared"
+    with pytest.raises(ArtefactError, match=r"cannot be run .* \(shapes could not be inferred\)"):
+        engine.run(texts(3))
+    Context.refused = ""
+    same(engine.run(texts(3)), OnnxRunner(tower, Runtime()).run(texts(3)))
+
+
+def test_an_output_without_rows_is_refused(tmp_path: Path) -> None:
+    """What fills a batch up could not be cut off again."""
+    node = helper.make_node("ReduceSum", ["x"], ["y"], keepdims=0)
+    inputs, outputs = [value("x", TensorProto.FLOAT, "n", 3)], [value("y", TensorProto.FLOAT)]
+    with pytest.raises(ArtefactError, match=r"gives 'y' of shape \[\], not a row of one size"):
+        opened(graph(tmp_path, [node], inputs, outputs))
+
+
 def test_bytes_of_no_engine_are_one_sentence(tower: Path) -> None:
-    """With TensorRT's own reason."""
+    """With TensorRT's own reason, which the next failure has no part in."""
+    engine = opened(tower)
     tower.write_bytes(b"no engine")
     with pytest.raises(
         ArtefactError, match=r"graph.onnx cannot be loaded by tensorrt 99.0 .*protobuf"
     ):
         opened(tower)
+    Context.refused = "all"
+    with pytest.raises(
+        ArtefactError, match=r"cannot be run by tensorrt 99.0 \(it gives no reason\)"
+    ):
+        engine.run(texts(3))
 
 
 def test_more_shapes_than_are_kept_give_their_memory_back(tower: Path) -> None:
     """What a user sends in decides how many shapes there are, not how much memory is held."""
-    engine, plain, gpu = opened(tower), OnnxRunner(tower, Runtime()), Gpu("tensorrt")
-    gpu.enter()
-    before, lengths = int(gpu.cuda.cuMemGetInfo()[1]), range(1, MOST_SHAPES + 60)
+    engine, plain = opened(tower), OnnxRunner(tower, Runtime())
+    before, lengths = free(), range(1, MOST_SHAPES + 60)
     for length in lengths:
         same(engine.run(texts(512, length)), plain.run(texts(512, length)))
-    held = before - int(gpu.cuda.cuMemGetInfo()[1])
+    held = before - free()
     last = [2 * 512 * (8 * length + 4 * 16) for length in lengths[-MOST_SHAPES:]]  # ids, rows
     assert held <= sum(last) + SLACK
 
@@ -200,19 +245,38 @@ def test_a_fixed_batch_is_run_as_it_is(tmp_path: Path) -> None:
 @pytest.fixture
 def little_memory() -> None:
     """Skip on a real GPU, whose memory is not filled up."""
-    gpu = Gpu("tensorrt")
-    gpu.enter()
-    if int(gpu.cuda.cuMemGetInfo()[2]) > 1 << 30:
+    if free() > 1 << 30:
         pytest.skip("a real GPU's memory is not filled up")
+
+
+def wide(folder: Path, side: int) -> EngineRunner:
+    """Open an engine that doubles images (B, 3, side, side)."""
+    nodes = [helper.make_node("Add", ["x", "x"], ["y"])]
+    ends = [value(name, TensorProto.FLOAT, "n", 3, side, side) for name in "xy"]
+    return opened(graph(folder, nodes, ends[:1], ends[1:]))
 
 
 @pytest.mark.usefixtures("little_memory")
 def test_too_little_memory_says_how_much_is_needed(tmp_path: Path) -> None:
     """For a batch that is too large, after which smaller ones are answered."""
-    nodes = [helper.make_node("Add", ["x", "x"], ["y"])]
-    ends = [value(name, TensorProto.FLOAT, "n", 3, 128, 128) for name in "xy"]
-    engine = opened(graph(tmp_path, nodes, ends[:1], ends[1:]))
-    x = np.ones((512, 3, 128, 128), np.float32)
+    engine, x = wide(tmp_path, 128), np.ones((512, 3, 128, 128), np.float32)
     with pytest.raises(InputError, match=r"needs 0\.10 GB more of the GPU's memory for a batch of"):
         engine.run({"x": x})
     np.testing.assert_array_equal(engine.run({"x": x[:8]})["y"], 2 * x[:8])
+
+
+@pytest.mark.usefixtures("little_memory")
+def test_other_shapes_make_room_for_one_that_fits_alone(tmp_path: Path) -> None:
+    """24 of 64 MiB each way for 512 images, and half of it for 256: they do not fit together."""
+    engine, x = wide(tmp_path, 64), np.ones((512, 3, 64, 64), np.float32)
+    for rows in (256, 512, 256):
+        np.testing.assert_array_equal(engine.run({"x": x[:rows]})["y"], 2 * x[:rows])
+
+
+@pytest.mark.usefixtures("little_memory")
+def test_two_streams_that_do_not_fit_are_one(tmp_path: Path) -> None:
+    """A batch of three parts, each of which leaves no room for another."""
+    x = np.arange(1300 * 3 * 64 * 64, dtype=np.float32).reshape(1300, 3, 64, 64)
+    engine = wide(tmp_path, 64)
+    for _ in range(2):
+        np.testing.assert_array_equal(engine.run({"x": x})["y"], 2 * x)

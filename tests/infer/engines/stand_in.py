@@ -64,8 +64,6 @@ class Runtime:
 class Engine:
     """A graph with profiles as zscr asks for."""
 
-    device_memory_size_v2 = SCRATCH
-
     def __init__(self, content: bytes) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.log_severity_level = 1, 4
@@ -97,6 +95,9 @@ class Engine:
         one = self.profiles[number][name]
         return [one.min, one.opt, one.max]
 
+    def get_device_memory_size_for_profile_v2(self, number: int) -> int:
+        return SCRATCH
+
     def create_execution_context(self, strategy: Any) -> Context:
         assert strategy is ExecutionContextAllocationStrategy.USER_MANAGED
         return Context(self)
@@ -106,7 +107,8 @@ class Context:
     """Runs an engine on one shape, when its stream comes to it.
 
     Attributes:
-        asked: how often any was asked to run; refused: what it refuses then (a test's doing).
+        asked: how often any was asked to run; refused: what it then refuses, by a test's doing:
+            `all`, a `recording`, one that it has `spoilt`, or to be `prepared`.
     """
 
     asked: ClassVar[int] = 0
@@ -128,6 +130,8 @@ class Context:
         return all(a <= b <= c for a, b, c in zip(one.min, shape, one.max, strict=True))
 
     def infer_shapes(self) -> list[str]:
+        if Context.refused == "prepared":
+            raise RuntimeError("shapes could not be inferred")
         return [name for name in self.engine.inputs if name not in self.shapes]
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
@@ -145,7 +149,9 @@ class Context:
         Context.asked += 1
         code, recording = driver.cuStreamIsCapturing(stream)
         assert code == driver.CUresult.CUDA_SUCCESS
-        if Context.refused == "all" or (Context.refused == "recording" and int(recording)):
+        if int(recording) and Context.refused == "spoilt":
+            driver.cuStreamSynchronize(stream)  # which no recording may see
+        if Context.refused == "all" or (Context.refused and int(recording)):
             return False
         assert self.memory[1] >= SCRATCH, "there is no memory to compute in"
         self.host = self.host or {name: self.pinned(name) for name in self.engine.tensors}

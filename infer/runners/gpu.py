@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from math import prod
 from typing import Any
 
@@ -16,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from zscr.errors import MissingExtraError, ZscrError
-from zscr.infer.engines.toolchain import EXTRAS
 
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: the default stream, which libraries use, is not awaited
 _MOVABLE = 1  # CU_MEMHOSTALLOC_PORTABLE: pinned for every context
@@ -38,30 +38,30 @@ class CudaError(ZscrError):
 
 
 class NoMemoryError(CudaError):
-    """The device has not so much memory left.
+    """There is not so much memory left.
 
     Attributes:
-        size: bytes that were asked for.
+        size: bytes that were asked for; of: whose memory, in words.
     """
 
-    def __init__(self, size: int) -> None:
-        super().__init__(f"the GPU has not {size / 1e9:.2f} GB left", _NO_MEMORY)
-        self.size = size
+    def __init__(self, size: int, of: str) -> None:
+        super().__init__(f"there are not {size / 1e9:.2f} GB left of {of}", _NO_MEMORY)
+        self.size, self.of = size, of
 
 
 class Gpu:
-    """The first CUDA device. Each thread `enter`s it before it calls anything of it.
+    """The first CUDA device. What is called of it is called within `current`.
 
     Args:
-        library: of TensorRT, whose extra brings the binding.
+        extra: of zscr that brings the binding.
 
     Raises:
         MissingExtraError: the binding is not installed.
         CudaError: there is no device.
     """
 
-    def __init__(self, library: str) -> None:
-        self.cuda = import_driver(library)
+    def __init__(self, extra: str) -> None:
+        self.cuda = import_driver(extra)
         self.call("cuInit", 0)
         self._context = self.call("cuDevicePrimaryCtxRetain", self.call("cuDeviceGet", 0))
 
@@ -76,7 +76,7 @@ class Gpu:
             raise CudaError(f"{name} failed ({code.name})", code.name)
         return found[0] if found else None
 
-    def allocate(self, name: str, size: int, *arguments: Any) -> int:
+    def allocate(self, name: str, size: int, of: str, *arguments: Any) -> int:
         """Allocate memory by a call that takes a size; return its address.
 
         Raises:
@@ -86,16 +86,35 @@ class Gpu:
             return int(self.call(name, max(1, size), *arguments))
         except CudaError as error:
             if error.code == _NO_MEMORY:
-                raise NoMemoryError(size) from error
+                raise NoMemoryError(size, of) from error
             raise
 
-    def enter(self) -> None:
-        """Make it the device of this thread."""
-        self.call("cuCtxSetCurrent", self._context)
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """Make its primary context, in which libraries compute, this thread's own for a while."""
+        self.call("cuCtxPushCurrent", self._context)
+        try:
+            yield
+        finally:
+            self.call("cuCtxPopCurrent")
+
+    def free(self) -> int:
+        """Return how many bytes of its memory are free."""
+        return int(self.cuda.cuMemGetInfo()[1])
 
     def later(self, of: object, name: str, address: int) -> None:
-        """Give something back when `of` is gone, on whatever thread that is."""
-        weakref.finalize(of, _give_back, self.cuda, self._context, name, address)
+        """Give something back when `of` is gone, on whatever thread that is; not at the exit."""
+        weakref.finalize(of, self._give_back, name, address).atexit = False
+
+    def _give_back(self, name: str, address: int) -> None:
+        """Free something, also while this thread records, which other modes would break."""
+        modes = self.cuda.CUstreamCaptureMode
+        with self.current():
+            mode = self.call(
+                "cuThreadExchangeStreamCaptureMode", modes.CU_STREAM_CAPTURE_MODE_RELAXED
+            )
+            self.call(name, address)
+            self.call("cuThreadExchangeStreamCaptureMode", mode)
 
 
 class Block:
@@ -107,7 +126,7 @@ class Block:
 
     def __init__(self, gpu: Gpu, size: int) -> None:
         self.size = size
-        self.address = gpu.allocate("cuMemAlloc", size)
+        self.address = gpu.allocate("cuMemAlloc", size, "the GPU's memory")
         gpu.later(self, "cuMemFree", self.address)
 
 
@@ -120,7 +139,7 @@ class Pinned:
 
     def __init__(self, gpu: Gpu, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
         size = prod(shape) * np.dtype(dtype).itemsize
-        self.address = gpu.allocate("cuMemHostAlloc", size, _MOVABLE)
+        self.address = gpu.allocate("cuMemHostAlloc", size, "memory that can be pinned", _MOVABLE)
         memory = (ctypes.c_byte * size).from_address(self.address)
         self.array: npt.NDArray[Any] = np.frombuffer(memoryview(memory), dtype).reshape(shape)
         gpu.later(self, "cuMemFreeHost", self.address)
@@ -156,15 +175,20 @@ class Stream:
         """Record what would be put into the stream, instead of doing it.
 
         Raises:
-            CudaError: something of it cannot be recorded.
+            CudaError: something of it cannot be recorded; or what `work` raises.
         """
         mode = self._gpu.cuda.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
         self._gpu.call("cuStreamBeginCapture", self._stream, mode)
         try:
             work()
-        finally:  # the stream takes no other work before it ends
-            graph = self._gpu.call("cuStreamEndCapture", self._stream)
-        return Recording(self._gpu, graph)
+        except BaseException:
+            with suppress(CudaError):  # the stream takes no other work before it ends
+                self._gpu.call("cuGraphDestroy", self._end())
+            raise
+        return Recording(self._gpu, self._end())
+
+    def _end(self) -> Any:
+        return self._gpu.call("cuStreamEndCapture", self._stream)
 
     def launch(self, recording: Recording) -> None:
         """Do what was recorded, all at once."""
@@ -186,11 +210,11 @@ class Recording:
         gpu.later(self, "cuGraphExecDestroy", int(self.graph))
 
 
-def import_driver(library: str) -> Any:
+def import_driver(extra: str) -> Any:
     """Return the module of NVIDIA's binding.
 
     Args:
-        library: of TensorRT, whose extra brings it.
+        extra: of zscr that brings it.
 
     Raises:
         MissingExtraError: it is not installed.
@@ -198,11 +222,5 @@ def import_driver(library: str) -> Any:
     try:
         from cuda.bindings import driver
     except ImportError as error:
-        raise MissingExtraError("running TensorRT engines", EXTRAS[library]) from error
+        raise MissingExtraError("work on a GPU", extra) from error
     return driver
-
-
-def _give_back(cuda: Any, context: Any, name: str, address: int) -> None:
-    """Free memory; when the process ends the driver may be gone, and it with it."""
-    cuda.cuCtxSetCurrent(context)
-    getattr(cuda, name)(address)
