@@ -27,3 +27,31 @@ def first_device() -> tuple[str, str]:
     if code:
         raise OSError(f"there is no CUDA device (the driver gives error {code})")
     return name.value.decode(), f"SM{major.value}{minor.value}"
+
+
+def free_memory() -> int:
+    """Return how many bytes of the first CUDA device are free.
+
+    The driver answers only where a context is current. The primary one is taken, which onnxruntime
+    computes in as well: it is made if it is not there yet, and put back as it was.
+
+    Raises:
+        OSError: the driver does not tell.
+    """
+    cuda = ctypes.CDLL(DRIVER)
+    device, context = ctypes.c_int(), ctypes.c_void_p()
+    free, total = ctypes.c_size_t(), ctypes.c_size_t()
+    code = (
+        cuda.cuInit(0)
+        or cuda.cuDeviceGet(ctypes.byref(device), 0)
+        or cuda.cuDevicePrimaryCtxRetain(ctypes.byref(context), device)
+    )
+    if not code:
+        code = cuda.cuCtxPushCurrent_v2(context)
+        if not code:
+            code = cuda.cuMemGetInfo_v2(ctypes.byref(free), ctypes.byref(total))
+            cuda.cuCtxPopCurrent_v2(ctypes.byref(ctypes.c_void_p()))
+        cuda.cuDevicePrimaryCtxRelease_v2(device)
+    if code:
+        raise OSError(f"the driver does not tell the free memory (error {code})")
+    return free.value

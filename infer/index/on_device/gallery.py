@@ -1,0 +1,111 @@
+"""A gallery on a device: its rows in float32 and in float16, and what the best of them may be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from zscr.infer.index.exact import Gallery, Rows, Vectors
+from zscr.infer.index.on_device.device import Array, Device
+from zscr.infer.index.on_device.rounding import Bounds, Rounding
+
+GROUP = 1 << 14  # rows of which the best are taken first, at most
+_NUMBERS = 1 << 26  # scores, and numbers of rows that are scored again, that are held at once
+_WIDER, _SPARE = 4, 8  # as many times k, and so many more, that are compared in more digits
+WORKING = 12 * _NUMBERS  # bytes: scores in float32, rows in float32, and what TopK makes of them
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """Scores (B, C) as a device has them, and by how much (B, C) or (B, 1) they may be off."""
+
+    scores: Array
+    off: Bounds
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Rows among which the best k of B queries may be.
+
+    Attributes:
+        rows: (B, C); a row may be there twice.
+        most: (B,) what every other row scores at most.
+        told: what was assumed of their scores, to be compared with the true ones.
+    """
+
+    rows: Rows
+    most: Bounds
+    told: list[Told]
+
+
+class DeviceGallery:
+    """The rows of a gallery where they are multiplied.
+
+    They are split into groups of one size, at most `GROUP`. What the last group lacks, fewer rows
+    than there are groups, is filled up with the first rows again: they may be found twice, and a
+    row without meaning would need a score below all others.
+    """
+
+    def __init__(self, device: Device, vectors: Gallery) -> None:
+        full = np.ascontiguousarray(vectors, np.float32)
+        self._device, self.count, self.dim = device, *full.shape
+        groups, size = split(self.count)
+        if more := groups * size - self.count:
+            full = np.concatenate([full, full[:more]])
+        half = full.astype(np.float16)
+        self._rounding, self._size, self._all = Rounding.of(full, half), size, len(full)
+        starts = size * np.arange(groups).reshape(1, -1, 1)
+        self._held = {
+            n: device.put(a) for n, a in dict(half=half, full=full, starts=starts).items()
+        }
+        self._grid = np.array([0, groups, size])
+
+    def at_once(self, k: int) -> int:
+        """Return how many queries are asked at once, so that what they need fits."""
+        return max(1, _NUMBERS // max(self._all, self._wide(k) * self.dim))
+
+    def by_half(self, queries: Vectors, k: int) -> Candidates:
+        """Return rows with the best float16 products: those of them that float32 finds best."""
+        asked, wide = queries.astype(np.float16), self._wide(k)
+        rows, near, scores = self._run("by_half", wide, queries=queries, asked=asked)
+        off, off_half = self._rounding.by_full(queries), self._rounding.by_half(queries, asked)
+        above = np.nextafter(near.min(1), np.float16(np.inf)).astype(np.float64)
+        most = above + off_half if wide < self._all else np.full(len(queries), -np.inf)
+        if (kept := k + _SPARE) < wide:
+            best = np.argpartition(-scores, kept - 1, 1)[:, :kept]
+            rows, near, scores = (np.take_along_axis(one, best, 1) for one in (rows, near, scores))
+            most = np.maximum(most, scores.min(1) + off)
+        told = [Told(scores, off[:, None]), Told(near, off_half[:, None] + np.spacing(abs(near)))]
+        return Candidates(rows % self.count, most, told)
+
+    def by_full(self, queries: Vectors, k: int) -> Candidates:
+        """Return rows with the best float32 products."""
+        wide = self._wide(k)
+        rows, scores = self._run("by_full", wide, queries=queries)
+        off = self._rounding.by_full(queries)
+        most = scores.min(1) + off if wide < self._all else np.full(len(queries), -np.inf)
+        return Candidates(rows % self.count, most, [Told(scores, off[:, None])])
+
+    def _wide(self, k: int) -> int:
+        return min(self._all, _WIDER * k + _SPARE)
+
+    def _run(self, graph: str, wide: int, **asked: Array) -> list[Array]:
+        first = min(wide, self._size)
+        sizes = {"grid": self._grid, "first": np.array([first]), "wide": np.array([wide])}
+        return self._device.run(graph, self._held, asked | sizes)
+
+
+def split(count: int) -> tuple[int, int]:
+    """Return how many groups at least one row is split into, and how large each is."""
+    groups = -(-count // GROUP)
+    return groups, -(-count // groups)
+
+
+def bytes_of(count: int, dim: int) -> int:
+    """Return what a gallery takes of a device's memory while it is searched, at most.
+
+    onnxruntime's allocator of such values takes powers of two, up to twice what is asked for.
+    """
+    groups, size = split(count)
+    return 2 * (4 + 2) * groups * size * dim + WORKING
