@@ -33,7 +33,8 @@ def write_graph(
     graph += b"".join(_field(5, _constant(name, of)) for name, of in constants.items())
     graph += b"".join(_field(11, _value(name, of)) for name, of in inputs.items())
     graph += b"".join(_field(12, _value(name, of)) for name, of in outputs.items())
-    return _field(1, _IR_VERSION) + _field(7, graph) + _field(8, _field(2, _OPSET))
+    opset = _field(1, b"") + _field(2, _OPSET)
+    return _field(1, _IR_VERSION) + _field(7, graph) + _field(8, opset)
 
 
 def node(operator: str, inputs: str, outputs: str, **attributes: int) -> bytes:

@@ -42,15 +42,15 @@ class Candidates:
 class DeviceGallery:
     """The rows of a gallery where they are multiplied.
 
-    They are split into groups of one size, at most `GROUP`. What the last group lacks, fewer rows
+    They are split into groups of one size, at most `group`. What the last group lacks, fewer rows
     than there are groups, is filled up with the first rows again: they may be found twice, and a
     row without meaning would need a score below all others.
     """
 
-    def __init__(self, device: Device, vectors: Gallery) -> None:
+    def __init__(self, device: Device, vectors: Gallery, group: int = GROUP) -> None:
         full = np.ascontiguousarray(vectors, np.float32)
         self._device, self.count, self.dim = device, *full.shape
-        groups, size = split(self.count)
+        groups, size = split(self.count, group)
         if more := groups * size - self.count:
             full = np.concatenate([full, full[:more]])
         half = full.astype(np.float16)
@@ -96,9 +96,9 @@ class DeviceGallery:
         return self._device.run(graph, self._held, asked | sizes)
 
 
-def split(count: int) -> tuple[int, int]:
-    """Return how many groups at least one row is split into, and how large each is."""
-    groups = -(-count // GROUP)
+def split(count: int, group: int) -> tuple[int, int]:
+    """Return how many groups of at most so many rows there are of N >= 1, and their size."""
+    groups = -(-count // group)
     return groups, -(-count // groups)
 
 
@@ -107,5 +107,5 @@ def bytes_of(count: int, dim: int) -> int:
 
     onnxruntime's allocator of such values takes powers of two, up to twice what is asked for.
     """
-    groups, size = split(count)
+    groups, size = split(count, GROUP)
     return 2 * (4 + 2) * groups * size * dim + WORKING

@@ -12,8 +12,9 @@ few (Fasi et al., Numerical behavior of NVIDIA tensor cores, 2021): for them 2^-
 cuBLAS may also sum parts of a float16 product up in float16, unless it is told not to: see
 `sums_are_float32`.
 
-Last, the sum is rounded to float16. A row that is not among the best by these has a score of at most
-the least of theirs, s; its sum is then at most the next float16 above s, however it was rounded.
+Last, the sum is rounded to float16. A row that is not among the best by these has a score of at
+most the least of theirs, s; its sum is then at most the next float16 above s, however it was
+rounded.
 """
 
 from __future__ import annotations

@@ -18,10 +18,8 @@ import numpy.typing as npt
 from zscr.errors import InputError
 from zscr.infer.index.exact import Gallery, Hits, Vectors, no_hits, rank, search_exact, together
 from zscr.infer.index.on_device.device import Device
-from zscr.infer.index.on_device.gallery import Candidates, DeviceGallery, bytes_of
+from zscr.infer.index.on_device.gallery import GROUP, Candidates, DeviceGallery, bytes_of
 from zscr.progress import say
-
-MOST = 1000  # images a query that it is asked for; the host finds more of them as fast
 
 
 class DeviceSearch:
@@ -32,13 +30,34 @@ class DeviceSearch:
         answered: how many queries were proved by which products: `float16`, `float32`, `host`.
     """
 
-    def __init__(self, device: Device, free: Callable[[], int]) -> None:
-        """Search on a device, of which `free` says how many bytes are free."""
-        self.device, self._free, self._lock = device, free, Lock()
+    def __init__(self, device: Device, free: Callable[[], int], group: int = GROUP) -> None:
+        """Search on a device.
+
+        Args:
+            device: that computes; free: says how many bytes of it are free.
+            group: rows of which the best are taken first, at most.
+        """
+        self.device, self._free, self._group, self._lock = device, free, group, Lock()
         self._vectors: Gallery | None = None
         self._gallery: DeviceGallery | None = None
         self._lack: str | None = None
         self.answered: Counter[str] = Counter(float16=0, float32=0, host=0)
+
+    @classmethod
+    def on_cuda(cls, threads: int) -> DeviceSearch:
+        """Search on CUDA's first device.
+
+        Raises:
+            ConfigError: onnxruntime has no kernel for a node.
+        """
+        from zscr.infer.runners.cuda_device import free_memory
+
+        return cls(Device("cuda", threads), free_memory)
+
+    @property
+    def name(self) -> str:
+        """What searches, for people."""
+        return self.device.name
 
     def lack(self, vectors: Gallery) -> str | None:
         """Copy a gallery (N, D), N >= 1, to the device in place of the one before it.
@@ -54,7 +73,7 @@ class DeviceSearch:
         if not k or not len(queries):
             return no_hits(len(queries), k)
         gallery, lack = self._prepared(vectors)
-        if gallery is None or k > MOST:
+        if gallery is None:
             return self._on_host(vectors, queries, k)
         step = gallery.at_once(k)
         parts = (queries[start : start + step] for start in range(0, len(queries), step))
@@ -71,7 +90,7 @@ class DeviceSearch:
         need = bytes_of(*vectors.shape)
         try:
             if need <= (free := self._free()):
-                return DeviceGallery(self.device, vectors), None
+                return DeviceGallery(self.device, vectors, self._group), None
             lack = (
                 f"{len(vectors)} images of {vectors.shape[1]} dimensions need {need / 1e9:.2f} GB "
                 f"on {self.device.name}, of which {free / 1e9:.2f} are free"
