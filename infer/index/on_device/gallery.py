@@ -71,7 +71,7 @@ class DeviceGallery:
         rows, near, scores = self._run("by_half", wide, queries=queries, asked=asked)
         off, off_half = self._rounding.by_full(queries), self._rounding.by_half(queries, asked)
         above = np.nextafter(near.min(1), np.float16(np.inf)).astype(np.float64)
-        most = above + off_half if wide < self._all else np.full(len(queries), -np.inf)
+        most = self._beyond(wide, above + off_half)
         if (kept := k + _SPARE) < wide:
             best = np.argpartition(-scores, kept - 1, 1)[:, :kept]
             rows, near, scores = (np.take_along_axis(one, best, 1) for one in (rows, near, scores))
@@ -84,11 +84,15 @@ class DeviceGallery:
         wide = self._wide(k)
         rows, scores = self._run("by_full", wide, queries=queries)
         off = self._rounding.by_full(queries)
-        most = scores.min(1) + off if wide < self._all else np.full(len(queries), -np.inf)
+        most = self._beyond(wide, scores.min(1) + off)
         return Candidates(rows % self.count, most, [Told(scores, off[:, None])])
 
     def _wide(self, k: int) -> int:
         return min(self._all, _WIDER * k + _SPARE)
+
+    def _beyond(self, wide: int, most: Bounds) -> Bounds:
+        """Return what the rows beyond the best so many score at most, if there are any."""
+        return most if wide < self._all else np.full_like(most, -np.inf)
 
     def _run(self, graph: str, wide: int, **asked: Array) -> list[Array]:
         first = min(wide, self._size)
