@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from zscr.infer.columns import Wanted
@@ -48,7 +49,8 @@ class Nearest:
             queries: how many there will be in all, if that is known.
             device: what searches in place of the CPU; None is CUDA's if the runtime computes there.
         """
-        self.index, self._runtime, self._queries, self._given = index, runtime, queries, device
+        self.index, self._runtime, self._queries = index, runtime, queries
+        self._given, self._lock = device, Lock()
 
     def find(self, rows: Rows, wanted: Wanted) -> list[list[Match]]:
         """Return the matches of each unit row (B, D)."""
@@ -107,8 +109,11 @@ class Nearest:
 
         return cuda_lack(import_onnxruntime()) is None
 
-    @cached_property
+    @property
     def _device(self) -> DeviceSearch:
         from zscr.infer.index.on_device.search import DeviceSearch
 
-        return self._given or DeviceSearch.on_cuda(self._runtime.thread_count)
+        with self._lock:  # or each of several threads would copy the gallery for itself
+            if self._given is None:
+                self._given = DeviceSearch.on_cuda(self._runtime.thread_count)
+            return self._given

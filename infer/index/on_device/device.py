@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from threading import Lock
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,41 @@ Array = npt.NDArray[Any]
 Kind = Literal["cpu", "cuda"]
 
 
+class Memory(Protocol):
+    """Bytes on a device; `pointer` is to the first."""
+
+    pointer: int
+
+    def write(self, at: int, array: Array) -> None:
+        """Copy a contiguous array to the bytes from `at` on."""
+
+
+class HostMemory:
+    """The same on the CPU."""
+
+    def __init__(self, size: int) -> None:
+        self._bytes = np.empty(size, np.uint8)
+        self.pointer = self._bytes.ctypes.data
+
+    def write(self, at: int, array: Array) -> None:
+        """Copy an array."""
+        self._bytes[at : at + array.nbytes] = array.reshape(-1).view(np.uint8)
+
+
+class Held:
+    """An array on a device, whose rows are written one after the other or anywhere."""
+
+    def __init__(self, memory: Memory, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
+        self.memory, self.shape, self.dtype = memory, shape, np.dtype(dtype)
+        self._stride = self.dtype.itemsize * int(np.prod(shape[1:]))
+
+    def write(self, start: int, rows: Array) -> None:
+        """Write rows from one on."""
+        self.memory.write(start * self._stride, np.ascontiguousarray(rows, self.dtype))
+
+
 class Device:
-    """Runs the two graphs, one batch at a time, over rows that stay where it computes.
+    """Runs the two graphs, one batch at a time, over arrays that stay where it computes.
 
     Attributes:
         name: for people, such as `cuda (NVIDIA H100 80GB HBM3)`.
@@ -52,20 +85,20 @@ class Device:
 
         return open_unrecorded(self._ort, graph, f"the search {name}", options)
 
-    def put(self, array: Array) -> Any:
-        """Copy an array there, and return what holds it.
+    def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Held:
+        """Return an array there that is to be written.
 
         Raises:
-            InputError: it does not fit.
+            OSError: it does not fit.
         """
-        try:
-            return self._ort.OrtValue.ortvalue_from_numpy(array, self._kind, 0)
-        except faults() as error:
-            raise InputError(
-                f"{array.nbytes / 1e9:.2f} GB cannot be copied to {self.name} ({_brief(error)})"
-            ) from error
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        if self._kind == "cpu":
+            return Held(HostMemory(size), shape, dtype)
+        from zscr.infer.runners.cuda_device import DeviceMemory
 
-    def run(self, name: str, held: Mapping[str, Any], feeds: Mapping[str, Array]) -> list[Array]:
+        return Held(DeviceMemory(size), shape, dtype)
+
+    def run(self, name: str, held: Mapping[str, Held], feeds: Mapping[str, Array]) -> list[Array]:
         """Run a graph.
 
         Args:
@@ -79,7 +112,10 @@ class Device:
         binding = session.io_binding()
         try:
             for key in wanted & held.keys():
-                binding.bind_ortvalue_input(key, held[key])
+                one = held[key]
+                binding.bind_input(
+                    key, self._kind, 0, one.dtype.type, one.shape, one.memory.pointer
+                )
             for key in wanted & feeds.keys():
                 binding.bind_cpu_input(key, np.ascontiguousarray(feeds[key]))
             for output in session.get_outputs():
@@ -88,12 +124,9 @@ class Device:
                 session.run_with_iobinding(binding)
             found: list[Array] = binding.copy_outputs_to_cpu()
         except faults() as error:
+            words = " ".join(str(error).split())[:300]
             raise InputError(
-                f"searching on {self.name} failed ({_brief(error)}); ask fewer queries at once, or "
-                f"use --backend ort-cpu"
+                f"searching on {self.name} failed ({words}); ask fewer queries at once, or use "
+                f"--backend ort-cpu"
             ) from error
         return found
-
-
-def _brief(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

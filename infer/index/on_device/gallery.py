@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from zscr.infer.index.exact import Gallery, Rows, Vectors
 from zscr.infer.index.on_device.device import Array, Device
-from zscr.infer.index.on_device.rounding import Bounds, Rounding
+from zscr.infer.index.on_device.rounding import Bounds, Rounding, largest
 
 GROUP = 1 << 14  # rows of which the best are taken first, at most
+_BLOCK = 1 << 22  # numbers that are copied at once
 _NUMBERS = 1 << 26  # scores, and numbers of rows that are scored again, that are held at once
 _WIDER, _SPARE = 4, 8  # as many times k, and so many more, that are compared in more digits
 WORKING = 12 * _NUMBERS  # bytes: scores in float32, rows in float32, and what TopK makes of them
@@ -48,18 +50,34 @@ class DeviceGallery:
     """
 
     def __init__(self, device: Device, vectors: Gallery, group: int = GROUP) -> None:
-        full = np.ascontiguousarray(vectors, np.float32)
-        self._device, self.count, self.dim = device, *full.shape
-        groups, size = split(self.count, group)
-        if more := groups * size - self.count:
-            full = np.concatenate([full, full[:more]])
-        half = full.astype(np.float16)
-        self._rounding, self._size, self._all = Rounding.of(full, half), size, len(full)
-        starts = size * np.arange(groups).reshape(1, -1, 1)
-        self._held = {
-            n: device.put(a) for n, a in dict(half=half, full=full, starts=starts).items()
-        }
-        self._grid = np.array([0, groups, size])
+        """Copy a gallery (N, D), N >= 1, to a device.
+
+        Args:
+            device: that multiplies; vectors: the rows; group: how many make a group, at most.
+
+        Raises:
+            OSError: they do not fit.
+        """
+        self._device, (self.count, self.dim) = device, vectors.shape
+        groups, self._size = split(self.count, group)
+        self._all = groups * self._size
+        shape, kinds = (self._all, self.dim), {"half": np.float16, "full": np.float32}
+        self._held = {name: device.empty(shape, kind) for name, kind in kinds.items()}
+        self._held["starts"] = device.empty((1, groups, 1), np.int64)
+        self._held["starts"].write(0, self._size * np.arange(groups)[None, :, None])
+        self._grid = np.array([0, groups, self._size])
+        self._rounding = largest([*self._copied(vectors)])
+
+    def _copied(self, vectors: Gallery) -> Iterator[Rounding]:
+        """Write the rows, and yield what rounding to float16 makes of each block."""
+        step = max(1, _BLOCK // self.dim)
+        for start in range(0, self._all, step):
+            rows = np.arange(start, min(start + step, self._all)) % self.count
+            full = vectors[rows].astype(np.float32, copy=False)
+            half = full.astype(np.float16)
+            self._held["half"].write(start, half)
+            self._held["full"].write(start, full)
+            yield Rounding.of(full, half)
 
     def at_once(self, k: int) -> int:
         """Return how many queries are asked at once, so that what they need fits."""
@@ -107,9 +125,6 @@ def split(count: int, group: int) -> tuple[int, int]:
 
 
 def bytes_of(count: int, dim: int) -> int:
-    """Return what a gallery takes of a device's memory while it is searched, at most.
-
-    onnxruntime's allocator of such values takes powers of two, up to twice what is asked for.
-    """
+    """Return what a gallery takes of a device's memory while it is searched, at most."""
     groups, size = split(count, GROUP)
-    return 2 * (4 + 2) * groups * size * dim + WORKING
+    return (4 + 2) * groups * size * dim + WORKING

@@ -9,8 +9,9 @@ them is off by D u Σ|x'_i q'_i| <= D u |x'| |q'| at most, whatever its order (H
 Stability of Numerical Algorithms, 2002, 3.1), where u is the rounding unit of an addition. An
 addition that rounds has u = 2^-24; tensor cores cut off what reaches below the largest number of a
 few (Fasi et al., Numerical behavior of NVIDIA tensor cores, 2021): for them 2^-22 is taken.
-cuBLAS may also sum parts of a float16 product up in float16, unless it is told not to: see
-`sums_are_float32`.
+cuBLAS may also sum parts of a float16 product up in float16, unless it is told not to before the
+first: see `sums_are_float32`. Where another part of the process was faster, what is assumed here is
+wrong; so it is compared with the true scores of the candidates, too.
 
 Last, the sum is rounded to float16. A row that is not among the best by these has a score of at
 most the least of theirs, s; its sum is then at most the next float16 above s, however it was
@@ -20,6 +21,7 @@ rounded.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +35,6 @@ Bounds = npt.NDArray[np.float64]  # (B,)
 OPTIONS, DISALLOW_FLOAT16_SUMS = "ORT_CUDA_GEMM_OPTIONS", 2
 _ROUNDED, _CUT_OFF, _HALF = 2.0**-23, 2.0**-22, 2.0**-10  # of an addition; each twice what it is
 _SLACK = 1.001  # lengths are measured in float32
-_BLOCK = 1 << 22  # numbers that are measured at once
 
 
 @dataclass(frozen=True)
@@ -51,15 +52,9 @@ class Rounding:
 
     @classmethod
     def of(cls, full: Vectors, half: Halves) -> Rounding:
-        """Measure rows (N, D) and the same in float16."""
-        step = max(1, _BLOCK // max(1, full.shape[1]))
-        longest = lost = 0.0
-        for start in range(0, len(full), step):
-            block = full[start : start + step]
-            longest = max(longest, float(_lengths(block).max()))
-            off = block - half[start : start + step].astype(np.float32)
-            lost = max(lost, float(_lengths(off).max()))
-        return cls(full.shape[1], longest, lost)
+        """Measure rows (N, D), N >= 1, and the same in float16."""
+        lost = _lengths(full - half.astype(np.float32)).max()
+        return cls(full.shape[1], float(_lengths(full).max()), float(lost))
 
     def by_half(self, queries: Vectors, asked: Halves) -> Bounds:
         """Bound products of queries (B, D) in float16, `asked`, before their last rounding."""
@@ -72,6 +67,12 @@ class Rounding:
     def by_full(self, queries: Vectors) -> Bounds:
         """Bound products of queries (B, D) in float32."""
         return _SLACK * self.dim * _ROUNDED * _lengths(queries) * self.longest
+
+
+def largest(parts: Sequence[Rounding]) -> Rounding:
+    """Return what bounds the products with all rows, of which each part has measured some."""
+    longest, lost = (max(getattr(one, name) for one in parts) for name in ("longest", "lost"))
+    return Rounding(parts[0].dim, longest, lost)
 
 
 def sums_are_float32() -> bool:

@@ -15,7 +15,6 @@ from threading import Lock
 import numpy as np
 import numpy.typing as npt
 
-from zscr.errors import InputError
 from zscr.infer.index.exact import Gallery, Hits, Vectors, no_hits, rank, search_exact, together
 from zscr.infer.index.on_device.device import Device
 from zscr.infer.index.on_device.gallery import GROUP, Candidates, DeviceGallery, bytes_of
@@ -82,8 +81,9 @@ class DeviceSearch:
     def _prepared(self, vectors: Gallery) -> tuple[DeviceGallery | None, str | None]:
         with self._lock:
             if vectors is not self._vectors:
-                self._vectors, self._gallery = vectors, None  # let go before the next is copied
+                self._vectors = self._gallery = None  # given back before the next is copied
                 self._gallery, self._lack = self._copied(vectors)
+                self._vectors = vectors
             return self._gallery, self._lack
 
     def _copied(self, vectors: Gallery) -> tuple[DeviceGallery | None, str | None]:
@@ -95,7 +95,7 @@ class DeviceSearch:
                 f"{len(vectors)} images of {vectors.shape[1]} dimensions need {need / 1e9:.2f} GB "
                 f"on {self.device.name}, of which {free / 1e9:.2f} are free"
             )
-        except (InputError, OSError) as error:  # another process took it, or the driver is silent
+        except OSError as error:  # another process took it, or the driver does not tell
             lack = str(error)
         say(f"searched on the CPU: {lack}")
         return None, lack

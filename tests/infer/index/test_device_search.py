@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.infer.index.conftest import unit
+from zscr.errors import ArtefactError
 from zscr.infer.index.exact import Hits, search_exact
 from zscr.infer.index.on_device.device import Device
 from zscr.infer.index.on_device.gallery import Candidates, Told
@@ -106,10 +107,11 @@ def test_what_rounds_down_to_the_least_is_not_passed_over(device, step):
     assert check(DeviceSearch(device, lambda: LARGE), gallery, query, 1)[0] == 0
 
 
-def test_rows_that_fill_up_the_last_group_are_found_once(device):
-    """Ten groups of ten hold 95 rows: the first five are there twice, and are the best here."""
+@pytest.mark.parametrize("step", [1, -1])
+def test_rows_that_fill_up_the_last_group_are_found_once(device, step):
+    """Ten groups of ten hold 95 rows: the first five, which are there twice, are best, or worst."""
     search = DeviceSearch(device, lambda: LARGE, group=10)
-    gallery = unit(np.c_[np.ones(95), np.arange(95) / 40])
+    gallery = unit(np.c_[np.ones(95), np.arange(95)[::step] / 40])
     assert check(search, gallery, np.array([[1, 0]], np.float32), 5) == (1, 0, 0)
 
 
@@ -152,6 +154,27 @@ def test_a_gallery_that_does_not_fit_is_searched_by_the_host_and_said_once(devic
     free.pop(0)
     assert search.lack(gallery) is not None
     assert search.lack(gallery.copy()) is None
+
+
+class Unreadable:
+    """Rows of a file that cannot be read."""
+
+    shape = (20, 4)
+
+    def __len__(self):
+        return 20
+
+    def __getitem__(self, rows):
+        raise ArtefactError("damaged")
+
+
+def test_a_gallery_that_cannot_be_read_is_an_error_each_time(device):
+    """It is not taken for one that is there, and the next one is searched."""
+    search, queries, lost = DeviceSearch(device, lambda: LARGE), around(2, 4, 1.0), Unreadable()
+    for _ in range(2):
+        with pytest.raises(ArtefactError):
+            search.search(lost, queries, 1)
+    assert check(search, around(20, 4, 1.0, seed=1), queries, 1) == (2, 0, 0)
 
 
 ROWS = np.array([[1, 0], [0.8, 0.6], [0.6, 0.8], [0.6, 0.8]], np.float32)
