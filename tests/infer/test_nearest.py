@@ -5,12 +5,19 @@ onnxruntime's CPU provider stands for the GPU: the same graphs, answers and word
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
+import onnxruntime
 import pytest
 
 from tests.infer.test_searcher import GRAPHS, make_bundle, make_index
+from zscr.infer.columns import Wanted
 from zscr.infer.index.index import Change, Entry, Index
 from zscr.infer.index.on_device.device import Device
 from zscr.infer.index.on_device.search import DeviceSearch
+from zscr.infer.nearest import Nearest, Place
+from zscr.infer.runners.backend import cuda_lack
+from zscr.infer.runners.runner import Runtime
 from zscr.infer.searcher import Searcher
 
 LARGE = 1 << 40  # bytes
@@ -103,6 +110,29 @@ def test_hnsw_that_was_asked_for_is_kept(tmp_path, device, pinned):
     assert ran.endswith(
         "searched on the CPU: by HNSW, as was asked for when the index was made"
     ) == (pinned == "hnsw")
+
+
+@pytest.mark.skipif(cuda_lack(onnxruntime) is None, reason="there is CUDA")
+def test_without_cuda_nothing_is_said(bundle):
+    """`auto` then means the CPU, for both."""
+    index = Index.open(bundle.with_name("bundle.index"))
+    nearest = Nearest(index, Runtime("auto"))
+    assert nearest.place(Wanted()) == Place()
+    assert nearest.how == index.how
+
+
+@pytest.mark.gpu
+def test_a_gpu_finds_what_the_cpu_finds_and_is_named(bundle):
+    """Also from the threads of a server, which share one gallery there."""
+    if lack := cuda_lack(onnxruntime):
+        pytest.skip(lack)
+    index, wanted = Index.open(bundle.with_name("bundle.index")), Wanted(3)
+    nearest = Nearest(index, Runtime("ort-cuda"))
+    asked = [index.vectors[[row]] for row in range(index.count)] * 8
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda rows: nearest.find(rows, wanted), asked))
+    assert found == [index.search(rows, 3) for rows in asked]
+    assert "; searched exactly on cuda (" in nearest.place(wanted).told
 
 
 def test_an_image_that_comes_is_found(tmp_path, device):

@@ -58,7 +58,7 @@ class DeviceGallery:
         Raises:
             OSError: they do not fit.
         """
-        self._device, (self.count, self.dim) = device, vectors.shape
+        self._device, self.count, self.dim = device, len(vectors), int(vectors.shape[1])
         groups, self._size = split(self.count, group)
         self._all = groups * self._size
         shape, kinds = (self._all, self.dim), {"half": np.float16, "full": np.float32}
@@ -80,8 +80,9 @@ class DeviceGallery:
             yield Rounding.of(full, half)
 
     def at_once(self, k: int) -> int:
-        """Return how many queries are asked at once, so that what they need fits."""
-        return max(1, _NUMBERS // max(self._all, self._wide(k) * self.dim))
+        """Return how many queries fit at once: a power of two."""
+        most = max(1, _NUMBERS // max(self._all, self._wide(k) * self.dim))
+        return int(2 ** (most.bit_length() - 1))
 
     def by_half(self, queries: Vectors, k: int) -> Candidates:
         """Return rows with the best float16 products: those of them that float32 finds best."""
@@ -113,9 +114,15 @@ class DeviceGallery:
         return most if wide < self._all else np.full_like(most, -np.inf)
 
     def _run(self, graph: str, wide: int, **asked: Array) -> list[Array]:
-        first = min(wide, self._size)
+        """Run a graph for queries, with the last repeated up to a power of two.
+
+        onnxruntime keeps what it has computed in: so many sizes would not fit into one another.
+        """
+        rows, first = len(asked["queries"]), min(wide, self._size)
+        last = np.minimum(np.arange(1 << (rows - 1).bit_length()), rows - 1)
         sizes = {"grid": self._grid, "first": np.array([first]), "wide": np.array([wide])}
-        return self._device.run(graph, self._held, asked | sizes)
+        feeds = {name: array[last] for name, array in asked.items()} | sizes
+        return [found[:rows] for found in self._device.run(graph, self._held, feeds)]
 
 
 def split(count: int, group: int) -> tuple[int, int]:

@@ -82,4 +82,5 @@ def sums_are_float32() -> bool:
 
 
 def _lengths(rows: Vectors) -> Bounds:
-    return np.sqrt(np.einsum("nd,nd->n", rows, rows)).astype(np.float64)
+    lengths: Bounds = np.sqrt(np.einsum("nd,nd->n", rows, rows)).astype(np.float64)
+    return lengths

@@ -138,7 +138,9 @@ def proof(
     again = np.zeros(found.rows.shape, bool)  # what is there twice stands side by side
     again[:, 1:] = found.rows[:, 1:] == found.rows[:, :-1]
     order = np.argsort(again, axis=1, kind="stable")[:, :k]
-    best = Hits(*(np.take_along_axis(one, order, 1) for one in (found.rows, found.scores)))
+    best = Hits(
+        np.take_along_axis(found.rows, order, 1), np.take_along_axis(found.scores, order, 1)
+    )
     enough = (~again).sum(1) >= k
     return best, sound & enough & (best.scores[:, -1] > candidates.most)
 

@@ -19,9 +19,10 @@ from zscr.errors import ArtefactError
 from zscr.infer.index.exact import Hits, search_exact
 from zscr.infer.index.on_device.device import Device
 from zscr.infer.index.on_device.gallery import Candidates, Told
-from zscr.infer.index.on_device.rounding import Rounding
+from zscr.infer.index.on_device.rounding import Rounding, sums_are_float32
 from zscr.infer.index.on_device.search import DeviceSearch, proof
 from zscr.infer.runners.backend import cuda_lack
+from zscr.infer.runners.onnx import import_onnxruntime
 
 LARGE = 1 << 40  # bytes
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
@@ -215,6 +216,16 @@ def test_rounding_that_adds_up_is_within_the_bound():
     off = float((row.astype(np.float64) ** 2).sum() - (half.astype(np.float64) ** 2).sum())
     bound = Rounding.of(row, half).by_half(row, half)[0]
     assert off <= bound <= 1.2 * off
+
+
+def test_cublas_is_told_to_sum_in_float32_unless_the_user_says_otherwise(monkeypatch):
+    """Before onnxruntime is imported, since nothing tells it later."""
+    monkeypatch.delenv("ORT_CUDA_GEMM_OPTIONS", raising=False)
+    import_onnxruntime()
+    assert sums_are_float32()
+    monkeypatch.setenv("ORT_CUDA_GEMM_OPTIONS", "1")
+    import_onnxruntime()
+    assert not sums_are_float32()
 
 
 def test_sums_are_as_exact_as_cublas_was_told_to_be(monkeypatch):
