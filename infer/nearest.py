@@ -97,7 +97,7 @@ class Nearest:
         if now.choice.pinned and now.hnsw is not None:
             return "by HNSW, as was asked for when the index was made"
         if is_few(self._queries):
-            return f"copying the gallery to the GPU takes longer than {self._queries} queries"
+            return f"so few queries ({self._queries}) take less than copying the gallery to the GPU"
         return self._device.lack(now.vectors)
 
     @cached_property
