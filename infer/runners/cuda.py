@@ -12,6 +12,7 @@ from typing import Any
 from zscr.errors import ConfigError
 from zscr.infer.runners.backend import device_name
 from zscr.infer.runners.bound import BoundGraph
+from zscr.infer.runners.cuda_device import IN_USE
 
 PROVIDER, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
@@ -73,7 +74,8 @@ def open_unrecorded(ort: Any, graph: bytes, name: str, options: Any) -> Any:
 
 def _session(ort: Any, graph: Path | bytes, options: Any, recorded: bool) -> Any:
     given = OPTIONS | {"enable_cuda_graph": str(int(recorded))}
-    return ort.InferenceSession(graph, options, [(PROVIDER, given)], enable_fallback=0)
+    with IN_USE:
+        return ort.InferenceSession(graph, options, [(PROVIDER, given)], enable_fallback=0)
 
 
 def _refuse_cpu(name: str, session: Any) -> None:

@@ -7,12 +7,16 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from threading import RLock
 from typing import Any
 
 import numpy.typing as npt
 
 DRIVER = "libcuda.so.1"
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_…
+# Held by whatever asks anything of the GPU. onnxruntime records a CUDA graph in the mode that other
+# threads spoil by what they allocate, copy or wait for at the same time, and which fails them, too.
+IN_USE = RLock()
 
 
 def first_device() -> tuple[str, str]:
@@ -94,12 +98,13 @@ def _give_back(pointer: int) -> None:
 @contextmanager
 def _current() -> Iterator[ctypes.CDLL]:
     """Make the device's primary context, in which onnxruntime computes, this thread's own."""
-    cuda, context = _primary()
-    _check(cuda.cuCtxPushCurrent_v2(context), "make a context current")
-    try:
-        yield cuda
-    finally:
-        cuda.cuCtxPopCurrent_v2(ctypes.byref(ctypes.c_void_p()))
+    with IN_USE:
+        cuda, context = _primary()
+        _check(cuda.cuCtxPushCurrent_v2(context), "make a context current")
+        try:
+            yield cuda
+        finally:
+            cuda.cuCtxPopCurrent_v2(ctypes.byref(ctypes.c_void_p()))
 
 
 @lru_cache(maxsize=1)

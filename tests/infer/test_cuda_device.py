@@ -5,13 +5,16 @@ from __future__ import annotations
 import ctypes
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from zscr.infer.runners import cuda_device
-from zscr.infer.runners.cuda_device import DeviceMemory, free_memory
+from zscr.infer.runners.bound import BoundGraph
+from zscr.infer.runners.cuda_device import IN_USE, DeviceMemory, free_memory
 
 GB = 10**9
 
@@ -53,6 +56,15 @@ def test_bytes_are_written_where_they_belong_and_given_back(driver):
         memory.write(4000, numbers)
     del memory
     assert driver.stand_in_held() == 0
+
+
+def test_a_thread_that_asks_the_gpu_keeps_the_others_from_it(driver):
+    """Another one's recording would be spoiled; graphs that run on CUDA wait for the same lock."""
+    with ThreadPoolExecutor(1) as pool, cuda_device._current():
+        assert not pool.submit(IN_USE.acquire, blocking=False).result()
+    session = SimpleNamespace(get_inputs=list)
+    assert BoundGraph(None, session, "cuda", recorded=True)._lock is IN_USE
+    assert BoundGraph(None, session, "cpu", recorded=True)._lock is not IN_USE
 
 
 def test_more_than_there_is_is_an_error_with_the_size(driver):

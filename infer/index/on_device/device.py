@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from zscr.errors import InputError
 from zscr.infer.index.on_device.graphs import by_full, by_half
+from zscr.infer.runners.cuda_device import IN_USE, DeviceMemory
 from zscr.infer.runners.onnx import faults, import_onnxruntime, session_options
 from zscr.infer.runners.runner import ORT_CPU, Runtime
 
@@ -67,7 +68,8 @@ class Device:
         Raises:
             ConfigError: a node would run on the CPU where CUDA is asked for.
         """
-        self._kind, self._ort, self._lock = kind, import_onnxruntime(), Lock()
+        self._kind, self._ort = kind, import_onnxruntime()
+        self._lock = IN_USE if kind == "cuda" else Lock()
         self.name: str = kind
         if kind == "cuda":
             from zscr.infer.runners.backend import device_name
@@ -94,8 +96,6 @@ class Device:
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         if self._kind == "cpu":
             return Held(HostMemory(size), shape, dtype)
-        from zscr.infer.runners.cuda_device import DeviceMemory
-
         return Held(DeviceMemory(size), shape, dtype)
 
     def run(self, name: str, held: Mapping[str, Held], feeds: Mapping[str, Array]) -> list[Array]:
@@ -107,26 +107,27 @@ class Device:
         Raises:
             InputError: it fails, as where the memory is short.
         """
-        session = self._sessions[name]
-        wanted = {one.name for one in session.get_inputs()}
-        binding = session.io_binding()
         try:
-            for key in wanted & held.keys():
-                one = held[key]
-                binding.bind_input(
-                    key, self._kind, 0, one.dtype.type, one.shape, one.memory.pointer
-                )
-            for key in wanted & feeds.keys():
-                binding.bind_cpu_input(key, np.ascontiguousarray(feeds[key]))
-            for output in session.get_outputs():
-                binding.bind_output(output.name)
             with self._lock:  # so that the scores of one batch are there, not of many
-                session.run_with_iobinding(binding)
-            found: list[Array] = binding.copy_outputs_to_cpu()
+                return self._run(self._sessions[name], held, feeds)
         except faults() as error:
             words = " ".join(str(error).split())[:300]
             raise InputError(
                 f"searching on {self.name} failed ({words}); ask fewer queries at once, or use "
                 f"--backend ort-cpu"
             ) from error
+
+    def _run(
+        self, session: Any, held: Mapping[str, Held], feeds: Mapping[str, Array]
+    ) -> list[Array]:
+        binding, wanted = session.io_binding(), {one.name for one in session.get_inputs()}
+        for key in wanted & held.keys():
+            one = held[key]
+            binding.bind_input(key, self._kind, 0, one.dtype.type, one.shape, one.memory.pointer)
+        for key in wanted & feeds.keys():
+            binding.bind_cpu_input(key, np.ascontiguousarray(feeds[key]))
+        for output in session.get_outputs():
+            binding.bind_output(output.name)
+        session.run_with_iobinding(binding)
+        found: list[Array] = binding.copy_outputs_to_cpu()
         return found
