@@ -55,6 +55,16 @@ def test_float16_finds_and_proves_the_best(device, clustered, count, batch, k):
     assert check(search, gallery, queries, k) == (batch, 0, 0)
 
 
+@pytest.mark.realdata
+@pytest.mark.parametrize("k", [1, 10, 100])
+def test_float16_proves_the_best_of_real_embeddings(device, realdata_folder, k):
+    """CLIP's texts, which lie close together: 500 of them look for the others."""
+    rows = np.load(realdata_folder("clip_text_names") / "clip_vitb32_text_names.npz")["emb"]
+    rows = unit(np.random.default_rng(7).permutation(rows))
+    search = DeviceSearch(device, lambda: LARGE)
+    assert check(search, rows[500:], rows[:500], k) == (500, 0, 0)
+
+
 def around(count, dim, spread, seed=0):
     """Rows around one direction."""
     return unit(1 + spread * np.random.default_rng(seed).normal(size=(count, dim)))
