@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from zscr.data.records import Query, Term
 from zscr.infer.bench.subject import STAGES, Subject
 from zscr.infer.bench.times import Stopwatch
@@ -43,9 +45,9 @@ def test_a_calibrated_index_and_classes_are_seen_in_stages(searcher, clock) -> N
     assert any(hit.above_unrelated is not None for one in answers for hit in one.hits)
 
 
-def test_a_search_on_a_device_is_measured_there(subject: Subject, clock) -> None:
+def test_a_search_on_a_device_is_measured_there(pair: Path, clock) -> None:
     """Where users' queries are searched on a GPU; what ran, and the report, name it."""
-    device, own = DeviceSearch(Device("cpu"), lambda: 1 << 40), subject.searcher
+    device, own = DeviceSearch(Device("cpu"), lambda: 1 << 40), Searcher.open(pair / "other")
     there = Subject("there", Searcher(own.bundle, own.index, device=device), 5)
     [answer] = there.searcher.search("a robin", k=5)
     assert there.answer_in_stages(answer.query, Stopwatch(clock)) == answer
