@@ -1,7 +1,9 @@
 """Embed and search for `cuda_query.py`: 64 texts against a gallery, on the device and on the CPU.
 
 On the device: CLIP's text tower in fp16, one product with the whole gallery in fp16, the best 4 k
-compared again in fp32; nothing but ids goes there and comes back. On the CPU: onnxruntime in fp32,
+compared again in fp32. By torch nothing but ids goes there and comes back. zscr's runner brings the
+rows back, which its search needs: it scores what is found in fp64 and proves that it is the best.
+On the CPU: onnxruntime in fp32,
 then numpy's exact search of the same gallery, or hnswlib over its first images, since HNSW of all
 of them takes minutes to build. The gallery is made of the texts' own embeddings with noise as
 wide as they are apart, so that neighbours exist.
@@ -12,8 +14,9 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +25,10 @@ from cuda_models import INPUT, OUTPUT, Model, text_tower, texts
 from cuda_ways import Turn, timed
 from torch.nn.functional import normalize
 
+from zscr.infer.index.exact import search_exact
+from zscr.infer.index.on_device.device import Device
+from zscr.infer.index.on_device.search import DeviceSearch
+from zscr.infer.runners.cuda_device import free_memory
 from zscr.infer.runners.onnx import OnnxRunner
 from zscr.infer.runners.runner import Runtime
 from zscr.train.cuda_graph import cuda_graph
@@ -62,9 +69,10 @@ def search(
     half = torch.float16 if device.type == "cuda" else torch.float32
     torch.manual_seed(arguments.seed)
     model = text_tower(arguments.size, torch.float32)
-    full, fast = model.fused.to(device), text_tower(arguments.size, half).fused.to(device)
-    fast.load_state_dict(model.plain.to(half).state_dict())
-    model.plain.to(torch.float32).load_state_dict(full.state_dict())
+    quick = text_tower(arguments.size, half)
+    for module in (quick.plain, quick.fused):
+        module.load_state_dict(model.plain.state_dict())
+    full, fast = model.fused.to(device), quick.fused.to(device)
     gallery = new_gallery(full, arguments.images, device, half)
     ids = texts(ROWS)
     few = gallery.first(min(arguments.hnsw, arguments.images))
@@ -73,6 +81,7 @@ def search(
     turns: dict[str, Turn] = {}
     for one in (gallery, few):
         turns |= on_device(fast, one, ids, device)
+    turns |= by_zscr(quick, (gallery, few), ids, device, found)
     turns |= on_cpu(model, gallery, few, ids, found, left)
     recalls = {
         name: recall(np.asarray(turn()), reference[int(name.rsplit(" ", 1)[1])].numpy())
@@ -129,6 +138,59 @@ def on_device(
     return turns
 
 
+def by_zscr(
+    model: Model,
+    galleries: Sequence[Gallery],
+    ids: torch.Tensor,
+    device: torch.device,
+    found: dict[str, Any],
+) -> dict[str, Turn]:
+    """Return embed and search as zscr does both on the device, and the search alone.
+
+    What is found is compared with exact search of the same rows on the CPU; how many queries each
+    kind of products has proved is noted.
+    """
+    runner = OnnxRunner(model.graph, Runtime("ort-cuda" if device.type == "cuda" else "ort-cpu"))
+    computes, turns = Device("cuda" if device.type == "cuda" else "cpu"), dict[str, Turn]()
+    found["zscr"] = {"ran": runner.ran, "searched_on": computes.name, "galleries": {}}
+    rows = unit_rows(runner, ids)
+    for gallery in galleries:
+        host, images = gallery.full.cpu().numpy(), len(gallery.full)
+        free = free_memory if device.type == "cuda" else lambda: 1 << 40
+        search, begin = DeviceSearch(computes, free), time.monotonic()
+        lack = search.lack(host)
+        found["zscr"]["galleries"][str(images)] = about = {
+            "lack": lack,
+            "seconds_to_copy": round(time.monotonic() - begin, 2),
+        }
+        if lack:
+            continue
+        hits, true = search.search(host, rows, K), search_exact(host, rows, K)
+        about["proved_by"] = dict(search.answered)
+        about["same_ids"] = bool((hits.rows == true.rows).all())
+        about["same_scores"] = bool((hits.scores == true.scores).all())
+        turns[f"{device.type}, zscr, {images}"] = partial(zscr_turn, runner, search, host, ids)
+        turns[f"{device.type}, zscr, the search alone, {images}"] = partial(
+            zscr_search, search, host, rows
+        )
+    return turns
+
+
+def zscr_turn(
+    runner: OnnxRunner, search: DeviceSearch, host: np.ndarray, ids: torch.Tensor
+) -> np.ndarray:
+    return zscr_search(search, host, unit_rows(runner, ids))
+
+
+def zscr_search(search: DeviceSearch, host: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return search.search(host, rows, K).rows
+
+
+def unit_rows(runner: OnnxRunner, ids: torch.Tensor) -> np.ndarray:
+    made = runner.run({INPUT: ids.numpy()})[OUTPUT].astype(np.float32)
+    return made / np.linalg.norm(made, axis=1, keepdims=True)
+
+
 def on_cpu(
     model: Model,
     gallery: Gallery,
@@ -142,12 +204,8 @@ def on_cpu(
 
     runner, host = OnnxRunner(model.graph, Runtime("ort-cpu")), gallery.full.cpu().numpy()
 
-    def rows() -> np.ndarray:
-        made = runner.run({INPUT: ids.numpy()})[OUTPUT]
-        return made / np.linalg.norm(made, axis=1, keepdims=True)
-
     def exact() -> np.ndarray:
-        scores = rows() @ host.T
+        scores = unit_rows(runner, ids) @ host.T
         best = np.argpartition(-scores, K, axis=1)[:, :K]
         return best
 
@@ -167,7 +225,7 @@ def on_cpu(
     def by_hnsw(ef: int) -> Turn:
         def turn() -> np.ndarray:
             index.set_ef(ef)
-            return index.knn_query(rows(), K)[0]
+            return index.knn_query(unit_rows(runner, ids), K)[0]
 
         return turn
 

@@ -15,9 +15,9 @@ from zscr.infer.columns import Wanted
 from zscr.infer.composed.choice import choose, text_fault
 from zscr.infer.encoder import Encoder, Rows
 from zscr.infer.found import Found
-from zscr.infer.index.brief import are_few
 from zscr.infer.index.follower import Follower
 from zscr.infer.index.index import Index, Match
+from zscr.infer.nearest import Nearest
 from zscr.infer.reading import notes_of, read_batch
 from zscr.infer.reranking import Reranking
 
@@ -33,6 +33,7 @@ class Lookup:
     Attributes:
         bundle: the model.
         index: its images; follower: what keeps it as it is on the disk, or None.
+        nearest: what searches them.
     """
 
     def __init__(
@@ -40,10 +41,9 @@ class Lookup:
         bundle: Bundle,
         index: Index,
         follower: Follower | None,
-        queries: int | None = None,
+        nearest: Nearest,
     ) -> None:
-        """Look into an index; `queries` is how many there will be in all, if that is known."""
-        self.bundle, self.index, self.follower, self._queries = bundle, index, follower, queries
+        self.bundle, self.index, self.follower, self.nearest = bundle, index, follower, nearest
         self._reranker: Reranker | None = None
 
     def require(self, query: Query) -> None:
@@ -123,7 +123,8 @@ class Lookup:
         except InputError as error:
             return Found(error=_refused(query, error))
         [(matches, notes)] = self._matched(summed.row, wanted)
-        return Found(matches, (*summed.notes, *notes), summed.ran)
+        ran = summed.ran + self.nearest.place(wanted).told
+        return Found(matches, (*summed.notes, *notes), ran)
 
     def _composed(
         self, composition: Composition, queries: Sequence[Query], wanted: Wanted
@@ -157,9 +158,10 @@ class Lookup:
         except InputError as error:  # such as an expansion, which not all compositions take
             yield from (Found(error=_refused(query, error)) for query in queries)
             return
+        told = self.nearest.place(wanted, "compositions of several graphs").told
         for one in found:
             notes = (*_scale(composition), *one.notes, *_used(wanted), *stale)
-            yield Found(one.matches, notes, one.ran, composition.name, one.error)
+            yield Found(one.matches, notes, one.ran + told, composition.name, one.error)
 
     def _embedded(
         self,
@@ -171,13 +173,15 @@ class Lookup:
         reranking: Reranking | None = None,
     ) -> Iterator[Found]:
         """Search for what one graph makes of each query, and perhaps re-rank what is found."""
-        matched = self._matched
+        matched, sought = self._matched, wanted
         if reranking:  # the same graph, which gives the queries' tokens, too
             encoder, matched = self.reranker.pair.query, partial(self._reranked, reranking)
+            sought = _before(reranking, wanted)
         reading = read_batch(encoder, queries)
         prepared = reading.prepared
         found = iter(matched(encoder.run(prepared.feeds), wanted) if prepared else ())
         place = {row: number for number, row in enumerate(reading.rows)}
+        ran = encoder.runner.ran + self.nearest.place(sought).told
         for row in range(len(queries)):
             if row in reading.faults or prepared is None:
                 yield Found(error=reading.faults[row])
@@ -186,7 +190,6 @@ class Lookup:
             told = (*notes_of(place[row], prepared, encoder), *notes)
             drawing = prepared.drawings.get(place[row])
             seen = drawing.image if drawing else None
-            ran = encoder.runner.ran
             again = reranking is not None
             yield Found(matches, told, ran, composition, seen=seen, reranked=again)
 
@@ -195,25 +198,25 @@ class Lookup:
     ) -> Iterator[tuple[list[Match], tuple[str, ...]]]:
         """Return the same of rows that hold tokens, too, the best matches in their new order."""
         embeddings, tokens = self.reranker.pair.split(rows)
-        more = replace(wanted, k=max(wanted.k, reranking.top))
-        for asked, (matches, notes) in zip(tokens, self._matched(embeddings, more), strict=True):
+        found = self._matched(embeddings, _before(reranking, wanted))
+        for asked, (matches, notes) in zip(tokens, found, strict=True):
             ranked, told = self.reranker.ranked(asked, matches, reranking)
             yield ranked[: wanted.k], (*notes, *told)
 
     def _matched(self, rows: Rows, wanted: Wanted) -> Iterator[tuple[list[Match], tuple[str, ...]]]:
         """Return the matches of each unit row, and what is to be noted of all."""
         stale = self._stale()
-        # An expanded query is not exact for less: it would compare the features of all images.
-        exact = wanted.expansion is None and are_few(self.index.now, self._queries)
-        matches = self.index.search(
-            rows, wanted.k, exact=exact, expansion=wanted.expansion, only=wanted.only
-        )
-        return ((one, (*_used(wanted), *stale)) for one in matches)
+        return ((one, (*_used(wanted), *stale)) for one in self.nearest.find(rows, wanted))
 
     def _stale(self) -> tuple[str, ...]:
         """Follow the index on the disk; note where that cannot be done."""
         note = self.follower.look() if self.follower else None
         return (note,) if note else ()
+
+
+def _before(reranking: Reranking, wanted: Wanted) -> Wanted:
+    """Return what is searched for where the best are to be re-ranked."""
+    return replace(wanted, k=max(wanted.k, reranking.top))
 
 
 def _scale(composition: Composition) -> tuple[str, ...]:

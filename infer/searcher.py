@@ -15,15 +15,17 @@ from zscr.infer.batches import batches
 from zscr.infer.bundle import Bundle
 from zscr.infer.columns import Wanted, make_queries
 from zscr.infer.found import Found, answer_of
-from zscr.infer.index.brief import are_few, how_few
 from zscr.infer.index.follower import Follower
 from zscr.infer.index.index import Index
 from zscr.infer.index.only import ALL, Only, Where
 from zscr.infer.lookup import Lookup
+from zscr.infer.nearest import Nearest
 from zscr.infer.runners.runner import Runtime
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from zscr.infer.index.on_device.search import DeviceSearch
 
 BATCH = 32
 Refresh = Literal["auto", "never"]
@@ -34,7 +36,7 @@ class Searcher:
 
     Attributes:
         bundle: the model, which decides what a query may be made of.
-        index: the images that are found.
+        index: the images that are found; nearest: what searches for them.
     """
 
     def __init__(
@@ -44,12 +46,20 @@ class Searcher:
         refresh: Refresh = "auto",
         *,
         queries: int | None = None,
+        device: DeviceSearch | None = None,
     ) -> None:
+        """Answer over an index that is open.
+
+        Args:
+            bundle: the model; index: its images; refresh, queries: see `open`.
+            device: what searches; None is a GPU where the bundle's graphs run on one, else the CPU.
+        """
         if refresh not in ("auto", "never"):
             raise ConfigError(f"refresh '{refresh}' is unknown; use auto or never")
-        self.bundle, self.index, self._queries = bundle, index, queries
+        self.bundle, self.index = bundle, index
+        self.nearest = Nearest(index, bundle.runtime, queries, device)
         follower = Follower(index) if refresh == "auto" else None
-        self._lookup = Lookup(bundle, index, follower, queries)
+        self._lookup = Lookup(bundle, index, follower, self.nearest)
 
     @classmethod
     def open(
@@ -99,8 +109,7 @@ class Searcher:
     @property
     def how(self) -> str:
         """One sentence: how the index is searched, and why."""
-        few = are_few(self.index.now, self._queries)
-        return how_few(self._queries) if few else self.index.how
+        return self.nearest.how
 
     def search(
         self,

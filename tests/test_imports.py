@@ -48,8 +48,9 @@ FLOORS = {
     "zscr.infer": "ahead answers buckets composition inputs lines reranking runners"
     " <- precision <- batches bundle_manifest options query_rows"
     " <- engines queries sketches <- encoder <- bundle features reading <- index pair sums"
-    " <- columns composed evaluation exchange gallery_tokens <- found models mteb reranker"
+    " <- columns composed evaluation exchange gallery_tokens <- found models mteb nearest reranker"
     " <- doctor inspection lookup own_image <- searcher <- bench find <- commands",
+    "zscr.infer.index.on_device": "graphs rounding <- device <- gallery <- search",
     "zscr.infer.exchange": "gallery place rows <- arrow points sidecars"
     " <- faiss hnswlib lance npy parquet qdrant qdrant_edge <- exports foreign"
     " <- imports <- commands",

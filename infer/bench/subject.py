@@ -78,12 +78,13 @@ class Subject:
         rows = encoder.run(reading.prepared.feeds)
         watch.lap("encode")
         stale = self._follower.look()
-        [matches] = index.search(rows, wanted.k)
+        [matches] = self.searcher.nearest.find(rows, wanted)
         watch.lap("search")
         notes = (*notes_of(0, reading.prepared, encoder), *([stale] if stale else []))
         drawing = reading.prepared.drawings.get(0)
         seen = drawing.image if drawing else None
-        found = Found(matches, notes, encoder.runner.ran, seen=seen)
+        ran = encoder.runner.ran + self.searcher.nearest.place(wanted).told
+        found = Found(matches, notes, ran, seen=seen)
         answer = answer_of(query, found, wanted, bundle, index)
         watch.lap("answer")
         return answer
@@ -100,5 +101,5 @@ class Subject:
             "index_bytes": sum(entry["bytes"] for entry in manifest.files.values()),
             "images": index.count,
             "dim": index.dim,
-            "search": index.how,
+            "search": self.searcher.how,
         }

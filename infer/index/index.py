@@ -33,6 +33,7 @@ from zscr.infer.index.unit_rows import check_vectors
 
 if TYPE_CHECKING:
     from zscr.data.listing import Skipped
+    from zscr.infer.index.on_device.search import DeviceSearch
 
 __all__ = ["Change", "ChangeReport", "Entry", "Index", "Match"]
 
@@ -243,6 +244,7 @@ class Index:
         exact: bool = False,
         expansion: Expansion | None = None,
         only: Only = ALL,
+        device: DeviceSearch | None = None,
     ) -> list[list[Match]]:
         """Return the min(k, count) most similar images of each query, best first.
 
@@ -253,6 +255,7 @@ class Index:
             exact: search exactly even where there is HNSW.
             expansion: asks again with what is found.
             only: which images are searched.
+            device: searches all images exactly, once, in place of the processor.
 
         Raises:
             InputError: k or ef below 1, ef without HNSW, not (B, D) unit vectors, an expansion
@@ -265,7 +268,13 @@ class Index:
         if ef is not None and (exact or now.hnsw is None):
             raise InputError(f"ef {ef} means nothing to exact search; leave it out ({self.how})")
         asked = check_vectors(queries, now.dim)
-        hits = search(now, asked, k, ef=ef, exact=exact, expansion=expansion, rows=only.rows(now))
+        if device is not None:
+            plain = not (ef or expansion or only)
+            assert plain, "the CPU alone searches so"
+            hits = device.search(now.vectors, asked, k)
+        else:
+            rows = only.rows(now)
+            hits = search(now, asked, k, ef=ef, exact=exact, expansion=expansion, rows=rows)
         return [
             [*map(Match, now.entries.of(rows), scores)]
             for rows, scores in zip(hits.rows.tolist(), hits.scores.tolist(), strict=True)

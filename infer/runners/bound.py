@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from zscr.infer.runners.cuda_device import IN_USE
 from zscr.infer.runners.parts import Found, parts_of, together
 from zscr.infer.runners.runner import Feeds
 
@@ -34,7 +35,7 @@ class BoundGraph:
 
     def __init__(self, ort: Any, session: Any, device: str, *, recorded: bool) -> None:
         self._ort, self.session, self._device = ort, session, device
-        self._recorded, self._lock = recorded, Lock()
+        self._recorded, self._lock = recorded, IN_USE if device == "cuda" else Lock()
         self._kept: dict[tuple[Any, ...], Bound] = {}
         first = [one.shape[0] if one.shape else 0 for one in session.get_inputs()]
         self._any_batch = not any(isinstance(size, int) for size in first)

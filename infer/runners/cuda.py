@@ -12,6 +12,7 @@ from typing import Any
 from zscr.errors import ConfigError
 from zscr.infer.runners.backend import device_name
 from zscr.infer.runners.bound import BoundGraph
+from zscr.infer.runners.cuda_device import IN_USE
 
 PROVIDER, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
@@ -50,27 +51,43 @@ def open_on_cuda(ort: Any, path: Path, options: Any) -> tuple[BoundGraph, str]:
             raise
         recorded = False
         session = _session(ort, path, options, recorded)
-    _refuse_cpu(path, session)
+    _refuse_cpu(path.name, session)
     how = "CUDA graphs" if recorded else "without CUDA graphs"
     bound = BoundGraph(ort, session, "cuda", recorded=recorded)
     return bound, f"cuda ({device_name()}), {how}"
 
 
-def _session(ort: Any, path: Path, options: Any, recorded: bool) -> Any:
+def open_unrecorded(ort: Any, graph: bytes, name: str, options: Any) -> Any:
+    """Return a session of a graph that is at hand, whose sizes are others with every run.
+
+    Args:
+        ort: the module onnxruntime; name: of the graph; options: of the session.
+
+    Raises:
+        ConfigError: a node of the graph would run on the CPU.
+    """
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    session = _session(ort, graph, options, recorded=False)
+    _refuse_cpu(name, session)
+    return session
+
+
+def _session(ort: Any, graph: Path | bytes, options: Any, recorded: bool) -> Any:
     given = OPTIONS | {"enable_cuda_graph": str(int(recorded))}
-    return ort.InferenceSession(path, options, [(PROVIDER, given)], enable_fallback=0)
+    with IN_USE:
+        return ort.InferenceSession(graph, options, [(PROVIDER, given)], enable_fallback=0)
 
 
-def _refuse_cpu(path: Path, session: Any) -> None:
+def _refuse_cpu(name: str, session: Any) -> None:
     if session.get_providers()[0] != PROVIDER:
         raise ConfigError(
-            f"{path.name} runs on {session.get_providers()[0]} where CUDA was asked for; run 'zscr "
+            f"{name} runs on {session.get_providers()[0]} where CUDA was asked for; run 'zscr "
             f"doctor', or use --backend ort-cpu"
         )
     strangers = strangers_of(session)
     if strangers:
         raise ConfigError(
-            f"CUDA has no kernel for {len(strangers)} nodes of {path.name}, which would run on the "
+            f"CUDA has no kernel for {len(strangers)} nodes of {name}, which would run on the "
             f"CPU: {', '.join(strangers[:3])}; use --backend ort-cpu"
         )
 

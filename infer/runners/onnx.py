@@ -53,7 +53,7 @@ class OnnxRunner:
         """
         try:
             found = self._compute(feeds)
-        except _faults() as error:
+        except faults() as error:
             if size := re.search(r"allocate memory for requested buffer of size (\d+)", str(error)):
                 raise InputError(
                     f"{self._path.name} needs {int(size[1]) / 1e9:.2f} GB more for a batch of "
@@ -70,13 +70,15 @@ def import_onnxruntime() -> Any:
 
     Since 1.31 it keeps a device id and a database below the home folder, and sends what it notes
     of a session to its maker, unless this variable is set before it is first imported; no call
-    stops it later. A value that the user has set stays.
+    stops it later. Nor can cuBLAS be told later to sum all parts of a float16 product up in float32
+    (2), which the search on a GPU counts on. Values that the user has set stay.
 
     Raises:
         MissingExtraError: it is not installed.
     """
     if not os.environ.get("ORT_DISABLE_TELEMETRY"):  # an empty one would not disable it
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    os.environ.setdefault("ORT_CUDA_GEMM_OPTIONS", "2")
     try:
         import onnxruntime
     except ImportError as error:
@@ -123,7 +125,7 @@ def _open(path: Path, runtime: Runtime, sha256: str | None) -> tuple[Any, Comput
             bound, how = open_on_cuda(import_onnxruntime(), path, session_options(runtime))
             return bound.session, bound.run, how
         session = _on_cpu(path, replace(runtime, backend="ort-cpu"), sha256)
-    except _faults() as error:
+    except faults() as error:
         raise ArtefactError(
             f"{path} cannot be loaded by onnxruntime ({_brief(error)}); make it again or upgrade "
             f"onnxruntime"
@@ -156,7 +158,7 @@ def _on_cpu(path: Path, runtime: Runtime, sha256: str | None) -> Any:
 def _kept(path: Path, runtime: Runtime, sha256: str) -> Any:
     """Open a graph on the CPU as it is kept, or as it is, and then keep it."""
     ort, options = import_onnxruntime(), partial(session_options, runtime)
-    kept = KeptGraph(path, sha256, ort=ort, options=options, faults=_faults())
+    kept = KeptGraph(path, sha256, ort=ort, options=options, faults=faults())
     if session := kept.load():
         return session
     refuse_external_data(path)
@@ -168,7 +170,8 @@ def _brief(error: Exception) -> str:
     return " ".join(str(error).split())[:400]
 
 
-def _faults() -> tuple[type[Exception], ...]:
+def faults() -> tuple[type[Exception], ...]:
+    """Return what onnxruntime raises where a graph cannot be loaded, or fails."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     return (

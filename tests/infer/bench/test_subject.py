@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from zscr.data.records import Query, Term
 from zscr.infer.bench.subject import STAGES, Subject
 from zscr.infer.bench.times import Stopwatch
+from zscr.infer.index.on_device.device import Device
+from zscr.infer.index.on_device.search import DeviceSearch
+from zscr.infer.searcher import Searcher
 
 
 def test_an_answer_in_stages_is_the_searchers(subject: Subject, clock) -> None:
@@ -38,6 +43,16 @@ def test_a_calibrated_index_and_classes_are_seen_in_stages(searcher, clock) -> N
     assert [subject.answer_in_stages(one.query, Stopwatch(clock)) for one in answers] == answers
     assert {hit.correct for one in answers for hit in one.hits} == {True, False}
     assert any(hit.above_unrelated is not None for one in answers for hit in one.hits)
+
+
+def test_a_search_on_a_device_is_measured_there(pair: Path, clock) -> None:
+    """Where users' queries are searched on a GPU; what ran, and the report, name it."""
+    device, own = DeviceSearch(Device("cpu"), lambda: 1 << 40), Searcher.open(pair / "other")
+    there = Subject("there", Searcher(own.bundle, own.index, device=device), 5)
+    [answer] = there.searcher.search("a robin", k=5)
+    assert there.answer_in_stages(answer.query, Stopwatch(clock)) == answer
+    assert device.answered.total() == 2
+    assert there.about()["search"].startswith("exact, on cpu")
 
 
 def test_sums_have_no_stages(subject: Subject) -> None:
