@@ -28,7 +28,6 @@ from torch.nn.functional import normalize
 from zscr.infer.index.exact import search_exact
 from zscr.infer.index.on_device.device import Device
 from zscr.infer.index.on_device.search import DeviceSearch
-from zscr.infer.runners.cuda_device import free_memory
 from zscr.infer.runners.onnx import OnnxRunner
 from zscr.infer.runners.runner import Runtime
 from zscr.train.cuda_graph import cuda_graph
@@ -156,7 +155,7 @@ def by_zscr(
     rows = unit_rows(runner, ids)
     for gallery in galleries:
         host, images = gallery.full.cpu().numpy(), len(gallery.full)
-        free = free_memory if device.type == "cuda" else lambda: 1 << 40
+        free = computes.free if device.type == "cuda" else lambda: 1 << 40
         search, begin = DeviceSearch(computes, free), time.monotonic()
         lack = search.lack(host)
         found["zscr"]["galleries"][str(images)] = about = {

@@ -7,6 +7,7 @@ from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from zscr.errors import MissingExtraError
 from zscr.infer.columns import Wanted
 from zscr.infer.encoder import Rows
 from zscr.infer.index.brief import are_few, how_few, is_few
@@ -98,7 +99,10 @@ class Nearest:
             return "by HNSW, as was asked for when the index was made"
         if is_few(self._queries):
             return f"so few queries ({self._queries}) take less than copying the gallery to the GPU"
-        return self._device.lack(now.vectors)
+        try:
+            return self._device.lack(now.vectors)
+        except MissingExtraError as error:
+            return str(error)
 
     @cached_property
     def _is_on_device(self) -> bool:

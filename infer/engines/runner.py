@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from threading import Lock
 from typing import Any
 
 import numpy.typing as npt
@@ -40,7 +39,7 @@ class EngineRunner:
     """
 
     def __init__(self, module: TensorRT, content: bytes, *, name: str, device: str) -> None:
-        self._lock, self._name, self._gpu = Lock(), name, Gpu(EXTRAS[module.__name__])
+        self._name, self._gpu = name, Gpu(EXTRAS[module.__name__])
         with self._faults("to run"), self._gpu.current():
             self._plan = Plan(module, content, name)
             recorded = can_record(self._plan, self._gpu, smallest(self._plan))
@@ -62,7 +61,7 @@ class EngineRunner:
             InputError: the device has not enough memory for such a batch.
         """
         rows = max(map(len, feeds.values()))
-        with self._lock, self._faults(f"for a batch of {rows}"), self._gpu.current():
+        with self._faults(f"for a batch of {rows}"), self._gpu.current():
             try:
                 found = together(self._found(self._parts(feeds)))
             finally:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zscr.errors import MissingExtraError, ZscrError
+from zscr.infer.runners.cuda_device import IN_USE
 
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: the default stream, which libraries use, is not awaited
 _MOVABLE = 1  # CU_MEMHOSTALLOC_PORTABLE: pinned for every context
@@ -91,16 +92,28 @@ class Gpu:
 
     @contextmanager
     def current(self) -> Iterator[None]:
-        """Make its primary context, in which libraries compute, this thread's own for a while."""
-        self.call("cuCtxPushCurrent", self._context)
-        try:
-            yield
-        finally:
-            self.call("cuCtxPopCurrent")
+        """Make its primary context, in which libraries compute, this thread's own for a while.
+
+        Other threads wait, see `IN_USE`.
+        """
+        with IN_USE:
+            self.call("cuCtxPushCurrent", self._context)
+            try:
+                yield
+            finally:
+                self.call("cuCtxPopCurrent")
 
     def free(self) -> int:
-        """Return how many bytes of its memory are free."""
-        return int(self.cuda.cuMemGetInfo()[1])
+        """Return how many bytes of its memory are free.
+
+        Raises:
+            CudaError: the driver does not tell.
+        """
+        with self.current():
+            code, free, _ = self.cuda.cuMemGetInfo()
+        if code != self.cuda.CUresult.CUDA_SUCCESS:
+            raise CudaError(f"cuMemGetInfo failed ({code.name})", code.name)
+        return int(free)
 
     def later(self, of: object, name: str, address: int) -> None:
         """Give something back when `of` is gone, on whatever thread that is; not at the exit."""
@@ -120,14 +133,35 @@ class Gpu:
 class Block:
     """Memory of the device.
 
+    The driver is asked for it: onnxruntime's own allocator takes up to twice as much, and keeps
+    what is given back.
+
     Attributes:
         address: of its first byte; size: in bytes.
+
+    Raises:
+        NoMemoryError: there is not so much.
     """
 
     def __init__(self, gpu: Gpu, size: int) -> None:
-        self.size = size
-        self.address = gpu.allocate("cuMemAlloc", size, "the GPU's memory")
+        self._gpu, self.size = gpu, size
+        with gpu.current():
+            self.address = gpu.allocate("cuMemAlloc", size, "the GPU's memory")
         gpu.later(self, "cuMemFree", self.address)
+
+    def write(self, at: int, array: npt.NDArray[Any]) -> None:
+        """Copy a contiguous array to the bytes from `at` on, and wait until it is there.
+
+        The copy of unpinned memory is done before it is waited for only as far as the host is
+        concerned, and onnxruntime computes in a stream that does not wait for it.
+
+        Raises:
+            CudaError: the driver cannot.
+        """
+        with self._gpu.current():
+            place = self.address + at
+            self._gpu.call("cuMemcpyHtoD", place, array.ctypes.data, array.nbytes)
+            self._gpu.call("cuCtxSynchronize")
 
 
 class Pinned:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -11,6 +13,7 @@ from onnx import TensorProto, helper
 
 from zscr.infer.runners.bound import MOST_ROWS, MOST_SHAPES, BoundGraph
 from zscr.infer.runners.cuda import strangers_of
+from zscr.infer.runners.cuda_device import IN_USE
 
 RNG = np.random.default_rng(7)
 
@@ -75,6 +78,13 @@ def test_inputs_of_different_lengths_are_not_filled_up(rows):
     x, y = (RNG.standard_normal((count, 3), np.float32) for count in rows)
     for _ in range(3):
         np.testing.assert_array_equal(graph.run({"x": x, "y": y})[0], x + y)
+
+
+def test_graphs_on_cuda_wait_for_one_another():
+    """Work on another thread would spoil what one records."""
+    nothing = SimpleNamespace(get_inputs=list)
+    assert BoundGraph(None, nothing, "cuda", recorded=True)._lock is IN_USE
+    assert BoundGraph(None, nothing, "cpu", recorded=True)._lock is not IN_USE
 
 
 def test_a_fixed_batch_is_run_as_it_is():

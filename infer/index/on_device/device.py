@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from zscr.errors import InputError
 from zscr.infer.index.on_device.graphs import by_full, by_half
-from zscr.infer.runners.cuda_device import IN_USE, DeviceMemory
+from zscr.infer.runners.cuda_device import IN_USE
+from zscr.infer.runners.gpu import Block, Gpu
 from zscr.infer.runners.onnx import faults, import_onnxruntime, session_options
 from zscr.infer.runners.runner import ORT_CPU, Runtime
 
@@ -20,9 +21,9 @@ Kind = Literal["cpu", "cuda"]
 
 
 class Memory(Protocol):
-    """Bytes on a device; `pointer` is to the first."""
+    """Bytes on a device; `address` is of the first."""
 
-    pointer: int
+    address: int
 
     def write(self, at: int, array: Array) -> None:
         """Copy a contiguous array to the bytes from `at` on."""
@@ -33,7 +34,7 @@ class HostMemory:
 
     def __init__(self, size: int) -> None:
         self._bytes = np.empty(size, np.uint8)
-        self.pointer = self._bytes.ctypes.data
+        self.address = self._bytes.ctypes.data
 
     def write(self, at: int, array: Array) -> None:
         """Copy an array."""
@@ -67,11 +68,13 @@ class Device:
 
         Raises:
             ConfigError: a node would run on the CPU where CUDA is asked for.
+            MissingExtraError: NVIDIA's binding of the driver is not installed.
         """
         self._kind, self._ort = kind, import_onnxruntime()
         self._lock = IN_USE if kind == "cuda" else Lock()
         self.name: str = kind
-        if kind == "cuda":
+        self._gpu = Gpu("gpu") if kind == "cuda" else None
+        if self._gpu:
             from zscr.infer.runners.backend import device_name
 
             self.name = f"cuda ({device_name()})"
@@ -91,12 +94,19 @@ class Device:
         """Return an array there that is to be written.
 
         Raises:
-            OSError: it does not fit.
+            CudaError: it does not fit.
         """
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        if self._kind == "cpu":
-            return Held(HostMemory(size), shape, dtype)
-        return Held(DeviceMemory(size), shape, dtype)
+        return Held(Block(self._gpu, size) if self._gpu else HostMemory(size), shape, dtype)
+
+    def free(self) -> int:
+        """Return how many bytes of a GPU are free.
+
+        Raises:
+            CudaError: the driver does not tell.
+        """
+        assert self._gpu, "only a GPU's memory is asked for"
+        return self._gpu.free()
 
     def run(self, name: str, held: Mapping[str, Held], feeds: Mapping[str, Array]) -> list[Array]:
         """Run a graph.
@@ -123,7 +133,7 @@ class Device:
         binding, wanted = session.io_binding(), {one.name for one in session.get_inputs()}
         for key in wanted & held.keys():
             one = held[key]
-            binding.bind_input(key, self._kind, 0, one.dtype.type, one.shape, one.memory.pointer)
+            binding.bind_input(key, self._kind, 0, one.dtype.type, one.shape, one.memory.address)
         for key in wanted & feeds.keys():
             binding.bind_cpu_input(key, np.ascontiguousarray(feeds[key]))
         for output in session.get_outputs():

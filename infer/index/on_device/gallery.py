@@ -10,6 +10,7 @@ import numpy as np
 from zscr.infer.index.exact import Gallery, Rows, Vectors
 from zscr.infer.index.on_device.device import Array, Device
 from zscr.infer.index.on_device.rounding import Bounds, Rounding, largest
+from zscr.infer.runners.parts import parts_of
 
 GROUP = 1 << 14  # rows of which the best are taken first, at most
 _BLOCK = 1 << 22  # numbers that are copied at once
@@ -56,7 +57,7 @@ class DeviceGallery:
             device: that multiplies; vectors: the rows; group: how many make a group, at most.
 
         Raises:
-            OSError: they do not fit.
+            CudaError: they do not fit.
         """
         self._device, self.count, self.dim = device, len(vectors), int(vectors.shape[1])
         groups, self._size = split(self.count, group)
@@ -118,11 +119,10 @@ class DeviceGallery:
 
         onnxruntime keeps what it has computed in: so many sizes would not fit into one another.
         """
-        rows, first = len(asked["queries"]), min(wide, self._size)
-        last = np.minimum(np.arange(1 << (rows - 1).bit_length()), rows - 1)
+        first = min(wide, self._size)
         sizes = {"grid": self._grid, "first": np.array([first]), "wide": np.array([wide])}
-        feeds = {name: array[last] for name, array in asked.items()} | sizes
-        return [found[:rows] for found in self._device.run(graph, self._held, feeds)]
+        [part] = parts_of(asked, asked, 1 << len(asked["queries"]).bit_length())
+        return part.own(self._device.run(graph, self._held, {**part.feeds, **sizes}))
 
 
 def split(count: int, group: int) -> tuple[int, int]:

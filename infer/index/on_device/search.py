@@ -18,6 +18,7 @@ import numpy.typing as npt
 from zscr.infer.index.exact import Gallery, Hits, Vectors, no_hits, rank, search_exact, together
 from zscr.infer.index.on_device.device import Device
 from zscr.infer.index.on_device.gallery import GROUP, Candidates, DeviceGallery, bytes_of
+from zscr.infer.runners.gpu import CudaError
 from zscr.progress import say
 
 
@@ -48,10 +49,10 @@ class DeviceSearch:
 
         Raises:
             ConfigError: onnxruntime has no kernel for a node.
+            MissingExtraError: NVIDIA's binding of the driver is not installed.
         """
-        from zscr.infer.runners.cuda_device import free_memory
-
-        return cls(Device("cuda", threads), free_memory)
+        device = Device("cuda", threads)
+        return cls(device, device.free)
 
     @property
     def name(self) -> str:
@@ -95,7 +96,7 @@ class DeviceSearch:
                 f"{len(vectors)} images of {vectors.shape[1]} dimensions need {need / 1e9:.2f} GB "
                 f"on {self.device.name}, of which {free / 1e9:.2f} are free"
             )
-        except OSError as error:  # another process took it, or the driver does not tell
+        except CudaError as error:  # another process took it, or the driver does not tell
             lack = str(error)
         say(f"searched on the CPU: {lack}")
         return None, lack

@@ -70,6 +70,21 @@ EXPORT int cuMemFree_v2(uint64_t address) {
   size_t *block = (size_t *)(address - APART) - 2;
   return held -= *block, free(block), OK;
 }
+/* What is copied from memory that is not pinned arrives when the device is waited for. */
+static Op coming;
+EXPORT int cuMemcpyHtoD_v2(uint64_t to, const void *from, size_t bytes) {
+  if (!entered || coming.bytes) return entered ? INVALID : NO_CONTEXT;
+  coming = (Op){(void *)(to - APART), malloc(bytes), NULL, NULL, bytes, NULL};
+  return memcpy(coming.from, from, bytes), OK;
+}
+EXPORT int cuCtxSynchronize(void) {
+  if (coming.bytes) memcpy(coming.to, coming.from, coming.bytes);
+  return free(coming.from), coming = (Op){NULL}, OK;
+}
+EXPORT int cuMemcpyDtoH_v2(void *to, uint64_t from, size_t bytes) {
+  return entered ? (memcpy(to, (void *)(from - APART), bytes), OK) : NO_CONTEXT;
+}
+EXPORT int cuCtxGetCurrent(void **context) { return *context = entered ? &held : NULL, OK; }
 EXPORT int cuMemHostAlloc(void **memory, size_t bytes, unsigned flags) {
   return *memory = malloc(bytes), OK;
 }

@@ -16,7 +16,8 @@ from tests.infer.engines.stand_in import Context
 from zscr.errors import ArtefactError, InputError
 from zscr.infer.engines.lane import MOST_SHAPES
 from zscr.infer.engines.runner import EngineRunner
-from zscr.infer.runners.gpu import Gpu
+from zscr.infer.runners.cuda_device import IN_USE
+from zscr.infer.runners.gpu import Block, Gpu
 from zscr.infer.runners.onnx import OnnxRunner
 from zscr.infer.runners.runner import Runtime
 
@@ -82,6 +83,27 @@ def same(found: Any, wanted: Any) -> None:
     assert found.keys() == wanted.keys()
     for name, array in wanted.items():
         np.testing.assert_allclose(found[name], array, atol=TOLERANCE)
+
+
+def test_bytes_are_written_where_they_belong_and_given_back() -> None:
+    """In a context that is this thread's own only meanwhile."""
+    gpu, before, size = Gpu("trt"), free(), 8 << 20
+    block = Block(gpu, size)
+    assert before - free() == pytest.approx(size, abs=SLACK / 2)
+    numbers, found = np.arange(100, dtype=np.float32), np.zeros(100, np.float32)
+    block.write(size - 400, numbers)
+    with gpu.current():
+        gpu.call("cuMemcpyDtoH", found.ctypes.data, block.address + size - 400, 400)
+    np.testing.assert_array_equal(found, numbers)
+    del block
+    assert free() == pytest.approx(before, abs=SLACK / 2)
+    assert not int(gpu.call("cuCtxGetCurrent"))
+
+
+def test_a_thread_that_asks_the_gpu_keeps_the_others_from_it() -> None:
+    """Another one's recording would be spoilt."""
+    with ThreadPoolExecutor(1) as pool, Gpu("trt").current():
+        assert not pool.submit(IN_USE.acquire, blocking=False).result()
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 8, 9, 64, 65, 512, 513, 1300])
