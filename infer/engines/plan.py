@@ -141,9 +141,9 @@ class Plan:
             ArtefactError: TensorRT cannot make one.
         """
         strategies = self._module.ExecutionContextAllocationStrategy.__members__
-        how = strategies["USER_MANAGED"]
-        if kinds := getattr(self._module, "DynamicShapesKernelSpecializationStrategy", None):
-            how = self._compiled_at_once(how, kinds)
+        managed = strategies["USER_MANAGED"]
+        kinds = getattr(self._module, "DynamicShapesKernelSpecializationStrategy", None)
+        how = self._compiled_at_once(managed, kinds) if kinds else managed
         made = self.engine.create_execution_context(how)
         if made is None:
             raise self.fault("run")
