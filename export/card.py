@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from zscr.artefact import file_entry, write_manifest
 from zscr.data.collection import SPLITS, Collection
-from zscr.infer.bundle import spoken
+from zscr.export.card_figures import figure_lines
+from zscr.export.card_table import table
+from zscr.infer.bundle import KIND, spoken
 from zscr.infer.bundle_manifest import PAIR, fields_of
 from zscr.infer.runners.runner import ORT_CPU
+from zscr.partial import write_atomically
 
 CARD = "card.md"
 _SPOKEN = {"seen": "trained on", "val": "chooses the weights", "unseen": "the figures' own"}
@@ -25,9 +30,20 @@ def data_of(collection: Collection) -> dict[str, Any]:
 
 def card_of(body: Mapping[str, Any]) -> str:
     """Return the card of a bundle, by its manifest's body."""
-    parts = (_about, _data, _figures, _parity, _precision, _limits)
+    parts = (_about, _data, figure_lines, _parity, _precision, _limits)
     sections = ("\n".join(part(body)) for part in parts)
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def write_card(folder: Path, files: Mapping[str, Any], body: Mapping[str, Any]) -> None:
+    """Give a bundle another manifest, and the card that is made from it.
+
+    Args:
+        folder: of the bundle; files: that it holds beside the card; body: of the manifest.
+    """
+    card = folder / CARD
+    write_atomically(card, card_of(body).encode())
+    write_manifest(folder, KIND, {**files, CARD: file_entry(card)}, body)
 
 
 def _about(body: Mapping[str, Any]) -> Iterator[str]:
@@ -54,29 +70,17 @@ def _data(body: Mapping[str, Any]) -> Iterator[str]:
         yield f"Collection {data['name']}; protocol: {data['protocol']}"
         yield ""
         rows = ([s, n["classes"], n["items"], _SPOKEN[s]] for s, n in data["splits"].items())
-        yield from _table(["split", "classes", "items", ""], rows)
+        yield from table(["split", "classes", "items", ""], rows)
         if body["provenance"].get("refitted"):
             yield ""
             yield "The final weights were fitted to the validation classes, too."
-
-
-def _figures(body: Mapping[str, Any]) -> Iterator[str]:
-    if figures := body["provenance"].get("validation"):
-        yield "## Figures"
-        yield ""
-        yield "On the validation classes, by which the weights were chosen, before any refit:"
-        yield ""
-        yield from _table(["figure", "value"], ([n, f"{v:.4f}"] for n, v in figures.items()))
-        yield ""
-        yield "Unseen classes and controls were not measured by the export."
-        yield "`zscr evaluate RUN --controls` does that."
 
 
 def _parity(body: Mapping[str, Any]) -> Iterator[str]:
     yield "## Parity with the trained model, fp32"
     yield ""
     heads = ["graph", "max abs", "least cosine", "samples", "batches", "top-10 overlap"]
-    yield from _table(heads, map(_parity_row, body["graphs"].items(), [body] * len(body["graphs"])))
+    yield from table(heads, map(_parity_row, body["graphs"].items(), [body] * len(body["graphs"])))
 
 
 def _parity_row(named: tuple[str, Mapping[str, Any]], body: Mapping[str, Any]) -> Sequence[object]:
@@ -105,7 +109,7 @@ def _precision(body: Mapping[str, Any]) -> Iterator[str]:
         for rung, trial in told["rungs"].items()
         for graph, figures in trial["graphs"].items()
     )
-    yield from _table(heads, rows)
+    yield from table(heads, rows)
     yield ""
     yield f"On {told['machine']['cpu']}, onnxruntime {told['machine']['packages']['onnxruntime']},"
     yield f"{told['threads']} thread, in turns; limits: {_limits_of(told['limits'])}."
@@ -149,8 +153,3 @@ def _limits(body: Mapping[str, Any]) -> Iterator[str]:
     if not body.get("precisions"):
         yield "- other precisions than fp32 were not tried"
     yield "- latency, memory and other collections: not measured"
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    for row in (heads, ["---"] * len(heads), *rows):
-        yield f"| {' | '.join(map(str, row))} |"

@@ -77,6 +77,12 @@ _DUAL, _IMAGE = "clip:", "image:"  # what the names of pretrained models begin w
     help="Words that an image may be said in: adds the composition freedom.",
 )
 @click.option(
+    "--figures",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="What `zscr evaluate RUN --controls --json` printed of RUN, for the bundle's card.",
+)
+@click.option(
     "--precision",
     "precisions",
     multiple=True,
@@ -119,6 +125,7 @@ def export(
     objects: Path | None,
     styles: Path | None,
     vocabulary: Path | None,
+    figures: Path | None,
     precisions: tuple[str, ...],
     max_drop: float | None,
     min_cosine: float | None,
@@ -137,6 +144,8 @@ def export(
     \b
     Example:
       zscr export
+      zscr evaluate runs/latest --controls --json > report.json
+      zscr export --figures report.json
       zscr export --precision fp16 --precision int8 --max-drop 0.01
       zscr export runs/zscrgan-aviary-001 --trt --target sm86,sm89 --workspace 1GiB
       zscr export clip:openai/clip-vit-base-patch32
@@ -157,12 +166,13 @@ def export(
     lists = {"objects": objects, "styles": styles, "vocabulary": vocabulary}
     if run.startswith((_DUAL, _IMAGE)):
         of_runs = {"gallery": gallery, "set": settings, "noise_samples": noise_samples}
+        of_runs |= {"figures": figures}
         _refuse("a run", {**of_runs, "precision": precisions})
         bundle = _export_pretrained(run, out, parts, lists, offline)
     else:
         _refuse("clip:NAME", {**parts, "offline": offline})
         chosen, gate = (settings, noise_samples), (precisions, limits)
-        bundle = _export_run(Path(run), out, gallery or "unseen", chosen, lists, gate)
+        bundle = _export_run(Path(run), out, gallery or "unseen", chosen, lists, gate, figures)
     if trt:
         from zscr.export.tensorrt.engines import build_engines
 
@@ -215,6 +225,7 @@ def _export_run(
     settings: tuple[tuple[str, ...], int | None],
     lists: Mapping[str, Path | None],
     gate: tuple[tuple[str, ...], Mapping[str, float | None]],
+    figures: Path | None,
 ) -> Path:
     """Export a run, index its gallery, and say what comes next; return the bundle."""
     from zscr.export.deploy import deploy
@@ -233,6 +244,7 @@ def _export_run(
         words=words,
         precisions=precisions,
         limits=limits,
+        figures=figures,
     )
     body = made.bundle.manifest.body
     overlap = min(body["top10_overlap"].values(), default=1.0)

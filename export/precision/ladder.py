@@ -11,8 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from zscr.artefact import file_entry, read_manifest, write_manifest
-from zscr.export.card import CARD, card_of
+from zscr.artefact import file_entry, read_manifest
+from zscr.export.card import write_card
 from zscr.export.precision.gate import Limits
 from zscr.export.precision.rungs import PLAIN, RUNGS, rungs_of
 from zscr.export.precision.timing import time_graphs
@@ -29,7 +29,6 @@ from zscr.infer.bundle import KIND, Bundle
 from zscr.infer.runners.runner import ORT_CPU
 from zscr.lock import work_folder
 from zscr.machine import describe
-from zscr.partial import write_atomically
 from zscr.processor import processor_flags
 from zscr.progress import say
 
@@ -147,9 +146,7 @@ def _commit(
     body.pop("fastest", None)
     if fastest := fastest_of(trials, processor_flags() or frozenset()):
         body["fastest"] = fastest
-    card = bundle.folder / CARD
-    write_atomically(card, card_of(body).encode())
-    write_manifest(bundle.folder, KIND, files | {CARD: file_entry(card)}, body)
+    write_card(bundle.folder, files, body)
 
 
 def _remove_unlisted(bundle: Bundle, paths: Iterable[Path]) -> None:
