@@ -9,10 +9,10 @@ from typing import Any
 from zscr.artefact import file_entry, write_manifest
 from zscr.data.collection import SPLITS, Collection
 from zscr.export.card_figures import figure_lines
+from zscr.export.card_precision import precision_lines
 from zscr.export.card_table import table
 from zscr.infer.bundle import KIND, spoken
 from zscr.infer.bundle_manifest import PAIR, fields_of
-from zscr.infer.runners.runner import ORT_CPU
 from zscr.partial import write_atomically
 
 CARD = "card.md"
@@ -30,7 +30,7 @@ def data_of(collection: Collection) -> dict[str, Any]:
 
 def card_of(body: Mapping[str, Any]) -> str:
     """Return the card of a bundle, by its manifest's body."""
-    parts = (_about, _data, figure_lines, _parity, _precision, _limits)
+    parts = (_about, _data, figure_lines, _parity, precision_lines, _limits)
     sections = ("\n".join(part(body)) for part in parts)
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -95,50 +95,6 @@ def _parity_row(named: tuple[str, Mapping[str, Any]], body: Mapping[str, Any]) -
         ", ".join(map(str, parity["batch_sizes"])),
         "" if overlap is None else f"{overlap:.3f}",
     ]
-
-
-def _precision(body: Mapping[str, Any]) -> Iterator[str]:
-    if not (told := body.get("precisions")):
-        return
-    yield "## Precision"
-    yield ""
-    heads = ["graph", "precision", "", "MB", "CPU ms, alone", "of 64", "cosine", "between batches"]
-    heads += ["top-10", "mAP", "gain [95 %]", "queries"]
-    rows = (
-        [graph, rung, trial["status"], *_rung_row(figures)]
-        for rung, trial in told["rungs"].items()
-        for graph, figures in trial["graphs"].items()
-    )
-    yield from table(heads, rows)
-    yield ""
-    yield f"On {told['machine']['cpu']}, onnxruntime {told['machine']['packages']['onnxruntime']},"
-    yield f"{told['threads']} thread, in turns; limits: {_limits_of(told['limits'])}."
-    for rung, trial in told["rungs"].items():
-        if trial.get("backend", ORT_CPU) != ORT_CPU:
-            yield f"- {rung} ran in {trial['backend']}; it takes --backend {trial['backend']}"
-        if "why" in trial:
-            yield f"- {rung} is {trial['status']}: {trial['why']}"
-    fastest = body.get("fastest")
-    chosen = (
-        f"{fastest['precision']}, with {', '.join(fastest['instructions'])}" if fastest else "none"
-    )
-    yield f"- runs unasked in place of fp32: {chosen}"
-
-
-def _rung_row(figures: Mapping[str, Any]) -> Iterator[object]:
-    yield f"{figures['bytes'] / 1e6:.1f}"
-    for name in ("cpu_ms", "batch_cpu_ms"):
-        yield f"{figures[name]:.2f}" if name in figures else ""
-    for name, form in (("min_cosine", ".4f"), ("between_batches", ".4f"), ("top10_overlap", ".3f")):
-        yield format(figures[name], form) if name in figures else ""
-    yield f"{figures['mAP']:.4f}" if "mAP" in figures else ""
-    low, high = figures.get("interval", (0, 0))
-    yield f"{figures['gain']:+.4f} [{low:+.4f}, {high:+.4f}]" if "gain" in figures else ""
-    yield f"{figures['queries']} of {figures['groups']} groups" if "queries" in figures else ""
-
-
-def _limits_of(limits: Mapping[str, float]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in limits.items())
 
 
 def _limits(body: Mapping[str, Any]) -> Iterator[str]:

@@ -78,7 +78,7 @@ _DUAL, _IMAGE = "clip:", "image:"  # what the names of pretrained models begin w
 )
 @click.option(
     "--figures",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     metavar="FILE",
     help="What `zscr evaluate RUN --controls --json` printed of RUN, for the bundle's card.",
 )
@@ -249,11 +249,13 @@ def _export_run(
     body = made.bundle.manifest.body
     overlap = min(body["top10_overlap"].values(), default=1.0)
     say(f"exported {made.bundle.folder}: {_agreed(body)}, top-10 overlap {overlap:.3f}")
-    if fastest := body.get("fastest"):
-        say(
-            f"queries run in {fastest['precision']} on processors with these instructions: "
-            f"{', '.join(fastest['instructions'])}"
-        )
+    for backend, fastest in {"": body.get("fastest"), **body.get("fastest_by", {})}.items():
+        if fastest:
+            where = f" with --backend {backend}" if backend else ""
+            say(
+                f"queries run in {fastest['precision']}{where} on processors with these "
+                f"instructions: {', '.join(fastest['instructions'])}"
+            )
     if made.index:
         index = made.index.index
         say(f"indexed {index.count} images in {index.folder}: {index.how}")

@@ -71,6 +71,7 @@ FIELDS = record(
         "composition": title,
         "reranking": maybe(_RERANKING),
         "fastest": FASTEST,
+        "fastest_by": mapping(FASTEST, keys=text(40)),
         "precisions": mapping(anything),
     },
 )

@@ -83,7 +83,7 @@ FLOORS = {
     "zscr.infer.engines": "seal toolchain <- recipe <- entry <- state <- cache <- listing <- table",
     "zscr.export.tensorrt": "api profile <- library listener monitor network timing"
     " <- builder <- engines <- commands",
-    "zscr.export": "card_table heads tensorrt words <- card_figures <- card"
+    "zscr.export": "card_table heads tensorrt words <- card_figures card_precision <- card"
     " <- begun composition figures parity samples"
     " <- pairs precision proof <- bundle <- deploy pretrained <- commands",
     "zscr.export.precision": "gate timing weights <- dynamic halves <- integers <- rungs <- trial"

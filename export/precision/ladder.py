@@ -22,17 +22,22 @@ from zscr.export.precision.trial import (
     REFUSED,
     Subject,
     Trial,
+    Trials,
+    leading,
     subjects_of,
+    told_of,
+    try_plain,
     try_rung,
 )
 from zscr.infer.bundle import KIND, Bundle
-from zscr.infer.runners.runner import ORT_CPU
+from zscr.infer.runners.runner import OPENVINO, ORT_CPU
 from zscr.lock import work_folder
-from zscr.machine import describe
+from zscr.machine import PACKAGES, describe
 from zscr.processor import processor_flags
 from zscr.progress import say
 
 LEAST_SAVED = 0.1  # of fp32's CPU time, for a precision to run unasked
+SAME = 1e-3  # of a component: what sums in another order make, and scales that rows share exceed
 _PARITY = ("max_abs", "min_cosine", "samples", "batch_sizes")
 
 
@@ -57,21 +62,17 @@ def add_precisions(folder: Path, names: Iterable[str], limits: Limits | None = N
         return Bundle.open(folder)
     with work_folder(bundle.folder.with_name(f".{bundle.name}.precisions"), f"trying {folder}"):
         subjects = subjects_of(bundle)
-        trials = {PLAIN: _plain(subjects)}
+        tried = {PLAIN: try_plain(subjects, limits)}
         try:
             for rung in rungs:
-                trials[rung] = try_rung(rung, subjects, limits)
-                say(_spoken(rung, trials[rung]))
-            _time(subjects, trials)
-            _commit(bundle, subjects, trials, limits)
+                tried[rung] = try_rung(rung, subjects, limits)
+                for trial in tried[rung].values():
+                    say(_spoken(rung, trial))
+            _time(subjects, tried)
+            _commit(bundle, subjects, tried, limits)
         finally:
             _remove_unlisted(bundle, [one.path(rung) for one in subjects for rung in rungs])
     return Bundle.open(folder)
-
-
-def _plain(subjects: Sequence[Subject]) -> Trial:
-    sizes = {one.name: {"bytes": one.plain.graph.stat().st_size} for one in subjects}
-    return Trial(graphs=sizes, encoders={one.name: one.plain for one in subjects})
 
 
 def _spoken(rung: str, trial: Trial) -> str:
@@ -82,71 +83,88 @@ def _spoken(rung: str, trial: Trial) -> str:
         f"{f['top10_overlap']:.3f}"
         for f in figures
     ]
-    return "; ".join([f"{rung} is {trial.status}", *([trial.why] if trial.why else []), *told])
+    name = rung if trial.backend == ORT_CPU else f"{rung} on {trial.backend}"
+    return "; ".join([f"{name} is {trial.status}", *([trial.why] if trial.why else []), *told])
 
 
-def _time(subjects: Sequence[Subject], trials: Mapping[str, Trial]) -> None:
+def _time(subjects: Sequence[Subject], tried: Mapping[str, Trials]) -> None:
     """Add to the figures of all that ran what they cost, in turns."""
     for subject in subjects:
         encoders = {
-            rung: trial.encoders[subject.name]
-            for rung, trial in trials.items()
+            (rung, backend): trial.encoders[subject.name]
+            for rung, trials in tried.items()
+            for backend, trial in trials.items()
             if subject.name in trial.encoders
         }
-        for rung, spent in time_graphs(encoders, subject.judge.samples).items():
-            trials[rung].graphs[subject.name] |= spent
+        for (rung, backend), spent in time_graphs(encoders, subject.judge.samples).items():
+            tried[rung][backend].graphs[subject.name] |= spent
 
 
-def fastest_of(trials: Mapping[str, Trial], flags: frozenset[str]) -> dict[str, Any] | None:
-    """Return the precision that is chosen unasked, and the instructions that it was measured with.
+def fastest_of(
+    tried: Mapping[str, Trials], backend: str, flags: frozenset[str]
+) -> dict[str, Any] | None:
+    """Return the precision that a backend is given unasked, and the instructions it was timed with.
 
-    It is kept, runs in onnxruntime, does not make an answer depend on its batch, and takes the
-    least CPU time for a query alone, clearly less than fp32; the processor has instructions for it.
+    It is kept there, does not make an answer depend on its batch, and takes the least CPU time for
+    a query alone, clearly less than fp32; the processor has instructions for it.
 
     Args:
-        trials: of fp32 and the others; flags: of this processor.
+        tried: what came of fp32 and the others; flags: of this processor.
 
     Returns:
         `precision` and `instructions`; None where fp32 is to run.
     """
+    here = {rung: trials[backend] for rung, trials in tried.items() if backend in trials}
     spent = {
         rung: sum(figures["cpu_ms"] for figures in trial.graphs.values())
-        for rung, trial in trials.items()
-        if rung == PLAIN
-        or (
-            trial.status == KEPT
-            and trial.backend == ORT_CPU
-            and RUNGS[rung].alone
-            and RUNGS[rung].instructions & flags
-        )
+        for rung, trial in here.items()
+        if trial.status == KEPT
+        and (rung == PLAIN or (_is_alone(rung, trial) and RUNGS[rung].instructions & flags))
     }
-    best = min(spent, key=spent.__getitem__)
-    if spent[best] > (1 - LEAST_SAVED) * spent[PLAIN]:
+    best = min(spent, key=spent.__getitem__, default=PLAIN)
+    if PLAIN not in spent or spent[best] > (1 - LEAST_SAVED) * spent[PLAIN]:
         return None
     return {"precision": best, "instructions": sorted(RUNGS[best].instructions & flags)}
 
 
+def _is_alone(rung: str, trial: Trial) -> bool:
+    """Say whether an answer does not depend on its batch, by what is known and was measured."""
+    measured = max(figures["between_batches"] for figures in trial.graphs.values())
+    return trial.backend in RUNGS[rung].alone and measured <= SAME
+
+
 def _commit(
-    bundle: Bundle, subjects: Sequence[Subject], trials: Mapping[str, Trial], limits: Limits
+    bundle: Bundle, subjects: Sequence[Subject], tried: Mapping[str, Trials], limits: Limits
 ) -> None:
     """Write the card, and the manifest that names what is kept or could not be run."""
     files, body = dict(bundle.manifest.files), dict(bundle.manifest.body)
     graphs = {name: dict(entry) for name, entry in body["graphs"].items()}
+    chosen = {rung: leading(trials) for rung, trials in tried.items() if rung != PLAIN}
     for subject in subjects:
         variants = {PLAIN: graphs[subject.name]["variants"][PLAIN]}
-        for rung in (name for name in trials if name != PLAIN):
-            path, figures = subject.path(rung), trials[rung].graphs.get(subject.name, {})
+        for rung, trial in chosen.items():
+            path, figures = subject.path(rung), trial.graphs.get(subject.name, {})
             files.pop(path.name, None)
-            if trials[rung].status != REFUSED:
+            if trial.status != REFUSED:
                 files[path.name] = file_entry(path)
                 parity = {name: figures[name] for name in _PARITY if name in figures}
                 variants[rung] = {"file": path.name, **({"parity": parity} if parity else {})}
         graphs[subject.name]["variants"] = variants
-    body |= {"graphs": graphs, "precisions": _table(trials, limits)}
-    body.pop("fastest", None)
-    if fastest := fastest_of(trials, processor_flags() or frozenset()):
-        body["fastest"] = fastest
-    write_card(bundle.folder, files, body)
+    body |= {"graphs": graphs, "precisions": _table(tried, limits)}
+    write_card(bundle.folder, files, _without_choice(body) | _choice(tried))
+
+
+def _without_choice(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if name not in ("fastest", "fastest_by")}
+
+
+def _choice(tried: Mapping[str, Trials]) -> dict[str, Any]:
+    """Return what the manifest says of the precisions that run unasked."""
+    flags = processor_flags() or frozenset()
+    fastest = {name: fastest_of(tried, name, flags) for name in tried[PLAIN]}
+    by = {name: one for name, one in fastest.items() if one and name != ORT_CPU}
+    told = {"fastest": fastest[ORT_CPU], "fastest_by": by}
+    return {name: value for name, value in told.items() if value}
 
 
 def _remove_unlisted(bundle: Bundle, paths: Iterable[Path]) -> None:
@@ -157,12 +175,11 @@ def _remove_unlisted(bundle: Bundle, paths: Iterable[Path]) -> None:
             path.unlink(missing_ok=True)
 
 
-def _table(trials: Mapping[str, Trial], limits: Limits) -> dict[str, Any]:
+def _table(tried: Mapping[str, Trials], limits: Limits) -> dict[str, Any]:
     """Return what the manifest says of all that was tried."""
-    rungs = {rung: trial.to_json() for rung, trial in trials.items()}
     return {
         "limits": asdict(limits),
         "threads": ALONE.threads,
-        "machine": describe(),
-        "rungs": rungs,
+        "machine": describe((*PACKAGES, OPENVINO)),
+        "rungs": {rung: told_of(trials) for rung, trials in tried.items()},
     }

@@ -1,8 +1,8 @@
-"""One rung tried on the query graphs of a bundle: made, run, judged."""
+"""One rung tried on the query graphs of a bundle: made, run on each backend, judged."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,13 @@ from zscr.infer.bundle import Bundle, spoken
 from zscr.infer.bundle_manifest import fields_of, pair_name
 from zscr.infer.encoder import Encoder
 from zscr.infer.evaluation.embedded import Embedded
+from zscr.infer.precision import REFUSED
 from zscr.infer.runners.runner import OPENVINO, ORT_CPU, Runtime
 from zscr.partial import write_atomically
 from zscr.train.evaluation.bundle_model import open_bundle_model
 from zscr.train.evaluation.reranking import choosing_task
 
-KEPT, REFUSED, NOT_RUN = "kept", "refused", "built, not run"
+KEPT, NOT_RUN = "kept", "built, not run"
 ALONE = Runtime(threads=1, precision=PLAIN)
 
 
@@ -58,7 +59,7 @@ class Subject:
 
 @dataclass
 class Trial:
-    """What came of one rung.
+    """What came of one rung on one backend.
 
     Attributes:
         status: KEPT, REFUSED or NOT_RUN; why: it is not kept.
@@ -84,6 +85,22 @@ class Trial:
             **({"backend": self.backend} if self.encoders else {}),
             "graphs": self.graphs,
         }
+
+
+Trials = Mapping[str, Trial]  # backend -> what came of a rung there, onnxruntime first
+
+
+def leading(trials: Trials) -> Trial:
+    """Return the trial by which a rung's graph stays: the first that is kept, else that ran."""
+    return min(trials.values(), key=lambda trial: (KEPT, REFUSED, NOT_RUN).index(trial.status))
+
+
+def told_of(trials: Trials) -> dict[str, Any]:
+    """Return what the manifest says of a rung: the leading trial, and the others beside it."""
+    first = leading(trials)
+    others = {name: one for name, one in trials.items() if one is not first and one.graphs}
+    beside = {name: one.to_json() for name, one in others.items()}
+    return {**first.to_json(), **({"beside": beside} if beside else {})}
 
 
 def subjects_of(bundle: Bundle) -> list[Subject]:
@@ -118,30 +135,52 @@ def subjects_of(bundle: Bundle) -> list[Subject]:
     return found
 
 
-def try_rung(rung: str, subjects: Sequence[Subject], limits: Limits) -> Trial:
-    """Make a rung's graphs in the bundle's folder, run them, and judge them.
+def try_plain(subjects: Sequence[Subject], limits: Limits) -> Trials:
+    """Return what fp32 costs in onnxruntime, by which all is judged, and is in other backends."""
+    trials = _begun()
+    for subject in subjects:
+        path = subject.plain.graph
+        for trial in trials.values():
+            trial.graphs[subject.name] = {"bytes": path.stat().st_size}
+            if trial.backend == ORT_CPU:
+                trial.encoders[subject.name] = subject.plain
+            else:
+                _judge(trial, subject, path, limits)
+    return trials
+
+
+def try_rung(rung: str, subjects: Sequence[Subject], limits: Limits) -> Trials:
+    """Make a rung's graphs in the bundle's folder, run them on each backend, and judge them.
 
     Raises:
         ArtefactError: one cannot be written.
     """
-    trial = Trial()
+    trials = _begun()
     for subject in subjects:
         try:
             made = RUNGS[rung].make(onnx.load(subject.plain.graph))
         except ConfigError as error:
-            trial.end(REFUSED, str(error))
+            for trial in trials.values():
+                trial.end(REFUSED, str(error))
             continue
         path = subject.path(rung)
         write_atomically(path, made.SerializeToString())  # one may be there, and in use
-        trial.graphs[subject.name] = {"bytes": path.stat().st_size}
-        _judge(trial, subject, path, limits)
-    return trial
+        for trial in trials.values():
+            trial.graphs[subject.name] = {"bytes": path.stat().st_size}
+            _judge(trial, subject, path, limits)
+    return trials
+
+
+def _begun() -> Trials:
+    """Return a trial for each backend of the CPU that is installed."""
+    names = (ORT_CPU, OPENVINO) if has_extra(OPENVINO) else (ORT_CPU,)
+    return {name: Trial(backend=name) for name in names}
 
 
 def _judge(trial: Trial, subject: Subject, path: Path, limits: Limits) -> None:
     """Run a graph and judge it, as far as it runs here."""
     try:
-        encoder = _opened(trial, subject, path)
+        encoder = subject.opened(path, trial.backend)
         figures = subject.judge.figures(encoder)
     except InputError as error:
         trial.end(REFUSED, f"its embeddings cannot be compared ({error})")
@@ -152,14 +191,3 @@ def _judge(trial: Trial, subject: Subject, path: Path, limits: Limits) -> None:
         trial.encoders[subject.name] = encoder
         if fault := fault_of(figures, limits):
             trial.end(REFUSED, fault)
-
-
-def _opened(trial: Trial, subject: Subject, path: Path) -> Encoder:
-    """Open a graph in onnxruntime; where that cannot run the trial's first, all in OpenVINO."""
-    try:
-        return subject.opened(path, trial.backend)
-    except ArtefactError:
-        if trial.encoders or not has_extra(OPENVINO):
-            raise
-        trial.backend = OPENVINO
-        return subject.opened(path, trial.backend)
