@@ -11,10 +11,25 @@ from zscr.infer.runners.runner import ORT_CPU
 
 def precision_lines(body: Mapping[str, Any]) -> Iterator[str]:
     """Yield the section, by a manifest's body; nothing where no precision was tried."""
-    if not (told := body.get("precisions")):
-        return
-    yield "## Precision"
-    yield ""
+    of_queries, of_gallery = body.get("precisions"), body.get("gallery_precisions")
+    if of_queries or of_gallery:
+        yield "## Precision"
+    if of_queries:
+        yield ""
+        yield from _told(of_queries)
+        yield f"- runs unasked in place of fp32: {_chosen(body.get('fastest'))}"
+        for backend, fastest in body.get("fastest_by", {}).items():
+            yield f"- runs unasked with --backend {backend}: {_chosen(fastest)}"
+    if of_gallery:
+        yield ""
+        yield "The gallery, encoded in each, asked by queries in fp32:"
+        yield ""
+        yield from _told(of_gallery)
+        yield "- none encodes a gallery unasked: `zscr index add --precision NAME`"
+
+
+def _told(told: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the table of what was measured, on what, and why a precision is not kept."""
     heads = ["graph", "precision", "backend", "", "MB", "CPU ms, alone", "of 64", "cosine"]
     heads += ["between batches", "top-10", "mAP", "gain [95 %]", "queries"]
     rows = (
@@ -25,15 +40,11 @@ def precision_lines(body: Mapping[str, Any]) -> Iterator[str]:
     yield from table(heads, rows)
     yield ""
     packages = told["machine"]["packages"]
-    made_by = [
-        f"{name} {packages[name]}" for name in ("onnxruntime", "openvino") if packages.get(name)
-    ]
+    names = ("onnxruntime", "openvino")
+    made_by = [f"{name} {packages[name]}" for name in names if packages.get(name)]
     yield f"On {told['machine']['cpu']}, {', '.join(made_by)},"
     yield f"{told['threads']} thread, in turns; limits: {_limits_of(told['limits'])}."
     yield from _notes(told)
-    yield f"- runs unasked in place of fp32: {_chosen(body.get('fastest'))}"
-    for backend, fastest in body.get("fastest_by", {}).items():
-        yield f"- runs unasked with --backend {backend}: {_chosen(fastest)}"
 
 
 def _trials(told: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:

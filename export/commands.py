@@ -91,6 +91,13 @@ _DUAL, _IMAGE = "clip:", "image:"  # what the names of pretrained models begin w
     "keep those that retrieve as fp32 does; repeatable.",
 )
 @click.option(
+    "--gallery-precision",
+    "gallery_precisions",
+    multiple=True,
+    metavar="NAME",
+    help="Likewise, try the graph that encodes the gallery, for `zscr index add --precision`.",
+)
+@click.option(
     "--max-drop",
     type=click.FloatRange(0, 1),
     metavar="D",
@@ -127,6 +134,7 @@ def export(
     vocabulary: Path | None,
     figures: Path | None,
     precisions: tuple[str, ...],
+    gallery_precisions: tuple[str, ...],
     max_drop: float | None,
     min_cosine: float | None,
     min_overlap: float | None,
@@ -158,8 +166,9 @@ def export(
     if not trt:
         _refuse("--trt", {"target": targets, "workspace": workspace})
     limits = {"max_drop": max_drop, "min_cosine": min_cosine, "min_overlap": min_overlap}
-    if not precisions:
-        _refuse("--precision", limits)
+    tried = {"precision": precisions, "gallery_precision": gallery_precisions}
+    if not any(tried.values()):
+        _refuse("--precision or --gallery-precision", limits)
     if template is not None and mapper is None:
         raise click.UsageError("--template goes with --mapper")
     parts = {"text_tower": text_tower, "mapper": mapper, "template": template}
@@ -167,16 +176,18 @@ def export(
     if run.startswith((_DUAL, _IMAGE)):
         of_runs = {"gallery": gallery, "set": settings, "noise_samples": noise_samples}
         of_runs |= {"figures": figures}
-        _refuse("a run", {**of_runs, "precision": precisions})
+        _refuse("a run", {**of_runs, **tried})
         bundle = _export_pretrained(run, out, parts, lists, offline)
     else:
         _refuse("clip:NAME", {**parts, "offline": offline})
-        chosen, gate = (settings, noise_samples), (precisions, limits)
+        chosen, gate = (settings, noise_samples), (precisions, gallery_precisions, limits)
         bundle = _export_run(Path(run), out, gallery or "unseen", chosen, lists, gate, figures)
     if trt:
         from zscr.export.tensorrt.engines import build_engines
 
-        kept = ("all",) if precisions else ()  # of those that were tried, the ones that are there
+        kept = (
+            ("all",) if any(tried.values()) else ()
+        )  # of those that were tried, the ones that are there
         for built in build_engines(bundle, targets=targets, precisions=kept, workspace=workspace):
             click.echo(printable(built))
 
@@ -224,7 +235,7 @@ def _export_run(
     gallery: str,
     settings: tuple[tuple[str, ...], int | None],
     lists: Mapping[str, Path | None],
-    gate: tuple[tuple[str, ...], Mapping[str, float | None]],
+    gate: tuple[tuple[str, ...], tuple[str, ...], Mapping[str, float | None]],
     figures: Path | None,
 ) -> Path:
     """Export a run, index its gallery, and say what comes next; return the bundle."""
@@ -234,7 +245,7 @@ def _export_run(
     from zscr.train.options import head_settings
 
     chosen, words = head_settings(*settings), read_words(**lists)
-    precisions, given = gate
+    precisions, gallery_precisions, given = gate
     limits = Limits(**{name: value for name, value in given.items() if value is not None})
     made = deploy(
         run,
@@ -243,6 +254,7 @@ def _export_run(
         settings=chosen,
         words=words,
         precisions=precisions,
+        gallery_precisions=gallery_precisions,
         limits=limits,
         figures=figures,
     )

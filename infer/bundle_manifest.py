@@ -73,6 +73,7 @@ FIELDS = record(
         "fastest": FASTEST,
         "fastest_by": mapping(FASTEST, keys=text(40)),
         "precisions": mapping(anything),
+        "gallery_precisions": mapping(anything),
     },
 )
 

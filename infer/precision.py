@@ -1,6 +1,7 @@
-"""Which precision of a bundle's query graphs runs on this machine.
+"""Which precision of a bundle's graphs runs on this machine.
 
-A gallery's graph always runs in the default one, so that all vectors of an index are of one.
+A gallery's graph runs in the default one unless another is asked for, and never by what the machine
+is fast at: all vectors of an index are of one precision, which the index records.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from zscr.processor import processor_flags
 from zscr.schema import listing, record, text
 
 FASTEST = record({"precision": text(40), "instructions": listing(text(40), 1, 40)})
+PLAIN = "fp32"  # of an index that does not say it
 REFUSED = "refused"  # the status of a precision that does not retrieve as fp32 does
 
 
@@ -37,6 +39,18 @@ def chosen_precision(body: Mapping[str, Any], runtime: Runtime) -> str:
     if precision != default:
         _require_backend(precision, told, runtime.backend)
     return precision
+
+
+def require_gallery(body: Mapping[str, Any], precision: str, backend: str) -> None:
+    """Refuse a precision in which the gallery's graph is not there, or not kept on the backend.
+
+    Raises:
+        ConfigError: says why.
+    """
+    if precision != body["default_precision"]:
+        told = body.get("gallery_precisions", {}).get("rungs", {}).get(precision, {})
+        _require(body, precision, told, role="gallery")
+        _require_backend(precision, told, backend)
 
 
 def _fastest(body: Mapping[str, Any], backend: str) -> str | None:
@@ -68,12 +82,15 @@ def _require_backend(precision: str, told: Mapping[str, Any], backend: str) -> N
         )
 
 
-def _require(body: Mapping[str, Any], precision: str, told: Mapping[str, Any]) -> None:
+def _require(
+    body: Mapping[str, Any], precision: str, told: Mapping[str, Any], *, role: str = "query"
+) -> None:
+    option = "--precision" if role == "query" else "--gallery-precision"
     for name, graph in body["graphs"].items():
-        if graph["role"] == "query" and precision not in graph["variants"]:
+        if graph["role"] == role and precision not in graph["variants"]:
             why = f" ({told['why']})" if told.get("why") else ""
             raise ConfigError(
                 f"the bundle has no graph '{name}' in {precision}{why}, only in "
                 f"{', '.join(graph['variants'])}; choose one of these or run 'zscr export' with "
-                f"--precision {precision}"
+                f"{option} {precision}"
             )

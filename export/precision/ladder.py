@@ -1,7 +1,7 @@
-"""`zscr export --precision`: query graphs in fewer bits, added to a bundle where they are as good.
+"""`zscr export --precision`: graphs in fewer bits, added to a bundle where they are as good.
 
-The bundle's manifest names them when all are judged; an index stays valid, since its vectors are of
-the gallery's graph, which is not touched.
+The bundle's manifest names them when all are judged. An index stays valid: its vectors are of the
+gallery's graph in the precision that it records, and the space is that of fp32.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from zscr.export.precision.trial import (
     Subject,
     Trial,
     Trials,
+    gallery_subject,
     leading,
     subjects_of,
     told_of,
@@ -38,41 +39,74 @@ from zscr.progress import say
 
 LEAST_SAVED = 0.1  # of fp32's CPU time, for a precision to run unasked
 SAME = 1e-3  # of a component: what sums in another order make, and scales that rows share exceed
+OF_QUERIES, OF_GALLERY = "precisions", "gallery_precisions"  # tables of the manifest's body
 _PARITY = ("max_abs", "min_cosine", "samples", "batch_sizes")
 
 
-def add_precisions(folder: Path, names: Iterable[str], limits: Limits | None = None) -> Bundle:
-    """Add query graphs in other precisions to a bundle, with the table of what was measured.
+def add_precisions(
+    folder: Path,
+    names: Iterable[str],
+    limits: Limits | None = None,
+    *,
+    gallery: Iterable[str] = (),
+) -> Bundle:
+    """Add graphs in other precisions to a bundle, with the table of what was measured.
 
-    What was tried of it before is tried again, so that all take turns.
+    What was tried of the queries, or of the gallery, before is tried again with what is asked for
+    of it, so that all take turns.
 
     Args:
         folder: of the bundle.
-        names: of `RUNGS`, `fp32`, or `all`.
+        names: of `RUNGS`, `fp32`, or `all`, for the graphs of queries.
         limits: what a precision may cost.
+        gallery: likewise, for the graph that encodes the gallery.
 
     Raises:
         ConfigError: an unknown precision, or nothing to judge one by.
         ArtefactError: the bundle is damaged, or the disk is full.
     """
-    bundle = Bundle.open(folder, ALONE)
-    before = bundle.manifest.body.get("precisions", {}).get("rungs", {})
-    rungs, limits = rungs_of([*names, *before]), limits or Limits()
-    if not rungs:
+    bundle, limits = Bundle.open(folder, ALONE), limits or Limits()
+    asked = {OF_QUERIES: _rungs(bundle, OF_QUERIES, names)}
+    asked |= {OF_GALLERY: _rungs(bundle, OF_GALLERY, gallery)}
+    if not any(asked.values()):
         return Bundle.open(folder)
     with work_folder(bundle.folder.with_name(f".{bundle.name}.precisions"), f"trying {folder}"):
-        subjects = subjects_of(bundle)
-        tried = {PLAIN: try_plain(subjects, limits)}
+        subjects = {OF_QUERIES: subjects_of(bundle) if asked[OF_QUERIES] else []}
+        subjects |= {OF_GALLERY: [gallery_subject(bundle)] if asked[OF_GALLERY] else []}
         try:
-            for rung in rungs:
-                tried[rung] = try_rung(rung, subjects, limits)
-                for trial in tried[rung].values():
-                    say(_spoken(rung, trial))
-            _time(subjects, tried)
+            tried = {
+                table: _tried(subjects[table], rungs, limits)
+                for table, rungs in asked.items()
+                if rungs
+            }
             _commit(bundle, subjects, tried, limits)
         finally:
-            _remove_unlisted(bundle, [one.path(rung) for one in subjects for rung in rungs])
+            made = [
+                one.path(rung)
+                for table, rungs in asked.items()
+                for one in subjects[table]
+                for rung in rungs
+            ]
+            _remove_unlisted(bundle, made)
     return Bundle.open(folder)
+
+
+def _rungs(bundle: Bundle, table: str, names: Iterable[str]) -> list[str]:
+    """Return the rungs that are asked for, and with them those that were tried before."""
+    if not (rungs := rungs_of(names)):
+        return []
+    return rungs_of([*rungs, *bundle.manifest.body.get(table, {}).get("rungs", {})])
+
+
+def _tried(subjects: Sequence[Subject], rungs: Sequence[str], limits: Limits) -> dict[str, Trials]:
+    """Try all rungs of some graphs, fp32 among them, and time them in turns."""
+    tried = {PLAIN: try_plain(subjects, limits)}
+    for rung in rungs:
+        tried[rung] = try_rung(rung, subjects, limits)
+        for trial in tried[rung].values():
+            say(_spoken(rung, trial))
+    _time(subjects, tried)
+    return tried
 
 
 def _spoken(rung: str, trial: Trial) -> str:
@@ -134,24 +168,39 @@ def _is_alone(rung: str, trial: Trial) -> bool:
 
 
 def _commit(
-    bundle: Bundle, subjects: Sequence[Subject], tried: Mapping[str, Trials], limits: Limits
+    bundle: Bundle,
+    subjects: Mapping[str, Sequence[Subject]],
+    tried: Mapping[str, Mapping[str, Trials]],
+    limits: Limits,
 ) -> None:
     """Write the card, and the manifest that names what is kept or could not be run."""
     files, body = dict(bundle.manifest.files), dict(bundle.manifest.body)
     graphs = {name: dict(entry) for name, entry in body["graphs"].items()}
-    chosen = {rung: leading(trials) for rung, trials in tried.items() if rung != PLAIN}
-    for subject in subjects:
-        variants = {PLAIN: graphs[subject.name]["variants"][PLAIN]}
-        for rung, trial in chosen.items():
-            path, figures = subject.path(rung), trial.graphs.get(subject.name, {})
-            files.pop(path.name, None)
-            if trial.status != REFUSED:
-                files[path.name] = file_entry(path)
-                parity = {name: figures[name] for name in _PARITY if name in figures}
-                variants[rung] = {"file": path.name, **({"parity": parity} if parity else {})}
-        graphs[subject.name]["variants"] = variants
-    body |= {"graphs": graphs, "precisions": _table(tried, limits)}
-    write_card(bundle.folder, files, _without_choice(body) | _choice(tried))
+    for table, trials in tried.items():
+        chosen = {rung: leading(of) for rung, of in trials.items() if rung != PLAIN}
+        for subject in subjects[table]:
+            entry = graphs[subject.name]
+            entry["variants"] = _variants(subject, entry["variants"][PLAIN], chosen, files)
+        body[table] = _table(trials, limits)
+    body["graphs"] = graphs
+    if queries := tried.get(OF_QUERIES):
+        body = _without_choice(body) | _choice(queries)
+    write_card(bundle.folder, files, body)
+
+
+def _variants(
+    subject: Subject, plain: Any, chosen: Mapping[str, Trial], files: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the variants of a graph that stay, and list their files among `files`."""
+    variants = {PLAIN: plain}
+    for rung, trial in chosen.items():
+        path, figures = subject.path(rung), trial.graphs.get(subject.name, {})
+        files.pop(path.name, None)
+        if trial.status != REFUSED:
+            files[path.name] = file_entry(path)
+            parity = {name: figures[name] for name in _PARITY if name in figures}
+            variants[rung] = {"file": path.name, **({"parity": parity} if parity else {})}
+    return variants
 
 
 def _without_choice(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,19 +1,20 @@
-"""One rung tried on the query graphs of a bundle: made, run on each backend, judged."""
+"""One rung tried on graphs of a bundle: made, run on each backend, judged."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import onnx
 
+from zscr.data.tasks import gallery_queries
 from zscr.errors import ArtefactError, ConfigError, InputError
 from zscr.export.precision.gate import Judge, Limits, fault_of
 from zscr.export.precision.rungs import PLAIN, RUNGS
 from zscr.extras import has_extra
-from zscr.infer.bundle import Bundle, spoken
+from zscr.infer.bundle import GALLERY, Bundle, spoken
 from zscr.infer.bundle_manifest import fields_of, pair_name
 from zscr.infer.encoder import Encoder
 from zscr.infer.evaluation.embedded import Embedded
@@ -21,6 +22,7 @@ from zscr.infer.precision import REFUSED
 from zscr.infer.runners.runner import OPENVINO, ORT_CPU, Runtime
 from zscr.partial import write_atomically
 from zscr.train.evaluation.bundle_model import open_bundle_model
+from zscr.train.evaluation.model import Model
 from zscr.train.evaluation.reranking import choosing_task
 
 KEPT, NOT_RUN = "kept", "built, not run"
@@ -29,7 +31,7 @@ ALONE = Runtime(threads=1, precision=PLAIN)
 
 @dataclass(frozen=True)
 class Subject:
-    """A query graph in fp32, and what judges it in other precisions."""
+    """A graph in fp32, and what judges it in other precisions."""
 
     bundle: Bundle
     name: str
@@ -63,7 +65,7 @@ class Trial:
 
     Attributes:
         status: KEPT, REFUSED or NOT_RUN; why: it is not kept.
-        backend: that it ran on; graphs: of each query graph, its figures; encoders: those that ran.
+        backend: that it ran on; graphs: of each graph, its figures; encoders: those that ran.
     """
 
     status: str = KEPT
@@ -110,29 +112,63 @@ def subjects_of(bundle: Bundle) -> list[Subject]:
         ConfigError: there is none, one of them has no such queries, or the bundle re-ranks: what
             other tokens would do to that is not judged.
     """
+    _refuse_pair(bundle)
+    model, found = open_bundle_model(bundle.folder, runtime=ALONE), list[Subject]()
+    for name, fields in _asking(bundle):
+        embedded = _embedded(model, fields)
+        if embedded is None:
+            raise ConfigError(
+                f"{model.collection.folder} has no validation queries of {spoken(fields)} to judge "
+                f"a precision of '{name}' by; leave --precision out"
+            )
+        plain = bundle.graph(name)
+        found.append(Subject(bundle, name, plain, Judge.of_queries(plain, embedded)))
+    if not found:
+        raise ConfigError(f"{bundle.name} has no graph of queries alone; leave --precision out")
+    return found
+
+
+def gallery_subject(bundle: Bundle) -> Subject:
+    """Return the gallery's graph, judged by what the first query graph that has queries finds.
+
+    Raises:
+        ConfigError: there are no validation queries, or the bundle re-ranks.
+    """
+    _refuse_pair(bundle)
+    model = open_bundle_model(bundle.folder, runtime=ALONE)
+    for _, fields in _asking(bundle):
+        if embedded := _embedded(model, fields):
+            images = gallery_queries(model.collection, embedded.task)
+            judge = Judge.of_gallery(bundle.gallery, embedded, images)
+            return Subject(bundle, GALLERY, bundle.gallery, judge)
+    raise ConfigError(
+        f"{model.collection.folder} has no validation queries to judge a precision of the gallery "
+        f"by; leave --gallery-precision out"
+    )
+
+
+def _asking(bundle: Bundle) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield the query graphs with the fields that they take."""
+    for name, entry in bundle.graphs.items():
+        if entry["role"] == "query":
+            yield name, fields_of(entry)
+
+
+def _embedded(model: Model, fields: frozenset[str]) -> Embedded | None:
+    """Return the validation task of such queries in fp32; None where there is none."""
+    if (task := choosing_task(model.collection, fields)) is None:
+        return None
+    embedded = model.rank(task)
+    assert isinstance(embedded, Embedded), "one graph takes these fields"
+    return embedded
+
+
+def _refuse_pair(bundle: Bundle) -> None:
     if pair_name(bundle.manifest):
         raise ConfigError(
             f"{bundle.name} re-ranks by tokens, which no precision but fp32 is judged by; leave "
             f"--precision out"
         )
-    model, found = open_bundle_model(bundle.folder, runtime=ALONE), list[Subject]()
-    for name, entry in bundle.graphs.items():
-        if entry["role"] != "query":
-            continue
-        fields = fields_of(entry)
-        task = choosing_task(model.collection, fields)
-        if task is None:
-            raise ConfigError(
-                f"{model.collection.folder} has no validation queries of {spoken(fields)} to judge "
-                f"a precision of '{name}' by; leave --precision out"
-            )
-        embedded = model.rank(task)
-        assert isinstance(embedded, Embedded), "one graph takes these fields"
-        plain = bundle.graph(name)
-        found.append(Subject(bundle, name, plain, Judge(plain, embedded)))
-    if not found:
-        raise ConfigError(f"{bundle.name} has no graph of queries alone; leave --precision out")
-    return found
 
 
 def try_plain(subjects: Sequence[Subject], limits: Limits) -> Trials:
