@@ -174,7 +174,11 @@ def export(
     parts = {"text_tower": text_tower, "mapper": mapper, "template": template}
     lists = {"objects": objects, "styles": styles, "vocabulary": vocabulary}
     if run.startswith((_DUAL, _IMAGE)):
-        of_runs = {"gallery": gallery, "set": settings, "noise_samples": noise_samples}
+        of_runs: dict[str, Any] = {
+            "gallery": gallery,
+            "set": settings,
+            "noise_samples": noise_samples,
+        }
         of_runs |= {"figures": figures}
         _refuse("a run", {**of_runs, **tried})
         bundle = _export_pretrained(run, out, parts, lists, offline)

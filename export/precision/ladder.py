@@ -19,7 +19,6 @@ from zscr.export.precision.timing import time_graphs
 from zscr.export.precision.trial import (
     ALONE,
     KEPT,
-    REFUSED,
     Subject,
     Trial,
     Trials,
@@ -31,6 +30,7 @@ from zscr.export.precision.trial import (
     try_rung,
 )
 from zscr.infer.bundle import KIND, Bundle
+from zscr.infer.precision import REFUSED
 from zscr.infer.runners.runner import OPENVINO, ORT_CPU
 from zscr.lock import work_folder
 from zscr.machine import PACKAGES, describe

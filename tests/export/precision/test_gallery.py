@@ -16,13 +16,14 @@ from zscr.cli import main
 from zscr.errors import ConfigError, MismatchError
 from zscr.export.precision.gate import Limits, fault_of
 from zscr.export.precision.ladder import add_precisions
-from zscr.export.precision.trial import ALONE, REFUSED, gallery_subject
+from zscr.export.precision.trial import ALONE, gallery_subject
 from zscr.infer.bundle import Bundle
 from zscr.infer.exchange.exports import export_index
 from zscr.infer.exchange.imports import import_index
 from zscr.infer.index.add import add_images
 from zscr.infer.index.index import Index
 from zscr.infer.index.upkeep.joining import join
+from zscr.infer.precision import REFUSED
 
 LENIENT = Limits(max_drop=1, min_cosine=-1, min_overlap=0)
 

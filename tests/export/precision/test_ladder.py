@@ -19,9 +19,10 @@ from zscr.errors import ConfigError
 from zscr.export.precision.gate import Limits, fault_of
 from zscr.export.precision.ladder import add_precisions, fastest_of
 from zscr.export.precision.rungs import RUNGS
-from zscr.export.precision.trial import ALONE, NOT_RUN, REFUSED, Trial, subjects_of
+from zscr.export.precision.trial import ALONE, NOT_RUN, Trial, subjects_of
 from zscr.extras import MODULES
 from zscr.infer.bundle import Bundle
+from zscr.infer.precision import REFUSED
 from zscr.infer.runners.runner import Runtime
 from zscr.processor import processor_flags
 
