@@ -106,6 +106,6 @@ def _limits(body: Mapping[str, Any]) -> Iterator[str]:
                 unit = spec.get("unit", "tokens")
                 yield f"- `{name}`: a text is cut after {spec['max_length']} {unit}"
     yield "- a score is a cosine, and no probability"
-    if not body.get("precisions"):
+    if not (body.get("precisions") or body.get("gallery_precisions")):
         yield "- other precisions than fp32 were not tried"
     yield "- latency, memory and other collections: not measured"

@@ -104,7 +104,8 @@ def _tried(subjects: Sequence[Subject], rungs: Sequence[str], limits: Limits) ->
     for rung in rungs:
         tried[rung] = try_rung(rung, subjects, limits)
         for trial in tried[rung].values():
-            say(_spoken(rung, trial))
+            if trial.graphs or trial is leading(tried[rung]):  # what cannot be made is said once
+                say(_spoken(rung, trial))
     _time(subjects, tried)
     return tried
 
