@@ -77,12 +77,25 @@ _DUAL, _IMAGE = "clip:", "image:"  # what the names of pretrained models begin w
     help="Words that an image may be said in: adds the composition freedom.",
 )
 @click.option(
+    "--figures",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="What `zscr evaluate RUN --controls --json` printed of RUN, for the bundle's card.",
+)
+@click.option(
     "--precision",
     "precisions",
     multiple=True,
     metavar="NAME",
     help="Try the graphs of queries in fp16, bf16, int8, int4 or int8-dynamic as well, or in all; "
     "keep those that retrieve as fp32 does; repeatable.",
+)
+@click.option(
+    "--gallery-precision",
+    "gallery_precisions",
+    multiple=True,
+    metavar="NAME",
+    help="Likewise, try the graph that encodes the gallery, for `zscr index add --precision`.",
 )
 @click.option(
     "--max-drop",
@@ -119,7 +132,9 @@ def export(
     objects: Path | None,
     styles: Path | None,
     vocabulary: Path | None,
+    figures: Path | None,
     precisions: tuple[str, ...],
+    gallery_precisions: tuple[str, ...],
     max_drop: float | None,
     min_cosine: float | None,
     min_overlap: float | None,
@@ -137,6 +152,8 @@ def export(
     \b
     Example:
       zscr export
+      zscr evaluate runs/latest --controls --json > report.json
+      zscr export --figures report.json
       zscr export --precision fp16 --precision int8 --max-drop 0.01
       zscr export runs/zscrgan-aviary-001 --trt --target sm86,sm89 --workspace 1GiB
       zscr export clip:openai/clip-vit-base-patch32
@@ -149,24 +166,32 @@ def export(
     if not trt:
         _refuse("--trt", {"target": targets, "workspace": workspace})
     limits = {"max_drop": max_drop, "min_cosine": min_cosine, "min_overlap": min_overlap}
-    if not precisions:
-        _refuse("--precision", limits)
+    tried = {"precision": precisions, "gallery_precision": gallery_precisions}
+    if not any(tried.values()):
+        _refuse("--precision or --gallery-precision", limits)
     if template is not None and mapper is None:
         raise click.UsageError("--template goes with --mapper")
     parts = {"text_tower": text_tower, "mapper": mapper, "template": template}
     lists = {"objects": objects, "styles": styles, "vocabulary": vocabulary}
     if run.startswith((_DUAL, _IMAGE)):
-        of_runs = {"gallery": gallery, "set": settings, "noise_samples": noise_samples}
-        _refuse("a run", {**of_runs, "precision": precisions})
+        of_runs: dict[str, Any] = {
+            "gallery": gallery,
+            "set": settings,
+            "noise_samples": noise_samples,
+        }
+        of_runs |= {"figures": figures}
+        _refuse("a run", {**of_runs, **tried})
         bundle = _export_pretrained(run, out, parts, lists, offline)
     else:
         _refuse("clip:NAME", {**parts, "offline": offline})
-        chosen, gate = (settings, noise_samples), (precisions, limits)
-        bundle = _export_run(Path(run), out, gallery or "unseen", chosen, lists, gate)
+        chosen, gate = (settings, noise_samples), (precisions, gallery_precisions, limits)
+        bundle = _export_run(Path(run), out, gallery or "unseen", chosen, lists, gate, figures)
     if trt:
         from zscr.export.tensorrt.engines import build_engines
 
-        kept = ("all",) if precisions else ()  # of those that were tried, the ones that are there
+        kept = (
+            ("all",) if any(tried.values()) else ()
+        )  # of those that were tried, the ones that are there
         for built in build_engines(bundle, targets=targets, precisions=kept, workspace=workspace):
             click.echo(printable(built))
 
@@ -214,7 +239,8 @@ def _export_run(
     gallery: str,
     settings: tuple[tuple[str, ...], int | None],
     lists: Mapping[str, Path | None],
-    gate: tuple[tuple[str, ...], Mapping[str, float | None]],
+    gate: tuple[tuple[str, ...], tuple[str, ...], Mapping[str, float | None]],
+    figures: Path | None,
 ) -> Path:
     """Export a run, index its gallery, and say what comes next; return the bundle."""
     from zscr.export.deploy import deploy
@@ -223,7 +249,7 @@ def _export_run(
     from zscr.train.options import head_settings
 
     chosen, words = head_settings(*settings), read_words(**lists)
-    precisions, given = gate
+    precisions, gallery_precisions, given = gate
     limits = Limits(**{name: value for name, value in given.items() if value is not None})
     made = deploy(
         run,
@@ -232,16 +258,20 @@ def _export_run(
         settings=chosen,
         words=words,
         precisions=precisions,
+        gallery_precisions=gallery_precisions,
         limits=limits,
+        figures=figures,
     )
     body = made.bundle.manifest.body
     overlap = min(body["top10_overlap"].values(), default=1.0)
     say(f"exported {made.bundle.folder}: {_agreed(body)}, top-10 overlap {overlap:.3f}")
-    if fastest := body.get("fastest"):
-        say(
-            f"queries run in {fastest['precision']} on processors with these instructions: "
-            f"{', '.join(fastest['instructions'])}"
-        )
+    for backend, fastest in {"": body.get("fastest"), **body.get("fastest_by", {})}.items():
+        if fastest:
+            where = f" with --backend {backend}" if backend else ""
+            say(
+                f"queries run in {fastest['precision']}{where} on processors with these "
+                f"instructions: {', '.join(fastest['instructions'])}"
+            )
     if made.index:
         index = made.index.index
         say(f"indexed {index.count} images in {index.folder}: {index.how}")

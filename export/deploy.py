@@ -14,6 +14,7 @@ from zscr.disk import require_writable
 from zscr.errors import ArtefactError, ConfigError
 from zscr.export.begun import begun_among, begun_at
 from zscr.export.bundle import export_run
+from zscr.export.figures import add_figures, read_figures
 from zscr.export.heads import Build
 from zscr.export.precision.gate import Limits
 from zscr.export.precision.ladder import add_precisions
@@ -52,7 +53,9 @@ def deploy(
     build: Build | None = None,
     words: Words | None = None,
     precisions: Sequence[str] = (),
+    gallery_precisions: Sequence[str] = (),
     limits: Limits | None = None,
+    figures: Path | None = None,
 ) -> Deployment:
     """Export a run and index its collection's gallery; `bundles/latest` points at the default.
 
@@ -64,18 +67,28 @@ def deploy(
         gallery: the images to index: of the `unseen` classes (the zero-shot protocol) or `all`.
         settings: of the method's heads; build: makes their graphs; words: that
             compositions are made with. See `export_run`.
-        precisions: that query graphs are tried in beside fp32; limits: what one may cost. See
-            `add_precisions`.
+        precisions: that query graphs are tried in beside fp32; gallery_precisions: that the
+            gallery's graph is; limits: what one may cost. See `add_precisions`.
+        figures: a report of `zscr evaluate RUN --json` that the card shows; see `read_figures`.
 
     Raises:
         ArtefactError, MismatchError, ParityError: as `export_run`.
         ConfigError: an unknown gallery or precision, or as `export_run` and `add_precisions`.
-        InputError: none of the gallery's images can be used.
+        InputError: none of the gallery's images can be used, or the report.
     """
     if gallery not in GALLERIES:
         raise ConfigError(f"gallery '{gallery}' is unknown; use one of {', '.join(GALLERIES)}")
-    rungs_of(precisions)  # which refuses an unknown one before the work begins
+    rungs_of(
+        [*precisions, *gallery_precisions]
+    )  # which refuses an unknown one before the work begins
     run = open_run(run_folder.resolve())
+    found = read_figures(figures, run, settings) if figures else None
+
+    def tried(bundle: Bundle) -> Bundle:
+        if not (precisions or gallery_precisions):
+            return bundle
+        return add_precisions(bundle.folder, precisions, limits, gallery=gallery_precisions)
+
     place = out or Path("bundles") / f"{run.method}-{run.sources['collection']['name']}"
     if not CAPTIONS.exists():
         require_writable(CAPTIONS)
@@ -86,12 +99,12 @@ def deploy(
             bundle = begun_at(out, run, settings, words) or export_run(
                 run, out, settings=settings, build=build, words=words
             )
-            return _completed(_tried(bundle, precisions, limits), gallery)
+            return _completed(tried(_told(bundle, found)), gallery)
     require_link(place)
     bundle = begun_among(place, run, settings, words) or export_run(
         run, place, settings=settings, build=build, numbered=True, words=words
     )
-    made = _completed(_tried(bundle, precisions, limits), gallery)
+    made = _completed(tried(_told(bundle, found)), gallery)
     point_latest(bundle.folder)  # last, so that what is stopped before can be told by it
     return made
 
@@ -105,8 +118,8 @@ def _require_index_place(out: Path) -> None:
         )
 
 
-def _tried(bundle: Bundle, precisions: Sequence[str], limits: Limits | None) -> Bundle:
-    return add_precisions(bundle.folder, precisions, limits) if precisions else bundle
+def _told(bundle: Bundle, figures: Mapping[str, Any] | None) -> Bundle:
+    return add_figures(bundle, figures) if figures else bundle
 
 
 def _completed(bundle: Bundle, gallery: str) -> Deployment:

@@ -22,7 +22,7 @@ from zscr.infer.bundle_manifest import (
     stored_compositions,
 )
 from zscr.infer.encoder import Encoder
-from zscr.infer.precision import chosen_precision
+from zscr.infer.precision import chosen_precision, require_gallery
 from zscr.infer.runners.opening import import_library, open_runner
 from zscr.infer.runners.runner import TRT, Runner, Runtime
 
@@ -58,10 +58,12 @@ class Bundle:
         folder: where it is, links resolved, since index and engines stand beside it.
         manifest: method, graphs, space, parity, provenance (docs/formats.md).
         runtime: how its graphs are run.
+        gallery_precision: of the graph that encodes a gallery; see `with_gallery_in`.
     """
 
     def __init__(self, folder: Path, manifest: Manifest, runtime: Runtime) -> None:
         self.folder, self.manifest, self.runtime = folder, manifest, runtime
+        self.gallery_precision = str(manifest.body["default_precision"])
         self._loaded: dict[str, Encoder] = {}
         self._coming: dict[str, Ahead[Encoder]] = {}
 
@@ -84,6 +86,17 @@ class Bundle:
         bundle = cls(folder.resolve(), manifest, runtime)
         _ = bundle.precision  # which refuses one that is not there
         return bundle
+
+    def with_gallery_in(self, precision: str) -> Bundle:
+        """Return it with the gallery's graph in a precision, for an index of such vectors.
+
+        Raises:
+            ConfigError: it is not there in that, or was not kept on the backend.
+        """
+        require_gallery(self.manifest.body, precision, self.runtime.backend)
+        other = Bundle(self.folder, self.manifest, self.runtime)
+        other.gallery_precision = precision
+        return other
 
     @property
     def name(self) -> str:
@@ -186,9 +199,9 @@ class Bundle:
         return chosen_precision(self.manifest.body, self.runtime)
 
     def precision_of(self, name: str) -> str:
-        """Return the precision that a graph runs in, which of all but queries' is the default."""
-        asks = self.graphs[name]["role"] == "query"
-        return self.precision if asks else str(self.manifest.body["default_precision"])
+        """Return the precision that a graph runs in, which of one that re-ranks is the default."""
+        own = {"query": self.precision, "gallery": self.gallery_precision}
+        return own.get(self.graphs[name]["role"], str(self.manifest.body["default_precision"]))
 
     def file_of(self, name: str) -> str:
         """Return the file of a graph, in the precision that it runs in."""
@@ -249,17 +262,19 @@ class Bundle:
         tokenizers = [spec["tokenizer"] for spec in entry["inputs"] if "tokenizer" in spec]
         verify(self.folder, self.manifest, [file, *tokenizers])
         first, beside = (*(entry[output] for output in outputs), None)[:2]
+        precision = self.precision_of(name)
+        other = precision != self.manifest.body["default_precision"]
         made = Encoder(
             self.folder / file,
             entry["inputs"],
             output=first,
-            name=f"{self.name}.{called}",
+            name=f"{self.name}.{called}" + (f".{precision}" if other else ""),
             sha256=self.manifest.sha256,
             beside=beside,
             runtime=self.runtime,
             opening=lambda: self.runner(name),
         )
-        if (precision := self.precision_of(name)) != self.manifest.body["default_precision"]:
+        if other:
             made.runner.ran += f", {precision}"
         return made
 

@@ -72,7 +72,9 @@ FIELDS = record(
         "composition": title,
         "reranking": maybe(_RERANKING),
         "fastest": FASTEST,
+        "fastest_by": mapping(FASTEST, keys=text(40)),
         "precisions": mapping(anything),
+        "gallery_precisions": mapping(anything),
     },
 )
 

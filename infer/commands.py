@@ -166,6 +166,8 @@ def query(
     if style == "table":  # the other formats say it themselves
         unknown = ["scores are not calibrated"] if tally.uncalibrated else []
         say("; ".join([*tally.ran, *unknown]))
+    if searcher.index.precision != searcher.bundle.gallery_precision:
+        say(f"the images were encoded in {searcher.index.precision}")
     lost = [root for root in searcher.index.roots if style == "html" and not root.is_there]
     for root in lost:  # the page is without images then
         say(f"{root.path} is not there; 'zscr index relocate {root.name} FOLDER' says where it is")

@@ -17,7 +17,29 @@ if TYPE_CHECKING:
 
 
 def runtime_options(command: Any) -> Any:
-    """Add how graphs are run: backend, threads, fallback, verification, and memory."""
+    """Add how graphs are run: precision, backend, threads, fallback, verification, and memory."""
+    precision = click.option(
+        "--precision",
+        metavar="NAME",
+        help="Of the graphs that answer queries, such as fp32 [the fastest that the bundle's "
+        "export kept, where this processor has its instructions].",
+    )
+    return precision(_machine_options(command))
+
+
+def encoding_options(command: Any) -> Any:
+    """Add how the graph that encodes a gallery is run; an index is of one precision."""
+    precision = click.option(
+        "--precision",
+        metavar="NAME",
+        default="fp32",
+        show_default=True,
+        help="Of the graph that encodes the images; an index goes on in that it was made in.",
+    )
+    return precision(_machine_options(command))
+
+
+def _machine_options(command: Any) -> Any:
     for option in (
         memory_option,
         verify_option,
@@ -40,12 +62,6 @@ def runtime_options(command: Any) -> Any:
             show_default=True,
             help="ort-cpu, openvino, ort-cuda, trt (TensorRT), or auto: ort-cuda where it can be "
             "had, else ort-cpu.",
-        ),
-        click.option(
-            "--precision",
-            metavar="NAME",
-            help="Of the graphs that answer queries, such as fp32 [the fastest that the bundle's "
-            "export kept, where this processor has its instructions].",
         ),
     ):
         command = option(command)
@@ -92,7 +108,7 @@ def make_runtime(
     threads: int | None,
     allow_fallback: bool,
     release_memory: bool,
-    precision: str | None,
+    precision: str | None = None,
 ) -> Runtime:
     """Build the runtime that the options describe."""
     from zscr.infer.runners.runner import Runtime

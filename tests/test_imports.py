@@ -85,7 +85,8 @@ FLOORS = {
     " <- lane state <- cache runner <- listing opening <- table",
     "zscr.export.tensorrt": "api profile <- library monitor network timing"
     " <- builder <- engines <- commands",
-    "zscr.export": "card heads tensorrt words <- begun composition parity samples"
+    "zscr.export": "card_table heads tensorrt words <- card_figures card_precision <- card"
+    " <- begun composition figures parity samples"
     " <- pairs precision proof <- bundle <- deploy pretrained <- commands",
     "zscr.export.precision": "gate timing weights <- dynamic halves <- integers <- rungs <- trial"
     " <- ladder",

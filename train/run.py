@@ -63,6 +63,7 @@ class Run:
         refit: whether the final weights are fitted on the classes that selected, too.
         refitting: the choice is made, and `step` counts the rounds of the refit.
         adapted: what a trained model was adapted to, and which it was; None where it was trained.
+        read_from: sha256 of the manifest that it was read from; empty of one that is being made.
         writes: whether this process writes the folder; of several that train together, the first.
     """
 
@@ -80,6 +81,7 @@ class Run:
     refitting: bool = False
     adapted: dict[str, Any] | None = None
     files: dict[str, Any] = field(default_factory=dict)
+    read_from: str = ""
     writes: bool = True
 
     @property
@@ -272,5 +274,5 @@ def _from_manifest(folder: Path, manifest: Manifest) -> Run:
     for name in ("step", "done", "best", "last", "chosen", "refit", "refitting"):
         setattr(run, name, body[name])
     run.adapted = body.get("adapted")
-    run.files = dict(manifest.files)
+    run.files, run.read_from = dict(manifest.files), manifest.sha256
     return run

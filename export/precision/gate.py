@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from zscr.data.records import Query
 from zscr.errors import ConfigError
 from zscr.export.parity import Vectors, agreement, repeated, run_sizes, top_overlap
 from zscr.infer.encoder import Encoder
@@ -16,7 +17,7 @@ from zscr.infer.evaluation.paired import FIGURE, paired_difference
 from zscr.infer.models.samples import spread
 from zscr.train.evaluation.sums import added
 
-SAMPLES = 64  # queries that are run in batches of every size
+SAMPLES = 64  # inputs that are run in batches of every size
 
 
 @dataclass(frozen=True)
@@ -44,17 +45,42 @@ class Limits:
 
 
 class Judge:
-    """Judges graphs of one kind of query, by a validation task.
+    """Judges a graph in fewer bits, by a validation task.
 
     Args:
         plain: the graph in fp32; embedded: the task, embedded by it.
+        asked: what the graph embeds of the task.
+        embed: returns the task as another graph embeds that.
     """
 
-    def __init__(self, plain: Encoder, embedded: Embedded) -> None:
-        self._embedded, queries = embedded, embedded.task.queries
-        self.samples = [query.parts[0] for query in spread(queries, SAMPLES)]
+    def __init__(
+        self,
+        plain: Encoder,
+        embedded: Embedded,
+        asked: Sequence[Query],
+        embed: Callable[[Encoder], Embedded],
+    ) -> None:
+        self._embedded, self._embed, self.samples = embedded, embed, spread(asked, SAMPLES)
         self._expected = plain.encode(self.samples)
         self._report = embedded.report().to_json()
+
+    @classmethod
+    def of_queries(cls, plain: Encoder, embedded: Embedded) -> Judge:
+        """Judge a graph that embeds the task's queries, whose gallery stays in fp32."""
+
+        def embed(found: Encoder) -> Embedded:
+            return replace(embedded, queries=added(embedded.task.queries, found.encode))
+
+        return cls(plain, embedded, [query.parts[0] for query in embedded.task.queries], embed)
+
+    @classmethod
+    def of_gallery(cls, plain: Encoder, embedded: Embedded, gallery: Sequence[Query]) -> Judge:
+        """Judge a graph that embeds the task's gallery, whose queries stay in fp32."""
+
+        def embed(found: Encoder) -> Embedded:
+            return replace(embedded, gallery=found.encode(gallery))
+
+        return cls(plain, embedded, gallery, embed)
 
     def figures(self, found: Encoder) -> dict[str, Any]:
         """Return how far a graph is from fp32.
@@ -68,20 +94,19 @@ class Judge:
         Raises:
             InputError: an embedding is no unit vector, such as one of NaN.
         """
-        runs, task = run_sizes(found, self.samples), self._embedded.task
-        rows = added(task.queries, found.encode)
-        gallery = self._embedded.gallery
-        report = Embedded(task, rows, gallery).report().to_json()
+        runs, plain, made = run_sizes(found, self.samples), self._embedded, self._embed(found)
+        report = made.report().to_json()
         paired = paired_difference(report, self._report)
+        both = (plain.queries, made.queries), (plain.gallery, made.gallery)
         return {
             **asdict(agreement(self._expected, runs)),
             "between_batches": _between(runs),
-            "top10_overlap": top_overlap((self._embedded.queries, rows), (gallery, gallery)),
+            "top10_overlap": top_overlap(*both),
             FIGURE: report["metrics"][FIGURE],
             "gain": paired.pop("mean"),
             **paired,
-            "task": task.name,
-            "split": task.split,
+            "task": plain.task.name,
+            "split": plain.task.split,
             "queries": report["queries"],
             "gallery": report["gallery"],
         }

@@ -1,7 +1,7 @@
-"""`zscr export --precision`: query graphs in fewer bits, added to a bundle where they are as good.
+"""`zscr export --precision`: graphs in fewer bits, added to a bundle where they are as good.
 
-The bundle's manifest names them when all are judged; an index stays valid, since its vectors are of
-the gallery's graph, which is not touched.
+The bundle's manifest names them when all are judged. An index stays valid: its vectors are of the
+gallery's graph in the precision that it records, and the space is that of fp32.
 """
 
 from __future__ import annotations
@@ -11,68 +11,103 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from zscr.artefact import file_entry, read_manifest, write_manifest
-from zscr.export.card import CARD, card_of
+from zscr.artefact import file_entry, read_manifest
+from zscr.export.card import write_card
 from zscr.export.precision.gate import Limits
 from zscr.export.precision.rungs import PLAIN, RUNGS, rungs_of
 from zscr.export.precision.timing import time_graphs
 from zscr.export.precision.trial import (
     ALONE,
     KEPT,
-    REFUSED,
     Subject,
     Trial,
+    Trials,
+    gallery_subject,
+    leading,
     subjects_of,
+    told_of,
+    try_plain,
     try_rung,
 )
 from zscr.infer.bundle import KIND, Bundle
-from zscr.infer.runners.runner import ORT_CPU
+from zscr.infer.precision import REFUSED
+from zscr.infer.runners.runner import OPENVINO, ORT_CPU
 from zscr.lock import work_folder
-from zscr.machine import describe
-from zscr.partial import write_atomically
+from zscr.machine import PACKAGES, describe
 from zscr.processor import processor_flags
 from zscr.progress import say
 
 LEAST_SAVED = 0.1  # of fp32's CPU time, for a precision to run unasked
+SAME = 1e-3  # of a component: what sums in another order make, and scales that rows share exceed
+OF_QUERIES, OF_GALLERY = "precisions", "gallery_precisions"  # tables of the manifest's body
 _PARITY = ("max_abs", "min_cosine", "samples", "batch_sizes")
 
 
-def add_precisions(folder: Path, names: Iterable[str], limits: Limits | None = None) -> Bundle:
-    """Add query graphs in other precisions to a bundle, with the table of what was measured.
+def add_precisions(
+    folder: Path,
+    names: Iterable[str],
+    limits: Limits | None = None,
+    *,
+    gallery: Iterable[str] = (),
+) -> Bundle:
+    """Add graphs in other precisions to a bundle, with the table of what was measured.
 
-    What was tried of it before is tried again, so that all take turns.
+    What was tried of the queries, or of the gallery, before is tried again with what is asked for
+    of it, so that all take turns.
 
     Args:
         folder: of the bundle.
-        names: of `RUNGS`, `fp32`, or `all`.
+        names: of `RUNGS`, `fp32`, or `all`, for the graphs of queries.
         limits: what a precision may cost.
+        gallery: likewise, for the graph that encodes the gallery.
 
     Raises:
         ConfigError: an unknown precision, or nothing to judge one by.
         ArtefactError: the bundle is damaged, or the disk is full.
     """
-    bundle = Bundle.open(folder, ALONE)
-    before = bundle.manifest.body.get("precisions", {}).get("rungs", {})
-    rungs, limits = rungs_of([*names, *before]), limits or Limits()
-    if not rungs:
+    bundle, limits = Bundle.open(folder, ALONE), limits or Limits()
+    asked = {OF_QUERIES: _rungs(bundle, OF_QUERIES, names)}
+    asked |= {OF_GALLERY: _rungs(bundle, OF_GALLERY, gallery)}
+    if not any(asked.values()):
         return Bundle.open(folder)
     with work_folder(bundle.folder.with_name(f".{bundle.name}.precisions"), f"trying {folder}"):
-        subjects = subjects_of(bundle)
-        trials = {PLAIN: _plain(subjects)}
+        subjects = {OF_QUERIES: subjects_of(bundle) if asked[OF_QUERIES] else []}
+        subjects |= {OF_GALLERY: [gallery_subject(bundle)] if asked[OF_GALLERY] else []}
         try:
-            for rung in rungs:
-                trials[rung] = try_rung(rung, subjects, limits)
-                say(_spoken(rung, trials[rung]))
-            _time(subjects, trials)
-            _commit(bundle, subjects, trials, limits)
+            tried = {
+                table: _tried(subjects[table], rungs, limits)
+                for table, rungs in asked.items()
+                if rungs
+            }
+            _commit(bundle, subjects, tried, limits)
         finally:
-            _remove_unlisted(bundle, [one.path(rung) for one in subjects for rung in rungs])
+            made = [
+                one.path(rung)
+                for table, rungs in asked.items()
+                for one in subjects[table]
+                for rung in rungs
+            ]
+            _remove_unlisted(bundle, made)
     return Bundle.open(folder)
 
 
-def _plain(subjects: Sequence[Subject]) -> Trial:
-    sizes = {one.name: {"bytes": one.plain.graph.stat().st_size} for one in subjects}
-    return Trial(graphs=sizes, encoders={one.name: one.plain for one in subjects})
+def _rungs(bundle: Bundle, table: str, names: Iterable[str]) -> list[str]:
+    """Return the rungs that are asked for, and with them those that were tried before."""
+    if not (rungs := rungs_of(names)):
+        return []
+    return rungs_of([*rungs, *bundle.manifest.body.get(table, {}).get("rungs", {})])
+
+
+def _tried(subjects: Sequence[Subject], rungs: Sequence[str], limits: Limits) -> dict[str, Trials]:
+    """Try all rungs of some graphs, fp32 among them, and time them in turns."""
+    tried = {PLAIN: try_plain(subjects, limits)}
+    for rung in rungs:
+        tried[rung] = try_rung(rung, subjects, limits)
+        for trial in tried[rung].values():
+            if trial.graphs or trial is leading(tried[rung]):  # what cannot be made is said once
+                say(_spoken(rung, trial))
+    _time(subjects, tried)
+    return tried
 
 
 def _spoken(rung: str, trial: Trial) -> str:
@@ -83,73 +118,103 @@ def _spoken(rung: str, trial: Trial) -> str:
         f"{f['top10_overlap']:.3f}"
         for f in figures
     ]
-    return "; ".join([f"{rung} is {trial.status}", *([trial.why] if trial.why else []), *told])
+    name = rung if trial.backend == ORT_CPU else f"{rung} on {trial.backend}"
+    return "; ".join([f"{name} is {trial.status}", *([trial.why] if trial.why else []), *told])
 
 
-def _time(subjects: Sequence[Subject], trials: Mapping[str, Trial]) -> None:
+def _time(subjects: Sequence[Subject], tried: Mapping[str, Trials]) -> None:
     """Add to the figures of all that ran what they cost, in turns."""
     for subject in subjects:
         encoders = {
-            rung: trial.encoders[subject.name]
-            for rung, trial in trials.items()
+            (rung, backend): trial.encoders[subject.name]
+            for rung, trials in tried.items()
+            for backend, trial in trials.items()
             if subject.name in trial.encoders
         }
-        for rung, spent in time_graphs(encoders, subject.judge.samples).items():
-            trials[rung].graphs[subject.name] |= spent
+        for (rung, backend), spent in time_graphs(encoders, subject.judge.samples).items():
+            tried[rung][backend].graphs[subject.name] |= spent
 
 
-def fastest_of(trials: Mapping[str, Trial], flags: frozenset[str]) -> dict[str, Any] | None:
-    """Return the precision that is chosen unasked, and the instructions that it was measured with.
+def fastest_of(
+    tried: Mapping[str, Trials], backend: str, flags: frozenset[str]
+) -> dict[str, Any] | None:
+    """Return the precision that a backend is given unasked, and the instructions it was timed with.
 
-    It is kept, runs in onnxruntime, does not make an answer depend on its batch, and takes the
-    least CPU time for a query alone, clearly less than fp32; the processor has instructions for it.
+    It is kept there, does not make an answer depend on its batch, and takes the least CPU time for
+    a query alone, clearly less than fp32; the processor has instructions for it.
 
     Args:
-        trials: of fp32 and the others; flags: of this processor.
+        tried: what came of fp32 and the others; flags: of this processor.
 
     Returns:
         `precision` and `instructions`; None where fp32 is to run.
     """
+    here = {rung: trials[backend] for rung, trials in tried.items() if backend in trials}
     spent = {
         rung: sum(figures["cpu_ms"] for figures in trial.graphs.values())
-        for rung, trial in trials.items()
-        if rung == PLAIN
-        or (
-            trial.status == KEPT
-            and trial.backend == ORT_CPU
-            and RUNGS[rung].alone
-            and RUNGS[rung].instructions & flags
-        )
+        for rung, trial in here.items()
+        if trial.status == KEPT
+        and (rung == PLAIN or (_is_alone(rung, trial) and RUNGS[rung].instructions & flags))
     }
-    best = min(spent, key=spent.__getitem__)
-    if spent[best] > (1 - LEAST_SAVED) * spent[PLAIN]:
+    best = min(spent, key=spent.__getitem__, default=PLAIN)
+    if PLAIN not in spent or spent[best] > (1 - LEAST_SAVED) * spent[PLAIN]:
         return None
     return {"precision": best, "instructions": sorted(RUNGS[best].instructions & flags)}
 
 
+def _is_alone(rung: str, trial: Trial) -> bool:
+    """Say whether an answer does not depend on its batch, by what is known and was measured."""
+    measured = max(figures["between_batches"] for figures in trial.graphs.values())
+    return trial.backend in RUNGS[rung].alone and measured <= SAME
+
+
 def _commit(
-    bundle: Bundle, subjects: Sequence[Subject], trials: Mapping[str, Trial], limits: Limits
+    bundle: Bundle,
+    subjects: Mapping[str, Sequence[Subject]],
+    tried: Mapping[str, Mapping[str, Trials]],
+    limits: Limits,
 ) -> None:
     """Write the card, and the manifest that names what is kept or could not be run."""
     files, body = dict(bundle.manifest.files), dict(bundle.manifest.body)
     graphs = {name: dict(entry) for name, entry in body["graphs"].items()}
-    for subject in subjects:
-        variants = {PLAIN: graphs[subject.name]["variants"][PLAIN]}
-        for rung in (name for name in trials if name != PLAIN):
-            path, figures = subject.path(rung), trials[rung].graphs.get(subject.name, {})
-            files.pop(path.name, None)
-            if trials[rung].status != REFUSED:
-                files[path.name] = file_entry(path)
-                parity = {name: figures[name] for name in _PARITY if name in figures}
-                variants[rung] = {"file": path.name, **({"parity": parity} if parity else {})}
-        graphs[subject.name]["variants"] = variants
-    body |= {"graphs": graphs, "precisions": _table(trials, limits)}
-    body.pop("fastest", None)
-    if fastest := fastest_of(trials, processor_flags() or frozenset()):
-        body["fastest"] = fastest
-    card = bundle.folder / CARD
-    write_atomically(card, card_of(body).encode())
-    write_manifest(bundle.folder, KIND, files | {CARD: file_entry(card)}, body)
+    for table, trials in tried.items():
+        chosen = {rung: leading(of) for rung, of in trials.items() if rung != PLAIN}
+        for subject in subjects[table]:
+            entry = graphs[subject.name]
+            entry["variants"] = _variants(subject, entry["variants"][PLAIN], chosen, files)
+        body[table] = _table(trials, limits)
+    body["graphs"] = graphs
+    if queries := tried.get(OF_QUERIES):
+        body = _without_choice(body) | _choice(queries)
+    write_card(bundle.folder, files, body)
+
+
+def _variants(
+    subject: Subject, plain: Any, chosen: Mapping[str, Trial], files: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the variants of a graph that stay, and list their files among `files`."""
+    variants = {PLAIN: plain}
+    for rung, trial in chosen.items():
+        path, figures = subject.path(rung), trial.graphs.get(subject.name, {})
+        files.pop(path.name, None)
+        if trial.status != REFUSED:
+            files[path.name] = file_entry(path)
+            parity = {name: figures[name] for name in _PARITY if name in figures}
+            variants[rung] = {"file": path.name, **({"parity": parity} if parity else {})}
+    return variants
+
+
+def _without_choice(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if name not in ("fastest", "fastest_by")}
+
+
+def _choice(tried: Mapping[str, Trials]) -> dict[str, Any]:
+    """Return what the manifest says of the precisions that run unasked."""
+    flags = processor_flags() or frozenset()
+    fastest = {name: fastest_of(tried, name, flags) for name in tried[PLAIN]}
+    by = {name: one for name, one in fastest.items() if one and name != ORT_CPU}
+    told = {"fastest": fastest[ORT_CPU], "fastest_by": by}
+    return {name: value for name, value in told.items() if value}
 
 
 def _remove_unlisted(bundle: Bundle, paths: Iterable[Path]) -> None:
@@ -160,12 +225,11 @@ def _remove_unlisted(bundle: Bundle, paths: Iterable[Path]) -> None:
             path.unlink(missing_ok=True)
 
 
-def _table(trials: Mapping[str, Trial], limits: Limits) -> dict[str, Any]:
+def _table(tried: Mapping[str, Trials], limits: Limits) -> dict[str, Any]:
     """Return what the manifest says of all that was tried."""
-    rungs = {rung: trial.to_json() for rung, trial in trials.items()}
     return {
         "limits": asdict(limits),
         "threads": ALONE.threads,
-        "machine": describe(),
-        "rungs": rungs,
+        "machine": describe((*PACKAGES, OPENVINO)),
+        "rungs": {rung: told_of(trials) for rung, trials in tried.items()},
     }

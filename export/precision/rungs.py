@@ -13,8 +13,10 @@ from zscr.errors import ConfigError
 from zscr.export.precision.dynamic import in_dynamic_int8
 from zscr.export.precision.halves import in_halves
 from zscr.export.precision.integers import in_integers
+from zscr.infer.runners.runner import OPENVINO, ORT_CPU
 
 _INT8 = frozenset({"avx_vnni", "avx512_vnni", "amx_int8", "asimddp", "i8mm"})
+_BY_ROW = frozenset({ORT_CPU})  # OpenVINO rounds what flows in 8 bits by scales that rows share
 
 
 @dataclass(frozen=True)
@@ -25,13 +27,14 @@ class Rung:
         about: what is held and computed in it.
         make: returns a graph of fp32 in it.
         instructions: that make it fast, as /proc/cpuinfo calls them.
-        alone: whether a row's answer does not depend on the rows that it is computed with.
+        alone: the backends in which a row's answer does not depend on the rows that it is computed
+            with.
     """
 
     about: str
     make: Callable[[onnx.ModelProto], onnx.ModelProto]
     instructions: frozenset[str]
-    alone: bool = True
+    alone: frozenset[str] = frozenset({ORT_CPU, OPENVINO})
 
 
 RUNGS = {
@@ -49,17 +52,19 @@ RUNGS = {
         "weights of 8 bits, tables of words in float16",
         partial(in_integers, bits=8),
         _INT8,
+        alone=_BY_ROW,
     ),
     "int4": Rung(
         "weights of 4 bits, tables of words in float16",
         partial(in_integers, bits=4),
         _INT8,
+        alone=_BY_ROW,
     ),
     "int8-dynamic": Rung(
         "weights and what flows in int8, a scale a batch",
         in_dynamic_int8,
         _INT8,
-        alone=False,
+        alone=frozenset(),
     ),
 }
 PLAIN, ALL = "fp32", "all"

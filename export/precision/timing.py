@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
+from typing import TypeVar
 
 from zscr.data.records import Query
 from zscr.infer.encoder import Encoder
@@ -13,12 +14,13 @@ from zscr.infer.models.samples import spread
 
 ALONE, BATCH = 30, 64  # queries that are asked alone; rows of a batch
 _BATCHES = 3  # that are timed
+Way = TypeVar("Way", bound=Hashable)  # in which a graph runs
 
 
 def time_graphs(
-    encoders: Mapping[str, Encoder], samples: Sequence[Query]
-) -> dict[str, dict[str, float]]:
-    """Return name -> median milliseconds of a query alone and of a batch of 64.
+    encoders: Mapping[Way, Encoder], samples: Sequence[Query]
+) -> dict[Way, dict[str, float]]:
+    """Return way -> median milliseconds of a query alone and of a batch of 64.
 
     Texts are tokenised before. All take turns with each query, so that what else the machine does
     falls on each alike.
@@ -28,7 +30,7 @@ def time_graphs(
     """
     alone = [[query] for query in spread(samples, ALONE)]
     batch = [samples[row % len(samples)] for row in range(BATCH)]
-    found: dict[str, dict[str, float]] = {name: {} for name in encoders}
+    found: dict[Way, dict[str, float]] = {name: {} for name in encoders}
     for prefix, asked in (("", alone), ("batch_", [batch] * _BATCHES)):
         for name, spent in _turns(encoders, [asked[0], *asked]).items():
             cpu, wall = (statistics.median(times[1:]) for times in zip(*spent, strict=True))
@@ -37,10 +39,10 @@ def time_graphs(
 
 
 def _turns(
-    encoders: Mapping[str, Encoder], asked: Sequence[Sequence[Query]]
-) -> dict[str, list[tuple[float, float]]]:
+    encoders: Mapping[Way, Encoder], asked: Sequence[Sequence[Query]]
+) -> dict[Way, list[tuple[float, float]]]:
     """Let each encoder run each batch in turn -> (CPU, wall) milliseconds of each."""
-    spent: dict[str, list[tuple[float, float]]] = {name: [] for name in encoders}
+    spent: dict[Way, list[tuple[float, float]]] = {name: [] for name in encoders}
     for queries in asked:
         for name, encoder in encoders.items():
             feeds = encoder.prepare(queries).feeds

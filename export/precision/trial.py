@@ -1,34 +1,37 @@
-"""One rung tried on the query graphs of a bundle: made, run, judged."""
+"""One rung tried on graphs of a bundle: made, run on each backend, judged."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import onnx
 
+from zscr.data.tasks import gallery_queries
 from zscr.errors import ArtefactError, ConfigError, InputError
 from zscr.export.precision.gate import Judge, Limits, fault_of
 from zscr.export.precision.rungs import PLAIN, RUNGS
 from zscr.extras import has_extra
-from zscr.infer.bundle import Bundle, spoken
+from zscr.infer.bundle import GALLERY, Bundle, spoken
 from zscr.infer.bundle_manifest import fields_of, pair_name
 from zscr.infer.encoder import Encoder
 from zscr.infer.evaluation.embedded import Embedded
+from zscr.infer.precision import REFUSED
 from zscr.infer.runners.runner import OPENVINO, ORT_CPU, Runtime
 from zscr.partial import write_atomically
 from zscr.train.evaluation.bundle_model import open_bundle_model
+from zscr.train.evaluation.model import Model
 from zscr.train.evaluation.reranking import choosing_task
 
-KEPT, REFUSED, NOT_RUN = "kept", "refused", "built, not run"
+KEPT, NOT_RUN = "kept", "built, not run"
 ALONE = Runtime(threads=1, precision=PLAIN)
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A query graph in fp32, and what judges it in other precisions."""
+    """A graph in fp32, and what judges it in other precisions."""
 
     bundle: Bundle
     name: str
@@ -58,11 +61,11 @@ class Subject:
 
 @dataclass
 class Trial:
-    """What came of one rung.
+    """What came of one rung on one backend.
 
     Attributes:
         status: KEPT, REFUSED or NOT_RUN; why: it is not kept.
-        backend: that it ran on; graphs: of each query graph, its figures; encoders: those that ran.
+        backend: that it ran on; graphs: of each graph, its figures; encoders: those that ran.
     """
 
     status: str = KEPT
@@ -86,6 +89,22 @@ class Trial:
         }
 
 
+Trials = Mapping[str, Trial]  # backend -> what came of a rung there, onnxruntime first
+
+
+def leading(trials: Trials) -> Trial:
+    """Return the trial by which a rung's graph stays: the first that is kept, else that ran."""
+    return min(trials.values(), key=lambda trial: (KEPT, REFUSED, NOT_RUN).index(trial.status))
+
+
+def told_of(trials: Trials) -> dict[str, Any]:
+    """Return what the manifest says of a rung: the leading trial, and the others beside it."""
+    first = leading(trials)
+    others = {name: one for name, one in trials.items() if one is not first and one.graphs}
+    beside = {name: one.to_json() for name, one in others.items()}
+    return {**first.to_json(), **({"beside": beside} if beside else {})}
+
+
 def subjects_of(bundle: Bundle) -> list[Subject]:
     """Return the query graphs of a bundle, each with validation queries of its own.
 
@@ -93,55 +112,111 @@ def subjects_of(bundle: Bundle) -> list[Subject]:
         ConfigError: there is none, one of them has no such queries, or the bundle re-ranks: what
             other tokens would do to that is not judged.
     """
-    if pair_name(bundle.manifest):
-        raise ConfigError(
-            f"{bundle.name} re-ranks by tokens, which no precision but fp32 is judged by; leave "
-            f"--precision out"
-        )
+    _refuse_pair(bundle)
     model, found = open_bundle_model(bundle.folder, runtime=ALONE), list[Subject]()
-    for name, entry in bundle.graphs.items():
-        if entry["role"] != "query":
-            continue
-        fields = fields_of(entry)
-        task = choosing_task(model.collection, fields)
-        if task is None:
+    for name, fields in _asking(bundle):
+        embedded = _embedded(model, fields)
+        if embedded is None:
             raise ConfigError(
                 f"{model.collection.folder} has no validation queries of {spoken(fields)} to judge "
                 f"a precision of '{name}' by; leave --precision out"
             )
-        embedded = model.rank(task)
-        assert isinstance(embedded, Embedded), "one graph takes these fields"
         plain = bundle.graph(name)
-        found.append(Subject(bundle, name, plain, Judge(plain, embedded)))
+        found.append(Subject(bundle, name, plain, Judge.of_queries(plain, embedded)))
     if not found:
         raise ConfigError(f"{bundle.name} has no graph of queries alone; leave --precision out")
     return found
 
 
-def try_rung(rung: str, subjects: Sequence[Subject], limits: Limits) -> Trial:
-    """Make a rung's graphs in the bundle's folder, run them, and judge them.
+def gallery_subject(bundle: Bundle) -> Subject:
+    """Return the gallery's graph, judged by what the first query graph that has queries finds.
+
+    Raises:
+        ConfigError: there are no validation queries, or the bundle re-ranks.
+    """
+    _refuse_pair(bundle)
+    model = open_bundle_model(bundle.folder, runtime=ALONE)
+    for _, fields in _asking(bundle):
+        if embedded := _embedded(model, fields):
+            images = gallery_queries(model.collection, embedded.task)
+            judge = Judge.of_gallery(bundle.gallery, embedded, images)
+            return Subject(bundle, GALLERY, bundle.gallery, judge)
+    raise ConfigError(
+        f"{model.collection.folder} has no validation queries to judge a precision of the gallery "
+        f"by; leave --gallery-precision out"
+    )
+
+
+def _asking(bundle: Bundle) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield the query graphs with the fields that they take."""
+    for name, entry in bundle.graphs.items():
+        if entry["role"] == "query":
+            yield name, fields_of(entry)
+
+
+def _embedded(model: Model, fields: frozenset[str]) -> Embedded | None:
+    """Return the validation task of such queries in fp32; None where there is none."""
+    if (task := choosing_task(model.collection, fields)) is None:
+        return None
+    embedded = model.rank(task)
+    assert isinstance(embedded, Embedded), "one graph takes these fields"
+    return embedded
+
+
+def _refuse_pair(bundle: Bundle) -> None:
+    if pair_name(bundle.manifest):
+        raise ConfigError(
+            f"{bundle.name} re-ranks by tokens, which no precision but fp32 is judged by; leave "
+            f"--precision out"
+        )
+
+
+def try_plain(subjects: Sequence[Subject], limits: Limits) -> Trials:
+    """Return what fp32 costs in onnxruntime, by which all is judged, and is in other backends."""
+    trials = _begun()
+    for subject in subjects:
+        path = subject.plain.graph
+        for trial in trials.values():
+            trial.graphs[subject.name] = {"bytes": path.stat().st_size}
+            if trial.backend == ORT_CPU:
+                trial.encoders[subject.name] = subject.plain
+            else:
+                _judge(trial, subject, path, limits)
+    return trials
+
+
+def try_rung(rung: str, subjects: Sequence[Subject], limits: Limits) -> Trials:
+    """Make a rung's graphs in the bundle's folder, run them on each backend, and judge them.
 
     Raises:
         ArtefactError: one cannot be written.
     """
-    trial = Trial()
+    trials = _begun()
     for subject in subjects:
         try:
             made = RUNGS[rung].make(onnx.load(subject.plain.graph))
         except ConfigError as error:
-            trial.end(REFUSED, str(error))
+            for trial in trials.values():
+                trial.end(REFUSED, str(error))
             continue
         path = subject.path(rung)
         write_atomically(path, made.SerializeToString())  # one may be there, and in use
-        trial.graphs[subject.name] = {"bytes": path.stat().st_size}
-        _judge(trial, subject, path, limits)
-    return trial
+        for trial in trials.values():
+            trial.graphs[subject.name] = {"bytes": path.stat().st_size}
+            _judge(trial, subject, path, limits)
+    return trials
+
+
+def _begun() -> Trials:
+    """Return a trial for each backend of the CPU that is installed."""
+    names = (ORT_CPU, OPENVINO) if has_extra(OPENVINO) else (ORT_CPU,)
+    return {name: Trial(backend=name) for name in names}
 
 
 def _judge(trial: Trial, subject: Subject, path: Path, limits: Limits) -> None:
     """Run a graph and judge it, as far as it runs here."""
     try:
-        encoder = _opened(trial, subject, path)
+        encoder = subject.opened(path, trial.backend)
         figures = subject.judge.figures(encoder)
     except InputError as error:
         trial.end(REFUSED, f"its embeddings cannot be compared ({error})")
@@ -152,14 +227,3 @@ def _judge(trial: Trial, subject: Subject, path: Path, limits: Limits) -> None:
         trial.encoders[subject.name] = encoder
         if fault := fault_of(figures, limits):
             trial.end(REFUSED, fault)
-
-
-def _opened(trial: Trial, subject: Subject, path: Path) -> Encoder:
-    """Open a graph in onnxruntime; where that cannot run the trial's first, all in OpenVINO."""
-    try:
-        return subject.opened(path, trial.backend)
-    except ArtefactError:
-        if trial.encoders or not has_extra(OPENVINO):
-            raise
-        trial.backend = OPENVINO
-        return subject.opened(path, trial.backend)

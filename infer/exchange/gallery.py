@@ -11,6 +11,7 @@ import numpy as np
 
 from zscr.infer.index.exact import Vectors
 from zscr.infer.index.index import Entry, Index
+from zscr.infer.precision import PLAIN
 from zscr.progress import progress
 from zscr.schema import SHA256, flag, integer, maybe, record, text
 
@@ -24,6 +25,7 @@ FIELDS = record(
         "features": integer(0, MOST),
         "linked": flag,
         "diffused": maybe(text(1000)),
+        "precision": text(40, least=1),
         "zscr": text(100),
     },
 )
@@ -40,6 +42,7 @@ class About:
         features: length of an image feature; 0 where there are none.
         linked: whether a content has one entry, whatever the number of its places.
         diffused: how the vectors were evened out, in words; None if they are the model's own.
+        precision: of the graph that computed the vectors.
         zscr: the version that wrote it.
     """
 
@@ -50,6 +53,7 @@ class About:
     features: int = 0
     linked: bool = False
     diffused: str | None = None
+    precision: str = PLAIN
     zscr: str = version("zscr")
 
     def fields(self) -> dict[str, Any]:
@@ -109,6 +113,7 @@ def gallery_of(index: Index, *, features: bool = False) -> Gallery:
         0 if held is None else held.shape[1],
         index.linked,
         None if index.diffusion is None else str(index.diffusion),
+        index.precision,
     )
     return Gallery(about, lambda: blocks(index, ROWS, features=features))
 

@@ -82,6 +82,7 @@ def import_index(
         vectors=vectors,
         features=features,
         linked=about.linked,
+        precision=about.precision,
         threads=threads,
     )
     return Imported(index, about)

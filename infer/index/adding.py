@@ -222,6 +222,7 @@ def _create(bundle: Bundle, folder: Path, first: Change, diffusion: Diffusion | 
         roots=first.roots or (),
         linked=bool(first.linked),
         unrelated=first.unrelated,
+        precision=bundle.gallery_precision,
         more=first.more,
     )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zscr.data.options import make_rules, walk_options
-from zscr.infer.options import make_runtime, resumable, runtime_options
+from zscr.infer.options import encoding_options, make_runtime, resumable
 from zscr.options import NamedPath
 from zscr.progress import say
 
@@ -50,7 +50,7 @@ def index() -> None:
     help="Only the I-th of N shares of the images; 'zscr index merge' joins them.",
 )
 @walk_options
-@runtime_options
+@encoding_options
 def add(
     images: tuple[Path, ...],
     folder: Path | None,
@@ -60,6 +60,7 @@ def add(
     shard: str,
     exclude: tuple[str, ...],
     follow_links: bool,
+    precision: str,
     **runtime: Any,
 ) -> None:
     """Add IMAGES, files or folders, to an index; it is made if it is absent.
@@ -84,13 +85,14 @@ def add(
       zscr index add holiday/ --index even.index --diffuse
       zscr query --text "a cat on a wall" --index holiday.index
       zscr index add photos/ --shard 3/16 --index part.3.index
+      zscr index add photos/ --index small.index --precision int8
     """
     from zscr.data.listing import Share
     from zscr.infer.index.add import add_images
     from zscr.infer.index.diffusion import Diffusion
     from zscr.infer.index.told import tell
 
-    share, opened = Share.of(shard), _open(bundle, runtime)
+    share, opened = Share.of(shard), _open(bundle, precision, runtime)
     with resumable():
         added = add_images(
             opened,
@@ -112,7 +114,7 @@ def add(
 @click.option("--yes", is_flag=True, help="All images of a folder may be removed.")
 @duplicates_option
 @walk_options
-@runtime_options
+@encoding_options
 def sync(
     images: tuple[Path, ...],
     folder: Path | None,
@@ -122,6 +124,7 @@ def sync(
     duplicates: str | None,
     exclude: tuple[str, ...],
     follow_links: bool,
+    precision: str,
     **runtime: Any,
 ) -> None:
     """Make an index hold what the folders IMAGES hold by now, no more and no less of them.
@@ -140,7 +143,7 @@ def sync(
     from zscr.infer.index.sync import preview_sync, sync_images
     from zscr.infer.index.told import counts_of, tell
 
-    opened, rules = _open(bundle, runtime), make_rules(exclude, follow_links)
+    opened, rules = _open(bundle, precision, runtime), make_rules(exclude, follow_links)
     given = rules if exclude or follow_links else None
     place = folder or opened.index_folder
     how: dict[str, Any] = {"rules": given, "linked": _linked(duplicates), "all_may_go": yes}
@@ -199,10 +202,10 @@ def relocate(root: str, moved_to: Path, folder: Path | None, bundle: Path) -> No
     say(f"{root} lies at {moved_to}: {there} of its {count} images are there")
 
 
-def _open(bundle: Path, runtime: Mapping[str, Any]) -> Bundle:
+def _open(bundle: Path, precision: str, runtime: Mapping[str, Any]) -> Bundle:
     from zscr.infer.bundle import Bundle
 
-    return Bundle.open(bundle, make_runtime(**runtime))
+    return Bundle.open(bundle, make_runtime(**runtime)).with_gallery_in(precision)
 
 
 def _place(folder: Path | None, bundle: Path) -> Path:

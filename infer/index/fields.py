@@ -46,5 +46,6 @@ FIELDS = record(
         "diffusion": maybe(
             record({"k": integer(1, 10_000), "alpha": number(0, 1), "steps": integer(1, 10_000)})
         ),
-    }
+    },
+    {"precision": text(40, least=1)},
 )

@@ -18,6 +18,7 @@ from zscr.infer.index.entries import Entries
 from zscr.infer.index.exact import Vectors
 from zscr.infer.index.roots import Root
 from zscr.infer.index.stack import Stack
+from zscr.infer.precision import PLAIN
 
 if TYPE_CHECKING:
     from zscr.data.listing import Skipped
@@ -45,6 +46,7 @@ class Generation:
         unrelated: queries that it is calibrated by; calibrations: by these and by its own images,
             as far as it is known what is unrelated.
         stored: what vectors are stored as.
+        precision: of the graph that computed them.
         next_label: the label of the next vector; next_segment: the number of the next segment.
         unmeasured: rows that have come or gone since the choice and the calibrations were made.
     """
@@ -63,6 +65,7 @@ class Generation:
     unrelated: Unrelated | None = None
     calibrations: tuple[Calibration, ...] = ()
     stored: Stored = "float32"
+    precision: str = PLAIN
     next_label: int = 0
     next_segment: int = 1
     unmeasured: int = 0

@@ -30,6 +30,7 @@ from zscr.infer.index.report import ChangeReport
 from zscr.infer.index.roots import Root
 from zscr.infer.index.search import search
 from zscr.infer.index.unit_rows import check_vectors
+from zscr.infer.precision import PLAIN
 
 if TYPE_CHECKING:
     from zscr.data.listing import Skipped
@@ -75,6 +76,7 @@ class Index:
         linked: bool = False,
         unrelated: Unrelated | None = None,
         stored: Stored = "float32",
+        precision: str = PLAIN,
         more: bool = False,
     ) -> Index:
         """Make the index `folder`, which must not exist yet, of at least one image.
@@ -98,6 +100,7 @@ class Index:
             unrelated: queries that it is calibrated by, now and after changes.
             stored: what vectors are stored as, now and after every change; float16 takes half the
                 space, and rounds scores by up to 5e-4.
+            precision: of the graph that computed the vectors, now and after every change.
             more: whether changes follow that belong with it, the last of which measures.
 
         Raises:
@@ -120,7 +123,14 @@ class Index:
             unrelated=unrelated,
             more=more,
         )
-        empty = writing.empty(space, bundle_name, search=search, diffusion=diffusion, stored=stored)
+        empty = writing.empty(
+            space,
+            bundle_name,
+            search=search,
+            diffusion=diffusion,
+            stored=stored,
+            precision=precision,
+        )
         return cls(writing.make(folder, empty, first, threads=threads))
 
     @classmethod
@@ -372,6 +382,11 @@ class Index:
     def space(self) -> str:
         """The embedding space that its vectors are in."""
         return self._current.generation.space
+
+    @property
+    def precision(self) -> str:
+        """The precision of the graph that computed its vectors."""
+        return self._current.generation.precision
 
     @property
     def bundle_name(self) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zscr.data.listing import Skipped
-from zscr.errors import InputError
+from zscr.errors import InputError, MismatchError
 from zscr.infer.bundle import SAME_IMAGE, Bundle, spoken
 from zscr.infer.index.diffusion import Diffusion
 from zscr.infer.index.index import Index
@@ -61,7 +61,7 @@ def open_for(bundle: Bundle, folder: Path, diffusion: Diffusion | None = None) -
     Raises:
         InputError: the bundle's gallery is not of images, or has not what `diffusion` needs, or
             the index was made with another.
-        MismatchError: the index holds vectors of another space.
+        MismatchError: the index holds vectors of another space, or precision.
     """
     _require_images(bundle)
     if diffusion and not bundle.has_feature:
@@ -70,6 +70,11 @@ def open_for(bundle: Bundle, folder: Path, diffusion: Diffusion | None = None) -
     if not folder.exists():
         return None
     index = Index.open(folder, bundle.space)
+    if index.precision != bundle.gallery_precision:
+        raise MismatchError(
+            f"the vectors of {folder} were computed in {index.precision}, not in "
+            f"{bundle.gallery_precision}; give --precision {index.precision}, or make another index"
+        )
     if diffusion and index.diffusion != diffusion:
         made = index.diffusion or "made without --diffuse"
         raise InputError(

@@ -19,7 +19,8 @@ from zscr.infer.index.index import Index
 class Known:
     """What indexes know of contents that arrive, and what is to be embedded.
 
-    An index without features lends nothing to images that are to have some: it refuses them.
+    An index without features lends nothing to images that are to have some: it refuses them. One
+    of another precision lends nothing.
     """
 
     def __init__(
@@ -34,6 +35,8 @@ class Known:
         self._arriving = Counter(entry.sha256 for entry in arriving)
         self._held: dict[str, tuple[Generation, str]] = {}  # as they are now, whatever comes
         for lender in lenders:
+            if lender.precision != bundle.gallery_precision:
+                continue
             if lender.features is not None or not self.has_feature:
                 self.learn(lender.now, lender.entries)
         if index:

@@ -25,6 +25,7 @@ from zscr.infer.index.roots import root_from, root_row
 from zscr.infer.index.segment import Segment
 from zscr.infer.index.stack import Stack
 from zscr.infer.index.tensor import is_sound
+from zscr.infer.precision import PLAIN
 from zscr.progress import say
 
 KIND = "index"
@@ -40,6 +41,7 @@ def body(now: Generation, folder: Path) -> dict[str, Any]:
         "dim": now.dim,
         "feature_dim": None if now.features is None else now.features.shape[1],
         "stored": now.stored,
+        "precision": now.precision,
         "diffusion": now.diffusion and asdict(now.diffusion),
         "count": now.count,
         "segments": [
@@ -124,6 +126,7 @@ def assemble(folder: Path, manifest: Manifest, stack: Stack, choice: Choice) -> 
         unrelated=_unrelated(folder, manifest),
         calibrations=calibrations_from(fields["calibrations"]),
         stored=fields["stored"],
+        precision=fields.get("precision", PLAIN),
         next_label=fields["next_label"],
         next_segment=fields["next_segment"],
         unmeasured=fields["unmeasured"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -25,10 +26,12 @@ def empty(
     search: Search | None,
     diffusion: Diffusion | None,
     stored: Stored,
+    precision: str,
 ) -> Generation:
     """Return what an index is before its first images; see `Index.create`."""
     choice = start(search)
-    return Generation(0, space, bundle_name, Stack(), choice, diffusion=diffusion, stored=stored)
+    made = Generation(0, space, bundle_name, Stack(), choice, diffusion=diffusion, stored=stored)
+    return replace(made, precision=precision)
 
 
 def make(folder: Path, before: Generation, first: Change, *, threads: int) -> Current:

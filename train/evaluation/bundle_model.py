@@ -146,10 +146,12 @@ def _pairing(bundle: Bundle) -> Pairing:
 def _about(provenance: Mapping[str, Any]) -> dict[str, Any]:
     """Return what reports say of where the weights come from."""
     if provenance.get("kind") != PRETRAINED:
-        return {name: provenance[name] for name in KEPT}
+        weights = {name: provenance.get(name) for name in ("run_sha256", "step")}
+        return {**{name: provenance[name] for name in KEPT}, "weights": weights}
     about = {name: provenance.get(name) for name in (*_COPIED, *_MAY_BE) if name != "kind"}
     of_training = {"selection": PRETRAINED, "refitted": False, "seed": None, "config": {}}
-    return of_training | {"versions": provenance["versions"], "sources": {}, PRETRAINED: about}
+    of_training |= {"versions": provenance["versions"], "sources": {}, "weights": None}
+    return of_training | {PRETRAINED: about}
 
 
 def _encoded(

@@ -251,12 +251,14 @@ def _head(models: Sequence[Model], task: Task) -> dict[str, Any]:
     first = models[0]
     about = {key: value for key, value in first.about.items() if key != "sources"}
     named = {"collection": first.collection.name, "protocol": task.protocol}
+    named |= {"collection_sha256": first.collection.manifest.sha256}
     named |= {"task": task.name, "split": task.split, "grouped_by": grouped_by(task)}
-    seeds = {"seeds": [model.about["seed"] for model in models]}
+    each = {"seeds": [model.about["seed"] for model in models]}
+    each |= {"weights": [model.about["weights"] for model in models]}
     composition = first.composition(task)
     composed = {"composition": composition} if composition else {}
     head = {"model": str(first.folder), **named, "missing": task.missing}
-    return {**head, **about, **composed, **seeds}
+    return {**head, **about, **composed, **each}
 
 
 def _write_files(report: dict[str, Any], model: Model, ranked: Ranked, asked: Question) -> None:

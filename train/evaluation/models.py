@@ -13,7 +13,13 @@ from zscr.train.evaluation.bundle_model import open_bundle_model
 from zscr.train.evaluation.model import Model
 from zscr.train.evaluation.run_model import open_run_model
 
-OWN = ("seed", "best", "last", "versions")  # what may differ between runs of one configuration
+OWN = (
+    "seed",
+    "best",
+    "last",
+    "versions",
+    "weights",
+)  # what may differ between runs of one configuration
 
 
 def open_models(

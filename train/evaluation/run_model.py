@@ -121,6 +121,7 @@ def _about(run: Run, head_settings: Mapping[str, Any], *, refitted: bool) -> dic
     about |= {"selection": run.selection if final else selection(run.config)}
     about |= {"refitted": refitted, "last": run.last, "best": run.best}
     about |= {"versions": versions(), "sources": dict(run.sources), "config": as_dict(run.config)}
+    about |= {"weights": {"run_sha256": run.read_from, "step": run.best and run.best["step"]}}
     return about | {"head_settings": dict(head_settings)}
 
 

@@ -18,7 +18,7 @@ def about(index: Index) -> Iterator[str]:
     yield f"{held}, embeddings {index.diffusion or 'not diffused'}"
     yield (
         f"generation {index.generation}, made by the bundle {printable(index.bundle_name)} "
-        f"in the space {index.space[:12]}"
+        f"in the space {index.space[:12]}, in {printable(index.precision)}"
     )
     for root in index.roots:
         where = "" if root.is_there else ", which is not there"

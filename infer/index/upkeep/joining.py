@@ -44,7 +44,7 @@ def join(folder: Path, sources: Sequence[Path], *, threads: int = 1) -> Joined:
     Raises:
         InputError: fewer than two, two have other images under one id, another folder under one
             name, or only some have features; they are diffused.
-        MismatchError: they are of different spaces, or stored as different types.
+        MismatchError: they are of different spaces or precisions, or stored as different types.
         ArtefactError: one is damaged, or `folder` exists.
     """
     if len(sources) < 2:
@@ -106,6 +106,11 @@ def _require_alike(one: Index, other: Index) -> None:
         raise MismatchError(
             f"{other.folder} is in the space {other.space}, made by the bundle "
             f"{other.bundle_name}, and {one.folder} in {one.space}; merge indexes of one bundle"
+        )
+    if one.precision != other.precision:
+        raise MismatchError(
+            f"the vectors of {one.folder} were computed in {one.precision}, those of "
+            f"{other.folder} in {other.precision}; merge indexes of one precision"
         )
     stored = [index.now.stored for index in (one, other)]
     if stored[0] != stored[1]:

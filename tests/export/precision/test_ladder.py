@@ -19,9 +19,10 @@ from zscr.errors import ConfigError
 from zscr.export.precision.gate import Limits, fault_of
 from zscr.export.precision.ladder import add_precisions, fastest_of
 from zscr.export.precision.rungs import RUNGS
-from zscr.export.precision.trial import ALONE, NOT_RUN, REFUSED, Trial, subjects_of
+from zscr.export.precision.trial import ALONE, NOT_RUN, Trial, subjects_of
 from zscr.extras import MODULES
 from zscr.infer.bundle import Bundle
+from zscr.infer.precision import REFUSED
 from zscr.infer.runners.runner import Runtime
 from zscr.processor import processor_flags
 
@@ -68,9 +69,25 @@ def test_the_table_says_what_was_measured(tried: Path, deployed) -> None:
     assert set(manifest.body["graphs"]["text"]["variants"]) == kept
     assert set(manifest.body["graphs"]["gallery"]["variants"]) == {"fp32"}
     card = (tried / "card.md").read_text()
-    assert f"| text | int8 | kept | {(tried / 'text.int8.onnx').stat().st_size / 1e6:.1f} |" in card
+    size = f"{(tried / 'text.int8.onnx').stat().st_size / 1e6:.1f}"
+    assert f"| text | int8 | ort-cpu | kept | {size} |" in card
+    assert f"| text | int8 | openvino | kept | {size} |" in card
     assert "bf16 ran in openvino" in card
     assert Bundle.open(tried).space == Bundle.open(deployed.bundle).space
+
+
+def test_each_backend_is_judged_and_timed(tried: Path) -> None:
+    """Beside what leads; what onnxruntime has no products of says so there."""
+    rungs = read_manifest(tried, "bundle").body["precisions"]["rungs"]
+    assert rungs["bf16"]["beside"]["ort-cpu"]["status"] == NOT_RUN
+    for name in ("fp32", "fp16", "int8", "int8-dynamic"):
+        [beside] = rungs[name]["beside"].items()
+        assert (beside[0], beside[1]["status"]) == ("openvino", "kept"), name
+        figures = beside[1]["graphs"]["text"]
+        assert min(figures["cpu_ms"], figures["batch_cpu_ms"]) > 0
+        assert figures["max_abs"] < 2e-6 or name != "fp32"
+    both = rungs["int8"], rungs["int8"]["beside"]["openvino"]
+    assert len({one["graphs"]["text"]["max_abs"] for one in both}) == 2
 
 
 def test_the_precision_asked_for_is_the_graph_that_runs(tried: Path) -> None:
@@ -104,6 +121,12 @@ def test_the_fastest_runs_where_the_processor_has_its_instructions(
     assert np.array_equal(embed(folder), embed(folder, precision=runs))
     assert Bundle.open(folder, Runtime(precision="int8")).precision == "int8"
     assert Bundle.open(folder, Runtime("auto")).precision == "fp32"
+    assert Bundle.open(folder, Runtime("openvino")).precision == "fp32"
+    by = {"openvino": {"precision": "bf16", "instructions": needed}}
+    write_manifest(folder, "bundle", manifest.files, {**body, "fastest_by": by})
+    own = "bf16" if runs == "fp16" else "fp32"
+    assert Bundle.open(folder, Runtime("openvino")).precision == own
+    assert Bundle.open(folder).precision == runs
 
 
 @pytest.mark.parametrize(
@@ -174,29 +197,70 @@ def test_a_precision_runs_on_the_backend_that_it_was_judged_on(tried: Path) -> N
         Bundle.open(tried, Runtime(precision="bf16"))
 
 
-def trial(milliseconds: float, status: str = "kept", backend: str = "ort-cpu") -> Trial:
-    return Trial(status, backend=backend, graphs={"text": {"cpu_ms": milliseconds}})
+@pytest.mark.parametrize(("refused", "kept"), [("ort-cpu", "openvino"), ("openvino", "ort-cpu")])
+def test_what_one_backend_refused_runs_on_the_other(
+    refused: str, kept: str, tried: Path, tmp_path: Path
+) -> None:
+    """On the one that kept it alone; a bundle that tells nothing of the other runs on both."""
+    folder = shutil.copytree(tried, tmp_path / "bundle")
+    manifest = read_manifest(folder, "bundle")
+    rungs = dict(manifest.body["precisions"]["rungs"])
+    graphs = {"graphs": rungs["int8"]["graphs"]}
+    other = {"status": REFUSED, "why": "cosine 0.5", "backend": refused, **graphs}
+    for beside in ({"beside": {refused: other}}, {}):
+        rungs["int8"] = {"status": "kept", "backend": kept, **graphs, **beside}
+        told = {**manifest.body["precisions"], "rungs": rungs}
+        write_manifest(folder, "bundle", manifest.files, {**manifest.body, "precisions": told})
+        assert Bundle.open(folder, Runtime(kept, precision="int8")).precision == "int8"
+        if beside:
+            why = rf"int8 is refused on {refused} \(cosine 0.5\) and kept on {kept}; give --backend"
+            with pytest.raises(ConfigError, match=why):
+                Bundle.open(folder, Runtime(refused, precision="int8"))
+    if kept == "ort-cpu":
+        assert Bundle.open(folder, Runtime("openvino", precision="int8")).precision == "int8"
+
+
+def trial(
+    milliseconds: float, status: str = "kept", backend: str = "ort-cpu", between: float = 0
+) -> dict[str, Trial]:
+    """Return what came of a rung on one backend."""
+    figures = {"cpu_ms": milliseconds, "between_batches": between}
+    return {backend: Trial(status, backend=backend, graphs={"text": figures})}
 
 
 def test_what_runs_unasked_is_kept_fast_and_alone() -> None:
     """Not refused or unrun, not dependent on a batch, not by a hair, and only with instructions."""
     vnni, bare = frozenset({"avx512_vnni", "fma"}), frozenset({"fma"})
     trials = {"fp32": trial(10), "int8": trial(6), "int4": trial(7), "int8-dynamic": trial(2)}
-    assert fastest_of(trials, vnni) == {"precision": "int8", "instructions": ["avx512_vnni"]}
-    assert fastest_of(trials, bare) is None
-    assert fastest_of({"fp32": trial(10), "int8": trial(9.5)}, vnni) is None
-    assert fastest_of(trials | {"bf16": trial(1, backend="openvino")}, vnni | {"avx512_bf16"}) == {
-        "precision": "int8",
-        "instructions": ["avx512_vnni"],
-    }
-    for status in (REFUSED, NOT_RUN):
-        others = trials | {"int8": trial(1, status)}
-        assert fastest_of(others, vnni) == {"precision": "int4", "instructions": ["avx512_vnni"]}
+    int8, int4 = ({"precision": name, "instructions": ["avx512_vnni"]} for name in ("int8", "int4"))
+    assert fastest_of(trials, "ort-cpu", vnni) == int8
+    assert fastest_of(trials, "ort-cpu", bare) is None
+    assert fastest_of({"fp32": trial(10), "int8": trial(9.5)}, "ort-cpu", vnni) is None
+    others = trials | {"bf16": trial(1, backend="openvino")}
+    assert fastest_of(others, "ort-cpu", vnni | {"avx512_bf16"}) == int8
+    for other in (trial(1, REFUSED), trial(1, NOT_RUN), trial(1, between=0.01)):
+        assert fastest_of(trials | {"int8": other}, "ort-cpu", vnni) == int4
     assert {name for name, one in RUNGS.items() if one.instructions & vnni} == {
         "int8",
         "int4",
         "int8-dynamic",
     }
+
+
+def test_each_backend_has_a_fastest_of_its_own() -> None:
+    """OpenVINO shares scales among rows in 8 and 4 bits, so these never run there unasked."""
+    flags = frozenset({"avx512_vnni", "avx512_bf16"})
+    tried = {
+        name: trial(milliseconds) | trial(milliseconds / 2, backend="openvino")
+        for name, milliseconds in {"fp32": 10, "bf16": 8, "int8": 2, "int4": 1}.items()
+    }
+    fastest = fastest_of(tried, "openvino", flags)
+    assert fastest == {"precision": "bf16", "instructions": ["avx512_bf16"]}
+    slow = tried | {"fp32": trial(10) | trial(4, backend="openvino")}
+    assert fastest_of(slow, "openvino", flags) is None
+    unrun = tried | {"fp32": trial(10) | trial(5, NOT_RUN, "openvino")}
+    assert fastest_of(unrun, "openvino", flags) is None
+    assert fastest_of({name: trial(9) for name in tried}, "openvino", flags) is None
 
 
 def test_export_and_query_take_a_precision(deployed, tmp_path: Path, monkeypatch) -> None:
