@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -23,8 +24,9 @@ from zscr.infer.bundle_manifest import (
 )
 from zscr.infer.encoder import Encoder
 from zscr.infer.precision import chosen_precision, require_gallery
+from zscr.infer.runners.onnx import import_onnxruntime
 from zscr.infer.runners.opening import import_library, open_runner
-from zscr.infer.runners.runner import TRT, Runner, Runtime
+from zscr.infer.runners.runner import OPENVINO, ORT_CPU, TRT, Runner, Runtime
 
 if TYPE_CHECKING:
     from zscr.infer.composition.composition import Composition
@@ -74,16 +76,12 @@ class Bundle:
         Raises:
             ArtefactError: the folder is absent, or no bundle.
             ConfigError: it is not there in the precision that is asked for, or this machine cannot
-                run TensorRT's engines, which are.
+                run the backend that is.
         """
-        folder, runtime = Path(folder), runtime or Runtime()
+        folder = Path(folder)
         manifest = open_manifest(folder)
         pair_name(manifest)  # which refuses one that could not be fed
-        if runtime.backend == TRT:
-            from zscr.infer.engines.opening import ready
-
-            runtime = ready(runtime)
-        bundle = cls(folder.resolve(), manifest, runtime)
+        bundle = cls(folder.resolve(), manifest, _settled(runtime or Runtime()))
         _ = bundle.precision  # which refuses one that is not there
         return bundle
 
@@ -302,6 +300,19 @@ class Bundle:
     def examples(self) -> Mapping[str, str]:
         """Texts about classes that were never trained on -> the class that is right."""
         return read_examples(self.folder, self.manifest)
+
+
+def _settled(runtime: Runtime) -> Runtime:
+    """Return a runtime with the backend that runs here, on which its precision depends, too."""
+    if runtime.backend in (ORT_CPU, OPENVINO):
+        return runtime
+    if runtime.backend == TRT:
+        from zscr.infer.engines.opening import ready
+
+        return ready(runtime)
+    from zscr.infer.runners.backend import chosen
+
+    return replace(runtime, backend=chosen(runtime, import_onnxruntime()))
 
 
 def with_gallery(

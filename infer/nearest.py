@@ -7,12 +7,14 @@ from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from zscr.errors import MissingExtraError
+from zscr.errors import ConfigError, MissingExtraError
 from zscr.infer.columns import Wanted
 from zscr.infer.encoder import Rows
 from zscr.infer.index.brief import are_few, how_few, is_few
 from zscr.infer.index.index import Index, Match
+from zscr.infer.runners.gpu import CudaError
 from zscr.infer.runners.runner import Runtime
+from zscr.progress import say
 
 if TYPE_CHECKING:  # most queries need neither
     from zscr.infer.index.on_device.search import DeviceSearch
@@ -99,10 +101,7 @@ class Nearest:
             return "by HNSW, as was asked for when the index was made"
         if is_few(self._queries):
             return f"so few queries ({self._queries}) take less than copying the gallery to the GPU"
-        try:
-            return self._device.lack(now.vectors)
-        except MissingExtraError as error:
-            return str(error)
+        return self._fault or self._device.lack(now.vectors)
 
     @cached_property
     def _is_on_device(self) -> bool:
@@ -112,6 +111,16 @@ class Nearest:
         from zscr.infer.runners.onnx import import_onnxruntime
 
         return cuda_lack(import_onnxruntime()) is None
+
+    @cached_property
+    def _fault(self) -> str | None:
+        """Why nothing can be searched on the GPU, found out once; None where it can."""
+        try:
+            _ = self._device
+        except (MissingExtraError, ConfigError, CudaError) as error:
+            say(f"searched on the CPU: {error}")
+            return str(error)
+        return None
 
     @property
     def _device(self) -> DeviceSearch:

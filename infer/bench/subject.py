@@ -96,7 +96,7 @@ class Subject:
         return {
             "name": self.name,
             "bundle": bundle.manifest.sha256,
-            "precision": bundle.manifest.body["default_precision"],
+            "precision": bundle.precision,
             "index": manifest.sha256,
             "index_bytes": sum(entry["bytes"] for entry in manifest.files.values()),
             "images": index.count,

@@ -19,6 +19,7 @@ from zscr.extras import require_extras
 from zscr.infer.exchange.gallery import About, Block, Gallery
 from zscr.infer.exchange.points import block_of, point_id
 from zscr.infer.exchange.rows import row_of
+from zscr.infer.precision import PLAIN
 from zscr.patience import PASSING, PassingFault, Patience, broken_way, passing_status
 from zscr.progress import say
 
@@ -146,6 +147,12 @@ class Qdrant:
                 f"the collection {self.name} at {self.host} holds vectors of {found[0]} dimensions "
                 f"({found[1]}) of {told.get('bundle') or 'others'}, the index of {about.dim} (Dot) "
                 f"of {about.bundle}; name another collection"
+            )
+        if told and told.get("precision", PLAIN) != about.precision:
+            raise MismatchError(
+                f"the collection {self.name} at {self.host} holds vectors in "
+                f"{told.get('precision', PLAIN)}, the index in {about.precision}; name another "
+                f"collection"
             )
 
     def _patiently(self, ask: Callable[[], Result]) -> Result:

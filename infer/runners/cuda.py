@@ -65,8 +65,10 @@ def open_unrecorded(ort: Any, graph: bytes, name: str, options: Any) -> Any:
 
     Raises:
         ConfigError: a node of the graph would run on the CPU.
+        Exception: onnxruntime's, where it cannot be opened.
     """
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    options.enable_mem_pattern = False  # it would plan for the sizes of the run before
     session = _session(ort, graph, options, recorded=False)
     _refuse_cpu(name, session)
     return session

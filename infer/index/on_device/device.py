@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from zscr.errors import InputError
+from zscr.errors import ConfigError, ZscrError
 from zscr.infer.index.on_device.graphs import by_full, by_half
 from zscr.infer.runners.cuda_device import IN_USE
 from zscr.infer.runners.gpu import Block, Gpu
@@ -18,6 +18,10 @@ from zscr.infer.runners.runner import ORT_CPU, Runtime
 
 Array = npt.NDArray[Any]
 Kind = Literal["cpu", "cuda"]
+
+
+class DeviceError(ZscrError):
+    """A device has failed to search."""
 
 
 class Memory(Protocol):
@@ -67,7 +71,7 @@ class Device:
             kind: `cpu` is what tests compare; threads: of the CPU.
 
         Raises:
-            ConfigError: a node would run on the CPU where CUDA is asked for.
+            ConfigError: a node would run on the CPU where CUDA is asked for, or onnxruntime fails.
             MissingExtraError: NVIDIA's binding of the driver is not installed.
         """
         self._kind, self._ort = kind, import_onnxruntime()
@@ -88,7 +92,11 @@ class Device:
             return self._ort.InferenceSession(graph, options, ["CPUExecutionProvider"])
         from zscr.infer.runners.cuda import open_unrecorded
 
-        return open_unrecorded(self._ort, graph, f"the search {name}", options)
+        try:
+            return open_unrecorded(self._ort, graph, f"the search {name}", options)
+        except faults() as error:
+            words = " ".join(str(error).split())[:300]
+            raise ConfigError(f"onnxruntime cannot search on {self.name} ({words})") from error
 
     def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Held:
         """Return an array there that is to be written.
@@ -115,17 +123,14 @@ class Device:
             name: of the graph; held: inputs that are there; feeds: those that are copied there.
 
         Raises:
-            InputError: it fails, as where the memory is short.
+            DeviceError: it fails, as where the memory is short.
         """
         try:
             with self._lock:  # so that the scores of one batch are there, not of many
                 return self._run(self._sessions[name], held, feeds)
         except faults() as error:
             words = " ".join(str(error).split())[:300]
-            raise InputError(
-                f"searching on {self.name} failed ({words}); ask fewer queries at once, or use "
-                f"--backend ort-cpu"
-            ) from error
+            raise DeviceError(f"{self.name} failed ({words})") from error
 
     def _run(
         self, session: Any, held: Mapping[str, Held], feeds: Mapping[str, Array]

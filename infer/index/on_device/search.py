@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zscr.infer.index.exact import Gallery, Hits, Vectors, no_hits, rank, search_exact, together
-from zscr.infer.index.on_device.device import Device
+from zscr.infer.index.on_device.device import Device, DeviceError
 from zscr.infer.index.on_device.gallery import GROUP, Candidates, DeviceGallery, bytes_of
 from zscr.infer.runners.gpu import CudaError
 from zscr.progress import say
@@ -72,12 +72,23 @@ class DeviceSearch:
         k = min(k, len(vectors))
         if not k or not len(queries):
             return no_hits(len(queries), k)
-        gallery, lack = self._prepared(vectors)
+        gallery, _ = self._prepared(vectors)
         if gallery is None:
             return self._on_host(vectors, queries, k)
         step = gallery.at_once(k)
         parts = (queries[start : start + step] for start in range(0, len(queries), step))
-        return together([self._proved(gallery, vectors, part, k) for part in parts])
+        try:
+            return together([self._proved(gallery, vectors, part, k) for part in parts])
+        except DeviceError as error:
+            self._give_up(vectors, str(error))
+            return self._on_host(vectors, queries, k)
+
+    def _give_up(self, vectors: Gallery, lack: str) -> None:
+        """Leave a gallery to the CPU from now on, and give its memory back."""
+        with self._lock:
+            if vectors is self._vectors and self._gallery:
+                self._gallery, self._lack = None, lack
+                say(f"searched on the CPU: {lack}")
 
     def _prepared(self, vectors: Gallery) -> tuple[DeviceGallery | None, str | None]:
         with self._lock:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from click.testing import CliRunner
 
@@ -23,6 +24,7 @@ from zscr.export.precision.trial import ALONE, NOT_RUN, Trial, subjects_of
 from zscr.extras import MODULES
 from zscr.infer.bundle import Bundle
 from zscr.infer.precision import REFUSED
+from zscr.infer.runners.backend import cuda_lack
 from zscr.infer.runners.runner import Runtime
 from zscr.processor import processor_flags
 
@@ -120,7 +122,9 @@ def test_the_fastest_runs_where_the_processor_has_its_instructions(
     assert Bundle.open(folder).precision == runs
     assert np.array_equal(embed(folder), embed(folder, precision=runs))
     assert Bundle.open(folder, Runtime(precision="int8")).precision == "int8"
-    assert Bundle.open(folder, Runtime("auto")).precision == "fp32"
+    auto = Bundle.open(folder, Runtime("auto"))
+    assert auto.precision == Bundle.open(folder, Runtime(auto.runtime.backend)).precision
+    assert auto.runtime.backend == ("ort-cpu" if cuda_lack(onnxruntime) else "ort-cuda")
     assert Bundle.open(folder, Runtime("openvino")).precision == "fp32"
     by = {"openvino": {"precision": "bf16", "instructions": needed}}
     write_manifest(folder, "bundle", manifest.files, {**body, "fastest_by": by})

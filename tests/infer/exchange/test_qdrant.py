@@ -82,7 +82,7 @@ def test_its_own_search_finds_what_zscr_finds(index: Index, collection: Qdrant) 
 
 
 def test_a_collection_of_something_else_is_left_alone(index: Index, collection: Qdrant) -> None:
-    """Of another length, distance or space; and what is no image is not read as one."""
+    """Of another length, distance, space or precision; and what is no image is not read as one."""
     models, local = client.models, collection.client
     gallery = gallery_of(index)
     for how in (
@@ -98,6 +98,9 @@ def test_a_collection_of_something_else_is_left_alone(index: Index, collection: 
     collection.write(other)
     with pytest.raises(MismatchError, match="of clip, the index of 32"):
         collection.write(gallery)
+    finer = replace(other, about=replace(other.about, precision="fp16"))
+    with pytest.raises(MismatchError, match="holds vectors in fp32, the index in fp16"):
+        collection.write(finer)
     local.upsert("holiday", [models.PointStruct(id=7, vector=[0.0] * 32, payload={"a": 1})])
     with pytest.raises(InputError, match="an image has no id"):
         gathered(collection)

@@ -167,6 +167,23 @@ def test_a_gallery_that_does_not_fit_is_searched_by_the_host_and_said_once(devic
     assert search.lack(gallery.copy()) is None
 
 
+class Short(Device):
+    """A device without memory for what it computes; stands for a GPU that others fill."""
+
+    def _run(self, *_):
+        raise RuntimeError("Available memory of 3 is smaller than requested bytes of 5")
+
+
+def test_a_device_that_fails_leaves_the_gallery_to_the_host_and_says_so_once(capsys):
+    """The query is answered all the same, and the next is not tried there."""
+    search = DeviceSearch(Short("cpu"), lambda: LARGE)
+    gallery, queries = around(200, 64, 1.0), around(3, 64, 1.0, seed=1)
+    for _ in range(2):
+        assert check(search, gallery, queries, 10) == (0, 0, 3)
+        assert "cpu failed (Available memory of 3 is" in search.lack(gallery)
+    assert capsys.readouterr().err.count("searched on the CPU: cpu failed (Available") == 1
+
+
 class Unreadable:
     """Rows of a file that cannot be read."""
 
