@@ -113,6 +113,7 @@ def added(count: int = 5) -> None:
     contents, folder = Contents(), Path("x.index")
     about = {"space": "b", "name": "birds", "dim": 6, "has_feature": False, "gallery": contents}
     about |= {"gallery_fields": SAME_IMAGE, "takes": frozenset(), "examples": {}}
+    about |= {"gallery_precision": "fp32"}
     bundle: Any = SimpleNamespace(**about, runtime=SimpleNamespace(thread_count=1))
     entries = [Entry(f"{n}", f"{n}" * 64, f"/photos/{n}") for n in range(count)]
     with alone(folder):

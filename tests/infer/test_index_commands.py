@@ -30,7 +30,7 @@ def test_index_from_the_shell(deployed, tmp_path, images):
     assert "3 images of 16 dimensions, exact" in info.stdout
     opened = Index.open(folder)
     about = f"generation {opened.generation}, made by the bundle {deployed.bundle.name}"
-    assert f"{about} in the space {opened.space[:12]}\n" in info.stdout
+    assert f"{about} in the space {opened.space[:12]}, in fp32\n" in info.stdout
     assert "1 images were skipped" in info.stdout
     mixed = r"calibrated by 128 mixes of the examples' words: the best images of these score 0\.\d+"
     assert re.search(mixed, info.stdout)
