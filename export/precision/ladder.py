@@ -82,10 +82,11 @@ def add_precisions(
             _commit(bundle, subjects, tried, limits)
         finally:
             made = [
-                one.path(rung)
+                path
                 for table, rungs in asked.items()
                 for one in subjects[table]
                 for rung in rungs
+                for path in one.paths(rung)
             ]
             _remove_unlisted(bundle, made)
     return Bundle.open(folder)
@@ -195,8 +196,8 @@ def _variants(
     """Return the variants of a graph that stay, and list their files among `files`."""
     variants = {PLAIN: plain}
     for rung, trial in chosen.items():
-        path, figures = subject.path(rung), trial.graphs.get(subject.name, {})
-        files.pop(path.name, None)
+        (path, before), figures = subject.paths(rung), trial.graphs.get(subject.name, {})
+        files.pop(before.name, None)
         if trial.status != REFUSED:
             files[path.name] = file_entry(path)
             parity = {name: figures[name] for name in _PARITY if name in figures}
@@ -218,7 +219,7 @@ def _choice(tried: Mapping[str, Trials]) -> dict[str, Any]:
 
 
 def _remove_unlisted(bundle: Bundle, paths: Iterable[Path]) -> None:
-    """Remove graphs that were made and are not in the manifest, as it is by now."""
+    """Remove graphs that were made, or replaced, and are not in the manifest as it is by now."""
     listed = read_manifest(bundle.folder, KIND).files
     for path in paths:
         if path.name not in listed:

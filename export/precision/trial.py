@@ -38,9 +38,15 @@ class Subject:
     plain: Encoder
     judge: Judge
 
-    def path(self, rung: str) -> Path:
-        """Return where it is in a precision."""
-        return self.bundle.folder / f"{self.name}.{rung}.onnx"
+    def paths(self, rung: str) -> tuple[Path, Path]:
+        """Return where it is made in a precision, and where it is if there is one.
+
+        That one is in use until the manifest names another, so the new one is made beside it.
+        """
+        first, second = (f"{self.name}.{rung}{more}.onnx" for more in ("", ".again"))
+        if first in self.bundle.manifest.files:
+            first, second = second, first
+        return self.bundle.folder / first, self.bundle.folder / second
 
     def opened(self, path: Path, backend: str) -> Encoder:
         """Open a file of it on one thread.
@@ -199,8 +205,8 @@ def try_rung(rung: str, subjects: Sequence[Subject], limits: Limits) -> Trials:
             for trial in trials.values():
                 trial.end(REFUSED, str(error))
             continue
-        path = subject.path(rung)
-        write_atomically(path, made.SerializeToString())  # one may be there, and in use
+        path, _ = subject.paths(rung)
+        write_atomically(path, made.SerializeToString())
         for trial in trials.values():
             trial.graphs[subject.name] = {"bytes": path.stat().st_size}
             _judge(trial, subject, path, limits)

@@ -171,11 +171,23 @@ def test_a_refused_precision_leaves_its_figures_and_no_graph(own: Path) -> None:
     assert rungs["int8"]["why"].startswith("cosine ")
     assert rungs["int8"]["graphs"]["text"]["queries"] == 10
     assert set(body["graphs"]["text"]["variants"]) == {"fp32"}
-    assert not [*own.glob("*.int8.onnx"), *own.glob("*.fp16.onnx")]
+    assert not [*own.glob("*.int8*.onnx"), *own.glob("*.fp16*.onnx")]
     assert "fastest" not in body
     verify(own, read_manifest(own, "bundle"))
     with pytest.raises(ConfigError, match=r"no graph 'text' in int8 \(cosine .*only in fp32"):
         Bundle.open(own, Runtime(precision="int8"))
+
+
+def test_a_graph_that_is_listed_is_not_written_over(own: Path) -> None:
+    """It may be in use until the manifest names the next, which is made beside it."""
+    names = []
+    for _ in range(3):
+        add_precisions(own, ["fp16"], LENIENT)
+        manifest = read_manifest(own, "bundle")
+        verify(own, manifest)
+        names.append(manifest.body["graphs"]["text"]["variants"]["fp16"]["file"])
+        assert [path.name for path in own.glob("*.fp16*.onnx")] == names[-1:]
+    assert names == ["text.fp16.onnx", "text.fp16.again.onnx", "text.fp16.onnx"]
 
 
 def test_what_nothing_runs_is_built_and_not_kept(own: Path, monkeypatch) -> None:
