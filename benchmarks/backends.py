@@ -19,12 +19,13 @@ from machine import describe
 
 from zscr.errors import ArtefactError, InputError
 from zscr.export.precision.gate import Limits, fault_of
-from zscr.export.precision.rungs import PLAIN, RUNGS
+from zscr.export.precision.rungs import RUNGS
 from zscr.export.precision.timing import time_graphs
 from zscr.export.precision.trial import ALONE, Subject, subjects_of
 from zscr.extras import installed_version
 from zscr.infer.bundle import Bundle
 from zscr.infer.encoder import Encoder
+from zscr.infer.precision import PLAIN
 from zscr.infer.runners.runner import OPENVINO, ORT_CPU
 
 RESULTS = Path(__file__).parent / "results" / "backends.json"

@@ -12,14 +12,12 @@ from zscr.infer.columns import Wanted
 from zscr.infer.encoder import Rows
 from zscr.infer.index.brief import are_few, how_few, is_few
 from zscr.infer.index.index import Index, Match
-from zscr.infer.runners.gpu import CudaError
 from zscr.infer.runners.runner import Runtime
 from zscr.progress import say
 
 if TYPE_CHECKING:  # most queries need neither
     from zscr.infer.index.on_device.search import DeviceSearch
 
-_ON_CUDA = ("auto", "ort-cuda")  # backends
 _MOST = 1000  # images a query that a GPU is asked for
 
 
@@ -48,12 +46,13 @@ class Nearest:
         """Search an index.
 
         Args:
-            index: its images; runtime: how the rows are embedded.
+            index: its images; runtime: how the rows are embedded, as `Bundle.open` settles it.
             queries: how many there will be in all, if that is known.
             device: what searches in place of the CPU; None is CUDA's if the runtime computes there.
         """
         self.index, self._runtime, self._queries = index, runtime, queries
         self._given, self._lock = device, Lock()
+        self._is_on_device = device is not None or runtime.backend == "ort-cuda"
 
     def find(self, rows: Rows, wanted: Wanted) -> list[list[Match]]:
         """Return the matches of each unit row (B, D)."""
@@ -104,17 +103,10 @@ class Nearest:
         return self._fault or self._device.lack(now.vectors)
 
     @cached_property
-    def _is_on_device(self) -> bool:
-        if self._given or self._runtime.backend not in _ON_CUDA:
-            return self._given is not None
-        from zscr.infer.runners.backend import cuda_lack
-        from zscr.infer.runners.onnx import import_onnxruntime
-
-        return cuda_lack(import_onnxruntime()) is None
-
-    @cached_property
     def _fault(self) -> str | None:
         """Why nothing can be searched on the GPU, found out once; None where it can."""
+        from zscr.infer.runners.gpu import CudaError
+
         try:
             _ = self._device
         except (MissingExtraError, ConfigError, CudaError) as error:

@@ -15,7 +15,7 @@ from zscr.processor import processor_flags
 from zscr.schema import listing, record, text
 
 FASTEST = record({"precision": text(40), "instructions": listing(text(40), 1, 40)})
-PLAIN = "fp32"  # of an index that does not say it
+PLAIN = "fp32"  # as trained; also of an index that does not say it
 REFUSED = "refused"  # the status of a precision that does not retrieve as fp32 does
 
 

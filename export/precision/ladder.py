@@ -14,7 +14,7 @@ from typing import Any
 from zscr.artefact import file_entry, read_manifest
 from zscr.export.card import write_card
 from zscr.export.precision.gate import Limits
-from zscr.export.precision.rungs import PLAIN, RUNGS, rungs_of
+from zscr.export.precision.rungs import RUNGS, rungs_of
 from zscr.export.precision.timing import time_graphs
 from zscr.export.precision.trial import (
     ALONE,
@@ -30,7 +30,7 @@ from zscr.export.precision.trial import (
     try_rung,
 )
 from zscr.infer.bundle import KIND, Bundle
-from zscr.infer.precision import REFUSED
+from zscr.infer.precision import PLAIN, REFUSED
 from zscr.infer.runners.runner import OPENVINO, ORT_CPU
 from zscr.lock import work_folder
 from zscr.machine import PACKAGES, describe

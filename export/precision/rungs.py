@@ -13,6 +13,7 @@ from zscr.errors import ConfigError
 from zscr.export.precision.dynamic import in_dynamic_int8
 from zscr.export.precision.halves import in_halves
 from zscr.export.precision.integers import in_integers
+from zscr.infer.precision import PLAIN
 from zscr.infer.runners.runner import OPENVINO, ORT_CPU
 
 _INT8 = frozenset({"avx_vnni", "avx512_vnni", "amx_int8", "asimddp", "i8mm"})
@@ -67,7 +68,7 @@ RUNGS = {
         alone=frozenset(),
     ),
 }
-PLAIN, ALL = "fp32", "all"
+ALL = "all"
 
 
 def rungs_of(names: Iterable[str]) -> list[str]:

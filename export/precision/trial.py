@@ -12,13 +12,13 @@ import onnx
 from zscr.data.tasks import gallery_queries
 from zscr.errors import ArtefactError, ConfigError, InputError
 from zscr.export.precision.gate import Judge, Limits, fault_of
-from zscr.export.precision.rungs import PLAIN, RUNGS
+from zscr.export.precision.rungs import RUNGS
 from zscr.extras import has_extra
 from zscr.infer.bundle import GALLERY, Bundle, spoken
 from zscr.infer.bundle_manifest import fields_of, pair_name
 from zscr.infer.encoder import Encoder
 from zscr.infer.evaluation.embedded import Embedded
-from zscr.infer.precision import REFUSED
+from zscr.infer.precision import PLAIN, REFUSED
 from zscr.infer.runners.runner import OPENVINO, ORT_CPU, Runtime
 from zscr.partial import write_atomically
 from zscr.train.evaluation.bundle_model import open_bundle_model

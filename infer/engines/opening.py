@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from zscr.artefact import Manifest
@@ -15,26 +14,20 @@ from zscr.infer.engines.library import find_tensorrt
 from zscr.infer.engines.recipe import UNSUPPORTED
 from zscr.infer.engines.runner import EngineRunner
 from zscr.infer.engines.toolchain import EXTRAS, Here, read_here
+from zscr.infer.runners.backend import fall_back
 from zscr.infer.runners.gpu import import_driver
-from zscr.infer.runners.runner import ORT_CPU, TRT, Runtime
+from zscr.infer.runners.runner import Runtime
 from zscr.progress import say
 
 
 def ready(runtime: Runtime) -> Runtime:
-    """Return a runtime whose backend can be had: with `trt` that one, or the CPU if it may be.
+    """Return a runtime of `trt` if that can be had here, or the CPU's if it may be.
 
     Raises:
         ConfigError: TensorRT, NVIDIA's binding or a GPU is missing, and it may not fall back.
     """
-    if runtime.backend != TRT or not (lack := _lack()):
-        return runtime
-    if not runtime.allow_fallback:
-        raise ConfigError(
-            f"backend 'trt' cannot run here: {lack}; or use --backend ort-cpu, or pass "
-            f"--allow-fallback"
-        )
-    say(f"backend 'trt' cannot run here, so the CPU does: {lack}")
-    return replace(runtime, backend=ORT_CPU)
+    lack = _lack()
+    return fall_back(runtime, lack) if lack else runtime
 
 
 def _lack() -> str | None:

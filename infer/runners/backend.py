@@ -7,13 +7,14 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from zscr.errors import ConfigError
 from zscr.infer.runners.cuda_device import first_device
-from zscr.infer.runners.runner import Runtime
+from zscr.infer.runners.runner import ORT_CPU, Runtime
 from zscr.progress import say
 
 _LIBRARIES = "pip install 'onnxruntime-gpu[cuda,cudnn]'"
@@ -31,13 +32,26 @@ def chosen(runtime: Runtime, ort: Any) -> str:
     """
     lack = None if runtime.backend == "ort-cpu" else cuda_lack(ort)
     if runtime.backend == "ort-cuda" and lack:
-        if not runtime.allow_fallback:
-            raise ConfigError(
-                f"backend 'ort-cuda' cannot run here: {lack}; or use --backend ort-cpu, or pass "
-                f"--allow-fallback"
-            )
-        say(f"backend 'ort-cuda' cannot run here, so the CPU does: {lack}")
+        fall_back(runtime, lack)
     return "ort-cpu" if lack or runtime.backend == "ort-cpu" else "ort-cuda"
+
+
+def fall_back(runtime: Runtime, lack: str) -> Runtime:
+    """Return the CPU's runtime in place of one that cannot run here, and say so.
+
+    Args:
+        lack: what it lacks, and how that is had.
+
+    Raises:
+        ConfigError: it may not fall back.
+    """
+    if not runtime.allow_fallback:
+        raise ConfigError(
+            f"backend '{runtime.backend}' cannot run here: {lack}; or use --backend ort-cpu, or "
+            f"pass --allow-fallback"
+        )
+    say(f"backend '{runtime.backend}' cannot run here, so the CPU does: {lack}")
+    return replace(runtime, backend=ORT_CPU)
 
 
 def cuda_lack(ort: Any) -> str | None:

@@ -21,8 +21,6 @@ from zscr.infer.runners.cuda_device import IN_USE
 
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: the default stream, which libraries use, is not awaited
 _MOVABLE = 1  # CU_MEMHOSTALLOC_PORTABLE: pinned for every context
-
-
 _NO_MEMORY = "CUDA_ERROR_OUT_OF_MEMORY"
 
 
@@ -67,7 +65,7 @@ class Gpu:
         self._context = self.call("cuDevicePrimaryCtxRetain", self.call("cuDeviceGet", 0))
 
     def call(self, name: str, *arguments: Any) -> Any:
-        """Call the driver; return what it gives beside its code.
+        """Call the driver; return what it gives first beside its code.
 
         Raises:
             CudaError: the code is of an error.
@@ -110,10 +108,7 @@ class Gpu:
             CudaError: the driver does not tell.
         """
         with self.current():
-            code, free, _ = self.cuda.cuMemGetInfo()
-        if code != self.cuda.CUresult.CUDA_SUCCESS:
-            raise CudaError(f"cuMemGetInfo failed ({code.name})", code.name)
-        return int(free)
+            return int(self.call("cuMemGetInfo"))
 
     def later(self, of: object, name: str, address: int) -> None:
         """Give something back when `of` is gone, on whatever thread that is; not at the exit."""
